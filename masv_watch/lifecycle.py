@@ -1,0 +1,211 @@
+"""The state tables of uploads, drops and tasks, and the one function that moves along them.
+
+Owns which event is legal in which state, and the word that people see. Never stores, logs or asks
+anything: `Store.advance` calls `advance` inside its transaction, and everything else reads. Called
+by the store, the front desk, the rooms and, for the words, the API.
+
+Law 1. What affects a transition stands in these tables; the interpreter knows nothing else.
+Law 2. A pair that is not in a table raises IllegalTransition and changes nothing.
+Law 3. A lease, a retry and "no package yet" are columns, not states; each state more doubles the
+table.
+Law 4. The shown word is computed from drop, upload and tasks, so no fact is stored twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+from masv_watch.errors import IllegalTransition
+from masv_watch.model import (
+    Drop,
+    DropEvent,
+    DropState,
+    HoldReason,
+    Shown,
+    TaskEvent,
+    TaskState,
+    UploadEvent,
+    UploadState,
+)
+
+S = TypeVar("S", bound=StrEnum)
+E = TypeVar("E", bound=StrEnum)
+
+_U, _UE = UploadState, UploadEvent
+_D, _DE = DropState, DropEvent
+
+UPLOAD: Mapping[UploadState, Mapping[UploadEvent, UploadState]] = {
+    _U.TRANSFERRING: {
+        _UE.FILES_ADDED: _U.TRANSFERRING,
+        _UE.ALL_SENT: _U.IDLE,
+        _UE.SOURCE_CHANGED: _U.TRANSFERRING,
+        _UE.PAUSE: _U.PAUSED,
+        _UE.FAIL: _U.ERROR,
+        _UE.DELETE: _U.DELETING,
+    },
+    _U.PAUSED: {
+        _UE.FILES_ADDED: _U.PAUSED,
+        _UE.SOURCE_CHANGED: _U.PAUSED,
+        _UE.RESUME: _U.TRANSFERRING,
+        _UE.FAIL: _U.ERROR,
+        _UE.DELETE: _U.DELETING,
+    },
+    _U.IDLE: {
+        _UE.FILES_ADDED: _U.TRANSFERRING,
+        _UE.SOURCE_CHANGED: _U.TRANSFERRING,
+        _UE.FINALIZE: _U.FINALIZING,
+        _UE.FAIL: _U.ERROR,
+        _UE.DELETE: _U.DELETING,
+    },
+    _U.FINALIZING: {
+        _UE.SOURCE_CHANGED: _U.TRANSFERRING,
+        _UE.FINALIZED: _U.COMPLETE,
+        _UE.REFUSED: _U.TRANSFERRING,
+        _UE.FAIL: _U.ERROR,
+        _UE.DELETE: _U.DELETING,
+    },
+    _U.COMPLETE: {_UE.DELETE: _U.DELETING},
+    _U.ERROR: {
+        _UE.FILES_ADDED: _U.ERROR,
+        _UE.SOURCE_CHANGED: _U.ERROR,
+        _UE.RESUME: _U.TRANSFERRING,
+        _UE.DELETE: _U.DELETING,
+    },
+    _U.DELETING: {_UE.DELETE: _U.DELETING, _UE.DELETED: _U.GONE},
+    _U.GONE: {},
+}
+
+DROP: Mapping[DropState, Mapping[DropEvent, DropState]] = {
+    _D.SETTLING: {
+        _DE.QUIET: _D.QUEUED,
+        _DE.BLOCK: _D.HELD,
+        _DE.IGNORE: _D.IGNORED,
+        _DE.SAME_CONTENT: _D.DUPLICATE,
+        _DE.TAKE: _D.TAKEN,
+        _DE.CANCEL: _D.CANCELLED,
+    },
+    _D.HELD: {_DE.RELEASE: _D.SETTLING, _DE.CANCEL: _D.CANCELLED},
+    _D.QUEUED: {
+        _DE.BLOCK: _D.HELD,
+        _DE.CHANGE: _D.SETTLING,
+        _DE.TAKE: _D.TAKEN,
+        _DE.CANCEL: _D.CANCELLED,
+        _DE.SUPERSEDE: _D.SUPERSEDED,
+    },
+    _D.TAKEN: {
+        _DE.QUIET: _D.TAKEN,
+        _DE.BLOCK: _D.TAKEN,
+        _DE.CHANGE: _D.TAKEN,
+        _DE.RELEASE: _D.TAKEN,
+        _DE.FINISH: _D.DONE,
+        _DE.CANCEL: _D.CANCELLED,
+        _DE.SUPERSEDE: _D.SUPERSEDED,
+    },
+    _D.DONE: {_DE.RESEND: _D.SETTLING},
+    _D.CANCELLED: {_DE.RESEND: _D.SETTLING},
+    _D.SUPERSEDED: {_DE.RESEND: _D.SETTLING},
+    _D.DUPLICATE: {_DE.RESEND: _D.SETTLING},
+    _D.IGNORED: {_DE.RESEND: _D.SETTLING},
+}
+
+TASK: Mapping[TaskState, Mapping[TaskEvent, TaskState]] = {
+    TaskState.DUE: {
+        TaskEvent.DONE: TaskState.DONE,
+        TaskEvent.REFUSED: TaskState.REFUSED,
+        TaskEvent.WITHDRAWN: TaskState.WITHDRAWN,
+    },
+    TaskState.DONE: {},
+    TaskState.REFUSED: {},
+    TaskState.WITHDRAWN: {},
+}
+
+SHOWN_AS: Mapping[UploadState, str | None] = {
+    _U.TRANSFERRING: "transferring",
+    _U.PAUSED: "paused",
+    _U.IDLE: "idle",
+    _U.FINALIZING: "idle",
+    _U.COMPLETE: "complete",
+    _U.ERROR: "error",
+    _U.DELETING: None,
+    _U.GONE: None,
+}
+"""The documented five words at the API; None is hidden and answers 404."""
+
+CURES: Mapping[HoldReason, str] = {
+    HoldReason.GROWING: "wait until the writer is done; the quiet time starts anew at every change",
+    HoldReason.OPEN_BY_WRITER: "close the program that writes the file",
+    HoldReason.MARKER_MISSING: "write the done marker that the rule names",
+    HoldReason.INCOMPLETE: "add the missing files",
+    HoldReason.SIDECAR_MISSING: "add the sidecar file",
+    HoldReason.SIDECAR_INVALID: "correct the sidecar file",
+    HoldReason.WINDOW_CLOSED: "wait for the window to open",
+    HoldReason.PAUSED: "resume the upload",
+    HoldReason.ROOT_UNAVAILABLE: "mount or create the hot folder; it goes on by itself",
+    HoldReason.UNREADABLE: "let the daemon's user read every file and folder of the drop",
+    HoldReason.UNSTABLE_SOURCE: "find what rewrites the file; it ends once the file is quiet",
+    HoldReason.LIMIT_EXCEEDED: "raise the limit or release the drop",
+    HoldReason.EMPTY: "put at least one file that can be sent into the folder",
+    HoldReason.NO_RECIPIENT: "name recipients for the subfolder",
+    HoldReason.INITIAL_ASK: (
+        "masv-watch release --folder NAME sends all of it; masv-watch ledger seed NAME records it"
+        " as seen"
+    ),
+    HoldReason.REDROP_ASK: "release the drop to send it again",
+    HoldReason.LOOSE_FILE: "put the file into a folder, or use `drop: each`",
+    HoldReason.STATE_DISK_LOW: "free space on the disk of the state folder; it goes on by itself",
+    HoldReason.AUTH: "correct masv.api_key and reload the configuration (SIGHUP)",
+    HoldReason.QUOTA: "raise the quota at MASV, then masv-watch resume ID",
+    HoldReason.OPERATOR: "masv-watch release",
+}
+"""The one-line cure of each hold reason."""
+
+_SHOWN_UPLOAD: Mapping[UploadState, Shown] = {
+    _U.TRANSFERRING: Shown.UPLOADING,
+    _U.PAUSED: Shown.HELD,
+    _U.IDLE: Shown.IDLE,
+    _U.FINALIZING: Shown.FINALIZING,
+    _U.ERROR: Shown.FAILED,
+    _U.DELETING: Shown.CANCELLED,
+    _U.GONE: Shown.CANCELLED,
+}
+
+
+def advance(table: Mapping[S, Mapping[E, S]], state: S, event: E) -> S:
+    """Give the state that follows when the event happens in the state.
+
+    Raises:
+        IllegalTransition: the table has no such pair; the sentence names what is allowed.
+    """
+    legal = table[state]
+    if event not in legal:
+        allowed = ", ".join(legal) or "nothing"
+        raise IllegalTransition(
+            f"{event} is not allowed in state {state}",
+            hint=f"allowed: {allowed}",
+            state=str(state),
+            event=str(event),
+            allowed=list(legal),
+        )
+    return legal[event]
+
+
+def shown(
+    drop: Drop, upload: UploadState | None, *, has_package: bool, open_tasks: int
+) -> tuple[Shown, HoldReason | None]:
+    """Give the word that people see for a drop, and the reason when the word is held.
+
+    `upload` is the state of the drop's upload; None is only possible for a drop that is not taken.
+    """
+    if drop.state is not DropState.TAKEN or upload is None:
+        return Shown(drop.state), drop.hold
+    if upload is UploadState.COMPLETE:
+        return (Shown.DELIVERED if open_tasks else Shown.DONE), None
+    if drop.hold is not None:
+        return Shown.HELD, drop.hold
+    if upload is UploadState.PAUSED:
+        return Shown.HELD, HoldReason.PAUSED
+    if upload is UploadState.TRANSFERRING and not has_package:
+        return Shown.QUEUED, None
+    return _SHOWN_UPLOAD[upload], None

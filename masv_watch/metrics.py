@@ -1,0 +1,143 @@
+"""Count what happens and print it in the text form that Prometheus reads.
+
+Owns counters and gauges with labels. Never grows without bound, never reads a clock and never
+raises for a hostile label value. Built once by `daemon` and handed to every room.
+
+It stands alone because every floor above counts and none of them prints.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass, field
+from typing import Literal
+
+#: every name is printed with this in front
+PREFIX = "masv_watch_"
+#: label sets of one metric; further ones are counted together, each value as `other`
+LABEL_SETS = 200
+#: characters of a label value
+LABEL_LENGTH = 120
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+Kind = Literal["counter", "gauge"]
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class _Metric:
+    kind: Kind
+    help: str = ""
+    values: dict[Labels, float] = field(default_factory=dict)
+
+
+class Metrics:
+    """The process' numbers; every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        """Begin with nothing counted."""
+        self._lock = threading.Lock()
+        self._metrics: dict[str, _Metric] = {}
+        self._help: dict[str, str] = {}
+
+    def describe(self, name: str, sentence: str) -> None:
+        """Give a metric the sentence printed as its help."""
+        with self._lock:
+            self._help[_checked(name)] = sentence
+
+    def count(self, name: str, by: float = 1.0, /, **labels: object) -> None:
+        """Add to a counter; it is printed with `_total` behind its name.
+
+        Raises:
+            ValueError: a negative amount, a wrong name, or the name is a gauge's.
+        """
+        if by < 0:
+            raise ValueError(f"counter {name} cannot go down")
+        with self._lock:
+            values, key = self._place(name, "counter", labels)
+            values[key] = values.get(key, 0.0) + by
+
+    def gauge(self, name: str, value: float, /, **labels: object) -> None:
+        """Set a gauge.
+
+        Raises:
+            ValueError: a wrong name, or the name is a counter's.
+        """
+        with self._lock:
+            values, key = self._place(name, "gauge", labels)
+            values[key] = float(value)
+
+    def forget(self, name: str, /, **labels: object) -> None:
+        """Drop one label set of a metric, such as the gauge of a hot folder that was removed."""
+        with self._lock:
+            metric = self._metrics.get(name)
+            if metric is not None:
+                metric.values.pop(_labels(labels), None)
+
+    def value(self, name: str, /, **labels: object) -> float:
+        """Give the number of one label set; 0 when nothing was counted."""
+        with self._lock:
+            metric = self._metrics.get(name)
+            return 0.0 if metric is None else metric.values.get(_labels(labels), 0.0)
+
+    def text(self) -> str:
+        """Print everything in the text exposition format, version 0.0.4, sorted by name."""
+        with self._lock:
+            lines = [
+                line
+                for name in sorted(self._metrics)
+                for line in _printed(name, self._metrics[name], self._help.get(name, ""))
+            ]
+        return "".join(f"{line}\n" for line in lines)
+
+    def _place(
+        self, name: str, kind: Kind, labels: dict[str, object]
+    ) -> tuple[dict[Labels, float], Labels]:
+        metric = self._metrics.get(name)
+        if metric is None:
+            metric = self._metrics[_checked(name)] = _Metric(kind)
+        if metric.kind != kind:
+            raise ValueError(f"{name} is a {metric.kind}, not a {kind}")
+        key = _labels(labels)
+        if key not in metric.values and len(metric.values) >= LABEL_SETS:
+            key = tuple((label, "other") for label, _ in key)
+        return metric.values, key
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"not a metric's name: {name!r}")
+    return name
+
+
+def _labels(labels: dict[str, object]) -> Labels:
+    return tuple(
+        sorted((_checked(label), str(value)[:LABEL_LENGTH]) for label, value in labels.items())
+    )
+
+
+def _printed(name: str, metric: _Metric, sentence: str) -> list[str]:
+    full = PREFIX + name + ("_total" if metric.kind == "counter" else "")
+    lines = [f"# HELP {full} {_escaped(sentence)}"] if sentence else []
+    lines.append(f"# TYPE {full} {metric.kind}")
+    for labels, value in sorted(metric.values.items()):
+        inside = ",".join(f'{label}="{_escaped_value(text)}"' for label, text in labels)
+        braces = f"{{{inside}}}" if inside else ""
+        lines.append(f"{full}{braces} {_number(value)}")
+    return lines
+
+
+def _escaped(text: str) -> str:
+    # A lone surrogate of an odd file name would make the whole page impossible to encode.
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", " ")
+
+
+def _escaped_value(text: str) -> str:
+    return _escaped(text).replace('"', '\\"')
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)

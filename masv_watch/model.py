@@ -1,0 +1,604 @@
+"""The nouns of the house: frozen values without behaviour.
+
+Owns what a rule, a drop, an upload, a file and a task *are*. Never reads a clock, a disk or a
+socket, and decides nothing. Everybody above imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Secret:
+    """A value that no log, answer or dump may show; `reveal()` is the only way to it."""
+
+    __slots__ = ("_value", "origin")
+
+    def __init__(self, value: str, origin: str = "") -> None:
+        """Keep the value and where it came from (`secrets.yml:3`, `env NAME`; never the value)."""
+        self._value = value
+        #: where the value came from, for people; empty when unknown
+        self.origin = origin
+
+    def reveal(self) -> str:
+        """Give the value itself, for the wire and nowhere else."""
+        return self._value
+
+    def __repr__(self) -> str:
+        """Show that there is something, not what."""
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by value, so that a reload can tell whether a secret changed."""
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        """Hash by value."""
+        return hash(self._value)
+
+
+class DropMode(StrEnum):
+    """What becomes one package (`drop:` of a rule)."""
+
+    EACH = "each"
+    FILE = "file"
+    FOLDER = "folder"
+    BATCH = "batch"
+
+
+class Initial(StrEnum):
+    """What happens to entries that were there at the first start ever."""
+
+    AUTO = "auto"
+    SEND = "send"
+    ASK = "ask"
+    IGNORE = "ignore"
+
+
+class Verify(StrEnum):
+    """How closely what was sent is compared with what the storage acknowledged."""
+
+    SIZE = "size"
+    FAST = "fast"
+    STRICT = "strict"
+
+
+class UploadType(StrEnum):
+    """Whom a package goes to; the words of the documented API."""
+
+    TEAM = "team"
+    PORTAL = "portal"
+
+
+class UploadState(StrEnum):
+    """The stored states of an upload; `lifecycle.SHOWN_AS` maps them to the documented words."""
+
+    TRANSFERRING = "transferring"
+    PAUSED = "paused"
+    IDLE = "idle"
+    FINALIZING = "finalizing"
+    COMPLETE = "complete"
+    ERROR = "error"
+    DELETING = "deleting"
+    GONE = "gone"
+
+
+class UploadEvent(StrEnum):
+    """What can happen to an upload."""
+
+    FILES_ADDED = "files_added"
+    ALL_SENT = "all_sent"
+    SOURCE_CHANGED = "source_changed"
+    PAUSE = "pause"
+    RESUME = "resume"
+    FINALIZE = "finalize"
+    FINALIZED = "finalized"
+    REFUSED = "refused"
+    FAIL = "fail"
+    DELETE = "delete"
+    DELETED = "deleted"
+
+
+class DropState(StrEnum):
+    """The stored states of a drop; `lifecycle.shown` gives the word that people see."""
+
+    SETTLING = "settling"
+    HELD = "held"
+    QUEUED = "queued"
+    TAKEN = "taken"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+
+
+class DropEvent(StrEnum):
+    """What can happen to a drop."""
+
+    QUIET = "quiet"
+    BLOCK = "block"
+    IGNORE = "ignore"
+    SAME_CONTENT = "same_content"
+    CHANGE = "change"
+    TAKE = "take"
+    RELEASE = "release"
+    FINISH = "finish"
+    CANCEL = "cancel"
+    SUPERSEDE = "supersede"
+    RESEND = "resend"
+
+
+class TaskState(StrEnum):
+    """The stored states of one obligation after delivery."""
+
+    DUE = "due"
+    DONE = "done"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+class TaskEvent(StrEnum):
+    """What can happen to a task."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+class TaskKind(StrEnum):
+    """What hangs on a delivered upload."""
+
+    LINK = "link"
+    LETTER = "letter"
+    DISPOSE = "dispose"
+
+
+class Shown(StrEnum):
+    """The thirteen words that people see for a drop."""
+
+    SETTLING = "settling"
+    HELD = "held"
+    QUEUED = "queued"
+    UPLOADING = "uploading"
+    IDLE = "idle"
+    FINALIZING = "finalizing"
+    DELIVERED = "delivered"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+
+
+class HoldReason(StrEnum):
+    """Why a drop waits; a closed list, each with its cure in `lifecycle.CURES`."""
+
+    GROWING = "growing"
+    OPEN_BY_WRITER = "open_by_writer"
+    MARKER_MISSING = "marker_missing"
+    INCOMPLETE = "incomplete"
+    SIDECAR_MISSING = "sidecar_missing"
+    SIDECAR_INVALID = "sidecar_invalid"
+    WINDOW_CLOSED = "window_closed"
+    PAUSED = "paused"
+    ROOT_UNAVAILABLE = "root_unavailable"
+    UNREADABLE = "unreadable"
+    UNSTABLE_SOURCE = "unstable_source"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    EMPTY = "empty"
+    NO_RECIPIENT = "no_recipient"
+    INITIAL_ASK = "initial_ask"
+    REDROP_ASK = "redrop_ask"
+    LOOSE_FILE = "loose_file"
+    STATE_DISK_LOW = "state_disk_low"
+    AUTH = "auth"
+    QUOTA = "quota"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One test that a decider made, with its verdict: what `explain`, holds and logs print."""
+
+    #: the test's name, stable
+    test: str
+    #: whether the test let the matter go on
+    passed: bool
+    #: one clause for people, names already escaped
+    detail: str
+    #: `file:line` of the rule that asked for the test; empty when it is built in
+    rule_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What every decider answers with: a verdict of its own kind beside these findings."""
+
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What must not change between settle and finalize: the fence around every read."""
+
+    #: bytes
+    size: int
+    #: modification time, nanoseconds since 1970; only ever compared
+    mtime_ns: int
+    #: change time, nanoseconds since 1970; only ever compared, and only within one boot
+    ctime_ns: int
+    inode: int
+    device: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """When something that arrived counts as whole."""
+
+    #: seconds without change; None lets the file system decide (15 local, 60 network)
+    quiet_s: float | None = None
+    #: unchanged samples needed within the quiet time
+    samples: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalize:
+    """When an idle upload is finalized."""
+
+    #: seconds; None means 0 for `each`, `file`, `folder` and 300 for `batch`
+    idle_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class To:
+    """Where a rule's packages go: recipients of the team, or a portal."""
+
+    #: addresses that the cloud mails itself; None for a portal rule, empty for nobody
+    recipients: tuple[str, ...] | None = None
+    #: the portal's subdomain; None for a team rule
+    portal: str | None = None
+    #: the sender's address, required by a portal
+    sender: str | None = None
+    #: the portal's access code, where it has one
+    access_code: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """How a package is called; both are templates with `{placeholders}`."""
+
+    name: str = "{name}"
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkWish:
+    """Who gets our own letter with the share link."""
+
+    mail_to: tuple[str, ...] = ()
+    #: path of a Jinja2 HTML template; None for the one that ships
+    template: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class After:
+    """What becomes of the source once the cloud confirmed."""
+
+    #: `keep`, `move` or `delete`
+    delivered: str = "keep"
+    #: target template of a move, absolute or starting with `{root}`; None otherwise
+    move_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One hot folder's settings at one moment."""
+
+    name: str
+    #: absolute path of the root, as bytes
+    path: bytes
+    to: To
+    drop: DropMode = DropMode.EACH
+    settle: Settle = field(default_factory=Settle)
+    finalize: Finalize = field(default_factory=Finalize)
+    package: Package = field(default_factory=Package)
+    link: LinkWish = field(default_factory=LinkWish)
+    after: After = field(default_factory=After)
+    #: gitignore patterns beside the built-in ones
+    ignore: tuple[str, ...] = ()
+    #: whether the built-in list of temporary and system names applies
+    ignore_builtin: bool = True
+    initial: Initial = Initial.AUTO
+    #: `file:line` where the rule stands
+    at: str = ""
+
+    @property
+    def upload_type(self) -> UploadType:
+        """Say whether the packages go to a portal or to the team's recipients."""
+        return UploadType.PORTAL if self.to.portal is not None else UploadType.TEAM
+
+    @property
+    def idle_s(self) -> float:
+        """Give the seconds between idle and finalize, defaults applied."""
+        if self.finalize.idle_s is not None:
+            return self.finalize.idle_s
+        return 300.0 if self.drop is DropMode.BATCH else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Masv:
+    """The cloud and who we are there."""
+
+    api_url: str = "https://api.massive.app"
+    #: the team's subdomain; None when every rule goes to a portal
+    team: str | None = None
+    api_key: Secret | None = None
+    link_url: str = "https://get.massive.app/{id}?secret={secret}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Our own API."""
+
+    #: host and port, host always a loopback address for now
+    host: str = "127.0.0.1"
+    port: int = 8080
+    #: what API uploads may read once it is set; hot folders are always in
+    allowed_roots: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Smtp:
+    """The mail server that takes our letters."""
+
+    host: str
+    port: int = 587
+    #: `none`, `starttls` or `implicit`
+    tls: str = "starttls"
+    user: str | None = None
+    password: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """How our letters leave."""
+
+    smtp: Smtp
+    #: the From header: an address, or a name with one
+    sender: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """How bytes leave."""
+
+    #: parallel connections for all uploads together
+    connections: int = 8
+    #: bytes of one chunk before the cloud's limits
+    chunk_size: int = 100 * 1024 * 1024
+    #: uploads that send at the same time
+    active_uploads: int = 4
+    verify: Verify = Verify.FAST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A whole configuration, every default applied."""
+
+    masv: Masv
+    #: the state's folder
+    state: str
+    server: Server = field(default_factory=Server)
+    mail: Mail | None = None
+    transfer: Transfer = field(default_factory=Transfer)
+    hot_folders: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDraft:
+    """A source file about to become part of an upload."""
+
+    #: path below the root, bytes, no leading slash
+    path: bytes
+    #: folder inside the package, UTF-8, "" for the top, no leading or trailing slash
+    package_path: str
+    #: base name inside the package, UTF-8, escaped reversibly
+    name: str
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What an upload froze of its rule: whom it goes to and what happens after. No secret in it."""
+
+    type: UploadType
+    recipients: tuple[str, ...] = ()
+    portal: str | None = None
+    sender: str | None = None
+    #: addresses of our own letter, recipients of the cloud's already taken out
+    mail_to: tuple[str, ...] = ()
+    template: str | None = None
+    after: After = field(default_factory=After)
+    #: seconds between idle and finalize; None waits for the call
+    idle_s: float | None = 0.0
+    #: whether later drops of the hot folder join while the package is open
+    batch: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropDraft:
+    """A quiet drop about to be taken, with all its files."""
+
+    drop_id: int
+    #: size and times of everything in it, as one hash (`watch.settle.signature`)
+    signature: str
+    files: tuple[FileDraft, ...]
+    #: what was left out and why, one clause each, names escaped
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An upload about to be created."""
+
+    hot_folder: str | None
+    root: bytes
+    name: str
+    message: str
+    terms: Terms
+    drops: tuple[DropDraft, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """One row of the ledger: a top-level entry of a hot folder in one generation."""
+
+    id: int
+    hot_folder: str
+    #: path below the root, bytes
+    path: bytes
+    generation: int
+    state: DropState
+    hold: HoldReason | None
+    #: why it is held or left out, one sentence; empty when there is nothing to say
+    note: str
+    #: taken and quiet: every file of it is in the upload
+    whole: bool
+    upload_id: str | None
+    signature: str
+    size: int
+    file_count: int
+    seen_at: float
+    settled_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """One source file of an upload."""
+
+    id: int
+    upload_id: str
+    drop_id: int | None
+    path: bytes
+    package_path: str
+    name: str
+    identity: Identity
+    #: the cloud's id of the file; None until it was added
+    cloud_id: str | None
+    #: the storage's id of the multipart upload
+    multipart_id: str | None
+    #: bytes of every chunk but the last; None until the file was opened
+    chunk_size: int | None
+    #: bytes acknowledged
+    sent: int
+    #: an add may have reached the cloud before
+    open_asked: bool
+    #: a file finalize may have reached the cloud before
+    close_asked: bool
+    #: the cloud finalized the file
+    closed: bool
+    #: its source changed: nothing more is sent until the drop is quiet again
+    stale: bool
+    attempts: int
+    #: store clock, seconds; not tried before
+    retry_at: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A slice of a file that the cloud acknowledged."""
+
+    #: counted from 1
+    number: int
+    size: int
+    etag: str
+    #: xxh3-128 of its bytes, hex; empty with `verify: size`
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """Our durable undertaking: one package on the way."""
+
+    id: str
+    hot_folder: str | None
+    root: bytes
+    name: str
+    message: str
+    terms: Terms
+    state: UploadState
+    #: the cloud's package; None until it was created
+    package_id: str | None
+    #: the package's token; a secret
+    package_token: Secret | None
+    #: a package create may have reached the cloud before (store clock, seconds); None: never asked
+    package_asked_at: float | None
+    #: a package finalize may have reached the cloud before
+    finalize_asked: bool
+    #: store clock, seconds; when idle turns into finalizing; None waits for the call
+    finalize_at: float | None
+    #: store clock, seconds; not claimed before
+    retry_at: float
+    attempts: int
+    error_code: int | None
+    error: str
+    #: the number that every write of a claimer must carry
+    fence: int
+    lease_until: float
+    created_at: float
+    #: when the last drop joined
+    joined_at: float
+    finalized_at: float | None
+    size: int
+    sent: int
+    file_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The share link of a complete upload."""
+
+    upload_id: str
+    id: str
+    secret: Secret
+    #: ISO 8601 as the cloud said it; empty when there is none
+    expiry: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One obligation after delivery."""
+
+    id: int
+    upload_id: str
+    kind: TaskKind
+    #: what makes it one of its kind: the address of a letter, the drop of a dispose
+    key: str
+    state: TaskState
+    #: the effect may have happened before: look before it is repeated
+    asked: bool
+    attempts: int
+    retry_at: float
+    #: store clock, seconds; when the task was made
+    created_at: float
+    fence: int
+    #: outcome for people: the server's words, the target of a move
+    note: str
+    #: stable facts of the task: message id of a letter, move target
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDraft:
+    """A task about to be hung on an upload in the transaction that completes it."""
+
+    kind: TaskKind
+    key: str
+    facts: Mapping[str, str] = field(default_factory=dict)

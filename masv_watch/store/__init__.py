@@ -1,0 +1,1 @@
+"""The one corridor of the house: rows that survive a kill -9."""

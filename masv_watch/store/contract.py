@@ -1,0 +1,351 @@
+"""The store's contract: the narrow waist that every room sees.
+
+Owns the promises of each verb, not how an engine keeps them. Never moves bytes and never speaks to
+the outside. Implemented once in hand-written SQL (`store.sql`) over an engine (`store.sqlite`).
+
+Law 1. A verb that writes is one transaction: all of it is durable when it returns, or none of it.
+Law 2. Only `advance_*` moves a state, after `lifecycle` allowed it; the old state is compared.
+Law 3. A verb of a claimer carries the fence of its claim; a newer claim makes it raise FenceLost.
+Law 4. Every verb can be asked again with the same values: "no answer" means "perhaps done".
+Law 5. Times are store-clock seconds; what waits has a column that says until when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from masv_watch.model import (
+    Chunk,
+    Draft,
+    Drop,
+    DropDraft,
+    DropEvent,
+    HoldReason,
+    Link,
+    Secret,
+    SourceFile,
+    Task,
+    TaskDraft,
+    TaskEvent,
+    TaskKind,
+    Upload,
+    UploadEvent,
+    UploadState,
+)
+
+
+class Ledger(Protocol):
+    """What arrived in the hot folders, generation by generation."""
+
+    def is_adopted(self, hot_folder: str, path: bytes) -> bool:
+        """Say whether this hot folder was swept before at this path."""
+        ...
+
+    def adopt(self, hot_folder: str, path: bytes) -> None:
+        """Remember that the first sweep of the hot folder at this path is dealt with."""
+        ...
+
+    def latest_drop(self, hot_folder: str, path: bytes) -> Drop | None:
+        """Give the newest generation of a path, or None when it was never seen."""
+        ...
+
+    def drops(self, hot_folder: str | None = None, *, living: bool = False) -> list[Drop]:
+        """List drops, oldest first; `living` leaves out the terminal ones."""
+        ...
+
+    def drops_of(self, upload_id: str) -> list[Drop]:
+        """List the drops of an upload."""
+        ...
+
+    def delivered_before(self, hot_folder: str, path: bytes) -> int:
+        """Count the finalized uploads that held this path."""
+        ...
+
+    def see_drop(self, hot_folder: str, path: bytes) -> Drop:
+        """Give the living drop of a path, made `settling` in a new generation if there is none."""
+        ...
+
+    def hold_new(
+        self, hot_folder: str, found: Sequence[tuple[bytes, str, int, int]], reason: HoldReason
+    ) -> None:
+        """Make drops that are held at once, of (path, signature, size, file count) each."""
+        ...
+
+    def advance_drop(
+        self, drop_id: int, event: DropEvent, *, hold: HoldReason | None = None, note: str = ""
+    ) -> Drop:
+        """Move one drop, setting why it is held.
+
+        Raises:
+            IllegalTransition: the table has no such pair; nothing is changed.
+        """
+        ...
+
+    def release(self, hot_folder: str, reason: HoldReason) -> int:
+        """Send what is held for this reason on its way again; give how many drops."""
+        ...
+
+    def seed(self, hot_folder: str) -> int:
+        """Record what is held as `initial_ask` as seen and never sent; give how many drops."""
+        ...
+
+    def note_change(self, drop_id: int, note: str) -> None:
+        """Say that a taken drop changed: no longer whole, its upload not idle, one generation on.
+
+        Changes nothing when the upload's finalize may have reached the cloud, or when the drop is
+        known to have changed already.
+        """
+        ...
+
+    def settle_again(self, draft: DropDraft) -> None:
+        """Take in what a changed drop holds now that it is quiet again.
+
+        Files of equal identity keep what was acknowledged, others start anew, new ones join, and
+        ones that vanished before the cloud knew of them are left out and noted.
+
+        Raises:
+            SourceVanished: a file that the cloud already has is gone; nothing is changed.
+        """
+        ...
+
+
+class Undertakings(Protocol):
+    """Uploads with their files and chunks."""
+
+    def create_upload(self, draft: Draft) -> str:
+        """Create an upload, take its drops and note every file; give its id (UUID4).
+
+        Raises:
+            IllegalTransition: a drop of it was taken or ended meanwhile; nothing is changed.
+        """
+        ...
+
+    def open_batch(self, hot_folder: str) -> str | None:
+        """Give the upload that a batch drop of this hot folder joins now, or None."""
+        ...
+
+    def join_upload(self, upload_id: str, drop: DropDraft) -> None:
+        """Let a quiet drop join an upload that is still open.
+
+        Raises:
+            IllegalTransition: the upload is finalizing or ended; nothing is changed.
+        """
+        ...
+
+    def upload(self, upload_id: str) -> Upload | None:
+        """Give one upload, or None."""
+        ...
+
+    def uploads(self) -> list[Upload]:
+        """List the uploads that are not hidden, oldest first."""
+        ...
+
+    def files(self, upload_id: str) -> list[SourceFile]:
+        """List the files of an upload in the order of their paths."""
+        ...
+
+    def file(self, file_id: int) -> SourceFile | None:
+        """Give one file, or None."""
+        ...
+
+    def skipped(self, upload_id: str) -> list[str]:
+        """List what was left out of an upload, with the reason each."""
+        ...
+
+    def advance_upload(
+        self, upload_id: str, event: UploadEvent, *, code: int | None = None, error: str = ""
+    ) -> UploadState:
+        """Move one upload as a person or the daemon asks; give the new state.
+
+        Raises:
+            NotFound: no such upload.
+            IllegalTransition: the table has no such pair; nothing is changed.
+        """
+        ...
+
+    def claim_uploads(self, limit: int, lease_s: float) -> list[Upload]:
+        """Lease uploads that are transferring or finalizing and due, oldest first.
+
+        Each gets a new fence; one whose lease is not over is left to its holder.
+        """
+        ...
+
+    def renew(self, upload_id: str, fence: int, lease_s: float) -> Upload:
+        """Prolong a claim and give the row as it stands.
+
+        Raises:
+            FenceLost: the row has a newer claim or is gone.
+        """
+        ...
+
+    def let_go(
+        self,
+        upload_id: str,
+        fence: int,
+        *,
+        retry_at: float = 0.0,
+        attempts: int = 0,
+        error: str = "",
+    ) -> None:
+        """End a claim; the upload is not claimed again before `retry_at`."""
+        ...
+
+    def note_package_asked(self, upload_id: str, fence: int) -> None:
+        """Store the intent to create the package."""
+        ...
+
+    def note_package(self, upload_id: str, fence: int, package_id: str, token: Secret) -> None:
+        """Store the cloud's package, or a fresh token of it."""
+        ...
+
+    def package_is_ours(self, package_id: str) -> bool:
+        """Say whether an upload of ours names this package."""
+        ...
+
+    def next_files(self, upload_id: str, limit: int) -> list[SourceFile]:
+        """List files that are due and not closed, oldest first."""
+        ...
+
+    def next_retry(self, upload_id: str) -> float | None:
+        """Give when the first waiting file of an upload is due, or None without one."""
+        ...
+
+    def note_files_asked(self, upload_id: str, fence: int, file_ids: Sequence[int]) -> None:
+        """Store the intent to add these files to the package."""
+        ...
+
+    def note_file_opened(
+        self, file: SourceFile, fence: int, *, cloud_id: str, multipart_id: str, chunk_size: int
+    ) -> None:
+        """Store where the cloud takes a file's chunks."""
+        ...
+
+    def note_file_lost(self, file: SourceFile, fence: int) -> None:
+        """Forget what the cloud had of a file, so that it is added afresh."""
+        ...
+
+    def note_etag(self, file: SourceFile, fence: int, chunk: Chunk, *, last: bool) -> None:
+        """Store that the cloud holds a chunk; `last` also stores the intent to close the file."""
+        ...
+
+    def chunks(self, file_id: int) -> list[Chunk]:
+        """List the acknowledged chunks of a file by number."""
+        ...
+
+    def note_file_closed(self, file: SourceFile, fence: int) -> None:
+        """Store that the cloud finalized a file."""
+        ...
+
+    def note_file_retry(
+        self, file: SourceFile, fence: int, *, attempts: int, retry_at: float, error: str
+    ) -> None:
+        """Store that a file waits until `retry_at`, and why."""
+        ...
+
+    def note_source_changed(self, file: SourceFile, fence: int, note: str) -> None:
+        """Stop a file whose source changed; its drop is no longer whole."""
+        ...
+
+    def leftovers(self, upload_id: str) -> list[str]:
+        """List cloud files of the package that must go before it is finalized."""
+        ...
+
+    def note_leftover_gone(self, upload_id: str, fence: int, cloud_id: str) -> None:
+        """Store that the cloud deleted a leftover file."""
+        ...
+
+    def advance_all_sent(self, upload_id: str, fence: int) -> bool:
+        """Move to idle if every drop is whole and every file closed; say whether it did."""
+        ...
+
+    def finalize_due(self) -> list[str]:
+        """Move every idle upload whose time has come to finalizing; give their ids."""
+        ...
+
+    def note_finalize_asked(self, upload_id: str, fence: int) -> None:
+        """Store that the finalize goes out, if every drop is still taken, whole and without hold.
+
+        Raises:
+            SourceChanged: a drop is not whole any more; nothing is stored.
+        """
+        ...
+
+    def note_finalize_unasked(self, upload_id: str, fence: int) -> None:
+        """Store that the cloud said that no finalize has reached it."""
+        ...
+
+    def advance_claimed(
+        self,
+        upload: Upload,
+        event: UploadEvent,
+        *,
+        code: int | None = None,
+        error: str = "",
+        tasks: Sequence[TaskDraft] = (),
+    ) -> UploadState:
+        """Move an upload that is claimed; FINALIZED hangs the tasks on it in the same transaction.
+
+        Raises:
+            FenceLost: the row has a newer claim.
+            IllegalTransition: the table has no such pair; nothing is changed.
+        """
+        ...
+
+
+class Obligations(Protocol):
+    """What hangs on a delivered upload: link, letters, disposal."""
+
+    def claim_task(self, kinds: Sequence[TaskKind], lease_s: float) -> Task | None:
+        """Lease the task that is due first; a letter only once its link is there."""
+        ...
+
+    def note_task_asked(self, task: Task) -> None:
+        """Store the intent to do a task."""
+        ...
+
+    def retry_task(self, task: Task, *, retry_at: float, attempts: int, note: str) -> None:
+        """Let a task wait until `retry_at`, and say why."""
+        ...
+
+    def advance_task(
+        self, task: Task, event: TaskEvent, *, note: str = "", link: Link | None = None
+    ) -> None:
+        """End a task with its outcome; the last one of an upload finishes its drops.
+
+        Raises:
+            FenceLost: the row has a newer claim.
+        """
+        ...
+
+    def tasks(self, upload_id: str) -> list[Task]:
+        """List the tasks of an upload."""
+        ...
+
+    def open_tasks(self) -> Mapping[str, int]:
+        """Count the due tasks of each upload that has any."""
+        ...
+
+    def link(self, upload_id: str) -> Link | None:
+        """Give the share link of an upload, or None."""
+        ...
+
+
+class Store(Ledger, Undertakings, Obligations, Protocol):
+    """All verbs of the store, and its clock."""
+
+    def now(self) -> float:
+        """Give the store clock's seconds; a jump of the wall clock never moves it."""
+        ...
+
+    def listen(self, ring: Callable[[], None]) -> None:
+        """Have `ring` called after every commit that moved a state."""
+        ...
+
+    def start_over(self) -> None:
+        """End every lease of an earlier process, so that what was in flight is taken up at once."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is queued and close; no verb may be called afterwards."""
+        ...

@@ -1,0 +1,291 @@
+"""The verbs of the ledger: drops by hot folder, path and generation.
+
+Owns how a drop is seen, held, released, seeded, changed and settled again. Never touches a file of
+the disk or the cloud. Part of the store; the contract stands in `store.contract`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from masv_watch import lifecycle
+from masv_watch.errors import SourceVanished
+from masv_watch.model import (
+    Drop,
+    DropDraft,
+    DropEvent,
+    DropState,
+    FileDraft,
+    HoldReason,
+    UploadEvent,
+    UploadState,
+)
+from masv_watch.store.sql import (
+    Engine,
+    Row,
+    Transaction,
+    drop_of,
+    identity_of,
+    move_drop,
+    move_upload,
+    must,
+    rows_as,
+)
+
+_LIVING = {DropState.SETTLING, DropState.HELD, DropState.QUEUED, DropState.TAKEN}
+
+
+class LedgerVerbs:
+    """`contract.Ledger` in SQL."""
+
+    engine: Engine
+
+    def is_adopted(self, hot_folder: str, path: bytes) -> bool:
+        """Say whether this hot folder was swept before at this path."""
+        return self.engine.read(
+            lambda tx: tx.one("is_adopted", hot_folder=hot_folder, path=path) is not None
+        )
+
+    def adopt(self, hot_folder: str, path: bytes) -> None:
+        """Remember that the first sweep at this path is dealt with."""
+        self.engine.write(lambda tx: tx.run("adopt", hot_folder=hot_folder, path=path, now=tx.now))
+
+    def latest_drop(self, hot_folder: str, path: bytes) -> Drop | None:
+        """Give the newest generation of a path, or None."""
+        row = self.engine.read(lambda tx: tx.one("latest_drop", hot_folder=hot_folder, path=path))
+        return None if row is None else drop_of(row)
+
+    def drops(self, hot_folder: str | None = None, *, living: bool = False) -> list[Drop]:
+        """List drops, oldest first."""
+        return rows_as(
+            self.engine.read(lambda tx: tx.all("drops", hot_folder=hot_folder, living=int(living))),
+            drop_of,
+        )
+
+    def drops_of(self, upload_id: str) -> list[Drop]:
+        """List the drops of an upload."""
+        return rows_as(
+            self.engine.read(lambda tx: tx.all("drops_of", upload_id=upload_id)), drop_of
+        )
+
+    def delivered_before(self, hot_folder: str, path: bytes) -> int:
+        """Count the finalized uploads that held this path."""
+        return self.engine.read(
+            lambda tx: tx.number("delivered_before", hot_folder=hot_folder, path=path)
+        )
+
+    def see_drop(self, hot_folder: str, path: bytes) -> Drop:
+        """Give the living drop of a path, made in a new generation if there is none."""
+
+        def see(tx: Transaction) -> Drop:
+            latest = tx.one("latest_drop", hot_folder=hot_folder, path=path)
+            if latest is not None and DropState(latest["state"]) in _LIVING:
+                return drop_of(latest)
+            return drop_of(_add(tx, (hot_folder, path), latest, DropState.SETTLING))
+
+        return self.engine.write(see)
+
+    def hold_new(
+        self, hot_folder: str, found: Sequence[tuple[bytes, str, int, int]], reason: HoldReason
+    ) -> None:
+        """Make drops that are held at once."""
+
+        def hold(tx: Transaction) -> None:
+            for path, signature, size, file_count in found:
+                latest = tx.one("latest_drop", hot_folder=hot_folder, path=path)
+                if latest is None:
+                    _add(
+                        tx,
+                        (hot_folder, path),
+                        None,
+                        DropState.HELD,
+                        hold=reason,
+                        signature=signature,
+                        size=size,
+                        file_count=file_count,
+                    )
+
+        self.engine.write(hold)
+
+    def advance_drop(
+        self, drop_id: int, event: DropEvent, *, hold: HoldReason | None = None, note: str = ""
+    ) -> Drop:
+        """Move one drop."""
+
+        def advance(tx: Transaction) -> Drop:
+            row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
+            move_drop(tx, row, event, hold=hold, note=note)
+            return drop_of(must(tx.one("drop", id=drop_id), f"drop {drop_id}"))
+
+        return self.engine.write(advance)
+
+    def release(self, hot_folder: str, reason: HoldReason) -> int:
+        """Release what is held for this reason."""
+
+        def release(tx: Transaction) -> int:
+            rows = tx.all("drops_held", hot_folder=hot_folder, hold=reason)
+            for row in rows:
+                move_drop(tx, row, DropEvent.RELEASE, note="released")
+            return len(rows)
+
+        return self.engine.write(release)
+
+    def seed(self, hot_folder: str) -> int:
+        """Record what is held as `initial_ask` as seen."""
+
+        def seed(tx: Transaction) -> int:
+            rows = tx.all("drops_held", hot_folder=hot_folder, hold=HoldReason.INITIAL_ASK)
+            for row in rows:
+                move_drop(tx, row, DropEvent.RELEASE)
+                released = must(tx.one("drop", id=row["id"]), "drop")
+                move_drop(tx, released, DropEvent.IGNORE, note="recorded as seen")
+            return len(rows)
+
+        return self.engine.write(seed)
+
+    def note_change(self, drop_id: int, note: str) -> None:
+        """Say that a taken drop changed."""
+        self.engine.write(lambda tx: unsettle(tx, drop_id, note))
+
+    def settle_again(self, draft: DropDraft) -> None:
+        """Take in what a changed drop holds now."""
+        self.engine.write(lambda tx: _settle_again(tx, draft))
+
+
+def _add(
+    tx: Transaction,
+    key: tuple[str, bytes],
+    latest: Row | None,
+    state: DropState,
+    *,
+    hold: HoldReason | None = None,
+    signature: str = "",
+    size: int = 0,
+    file_count: int = 0,
+) -> Row:
+    row = tx.one(
+        "add_drop",
+        hot_folder=key[0],
+        path=key[1],
+        generation=1 if latest is None else latest["generation"] + 1,
+        state=state,
+        hold=hold,
+        signature=signature,
+        size=size,
+        file_count=file_count,
+        now=tx.now,
+    )
+    return must(row, "drop")
+
+
+def unsettle(tx: Transaction, drop_id: int, note: str) -> None:
+    """Mark a taken drop as changed, and its upload as not idle, in this transaction."""
+    row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
+    if row["state"] != DropState.TAKEN or not row["whole"]:
+        return
+    upload = must(tx.one("upload", id=row["upload_id"]), "upload")
+    state = UploadState(upload["state"])
+    finalizing = state is UploadState.FINALIZING
+    # a change seen after the POST belongs to a new ledger row (probes row 3)
+    if (finalizing and upload["finalize_asked"]) or (
+        UploadEvent.SOURCE_CHANGED not in lifecycle.UPLOAD[state]
+    ):
+        return
+    move_drop(tx, row, DropEvent.CHANGE, note=note)
+    tx.run("unsettle_drop", id=drop_id)
+    move_upload(
+        tx, upload, UploadEvent.SOURCE_CHANGED, code=upload["error_code"], error=upload["error"]
+    )
+
+
+def _settle_again(tx: Transaction, draft: DropDraft) -> None:
+    row = must(tx.one("drop", id=draft.drop_id), f"drop {draft.drop_id}")
+    known = {bytes(file["path"]): file for file in tx.all("files_of_drop", drop_id=row["id"])}
+    for path, file in known.items():
+        if path not in {new.path for new in draft.files}:
+            _leave_out(tx, row, file)
+    for new in draft.files:
+        if new.path not in known:
+            add_file(tx, row["upload_id"], row["id"], new)
+        elif identity_of(known[new.path]) == new.identity:
+            tx.run("unstale_file", id=known[new.path]["id"])
+        else:
+            _renew(tx, known[new.path], new)
+    move_drop(tx, row, DropEvent.QUIET)
+    take(tx, row["id"], row["upload_id"], draft)
+
+
+def _leave_out(tx: Transaction, drop: Row, file: Row) -> None:
+    if file["open_asked"]:
+        raise SourceVanished(
+            "a file vanished while its package was being sent",
+            hint="put it back, then masv-watch resume ID; or delete the upload",
+            path=bytes(file["path"]),
+        )
+    tx.run("count_files", id=drop["upload_id"], size=-file["size"], sent=0, files=-1, open=-1)
+    tx.run("remove_file", id=file["id"])
+
+
+def _renew(tx: Transaction, old: Row, new: FileDraft) -> None:
+    reset(tx, old, size=new.identity.size)
+    tx.run(
+        "renew_file",
+        id=old["id"],
+        size=new.identity.size,
+        mtime_ns=new.identity.mtime_ns,
+        ctime_ns=new.identity.ctime_ns,
+        inode=new.identity.inode,
+        device=new.identity.device,
+    )
+    tx.run("unstale_file", id=old["id"])
+
+
+def reset(tx: Transaction, file: Row, *, size: int) -> None:
+    """Forget all that the cloud has of a file; its cloud file becomes a leftover to delete."""
+    if file["cloud_id"] is not None:
+        tx.run("add_leftover", upload_id=file["upload_id"], cloud_id=file["cloud_id"])
+    tx.run("remove_chunks", file_id=file["id"])
+    tx.run("reset_file", id=file["id"])
+    tx.run(
+        "count_files",
+        id=file["upload_id"],
+        size=size - file["size"],
+        sent=-file["sent"],
+        files=0,
+        open=1 if file["closed"] else 0,
+    )
+
+
+def add_file(tx: Transaction, upload_id: str, drop_id: int | None, draft: FileDraft) -> None:
+    """Note a file of an upload and count it."""
+    identity = draft.identity
+    tx.run(
+        "add_file",
+        upload_id=upload_id,
+        drop_id=drop_id,
+        path=draft.path,
+        package_path=draft.package_path,
+        name=draft.name,
+        size=identity.size,
+        mtime_ns=identity.mtime_ns,
+        ctime_ns=identity.ctime_ns,
+        inode=identity.inode,
+        device=identity.device,
+    )
+    tx.run("count_files", id=upload_id, size=identity.size, sent=0, files=1, open=1)
+
+
+def take(tx: Transaction, drop_id: int, upload_id: str, draft: DropDraft) -> None:
+    """Note what a drop holds now that it is whole in an upload."""
+    tx.run(
+        "take_drop",
+        id=drop_id,
+        upload_id=upload_id,
+        signature=draft.signature,
+        size=sum(file.identity.size for file in draft.files),
+        file_count=len(draft.files),
+        now=tx.now,
+    )
+    tx.run("remove_skipped", drop_id=drop_id)
+    for reason in draft.skipped:
+        tx.run("add_skipped", upload_id=upload_id, drop_id=drop_id, reason=reason)

@@ -1,0 +1,104 @@
+"""The verbs of tasks and links: what is owed after delivery.
+
+Owns claims, retries and outcomes of tasks. Never sends a letter and never moves a file. Part of the
+store; the contract stands in `store.contract`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from masv_watch import lifecycle
+from masv_watch.model import Link, Task, TaskEvent, TaskKind
+from masv_watch.store.sql import (
+    Engine,
+    Transaction,
+    link_of,
+    move_task,
+    rows_as,
+    task_of,
+)
+from masv_watch.store.undertakings import finish_drops
+
+
+class ObligationVerbs:
+    """`contract.Obligations` in SQL."""
+
+    engine: Engine
+
+    def claim_task(self, kinds: Sequence[TaskKind], lease_s: float) -> Task | None:
+        """Lease the task that is due first."""
+        wanted = f" {' '.join(kinds)} "
+
+        def claim(tx: Transaction) -> Task | None:
+            row = tx.one("due_tasks", now=tx.now, kinds=wanted)
+            if row is None:
+                return None
+            mine = tx.one("claim_task", id=row["id"], lease_until=tx.now + lease_s)
+            return None if mine is None else task_of(mine)
+
+        if not self.engine.read(lambda tx: tx.one("due_tasks", now=tx.now, kinds=wanted)):
+            return None
+        return self.engine.write(claim)
+
+    def note_task_asked(self, task: Task) -> None:
+        """Store the intent to do a task."""
+        self.engine.write(lambda tx: tx.run("note_task_asked", id=task.id, fence=task.fence))
+
+    def retry_task(self, task: Task, *, retry_at: float, attempts: int, note: str) -> None:
+        """Let a task wait, and say why."""
+        self.engine.write(
+            lambda tx: tx.run(
+                "retry_task",
+                id=task.id,
+                fence=task.fence,
+                retry_at=retry_at,
+                attempts=attempts,
+                note=note,
+            )
+        )
+
+    def advance_task(
+        self, task: Task, event: TaskEvent, *, note: str = "", link: Link | None = None
+    ) -> None:
+        """End a task with its outcome."""
+
+        def advance(tx: Transaction) -> None:
+            after = lifecycle.advance(lifecycle.TASK, task.state, event)
+            if link is not None:
+                tx.run(
+                    "add_link",
+                    upload_id=task.upload_id,
+                    id=link.id,
+                    secret=link.secret.reveal(),
+                    expiry=link.expiry,
+                )
+            move_task(tx, task, after, event=event, note=note)
+            if not tx.number("open_tasks_of", upload_id=task.upload_id):
+                finish_drops(tx, task.upload_id)
+
+        self.engine.write(advance)
+
+    def tasks(self, upload_id: str) -> list[Task]:
+        """List the tasks of an upload."""
+        return rows_as(self.engine.read(lambda tx: tx.all("tasks", upload_id=upload_id)), task_of)
+
+    def open_tasks(self) -> Mapping[str, int]:
+        """Count the due tasks of each upload."""
+        rows = self.engine.read(lambda tx: tx.all("open_tasks"))
+        return {str(row["upload_id"]): int(row["number"]) for row in rows}
+
+    def link(self, upload_id: str) -> Link | None:
+        """Give the share link of an upload, or None."""
+        row = self.engine.read(lambda tx: tx.one("link", upload_id=upload_id))
+        return None if row is None else link_of(row)
+
+    def start_over(self) -> None:
+        """End every lease of an earlier process."""
+
+        def start(tx: Transaction) -> None:
+            tx.run("start_over_uploads")
+            tx.run("start_over_files")
+            tx.run("start_over_tasks")
+
+        self.engine.write(start)

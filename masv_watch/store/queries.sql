@@ -1,0 +1,277 @@
+-- Every statement of the store, named. Parameters are :named; comments are stripped on loading.
+
+-- name: is_adopted
+SELECT 1 AS yes FROM roots WHERE hot_folder = :hot_folder AND path = :path;
+
+-- name: adopt
+INSERT INTO roots (hot_folder, path, adopted_at) VALUES (:hot_folder, :path, :now)
+ON CONFLICT (hot_folder) DO UPDATE SET path = excluded.path, adopted_at = excluded.adopted_at;
+
+-- name: drop
+SELECT * FROM drops WHERE id = :id;
+
+-- name: latest_drop
+SELECT * FROM drops WHERE hot_folder = :hot_folder AND path = :path
+ORDER BY generation DESC LIMIT 1;
+
+-- name: drops
+SELECT * FROM drops WHERE (:hot_folder IS NULL OR hot_folder = :hot_folder)
+AND (:living = 0 OR state IN ('settling', 'held', 'queued', 'taken')) ORDER BY id;
+
+-- name: drops_of
+SELECT * FROM drops WHERE upload_id = :upload_id ORDER BY id;
+
+-- name: drops_held
+SELECT * FROM drops WHERE hot_folder = :hot_folder AND state = 'held' AND hold = :hold ORDER BY id;
+
+-- name: delivered_before
+SELECT count(*) AS number FROM drops JOIN uploads ON uploads.id = drops.upload_id
+WHERE drops.hot_folder = :hot_folder AND drops.path = :path AND uploads.finalized_at IS NOT NULL;
+
+-- name: add_drop
+INSERT INTO drops (hot_folder, path, generation, state, hold, signature, size, file_count, seen_at)
+VALUES (:hot_folder, :path, :generation, :state, :hold, :signature, :size, :file_count, :now)
+RETURNING *;
+
+-- name: advance_drop
+UPDATE drops SET state = :after, hold = :hold, note = :note WHERE id = :id AND state = :before;
+
+-- name: take_drop
+UPDATE drops SET whole = 1, upload_id = :upload_id, signature = :signature, size = :size,
+    file_count = :file_count, settled_at = :now WHERE id = :id;
+
+-- name: unsettle_drop
+UPDATE drops SET whole = 0, generation = generation + 1 WHERE id = :id;
+
+-- name: upload
+SELECT * FROM uploads WHERE id = :id;
+
+-- name: uploads
+SELECT * FROM uploads WHERE state NOT IN ('deleting', 'gone') ORDER BY created_at, id;
+
+-- name: package_is_ours
+SELECT 1 AS yes FROM uploads WHERE package_id = :package_id;
+
+-- name: add_upload
+INSERT INTO uploads (id, hot_folder, root, name, message, terms, batch, state, created_at, joined_at)
+VALUES (:id, :hot_folder, :root, :name, :message, :terms, :batch, :state, :now, :now);
+
+-- name: open_batch
+SELECT id FROM uploads WHERE hot_folder = :hot_folder AND batch = 1
+AND state IN ('transferring', 'paused', 'idle') ORDER BY created_at DESC LIMIT 1;
+
+-- name: note_joined
+UPDATE uploads SET joined_at = :now, finalize_at = NULL WHERE id = :id;
+
+-- name: count_files
+UPDATE uploads SET size = size + :size, sent = sent + :sent, file_count = file_count + :files,
+    open_files = open_files + :open WHERE id = :id;
+
+-- name: advance_upload
+UPDATE uploads SET state = :after, error_code = :code, error = :error, finalize_at = :finalize_at,
+    finalized_at = :finalized_at WHERE id = :id AND state = :before;
+
+-- name: clear_upload_retry
+UPDATE uploads SET retry_at = 0, attempts = 0 WHERE id = :id;
+
+-- name: clear_file_retries
+UPDATE files SET retry_at = 0, attempts = 0, error = '' WHERE upload_id = :upload_id AND closed = 0;
+
+-- name: claimable
+SELECT * FROM uploads WHERE state IN ('transferring', 'finalizing') AND retry_at <= :now
+AND lease_until <= :now ORDER BY created_at, id LIMIT :limit;
+
+-- name: claim_upload
+UPDATE uploads SET fence = fence + 1, lease_until = :lease_until
+WHERE id = :id AND lease_until <= :now RETURNING *;
+
+-- name: renew
+UPDATE uploads SET lease_until = :lease_until WHERE id = :id AND fence = :fence RETURNING *;
+
+-- name: let_go
+UPDATE uploads SET lease_until = 0, retry_at = :retry_at, attempts = :attempts, error = :error
+WHERE id = :id AND fence = :fence;
+
+-- name: fenced
+SELECT 1 AS yes FROM uploads WHERE id = :id AND fence = :fence;
+
+-- name: note_package_asked
+UPDATE uploads SET package_asked_at = coalesce(package_asked_at, :now)
+WHERE id = :id AND fence = :fence;
+
+-- name: note_package
+UPDATE uploads SET package_id = :package_id, package_token = :token, attempts = 0, error = ''
+WHERE id = :id AND fence = :fence;
+
+-- name: note_finalize_asked
+UPDATE uploads SET finalize_asked = :asked WHERE id = :id AND fence = :fence;
+
+-- name: unready_drops
+SELECT count(*) AS number FROM drops WHERE upload_id = :upload_id
+AND (state <> 'taken' OR whole = 0 OR hold IS NOT NULL);
+
+-- name: finalize_due
+SELECT id FROM uploads WHERE state = 'idle' AND finalize_at IS NOT NULL AND finalize_at <= :now
+ORDER BY finalize_at, id;
+
+-- name: all_sent
+SELECT 1 AS yes FROM uploads WHERE id = :id AND fence = :fence AND open_files = 0
+AND NOT EXISTS (SELECT 1 FROM drops WHERE upload_id = :id AND (whole = 0 OR hold IS NOT NULL));
+
+-- name: file
+SELECT * FROM files WHERE id = :id;
+
+-- name: files
+SELECT * FROM files WHERE upload_id = :upload_id ORDER BY path;
+
+-- name: files_of_drop
+SELECT * FROM files WHERE drop_id = :drop_id ORDER BY path;
+
+-- name: add_file
+INSERT INTO files (upload_id, drop_id, path, package_path, name, size, mtime_ns, ctime_ns, inode,
+    device)
+VALUES (:upload_id, :drop_id, :path, :package_path, :name, :size, :mtime_ns, :ctime_ns, :inode,
+    :device);
+
+-- name: remove_file
+DELETE FROM files WHERE id = :id;
+
+-- name: renew_file
+UPDATE files SET size = :size, mtime_ns = :mtime_ns, ctime_ns = :ctime_ns, inode = :inode,
+    device = :device WHERE id = :id;
+
+-- name: reset_file
+UPDATE files SET cloud_id = NULL, multipart_id = NULL, chunk_size = NULL, sent = 0, close_asked = 0,
+    closed = 0, attempts = 0, retry_at = 0, error = '' WHERE id = :id;
+
+-- name: unstale_file
+UPDATE files SET stale = 0, retry_at = 0, attempts = 0, error = '' WHERE id = :id;
+
+-- name: stale_file
+UPDATE files SET stale = 1, error = :note WHERE id = :id;
+
+-- name: next_files
+SELECT * FROM files WHERE upload_id = :upload_id AND closed = 0 AND stale = 0
+AND retry_at <= :now ORDER BY retry_at, id LIMIT :limit;
+
+-- name: next_retry
+SELECT min(retry_at) AS at FROM files WHERE upload_id = :upload_id AND closed = 0 AND stale = 0;
+
+-- name: note_file_asked
+UPDATE files SET open_asked = 1 WHERE id = :id;
+
+-- name: note_file_opened
+UPDATE files SET cloud_id = :cloud_id, multipart_id = :multipart_id, chunk_size = :chunk_size,
+    attempts = 0, error = '' WHERE id = :id;
+
+-- name: note_file_sent
+UPDATE files SET sent = sent + :size, close_asked = max(close_asked, :last), attempts = 0,
+    error = '' WHERE id = :id;
+
+-- name: note_file_closed
+UPDATE files SET closed = 1, attempts = 0, error = '' WHERE id = :id AND closed = 0;
+
+-- name: note_file_retry
+UPDATE files SET attempts = :attempts, retry_at = :retry_at, error = :error WHERE id = :id;
+
+-- name: chunks
+SELECT * FROM chunks WHERE file_id = :file_id ORDER BY number;
+
+-- name: chunk
+SELECT * FROM chunks WHERE file_id = :file_id AND number = :number;
+
+-- name: add_chunk
+INSERT INTO chunks (file_id, number, size, etag, hash)
+VALUES (:file_id, :number, :size, :etag, :hash)
+ON CONFLICT (file_id, number) DO UPDATE SET etag = excluded.etag, hash = excluded.hash;
+
+-- name: remove_chunks
+DELETE FROM chunks WHERE file_id = :file_id;
+
+-- name: leftovers
+SELECT cloud_id FROM leftovers WHERE upload_id = :upload_id ORDER BY cloud_id;
+
+-- name: add_leftover
+INSERT INTO leftovers (upload_id, cloud_id) VALUES (:upload_id, :cloud_id)
+ON CONFLICT DO NOTHING;
+
+-- name: remove_leftover
+DELETE FROM leftovers WHERE upload_id = :upload_id AND cloud_id = :cloud_id;
+
+-- name: add_skipped
+INSERT INTO skipped (upload_id, drop_id, reason) VALUES (:upload_id, :drop_id, :reason)
+ON CONFLICT DO NOTHING;
+
+-- name: remove_skipped
+DELETE FROM skipped WHERE drop_id = :drop_id;
+
+-- name: skipped
+SELECT reason FROM skipped WHERE upload_id = :upload_id ORDER BY drop_id, reason;
+
+-- name: add_task
+INSERT INTO tasks (upload_id, kind, key, state, created_at, facts)
+VALUES (:upload_id, :kind, :key, 'due', :now, :facts)
+ON CONFLICT (upload_id, kind, key) DO NOTHING;
+
+-- name: tasks
+SELECT * FROM tasks WHERE upload_id = :upload_id ORDER BY id;
+
+-- name: open_tasks
+SELECT upload_id, count(*) AS number FROM tasks WHERE state = 'due' GROUP BY upload_id;
+
+-- name: open_tasks_of
+SELECT count(*) AS number FROM tasks WHERE state = 'due' AND upload_id = :upload_id;
+
+-- name: due_tasks
+SELECT * FROM tasks WHERE state = 'due' AND retry_at <= :now AND lease_until <= :now
+AND (kind <> 'letter' OR EXISTS (SELECT 1 FROM links WHERE links.upload_id = tasks.upload_id))
+AND instr(:kinds, ' ' || kind || ' ') > 0 ORDER BY retry_at, id LIMIT 1;
+
+-- name: claim_task
+UPDATE tasks SET fence = fence + 1, lease_until = :lease_until WHERE id = :id RETURNING *;
+
+-- name: note_task_asked
+UPDATE tasks SET asked = 1 WHERE id = :id AND fence = :fence;
+
+-- name: retry_task
+UPDATE tasks SET retry_at = :retry_at, attempts = :attempts, note = :note, lease_until = 0
+WHERE id = :id AND fence = :fence;
+
+-- name: advance_task
+UPDATE tasks SET state = :after, note = :note, lease_until = 0
+WHERE id = :id AND fence = :fence AND state = :before;
+
+-- name: add_link
+INSERT INTO links (upload_id, id, secret, expiry) VALUES (:upload_id, :id, :secret, :expiry)
+ON CONFLICT (upload_id) DO NOTHING;
+
+-- name: link
+SELECT * FROM links WHERE upload_id = :upload_id;
+
+-- name: add_event
+INSERT INTO events (at, noun, noun_id, event, before, after, detail)
+VALUES (:now, :noun, :noun_id, :event, :before, :after, :detail);
+
+-- name: start_over_uploads
+UPDATE uploads SET fence = fence + 1, lease_until = 0, retry_at = 0
+WHERE state NOT IN ('complete', 'gone');
+
+-- name: start_over_files
+UPDATE files SET retry_at = 0 WHERE closed = 0 AND retry_at > 0;
+
+-- name: start_over_tasks
+UPDATE tasks SET fence = fence + 1, lease_until = 0 WHERE state = 'due';
+
+-- name: newest_time
+SELECT max(
+    coalesce((SELECT max(at) FROM events), 0),
+    coalesce((SELECT max(created_at) FROM uploads), 0),
+    coalesce((SELECT max(seen_at) FROM drops), 0)
+) AS at;
+
+-- name: meta
+SELECT value FROM meta WHERE key = :key;
+
+-- name: set_meta
+INSERT INTO meta (key, value) VALUES (:key, :value)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value;

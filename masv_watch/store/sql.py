@@ -1,0 +1,371 @@
+"""Named statements, transactions over them, and rows as nouns.
+
+Owns how a statement is found, how a row becomes a noun, and the one place where a state is moved
+and announced. Never opens a database (`store.sqlite` does) and holds no verb of the contract. Used
+by the three rooms of verbs beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files as package_files
+from typing import Any, Protocol, TypeVar
+
+from masv_watch import lifecycle
+from masv_watch.errors import FenceLost, NotFound
+from masv_watch.model import (
+    After,
+    Chunk,
+    Drop,
+    DropEvent,
+    DropState,
+    HoldReason,
+    Identity,
+    Link,
+    Secret,
+    SourceFile,
+    Task,
+    TaskKind,
+    TaskState,
+    Terms,
+    Upload,
+    UploadEvent,
+    UploadState,
+    UploadType,
+)
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+Statements = Mapping[str, str]
+
+_NAMED = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """One state that a transaction moved, to be announced after its commit."""
+
+    noun: str
+    noun_id: str
+    event: str
+    before: str
+    after: str
+    detail: str = ""
+
+
+class Transaction:
+    """One open transaction: statements by name, the store's time, and what moved."""
+
+    def __init__(
+        self,
+        execute: Callable[[str, Mapping[str, object]], tuple[int, list[Row]]],
+        statements: Statements,
+        now: float,
+    ) -> None:
+        """Bind the engine's `execute`, which gives the row count and the rows."""
+        self._execute = execute
+        self._statements = statements
+        self.now = now
+        self.moved: list[Moved] = []
+
+    def run(self, statement: str, /, **values: object) -> int:
+        """Carry out a statement; give how many rows it touched."""
+        return self._execute(self._statements[statement], values)[0]
+
+    def one(self, statement: str, /, **values: object) -> Row | None:
+        """Carry out a statement; give its first row or None."""
+        rows = self._execute(self._statements[statement], values)[1]
+        return rows[0] if rows else None
+
+    def all(self, statement: str, /, **values: object) -> list[Row]:
+        """Carry out a statement; give its rows."""
+        return self._execute(self._statements[statement], values)[1]
+
+    def number(self, statement: str, /, **values: object) -> int:
+        """Carry out a statement that counts; give the count."""
+        row = self.one(statement, **values)
+        return int(row["number"]) if row else 0
+
+
+class Engine(Protocol):
+    """What a database must offer to the verbs."""
+
+    def write(self, job: Callable[[Transaction], T]) -> T:
+        """Run a job in a transaction that is durable when this returns."""
+        ...
+
+    def read(self, job: Callable[[Transaction], T]) -> T:
+        """Run a job that only reads, on one state of the database."""
+        ...
+
+    def now(self) -> float:
+        """Give the store clock's seconds."""
+        ...
+
+    def listen(self, ring: Callable[[], None]) -> None:
+        """Have `ring` called after every commit that moved a state."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is queued and close."""
+        ...
+
+
+def load_statements() -> dict[str, str]:
+    """Read `queries.sql` into statements by name, comments stripped."""
+    text = package_files("masv_watch.store").joinpath("queries.sql").read_text(encoding="utf-8")
+    found = _NAMED.split(text)
+    return {
+        name: "\n".join(line for line in body.splitlines() if not line.startswith("--")).strip()
+        for name, body in zip(found[1::2], found[2::2], strict=True)
+    }
+
+
+def move_upload(
+    tx: Transaction,
+    row: Row,
+    event: UploadEvent,
+    *,
+    code: int | None = None,
+    error: str = "",
+) -> UploadState:
+    """Move an upload's state in this transaction; the one place that does.
+
+    Raises:
+        IllegalTransition: the table has no such pair.
+    """
+    before = UploadState(row["state"])
+    after = lifecycle.advance(lifecycle.UPLOAD, before, event)
+    finalize_at = None
+    if after is UploadState.IDLE:
+        idle_s = terms_of(row).idle_s
+        finalize_at = None if idle_s is None else _idle_until(row, idle_s, tx.now)
+    finalized_at = tx.now if event is UploadEvent.FINALIZED else row["finalized_at"]
+    touched = tx.run(
+        "advance_upload",
+        id=row["id"],
+        before=before,
+        after=after,
+        code=code,
+        error=error,
+        finalize_at=finalize_at,
+        finalized_at=finalized_at,
+    )
+    if not touched:
+        raise FenceLost(f"upload {row['id']} moved meanwhile")
+    _announce(
+        tx,
+        Moved(
+            noun="upload", noun_id=row["id"], event=event, before=before, after=after, detail=error
+        ),
+    )
+    return after
+
+
+def _idle_until(row: Row, idle_s: float, now: float) -> float:
+    # a batch waits from its last settled file, not from its last byte
+    return max(now, row["joined_at"] + idle_s) if row["batch"] else now + idle_s
+
+
+def move_drop(
+    tx: Transaction,
+    row: Row,
+    event: DropEvent,
+    *,
+    hold: HoldReason | None = None,
+    note: str = "",
+) -> DropState:
+    """Move a drop's state in this transaction; the one place that does.
+
+    Raises:
+        IllegalTransition: the table has no such pair.
+    """
+    before = DropState(row["state"])
+    after = lifecycle.advance(lifecycle.DROP, before, event)
+    if not tx.run("advance_drop", id=row["id"], before=before, after=after, hold=hold, note=note):
+        raise FenceLost(f"drop {row['id']} moved meanwhile")
+    detail = f"{hold}: {note}" if hold else note
+    _announce(
+        tx,
+        Moved(
+            noun="drop",
+            noun_id=str(row["id"]),
+            event=event,
+            before=before,
+            after=after,
+            detail=detail,
+        ),
+    )
+    return after
+
+
+def move_task(tx: Transaction, task: Task, after: TaskState, *, event: str, note: str) -> None:
+    """Move a claimed task's state in this transaction; the one place that does.
+
+    Raises:
+        FenceLost: the row has a newer claim or moved meanwhile.
+    """
+    if not tx.run(
+        "advance_task", id=task.id, fence=task.fence, before=task.state, after=after, note=note
+    ):
+        raise FenceLost(f"task {task.id} has a newer claim")
+    _announce(
+        tx,
+        Moved(
+            noun="task",
+            noun_id=str(task.id),
+            event=event,
+            before=task.state,
+            after=after,
+            detail=note,
+        ),
+    )
+
+
+def _announce(tx: Transaction, moved: Moved) -> None:
+    tx.run("add_event", now=tx.now, **asdict(moved))
+    tx.moved.append(moved)
+
+
+def must(row: Row | None, what: str) -> Row:
+    """Give the row.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if row is None:
+        raise NotFound(f"there is no {what}")
+    return row
+
+
+def hold_fence(tx: Transaction, upload_id: str, fence: int) -> None:
+    """Make sure that the claim is still ours.
+
+    Raises:
+        FenceLost: the row has a newer claim or is gone.
+    """
+    if tx.one("fenced", id=upload_id, fence=fence) is None:
+        raise FenceLost(f"upload {upload_id} has a newer claim")
+
+
+def terms_text(terms: Terms) -> str:
+    """Write terms as JSON."""
+    return json.dumps(asdict(terms))
+
+
+def terms_of(row: Row) -> Terms:
+    """Read the terms of an upload's row."""
+    tree = json.loads(row["terms"])
+    lists = {key: tuple(tree[key]) for key in ("recipients", "mail_to")}
+    fixed = {"type": UploadType(tree["type"]), "after": After(**tree["after"])}
+    return Terms(**(tree | lists | fixed))
+
+
+def upload_of(row: Row) -> Upload:
+    """Read an upload's row."""
+    token = row["package_token"]
+    same = {
+        key: row[key]
+        for key in (
+            "id", "hot_folder", "name", "message", "package_id", "package_asked_at", "finalize_at",
+            "retry_at", "attempts", "error_code", "error", "fence", "lease_until", "created_at",
+            "joined_at", "finalized_at", "size", "sent", "file_count",
+        )
+    }  # fmt: skip
+    return Upload(
+        **same,
+        root=bytes(row["root"]),
+        terms=terms_of(row),
+        state=UploadState(row["state"]),
+        package_token=None if token is None else Secret(token),
+        finalize_asked=bool(row["finalize_asked"]),
+    )
+
+
+def drop_of(row: Row) -> Drop:
+    """Read a drop's row."""
+    same = {
+        key: row[key]
+        for key in (
+            "id", "hot_folder", "generation", "note", "upload_id", "signature", "size",
+            "file_count", "seen_at", "settled_at",
+        )
+    }  # fmt: skip
+    return Drop(
+        **same,
+        path=bytes(row["path"]),
+        state=DropState(row["state"]),
+        hold=None if row["hold"] is None else HoldReason(row["hold"]),
+        whole=bool(row["whole"]),
+    )
+
+
+def identity_of(row: Row) -> Identity:
+    """Read the identity columns of a file's row."""
+    return Identity(
+        size=row["size"],
+        mtime_ns=row["mtime_ns"],
+        ctime_ns=row["ctime_ns"],
+        inode=row["inode"],
+        device=row["device"],
+    )
+
+
+def file_of(row: Row) -> SourceFile:
+    """Read a file's row."""
+    same = {
+        key: row[key]
+        for key in (
+            "id", "upload_id", "drop_id", "package_path", "name", "cloud_id", "multipart_id",
+            "chunk_size", "sent", "attempts", "retry_at", "error",
+        )
+    }  # fmt: skip
+    return SourceFile(
+        **same,
+        path=bytes(row["path"]),
+        identity=identity_of(row),
+        open_asked=bool(row["open_asked"]),
+        close_asked=bool(row["close_asked"]),
+        closed=bool(row["closed"]),
+        stale=bool(row["stale"]),
+    )
+
+
+def chunk_of(row: Row) -> Chunk:
+    """Read a chunk's row."""
+    return Chunk(number=row["number"], size=row["size"], etag=row["etag"], hash=row["hash"])
+
+
+def task_of(row: Row) -> Task:
+    """Read a task's row."""
+    same = {
+        key: row[key]
+        for key in (
+            "id", "upload_id", "key", "attempts", "retry_at", "created_at", "fence", "note",
+        )
+    }  # fmt: skip
+    return Task(
+        **same,
+        kind=TaskKind(row["kind"]),
+        state=TaskState(row["state"]),
+        asked=bool(row["asked"]),
+        facts=json.loads(row["facts"]),
+    )
+
+
+def link_of(row: Row) -> Link:
+    """Read a link's row."""
+    return Link(
+        upload_id=row["upload_id"],
+        id=row["id"],
+        secret=Secret(row["secret"]),
+        expiry=row["expiry"],
+    )
+
+
+def rows_as(rows: Sequence[Row], read: Callable[[Row], T]) -> list[T]:
+    """Read many rows."""
+    return [read(row) for row in rows]

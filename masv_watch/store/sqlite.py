@@ -1,0 +1,355 @@
+"""The SQLite engine: one file, one writer thread, one daemon.
+
+Owns opening, locking, the clock, batching and the translation of sqlite3's errors. Never knows what
+a statement means. Opened by `daemon` for the one process that runs, and by commands as a guest.
+
+Law 1. All writes pass one thread that commits whatever has queued: natural batching, no timer.
+Law 2. Every job has a savepoint, so that one loser does not poison the rest of its batch.
+Law 3. A result is handed out only after COMMIT; a verdict of a batch that was never committed is
+thrown away, and each of its jobs runs again alone.
+Law 4. synchronous=FULL: what was answered survives a power cut.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import queue
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.resources import files as package_files
+from typing import Any, Generic, TypeVar
+
+from masv_watch.errors import MasvWatchError, StoreBusy, StoreError, StoreFull, StoreUnusable
+from masv_watch.loops import Clock, start_thread, transaction_flag
+from masv_watch.metrics import Metrics
+from masv_watch.store.ledger import LedgerVerbs
+from masv_watch.store.obligations import ObligationVerbs
+from masv_watch.store.sql import Moved, Row, Transaction, load_statements
+from masv_watch.store.undertakings import UndertakingVerbs
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+#: jobs of one batch; more wait for the next, so that no caller waits for a whole queue
+BATCH = 256
+#: seconds that a guest's transaction may keep the database from us
+BUSY_S = 10.0
+#: the newest migration that this version knows
+SCHEMA = 1
+
+_FILE = "masv-watch.db"
+_LOCK = "daemon.lock"
+
+
+class _Job(Generic[T]):
+    """A write that waits for its commit."""
+
+    def __init__(self, run: Callable[[Transaction], T]) -> None:
+        self.run = run
+        self.ended = threading.Event()
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self.moved: list[Moved] = []
+
+
+class SqliteEngine:
+    """A database file with its writer thread."""
+
+    def __init__(self, folder: str, *, clock: Clock, metrics: Metrics) -> None:
+        """Open or create the database in a folder that exists.
+
+        Raises:
+            StoreUnusable: corrupt, newer than this version, or not readable and writable.
+        """
+        self._path = os.path.join(folder, _FILE)
+        self._clock = clock
+        self._metrics = metrics
+        self._statements = load_statements()
+        self._rings: list[Callable[[], None]] = []
+        self._queue: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._readers = threading.local()
+        self._open_readers: list[sqlite3.Connection] = []
+        self._closed = False
+        with _translated(self._path):
+            self._connection = self._connect()
+            _migrate(self._connection, self._path)
+            self._offset = self._find_offset()
+        self._writer = start_thread("store", self._serve)
+
+    def now(self) -> float:
+        """Give seconds that follow the boot clock from the newest time that was ever stored."""
+        return self._clock.boottime() + self._offset
+
+    def listen(self, ring: Callable[[], None]) -> None:
+        """Have `ring` called after every commit that moved a state."""
+        self._rings.append(ring)
+
+    def write(self, job: Callable[[Transaction], T]) -> T:
+        """Run a job on the writer thread and give its result once it is durable.
+
+        Raises:
+            StoreError: the database could not take it; nothing of it is stored.
+            MasvWatchError: the job's own verdict; nothing of it is stored.
+        """
+        if self._closed:
+            raise StoreUnusable("the store is closed")
+        waiting = _Job(job)
+        self._queue.put(waiting)
+        waiting.ended.wait()
+        if waiting.error is not None:
+            raise waiting.error
+        return waiting.result  # type: ignore[return-value] # set whenever error is not
+
+    def read(self, job: Callable[[Transaction], T]) -> T:
+        """Run a reading job on this thread's own connection."""
+        with _translated(self._path):
+            connection = self._reader()
+            connection.execute("BEGIN")
+            try:
+                return job(Transaction(_executor(connection), self._statements, self.now()))
+            finally:
+                connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Commit what is queued, end the writer and close."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        self._writer.join()
+        for connection in [*self._open_readers, self._connection]:
+            connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        connection.row_factory = sqlite3.Row
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        if connection is None:
+            connection = self._connect()
+            connection.execute("PRAGMA query_only=ON")
+            self._readers.connection = connection
+            self._open_readers.append(connection)
+        return connection
+
+    def _find_offset(self) -> float:
+        row = self._connection.execute(self._statements["newest_time"]).fetchone()
+        return max(self._clock.wall(), float(row["at"])) - self._clock.boottime()
+
+    def _serve(self) -> None:
+        ending = False
+        while not ending:
+            batch = [self._queue.get()]
+            while len(batch) < BATCH and not self._queue.empty():
+                batch.append(self._queue.get())
+            ending = None in batch
+            jobs = [job for job in batch if job is not None]
+            if jobs and not self._commit(jobs) and len(jobs) > 1:
+                for job in jobs:
+                    self._commit([job])
+            for job in jobs:
+                job.ended.set()
+
+    def _commit(self, jobs: list[_Job[Any]]) -> bool:
+        """Run jobs in one transaction; say whether it was committed (law 3)."""
+        try:
+            with _translated(self._path), transaction_flag():
+                self._connection.execute("BEGIN IMMEDIATE")
+                for job in jobs:
+                    self._attempt(job)
+                self._connection.execute("COMMIT")
+        except StoreError as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            for job in jobs:
+                job.error, job.moved = error, []
+            return False
+        self._announce(jobs)
+        return True
+
+    def _attempt(self, job: _Job[Any]) -> None:
+        job.error, job.moved = None, []
+        tx = Transaction(_executor(self._connection), self._statements, self.now())
+        self._connection.execute("SAVEPOINT job")
+        try:
+            job.result = job.run(tx)
+        except (sqlite3.Error, MasvWatchError, ValueError, TypeError, KeyError) as error:
+            if isinstance(error, sqlite3.OperationalError) or not self._connection.in_transaction:
+                raise
+            self._connection.execute("ROLLBACK TO job")
+            job.error = error
+        else:
+            job.moved = tx.moved
+        self._connection.execute("RELEASE job")
+
+    def _announce(self, jobs: list[_Job[Any]]) -> None:
+        moves = [move for job in jobs if job.error is None for move in job.moved]
+        for move in moves:
+            log.info(
+                "%s moved",
+                move.noun,
+                extra={
+                    "id": move.noun_id,
+                    "event": str(move.event),
+                    "before": str(move.before),
+                    "after": str(move.after),
+                    "detail": move.detail,
+                },
+            )
+            self._metrics.count("transitions", noun=move.noun, after=str(move.after))
+        if moves:
+            for ring in self._rings:
+                ring()
+
+
+class SqliteStore(LedgerVerbs, UndertakingVerbs, ObligationVerbs):
+    """The whole contract over one SQLite file."""
+
+    def __init__(self, engine: SqliteEngine, lock: int | None) -> None:
+        """Join the verbs with their engine; `lock` is the held descriptor of the state's lock."""
+        self.engine = engine
+        self._lock = lock
+
+    def now(self) -> float:
+        """Give the store clock's seconds."""
+        return self.engine.now()
+
+    def listen(self, ring: Callable[[], None]) -> None:
+        """Have `ring` called after every commit that moved a state."""
+        self.engine.listen(ring)
+
+    def close(self) -> None:
+        """Finish what is queued, close, and let another daemon have the state."""
+        self.engine.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def open_store(folder: str, *, clock: Clock, metrics: Metrics) -> SqliteStore:
+    """Open the state for the one daemon: make the folder, take its lock, open the database.
+
+    Raises:
+        StoreUnusable: another daemon holds it (its process id is named), or it cannot be used.
+    """
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StoreUnusable(
+            f"the state folder {folder} cannot be made: {error.strerror}",
+            hint="create it for the daemon's user, or set `state:` to another folder",
+        ) from error
+    lock = _take_lock(folder)
+    try:
+        return SqliteStore(SqliteEngine(folder, clock=clock, metrics=metrics), lock)
+    except MasvWatchError:
+        os.close(lock)
+        raise
+
+
+def open_guest(folder: str, *, clock: Clock, metrics: Metrics) -> SqliteStore:
+    """Open the state for a command beside the daemon, or while none runs.
+
+    Raises:
+        StoreUnusable: there is no state yet, or it cannot be used.
+    """
+    if not os.path.exists(os.path.join(folder, _FILE)):
+        raise StoreUnusable(
+            f"there is no state in {folder}", hint="start the daemon once: masv-watch run -c FILE"
+        )
+    return SqliteStore(SqliteEngine(folder, clock=clock, metrics=metrics), None)
+
+
+def _take_lock(folder: str) -> int:
+    path = os.path.join(folder, _LOCK)
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnusable(
+            f"the state folder {folder} cannot be written: {error.strerror}",
+            hint="give it to the daemon's user",
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
+        raise StoreUnusable(
+            f"the state in {folder} is held by another masv-watch, process {holder}",
+            hint="stop that one first, or give this one a `state:` of its own",
+        ) from error
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
+
+
+def _executor(
+    connection: sqlite3.Connection,
+) -> Callable[[str, Mapping[str, object]], tuple[int, list[Row]]]:
+    def execute(statement: str, values: Mapping[str, object]) -> tuple[int, list[Row]]:
+        cursor = connection.execute(statement, values)
+        rows = cursor.fetchall()
+        return cursor.rowcount, rows
+
+    return execute
+
+
+def _migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring the schema up to date, one numbered file after the other, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA:
+        connection.execute("ROLLBACK")
+        raise StoreUnusable(
+            f"{path} was written by a newer masv-watch (schema {version}, known {SCHEMA})",
+            hint="install the newer version again; nothing was changed",
+        )
+    for number in range(version + 1, SCHEMA + 1):
+        script = package_files("masv_watch.store").joinpath(f"migrations/{number:04}.sql")
+        for statement in _statements_of(script.read_text(encoding="utf-8")):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {number}")
+    connection.execute("COMMIT")
+    os.chmod(path, stat.S_IRUSR | stat.S_IWUSR)
+
+
+def _statements_of(script: str) -> Iterator[str]:
+    # executescript would commit the open transaction (measured)
+    pending = ""
+    for line in script.splitlines():
+        if line.startswith("--"):
+            continue
+        pending += line + "\n"
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+
+
+@contextmanager
+def _translated(path: str) -> Iterator[None]:
+    """Turn sqlite3's errors into ours."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith("SQLITE_FULL"):
+            raise StoreFull(
+                f"the disk of {path} is full", hint="free space; it goes on by itself"
+            ) from error
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise StoreBusy(f"{path} is busy with another process") from error
+        raise StoreUnusable(
+            f"{path} cannot be used: {error}", hint="restore it from a backup; see the runbook"
+        ) from error

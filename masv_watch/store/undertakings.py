@@ -1,0 +1,430 @@
+"""The verbs of uploads, their files and their chunks.
+
+Owns creation, claims with lease and fence, and every acknowledged byte. Never talks to the cloud
+and never decides when to try again. Part of the store; the contract stands in `store.contract`.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from masv_watch.errors import FenceLost, IllegalTransition, SourceChanged
+from masv_watch.model import (
+    Chunk,
+    Draft,
+    DropDraft,
+    DropEvent,
+    Secret,
+    SourceFile,
+    TaskDraft,
+    Upload,
+    UploadEvent,
+    UploadState,
+)
+from masv_watch.store.ledger import add_file, reset, take, unsettle
+from masv_watch.store.sql import (
+    Engine,
+    Transaction,
+    chunk_of,
+    file_of,
+    hold_fence,
+    move_drop,
+    move_upload,
+    must,
+    rows_as,
+    terms_text,
+    upload_of,
+)
+
+T = TypeVar("T")
+
+
+class UndertakingVerbs:
+    """`contract.Undertakings` in SQL."""
+
+    engine: Engine
+
+    def create_upload(self, draft: Draft) -> str:
+        """Create an upload, take its drops and note every file."""
+        upload_id = str(uuid.uuid4())
+
+        def create(tx: Transaction) -> str:
+            tx.run(
+                "add_upload",
+                id=upload_id,
+                hot_folder=draft.hot_folder,
+                root=draft.root,
+                name=draft.name,
+                message=draft.message,
+                terms=terms_text(draft.terms),
+                batch=int(draft.terms.batch),
+                state=UploadState.TRANSFERRING,
+                now=tx.now,
+            )
+            for drop in draft.drops:
+                _join(tx, upload_id, drop)
+            return upload_id
+
+        return self.engine.write(create)
+
+    def open_batch(self, hot_folder: str) -> str | None:
+        """Give the upload that a batch drop joins now, or None."""
+        row = self.engine.read(lambda tx: tx.one("open_batch", hot_folder=hot_folder))
+        return None if row is None else str(row["id"])
+
+    def join_upload(self, upload_id: str, drop: DropDraft) -> None:
+        """Let a quiet drop join an open upload."""
+
+        def join(tx: Transaction) -> None:
+            row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+            if row["state"] == UploadState.ERROR:
+                raise IllegalTransition("an upload in error takes no further drop")
+            move_upload(tx, row, UploadEvent.FILES_ADDED)
+            tx.run("note_joined", id=upload_id, now=tx.now)
+            _join(tx, upload_id, drop)
+
+        self.engine.write(join)
+
+    def upload(self, upload_id: str) -> Upload | None:
+        """Give one upload, or None."""
+        row = self.engine.read(lambda tx: tx.one("upload", id=upload_id))
+        return None if row is None else upload_of(row)
+
+    def uploads(self) -> list[Upload]:
+        """List the uploads that are not hidden."""
+        return rows_as(self.engine.read(lambda tx: tx.all("uploads")), upload_of)
+
+    def files(self, upload_id: str) -> list[SourceFile]:
+        """List the files of an upload."""
+        return rows_as(self.engine.read(lambda tx: tx.all("files", upload_id=upload_id)), file_of)
+
+    def file(self, file_id: int) -> SourceFile | None:
+        """Give one file, or None."""
+        row = self.engine.read(lambda tx: tx.one("file", id=file_id))
+        return None if row is None else file_of(row)
+
+    def skipped(self, upload_id: str) -> list[str]:
+        """List what was left out of an upload."""
+        rows = self.engine.read(lambda tx: tx.all("skipped", upload_id=upload_id))
+        return [str(row["reason"]) for row in rows]
+
+    def advance_upload(
+        self, upload_id: str, event: UploadEvent, *, code: int | None = None, error: str = ""
+    ) -> UploadState:
+        """Move one upload as asked."""
+
+        def advance(tx: Transaction) -> UploadState:
+            row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+            after = move_upload(tx, row, event, code=code, error=error)
+            if event is UploadEvent.RESUME:
+                tx.run("clear_upload_retry", id=upload_id)
+                tx.run("clear_file_retries", upload_id=upload_id)
+            return after
+
+        return self.engine.write(advance)
+
+    def claim_uploads(self, limit: int, lease_s: float) -> list[Upload]:
+        """Lease uploads that are due."""
+
+        def claim(tx: Transaction) -> list[Upload]:
+            claimed = []
+            for row in tx.all("claimable", now=tx.now, limit=limit):
+                mine = tx.one(
+                    "claim_upload", id=row["id"], now=tx.now, lease_until=tx.now + lease_s
+                )
+                if mine is not None:
+                    claimed.append(upload_of(mine))
+            return claimed
+
+        if not self.engine.read(lambda tx: tx.one("claimable", now=tx.now, limit=1)):
+            return []
+        return self.engine.write(claim)
+
+    def renew(self, upload_id: str, fence: int, lease_s: float) -> Upload:
+        """Prolong a claim and give the row."""
+
+        def renew(tx: Transaction) -> Upload:
+            row = tx.one("renew", id=upload_id, fence=fence, lease_until=tx.now + lease_s)
+            if row is None:
+                raise FenceLost(f"upload {upload_id} has a newer claim")
+            return upload_of(row)
+
+        return self.engine.write(renew)
+
+    def let_go(
+        self,
+        upload_id: str,
+        fence: int,
+        *,
+        retry_at: float = 0.0,
+        attempts: int = 0,
+        error: str = "",
+    ) -> None:
+        """End a claim."""
+        self.engine.write(
+            lambda tx: tx.run(
+                "let_go",
+                id=upload_id,
+                fence=fence,
+                retry_at=retry_at,
+                attempts=attempts,
+                error=error,
+            )
+        )
+
+    def note_package_asked(self, upload_id: str, fence: int) -> None:
+        """Store the intent to create the package."""
+        self._fenced(
+            upload_id,
+            fence,
+            lambda tx: _run(tx, "note_package_asked", id=upload_id, fence=fence, now=tx.now),
+        )
+
+    def note_package(self, upload_id: str, fence: int, package_id: str, token: Secret) -> None:
+        """Store the cloud's package, or a fresh token of it."""
+        self._fenced(
+            upload_id,
+            fence,
+            lambda tx: _run(
+                tx,
+                "note_package",
+                id=upload_id,
+                fence=fence,
+                package_id=package_id,
+                token=token.reveal(),
+            ),
+        )
+
+    def package_is_ours(self, package_id: str) -> bool:
+        """Say whether an upload of ours names this package."""
+        return self.engine.read(
+            lambda tx: tx.one("package_is_ours", package_id=package_id) is not None
+        )
+
+    def next_files(self, upload_id: str, limit: int) -> list[SourceFile]:
+        """List files that are due and not closed."""
+        return rows_as(
+            self.engine.read(
+                lambda tx: tx.all("next_files", upload_id=upload_id, now=tx.now, limit=limit)
+            ),
+            file_of,
+        )
+
+    def next_retry(self, upload_id: str) -> float | None:
+        """Give when the first waiting file is due, or None."""
+        row = self.engine.read(lambda tx: tx.one("next_retry", upload_id=upload_id))
+        return None if row is None or row["at"] is None else float(row["at"])
+
+    def note_files_asked(self, upload_id: str, fence: int, file_ids: Sequence[int]) -> None:
+        """Store the intent to add these files."""
+
+        def note(tx: Transaction) -> None:
+            for file_id in file_ids:
+                tx.run("note_file_asked", id=file_id)
+
+        self._fenced(upload_id, fence, note)
+
+    def note_file_opened(
+        self, file: SourceFile, fence: int, *, cloud_id: str, multipart_id: str, chunk_size: int
+    ) -> None:
+        """Store where the cloud takes a file's chunks."""
+        self._fenced(
+            file.upload_id,
+            fence,
+            lambda tx: _run(
+                tx,
+                "note_file_opened",
+                id=file.id,
+                cloud_id=cloud_id,
+                multipart_id=multipart_id,
+                chunk_size=chunk_size,
+            ),
+        )
+
+    def note_file_lost(self, file: SourceFile, fence: int) -> None:
+        """Forget what the cloud had of a file."""
+
+        def lose(tx: Transaction) -> None:
+            row = must(tx.one("file", id=file.id), f"file {file.id}")
+            reset(tx, row, size=row["size"])
+
+        self._fenced(file.upload_id, fence, lose)
+
+    def note_etag(self, file: SourceFile, fence: int, chunk: Chunk, *, last: bool) -> None:
+        """Store that the cloud holds a chunk."""
+
+        def note(tx: Transaction) -> None:
+            known = tx.one("chunk", file_id=file.id, number=chunk.number) is not None
+            tx.run(
+                "add_chunk",
+                file_id=file.id,
+                number=chunk.number,
+                size=chunk.size,
+                etag=chunk.etag,
+                hash=chunk.hash,
+            )
+            size = 0 if known else chunk.size
+            tx.run("note_file_sent", id=file.id, size=size, last=int(last))
+            tx.run("count_files", id=file.upload_id, size=0, sent=size, files=0, open=0)
+
+        self._fenced(file.upload_id, fence, note)
+
+    def chunks(self, file_id: int) -> list[Chunk]:
+        """List the acknowledged chunks of a file."""
+        return rows_as(self.engine.read(lambda tx: tx.all("chunks", file_id=file_id)), chunk_of)
+
+    def note_file_closed(self, file: SourceFile, fence: int) -> None:
+        """Store that the cloud finalized a file."""
+
+        def close(tx: Transaction) -> None:
+            if tx.run("note_file_closed", id=file.id):
+                tx.run("count_files", id=file.upload_id, size=0, sent=0, files=0, open=-1)
+
+        self._fenced(file.upload_id, fence, close)
+
+    def note_file_retry(
+        self, file: SourceFile, fence: int, *, attempts: int, retry_at: float, error: str
+    ) -> None:
+        """Store that a file waits, and why."""
+        self._fenced(
+            file.upload_id,
+            fence,
+            lambda tx: _run(
+                tx,
+                "note_file_retry",
+                id=file.id,
+                attempts=attempts,
+                retry_at=retry_at,
+                error=error,
+            ),
+        )
+
+    def note_source_changed(self, file: SourceFile, fence: int, note: str) -> None:
+        """Stop a file whose source changed; its drop is no longer whole."""
+
+        def change(tx: Transaction) -> None:
+            tx.run("stale_file", id=file.id, note=note)
+            if file.drop_id is not None:
+                unsettle(tx, file.drop_id, note)
+
+        self._fenced(file.upload_id, fence, change)
+
+    def leftovers(self, upload_id: str) -> list[str]:
+        """List cloud files that must go before the finalize."""
+        rows = self.engine.read(lambda tx: tx.all("leftovers", upload_id=upload_id))
+        return [str(row["cloud_id"]) for row in rows]
+
+    def note_leftover_gone(self, upload_id: str, fence: int, cloud_id: str) -> None:
+        """Store that the cloud deleted a leftover file."""
+        self._fenced(
+            upload_id,
+            fence,
+            lambda tx: _run(tx, "remove_leftover", upload_id=upload_id, cloud_id=cloud_id),
+        )
+
+    def advance_all_sent(self, upload_id: str, fence: int) -> bool:
+        """Move to idle if everything is in and sent."""
+
+        def advance(tx: Transaction) -> bool:
+            row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+            ready = tx.one("all_sent", id=upload_id, fence=fence) is not None
+            if ready and row["state"] == UploadState.TRANSFERRING:
+                move_upload(tx, row, UploadEvent.ALL_SENT)
+                tx.run("clear_upload_retry", id=upload_id)
+                return True
+            return False
+
+        return self.engine.write(advance)
+
+    def finalize_due(self) -> list[str]:
+        """Move every idle upload whose time has come to finalizing."""
+
+        def finalize(tx: Transaction) -> list[str]:
+            due = [str(row["id"]) for row in tx.all("finalize_due", now=tx.now)]
+            for upload_id in due:
+                row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+                move_upload(tx, row, UploadEvent.FINALIZE)
+            return due
+
+        if not self.engine.read(lambda tx: tx.one("finalize_due", now=tx.now)):
+            return []
+        return self.engine.write(finalize)
+
+    def note_finalize_asked(self, upload_id: str, fence: int) -> None:
+        """Store that the finalize goes out, if every drop is still ready."""
+
+        def note(tx: Transaction) -> None:
+            row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+            if row["state"] != UploadState.FINALIZING or tx.number(
+                "unready_drops", upload_id=upload_id
+            ):
+                raise SourceChanged("a drop changed before the package was finalized")
+            tx.run("note_finalize_asked", id=upload_id, fence=fence, asked=1)
+
+        self._fenced(upload_id, fence, note)
+
+    def note_finalize_unasked(self, upload_id: str, fence: int) -> None:
+        """Store that no finalize has reached the cloud."""
+        self._fenced(
+            upload_id,
+            fence,
+            lambda tx: _run(tx, "note_finalize_asked", id=upload_id, fence=fence, asked=0),
+        )
+
+    def advance_claimed(
+        self,
+        upload: Upload,
+        event: UploadEvent,
+        *,
+        code: int | None = None,
+        error: str = "",
+        tasks: Sequence[TaskDraft] = (),
+    ) -> UploadState:
+        """Move a claimed upload; FINALIZED hangs its tasks on it."""
+
+        def advance(tx: Transaction) -> UploadState:
+            row = must(tx.one("upload", id=upload.id), f"upload {upload.id}")
+            after = move_upload(tx, row, event, code=code, error=error)
+            for task in tasks:
+                tx.run(
+                    "add_task",
+                    upload_id=upload.id,
+                    kind=task.kind,
+                    key=task.key,
+                    now=tx.now,
+                    facts=json.dumps(dict(task.facts)),
+                )
+            if event is UploadEvent.FINALIZED and not tasks:
+                finish_drops(tx, upload.id)
+            return after
+
+        return self._fenced(upload.id, upload.fence, advance)
+
+    def _fenced(self, upload_id: str, fence: int, job: Callable[[Transaction], T]) -> T:
+        def checked(tx: Transaction) -> T:
+            hold_fence(tx, upload_id, fence)
+            return job(tx)
+
+        return self.engine.write(checked)
+
+
+def _run(tx: Transaction, statement: str, /, **values: object) -> None:
+    tx.run(statement, **values)
+
+
+def _join(tx: Transaction, upload_id: str, draft: DropDraft) -> None:
+    row = must(tx.one("drop", id=draft.drop_id), f"drop {draft.drop_id}")
+    move_drop(tx, row, DropEvent.TAKE)
+    take(tx, draft.drop_id, upload_id, draft)
+    for file in draft.files:
+        add_file(tx, upload_id, draft.drop_id, file)
+
+
+def finish_drops(tx: Transaction, upload_id: str) -> None:
+    """Finish the drops of an upload that owes nothing more."""
+    for row in tx.all("drops_of", upload_id=upload_id):
+        if row["state"] == "taken":
+            move_drop(tx, row, DropEvent.FINISH)

@@ -1,0 +1,104 @@
+"""Counters, gauges and their printed form."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from masv_watch.metrics import LABEL_SETS, Metrics
+
+
+def test_metrics_text_prints_kinds_labels_and_help_sorted():
+    """The page is what Prometheus' text format 0.0.4 says."""
+    metrics = Metrics()
+    metrics.describe("chunks", "chunks acknowledged by the storage")
+    metrics.count("chunks", outcome="ok", engine="own")
+    metrics.count("chunks", 2, outcome="ok", engine="own")
+    metrics.gauge("active", 1.5)
+
+    assert metrics.text() == (
+        "# TYPE masv_watch_active gauge\n"
+        "masv_watch_active 1.5\n"
+        "# HELP masv_watch_chunks_total chunks acknowledged by the storage\n"
+        "# TYPE masv_watch_chunks_total counter\n"
+        'masv_watch_chunks_total{engine="own",outcome="ok"} 3\n'
+    )
+
+
+def test_metrics_counter_that_would_go_down_is_refused():
+    """A counter only grows."""
+    with pytest.raises(ValueError, match="down"):
+        Metrics().count("chunks", -1)
+
+
+def test_metrics_one_name_cannot_be_both_kinds():
+    """A name keeps the kind of its first use."""
+    metrics = Metrics()
+    metrics.count("drops")
+
+    with pytest.raises(ValueError, match="counter"):
+        metrics.gauge("drops", 1)
+
+
+def test_metrics_label_sets_beyond_the_bound_are_counted_together():
+    """A label per file would fill the memory: the rest becomes `other`."""
+    metrics = Metrics()
+
+    for number in range(LABEL_SETS + 50):
+        metrics.count("files", name=number)
+
+    assert metrics.value("files", name="other") == 50
+    assert metrics.text().count("\n") == LABEL_SETS + 2
+
+
+def test_metrics_counted_from_many_threads_lose_nothing():
+    """Adding is atomic."""
+    metrics = Metrics()
+
+    def count() -> None:
+        for _ in range(2000):
+            metrics.count("ticks", loop="x")
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert metrics.value("ticks", loop="x") == 8000
+
+
+def test_metrics_forget_drops_one_label_set():
+    """The gauge of a removed hot folder disappears from the page."""
+    metrics = Metrics()
+    metrics.gauge("held", 1, hot_folder="a")
+    metrics.gauge("held", 2, hot_folder="b")
+
+    metrics.forget("held", hot_folder="a")
+
+    assert '"a"' not in metrics.text()
+    assert '"b"' in metrics.text()
+
+
+def test_metrics_two_objects_share_nothing():
+    """There is no global registry."""
+    first, second = Metrics(), Metrics()
+    first.count("x")
+
+    assert second.text() == ""
+
+
+@given(value=st.text(alphabet=st.characters(categories=None), max_size=200))
+def test_metrics_hostile_label_value_stays_on_its_line(value):
+    """No name can forge a sample, and the page can always be encoded."""
+    metrics = Metrics()
+    metrics.gauge("held", 1, name=value)
+
+    lines = metrics.text().encode("utf-8").decode().split("\n")
+
+    assert len(lines) == 3
+    assert lines[1].startswith('masv_watch_held{name="')
+    assert lines[1].endswith('"} 1')

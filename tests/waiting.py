@@ -1,0 +1,37 @@
+"""Wait for a condition with a deadline, instead of sleeping.
+
+Owns the one polling loop of the test-suite. Never part of the product. Used by every test that
+watches a real thread or a real process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Answer = TypeVar("Answer")
+
+
+def eventually(
+    condition: Callable[[], Answer], within: float = 5.0, *, every: float = 0.01
+) -> Answer:
+    """Call the condition until it answers something true, and give that answer.
+
+    An AssertionError or LookupError of the condition counts as "not yet". After `within` seconds
+    the test fails with the last answer or the last error.
+    """
+    deadline = time.monotonic() + within
+    last: object = None
+    while True:
+        try:
+            answer = condition()
+        except (AssertionError, LookupError) as error:
+            last = error
+        else:
+            if answer:
+                return answer
+            last = answer
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {within} s; the last answer was {last!r}")
+        time.sleep(every)
