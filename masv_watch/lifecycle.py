@@ -196,16 +196,16 @@ def shown(
 ) -> tuple[Shown, HoldReason | None]:
     """Give the word that people see for a drop, and the reason when the word is held.
 
-    `upload` is the state of the drop's upload; None is only possible for a drop that is not taken.
+    `upload` is the state of the drop's upload; None when it has none (any more).
     """
-    if drop.state is not DropState.TAKEN or upload is None:
-        return Shown(drop.state), drop.hold
+    if drop.state is not DropState.TAKEN:
+        return Shown(drop.state), drop.hold if drop.state is DropState.HELD else None
     if upload is UploadState.COMPLETE:
         return (Shown.DELIVERED if open_tasks else Shown.DONE), None
     if drop.hold is not None:
         return Shown.HELD, drop.hold
     if upload is UploadState.PAUSED:
         return Shown.HELD, HoldReason.PAUSED
-    if upload is UploadState.TRANSFERRING and not has_package:
+    if upload is None or (upload is UploadState.TRANSFERRING and not has_package):
         return Shown.QUEUED, None
     return _SHOWN_UPLOAD[upload], None

@@ -29,7 +29,6 @@ from masv_watch.sandbox.packages import Packages
 from masv_watch.sandbox.pages import Pages
 from masv_watch.sandbox.records import Records
 from masv_watch.sandbox.server import Front
-from masv_watch.sandbox.tokens import Lifetimes
 from masv_watch.sandbox.traffic import Traffic
 from masv_watch.sandbox.witness import Witness
 
@@ -158,11 +157,13 @@ def _folder(data: Path | None, stack: contextlib.ExitStack) -> Path:
     return data
 
 
-def _opened(folder: Path) -> tuple[Records, Traffic]:
+def _opened(folder: Path, options: argparse.Namespace) -> tuple[Records, Traffic, Depot]:
+    habits = Habits(md5=not options.no_md5, discard=options.discard)
     try:
         records = Records(folder / "state.jsonl")
         plant(records)
-        return records, Traffic(folder / "requests.jsonl")
+        depot = Depot(records, folder / "objects", habits, options.url_lifetime)
+        return records, Traffic(folder / "requests.jsonl"), depot
     except OSError as error:
         message = f"{folder} cannot be used: {error.strerror}"
         raise CannotStart(_STATE_UNUSABLE, message) from error
@@ -174,17 +175,14 @@ def _opened(folder: Path) -> tuple[Records, Traffic]:
 def _serving(folder: Path, options: argparse.Namespace) -> Iterator[Running]:
     """Build everything once, serve, and take it down at the end."""
     listener = _bound(options.smtp)
-    lifetimes = Lifetimes(options.url_lifetime, options.token_lifetime)
-    records, traffic = _opened(folder)
+    records, traffic, depot = _opened(folder, options)
     faults = Faults()
-    habits = Habits(md5=not options.no_md5, discard=options.discard)
-    depot = Depot(records, folder / "objects", habits, lifetimes.url_s)
     try:
         front = Front(options.listen, depot, traffic, faults)
     except OSError as error:
         raise _unbound(options.listen, error) from error
     api = f"http://{_shown(front.socket)}"
-    desk = Desk(records, lifetimes, api)
+    desk = Desk(records, options.token_lifetime, api)
     packages = Packages(desk, depot)
     rooms = (Cloud(desk), packages, Pages(desk, depot), Witness(desk, traffic, faults))
     front.packages = packages

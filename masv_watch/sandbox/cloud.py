@@ -179,14 +179,14 @@ class Cloud:
             )
 
     def show_team_package(self, team: str, package: str) -> Any:
-        """Show a package with a fresh token: the way to renew one [mcp packages.ts:194-197]."""
+        """Show a package; its fresh token renews the old [mcp packages.ts:194-197]."""
         self._desk.require_team(team)
         with self._records.lock:
             return answer(self._desk.shown_package(self._desk.package(package)))
 
     def find_portal(self, subdomain: str) -> Any:
-        """Find a portal by its subdomain, without auth [docs-js]; unknown is 404 [inferred]."""
-        portals = self._records.portals.values()
+        """Find a portal by subdomain, without auth [docs-js]; else 404 [inferred]."""
+        portals = list(self._records.portals.values())
         portal = next((entry for entry in portals if entry.subdomain == subdomain.lower()), None)
         if portal is None:
             raise Refused(404, "portal not found")

@@ -155,7 +155,7 @@ class Depot:
     def receive(
         self, slot: Slot, length: int, read_into: Callable[[memoryview], int], block: memoryview
     ) -> str:
-        """Store one part and answer its ETag, quoted; the part counts once it is journaled.
+        """Store one part and answer its quoted ETag; it counts once journaled.
 
         Raises:
             StorageRefused: too large, or the upload ended meanwhile.
@@ -236,7 +236,7 @@ class Depot:
         self._unlink(blobs)
 
     def blobs(self, file: File) -> list[tuple[Path, int]] | None:
-        """Answer the files that hold an object's bytes, in order; None when they are gone."""
+        """Answer the files that hold an object, in order; None when they are gone."""
         parts = self._records.parts.get(file.upload_id or "")
         if not file.completed or not parts or not all(part.blob for part in parts.values()):
             return None

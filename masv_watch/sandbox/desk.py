@@ -12,7 +12,6 @@ from typing import Any
 from masv_watch.sandbox import tokens
 from masv_watch.sandbox.answers import Refused, header
 from masv_watch.sandbox.records import File, Link, Package, Records, Seed
-from masv_watch.sandbox.tokens import Lifetimes
 
 USER_EMAIL = "me@example.com"
 USER_PASSWORD = "sandbox"  # noqa: S105 - printed in the documentation, known to everyone by design
@@ -24,9 +23,9 @@ _USER_TOKEN_S = 12 * 3600.0
 class Desk:
     """Identity and appearance of what the cloud knows."""
 
-    def __init__(self, records: Records, lifetimes: Lifetimes, base_url: str) -> None:
+    def __init__(self, records: Records, token_lifetime_s: float, base_url: str) -> None:
         self.records = records
-        self._lifetimes = lifetimes
+        self._token_lifetime_s = token_lifetime_s
         self._base_url = base_url
 
     @property
@@ -39,7 +38,7 @@ class Desk:
         return bytes.fromhex(self.seed.signing_key)
 
     def base_url(self) -> str:
-        """Say under which address the caller reached us, so that a proxy stays in the path."""
+        """Say under which address we were reached, so a proxy stays in the path."""
         host = header("Host")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         if name in {"localhost", "[::1]"} or (name.startswith("127.") and _is_dotted(name)):
@@ -53,7 +52,9 @@ class Desk:
             Refused: 401 without a good one of them; 404 for another team.
         """
         given = header("X-API-KEY").encode()
-        keys = [entry.key.encode() for entry in self.records.api_keys.values() if entry.active]
+        keys = [
+            entry.key.encode() for entry in list(self.records.api_keys.values()) if entry.active
+        ]
         known = not user_only and any(hmac.compare_digest(given, key) for key in keys)
         if not known and self._claims(header("X-User-Token")).get("sub") != self.seed.user_id:
             raise Refused(401, "session is nil")
@@ -94,7 +95,7 @@ class Desk:
         claims: dict[str, Any] = {"imp": False, "lvl": "f", "sub": package.id, "typ": "package"}
         if package.portal_id is None:
             claims["uid"] = self.seed.user_id
-        return tokens.mint(self._key, claims, self._lifetimes.token_s)
+        return tokens.mint(self._key, claims, self._token_lifetime_s)
 
     def download_token(self, link: Link) -> str:
         """Mint the token that a link gives [docs-dl]."""
@@ -105,7 +106,7 @@ class Desk:
             "sub": link.package_id,
             "typ": "package",
         }
-        return tokens.mint(self._key, claims, self._lifetimes.token_s)
+        return tokens.mint(self._key, claims, self._token_lifetime_s)
 
     def shown_package(self, package: Package, *, with_token: bool = True) -> dict[str, Any]:
         """Write a package object: the union of all samples (section G)."""
@@ -138,7 +139,7 @@ class Desk:
         }
 
     def shown_file(self, file: File) -> dict[str, Any]:
-        """Write a file object [docs-dl] with `completed` [3p-android] and `path` [inferred]."""
+        """Write a file object [docs-dl], with `completed` [3p-android] and `path`."""
         return {
             "id": file.id,
             "kind": "file",

@@ -80,7 +80,8 @@ KINDS: dict[str, dict[str, _Key]] = {
     "status": {
         "status": _Key(_is_status, required=True),
         "headers": _Key(_is_headers, {}),
-        "body": _BODY,
+        #: Text, or an object that is sent as JSON.
+        "body": _Key(lambda value: value is None or isinstance(value, str | dict)),
         "part": _PART,
     },
     "after": {"part": _PART},
@@ -239,7 +240,7 @@ def _parsed(order: Any, number: int) -> Fault:
 
 
 def _compiled(match: str, *, smtp: bool) -> tuple[str, re.Pattern[str], str]:
-    """Split `METHOD path` and compile the path, which is a regular expression or a prefix."""
+    """Split `METHOD path`; the path is a regular expression or a prefix."""
     found = _MATCH.fullmatch(match)
     method, path = ("", match) if smtp or found is None else (found["method"] or "", found["path"])
     try:

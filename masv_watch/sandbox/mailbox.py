@@ -51,6 +51,10 @@ class Mailbox:
         )
         self._up.set()
         self._loop.run_forever()
+        sessions = asyncio.all_tasks(self._loop)
+        for session in sessions:
+            session.cancel()
+        self._loop.run_until_complete(asyncio.gather(*sessions, return_exceptions=True))
 
     def _protocol(self) -> SMTP:
         return SMTP(
@@ -78,6 +82,7 @@ class _Sink:
     async def handle_RCPT(  # noqa: N802, PLR0917 - the library's name and signature
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        """Take a recipient, unless a fault refuses it."""
         del server, session
         fault = self._faults.draw_smtp("rcpt", [address])
         if fault is not None:
@@ -89,6 +94,7 @@ class _Sink:
     async def handle_DATA(  # noqa: N802 - the library's name
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
+        """Keep the mail, unless a fault refuses it."""
         del session
         fault = self._faults.draw_smtp("data", envelope.rcpt_tos)
         if fault is not None:

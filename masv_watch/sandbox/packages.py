@@ -73,7 +73,7 @@ class Packages:
             return answer(self._desk.shown_package(row, with_token=False))
 
     def delete(self, package: str) -> Any:
-        """Delete a package: 204, then archived, gone for every call [mcp packages.ts:327]."""
+        """Delete a package: 204, then gone for every call [mcp packages.ts:327]."""
         with self._records.lock:
             row = self._desk.opened(package)
             row.state, row.updated_at = "archived", time.time()
@@ -85,9 +85,9 @@ class Packages:
 
     def set_expiry(self, package: str) -> Any:
         """Move a package's expiry [mcp packages.ts:273-308]."""
-        fields = Fields.read()
         with self._records.lock:
             row = self._desk.opened(package)
+            fields = Fields.read()
             unlimited = fields.flag("unlimited_storage")
             if not unlimited:
                 try:
@@ -100,30 +100,9 @@ class Packages:
 
     def add_file(self, package: str) -> Any:
         """Add a file and answer where to create its upload (section D)."""
-        fields = Fields.read()
-        if fields.text("kind", "file") != "file":
-            # The upload page never shows a directory being POSTed (`?` in section D).
-            raise Refused(400, "kind must be file", field="kind")
-        name, path = fields.text("name"), fields.text("path", "")
-        modified = fields.text("last_modified", tokens.NO_TIME)
-        try:
-            tokens.parse_iso(modified)
-        except ValueError:
-            raise Refused(400, "last_modified must be a time", field="last_modified") from None
-        if not cleaned(name):
-            raise Refused(400, "name is empty after clean-up", field="name")
-        file = File(
-            id=tokens.new_id(),
-            package_id=package,
-            sent_path=path,
-            sent_name=name,
-            path=cleaned(path),
-            name=cleaned(name),
-            last_modified=modified,
-            size=fields.count("size", 0),
-        )
         with self._records.lock:
             self._new(package)
+            file = _asked_file(package, Fields.read())
             self._records.save(file)
         blueprint = {
             "method": "POST",
@@ -165,6 +144,8 @@ class Packages:
 
     def sign_parts(self, package: str, file: str) -> Any:
         """Answer the blueprints of parts start+1 to start+count: a bare array [3p, five]."""
+        with self._records.lock:
+            row = self._open_file(package, file)
         upload_id = Fields.read().text("upload_id")
         if query("start") is None or query("count") is None:
             raise Refused(400, "start and count are required", field="start")
@@ -172,8 +153,6 @@ class Packages:
         count = query_count("count", 1, low=1, high=MAX_PARTS)
         if start + count > MAX_PARTS:
             raise Refused(400, f"a file has at most {MAX_PARTS} chunks", field="count")
-        with self._records.lock:
-            row = self._open_file(package, file)
         base = self._desk.base_url()
         return answer(
             [
@@ -199,9 +178,9 @@ class Packages:
 
     def finalize_file(self, package: str, file: str) -> Any:
         """Complete a file from its parts (section F); a second time is 409."""
-        fields = Fields.read()
         with self._records.lock:
             row = self._open_file(package, file)
+            fields = Fields.read()
             upload = self._upload(row, fields.inner("file_extras").text("upload_id"))
             chosen = self._chosen(upload, fields)
             # From here on no part of it changes.
@@ -238,12 +217,12 @@ class Packages:
 
     def add_link(self, package: str) -> Any:
         """Make a link; it sleeps until the package is finalized [docs-links]."""
-        fields = Fields.read(optional=True)
-        email, password = fields.text("email", ""), fields.text("password", "")
-        if email and "@" not in email:
-            raise Refused(400, "email must be an e-mail address", field="email")
         with self._records.lock:
             row = self._desk.opened(package)
+            fields = Fields.read(optional=True)
+            email, password = fields.text("email", ""), fields.text("password", "")
+            if email and "@" not in email:
+                raise Refused(400, "email must be an e-mail address", field="email")
             if row.shown_state() not in {"new", "finalized"}:
                 raise Refused(409, f"package is not new or finalized: {row.shown_state()}")
             link = _link(row, email, password)
@@ -339,6 +318,30 @@ def cleaned(text: str) -> str:
     return text.strip("/")
 
 
+def _asked_file(package_id: str, fields: Fields) -> File:
+    if fields.text("kind", "file") != "file":
+        # The upload page never shows a directory being POSTed (`?` in section D).
+        raise Refused(400, "kind must be file", field="kind")
+    name, path = fields.text("name"), fields.text("path", "")
+    modified = fields.text("last_modified", tokens.NO_TIME)
+    try:
+        tokens.parse_iso(modified)
+    except ValueError:
+        raise Refused(400, "last_modified must be a time", field="last_modified") from None
+    if not cleaned(name):
+        raise Refused(400, "name is empty after clean-up", field="name")
+    return File(
+        id=tokens.new_id(),
+        package_id=package_id,
+        sent_path=path,
+        sent_name=name,
+        path=cleaned(path),
+        name=cleaned(name),
+        last_modified=modified,
+        size=fields.count("size", 0),
+    )
+
+
 def _number(value: Any) -> int:
     # A string in MASV's own uploader [up d.ts]; numbers are tolerated (section N).
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,5}", value):
@@ -354,7 +357,7 @@ def _link(package: Package, email: str, password: str) -> Link:
 
 
 def refuse_content_type(environ: dict[str, Any]) -> None:
-    """Refuse a POST or PUT that is not declared as JSON [docs-start]; 415 is [inferred].
+    """Refuse a POST or PUT not declared as JSON [docs-start]; 415 [inferred].
 
     Raises:
         Refused: 415.

@@ -354,5 +354,5 @@ class Records:
 
 def _entry(row: Row, *, gone: bool) -> tuple[str, dict[str, Any], bool]:
     # dataclasses.asdict copies deeply: 10 times slower, and the row is encoded at once anyway.
-    fields = {item.name: getattr(row, item.name) for item in dataclasses.fields(row)}
+    fields = {column.name: getattr(row, column.name) for column in dataclasses.fields(row)}
     return row.KIND, fields, gone

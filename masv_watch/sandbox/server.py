@@ -8,12 +8,14 @@ by the entry point.
 from __future__ import annotations
 
 import io
+import json
 import logging
 import socket
 import socketserver
 import struct
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -37,6 +39,7 @@ MAX_CONTROL_BODY = 8 << 20
 #: An unread body up to this size is read away, so that the client sees the answer, not a reset.
 _DRAIN_LIMIT = 1 << 30
 _IDLE_S = 600.0
+_LINGER_S = 2.0
 _LENGTH = "content-length"
 _PHRASES = {int(status): status.phrase for status in HTTPStatus}
 _RESET = struct.pack("ii", 1, 0)
@@ -140,6 +143,8 @@ class Exchange(BaseHTTPRequestHandler):
             if reply is None:
                 reply = self._answered(path, query, fault)
             self._finish(reply, fault, watched=watched)
+            if self._left:
+                self._linger()
         except (ConnectionLost, BodyCut, OSError) as error:
             if watched and not isinstance(error, ConnectionLost):
                 self._note(None, answered=False)
@@ -233,7 +238,7 @@ class Exchange(BaseHTTPRequestHandler):
         return environ
 
     def _met(self, fault: Fault) -> Reply | None:
-        """Carry out a fault that comes before the effect; None when the effect comes first."""
+        """Carry out a fault that precedes the effect; None when it comes after."""
         detail = fault.detail
         if fault.name == "reset":
             self._discard(min(detail["bytes"], max(self._left, 0)))
@@ -254,7 +259,9 @@ class Exchange(BaseHTTPRequestHandler):
 
     def _injected(self, detail: dict[str, Any]) -> Reply:
         status, body = detail["status"], detail["body"]
-        if body is not None:
+        if isinstance(body, dict):
+            content, kind = json.dumps(body).encode(), "application/json"
+        elif body is not None:
             content, kind = body.encode(), "text/plain"
         elif self.path.startswith(depots.PREFIX):
             refused = StorageRefused(status, "SlowDown", "A fault of the sandbox.")
@@ -331,6 +338,15 @@ class Exchange(BaseHTTPRequestHandler):
             if not count:
                 raise BodyCut
             size -= count
+
+    def _linger(self) -> None:
+        """Let the client read its answer: closing at once would reset it away."""
+        self.connection.shutdown(socket.SHUT_WR)
+        deadline = time.monotonic() + _LINGER_S
+        while (left := deadline - time.monotonic()) > 0:
+            self.connection.settimeout(left)
+            if not self.connection.recv_into(self._buffer()):
+                break
 
     def _drain(self) -> None:
         """Read away what is left of the body, or see to it that the connection closes."""

@@ -15,7 +15,6 @@ import os
 import secrets
 import string
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,16 +31,6 @@ class TokenRefused(Exception):
 
     def __init__(self, fault: str) -> None:
         super().__init__(f"token is {fault}")
-
-
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
-    """How long what the sandbox signs stays valid."""
-
-    #: Presigned URLs, in seconds; the real figure is unknown (`?` in section E).
-    url_s: float = 900.0
-    #: Package tokens, in seconds; the docs' samples live 7 to 9 days [inferred].
-    token_s: float = 7 * 86400.0
 
 
 def new_id() -> str:

@@ -346,6 +346,10 @@ class Store(Ledger, Undertakings, Obligations, Protocol):
         """End every lease of an earlier process, so that what was in flight is taken up at once."""
         ...
 
+    def hurry(self) -> None:
+        """Let everything that waits for a retry be tried at once; a reload may have mended it."""
+        ...
+
     def close(self) -> None:
         """Finish what is queued and close; no verb may be called afterwards."""
         ...

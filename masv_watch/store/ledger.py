@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from masv_watch import lifecycle
-from masv_watch.errors import SourceVanished
+from masv_watch.errors import FenceLost, IllegalTransition, SourceVanished
 from masv_watch.model import (
     Drop,
     DropDraft,
@@ -17,6 +17,7 @@ from masv_watch.model import (
     DropState,
     FileDraft,
     HoldReason,
+    SourceFile,
     UploadEvent,
     UploadState,
 )
@@ -26,6 +27,7 @@ from masv_watch.store.sql import (
     Transaction,
     drop_of,
     identity_of,
+    identity_values,
     move_drop,
     move_upload,
     must,
@@ -33,6 +35,11 @@ from masv_watch.store.sql import (
 )
 
 _LIVING = {DropState.SETTLING, DropState.HELD, DropState.QUEUED, DropState.TAKEN}
+_LEAVING = {DropEvent.CANCEL, DropEvent.SUPERSEDE}
+
+
+_TAKEN = DropState.TAKEN
+_OVER = {UploadState.COMPLETE, UploadState.DELETING, UploadState.GONE}
 
 
 class LedgerVerbs:
@@ -57,10 +64,14 @@ class LedgerVerbs:
 
     def drops(self, hot_folder: str | None = None, *, living: bool = False) -> list[Drop]:
         """List drops, oldest first."""
-        return rows_as(
-            self.engine.read(lambda tx: tx.all("drops", hot_folder=hot_folder, living=int(living))),
-            drop_of,
-        )
+
+        def find(tx: Transaction) -> list[Row]:
+            if living and hot_folder is not None:
+                # asked at every sweep: an index keeps the long history out of it
+                return tx.all("living_drops", hot_folder=hot_folder)
+            return tx.all("drops", hot_folder=hot_folder, living=int(living))
+
+        return rows_as(self.engine.read(find), drop_of)
 
     def drops_of(self, upload_id: str) -> list[Drop]:
         """List the drops of an upload."""
@@ -114,7 +125,14 @@ class LedgerVerbs:
 
         def advance(tx: Transaction) -> Drop:
             row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
-            move_drop(tx, row, event, hold=hold, note=note)
+            _refuse(tx, row, event)
+            if row["state"] == DropState.TAKEN and event is DropEvent.CHANGE:
+                # never without its upload
+                unsettle(tx, drop_id, note)
+            else:
+                move_drop(tx, row, event, hold=hold, note=note)
+            if row["state"] == DropState.TAKEN and event in _LEAVING:
+                _leave(tx, row)
             return drop_of(must(tx.one("drop", id=drop_id), f"drop {drop_id}"))
 
         return self.engine.write(advance)
@@ -134,7 +152,8 @@ class LedgerVerbs:
         """Record what is held as `initial_ask` as seen."""
 
         def seed(tx: Transaction) -> int:
-            rows = tx.all("drops_held", hot_folder=hot_folder, hold=HoldReason.INITIAL_ASK)
+            found = tx.all("drops_held", hot_folder=hot_folder, hold=HoldReason.INITIAL_ASK)
+            rows = [row for row in found if row["state"] == DropState.HELD]
             for row in rows:
                 move_drop(tx, row, DropEvent.RELEASE)
                 released = must(tx.one("drop", id=row["id"]), "drop")
@@ -178,31 +197,82 @@ def _add(
     return must(row, "drop")
 
 
+def _refuse(tx: Transaction, row: Row, event: DropEvent) -> None:
+    """Refuse what the table allows but this row cannot bear."""
+    if event is DropEvent.TAKE and row["state"] in (DropState.SETTLING, DropState.QUEUED):
+        raise IllegalTransition(
+            f"drop {row['id']} is taken only together with its upload",
+            hint="create an upload with it, or let it join one",
+        )
+    if event is not DropEvent.RESEND or row["state"] in _LIVING:
+        return
+    latest = must(
+        tx.one("latest_drop", hot_folder=row["hot_folder"], path=row["path"]), f"drop {row['id']}"
+    )
+    if latest["id"] != row["id"]:
+        raise IllegalTransition(
+            f"drop {row['id']} has a newer generation", hint=f"resend drop {latest['id']} instead"
+        )
+
+
+def _leave(tx: Transaction, drop: Row) -> None:
+    """Take a drop that ended out of its upload; the last one takes the upload along."""
+    upload = must(tx.one("upload", id=drop["upload_id"]), "upload")
+    if UploadState(upload["state"]) in _OVER:
+        return
+    rest = [row for row in tx.all("drops_of", upload_id=upload["id"]) if row["state"] == _TAKEN]
+    if not rest:
+        move_upload(tx, upload, UploadEvent.DELETE)
+        return
+    for file in tx.all("files_of_drop", drop_id=drop["id"], upload_id=upload["id"]):
+        reset(tx, file, size=0)
+        tx.run("count_files", id=upload["id"], size=0, sent=0, files=-1, open=-1)
+        tx.run("remove_file", id=file["id"])
+    tx.run("remove_skipped", upload_id=upload["id"], drop_id=drop["id"])
+    tx.run("leave_upload", id=drop["id"])
+
+
 def unsettle(tx: Transaction, drop_id: int, note: str) -> None:
     """Mark a taken drop as changed, and its upload as not idle, in this transaction."""
     row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
     if row["state"] != DropState.TAKEN or not row["whole"]:
         return
     upload = must(tx.one("upload", id=row["upload_id"]), "upload")
-    state = UploadState(upload["state"])
-    finalizing = state is UploadState.FINALIZING
-    # a change seen after the POST belongs to a new ledger row (probes row 3)
-    if (finalizing and upload["finalize_asked"]) or (
-        UploadEvent.SOURCE_CHANGED not in lifecycle.UPLOAD[state]
-    ):
+    if is_beyond_change(upload):
         return
-    move_drop(tx, row, DropEvent.CHANGE, note=note)
+    move_drop(tx, row, DropEvent.CHANGE, hold=_hold_of(row), note=note)
     tx.run("unsettle_drop", id=drop_id)
     move_upload(
         tx, upload, UploadEvent.SOURCE_CHANGED, code=upload["error_code"], error=upload["error"]
     )
 
 
+def is_beyond_change(upload: Row) -> bool:
+    """Say whether a change of a source comes too late for this upload."""
+    state = UploadState(upload["state"])
+    # a change seen after the POST belongs to a new ledger row (probes row 3)
+    return (state is UploadState.FINALIZING and bool(upload["finalize_asked"])) or (
+        UploadEvent.SOURCE_CHANGED not in lifecycle.UPLOAD[state]
+    )
+
+
+def _hold_of(row: Row) -> HoldReason | None:
+    return None if row["hold"] is None else HoldReason(row["hold"])
+
+
 def _settle_again(tx: Transaction, draft: DropDraft) -> None:
     row = must(tx.one("drop", id=draft.drop_id), f"drop {draft.drop_id}")
-    known = {bytes(file["path"]): file for file in tx.all("files_of_drop", drop_id=row["id"])}
+    if row["state"] == DropState.TAKEN and row["whole"] and row["signature"] == draft.signature:
+        return
+    if row["state"] != DropState.TAKEN or row["whole"]:
+        raise IllegalTransition(f"drop {draft.drop_id} is not one that changed in an upload")
+    known = {
+        bytes(file["path"]): file
+        for file in tx.all("files_of_drop", drop_id=row["id"], upload_id=row["upload_id"])
+    }
+    staying = {new.path for new in draft.files}
     for path, file in known.items():
-        if path not in {new.path for new in draft.files}:
+        if path not in staying:
             _leave_out(tx, row, file)
     for new in draft.files:
         if new.path not in known:
@@ -211,7 +281,10 @@ def _settle_again(tx: Transaction, draft: DropDraft) -> None:
             tx.run("unstale_file", id=known[new.path]["id"])
         else:
             _renew(tx, known[new.path], new)
-    move_drop(tx, row, DropEvent.QUIET)
+    # other holds ended with the change; what a person holds waits for a person
+    kept = HoldReason.OPERATOR if row["hold"] == HoldReason.OPERATOR else None
+    move_drop(tx, row, DropEvent.QUIET, hold=kept)
+    tx.run("clear_upload_retry", id=row["upload_id"])
     take(tx, row["id"], row["upload_id"], draft)
 
 
@@ -228,15 +301,7 @@ def _leave_out(tx: Transaction, drop: Row, file: Row) -> None:
 
 def _renew(tx: Transaction, old: Row, new: FileDraft) -> None:
     reset(tx, old, size=new.identity.size)
-    tx.run(
-        "renew_file",
-        id=old["id"],
-        size=new.identity.size,
-        mtime_ns=new.identity.mtime_ns,
-        ctime_ns=new.identity.ctime_ns,
-        inode=new.identity.inode,
-        device=new.identity.device,
-    )
+    tx.run("renew_file", id=old["id"], **identity_values(new.identity))
     tx.run("unstale_file", id=old["id"])
 
 
@@ -256,9 +321,24 @@ def reset(tx: Transaction, file: Row, *, size: int) -> None:
     )
 
 
+def hold_version(tx: Transaction, file: SourceFile) -> Row:
+    """Give the row of a file if it still is the version that the claimer has in hand.
+
+    Raises:
+        FenceLost: its source settled anew, or the cloud lost it, since the claimer read it.
+    """
+    row = tx.one("file", id=file.id)
+    if (
+        row is None
+        or identity_of(row) != file.identity
+        or file.cloud_id not in (None, row["cloud_id"])
+    ):
+        raise FenceLost(f"file {file.id} began anew meanwhile")
+    return row
+
+
 def add_file(tx: Transaction, upload_id: str, drop_id: int | None, draft: FileDraft) -> None:
     """Note a file of an upload and count it."""
-    identity = draft.identity
     tx.run(
         "add_file",
         upload_id=upload_id,
@@ -266,13 +346,9 @@ def add_file(tx: Transaction, upload_id: str, drop_id: int | None, draft: FileDr
         path=draft.path,
         package_path=draft.package_path,
         name=draft.name,
-        size=identity.size,
-        mtime_ns=identity.mtime_ns,
-        ctime_ns=identity.ctime_ns,
-        inode=identity.inode,
-        device=identity.device,
+        **identity_values(draft.identity),
     )
-    tx.run("count_files", id=upload_id, size=identity.size, sent=0, files=1, open=1)
+    tx.run("count_files", id=upload_id, size=draft.identity.size, sent=0, files=1, open=1)
 
 
 def take(tx: Transaction, drop_id: int, upload_id: str, draft: DropDraft) -> None:
@@ -286,6 +362,6 @@ def take(tx: Transaction, drop_id: int, upload_id: str, draft: DropDraft) -> Non
         file_count=len(draft.files),
         now=tx.now,
     )
-    tx.run("remove_skipped", drop_id=drop_id)
+    tx.run("remove_skipped", upload_id=upload_id, drop_id=drop_id)
     for reason in draft.skipped:
         tx.run("add_skipped", upload_id=upload_id, drop_id=drop_id, reason=reason)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from masv_watch import lifecycle
+from masv_watch.errors import FenceLost
 from masv_watch.model import Link, Task, TaskEvent, TaskKind
 from masv_watch.store.sql import (
     Engine,
@@ -43,12 +43,16 @@ class ObligationVerbs:
 
     def note_task_asked(self, task: Task) -> None:
         """Store the intent to do a task."""
-        self.engine.write(lambda tx: tx.run("note_task_asked", id=task.id, fence=task.fence))
+        self.engine.write(
+            lambda tx: _fenced(tx, task, "note_task_asked", id=task.id, fence=task.fence)
+        )
 
     def retry_task(self, task: Task, *, retry_at: float, attempts: int, note: str) -> None:
         """Let a task wait, and say why."""
         self.engine.write(
-            lambda tx: tx.run(
+            lambda tx: _fenced(
+                tx,
+                task,
                 "retry_task",
                 id=task.id,
                 fence=task.fence,
@@ -64,7 +68,7 @@ class ObligationVerbs:
         """End a task with its outcome."""
 
         def advance(tx: Transaction) -> None:
-            after = lifecycle.advance(lifecycle.TASK, task.state, event)
+            move_task(tx, task, event, note=note)
             if link is not None:
                 tx.run(
                     "add_link",
@@ -73,7 +77,6 @@ class ObligationVerbs:
                     secret=link.secret.reveal(),
                     expiry=link.expiry,
                 )
-            move_task(tx, task, after, event=event, note=note)
             if not tx.number("open_tasks_of", upload_id=task.upload_id):
                 finish_drops(tx, task.upload_id)
 
@@ -93,6 +96,16 @@ class ObligationVerbs:
         row = self.engine.read(lambda tx: tx.one("link", upload_id=upload_id))
         return None if row is None else link_of(row)
 
+    def hurry(self) -> None:
+        """Let everything that waits for a retry be tried at once."""
+
+        def hurry(tx: Transaction) -> None:
+            tx.run("hurry_uploads")
+            tx.run("hurry_files")
+            tx.run("hurry_tasks")
+
+        self.engine.write(hurry)
+
     def start_over(self) -> None:
         """End every lease of an earlier process."""
 
@@ -102,3 +115,8 @@ class ObligationVerbs:
             tx.run("start_over_tasks")
 
         self.engine.write(start)
+
+
+def _fenced(tx: Transaction, task: Task, statement: str, /, **values: object) -> None:
+    if not tx.run(statement, **values):
+        raise FenceLost(f"task {task.id} has a newer claim")

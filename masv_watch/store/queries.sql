@@ -18,15 +18,21 @@ ORDER BY generation DESC LIMIT 1;
 SELECT * FROM drops WHERE (:hot_folder IS NULL OR hot_folder = :hot_folder)
 AND (:living = 0 OR state IN ('settling', 'held', 'queued', 'taken')) ORDER BY id;
 
+-- name: living_drops
+SELECT * FROM drops WHERE hot_folder = :hot_folder
+AND state IN ('settling', 'held', 'queued', 'taken') ORDER BY id;
+
 -- name: drops_of
 SELECT * FROM drops WHERE upload_id = :upload_id ORDER BY id;
 
 -- name: drops_held
-SELECT * FROM drops WHERE hot_folder = :hot_folder AND state = 'held' AND hold = :hold ORDER BY id;
+SELECT * FROM drops WHERE hot_folder = :hot_folder AND state IN ('held', 'taken') AND hold = :hold
+ORDER BY id;
 
 -- name: delivered_before
-SELECT count(*) AS number FROM drops JOIN uploads ON uploads.id = drops.upload_id
-WHERE drops.hot_folder = :hot_folder AND drops.path = :path AND uploads.finalized_at IS NOT NULL;
+SELECT count(*) AS number FROM uploads WHERE finalized_at IS NOT NULL AND id IN (
+    SELECT upload_id FROM files WHERE drop_id IN (
+        SELECT id FROM drops WHERE hot_folder = :hot_folder AND path = :path));
 
 -- name: add_drop
 INSERT INTO drops (hot_folder, path, generation, state, hold, signature, size, file_count, seen_at)
@@ -39,6 +45,9 @@ UPDATE drops SET state = :after, hold = :hold, note = :note WHERE id = :id AND s
 -- name: take_drop
 UPDATE drops SET whole = 1, upload_id = :upload_id, signature = :signature, size = :size,
     file_count = :file_count, settled_at = :now WHERE id = :id;
+
+-- name: leave_upload
+UPDATE drops SET whole = 0, upload_id = NULL WHERE id = :id;
 
 -- name: unsettle_drop
 UPDATE drops SET whole = 0, generation = generation + 1 WHERE id = :id;
@@ -69,7 +78,8 @@ UPDATE uploads SET size = size + :size, sent = sent + :sent, file_count = file_c
 
 -- name: advance_upload
 UPDATE uploads SET state = :after, error_code = :code, error = :error, finalize_at = :finalize_at,
-    finalized_at = :finalized_at WHERE id = :id AND state = :before;
+    finalized_at = :finalized_at, finalize_asked = :finalize_asked
+WHERE id = :id AND state = :before;
 
 -- name: clear_upload_retry
 UPDATE uploads SET retry_at = 0, attempts = 0 WHERE id = :id;
@@ -89,7 +99,8 @@ WHERE id = :id AND lease_until <= :now RETURNING *;
 UPDATE uploads SET lease_until = :lease_until WHERE id = :id AND fence = :fence RETURNING *;
 
 -- name: let_go
-UPDATE uploads SET lease_until = 0, retry_at = :retry_at, attempts = :attempts, error = :error
+UPDATE uploads SET lease_until = 0, retry_at = :retry_at, attempts = :attempts,
+    error = CASE WHEN state <> 'error' THEN :error ELSE error END
 WHERE id = :id AND fence = :fence;
 
 -- name: fenced
@@ -125,7 +136,7 @@ SELECT * FROM files WHERE id = :id;
 SELECT * FROM files WHERE upload_id = :upload_id ORDER BY path;
 
 -- name: files_of_drop
-SELECT * FROM files WHERE drop_id = :drop_id ORDER BY path;
+SELECT * FROM files WHERE drop_id = :drop_id AND upload_id = :upload_id ORDER BY path;
 
 -- name: add_file
 INSERT INTO files (upload_id, drop_id, path, package_path, name, size, mtime_ns, ctime_ns, inode,
@@ -141,8 +152,9 @@ UPDATE files SET size = :size, mtime_ns = :mtime_ns, ctime_ns = :ctime_ns, inode
     device = :device WHERE id = :id;
 
 -- name: reset_file
-UPDATE files SET cloud_id = NULL, multipart_id = NULL, chunk_size = NULL, sent = 0, close_asked = 0,
-    closed = 0, attempts = 0, retry_at = 0, error = '' WHERE id = :id;
+UPDATE files SET open_asked = CASE WHEN cloud_id IS NULL THEN open_asked ELSE 0 END,
+    cloud_id = NULL, multipart_id = NULL, chunk_size = NULL, sent = 0, close_asked = 0, closed = 0,
+    attempts = 0, retry_at = 0, error = '' WHERE id = :id;
 
 -- name: unstale_file
 UPDATE files SET stale = 0, retry_at = 0, attempts = 0, error = '' WHERE id = :id;
@@ -203,7 +215,7 @@ INSERT INTO skipped (upload_id, drop_id, reason) VALUES (:upload_id, :drop_id, :
 ON CONFLICT DO NOTHING;
 
 -- name: remove_skipped
-DELETE FROM skipped WHERE drop_id = :drop_id;
+DELETE FROM skipped WHERE upload_id = :upload_id AND drop_id = :drop_id;
 
 -- name: skipped
 SELECT reason FROM skipped WHERE upload_id = :upload_id ORDER BY drop_id, reason;
@@ -212,6 +224,9 @@ SELECT reason FROM skipped WHERE upload_id = :upload_id ORDER BY drop_id, reason
 INSERT INTO tasks (upload_id, kind, key, state, created_at, facts)
 VALUES (:upload_id, :kind, :key, 'due', :now, :facts)
 ON CONFLICT (upload_id, kind, key) DO NOTHING;
+
+-- name: task
+SELECT * FROM tasks WHERE id = :id;
 
 -- name: tasks
 SELECT * FROM tasks WHERE upload_id = :upload_id ORDER BY id;
@@ -252,25 +267,34 @@ SELECT * FROM links WHERE upload_id = :upload_id;
 INSERT INTO events (at, noun, noun_id, event, before, after, detail)
 VALUES (:now, :noun, :noun_id, :event, :before, :after, :detail);
 
+-- name: hurry_uploads
+UPDATE uploads SET retry_at = 0 WHERE state IN ('transferring', 'finalizing') AND retry_at > 0;
+
+-- name: hurry_files
+UPDATE files SET retry_at = 0 WHERE closed = 0 AND retry_at > 0;
+
+-- name: hurry_tasks
+UPDATE tasks SET retry_at = 0 WHERE state = 'due' AND retry_at > 0;
+
 -- name: start_over_uploads
 UPDATE uploads SET fence = fence + 1, lease_until = 0, retry_at = 0
 WHERE state NOT IN ('complete', 'gone');
 
 -- name: start_over_files
-UPDATE files SET retry_at = 0 WHERE closed = 0 AND retry_at > 0;
+UPDATE files SET retry_at = 0 WHERE closed = 0 AND stale = 0 AND retry_at > 0;
 
 -- name: start_over_tasks
 UPDATE tasks SET fence = fence + 1, lease_until = 0 WHERE state = 'due';
 
 -- name: newest_time
 SELECT max(
-    coalesce((SELECT max(at) FROM events), 0),
+    coalesce((SELECT max(at) FROM (SELECT at FROM events ORDER BY id DESC LIMIT 1000)), 0),
+    coalesce((SELECT CAST(value AS REAL) FROM meta WHERE key = 'closed_at'), 0),
+    coalesce((SELECT max(package_asked_at) FROM uploads), 0),
+    coalesce((SELECT max(adopted_at) FROM roots), 0),
     coalesce((SELECT max(created_at) FROM uploads), 0),
     coalesce((SELECT max(seen_at) FROM drops), 0)
 ) AS at;
-
--- name: meta
-SELECT value FROM meta WHERE key = :key;
 
 -- name: set_meta
 INSERT INTO meta (key, value) VALUES (:key, :value)

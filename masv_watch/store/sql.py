@@ -28,6 +28,7 @@ from masv_watch.model import (
     Secret,
     SourceFile,
     Task,
+    TaskEvent,
     TaskKind,
     TaskState,
     Terms,
@@ -41,6 +42,7 @@ T = TypeVar("T")
 Row = Mapping[str, Any]
 Statements = Mapping[str, str]
 
+_TWO_64 = 2**64
 _NAMED = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
@@ -144,6 +146,8 @@ def move_upload(
         idle_s = terms_of(row).idle_s
         finalize_at = None if idle_s is None else _idle_until(row, idle_s, tx.now)
     finalized_at = tx.now if event is UploadEvent.FINALIZED else row["finalized_at"]
+    # a refusal says that the finalize did nothing: the next one begins afresh
+    finalize_asked = 0 if event is UploadEvent.REFUSED else row["finalize_asked"]
     touched = tx.run(
         "advance_upload",
         id=row["id"],
@@ -153,6 +157,7 @@ def move_upload(
         error=error,
         finalize_at=finalize_at,
         finalized_at=finalized_at,
+        finalize_asked=finalize_asked,
     )
     if not touched:
         raise FenceLost(f"upload {row['id']} moved meanwhile")
@@ -162,7 +167,17 @@ def move_upload(
             noun="upload", noun_id=row["id"], event=event, before=before, after=after, detail=error
         ),
     )
+    if after is UploadState.GONE:
+        _end_drops(tx, row)
     return after
+
+
+def _end_drops(tx: Transaction, upload: Row) -> None:
+    # a drop that stayed taken would keep its path from ever being sent again
+    delivered = upload["finalized_at"] is not None
+    for row in tx.all("drops_of", upload_id=upload["id"]):
+        if row["state"] == DropState.TAKEN:
+            move_drop(tx, row, DropEvent.FINISH if delivered else DropEvent.CANCEL)
 
 
 def _idle_until(row: Row, idle_s: float, now: float) -> float:
@@ -202,14 +217,18 @@ def move_drop(
     return after
 
 
-def move_task(tx: Transaction, task: Task, after: TaskState, *, event: str, note: str) -> None:
+def move_task(tx: Transaction, task: Task, event: TaskEvent, *, note: str) -> None:
     """Move a claimed task's state in this transaction; the one place that does.
 
     Raises:
-        FenceLost: the row has a newer claim or moved meanwhile.
+        FenceLost: the row has a newer claim.
+        IllegalTransition: the table has no such pair.
     """
+    row = must(tx.one("task", id=task.id), f"task {task.id}")
+    before = TaskState(row["state"])
+    after = lifecycle.advance(lifecycle.TASK, before, event)
     if not tx.run(
-        "advance_task", id=task.id, fence=task.fence, before=task.state, after=after, note=note
+        "advance_task", id=task.id, fence=task.fence, before=before, after=after, note=note
     ):
         raise FenceLost(f"task {task.id} has a newer claim")
     _announce(
@@ -218,7 +237,7 @@ def move_task(tx: Transaction, task: Task, after: TaskState, *, event: str, note
             noun="task",
             noun_id=str(task.id),
             event=event,
-            before=task.state,
+            before=before,
             after=after,
             detail=note,
         ),
@@ -309,9 +328,25 @@ def identity_of(row: Row) -> Identity:
         size=row["size"],
         mtime_ns=row["mtime_ns"],
         ctime_ns=row["ctime_ns"],
-        inode=row["inode"],
-        device=row["device"],
+        inode=row["inode"] % _TWO_64,
+        device=row["device"] % _TWO_64,
     )
+
+
+def identity_values(identity: Identity) -> dict[str, int]:
+    """Give the identity columns of a file's row; `identity_of` reads them back."""
+    return {
+        "size": identity.size,
+        "mtime_ns": identity.mtime_ns,
+        "ctime_ns": identity.ctime_ns,
+        "inode": _signed(identity.inode),
+        "device": _signed(identity.device),
+    }
+
+
+def _signed(number: int) -> int:
+    # inode and device numbers use all 64 bits on some file systems; columns are signed
+    return number - _TWO_64 if number >= _TWO_64 // 2 else number
 
 
 def file_of(row: Row) -> SourceFile:

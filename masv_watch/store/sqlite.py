@@ -8,6 +8,7 @@ Law 2. Every job has a savepoint, so that one loser does not poison the rest of 
 Law 3. A result is handed out only after COMMIT; a verdict of a batch that was never committed is
 thrown away, and each of its jobs runs again alone.
 Law 4. synchronous=FULL: what was answered survives a power cut.
+Law 5. No caller waits for ever: should the writer end, it answers everybody that it did.
 """
 
 from __future__ import annotations
@@ -17,10 +18,9 @@ import logging
 import os
 import queue
 import sqlite3
-import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files as package_files
 from typing import Any, Generic, TypeVar
 
@@ -40,6 +40,19 @@ log = logging.getLogger(__name__)
 BATCH = 256
 #: seconds that a guest's transaction may keep the database from us
 BUSY_S = 10.0
+#: what a job may raise without harm to its neighbours; its caller gets it
+JOB_ERRORS = (
+    sqlite3.Error,
+    MasvWatchError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 #: the newest migration that this version knows
 SCHEMA = 1
 
@@ -73,13 +86,19 @@ class SqliteEngine:
         self._statements = load_statements()
         self._rings: list[Callable[[], None]] = []
         self._queue: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
-        self._readers = threading.local()
-        self._open_readers: list[sqlite3.Connection] = []
+        #: connections that no reader uses now; as many as ever read at the same time
+        self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._door = threading.Lock()
         self._closed = False
         with _translated(self._path):
+            _make_private(self._path)
             self._connection = self._connect()
-            _migrate(self._connection, self._path)
-            self._offset = self._find_offset()
+            try:
+                _migrate(self._connection, self._path)
+                self._offset = self._find_offset()
+            except BaseException:
+                self._connection.close()
+                raise
         self._writer = start_thread("store", self._serve)
 
     def now(self) -> float:
@@ -97,19 +116,23 @@ class SqliteEngine:
             StoreError: the database could not take it; nothing of it is stored.
             MasvWatchError: the job's own verdict; nothing of it is stored.
         """
-        if self._closed:
-            raise StoreUnusable("the store is closed")
         waiting = _Job(job)
-        self._queue.put(waiting)
+        with self._door:
+            self._refuse_if_closed()
+            self._queue.put(waiting)
         waiting.ended.wait()
         if waiting.error is not None:
             raise waiting.error
         return waiting.result  # type: ignore[return-value] # set whenever error is not
 
     def read(self, job: Callable[[Transaction], T]) -> T:
-        """Run a reading job on this thread's own connection."""
-        with _translated(self._path):
-            connection = self._reader()
+        """Run a reading job on a connection of its own.
+
+        Raises:
+            StoreError: the database could not be read.
+        """
+        self._refuse_if_closed()
+        with _translated(self._path), self._reader() as connection:
             connection.execute("BEGIN")
             try:
                 return job(Transaction(_executor(connection), self._statements, self.now()))
@@ -118,13 +141,19 @@ class SqliteEngine:
 
     def close(self) -> None:
         """Commit what is queued, end the writer and close."""
-        if self._closed:
-            return
-        self._closed = True
-        self._queue.put(None)
+        with self._door:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
         self._writer.join()
-        for connection in [*self._open_readers, self._connection]:
-            connection.close()
+        while not self._readers.empty():
+            self._readers.get().close()
+        self._connection.close()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise StoreUnusable("the store is closed", hint="see the log for why it ended")
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -135,35 +164,59 @@ class SqliteEngine:
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
-        if connection is None:
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._readers.get_nowait()
+        except queue.Empty:
             connection = self._connect()
             connection.execute("PRAGMA query_only=ON")
-            self._readers.connection = connection
-            self._open_readers.append(connection)
-        return connection
+        try:
+            yield connection
+        finally:
+            self._readers.put(connection)
 
     def _find_offset(self) -> float:
         row = self._connection.execute(self._statements["newest_time"]).fetchone()
         return max(self._clock.wall(), float(row["at"])) - self._clock.boottime()
 
     def _serve(self) -> None:
-        ending = False
-        while not ending:
-            batch = [self._queue.get()]
-            while len(batch) < BATCH and not self._queue.empty():
-                batch.append(self._queue.get())
-            ending = None in batch
-            jobs = [job for job in batch if job is not None]
-            if jobs and not self._commit(jobs) and len(jobs) > 1:
+        jobs: list[_Job[Any]] = []
+        try:
+            while (first := self._queue.get()) is not None:
+                jobs = [first, *self._queued()]
+                if not self._commit(jobs) and len(jobs) > 1:
+                    for job in jobs:
+                        self._commit([job])
                 for job in jobs:
-                    self._commit([job])
-            for job in jobs:
-                job.ended.set()
+                    job.ended.set()
+        finally:
+            jobs.clear()
+
+    def _queued(self) -> Iterator[_Job[Any]]:
+        for _ in range(BATCH - 1):
+            if self._queue.empty():
+                return
+            job = self._queue.get()
+            if job is None:
+                self._queue.put(None)
+                return
+            yield job
+
+    def _answer_all(self, jobs: list[_Job[Any]]) -> None:
+        with self._door:
+            self._closed = True
+        left = [job for job in jobs if not job.ended.is_set()]
+        while not self._queue.empty():
+            job = self._queue.get()
+            if job is not None:
+                left.append(job)
+        for job in left:
+            job.error = StoreUnusable("the store's writer ended", hint="restart the daemon")
+            job.ended.set()
 
     def _commit(self, jobs: list[_Job[Any]]) -> bool:
-        """Run jobs in one transaction; say whether it was committed (law 3)."""
+        """Run jobs in one transaction; say whether all of them have their verdict (law 3)."""
         try:
             with _translated(self._path), transaction_flag():
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -175,7 +228,8 @@ class SqliteEngine:
                 self._connection.execute("ROLLBACK")
             for job in jobs:
                 job.error, job.moved = error, []
-            return False
+            # whoever keeps the database busy does so for each job alone as well
+            return isinstance(error, StoreBusy)
         self._announce(jobs)
         return True
 
@@ -184,9 +238,10 @@ class SqliteEngine:
         tx = Transaction(_executor(self._connection), self._statements, self.now())
         self._connection.execute("SAVEPOINT job")
         try:
-            job.result = job.run(tx)
-        except (sqlite3.Error, MasvWatchError, ValueError, TypeError, KeyError) as error:
-            if isinstance(error, sqlite3.OperationalError) or not self._connection.in_transaction:
+            with _refusals(self._path):
+                job.result = job.run(tx)
+        except JOB_ERRORS as error:
+            if isinstance(error, sqlite3.Error) or not self._connection.in_transaction:
                 raise
             self._connection.execute("ROLLBACK TO job")
             job.error = error
@@ -232,6 +287,10 @@ class SqliteStore(LedgerVerbs, UndertakingVerbs, ObligationVerbs):
 
     def close(self) -> None:
         """Finish what is queued, close, and let another daemon have the state."""
+        if self._lock is not None:
+            # after a quiet day no row tells how late it is; a full disk may keep this one out
+            with suppress(StoreError):
+                self.engine.write(lambda tx: tx.run("set_meta", key="closed_at", value=tx.now))
         self.engine.close()
         if self._lock is not None:
             os.close(self._lock)
@@ -295,6 +354,23 @@ def _take_lock(folder: str) -> int:
     return lock
 
 
+def _make_private(path: str) -> None:
+    """Make the file before SQLite does: its journal takes over the mode, and both hold secrets."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        # never opened here: closing it would drop the locks that SQLite holds in this process
+        if not os.access(path, os.R_OK | os.W_OK):
+            # SQLite would open it all the same and fail at the first write
+            raise StoreUnusable(
+                f"{path} cannot be read and written", hint="give it to the daemon's user"
+            ) from None
+    except OSError as error:
+        raise StoreUnusable(
+            f"{path} cannot be made: {error.strerror}", hint="give the folder to the daemon's user"
+        ) from error
+
+
 def _executor(
     connection: sqlite3.Connection,
 ) -> Callable[[str, Mapping[str, object]], tuple[int, list[Row]]]:
@@ -322,7 +398,8 @@ def _migrate(connection: sqlite3.Connection, path: str) -> None:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number}")
     connection.execute("COMMIT")
-    os.chmod(path, stat.S_IRUSR | stat.S_IWUSR)
+    if version == 0:
+        log.info("a new state was made", extra={"path": path, "schema": SCHEMA})
 
 
 def _statements_of(script: str) -> Iterator[str]:
@@ -335,6 +412,20 @@ def _statements_of(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(pending):
             yield pending
             pending = ""
+
+
+@contextmanager
+def _refusals(path: str) -> Iterator[None]:
+    """Turn what the schema refuses into our error: the job is wrong, the database is well."""
+    try:
+        yield
+    except (
+        sqlite3.DataError,
+        sqlite3.IntegrityError,
+        sqlite3.InterfaceError,
+        sqlite3.ProgrammingError,
+    ) as error:
+        raise StoreError(f"{path} does not take this row: {error}") from error
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from masv_watch.errors import FenceLost, IllegalTransition, SourceChanged
@@ -24,7 +25,14 @@ from masv_watch.model import (
     UploadEvent,
     UploadState,
 )
-from masv_watch.store.ledger import add_file, reset, take, unsettle
+from masv_watch.store.ledger import (
+    add_file,
+    hold_version,
+    is_beyond_change,
+    reset,
+    take,
+    unsettle,
+)
 from masv_watch.store.sql import (
     Engine,
     Transaction,
@@ -84,6 +92,7 @@ class UndertakingVerbs:
                 raise IllegalTransition("an upload in error takes no further drop")
             move_upload(tx, row, UploadEvent.FILES_ADDED)
             tx.run("note_joined", id=upload_id, now=tx.now)
+            tx.run("clear_upload_retry", id=upload_id)
             _join(tx, upload_id, drop)
 
         self.engine.write(join)
@@ -164,15 +173,18 @@ class UndertakingVerbs:
         error: str = "",
     ) -> None:
         """End a claim."""
-        self.engine.write(
-            lambda tx: tx.run(
+        self._fenced(
+            upload_id,
+            fence,
+            lambda tx: _run(
+                tx,
                 "let_go",
                 id=upload_id,
                 fence=fence,
                 retry_at=retry_at,
                 attempts=attempts,
                 error=error,
-            )
+            ),
         )
 
     def note_package_asked(self, upload_id: str, fence: int) -> None:
@@ -231,25 +243,26 @@ class UndertakingVerbs:
         self, file: SourceFile, fence: int, *, cloud_id: str, multipart_id: str, chunk_size: int
     ) -> None:
         """Store where the cloud takes a file's chunks."""
-        self._fenced(
-            file.upload_id,
-            fence,
-            lambda tx: _run(
-                tx,
+
+        def note(tx: Transaction) -> None:
+            hold_version(tx, replace(file, cloud_id=None))
+            tx.run(
                 "note_file_opened",
                 id=file.id,
                 cloud_id=cloud_id,
                 multipart_id=multipart_id,
                 chunk_size=chunk_size,
-            ),
-        )
+            )
+
+        self._fenced(file.upload_id, fence, note)
 
     def note_file_lost(self, file: SourceFile, fence: int) -> None:
         """Forget what the cloud had of a file."""
 
         def lose(tx: Transaction) -> None:
-            row = must(tx.one("file", id=file.id), f"file {file.id}")
-            reset(tx, row, size=row["size"])
+            row = hold_version(tx, replace(file, cloud_id=None))
+            if file.cloud_id in (None, row["cloud_id"]):
+                reset(tx, row, size=row["size"])
 
         self._fenced(file.upload_id, fence, lose)
 
@@ -257,6 +270,7 @@ class UndertakingVerbs:
         """Store that the cloud holds a chunk."""
 
         def note(tx: Transaction) -> None:
+            hold_version(tx, file)
             known = tx.one("chunk", file_id=file.id, number=chunk.number) is not None
             tx.run(
                 "add_chunk",
@@ -280,6 +294,7 @@ class UndertakingVerbs:
         """Store that the cloud finalized a file."""
 
         def close(tx: Transaction) -> None:
+            hold_version(tx, file)
             if tx.run("note_file_closed", id=file.id):
                 tx.run("count_files", id=file.upload_id, size=0, sent=0, files=0, open=-1)
 
@@ -306,6 +321,9 @@ class UndertakingVerbs:
         """Stop a file whose source changed; its drop is no longer whole."""
 
         def change(tx: Transaction) -> None:
+            upload = must(tx.one("upload", id=file.upload_id), f"upload {file.upload_id}")
+            if is_beyond_change(upload):
+                return
             tx.run("stale_file", id=file.id, note=note)
             if file.drop_id is not None:
                 unsettle(tx, file.drop_id, note)
@@ -337,7 +355,7 @@ class UndertakingVerbs:
                 return True
             return False
 
-        return self.engine.write(advance)
+        return self._fenced(upload_id, fence, advance)
 
     def finalize_due(self) -> list[str]:
         """Move every idle upload whose time has come to finalizing."""
@@ -358,8 +376,10 @@ class UndertakingVerbs:
 
         def note(tx: Transaction) -> None:
             row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
-            if row["state"] != UploadState.FINALIZING or tx.number(
-                "unready_drops", upload_id=upload_id
+            if (
+                row["state"] != UploadState.FINALIZING
+                or row["open_files"]
+                or tx.number("unready_drops", upload_id=upload_id)
             ):
                 raise SourceChanged("a drop changed before the package was finalized")
             tx.run("note_finalize_asked", id=upload_id, fence=fence, asked=1)

@@ -99,6 +99,7 @@ def test_json_form_is_one_object_with_typed_fields():
         "\u2028\u2029\x85\x0b\x0c",
         "name\udcff\ud800",
     ],
+    ids=["newline", "return", "terminal", "right to left", "separators", "not utf-8"],
 )
 def test_hostile_name_in_any_form_stays_one_printable_line(form, hostile):
     """Newlines, escapes, right-to-left marks and odd bytes cannot forge or hide anything."""
@@ -221,6 +222,13 @@ def test_secret_shorter_than_four_characters_is_not_searched_for():
     assert Redactor(["a"]).clean("banana") == "banana"
 
 
+def test_secret_that_begins_another_does_not_leave_its_rest():
+    """The longest is taken out first."""
+    redactor = Redactor(["abcd", "abcdefgh", "abcdef"])
+
+    assert redactor.clean("abcdefgh abcdef abcd") == "*** *** ***"
+
+
 def test_redactor_forgets_the_oldest_later_secrets_and_never_the_first(monkeypatch):
     """A year of package tokens does not fill the memory."""
     monkeypatch.setattr(logs, "LATER_SECRETS", 3)
@@ -272,7 +280,7 @@ class Broken(io.StringIO):
         raise OSError(28, "No space left on device")
 
 
-@pytest.mark.fault(38)
+@pytest.mark.fault(45)
 def test_log_on_a_full_disk_or_closed_stream_raises_nothing_and_counts(capsys):
     """Lines are lost, the daemon is not, and nothing unredacted lands on stderr."""
     closed = io.StringIO()

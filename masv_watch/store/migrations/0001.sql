@@ -89,7 +89,7 @@ CREATE TABLE files (
     UNIQUE (upload_id, path)
 );
 CREATE INDEX files_open ON files (upload_id, retry_at, id) WHERE closed = 0 AND stale = 0;
-CREATE INDEX files_by_drop ON files (drop_id) WHERE drop_id IS NOT NULL;
+CREATE INDEX files_by_drop ON files (drop_id, upload_id) WHERE drop_id IS NOT NULL;
 
 CREATE TABLE leftovers (
     upload_id TEXT NOT NULL REFERENCES uploads (id),
@@ -137,6 +137,7 @@ CREATE TABLE tasks (
     UNIQUE (upload_id, kind, key)
 );
 CREATE INDEX tasks_due ON tasks (retry_at, id) WHERE state = 'due';
+CREATE INDEX tasks_open ON tasks (upload_id) WHERE state = 'due';
 
 CREATE TABLE events (
     id INTEGER PRIMARY KEY,

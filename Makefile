@@ -1,0 +1,72 @@
+# The commands of a developer. `make` alone lists them. Needed: make, Python 3.11 or newer with its
+# venv module, and a network that reaches a package index.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+# Two at a time: more gains nothing on the machines that this has to work on.
+WORKERS ?= 2
+
+.PHONY: help setup lint test test-faults bench demo clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create .venv and install the package with everything its development needs
+
+# Made anew when a dependency changes; otherwise this costs nothing.
+$(STAMP): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "masv-watch needs Python 3.11 or newer and '$(PYTHON)' is not:" \
+			"$$($(PYTHON) --version 2>&1 | tail -n 1)." \
+			"Name a newer one: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) comes without its venv module: install it" \
+			"(Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
+	@if [ -e $(VENV) ] && ! $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		2>/dev/null; then echo "setup: $(VENV) is broken or too old, making it anew"; \
+		rm -rf $(VENV); fi
+	@[ -e $(VENV) ] || echo "setup: creating the virtual environment $(VENV)"
+	@[ -e $(VENV) ] || $(PYTHON) -m venv $(VENV)
+	@echo "setup: installing masv-watch and its development tools into $(VENV) (a minute or two)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' || { \
+		echo "setup: the packages could not be installed; the lines above say why." \
+			"A package index must be reachable (a mirror: set PIP_INDEX_URL)." >&2; exit 1; }
+	@touch $@
+	@echo "setup: ready, $(BIN)/masv-watch is the command"
+
+lint: setup ## formatter, linter, types, floors and laws: seconds, before every commit
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/architecture
+
+# Status 5 of pytest means that nothing was chosen, which for one of the two halves is no failure.
+test: lint ## lint and all tests but the long ones
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m 'not serial and not long' \
+		--ignore=tests/architecture --ignore=tests/benchmarks
+	$(BIN)/python -m pytest -q -m 'serial and not long' \
+		--ignore=tests/architecture --ignore=tests/benchmarks || [ $$? -eq 5 ]
+	@echo "test: everything passed"
+
+test-faults: setup ## the fault matrix and the crash loops, long ones included
+	$(BIN)/python -m pytest -q -m 'fault or long' --ignore=tests/benchmarks
+
+bench: setup ## every benchmark, one after the other
+	@shopt -s nullglob; found=(tests/benchmarks/bench_*.py); \
+	[ $${#found[@]} -gt 0 ] || { echo "bench: there is no tests/benchmarks/bench_*.py yet" >&2; exit 1; }; \
+	for bench in "$${found[@]}"; do echo "bench: $$bench"; $(BIN)/python "$$bench"; done
+
+demo: setup ## the main job on the embedded sandbox cloud; KEEP=1 leaves it running
+	@$(BIN)/python demo/main_job.py $(if $(KEEP),--keep)
+
+clean: ## remove the virtual environment and everything that commands leave behind
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+		.import_linter_cache
+	find masv_watch tests demo -name __pycache__ -type d -prune -exec rm -rf {} +

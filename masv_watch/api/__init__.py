@@ -1,0 +1,1 @@
+"""The local HTTP API: the same verbs for callers that hot folders use."""

@@ -1,0 +1,60 @@
+"""The listener: waitress on a thread of its own.
+
+Owns the socket. Never looks into a call. Built and stopped by `daemon`.
+
+It stands alone because it is the only place that knows waitress.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import waitress.server
+
+from masv_watch.errors import CannotListen
+from masv_watch.loops import start_thread
+
+#: threads that answer calls
+THREADS = 8
+#: bytes of a body that is read
+BODY_LIMIT = 8 * 1024 * 1024
+
+
+class Listener:
+    """An app behind a TCP socket."""
+
+    def __init__(self, app: Any, *, host: str, port: int) -> None:
+        """Bind the socket; port 0 takes a free one.
+
+        Raises:
+            CannotListen: the address is taken or not ours.
+        """
+        try:
+            self._server = waitress.server.create_server(
+                app,
+                host=host,
+                port=port,
+                threads=THREADS,
+                ident=None,
+                clear_untrusted_proxy_headers=True,
+                expose_tracebacks=False,
+                max_request_body_size=BODY_LIMIT,
+            )
+        except OSError as error:
+            raise CannotListen(
+                f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
+                hint="stop what listens there, or set server.listen to another port",
+            ) from error
+        self.port = int(self._server.effective_port)
+        self._thread = start_thread("listener", self._server.run)
+
+    @property
+    def alive(self) -> bool:
+        """Say whether calls are answered."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._server.close()
+        self._thread.join(5.0)

@@ -1,0 +1,458 @@
+"""The only door to requests and urllib3: one request, one answer or one error of ours.
+
+Owns connections, deadlines, bounded reading and the translation of what those libraries raise.
+Never retries, never follows a redirect, never reads the environment, never decides what a status
+means. Called by `cloud.client`.
+
+Law 1. Rare control calls go through requests; what is called per file or chunk goes through a
+       urllib3 pool in blocks of 1 MiB (measured 2 to 4 times cheaper).
+Law 2. A body is a fresh re-openable slice with an explicit Content-Length, never a generator:
+       without the length urllib3 sends chunked, which storages refuse (probe 7).
+Law 3. No query string, header value or secret reaches a message or a log.
+Law 4. Every wait has an end, and after an exception a connection is never used again.
+Law 5. Nothing is asked while a store transaction is open.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+from masv_watch import __version__, loops
+from masv_watch.cloud import wire
+from masv_watch.cloud.refusals import Answer, Door, judge
+from masv_watch.errors import CloudGarbled, CloudUnreachable, SourceChanged
+from masv_watch.metrics import Metrics
+from masv_watch.model import Secret
+
+#: bytes of one block of a body
+BLOCK = 1024 * 1024
+#: bytes of an ordinary answer, of a listing, and of a refusal whose words are all that is wanted
+ANSWER_LIMIT = 1024 * 1024
+LISTING_LIMIT = 64 * 1024 * 1024
+REFUSAL_LIMIT = 64 * 1024
+#: seconds: a TLS failure is not tried again faster (fault 51)
+TLS_PAUSE_S = 60.0
+
+#: one blocking send covers a whole block: short ones keep a slow link from looking stalled
+_LEAST_BLOCK = 64 * 1024
+_FIRST_BLOCK = 256 * 1024
+_QUICK_S, _SLOW_S = 0.5, 2.0
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"masv-watch/{__version__}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long each kind of wait may last."""
+
+    #: seconds to connect, and for one send to make progress (measured: it is the connect time-out
+    #: that bounds a stalled send)
+    connect_s: float = 15.0
+    #: seconds until an answer begins
+    answer_s: float = 60.0
+    #: seconds until a finalize answers: the cloud puts the chunks together meanwhile
+    finalize_s: float = 300.0
+    #: seconds that every chunk may take, however small
+    least_put_s: float = 120.0
+    #: bytes a second: slower than this over a whole body counts as stalled (fault 54)
+    least_rate: float = 64 * 1024.0
+
+
+class Body(Protocol):
+    """What a chunk's body must offer; `files.Slice` does."""
+
+    def read(self, n: int, /) -> bytes:
+        """Give at most `n` bytes, b"" only after the last."""
+        ...
+
+    def __len__(self) -> int:
+        """Give the whole length in bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to the control plane."""
+
+    #: completes "while ..." in messages
+    doing: str
+    method: str
+    url: str = field(repr=False)
+    door: Door
+    #: header that proves who we are, without its secret; empty for a public call
+    proof: str = ""
+    #: what the proof's header carries
+    secret: Secret | None = None
+    body: wire.Json = field(default=None, repr=False)
+    #: other secrets that the request carries, so that no message repeats them
+    secrets: tuple[Secret, ...] = ()
+    #: called per file: through the pool
+    often: bool = False
+    is_finalize: bool = False
+    #: bytes
+    limit: int = ANSWER_LIMIT
+
+
+class Http:
+    """Pooled connections to the control plane and to the storage; any thread may ask."""
+
+    def __init__(
+        self,
+        *,
+        clock: loops.Clock,
+        metrics: Metrics,
+        connections: int,
+        ca_bundle: str | None = None,
+        deadlines: Deadlines | None = None,
+    ) -> None:
+        """Keep up to `connections` open to each host.
+
+        Certificates are checked against `ca_bundle`, a PEM file, or the bundle of certifi.
+        """
+        _hush()
+        self._clock = clock
+        self._metrics = metrics
+        self._deadlines = deadlines or Deadlines()
+        trusted = ca_bundle or DEFAULT_CA_BUNDLE_PATH
+        self._session = _session(connections, trusted)
+        self._control = _pool(connections, trusted)
+        self._storage = _pool(connections, trusted)
+
+    def ask(self, call: Call) -> Answer:
+        """Make a control call and give its good answer.
+
+        Raises:
+            CloudError: what stood in the way, never holding a secret.
+        """
+        loops.assert_outside_transaction()
+        headers = dict(_HEADERS)
+        if call.secret is not None:
+            headers[call.proof] = call.secret.reveal()
+        data = None
+        if call.method in {"POST", "PUT"}:
+            # required even without a body ([docs-start])
+            headers["Content-Type"] = "application/json"
+            data = b"" if call.body is None else json.dumps(call.body).encode()
+            headers["Content-Length"] = str(len(data))
+        with map_exceptions(call.url, call.doing):
+            raw = (self._through_pool if call.often else self._through_session)(call, headers, data)
+            answer = self._taken(raw, call.limit)
+        self._metrics.count("cloud_answers", status=answer.status)
+        secrets = call.secrets if call.secret is None else (call.secret, *call.secrets)
+        judge(answer, doing=call.doing, door=call.door, secrets=secrets)
+        return answer
+
+    def storage(
+        self, blueprint: wire.Blueprint, body: Body | None = None, *, doing: str = "sending a chunk"
+    ) -> Answer:
+        """Send exactly what a blueprint says, with a chunk as body, and give the good answer.
+
+        Raises:
+            UrlExpired: the URL is not accepted any more.
+            CloudError: anything else that stood in the way.
+            SourceError: the body's source changed or vanished meanwhile.
+        """
+        loops.assert_outside_transaction()
+        said = blueprint.body.encode()
+        size = len(said) if body is None else len(body)
+        content = said if body is None else _Paced(body, self._clock, self._deadlines)
+        headers = {
+            "Accept-Encoding": "identity",
+            **blueprint.headers,
+            "Content-Length": str(size),
+        }
+        with map_exceptions(blueprint.url, doing):
+            raw = self._storage.urlopen(
+                blueprint.method,
+                blueprint.url,
+                body=content,
+                headers=headers,
+                **_plainly(self._deadlines.connect_s, self._deadlines.answer_s),
+            )
+            answer = self._taken(raw, ANSWER_LIMIT)
+        self._metrics.count("storage_answers", status=answer.status)
+        judge(answer, doing=doing, door=Door.STORAGE)
+        return answer
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        self._session.close()
+        self._control.clear()
+        self._storage.clear()
+
+    def _through_session(self, call: Call, headers: Mapping[str, str], data: bytes | None) -> Any:
+        return self._session.request(
+            call.method,
+            call.url,
+            data=data,
+            headers=dict(headers),
+            timeout=(self._deadlines.connect_s, self._answer_s(call)),
+            allow_redirects=False,
+            stream=True,
+        ).raw
+
+    def _through_pool(self, call: Call, headers: Mapping[str, str], data: bytes | None) -> Any:
+        return self._control.urlopen(
+            call.method,
+            call.url,
+            body=data,
+            headers=headers,
+            **_plainly(self._deadlines.connect_s, self._answer_s(call)),
+        )
+
+    def _answer_s(self, call: Call) -> float:
+        return self._deadlines.finalize_s if call.is_finalize else self._deadlines.answer_s
+
+    def _taken(self, raw: Any, limit: int) -> Answer:
+        """Read an answer within its bounds and let go of the connection."""
+        is_good = 200 <= raw.status < 300
+        try:
+            body = self._read(raw, limit if is_good else REFUSAL_LIMIT, is_good=is_good)
+        finally:
+            # Closes the connection unless the answer was read to its end, which released it
+            # already. The second call gives the closed one's place in the pool back.
+            raw.close()
+            raw.release_conn()
+        return Answer(status=int(raw.status), headers=raw.headers, body=body, at=self._clock.wall())
+
+    def _read(self, raw: Any, limit: int, *, is_good: bool) -> bytes:
+        if raw.status < 200:
+            # 100 was skipped by http.client; any other is no answer, the real one comes later
+            return b""
+        found = bytearray()
+        began = self._clock.monotonic()
+        try:
+            while block := raw.read1(64 * 1024, decode_content=True):
+                found += block
+                if len(found) > limit:
+                    break
+                allowed_s = self._deadlines.answer_s + len(found) / self._deadlines.least_rate
+                if self._clock.monotonic() - began > allowed_s:
+                    raise CloudUnreachable("the cloud's answer trickles in too slowly")
+        except (urllib3.exceptions.HTTPError, OSError):
+            # the status of a refusal is known already: its words are a courtesy (early 403)
+            if is_good:
+                raise
+        if is_good and len(found) > limit:
+            raise CloudGarbled(f"the cloud's answer is longer than {limit} bytes")
+        return bytes(found[:limit])
+
+
+class _Paced:
+    """A body that gives up once it is slower than the minimum rate, in blocks fit for the link."""
+
+    def __init__(self, body: Body, clock: loops.Clock, deadlines: Deadlines) -> None:
+        self._body = body
+        self._clock = clock
+        self._left = len(body)
+        self._allowed_s = max(deadlines.least_put_s, len(body) / deadlines.least_rate)
+        self._rate = deadlines.least_rate
+        self._block = _FIRST_BLOCK
+        self._began: float | None = None
+        self._handed_at = 0.0
+
+    def read(self, n: int = -1) -> bytes:
+        """Give the next block; called by the library once the one before has left."""
+        now = self._clock.monotonic()
+        if self._began is None:
+            self._began = self._handed_at = now
+        elif now - self._began > self._allowed_s:
+            raise CloudUnreachable(
+                f"the link is slower than {self._rate / 1024:.0f} KiB/s over a whole chunk"
+            )
+        else:
+            self._fit(now - self._handed_at)
+        wanted = min(self._left, self._block, n if n > 0 else BLOCK)
+        if wanted == 0:
+            return b""
+        block = self._body.read(wanted)
+        if not block:
+            # handing over b"" early would hang until the answer's time-out (probe 7)
+            raise SourceChanged("a chunk's source ended before its size")
+        self._left -= len(block)
+        self._handed_at = self._clock.monotonic()
+        return block
+
+    def _fit(self, took_s: float) -> None:
+        if took_s > _SLOW_S:
+            self._block = _LEAST_BLOCK
+        elif took_s < _QUICK_S:
+            self._block = min(2 * self._block, BLOCK)
+
+
+class _PlainSession(requests.Session):
+    """A session that does not even look at where a redirect points."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Give nothing: requests would read a redirect's whole body before it gives it back."""
+
+
+class _WideAdapter(HTTPAdapter):
+    """An adapter that sends in large blocks: 16 KiB ones cost ten times the time (measured)."""
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
+    ) -> None:
+        """Build the pool as requests wants it, with our block size."""
+        super().init_poolmanager(connections, maxsize, block, blocksize=BLOCK, **pool_kwargs)
+
+
+def _session(connections: int, trusted: str) -> requests.Session:
+    session = _PlainSession()
+    # netrc, proxies and a CA bundle from the environment would override ours (measured)
+    session.trust_env = False
+    session.verify = trusted
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.clear()
+    for scheme in ("http://", "https://"):
+        adapter = _WideAdapter(pool_maxsize=connections, pool_block=True, max_retries=0)
+        session.mount(scheme, adapter)
+    return session
+
+
+def _pool(connections: int, trusted: str) -> urllib3.PoolManager:
+    return urllib3.PoolManager(
+        maxsize=connections,
+        block=True,
+        blocksize=BLOCK,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=trusted,
+    )
+
+
+def _plainly(connect_s: float, answer_s: float) -> dict[str, Any]:
+    return {
+        "retries": False,
+        "redirect": False,
+        "preload_content": False,
+        "timeout": urllib3.Timeout(connect=connect_s, read=answer_s),
+    }
+
+
+def _hush() -> None:
+    # DEBUG lines show presigned queries (measured), and so does urllib3.connection's warning
+    # about headers that it cannot read.
+    for name, level in (
+        ("urllib3", logging.INFO),
+        ("urllib3.connectionpool", logging.INFO),
+        ("urllib3.connection", logging.ERROR),
+        ("requests", logging.INFO),
+    ):
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, level))
+
+
+@contextmanager
+def map_exceptions(url: str, doing: str) -> Iterator[None]:
+    """Turn what requests and urllib3 raise into errors of ours.
+
+    The foreign texts hold the URL with its query, so ours is written afresh and chained to none.
+
+    Raises:
+        CloudUnreachable: name, connection, TLS, time-out, reset.
+        CloudGarbled: what came is not HTTP, was cut, or the URL cannot be used.
+    """
+    try:
+        yield
+    except (urllib3.exceptions.HTTPError, requests.RequestException, OSError, HTTPException) as e:
+        raise _translated(e, host_of(url), doing) from None
+
+
+def host_of(url: str) -> str:
+    """Give the host and port of a URL: all that messages say of it."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return "the cloud"
+
+
+def _translated(error: Exception, host: str, doing: str) -> CloudUnreachable | CloudGarbled:
+    causes = list(_causes(error))
+    tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
+    if tls is not None or _any(causes, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
+        return CloudUnreachable(
+            f"while {doing}, {host} did not prove who it is (TLS): {_tls_words(tls)}",
+            hint="look at this machine's clock and at what stands between it and the cloud",
+            retry_after_s=TLS_PAUSE_S,
+        )
+    for kinds, words in _CUT:
+        if _any(causes, *kinds):
+            return CloudGarbled(f"while {doing}, {host} {words}")
+    for kinds, words in _LOST:
+        if _any(causes, *kinds):
+            return CloudUnreachable(f"while {doing}, {host} {words}")
+    reason = next((_reason(cause) for cause in causes if _reason(cause)), type(error).__name__)
+    return CloudUnreachable(f"while {doing}, {host} could not be reached: {reason}")
+
+
+#: what is not HTTP, or was cut; asked before what is merely lost
+_CUT: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    (
+        (urllib3.exceptions.LocationValueError, requests.exceptions.InvalidURL),
+        "is no address that can be used",
+    ),
+    ((urllib3.exceptions.IncompleteRead,), "cut its answer short"),
+    (
+        (urllib3.exceptions.DecodeError, requests.exceptions.ContentDecodingError),
+        "sent an answer that cannot be unpacked",
+    ),
+)
+_LOST: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((urllib3.exceptions.NameResolutionError,), "has a name that cannot be resolved"),
+    (
+        (urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout),
+        "did not take the connection in time",
+    ),
+    (
+        (urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout, TimeoutError),
+        "did not answer or did not read in time",
+    ),
+    ((ConnectionResetError, BrokenPipeError, ConnectionAbortedError), "broke the connection"),
+)
+
+
+def _any(causes: list[BaseException], *kinds: type[BaseException]) -> bool:
+    return any(isinstance(cause, kinds) for cause in causes)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and all that it wraps: as cause, as context, as reason or as argument."""
+    waiting: list[BaseException] = [error]
+    seen: set[int] = set()
+    while waiting:
+        cause = waiting.pop(0)
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        inner = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
+        waiting += [entry for entry in inner if isinstance(entry, BaseException)]
+
+
+def _reason(cause: BaseException) -> str:
+    if isinstance(cause, HTTPException) and not isinstance(cause, OSError):
+        return "its answer is not HTTP"
+    return (cause.strerror or "") if isinstance(cause, OSError) else ""
+
+
+def _tls_words(error: ssl.SSLError | None) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return wire.excerpt(error.verify_message)
+    return wire.excerpt((error.reason or "") if error is not None else "") or "no secure connection"

@@ -1,0 +1,231 @@
+"""Say what an answer that is not a success means, as one of our errors.
+
+Owns the meaning of every status, by what the call proved itself with, and the reading of the
+refusal's own words. Never sends, waits or retries: what it raises carries the remedy. Called by
+`cloud.http` for every answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from urllib.parse import urlsplit
+
+from masv_watch.cloud import wire
+from masv_watch.errors import (
+    CloudError,
+    CloudGarbled,
+    CloudRefused,
+    CloudThrottled,
+    CloudUnreachable,
+    NoSession,
+    PackageGone,
+    Remedy,
+    TokenExpired,
+    UrlExpired,
+)
+from masv_watch.model import Secret
+
+#: seconds: a longer Retry-After is cut to this
+LONGEST_RETRY_AFTER_S = 3600.0
+#: refusals of fresh URLs in a row before a chunk is given up (fault 57)
+FRESH_URLS = 5
+#: seconds: a larger difference between the cloud's clock and ours is named (fault 67)
+_SKEW_S = 60.0
+#: S3's codes that mean something else than their status says ([inferred]: the storage is S3-like)
+_STORAGE_AGAIN = {"RequestTimeout", "OperationAborted", "IncompleteBody"}
+_STORAGE_EXPIRED = {"ExpiredToken", "TokenRefreshRequired"}
+
+
+class Door(Enum):
+    """What a call proves itself with, which decides what a refusal means."""
+
+    KEY = "key"
+    PACKAGE = "package"
+    PUBLIC = "public"
+    STORAGE = "storage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back, read to its end or to its limit."""
+
+    status: int
+    #: looked up without case
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    #: seconds since 1970 on our clock when it came
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refusal:
+    answer: Answer
+    #: "while adding a file"
+    when: str
+    #: the cloud's code, "" when it gave none
+    code: str
+    #: ": its words", or ""
+    words: str
+
+    @property
+    def status(self) -> int:
+        return self.answer.status
+
+
+def judge(answer: Answer, *, doing: str, door: Door, secrets: Iterable[Secret] = ()) -> None:
+    """Let a success pass and raise what any other answer means.
+
+    `doing` completes "while ..." in the message; none of the secrets appears in it.
+
+    Raises:
+        CloudError: of the kind that fits; `facts["status"]` holds the status.
+    """
+    if 200 <= answer.status < 300:
+        return
+    code, sentence = words_of(answer.body, secrets=secrets)
+    words = ": ".join(word for word in (code, sentence) if word)
+    refusal = _Refusal(
+        answer=answer, when=f"while {doing}", code=code, words=f": {words}" if words else ""
+    )
+    raise _by_status(refusal, door)
+
+
+def _by_status(refusal: _Refusal, door: Door) -> CloudError:
+    status, when = refusal.status, refusal.when
+    if status < 400:
+        what = "a redirect, which is not followed" if status >= 300 else "no final answer"
+        return CloudGarbled(
+            f"{when}, the cloud answered with {what} ({status})",
+            hint=_redirect_hint(refusal.answer),
+            status=status,
+        )
+    wait_s = retry_after_s(refusal.answer)
+    if status in {429, 503}:
+        return CloudThrottled(
+            f"{when}, the cloud asked to slow down ({status}){refusal.words}",
+            status=status,
+            retry_after_s=wait_s,
+        )
+    if status >= 500 or status in {408, 425}:
+        return CloudUnreachable(
+            f"{when}, the cloud failed ({status}){refusal.words}",
+            status=status,
+            retry_after_s=wait_s,
+        )
+    return _at_storage(refusal) if door is Door.STORAGE else _at_cloud(refusal, door)
+
+
+def _at_storage(refusal: _Refusal) -> CloudError:
+    status, when, words = refusal.status, refusal.when, refusal.words
+    if refusal.code in _STORAGE_AGAIN:
+        return CloudUnreachable(f"{when}, the storage failed ({status}){words}", status=status)
+    if status in {401, 403} or refusal.code in _STORAGE_EXPIRED:
+        return UrlExpired(
+            f"{when}, the storage refused a presigned URL ({status}){words}",
+            hint=_skew_hint(refusal.answer),
+            status=status,
+            limit=FRESH_URLS,
+            after_limit=Remedy.NEVER.value,
+        )
+    return CloudRefused(f"{when}, the storage refused ({status}){words}", status=status)
+
+
+def _at_cloud(refusal: _Refusal, door: Door) -> CloudError:
+    status, when, words = refusal.status, refusal.when, refusal.words
+    if status == 401 and door is Door.KEY:
+        return NoSession(
+            f"{when}, the cloud refused the API key (401)",
+            hint="correct masv.api_key and reload the configuration (SIGHUP)",
+            status=status,
+        )
+    if status == 401 and door is Door.PACKAGE:
+        return TokenExpired(f"{when}, the cloud refused the package token (401)", status=status)
+    if status in {404, 410} and door is Door.PACKAGE:
+        return PackageGone(
+            f"{when}, the cloud did not find the package or what is in it ({status}){words}",
+            status=status,
+        )
+    return CloudRefused(f"{when}, the cloud refused ({status}){words}", status=status)
+
+
+def words_of(text: bytes, *, secrets: Iterable[Secret] = ()) -> tuple[str, str]:
+    """Read code and sentence of a refusal in any of its forms, fit to be shown; "" when absent.
+
+    `{"code", "message", "errors"}` ([docs-tut]), `{"error"}` (stubs of [mcp-new]), S3's XML.
+    """
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError):
+        return _xml_words(text, secrets)
+    if not isinstance(tree, dict):
+        return "", ""
+    said = [tree.get("message"), tree.get("error"), *_messages(tree.get("errors"))]
+    sentence = next((entry for entry in said if isinstance(entry, str) and entry.strip()), "")
+    code = tree.get("code")
+    named = isinstance(code, str | int) and not isinstance(code, bool) and bool(code)
+    return _code(str(code)) if named else "", wire.excerpt(sentence, secrets=secrets)
+
+
+def retry_after_s(answer: Answer) -> float | None:
+    """Read Retry-After in both forms, capped; a date counts from the answer's own Date."""
+    text = (answer.headers.get("Retry-After") or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), LONGEST_RETRY_AFTER_S)
+    until = _moment(text)
+    if until is None:
+        return None
+    now = _moment(answer.headers.get("Date") or "")
+    wait_s = until - (answer.at if now is None else now)
+    return min(max(wait_s, 0.0), LONGEST_RETRY_AFTER_S)
+
+
+def _moment(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        # RFC 5322 writes "-0000" for a time in UTC whose zone is unknown
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+def _redirect_hint(answer: Answer) -> str:
+    try:
+        host = urlsplit(answer.headers.get("Location") or "").hostname or ""
+    except ValueError:
+        return ""
+    return f"it points to {wire.excerpt(host)}; is masv.api_url right?" if host else ""
+
+
+def _skew_hint(answer: Answer) -> str:
+    there = _moment(answer.headers.get("Date") or "")
+    if there is None or abs(there - answer.at) <= _SKEW_S:
+        return ""
+    return (
+        f"this machine's clock differs from the storage's by {there - answer.at:+.0f} s"
+        f" (theirs: {datetime.fromtimestamp(there, tz=UTC):%Y-%m-%d %H:%M:%S} UTC); set it"
+    )
+
+
+def _xml_words(text: bytes, secrets: Iterable[Secret]) -> tuple[str, str]:
+    try:
+        root = wire.xml_of(text)
+    except CloudGarbled:
+        return "", ""
+    said = {element.tag.rpartition("}")[2]: element.text or "" for element in root}
+    return _code(said.get("Code", "")), wire.excerpt(said.get("Message", ""), secrets=secrets)
+
+
+def _code(text: str) -> str:
+    # S3's longest code has 35 letters, which `excerpt` would take for a key
+    return text if text.isascii() and text.isalnum() and len(text) <= 40 else ""
+
+
+def _messages(errors: wire.Json) -> list[wire.Json]:
+    if not isinstance(errors, list):
+        return []
+    return [entry.get("msg") for entry in errors if isinstance(entry, dict)]

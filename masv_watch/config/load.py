@@ -1,0 +1,215 @@
+"""Load a configuration file: read, parse, resolve, fit, relate, build.
+
+Owns the order of these steps and where the file is looked for. Never raises anything but
+`ConfigError` over a file, and reports every problem of every step that could still run. Called by
+the commands, and by the daemon at start and reload.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from masv_watch import model
+from masv_watch.config import nodes, relations, schema, secrets
+from masv_watch.config import settings as builder
+from masv_watch.config.problems import (
+    TOP,
+    Problem,
+    Source,
+    Wrong,
+    as_records,
+    path_text,
+    place_of,
+    printable,
+    rendered,
+)
+from masv_watch.errors import ConfigError
+
+__all__ = ["Loaded", "as_records", "default_state", "find", "load"]
+
+_LARGEST = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A configuration that can be used, and what to say about it."""
+
+    settings: model.Settings
+    #: each `file:line:col: path: warning: sentence`
+    warnings: tuple[str, ...] = ()
+    #: every secret of the file, for the log's redaction
+    secrets: tuple[model.Secret, ...] = ()
+    #: where values stand (`hot_folders[0].path` -> `file:line:col`), for messages about the world
+    places: Mapping[str, str] = field(default_factory=dict)
+
+
+def load(path: str, *, environ: Mapping[str, str]) -> Loaded:
+    """Load one file with its secrets.
+
+    Raises:
+        ConfigError: it cannot be used; `problems` holds every reason, in the order of the file.
+    """
+    source = Source(path)
+    text, mode = _text(source)
+    source.lines = Source(path, text).lines
+    tree, problems = nodes.read(source, text)
+    resolver = secrets.Resolver(path, source, environ)
+    if tree is None:
+        if not problems:
+            problems = [
+                source.problem(TOP, "top level", "the file is empty - begin with `version: 1`")
+            ]
+        raise ConfigError(rendered(problems, [source]))
+    values = secrets.plain(resolver, tree)
+    state = _state(values, environ)
+    keys, faults = schema.check(values)
+    beside = os.path.dirname(os.path.abspath(path))
+    related, remarks = relations.check(
+        values, beside=beside, state=state, line_of=lambda at: nodes.locate(tree, at).line
+    )
+    faults = [*schema.nothings(values), *faults, *related]
+    problems += resolver.problems
+    problems += [_problem(source, tree, fault) for fault in _distinct(faults)]
+    if problems or keys is None:
+        raise ConfigError(rendered(problems, [source, *resolver.sources]))
+    return Loaded(
+        settings=builder.settings(keys, state=state, beside=beside, lines=_lines(source, tree)),
+        warnings=_warnings(source, tree, [*remarks, *_inline(resolver, mode)]),
+        secrets=tuple(dict.fromkeys(resolver.secrets)),
+        places=_places(source, tree),
+    )
+
+
+def find(explicit: str | None, environ: Mapping[str, str]) -> str:
+    """Give the configuration file to use: the one named, else the first of the usual ones.
+
+    Raises:
+        ConfigError: none is there; the places looked at are named.
+    """
+    named = explicit or environ.get("MASV_WATCH_CONFIG")
+    if named:
+        return named
+    usual = ("./masv-watch.yml", "/etc/masv-watch/masv-watch.yml")
+    for path in usual:
+        if os.path.lexists(path):
+            return path
+    looked = f"looked at -c, $MASV_WATCH_CONFIG, {' and '.join(usual)}"
+    problem = Problem(usual[0], TOP, "file", f"there is no configuration file - {looked}")
+    raise ConfigError((problem.line(),))
+
+
+def default_state(environ: Mapping[str, str]) -> str:
+    """Give the state's folder for a file that names none."""
+    systemd = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if systemd.startswith("/"):
+        return systemd
+    machine = "/var/lib/masv-watch"
+    place = machine if os.path.isdir(machine) else os.path.dirname(machine)
+    if os.access(place, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
+        return machine
+    home = environ.get("HOME", "")
+    if not home.startswith("/"):
+        home = os.path.expanduser("~")
+    own = environ.get("XDG_STATE_HOME", "")
+    return os.path.join(own if own.startswith("/") else f"{home}/.local/state", "masv-watch")
+
+
+_EFFECTIVE = os.access in os.supports_effective_ids
+
+
+def _text(source: Source) -> tuple[str, int]:
+    try:
+        content, mode = secrets.read_text(source.file, _LARGEST)
+        return _decoded(source, content), mode
+    except Wrong as wrong:
+        problem = source.problem(TOP, "file", f"the file {wrong.message}")
+        raise ConfigError(rendered([problem], [])) from None
+
+
+def _decoded(source: Source, content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Wrong("is UTF-16 - save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        text = before.decode("utf-8", "replace").removeprefix("\ufeff")
+        place = place_of(text, len(text))
+        message = f"the byte 0x{content[error.start]:02X} is not UTF-8 - save the file as UTF-8"
+        raise ConfigError(rendered([source.problem(place, "syntax", message)], [])) from None
+
+
+def _state(values: secrets.Plain, environ: Mapping[str, str]) -> str:
+    given = values.get("state") if isinstance(values, dict) else None
+    if isinstance(given, str) and given.startswith("/"):
+        return os.fsdecode(builder.clean_path(given))
+    return default_state(environ)
+
+
+def _distinct(faults: list[schema.Fault]) -> list[schema.Fault]:
+    """Keep the first fault of each place: a value that is nothing needs no second complaint."""
+    kept: dict[tuple[tuple[str | int, ...], str], schema.Fault] = {}
+    unknown = {fault.path for fault in faults if fault.message.startswith("unknown key")}
+    faults = [
+        fault
+        for fault in faults
+        if fault.path not in unknown or fault.message.startswith("unknown key")
+    ]
+    empty = {fault.path for fault in faults if fault.message.startswith("is empty")}
+    for fault in faults:
+        if fault.path in empty and not fault.message.startswith("is empty"):
+            continue
+        what = "is empty" if fault.path in empty else fault.message
+        kept.setdefault((fault.path, what), fault)
+    return list(kept.values())
+
+
+def _problem(source: Source, tree: nodes.Tree, fault: schema.Fault, head: str = "") -> Problem:
+    place = nodes.locate(tree, fault.path, key=fault.at_key)
+    value = nodes.find(tree, fault.path)
+    if fault.is_private and value is not None:
+        nodes.hide_all(source, value)
+        if isinstance(value, nodes.Scalar) and value.value is None:
+            source.hide_rest(place)
+    if fault.passage and isinstance(value, nodes.Scalar):
+        place = source.find(fault.passage, value.start, value.end)
+    shown = fault.path
+    if fault.message.startswith("unknown key") and shown:
+        shown = shown[:-1]
+    return source.problem(place, path_text(shown), f"{head}{fault.message}")
+
+
+def _inline(resolver: secrets.Resolver, mode: int) -> list[schema.Fault]:
+    if not mode & 0o077:
+        return []
+    message = "a secret stands in a file that others may read - use !env, !file or !secret, or "
+    return [
+        schema.Fault(path=path, at_key=False, message=f"{message}run chmod 600 on the file")
+        for path in resolver.inline
+    ]
+
+
+def _warnings(source: Source, tree: nodes.Tree, faults: list[schema.Fault]) -> tuple[str, ...]:
+    found = sorted(_problem(source, tree, fault, "warning: ") for fault in faults)
+    return tuple(problem.line() for problem in found)
+
+
+def _lines(source: Source, tree: nodes.Tree) -> list[str]:
+    folders = nodes.find(tree, ("hot_folders",))
+    elements = folders.elements if isinstance(folders, nodes.Sequence) else []
+    return [f"{printable(source.file)}:{one.start.line}" for one in elements]
+
+
+def _places(source: Source, tree: nodes.Tree) -> dict[str, str]:
+    count = len(_lines(source, tree))
+    paths: list[tuple[str | int, ...]] = [("state",)]
+    for at in range(count):
+        paths.append(("hot_folders", at, "path"))
+        paths.append(("hot_folders", at, "after", "delivered"))
+    out = {}
+    for path in paths:
+        place = nodes.locate(tree, path)
+        out[path_text(path)] = f"{printable(source.file)}:{place.line}:{place.col}"
+    return out

@@ -1,0 +1,262 @@
+"""Say what values mean together: duplicates, nesting, what one key needs from another.
+
+Owns every rule that reads two places of the file. Never assumes that the file is right: it reads
+plain values and passes over what has the wrong form, so that all problems show at once. Called by
+`load` after the schema.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from masv_watch.config.problems import listed, quoted
+from masv_watch.config.schema import Fault, value_at
+from masv_watch.config.secrets import FromEnv, Plain
+
+_Path = tuple[str | int, ...]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The plain values, and what was found wrong with them."""
+
+    tree: Plain
+    #: folder of the configuration file
+    beside: str
+    #: line of a path in the file
+    line_of: Any
+    faults: list[Fault] = field(default_factory=list)
+    warnings: list[Fault] = field(default_factory=list)
+
+    def fault(self, path: _Path, message: str, *, at_key: bool = False) -> None:
+        self.faults.append(Fault(path=path, at_key=at_key, message=message))
+
+    def warn(self, path: _Path, message: str) -> None:
+        self.warnings.append(Fault(path=path, at_key=False, message=message))
+
+    def get(self, *path: str | int) -> Any:
+        return value_at(self.tree, path)
+
+    def has(self, *path: str | int) -> bool:
+        above = self.get(*path[:-1])
+        return isinstance(above, dict) and path[-1] in above
+
+    def folders(self) -> Iterator[tuple[str | int, ...]]:
+        found = self.get("hot_folders")
+        for at, folder in enumerate(found if isinstance(found, list) else []):
+            if isinstance(folder, dict):
+                yield ("hot_folders", at)
+
+
+def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[Fault], list[Fault]]:
+    """Give the faults and the warnings that come from values taken together."""
+    reading = _Reading(tree, beside, line_of)
+    _names(reading)
+    _paths(reading, state)
+    _needs_team(reading)
+    _smtp(reading)
+    if not list(reading.folders()) and not reading.get("hot_folders"):
+        reading.warn(("hot_folders",), "there is no hot folder, so nothing is watched")
+    for at in reading.folders():
+        _destination(reading, at)
+        _aliases(reading, at)
+        _link(reading, at)
+        _letters(reading, at)
+    return reading.faults, reading.warnings
+
+
+def _names(reading: _Reading) -> None:
+    seen: dict[str, _Path] = {}
+    for at in reading.folders():
+        name = reading.get(*at, "name")
+        if not isinstance(name, str):
+            continue
+        first = seen.setdefault(name, at)
+        if first is not at:
+            where = reading.line_of((*first, "name"))
+            shown = _shown(name)
+            reading.fault((*at, "name"), f"{shown} is taken (line {where}) - names must differ")
+
+
+def _paths(reading: _Reading, state: str) -> None:
+    """Refuse hot folders that are the same or lie within each other, and the state in one."""
+    where: dict[str, _Path] = {}
+    for at in reading.folders():
+        path = reading.get(*at, "path")
+        if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
+            continue
+        real = real_path(path)
+        if real in where:
+            line = reading.line_of((*where[real], "path"))
+            message = f"is the same folder as the one at line {line} - each may be named once"
+            reading.fault((*at, "path"), message)
+        else:
+            where[real] = at
+    for real, at in where.items():
+        for above in _above(real):
+            if above in where:
+                line = reading.line_of((*where[above], "path"))
+                outer = quoted(str(reading.get(*where[above], "name")))
+                if isinstance(reading.get(*where[above], "name"), FromEnv):
+                    outer = "the hot folder"
+                message = f"lies inside {outer} (line {line}) - hot folders must not be nested"
+                reading.fault((*at, "path"), message)
+                break
+    _state(reading, state, where)
+    _targets(reading, where)
+
+
+def _state(reading: _Reading, state: str, where: dict[str, _Path]) -> None:
+    given = reading.get("state")
+    if given is not None and not (isinstance(given, str) and given.startswith("/")):
+        return
+    real = real_path(state)
+    for above in (real, *_above(real)):
+        if above in where:
+            line = reading.line_of((*where[above], "path"))
+            at: _Path = ("state",) if given is not None else (*where[above], "path")
+            message = f"the state folder lies inside the hot folder of line {line} - move it out"
+            reading.fault(at, message)
+            return
+    for path, at in where.items():
+        if real in _above(path):
+            reading.fault((*at, "path"), "lies inside the state folder - watch another folder")
+
+
+def _targets(reading: _Reading, where: dict[str, _Path]) -> None:
+    """Refuse a move into a hot folder: what arrives there would be delivered again."""
+    for at in (("defaults",), *where.values()):
+        target = reading.get(*at, "after", "delivered", "move")
+        if not isinstance(target, str) or not target.startswith("/"):
+            continue
+        fixed = real_path(target.split("{", 1)[0].rpartition("/")[0] or "/")
+        own = real_path(str(reading.get(*at, "path"))) if reading.has(*at, "path") else None
+        whole = None if "{" in target else real_path(target)
+        place = (*at, "after", "delivered", "move")
+        if own is not None and own in {fixed if "{" in target else None, whole}:
+            reading.fault(place, "moves into the hot folder itself - name a folder below it")
+            continue
+        inside = [path for path in (fixed, *_above(fixed)) if path in where and path != own]
+        if inside:
+            line = reading.line_of((*where[inside[0]], "path"))
+            message = f"moves into the hot folder of line {line} - it would be delivered again"
+            reading.fault(place, message)
+
+
+def _needs_team(reading: _Reading) -> None:
+    lacking = [key for key in ("team", "api_key") if not reading.has("masv", key)]
+    needing = [
+        at
+        for at in reading.folders()
+        if reading.has(*at, "to", "recipients") and not reading.has(*at, "to", "portal")
+    ]
+    if not lacking or not needing:
+        return
+    what = listed([f"masv.{key}" for key in lacking], "and")
+    example = {"team": "team: NAME", "api_key": "api_key: !env MASV_API_KEY"}
+    add = ", ".join(example[key] for key in lacking)
+    more = f" ({len(needing) - 1} more below need it too)" if len(needing) > 1 else ""
+    message = f"sending to recipients needs {what}{more} - add `masv: {{{add}}}`"
+    reading.fault((*needing[0], "to", "recipients"), message, at_key=True)
+
+
+def _smtp(reading: _Reading) -> None:
+    user, password = (reading.has("mail", "smtp", key) for key in ("user", "password"))
+    if user != password:
+        given, other = ("user", "password") if user else ("password", "user")
+        message = f"`{given}` without `{other}` - give both or neither"
+        reading.fault(("mail", "smtp", given), message, at_key=True)
+    if password and reading.get("mail", "smtp", "tls") == "none":
+        message = "the password goes out unencrypted - use starttls or implicit"
+        reading.warn(("mail", "smtp", "tls"), message)
+
+
+def _destination(reading: _Reading, at: _Path) -> None:
+    to = reading.get(*at, "to")
+    if not isinstance(to, dict):
+        return
+    here = (*at, "to")
+    both = {"recipients", "portal"} & set(to)
+    if len(both) == 2:
+        reading.fault((*here, "portal"), "`portal` beside `recipients` - give one", at_key=True)
+        return
+    if not both:
+        message = "neither `recipients` nor `portal` is given - give one; [] mails nobody"
+        reading.fault(here, message)
+        return
+    is_portal = "portal" in to
+    if is_portal and "sender" not in to and not reading.has(*at, "sender_email"):
+        message = "a portal needs a `sender` - add `sender: ADDRESS`"
+        reading.fault((*here, "portal"), message, at_key=True)
+    if not is_portal and "access_code" in to:
+        message = "`access_code` is for a portal - remove it, or send to a portal"
+        reading.fault((*here, "access_code"), message, at_key=True)
+
+
+_ALIASES = {
+    "sender_email": ("to", "sender"),
+    "package_name": ("package", "name"),
+    "package_description": ("package", "message"),
+}
+
+
+def _aliases(reading: _Reading, at: _Path) -> None:
+    for alias, full in _ALIASES.items():
+        if reading.has(*at, alias) and reading.has(*at, *full):
+            message = f"`{alias}` is the same as `{'.'.join(full)}`, and both are given - keep one"
+            reading.fault((*at, alias), message, at_key=True)
+
+
+def _link(reading: _Reading, at: _Path) -> None:
+    link = reading.get(*at, "link")
+    if link is None:
+        return
+    if reading.has(*at, "to", "portal"):
+        message = "a portal tells its own recipients, there is no link to mail - remove `link`"
+        reading.fault((*at, "link"), message, at_key=True)
+        return
+    if reading.has(*at, "link", "mail_to") and not reading.has("mail", "smtp"):
+        message = "our letters need a mail server - add `mail: {smtp: {host: ...}, from: ADDRESS}`"
+        reading.fault((*at, "link", "mail_to"), message, at_key=True)
+    template = reading.get(*at, "link", "template")
+    if isinstance(template, str) and template.isprintable():
+        path = os.path.join(reading.beside, template)
+        if not os.path.isfile(path):
+            shown = quoted(path) if not isinstance(template, FromEnv) else "the template"
+            message = f"{shown} does not exist - paths begin at the configuration file's folder"
+            reading.fault((*at, "link", "template"), message)
+
+
+def _letters(reading: _Reading, at: _Path) -> None:
+    recipients = reading.get(*at, "to", "recipients")
+    mail_to = reading.get(*at, "link", "mail_to")
+    if not isinstance(recipients, list) or not isinstance(mail_to, list):
+        return
+    told = {one.lower() for one in recipients if isinstance(one, str)}
+    for number, one in enumerate(mail_to):
+        if isinstance(one, str) and one.lower() in told:
+            message = f"{_shown(one)} is a recipient too: MASV mails it, our letter is not sent"
+            reading.warn((*at, "link", "mail_to", number), message)
+
+
+def real_path(path: str) -> str:
+    """Give the path that names the folder itself, as far as it exists."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return os.path.normpath(path)
+
+
+def _above(path: str) -> list[str]:
+    found = []
+    while (parent := os.path.dirname(path)) != path:
+        found.append(parent)
+        path = parent
+    return found
+
+
+def _shown(value: str) -> str:
+    return "the value from the environment" if isinstance(value, FromEnv) else quoted(value)

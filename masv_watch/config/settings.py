@@ -1,0 +1,168 @@
+"""Build `model.Settings` from keys that are known to be right.
+
+Owns how the file's keys become nouns: defaults, aliases, paths as bytes. Never refuses anything:
+the schema and the relations already did. Called by `load` alone.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from masv_watch import model
+from masv_watch.config import schema
+
+
+def settings(keys: schema.Keys, *, state: str, beside: str, lines: list[str]) -> model.Settings:
+    """Give the whole configuration with every default applied.
+
+    `beside` is the folder that relative names begin at; `lines` are the `file:line` of the rules.
+    """
+    defaults = keys.defaults or schema.DefaultsKeys()
+    folders = keys.hot_folders or []
+    masv = keys.masv or schema.MasvKeys()
+    return model.Settings(
+        masv=model.Masv(
+            **_said(
+                api_url=masv.api_url, team=masv.team, api_key=masv.api_key, link_url=masv.link_url
+            )
+        ),
+        state=state,
+        server=_server(keys.server or schema.ServerKeys()),
+        mail=_mail(keys.mail) if keys.mail else None,
+        transfer=_transfer(keys.transfer or schema.TransferKeys()),
+        hot_folders=tuple(
+            _rule(folder, defaults, beside=beside, at=at)
+            for folder, at in zip(folders, lines, strict=True)
+        ),
+    )
+
+
+def clean_path(path: str) -> bytes:
+    """Give a path without doubled slashes; `..` is followed as the file system does."""
+    if ".." in path.split("/"):
+        return os.fsencode(os.path.realpath(path))
+    return os.fsencode("/" + os.path.normpath(path).lstrip("/"))
+
+
+def _said(**given: Any) -> dict[str, Any]:
+    """Keep what was written, so that the model's defaults fill the rest."""
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _server(keys: schema.ServerKeys) -> model.Server:
+    host, port = keys.listen or (None, None)
+    roots = tuple(clean_path(root) for root in keys.allowed_roots or ())
+    return model.Server(**_said(host=host, port=port), allowed_roots=roots)
+
+
+def _mail(keys: schema.MailKeys) -> model.Mail:
+    smtp = keys.smtp
+    return model.Mail(
+        smtp=model.Smtp(
+            host=smtp.host,
+            **_said(port=smtp.port, tls=smtp.tls, user=smtp.user, password=smtp.password),
+        ),
+        sender=keys.sender,
+    )
+
+
+def _transfer(keys: schema.TransferKeys) -> model.Transfer:
+    verify = model.Verify(keys.verify) if keys.verify else None
+    return model.Transfer(
+        **_said(
+            connections=keys.connections,
+            chunk_size=keys.chunk_size,
+            active_uploads=keys.active_uploads,
+            verify=verify,
+        )
+    )
+
+
+def _rule(
+    keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys, *, beside: str, at: str
+) -> model.Rule:
+    initial = keys.initial or defaults.initial
+    return model.Rule(
+        name=keys.name,
+        path=clean_path(keys.path),
+        to=_to(keys),
+        settle=_settle(keys.settle, defaults.settle),
+        finalize=_finalize(keys.finalize, defaults.finalize),
+        package=_package(keys),
+        link=_link(keys.link or schema.LinkKeys(), beside),
+        after=_after(keys.after, defaults.after),
+        at=at,
+        **_said(
+            drop=model.DropMode(keys.drop) if keys.drop else None,
+            ignore=_patterns(keys.ignore, defaults.ignore),
+            ignore_builtin=_first(keys.ignore_builtin, defaults.ignore_builtin),
+            initial=model.Initial(initial) if initial else None,
+        ),
+    )
+
+
+def _to(keys: schema.HotFolderKeys) -> model.To:
+    to = keys.to
+    return model.To(
+        recipients=None if to.recipients is None else _addresses(to.recipients),
+        portal=to.portal,
+        sender=to.sender or keys.sender_email,
+        access_code=to.access_code,
+    )
+
+
+def _addresses(given: list[str]) -> tuple[str, ...]:
+    """Drop an address that repeats another but for case; the first spelling stays."""
+    kept: dict[str, str] = {}
+    for one in given:
+        kept.setdefault(one.lower(), one)
+    return tuple(kept.values())
+
+
+def _settle(own: schema.SettleKeys | None, common: schema.SettleKeys | None) -> model.Settle:
+    own, common = own or schema.SettleKeys(), common or schema.SettleKeys()
+    return model.Settle(
+        **_said(
+            quiet_s=_first(own.quiet, common.quiet), samples=_first(own.samples, common.samples)
+        )
+    )
+
+
+def _finalize(
+    own: schema.FinalizeKeys | None, common: schema.FinalizeKeys | None
+) -> model.Finalize:
+    idle = _first(own.idle if own else None, common.idle if common else None)
+    return model.Finalize(**_said(idle_s=idle))
+
+
+def _package(keys: schema.HotFolderKeys) -> model.Package:
+    package = keys.package or schema.PackageKeys()
+    return model.Package(
+        **_said(
+            name=_first(package.name, keys.package_name),
+            message=_first(package.message, keys.package_description),
+        )
+    )
+
+
+def _link(keys: schema.LinkKeys, beside: str) -> model.LinkWish:
+    template = os.path.join(beside, keys.template) if keys.template else None
+    return model.LinkWish(mail_to=_addresses(keys.mail_to or []), template=template)
+
+
+def _after(own: schema.AfterKeys | None, common: schema.AfterKeys | None) -> model.After:
+    said = _first(own.delivered if own else None, common.delivered if common else None)
+    if said is None:
+        return model.After()
+    delivered, target = said
+    return model.After(delivered=delivered, move_to=target)
+
+
+def _patterns(own: list[str] | None, common: list[str] | None) -> tuple[str, ...] | None:
+    said = _first(own, common)
+    return None if said is None else tuple(said)
+
+
+def _first(own: Any, common: Any) -> Any:
+    return common if own is None else own

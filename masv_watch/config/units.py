@@ -1,0 +1,91 @@
+"""Read and write durations and sizes with their units.
+
+Owns what `15s` and `100 MiB` mean. Never guesses a unit: a bare number is refused in words that say
+so. Called by the schema.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from masv_watch.config.problems import Wrong, listed, quoted
+
+_SECONDS = {
+    "ms": Fraction(1, 1000),
+    "s": Fraction(1),
+    "m": Fraction(60),
+    "h": Fraction(3600),
+    "d": Fraction(86400),
+}
+_BYTES = {
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
+_AMOUNT = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]+)", re.ASCII)
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?", re.ASCII)
+
+
+def duration(text: str) -> float:
+    """Read a duration such as `15s` as seconds.
+
+    Raises:
+        Wrong: it is no number with one of the units ms, s, m, h, d.
+    """
+    number, unit = _split(text, tuple(_SECONDS), "15s, 5m or 1h")
+    return float(number * _SECONDS[unit])
+
+
+def size(text: str) -> int:
+    """Read a size such as `100 MiB` as bytes.
+
+    Raises:
+        Wrong: it is no number with a unit of bytes, or no whole number of bytes.
+    """
+    number, unit = _split(text, tuple(_BYTES), "100 MiB or 1 GB")
+    amount = number * _BYTES[unit]
+    if amount.denominator != 1:
+        raise Wrong(f"{quoted(text)} is not a whole number of bytes")
+    return int(amount)
+
+
+def show_duration(seconds: float) -> str:
+    """Write seconds with the largest unit that needs no fraction."""
+    exact = Fraction(seconds).limit_denominator(1000)
+    for unit in ("d", "h", "m", "s"):
+        if exact and (exact / _SECONDS[unit]).denominator == 1:
+            return f"{exact / _SECONDS[unit]}{unit}"
+    return f"{int(exact * 1000)}ms" if exact else "0s"
+
+
+def show_size(amount: int) -> str:
+    """Write bytes with the largest unit that needs no fraction, powers of two first."""
+    for unit in ("TiB", "GiB", "MiB", "KiB", "TB", "GB", "MB", "kB"):
+        if amount and amount % _BYTES[unit] == 0:
+            return f"{amount // _BYTES[unit]} {unit}"
+    return f"{amount} B"
+
+
+def _split(text: str, units: tuple[str, ...], example: str) -> tuple[Fraction, str]:
+    found = _AMOUNT.fullmatch(text)
+    if found is None:
+        if _NUMBER.fullmatch(text):
+            raise Wrong(bare(text, example))
+        raise Wrong(f"{quoted(text)} is not a number with a unit - for example {example}")
+    if found[2] not in units:
+        like = [unit for unit in units if unit.lower() == found[2].lower()]
+        meant = f" (did you mean `{like[0]}`?)" if like else ""
+        raise Wrong(f"the unit {quoted(found[2])} is not known{meant} - {listed(units)}")
+    return Fraction(found[1]), found[2]
+
+
+def bare(number: str, example: str) -> str:
+    """Say that a number stands where a unit is needed."""
+    return f"{number[:40]} has no unit - write it with one, for example {example}"

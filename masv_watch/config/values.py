@@ -1,0 +1,369 @@
+"""Say what one value of the file may be: an address, a listener, a path, a template.
+
+Owns the form of single values and the words for wrong ones. Never looks at a second value or at the
+disk. Called by the schema for each value, whatever its place.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from masv_watch.config import units
+from masv_watch.config.problems import Wrong, listed, nearest, quoted, shown_key
+from masv_watch.config.secrets import FromEnv
+from masv_watch.model import Secret
+
+#: placeholders of package.name and package.message
+PLACEHOLDERS = ("name", "stem", "ext", "date", "time", "hot_folder", "files", "size")
+_BRACES = re.compile(r"\{([^{}]*)\}|[{}]")
+_ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"]{1,253}")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}", re.ASCII)
+_PORTAL = re.compile(r"(?:https?://)?([A-Za-z0-9_-]+)\.portal\.massive\.(?:io|app)/?", re.ASCII)
+
+
+def kind(value: object) -> str:
+    """Name what was found, without showing what may be a secret."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Secret | FromEnv):
+        return "a secret" if isinstance(value, Secret) else "text from the environment"
+    if isinstance(value, str):
+        return f"the text {quoted(value)}"
+    if isinstance(value, list):
+        return "a list"
+    return "a mapping" if isinstance(value, dict) else f"the number {value}"
+
+
+def _shown(value: str) -> str:
+    return "the value from the environment" if isinstance(value, FromEnv) else quoted(value)
+
+
+def text(value: object) -> str:
+    """Accept text on one line that is not empty."""
+    return _text(value)
+
+
+def prose(value: object) -> str:
+    """Accept text, also empty and on several lines."""
+    return _text(value, may_be_empty=True, lines=True)
+
+
+def _text(value: object, *, may_be_empty: bool = False, lines: bool = False) -> str:
+    if isinstance(value, Secret):
+        raise Wrong(
+            "a secret does not belong here - !secret, !file and !credential are for api_key, "
+            "password and access_code; here use text or !env"
+        )
+    if isinstance(value, bool | int | float):
+        raise Wrong(f"must be text, not {kind(value)} - put it in quotes")
+    if not isinstance(value, str):
+        raise Wrong(f"must be text, not {kind(value)}")
+    plain = str(value)
+    if not plain and not may_be_empty:
+        raise Wrong("is empty - write a value or remove the key")
+    if any(not char.isprintable() and not (lines and char in "\n\t") for char in plain):
+        raise Wrong("holds a line break or a control character - write it on one line")
+    return plain
+
+
+def secret(value: object) -> Secret:
+    """Accept a secret that was already fetched."""
+    if isinstance(value, Secret):
+        return value
+    if value is None:
+        raise Wrong("is empty - use !env NAME, !secret NAME, !file PATH or !credential NAME")
+    if isinstance(value, list | dict):
+        raise Wrong(f"must be text, not {kind(value)}")
+    raise Wrong("must be text, not a number or true/false - put it in quotes")
+
+
+def flag(value: object) -> bool:
+    """Accept true or false."""
+    if isinstance(value, bool):
+        return value
+    raise Wrong(f"must be true or false, not {kind(value)}")
+
+
+def whole(least: int, most: int) -> Callable[[object], int]:
+    """Accept a whole number between two, both included."""
+
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Wrong(f"must be a whole number from {least} to {most}, not {kind(value)}")
+        if not least <= value <= most:
+            raise Wrong(f"{value} is out of range - {least} to {most}")
+        return value
+
+    return check
+
+
+def connections(value: object) -> int | None:
+    """Accept a number of connections, or `auto`, which is the default."""
+    if value == "auto":
+        return None
+    if isinstance(value, str):
+        raise Wrong(f"must be auto or a whole number from 1 to 64, not {kind(value)}")
+    return whole(1, 64)(value)
+
+
+def seconds(least: str, most: str) -> Callable[[object], float]:
+    """Accept a duration between two, both included."""
+
+    def check(value: object) -> float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            raise Wrong(units.bare(str(value), f"{value}s or {value}m"))
+        given = _text(value)
+        amount = units.duration(_unless_env(value, given))
+        if not units.duration(least) <= amount <= units.duration(most):
+            raise Wrong(f"{_shown_of(value)} is out of range - {least} to {most}")
+        return amount
+
+    return check
+
+
+def bytes_between(least: str, most: str) -> Callable[[object], int]:
+    """Accept a size between two, both included."""
+
+    def check(value: object) -> int:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            raise Wrong(units.bare(str(value), f"{value} MiB"))
+        amount = units.size(_unless_env(value, _text(value)))
+        if not units.size(least) <= amount <= units.size(most):
+            raise Wrong(f"{_shown_of(value)} is out of range - {least} to {most}")
+        return amount
+
+    return check
+
+
+def _unless_env(value: object, given: str) -> str:
+    # A value from the environment must not reach a message, so a malformed one stops here.
+    if isinstance(value, FromEnv) and not re.fullmatch(r"[0-9.]{1,12} ?[A-Za-z]{1,3}", given):
+        raise Wrong("the value from the environment is not a number with a unit")
+    return given
+
+
+def _shown_of(value: object) -> str:
+    return _shown(value) if isinstance(value, str) else str(value)
+
+
+def one_of(*words: str) -> Callable[[object], str]:
+    """Accept one word of a closed list."""
+
+    def check(value: object) -> str:
+        given = _text(value)
+        if given in words:
+            return given
+        meant = nearest(given, words)
+        hint = f" (did you mean `{meant}`?)" if meant and not isinstance(value, FromEnv) else ""
+        raise Wrong(f"{_shown_of(value)} is not known{hint} - {listed(words)}")
+
+    return check
+
+
+def name(value: object) -> str:
+    """Accept a hot folder's name: letters, digits and `-_.`, at most 64."""
+    given = _text(value)
+    if _NAME.fullmatch(given) is None or given in {".", ".."}:
+        raise Wrong(f"{_shown_of(value)} is no name - letters, digits and -_. up to 64 of them")
+    return given
+
+
+def label(value: object) -> str:
+    """Accept the first part of a host name, as teams and portals have."""
+    given = _text(value)
+    if _LABEL.fullmatch(given):
+        return given
+    portal = _PORTAL.fullmatch(given)
+    if portal and not isinstance(value, FromEnv):
+        raise Wrong(f"{quoted(given)} is an address - write its first part only: `{portal[1]}`")
+    raise Wrong(f"{_shown_of(value)} is no subdomain - letters, digits, `-` and `_`")
+
+
+def address(value: object) -> str:
+    """Accept one mail address that can do no harm in a header."""
+    given = _text(value)
+    domain = given.rpartition("@")[2]
+    if (
+        _ADDRESS.fullmatch(given) is None
+        or domain[0] in ".-"
+        or domain[-1] in ".-"
+        or ".." in domain
+    ):
+        raise Wrong(f"{_shown_of(value)} is no mail address - write one as name@example.com")
+    return given
+
+
+def mailbox(value: object) -> str:
+    """Accept an address, or a name with an address in angle brackets."""
+    given = _text(value)
+    head, bracket, tail = given.partition("<")
+    if not bracket:
+        return address(value)
+    label_text = head.strip().strip('"')
+    if not tail.endswith(">") or any(char in label_text for char in '<>"\\@'):
+        raise Wrong(f"{_shown_of(value)} is no sender - address, or Name <address>")
+    address(FromEnv(tail[:-1]) if isinstance(value, FromEnv) else tail[:-1])
+    return given
+
+
+def path(value: object) -> str:
+    """Accept an absolute path."""
+    given = _text(value)
+    if not given.startswith("/"):
+        home = " (`~` is not expanded)" if given.startswith("~") else ""
+        raise Wrong(f"{_shown_of(value)} is not an absolute path{home} - begin it with /")
+    return given
+
+
+def state(value: object) -> str:
+    """Accept the state's folder."""
+    if isinstance(value, str) and "://" in value:
+        raise Wrong("a database address is not available yet - name a folder")
+    return path(value)
+
+
+def host(value: object) -> str:
+    """Accept a host name or an IP address."""
+    given = _text(value)
+    if _HOST.fullmatch(given) is None or ".." in given:
+        raise Wrong(f"{_shown_of(value)} is no host - a name or an IP address, without a port")
+    return given
+
+
+def api_url(value: object) -> str:
+    """Accept the cloud's address, without a version."""
+    given = _text(value).rstrip("/")
+    try:
+        parts = urlsplit(given)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+        parts = urlsplit("")
+    if not good or parts.query or parts.fragment or "@" in parts.netloc or " " in given:
+        raise Wrong(f"{_shown_of(value)} is no address of a service - https://HOST or http://HOST")
+    if re.search(r"/v1(\.\d+)?$", parts.path):
+        raise Wrong("must not end in a version such as /v1 - the service's address alone")
+    return given
+
+
+def link_url(value: object) -> str:
+    """Accept the form of a share link, with its two placeholders."""
+    given = _text(value)
+    if not re.match(r"https?://[^/\s{}]+", given) or " " in given:
+        raise Wrong(f"{_shown_of(value)} is no web address - https://HOST/{{id}}?secret={{secret}}")
+    _placeholders(given, ("id", "secret"), hidden=isinstance(value, FromEnv))
+    lacking = [f"{{{word}}}" for word in ("id", "secret") if f"{{{word}}}" not in given]
+    if lacking:
+        raise Wrong(f"must contain {listed(lacking, 'and')} - or no link can be made")
+    return given
+
+
+def listen(value: object) -> tuple[str, int]:
+    """Accept the API's listener: http on a loopback address."""
+    allowed = "http://HOST:PORT where HOST is 127.0.0.0/8, localhost or [::1]"
+    if isinstance(value, list):
+        raise Wrong(f"must be one address, not a list - {allowed}")
+    given = _text(value)
+    try:
+        parts = urlsplit(given)
+        port, where = parts.port, parts.hostname or ""
+    except ValueError:
+        port, where, parts = None, "", urlsplit("")
+    bare = parts.path in {"", "/"} and not parts.query and not parts.fragment
+    if parts.scheme != "http" or port is None or not bare or "@" in parts.netloc:
+        raise Wrong(f"{_shown_of(value)} is not a listener - {allowed}")
+    if where == "localhost":
+        return "127.0.0.1", port
+    try:
+        found = ipaddress.ip_address(where)
+    except ValueError:
+        found = None
+    ok = found is not None and (
+        found == ipaddress.ip_address("::1") or (found.version == 4 and found.is_loopback)
+    )
+    if not ok:
+        raise Wrong(f"{_shown_of(value)} can be reached from other machines - only {allowed}")
+    return str(found), port
+
+
+def template(value: object) -> str:
+    """Accept text on one line with our placeholders."""
+    given = _text(value)
+    _placeholders(given, PLACEHOLDERS, hidden=isinstance(value, FromEnv))
+    return given
+
+
+def message(value: object) -> str:
+    """Accept text on any number of lines with our placeholders."""
+    given = prose(value)
+    _placeholders(given, PLACEHOLDERS, hidden=isinstance(value, FromEnv))
+    return given
+
+
+def _placeholders(given: str, known: tuple[str, ...], *, hidden: bool) -> None:
+    for found in _BRACES.finditer(given):
+        allowed = listed([f"{{{word}}}" for word in known])
+        if hidden and found[1] not in known:
+            raise Wrong(f"a placeholder from the environment is not known - {allowed}")
+        if found[1] is None:
+            raise Wrong(f"a single `{found[0]}` has no partner - {allowed}", passage=found[0])
+        if found[1] not in known:
+            meant = nearest(found[1], known)
+            hint = f" (did you mean `{{{meant}}}`?)" if meant else ""
+            raise Wrong(
+                f"the placeholder {quoted(found[0])} is not known{hint} - {allowed}",
+                passage=found[0],
+            )
+
+
+def delivered(value: object) -> tuple[str, str | None]:
+    """Accept what becomes of a source: keep, delete, or a mapping with a move target."""
+    allowed = 'keep, delete or {move: "TARGET"}'
+    if isinstance(value, dict):
+        for key in value:
+            if key != "move":
+                raise Wrong(f"{shown_key(key)} is not known - {allowed}", below=(key,))
+        if not value:
+            raise Wrong(f"is empty - {allowed}")
+        try:
+            return "move", _target(value["move"])
+        except Wrong as wrong:
+            raise Wrong(wrong.message, passage=wrong.passage, below=("move",)) from wrong
+    if isinstance(value, str) and value == "move":
+        raise Wrong('move needs a target - {move: "{root}/_sent/{date}/{name}"}')
+    if not isinstance(value, str):
+        raise Wrong(f"must be {allowed}, not {kind(value)}")
+    return one_of("keep", "delete")(value) if value in {"keep", "delete"} else _unknown(value), None
+
+
+def _unknown(value: str) -> str:
+    meant = nearest(value, ("keep", "delete", "move"))
+    hint = f" (did you mean `{meant}`?)" if meant and not isinstance(value, FromEnv) else ""
+    raise Wrong(f'{_shown(value)} is not known{hint} - keep, delete or {{move: "TARGET"}}')
+
+
+def _target(value: object) -> str:
+    given = _text(value)
+    _placeholders(given, (*PLACEHOLDERS, "root"), hidden=isinstance(value, FromEnv))
+    if not given.startswith(("/", "{root}/")) or "{root}" in given[1:]:
+        raise Wrong(f"{_shown_of(value)} is no target - an absolute path, or one below {{root}}/")
+    steps = [step for step in given.split("/")[1:] if step not in {"", "."}]
+    if ".." in steps:
+        raise Wrong(f"{_shown_of(value)} climbs with `..` - write the path out")
+    if given.startswith("{root}"):
+        if not steps:
+            raise Wrong("is the hot folder itself - name a folder below it, such as {root}/_sent")
+        if "{" in steps[0]:
+            raise Wrong(
+                "the first folder below {root} must be fixed, so that it can be left out of "
+                'watching - for example "{root}/_sent/{name}"',
+                passage=steps[0],
+            )
+    return given

@@ -1,0 +1,394 @@
+"""The composition root: everything is built here once, started, reloaded and stopped.
+
+Owns the order of start and stop, the signals, and the swap of settings at a reload. Never decides
+about a drop or an upload. Called by `cli` for `run`.
+
+Law 1. Start: lock the state, open the store, listen, loops, first sweep, ready. A cloud, a mail
+server or a folder that does not answer never delays readiness.
+Law 2. Stop: callers first, then intake, then what is handed out; chunks on the way may end within
+their time; leases are released last.
+Law 3. A reload is all or nothing: a configuration with a problem changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from masv_watch import files, logs
+from masv_watch.api.app import build_app
+from masv_watch.api.routes import Desk, Health
+from masv_watch.api.server import Listener
+from masv_watch.cloud.client import CloudClient
+from masv_watch.cloud.http import Http
+from masv_watch.config.load import Loaded, load
+from masv_watch.delivery.outbox import LETTERS, SOURCES, Outbox, Outside
+from masv_watch.errors import ConfigError, SourceError
+from masv_watch.login import Login
+from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock
+from masv_watch.metrics import Metrics
+from masv_watch.model import Rule, Secret, Settings
+from masv_watch.store.sqlite import open_store
+from masv_watch.transfer.claims import Key
+from masv_watch.transfer.crew import Crew
+from masv_watch.transfer.packages import Packages
+from masv_watch.transfer.sender import Effects, Sender
+from masv_watch.transfer.sending import Sending
+from masv_watch.uploads import Uploads
+from masv_watch.watch.hints import Hints
+from masv_watch.watch.intake import Intake
+from masv_watch.watch.rules import Fate, Matcher
+
+log = logging.getLogger(__name__)
+
+#: seconds that chunks on their way get to end after SIGTERM, and after they were told to give up
+GRACE_S = 12.0
+ABORT_S = 4.0
+#: seconds that a removed source lies in the trash of its root
+TRASH_S = 24 * 3600.0
+
+
+@dataclass(slots=True)
+class _Watched:
+    intake: Intake
+    loop: Loop
+
+
+class Daemon:
+    """One running masv-watch; built and run on the main thread."""
+
+    def __init__(
+        self, loaded: Loaded, *, path: str, environ: Mapping[str, str], clock: Clock | None = None
+    ) -> None:
+        """Build everything that does not need the outside.
+
+        Raises:
+            StoreUnusable: another daemon holds the state, or it cannot be used.
+            CannotListen: the API's address is taken.
+        """
+        self._path = path
+        self._environ = environ
+        self._clock = clock or SystemClock()
+        self._metrics = Metrics()
+        self._settings = loaded.settings
+        self._bell = Bell()
+        self._stop_asked = False
+        self._reload_asked = False
+        self._heart = Heart(clock=self._clock, environ=environ)
+        self.store = open_store(self._settings.state, clock=self._clock, metrics=self._metrics)
+        try:
+            self._build()
+        except BaseException:
+            self.store.close()
+            raise
+
+    def _build(self) -> None:
+        settings, clock, metrics = self._settings, self._clock, self._metrics
+        self.store.start_over()
+        self._http = Http(
+            clock=clock, metrics=metrics, connections=settings.transfer.connections + 2
+        )
+        cloud = CloudClient(self._http, api_url=settings.masv.api_url)
+        self._login = Login(cloud, settings.masv, clock=clock, metrics=metrics)
+        self.uploads = Uploads(self.store, auth_until=self._auth_until)
+        self._sender_bell = Bell()
+        self._sender = self._build_sender(cloud)
+        self._hints = Hints(self._hurry)
+        self._watched = {rule.name: self._watch(rule) for rule in settings.hot_folders}
+        self._loops = [
+            self._loop("sender", self._sender.tick, self._sender_bell),
+            *self._build_outboxes(cloud),
+        ]
+        self._housekeeping = self._build_housekeeping()
+        app = build_app(Desk(uploads=self.uploads, health=self.health, now=self.store.now))
+        self.listener = Listener(app, host=settings.server.host, port=settings.server.port)
+
+    def _build_sender(self, cloud: CloudClient) -> Sender:
+        self._crew: Crew[Key] = Crew(
+            self._settings.transfer.connections,
+            bell=self._sender_bell,
+            clock=self._clock,
+            metrics=self._metrics,
+        )
+        effects = Effects(
+            packages=Packages(self.store, cloud, self._login, self._access_code),
+            sending=Sending(self.store, cloud, transfer=lambda: self._settings.transfer),
+            crew=self._crew,
+            login=self._login,
+        )
+        self.store.listen(self._sender_bell.ring)
+        return Sender(
+            self.store,
+            effects,
+            transfer=lambda: self._settings.transfer,
+            source_changed=lambda name: self._hurry(name or ""),
+            clock=self._clock,
+            metrics=self._metrics,
+            luck=random.random,
+        )
+
+    def _build_outboxes(self, cloud: CloudClient) -> list[Loop]:
+        outside = Outside(
+            cloud=cloud,
+            login=self._login,
+            settings=lambda: self._settings,
+            ignored=self._ignored,
+            register_secret=logs.register_secrets,
+        )
+        loops = []
+        for name, kinds in (("letters", LETTERS), ("sources", SOURCES)):
+            bell = Bell()
+            outbox = Outbox(
+                self.store,
+                outside,
+                kinds,
+                clock=self._clock,
+                metrics=self._metrics,
+                luck=random.random,
+            )
+            self.store.listen(bell.ring)
+            loops.append(self._loop(name, outbox.tick, bell, vital=False))
+        return loops
+
+    def _build_housekeeping(self) -> BackgroundScheduler:
+        # the library's default drops a job that is a second late (measured)
+        scheduler = BackgroundScheduler(
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        )
+        scheduler.add_job(self._empty_trash, "interval", hours=1)
+        return scheduler
+
+    def _loop(
+        self, name: str, tick: Callable[[], float | None], bell: Bell, *, vital: bool = True
+    ) -> Loop:
+        return Loop(name, tick, bell=bell, clock=self._clock, metrics=self._metrics, vital=vital)
+
+    def _watch(self, rule: Rule) -> _Watched:
+        bell = Bell()
+        intake = Intake(
+            rule,
+            store=self.store,
+            uploads=self.uploads,
+            hints=self._hints,
+            clock=self._clock,
+            metrics=self._metrics,
+            bell=bell,
+            stop=lambda: loop.stopping,
+        )
+        # a dead network folder hangs its own loop only, and restarts nothing (fault 10)
+        loop = self._loop(f"intake-{rule.name}", intake.tick, bell, vital=False)
+        return _Watched(intake, loop)
+
+    def run(self) -> int:
+        """Serve until a signal ends it; give the exit status."""
+        self._catch_signals()
+        self._start()
+        try:
+            while not self._stop_asked:
+                self._turn()
+        finally:
+            self._stop()
+        return 0
+
+    def run_once(self) -> int:
+        """Send what is there and settles, deliver it and end; 1 when something stays behind."""
+        self._catch_signals()
+        self._start()
+        try:
+            while not self._stop_asked and not self._is_all_done():
+                self._turn(at_most_s=0.5)
+            return 1 if self._stays_behind() else 0
+        finally:
+            self._stop()
+
+    def _turn(self, at_most_s: float = 10.0) -> None:
+        wait_s = min(self._heart.beat(self._all_loops()), at_most_s)
+        if not self._told_ready:
+            wait_s = min(wait_s, 0.1)
+            self._tell_ready()
+        self._bell.wait(wait_s)
+        if self._reload_asked:
+            self._reload_asked = False
+            self._reload()
+
+    def _start(self) -> None:
+        self._told_ready = False
+        self._crew.start()
+        for loop in self._loops:
+            loop.start()
+        for watched in self._watched.values():
+            watched.loop.start()
+        self._housekeeping.start()
+        log.info(
+            "masv-watch runs",
+            extra={
+                "url": f"http://{self._settings.server.host}:{self.listener.port}",
+                "hot_folders": len(self._watched),
+                "state": self._settings.state,
+                "pid": os.getpid(),
+            },
+        )
+
+    def _tell_ready(self) -> None:
+        if self.health().ready:
+            self._told_ready = True
+            self._heart.ready(f"watching {len(self._watched)} hot folders")
+            log.info("ready")
+
+    def _stop(self) -> None:
+        log.info("stopping")
+        self._heart.stopping()
+        self.listener.close()
+        for watched in self._watched.values():
+            watched.loop.ask_to_stop()
+        self._hints.stop()
+        self._housekeeping.shutdown(wait=True)
+        self._sender.stop()
+        self._wait_still(GRACE_S)
+        self._sender.abort()
+        self._wait_still(ABORT_S)
+        for watched in self._watched.values():
+            watched.loop.stop(1.0)
+        for loop in self._loops:
+            loop.stop(1.0)
+        self._crew.stop(0.2)
+        self._http.close()
+        self.store.close()
+        log.info("stopped")
+
+    def _wait_still(self, at_most_s: float) -> None:
+        """Let chunks on their way end; the sender's loop goes on taking their outcomes."""
+        until = self._clock.monotonic() + at_most_s
+        still = Bell()
+        while not self._sender.is_still and self._clock.monotonic() < until:
+            still.wait(0.05)
+
+    def _catch_signals(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+
+    def _on_stop(self, _number: int, _frame: object) -> None:
+        if self._stop_asked:
+            os._exit(1)
+        self._stop_asked = True
+        self._bell.ring()
+
+    def _on_reload(self, _number: int, _frame: object) -> None:
+        self._reload_asked = True
+        self._bell.ring()
+
+    def _reload(self) -> None:
+        """Take over the configuration file as it stands now, or nothing of it."""
+        self._heart.reloading()
+        try:
+            loaded = load(self._path, environ=self._environ)
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("the configuration is not taken over", extra={"problem": problem})
+            self._metrics.gauge("config_last_reload_success", 0)
+            self._heart.ready("the last reload failed; the earlier configuration goes on")
+            return
+        logs.register_secrets(*loaded.secrets)
+        for line in self._needs_restart(loaded.settings):
+            log.warning("a change waits for a restart", extra={"key": line})
+        old, self._settings = self._settings, loaded.settings
+        self._login.adopt(loaded.settings.masv)
+        self._swap_rules(old, loaded.settings)
+        self.store.hurry()
+        self._metrics.gauge("config_last_reload_success", 1)
+        self._heart.ready(f"watching {len(self._watched)} hot folders")
+        log.info("the configuration was taken over", extra={"hot_folders": len(self._watched)})
+
+    def _needs_restart(self, new: Settings) -> list[str]:
+        old = self._settings
+        pairs = {
+            "state": (old.state, new.state),
+            "server.listen": ((old.server.host, old.server.port),
+                              (new.server.host, new.server.port)),
+            "masv.api_url": (old.masv.api_url, new.masv.api_url),
+            "transfer.connections": (old.transfer.connections, new.transfer.connections),
+        }  # fmt: skip
+        return [key for key, (before, after) in pairs.items() if before != after]
+
+    def _swap_rules(self, old: Settings, new: Settings) -> None:
+        # where a rule stands in its file does not change what it says
+        before = {replace(rule, at="") for rule in old.hot_folders}
+        kept = {rule.name for rule in new.hot_folders if replace(rule, at="") in before}
+        for name in [name for name in self._watched if name not in kept]:
+            watched = self._watched.pop(name)
+            watched.loop.stop(5.0)
+            self._hints.disarm(name)
+        for rule in new.hot_folders:
+            if rule.name not in self._watched:
+                self._watched[rule.name] = self._watch(rule)
+                self._watched[rule.name].loop.start()
+
+    def health(self) -> Health:
+        """Say whether the process lives and whether it is ready."""
+        now = self._clock.monotonic()
+        hung = [loop.name for loop in self._all_loops() if loop.vital and not loop.healthy(now)]
+        waiting = [name for name, each in self._watched.items() if not each.intake.looked]
+        if hung:
+            return Health(live=False, ready=False, why=f"not ticking: {', '.join(hung)}")
+        if waiting:
+            return Health(live=True, ready=False, why=f"not swept yet: {', '.join(waiting)}")
+        return Health(live=True, ready=True)
+
+    def _all_loops(self) -> list[Loop]:
+        return [*self._loops, *(watched.loop for watched in self._watched.values())]
+
+    def _is_all_done(self) -> bool:
+        """Say whether everything that was there is delivered, held or failed (`run --once`)."""
+        if any(not each.intake.is_at_rest for each in self._watched.values()):
+            return False
+        for view in self.uploads.list():
+            if view.state == "idle" and view.upload.terms.batch:
+                self.uploads.finalize(view.upload.id)
+            if view.state in {"transferring", "idle"}:
+                return False
+        return not self.store.open_tasks()
+
+    def _stays_behind(self) -> bool:
+        held = any(drop.hold is not None for drop in self.store.drops(living=True))
+        return held or any(view.state == "error" for view in self.uploads.list())
+
+    def _auth_until(self) -> float | None:
+        pause_s = self._login.pause_s()
+        return None if pause_s is None else self.store.now() + pause_s
+
+    def _access_code(self, hot_folder: str | None) -> Secret | None:
+        # read as it is now, so that no secret is stored and a corrected code counts at once
+        rules = self._settings.hot_folders
+        return next((rule.to.access_code for rule in rules if rule.name == hot_folder), None)
+
+    def _ignored(self, hot_folder: str) -> Callable[[bytes], bool]:
+        for rule in self._settings.hot_folders:
+            if rule.name == hot_folder:
+                matcher = Matcher(rule)
+                return lambda path: matcher.match(path, "file").fate is Fate.SKIP
+        return lambda _path: False
+
+    def _hurry(self, hot_folder: str) -> None:
+        watched = self._watched.get(hot_folder)
+        if watched is not None:
+            watched.intake.hurry()
+
+    def _empty_trash(self) -> None:
+        for rule in self._settings.hot_folders:
+            if rule.after.delivered != "delete":
+                continue
+            try:
+                with files.Root.open(rule.path) as root:
+                    files.empty_trash(root, TRASH_S, self._clock.wall())
+            except SourceError as error:
+                log.warning(
+                    "a trash was not emptied",
+                    extra={"hot_folder": rule.name, "reason": str(error)},
+                )

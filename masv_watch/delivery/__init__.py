@@ -1,0 +1,1 @@
+"""The room after delivery: letters, and what becomes of the source."""

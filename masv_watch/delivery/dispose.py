@@ -1,0 +1,76 @@
+"""What becomes of a delivered source: kept, moved or removed.
+
+Owns the name of a move's target and the comparison with what was delivered. Never acts before the
+cloud confirmed: its task exists only on a complete upload. Called by the outbox.
+
+Law 1. A source that is not byte for byte what was delivered stays where it is (behaviour 5).
+Law 2. The target of a move is the same at every try, so that a crash is recognised, not repeated.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from masv_watch import files
+from masv_watch.delivery.mail import size_text
+from masv_watch.model import Drop, Identity, Upload
+from masv_watch.names import shown
+
+_PLACEHOLDER = re.compile(rb"\{([a-z_]+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A delivered drop and what it held when it was sent."""
+
+    upload: Upload
+    drop: Drop
+    expected: Mapping[bytes, Identity]
+    #: when the package was finalized, local time
+    finalized: datetime
+    #: says which files that were left out may go along
+    ignored: Callable[[bytes], bool]
+
+
+def carry_out(source: Source) -> str:
+    """Move or remove a delivered source as its upload froze it; give what was done, for people.
+
+    Raises:
+        SourceChanged: it is not what was delivered; it stays.
+        SourceVanished: it is neither there nor where an earlier try would have put it.
+        SourceUnreadable, CannotMove: not now; it stays.
+    """
+    after = source.upload.terms.after
+    with files.Root.open(source.upload.root) as root:
+        if after.delivered == "delete":
+            moved = files.remove(root, source.drop.path, source.expected, ignored=source.ignored)
+            return f"removed; until the trash is emptied it is at {shown(moved.target)}"
+        target = target_of(source, (after.move_to or "").encode("utf-8", "surrogateescape"))
+        moved = files.move(
+            root, source.drop.path, target, expected=source.expected, ignored=source.ignored
+        )
+        return f"moved to {shown(moved.target)}"
+
+
+def target_of(source: Source, template: bytes) -> bytes:
+    """Fill the template of a move's target; names of sources go in as the bytes they are."""
+    name = source.drop.path.rpartition(b"/")[2]
+    stem, ending = os.path.splitext(name)
+    if set(source.expected) != {source.drop.path}:
+        stem, ending = name, b""
+    values = {
+        b"root": source.upload.root.rstrip(b"/"),
+        b"name": name,
+        b"stem": stem,
+        b"ext": ending.removeprefix(b"."),
+        b"date": source.finalized.strftime("%Y-%m-%d").encode(),
+        b"time": source.finalized.strftime("%H-%M-%S").encode(),
+        b"hot_folder": source.drop.hot_folder.encode(),
+        b"files": str(source.drop.file_count).encode(),
+        b"size": size_text(source.drop.size).encode(),
+    }
+    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), template)

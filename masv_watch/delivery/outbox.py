@@ -1,0 +1,250 @@
+"""The loop that does what a delivered upload owes: its link, its letters, its sources.
+
+Owns the order of intent and effect for each task, and the retries of this room. Never changes an
+upload: a failing task is shown and tried again, and delivery stands. Built by `daemon`.
+
+Law 1. The link is made without an address and once; a letter goes out only after it is stored.
+Law 2. A letter has the same Message-ID at every try; a repeat after a crash is folded by clients.
+Law 3. One recipient's refusal is his outcome alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from email.utils import format_datetime
+
+from masv_watch.cloud import wire
+from masv_watch.cloud.client import CloudClient
+from masv_watch.delivery import dispose, mail
+from masv_watch.errors import (
+    FenceLost,
+    MailDeferred,
+    MailRefused,
+    MasvWatchError,
+    NoSession,
+    SourceChanged,
+    SourceVanished,
+    StoreError,
+    TokenExpired,
+)
+from masv_watch.login import Login
+from masv_watch.loops import Clock
+from masv_watch.metrics import Metrics
+from masv_watch.model import (
+    Link,
+    Secret,
+    Settings,
+    Task,
+    TaskEvent,
+    TaskKind,
+    Upload,
+)
+from masv_watch.retry import Next, decide
+from masv_watch.store.contract import Store
+
+log = logging.getLogger(__name__)
+
+#: seconds of a task's lease: longer than any letter takes; a move may take hours and is renewed by
+#: nobody else, because one loop does one task at a time
+LEASE_S = 3600.0
+#: seconds that one exchange with the mail server may take
+MAIL_S = 60.0
+#: seconds after which a letter that was never taken is given up
+MAIL_LIFE_S = 72 * 3600.0
+#: seconds between two tries of what only a person can mend
+OPERATOR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What the outbox acts on."""
+
+    cloud: CloudClient
+    login: Login
+    settings: Callable[[], Settings]
+    #: says for a hot folder which left-out files may go along with a moved source
+    ignored: Callable[[str], Callable[[bytes], bool]]
+    #: is told every secret that is made here, so that no log shows it
+    register_secret: Callable[[Secret], None]
+
+
+class Outbox:
+    """The tasks of some kinds; `tick` is called by one loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        outside: Outside,
+        kinds: Sequence[TaskKind],
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        luck: Callable[[], float],
+    ) -> None:
+        """Take care of these kinds of tasks."""
+        self._store = store
+        self._outside = outside
+        self._kinds = tuple(kinds)
+        self._clock = clock
+        self._metrics = metrics
+        self._luck = luck
+
+    def tick(self) -> float:
+        """Do the task that is due first; give the seconds to the next look."""
+        task = self._store.claim_task(self._kinds, LEASE_S)
+        if task is None:
+            return 1.0
+        try:
+            self._do(task)
+        except FenceLost:
+            log.info("a task has a newer claim", extra={"task": task.id})
+        except StoreError:
+            raise
+        except MasvWatchError as error:
+            self._failed(task, error)
+        return 0.0
+
+    def _do(self, task: Task) -> None:
+        upload = self._store.upload(task.upload_id)
+        if upload is None:
+            self._store.advance_task(task, TaskEvent.WITHDRAWN, note="its upload is gone")
+            return
+        self._store.note_task_asked(task)
+        if task.kind is TaskKind.LINK:
+            self._make_link(task, upload)
+        elif task.kind is TaskKind.LETTER:
+            self._send_letter(task, upload)
+        else:
+            self._dispose(task, upload)
+        self._metrics.count("tasks_done", kind=task.kind)
+
+    def _make_link(self, task: Task, upload: Upload) -> None:
+        made = self._link_of_earlier_try(upload) if task.asked else None
+        if made is None:
+            package_id, token = self._package(upload)
+            try:
+                made = self._outside.cloud.create_link(package_id, token)
+            except TokenExpired:
+                made = self._outside.cloud.create_link(package_id, self._fresh_token(upload))
+        self._outside.register_secret(made.secret)
+        link = Link(upload_id=upload.id, id=made.id, secret=made.secret, expiry=made.expiry)
+        self._store.advance_task(task, TaskEvent.DONE, link=link, note=f"link {made.id}")
+
+    def _link_of_earlier_try(self, upload: Upload) -> wire.CreatedLink | None:
+        """Find a link without an address: only those show their secret ([3p-flame])."""
+        seen = self._outside.cloud.team_package(
+            self._outside.login.key(),
+            team_id=self._outside.login.team_id(),
+            package_id=self._package(upload)[0],
+        )
+        return next((link for link in seen.links if link.secret.reveal()), None)
+
+    def _fresh_token(self, upload: Upload) -> Secret:
+        seen = self._outside.cloud.team_package(
+            self._outside.login.key(),
+            team_id=self._outside.login.team_id(),
+            package_id=self._package(upload)[0],
+        )
+        return seen.token or self._package(upload)[1]
+
+    def _package(self, upload: Upload) -> tuple[str, Secret]:
+        if upload.package_id is None or upload.package_token is None:
+            raise MailDeferred(f"upload {upload.id} has no package")
+        return upload.package_id, upload.package_token
+
+    def _send_letter(self, task: Task, upload: Upload) -> None:
+        settings = self._outside.settings()
+        link = self._store.link(upload.id)
+        if settings.mail is None or link is None:
+            raise MailDeferred(
+                "there is no mail server to send the letter by",
+                hint="set mail.smtp and mail.from, then reload (SIGHUP)",
+            )
+        letter = mail.compose(
+            self._delivery(upload, link, settings),
+            sender=settings.mail.sender,
+            to=task.key,
+            message_id=mail.message_id(upload.id, task.key),
+            date=format_datetime(self._clock.local(task.created_at)),
+            template=upload.terms.template,
+        )
+        words = mail.send(letter, smtp=settings.mail.smtp, to=task.key, timeout_s=MAIL_S)
+        self._store.advance_task(task, TaskEvent.DONE, note=words)
+        log.info("a letter was sent", extra={"upload": upload.id, "to": task.key})
+
+    def _delivery(self, upload: Upload, link: Link, settings: Settings) -> mail.Delivery:
+        rows = self._store.files(upload.id)
+        inside = [f"{row.package_path}/{row.name}".lstrip("/") for row in rows[: mail.LISTED]]
+        finalized = self._clock.local(upload.finalized_at or upload.created_at)
+        return mail.Delivery(
+            package_name=upload.name,
+            message=upload.message,
+            hot_folder=upload.hot_folder or "",
+            sender=settings.mail.sender if settings.mail else "",
+            file_count=upload.file_count,
+            size=upload.size,
+            link_url=wire.link_url(settings.masv.link_url, link.id, link.secret),
+            expiry=mail.expiry_text(link.expiry),
+            finalized_at=finalized.strftime("%d %B %Y, %H:%M").lstrip("0"),
+            files=tuple(inside),
+            skipped=tuple(self._store.skipped(upload.id)),
+        )
+
+    def _dispose(self, task: Task, upload: Upload) -> None:
+        drop = next(
+            (each for each in self._store.drops_of(upload.id) if str(each.id) == task.key), None
+        )
+        if drop is None:
+            self._store.advance_task(task, TaskEvent.WITHDRAWN, note="its drop is gone")
+            return
+        expected = {
+            row.path: row.identity for row in self._store.files(upload.id) if row.drop_id == drop.id
+        }
+        source = dispose.Source(
+            upload=upload,
+            drop=drop,
+            expected=expected,
+            finalized=self._clock.local(upload.finalized_at or upload.created_at),
+            ignored=self._outside.ignored(drop.hot_folder),
+        )
+        note = dispose.carry_out(source)
+        self._store.advance_task(task, TaskEvent.DONE, note=note)
+        log.info("a delivered source was dealt with", extra={"drop": drop.id, "what": note})
+
+    def _failed(self, task: Task, error: MasvWatchError) -> None:
+        """Let a task wait or end, and say why."""
+        self._metrics.count("task_failures", kind=task.kind, code=error.code)
+        if isinstance(error, NoSession):
+            self._outside.login.refused()
+        now = self._store.now()
+        if isinstance(error, MailRefused | SourceChanged | SourceVanished) or (
+            task.kind is TaskKind.LETTER and now - task.created_at > MAIL_LIFE_S
+        ):
+            self._store.advance_task(task, TaskEvent.REFUSED, note=str(error))
+            log.error("a task ended without success", extra=_told(task, error))
+            return
+        decision = decide(error, task.attempts + 1, now, self._luck())
+        # what only a person can mend is looked at again: a task is owed until it is done
+        at = now + OPERATOR_S if decision.next is not Next.AGAIN else decision.at or now
+        self._store.retry_task(task, retry_at=at, attempts=task.attempts + 1, note=str(error))
+        log.warning(
+            "a task failed and is tried again",
+            extra={**_told(task, error), "again_in_s": round(at - now, 1)},
+        )
+
+
+def _told(task: Task, error: MasvWatchError) -> dict[str, object]:
+    return {
+        "upload": task.upload_id,
+        "kind": task.kind,
+        "code": error.code,
+        "reason": error.message,
+        "cure": error.hint,
+    }
+
+
+#: which kinds one loop takes together: a large move must not keep letters waiting
+LETTERS = (TaskKind.LINK, TaskKind.LETTER)
+SOURCES = (TaskKind.DISPOSE,)

@@ -1,0 +1,29 @@
+"""The only hand that touches source files: it lists, identifies, reads, moves and removes them.
+
+Owns every descriptor on a hot folder, and turns the operating system's errors into ours. Never
+decides what is sent, when something is quiet, or what becomes of it. Called by the rooms, by
+the configuration's probe and by the self-test.
+
+Law 1. A path is bytes below a root, walked name by name from the root's descriptor without
+       following any link (faults 23, 24); no prefix is compared, nothing is resolved.
+Law 2. Only regular files are opened, and never in a way that can hang (fault 26).
+Law 3. What is read is fenced: descriptor and path show the settled identity before the first and
+       after the last byte, or the read ends with SourceChanged (faults 12, 14, 16, 18).
+Law 4. Memory is constant: blocks of at most 1 MiB, no mapping, no whole chunk.
+Law 5. Missing is not deleted: with the root gone everything is unreadable, not vanished (fault 8).
+Law 6. Nothing is overwritten, and no source goes away before what replaces it is safe (fault 33).
+"""
+
+from masv_watch.files.mounts import filesystem_kind as filesystem_kind
+from masv_watch.files.mounts import resolved as resolved
+from masv_watch.files.moving import Emptied as Emptied
+from masv_watch.files.moving import Moved as Moved
+from masv_watch.files.moving import empty_trash as empty_trash
+from masv_watch.files.moving import find_moved as find_moved
+from masv_watch.files.moving import move as move
+from masv_watch.files.moving import remove as remove
+from masv_watch.files.roots import Observation as Observation
+from masv_watch.files.roots import Root as Root
+from masv_watch.files.roots import check_identity as check_identity
+from masv_watch.files.roots import identify_all as identify_all
+from masv_watch.files.slices import Slice as Slice

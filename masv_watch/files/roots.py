@@ -1,0 +1,415 @@
+"""A hot folder by its descriptor: what lies below it, walked without following a link.
+
+Owns the walk, the identity of a file and the translation of the operating system's errors. Never
+reads a byte of content. Called by the sweep, the sender's last check and the rest of this package.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+
+from masv_watch.errors import (
+    SourceChanged,
+    SourceError,
+    SourceForbidden,
+    SourceUnreadable,
+    SourceVanished,
+)
+from masv_watch.model import Identity
+from masv_watch.names import shown
+
+#: enough to walk through a folder; the permission to list it is asked only when it is listed
+_PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+_STEP = _PASS | os.O_NOFOLLOW
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_EFFECTIVE = os.access in os.supports_effective_ids
+#: descriptors of folders kept while a root is walked; a thousand levels need no more
+_KEPT_FOLDERS = 32
+
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a block device",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFREG: "a file",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One entry of a folder at one moment."""
+
+    #: below the root, no leading slash
+    path: bytes
+    #: `file`, `folder`, `link`, `other`, or `unreadable` when not even its kind could be learned
+    kind: str
+    #: None for all but files and folders
+    identity: Identity | None
+    #: hard links to it; 0 when unknown
+    nlink: int = 0
+    #: for people, for what is skipped: `a FIFO`, `a symbolic link`, the error of an unreadable one
+    detail: str = ""
+
+
+class Root:
+    """One open root: every path is walked from its descriptor. Not shared between threads."""
+
+    def __init__(self, path: bytes, descriptor: int, *, fresh: bool = False) -> None:
+        """Take over the descriptor; `Root.open` is the way to one."""
+        self.path = path
+        self._descriptor = descriptor
+        self._fresh = fresh
+        self._folders: OrderedDict[bytes, int] = OrderedDict()
+        status = os.fstat(descriptor)
+        #: (device, inode); the device compares only within one boot
+        self.identity = (status.st_dev, status.st_ino)
+
+    @classmethod
+    def open(cls, path: bytes, *, fresh: bool = False) -> Root:
+        """Open a root by its absolute path; the root itself may be reached through links.
+
+        With `fresh` every file is opened for its identity, because a plain stat on a network file
+        system may be a minute old.
+
+        Raises:
+            SourceUnreadable: it is missing, not a folder, or cannot be reached; `facts["errno"]`
+                is the name of the reason (`ENOENT`, `ENOTDIR`, `EACCES`, `ESTALE`...).
+        """
+        try:
+            # an automounter and a dead server answer only to a real look
+            os.stat(path + b"/.")
+            return cls(path, os.open(path, _PASS), fresh=fresh)
+        except (OSError, ValueError) as error:
+            raise _no_root(path, error) from error
+
+    def __enter__(self) -> Root:
+        """Give the root itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close every descriptor."""
+        self.close()
+
+    def close(self) -> None:
+        """Close every descriptor; may be called again."""
+        self.forget_folders()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def forget_folders(self) -> None:
+        """Close the descriptors of folders below the root, so that the next walk starts afresh."""
+        while self._folders:
+            os.close(self._folders.popitem()[1])
+
+    def list_folder(self, relative: bytes = b"") -> Iterator[Observation]:
+        """Give what one folder holds, in the order of the file system; "" is the root.
+
+        An entry that goes away meanwhile is left out.
+
+        Raises:
+            SourceVanished: there is no such folder.
+            SourceUnreadable: it cannot be listed.
+            SourceForbidden: a name on the way is a link or no name.
+        """
+        with self.border(relative):
+            listing = os.open(b".", _LIST, dir_fd=self.folder(relative))
+        try:
+            with self.border(relative), os.scandir(listing) as entries:
+                for entry in entries:
+                    name = os.fsencode(entry.name)
+                    path = relative + b"/" + name if relative else name
+                    seen = self._observed(listing, name, path)
+                    if seen is not None:
+                        yield seen
+        finally:
+            os.close(listing)
+        if not relative:
+            # a removed root lists nothing and says no error (fault 8)
+            self._assert_there()
+
+    def observe(self, path: bytes) -> Observation | None:
+        """Give one entry as its folder's list would, None when it is not there.
+
+        Raises:
+            SourceUnreadable: a folder on the way cannot be passed, or the root is gone.
+            SourceForbidden: a name on the way is a link or no name.
+        """
+        above, name = _split(path)
+        try:
+            with self.border(path):
+                seen = self._observed(self.folder(above), name, path)
+                if seen is None:
+                    self._assert_there()
+                return seen
+        except SourceVanished:
+            return None
+
+    def identify(self, path: bytes) -> Identity:
+        """Give the identity of a regular file or folder, walked afresh and following nothing.
+
+        Raises:
+            SourceVanished: nothing is there, while the root is.
+            SourceUnreadable: permission, input/output error, or the root is gone.
+            SourceForbidden: a link on the way, or neither a file nor a folder.
+        """
+        above, name = _split(path)
+        self.forget_folders()
+        with self.border(path):
+            return _allowed(os.lstat(name, dir_fd=self.folder(above)), path)
+
+    def open_file(self, path: bytes) -> int:
+        """Open a regular file for reading and give its descriptor, which the caller closes.
+
+        Raises: as `identify`, and SourceForbidden for all but regular files.
+        """
+        above, name = _split(path)
+        self.forget_folders()
+        with self.border(path):
+            return _open_regular(self.folder(above), name, path)
+
+    def folder(self, relative: bytes) -> int:
+        """Give the descriptor of a folder below; it stays the root's own, and may be kept open.
+
+        Raises: OSError and SourceForbidden; callers stand inside `border`.
+        """
+        if self._descriptor < 0:
+            raise ValueError("the root is closed")
+        if not relative:
+            return self._descriptor
+        kept = self._folders.get(relative)
+        if kept is not None:
+            self._folders.move_to_end(relative)
+            return kept
+        start, steps = self._nearest(relative)
+        descriptor = self._folders[start] if start else self._descriptor
+        for name in steps:
+            start = start + b"/" + name if start else name
+            descriptor = self._step(descriptor, name, start)
+            self._keep(start, descriptor)
+        return descriptor
+
+    @contextmanager
+    def border(self, path: bytes) -> Iterator[None]:
+        """Turn errors of the operating system about one path into ours."""
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError) as error:
+            self._assert_there()
+            raise SourceVanished(f"{shown(path)} is not there any more", path=path) from error
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _forbidden(path, "is a symbolic link") from error
+            raise SourceUnreadable(
+                f"{shown(path)} cannot be read: {error.strerror}",
+                hint=_HINTS.get(error.errno or 0, ""),
+                path=path,
+                errno=errno.errorcode.get(error.errno or 0, str(error.errno)),
+            ) from error
+
+    def _assert_there(self) -> None:
+        try:
+            if os.fstat(self._descriptor).st_nlink > 0:
+                return
+        except OSError as error:
+            raise _no_root(self.path, error) from error
+        raise _no_root(self.path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+
+    def _observed(self, folder: int, name: bytes, path: bytes) -> Observation | None:
+        try:
+            status = os.lstat(name, dir_fd=folder)
+            if stat.S_ISREG(status.st_mode):
+                _assert_readable(folder, name, status)
+                if self._fresh:
+                    status = _fresh_status(folder, name, status)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            detail = f"cannot be examined: {error.strerror}"
+            return Observation(path=path, kind="unreadable", identity=None, detail=detail)
+        kind = _kind(status.st_mode)
+        known = kind in ("file", "folder")
+        return Observation(
+            path=path,
+            kind=kind,
+            identity=identity_of(status) if known else None,
+            nlink=status.st_nlink,
+            detail="" if known else described(status.st_mode),
+        )
+
+    def _nearest(self, relative: bytes) -> tuple[bytes, list[bytes]]:
+        start = relative
+        while start and start not in self._folders:
+            start = start.rpartition(b"/")[0]
+        rest = relative[len(start) + 1 :] if start else relative
+        return start, [_checked(name, relative) for name in rest.split(b"/")]
+
+    def _step(self, folder: int, name: bytes, path: bytes) -> int:
+        try:
+            return os.open(name, _STEP, dir_fd=folder)
+        except NotADirectoryError as error:
+            if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
+                raise _forbidden(path, "is a symbolic link") from error
+            raise
+
+    def _keep(self, path: bytes, descriptor: int) -> None:
+        self._folders[path] = descriptor
+        while len(self._folders) > _KEPT_FOLDERS:
+            os.close(self._folders.popitem(last=False)[1])
+
+
+def check_identity(root_path: bytes, path: bytes, identity: Identity) -> None:
+    """Assure that a path still shows the identity that settled.
+
+    Raises:
+        SourceChanged: it shows another one.
+        SourceVanished, SourceUnreadable, SourceForbidden: as `Root.identify`.
+    """
+    with Root.open(root_path) as root:
+        demand_same(root.identify(path), identity, path)
+
+
+def identify_all(
+    root: Root, paths: Iterable[bytes]
+) -> Iterator[tuple[bytes, Identity | SourceError]]:
+    """Give each path with its identity now, or with the error that stood in the way.
+
+    The order is that of the folders, whose descriptors are walked once: thousands of files cost
+    little more than a stat each. Never raises for one file.
+    """
+    root.forget_folders()
+    for path in sorted(paths, key=lambda path: path.rpartition(b"/")[::2]):
+        try:
+            above, name = _split(path)
+            with root.border(path):
+                status = os.lstat(name, dir_fd=root.folder(above))
+                found: Identity | SourceError = _allowed(status, path)
+        except SourceError as error:
+            found = error
+        yield path, found
+
+
+def demand_same(seen: Identity, wanted: Identity, path: bytes) -> None:
+    """Raise SourceChanged, naming the fields, unless both identities are equal in all five."""
+    if seen == wanted:
+        return
+    fields = ("size", "mtime_ns", "ctime_ns", "inode", "device")
+    differ = [name for name in fields if getattr(seen, name) != getattr(wanted, name)]
+    raise SourceChanged(
+        f"{shown(path)} is not as it settled: {', '.join(differ)} changed", path=path
+    )
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    """Give the identity that a stat answered."""
+    return Identity(
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+        inode=status.st_ino,
+        device=status.st_dev,
+    )
+
+
+def described(mode: int) -> str:
+    """Name the kind of an entry for people."""
+    return _KINDS.get(stat.S_IFMT(mode), "of an unknown kind")
+
+
+_HINTS = {
+    errno.EACCES: "give the daemon's user the right to read it",
+    errno.EPERM: "give the daemon's user the right to read it",
+    errno.ESTALE: "the file server forgot the handle; remount when it stays so",
+    errno.EIO: "the medium or its server reports an input/output error",
+}
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "link" if stat.S_ISLNK(mode) else "other"
+
+
+def _split(path: bytes) -> tuple[bytes, bytes]:
+    above, _, name = path.rpartition(b"/")
+    return above, _checked(name, path)
+
+
+def _checked(name: bytes, path: bytes) -> bytes:
+    if name in (b"", b".", b"..") or b"\0" in name:
+        raise _forbidden(path, "is not a path below a root")
+    return name
+
+
+def _allowed(status: os.stat_result, path: bytes) -> Identity:
+    if _kind(status.st_mode) not in ("file", "folder"):
+        raise _forbidden(path, f"is {described(status.st_mode)}")
+    return identity_of(status)
+
+
+def _open_regular(folder: int, name: bytes, path: bytes) -> int:
+    # looked at first: opening a FIFO wakes its writer, and a device may act on an open (fault 26)
+    before = os.lstat(name, dir_fd=folder)
+    if not stat.S_ISREG(before.st_mode):
+        raise _forbidden(path, f"is {described(before.st_mode)}")
+    descriptor = os.open(name, _READ, dir_fd=folder)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise _forbidden(path, f"is {described(mode)}")
+    return descriptor
+
+
+def _assert_readable(folder: int, name: bytes, status: os.stat_result) -> None:
+    # fault 29: asked only where the world may not read, so that most files cost no second call
+    if status.st_mode & stat.S_IROTH:
+        return
+    if not os.access(name, os.R_OK, dir_fd=folder, effective_ids=_EFFECTIVE):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _fresh_status(folder: int, name: bytes, status: os.stat_result) -> os.stat_result:
+    try:
+        descriptor = os.open(name, _READ, dir_fd=folder)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return status
+        raise
+    try:
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _forbidden(path: bytes, why: str) -> SourceForbidden:
+    return SourceForbidden(f"{shown(path)} {why}", path=path)
+
+
+def _no_root(path: bytes, error: OSError | ValueError) -> SourceUnreadable:
+    number = error.errno if isinstance(error, OSError) else errno.EINVAL
+    if number == errno.ENOENT:
+        why, hint = "is not there", "create or mount it; it is looked for again"
+    elif number == errno.ENOTDIR:
+        why, hint = "is not a folder", "name a folder, or put one there"
+    else:
+        why = f"cannot be opened: {error.strerror if isinstance(error, OSError) else error}"
+        hint = _HINTS.get(number or 0, "look at the folder and at its mount")
+    name = errno.errorcode.get(number or 0, str(number))
+    return SourceUnreadable(f"the folder {shown(path)} {why}", hint=hint, path=path, errno=name)

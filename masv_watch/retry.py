@@ -1,0 +1,100 @@
+"""Decide whether, and when, something that failed is tried again.
+
+Owns the back-off numbers of the house and nothing else. Never sleeps and never asks for the time or
+for luck: both are handed in. Called by the sender and the outbox, the only owners of retries.
+
+Law 1. Only the remedy, the attempts and three facts are read, never the type of the error:
+       `retry_after_s` (seconds that the other side asks for), `limit` (attempts in a row that are
+       worth making) and `after_limit` (the value of the remedy that counts from then on).
+Law 2. A wait that was asked for is a floor, with the back-off on top: those who were throttled
+       together do not come back together (fault 55).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+from masv_watch.errors import MasvWatchError, Remedy
+from masv_watch.model import Decision, Finding
+
+#: seconds: the first back-off of the network class, doubled with each further attempt
+FIRST_S = 2.0
+#: seconds: the longest back-off of the network class
+LONGEST_S = 300.0
+#: seconds: a longer wait that the other side asks for is cut to this
+LONGEST_ASKED_S = 3600.0
+#: seconds: waits of the slow class; the last repeats
+SLOW_S = (60.0, 300.0, 1800.0, 3600.0)
+#: seconds: pauses of all calls of a refused key; the last repeats
+AUTH_S = (60.0, 300.0, 900.0, 3600.0)
+
+
+class Next(Enum):
+    """What follows a failure."""
+
+    AGAIN = "again"
+    HOLD = "hold"
+    GIVE_UP = "give_up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryDecision(Decision):
+    """What follows a failure, and when."""
+
+    next: Next
+    #: same clock as the `now` that was handed in; None unless tried again
+    at: float | None = None
+
+
+def decide(error: MasvWatchError, attempts: int, now: float, luck: float) -> RetryDecision:
+    """Say what follows the failure of attempt number `attempts` (counted from 1).
+
+    `luck` in [0, 1) is the jitter: the back-off is drawn from nothing up to its full length, so
+    that many who failed together do not come back together.
+    """
+    remedy = error.remedy
+    limit = error.facts.get("limit")
+    if isinstance(limit, int) and attempts >= limit and remedy in {Remedy.SOON, Remedy.SLOW}:
+        words = f"failed {attempts} times in a row, {limit} are worth making"
+        return _end(_after_limit(error), words)
+    if remedy in {Remedy.NEVER, Remedy.OPERATOR}:
+        words = "the same can never succeed" if remedy is Remedy.NEVER else "only a person can help"
+        return _end(remedy, words)
+    backoff_s = _slow_s(attempts) if remedy is Remedy.SLOW else luck * _soon_s(attempts)
+    wait_s = backoff_s + _asked_s(error)
+    detail = f"attempt {attempts} failed, again in {wait_s:.1f} s"
+    finding = Finding(test="retry", passed=True, detail=detail)
+    return RetryDecision(next=Next.AGAIN, at=now + wait_s, findings=(finding,))
+
+
+def auth_pause_s(failures: int) -> float:
+    """Give the seconds that a key's calls pause after so many refusals in a row."""
+    return AUTH_S[min(max(failures, 1), len(AUTH_S)) - 1]
+
+
+def _soon_s(attempts: int) -> float:
+    return min(LONGEST_S, FIRST_S * 2.0 ** min(max(attempts, 1) - 1, 16))
+
+
+def _slow_s(attempts: int) -> float:
+    return SLOW_S[min(max(attempts, 1), len(SLOW_S)) - 1]
+
+
+def _asked_s(error: MasvWatchError) -> float:
+    asked = error.facts.get("retry_after_s")
+    if not isinstance(asked, int | float) or not math.isfinite(asked):
+        return 0.0
+    return min(max(float(asked), 0.0), LONGEST_ASKED_S)
+
+
+def _after_limit(error: MasvWatchError) -> Remedy:
+    never = error.facts.get("after_limit") == Remedy.NEVER.value
+    return Remedy.NEVER if never else Remedy.OPERATOR
+
+
+def _end(remedy: Remedy, detail: str) -> RetryDecision:
+    finding = Finding(test="retry", passed=False, detail=detail)
+    what = Next.GIVE_UP if remedy is Remedy.NEVER else Next.HOLD
+    return RetryDecision(next=what, findings=(finding,))

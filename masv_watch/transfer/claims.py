@@ -1,0 +1,104 @@
+"""What the sender has in hand: a claimed upload and those of its files that are being sent.
+
+Owns the bookkeeping in memory between two rows: which chunks are still to be handed out, which are
+out, which URLs are known. Never talks to the store or the cloud; a restart forgets all of it and
+reads the rows again. Used by `transfer.sender` and `transfer.sending`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from masv_watch.cloud.wire import Blueprint
+from masv_watch.model import Chunk, SourceFile, Upload
+from masv_watch.transfer.chunks import Span, spans
+
+#: bytes; below, the calls of a file cost more than its bytes, so one worker makes them all
+SMALL = 5 * 1024 * 1024
+
+
+class Step(StrEnum):
+    """What a piece of work does."""
+
+    OPEN_PACKAGE = "open_package"
+    RENEW_TOKEN = "renew_token"  # noqa: S105 - the name of a step, not a secret
+    SHIP_FILE = "ship_file"
+    OPEN_FILE = "open_file"
+    SEND_CHUNK = "send_chunk"
+    CLOSE_FILE = "close_file"
+    FINALIZE = "finalize"
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class FileInHand:
+    """One file on its way, shared by the sender and the workers that send its chunks."""
+
+    file: SourceFile
+    #: an earlier try may have added it to the package: look before it is added
+    may_exist: bool
+    #: an earlier try may have closed it: look before it is closed
+    may_be_closed: bool
+    #: one worker does all of it at once: it is one chunk
+    is_small: bool
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    #: chunks that nobody sends yet, in order; None until the file was opened
+    to_send: list[Span] | None = None
+    #: chunks that the storage does not have yet, handed out or not
+    missing: int = 0
+    #: pieces of this file that are with the workers
+    out: int = 0
+    #: nothing more of it is handed out: it failed, changed, or its upload stops
+    stopped: bool = False
+    urls: dict[int, Blueprint] = field(default_factory=dict)
+
+    def cut(self, held: Sequence[Chunk]) -> None:
+        """Find the chunks that the storage does not have, now that the chunk size is known."""
+        if self.file.chunk_size is None:
+            raise ValueError("a file is cut only after it was opened")
+        have = {chunk.number for chunk in held}
+        todo = [
+            span
+            for span in spans(self.file.identity.size, self.file.chunk_size)
+            if span.number not in have
+        ]
+        self.to_send, self.missing = todo, len(todo)
+
+    def acknowledge(self) -> bool:
+        """Note one more chunk that the storage has; say whether it was the last."""
+        with self.lock:
+            self.missing -= 1
+            return self.missing == 0
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Claim:
+    """An upload whose lease we hold."""
+
+    upload: Upload
+    #: store clock, seconds of the last renewal
+    renewed_at: float
+    files: dict[int, FileInHand] = field(default_factory=dict)
+    #: pieces of this upload that are with the workers
+    out: int = 0
+    #: set when the sender should hand out nothing more and let the upload go
+    ending: bool = False
+    #: set when every worker of this upload should give up at its next block
+    abort: threading.Event = field(default_factory=threading.Event)
+    #: a token is being renewed: nothing else goes out meanwhile
+    renewing: bool = False
+    retry_at: float = 0.0
+    attempts: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """Which piece of work an outcome belongs to."""
+
+    claim: Claim
+    step: Step
+    in_hand: FileInHand | None = None
+    span: Span | None = None

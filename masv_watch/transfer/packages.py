@@ -1,0 +1,252 @@
+"""What is done to a package as a whole: open it, renew its token, finalize it.
+
+Owns the order of asking and doing at the cloud. Never sends file bytes and never decides about a
+retry. Its functions run on the crew's workers, handed out by `transfer.sender`.
+
+Law 1. The intent is stored before the effect; when an intent of an earlier try is found, the cloud
+is asked before the effect is repeated.
+Law 2. Finalize is asked only after a last look at every source, and only while every drop is whole.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from masv_watch import files
+from masv_watch.cloud.client import CloudClient
+from masv_watch.errors import (
+    CloudRefused,
+    NoSession,
+    PackageGone,
+    SourceChanged,
+    SourceError,
+    SourceUnreadable,
+    TokenExpired,
+)
+from masv_watch.login import Login
+from masv_watch.model import (
+    Drop,
+    Secret,
+    TaskDraft,
+    TaskKind,
+    Upload,
+    UploadEvent,
+    UploadType,
+)
+from masv_watch.store.contract import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    is_finalized: bool
+    is_known: bool
+
+
+class Packages:
+    """The package-wide effects over one cloud and one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        cloud: CloudClient,
+        login: Login,
+        access_code: Callable[[str | None], Secret | None],
+    ) -> None:
+        """Work with these; `access_code` gives the code of a hot folder's portal as it is now."""
+        self._store = store
+        self._cloud = cloud
+        self._login = login
+        self._access_code = access_code
+        # two uploads of one name must not both adopt the package that one of them just made
+        self._by_name: dict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def open(self, upload: Upload) -> None:
+        """Give an upload its package: the one an earlier try made unnoticed, or a new one."""
+        if upload.package_id is not None:
+            return
+        with self._by_name[upload.name]:
+            asked_before = upload.package_asked_at is not None
+            self._store.note_package_asked(upload.id, upload.fence)
+            if upload.terms.type is UploadType.PORTAL:
+                self._open_at_portal(upload)
+            else:
+                self._open_in_team(upload, asked_before=asked_before)
+
+    def _open_in_team(self, upload: Upload, *, asked_before: bool) -> None:
+        key, team_id = self._login.key(), self._login.team_id()
+        if asked_before and self._adopt(upload, key, team_id):
+            return
+        created = self._cloud.create_team_package(
+            key,
+            team_id=team_id,
+            name=upload.name,
+            description=upload.message,
+            recipients=upload.terms.recipients,
+        )
+        self._login.accepted()
+        self._store.note_package(upload.id, upload.fence, created.id, created.token)
+
+    def _adopt(self, upload: Upload, key: Secret, team_id: str) -> bool:
+        for package in self._cloud.new_team_packages(key, team_id=team_id, name=upload.name):
+            if package.total_files or self._store.package_is_ours(package.id):
+                continue
+            if package.token is not None:
+                self._store.note_package(upload.id, upload.fence, package.id, package.token)
+                return True
+        return False
+
+    def _open_at_portal(self, upload: Upload) -> None:
+        # an orphan of a lost answer cannot be found here: nobody but its token may ask ([docs-js])
+        portal_id = self._cloud.portal(upload.terms.portal or "")
+        created = self._cloud.create_portal_package(
+            portal_id,
+            name=upload.name,
+            description=upload.message,
+            sender=upload.terms.sender or "",
+            access_code=self._access_code(upload.hot_folder),
+        )
+        self._store.note_package(upload.id, upload.fence, created.id, created.token)
+
+    def renew_token(self, upload: Upload) -> None:
+        """Get a fresh package token by reading the package with the key ([mcp packages.ts:194]).
+
+        Raises:
+            CloudRefused: a portal's package has no such way, or the cloud gave none.
+        """
+        if upload.terms.type is UploadType.PORTAL or upload.package_id is None:
+            raise CloudRefused(
+                "the portal's package token has expired and cannot be renewed",
+                hint="delete the upload and drop the files again",
+            )
+        seen = self._cloud.team_package(
+            self._login.key(), team_id=self._login.team_id(), package_id=upload.package_id
+        )
+        if seen.token is None:
+            raise CloudRefused("the cloud gave no fresh token for the package")
+        self._store.note_package(upload.id, upload.fence, upload.package_id, seen.token)
+
+    def finalize(self, upload: Upload) -> None:
+        """Finalize a package exactly once and hang its tasks on the upload.
+
+        Raises:
+            SourceChanged: a source changed, which is noted; no finalize was asked.
+        """
+        if upload.finalize_asked and self._was_finalized(upload):
+            self._complete(upload)
+            return
+        self._clear_leftovers(upload)
+        self._look_at_sources(upload)
+        self._store.note_finalize_asked(upload.id, upload.fence)
+        package_id, token = held_package(upload)
+        try:
+            self._cloud.finalize_package(package_id, token)
+        except CloudRefused as error:
+            self._judge_refusal(upload, error)
+            return
+        self._complete(upload)
+
+    def _was_finalized(self, upload: Upload) -> bool:
+        asked = self._ask(upload)
+        if asked.is_known and not asked.is_finalized:
+            self._store.note_finalize_unasked(upload.id, upload.fence)
+        return asked.is_finalized
+
+    def _judge_refusal(self, upload: Upload, error: CloudRefused) -> None:
+        asked = self._ask(upload)
+        locked = error.facts.get("status") in {403, 409}
+        if asked.is_finalized or (locked and not asked.is_known):
+            self._complete(upload)
+            return
+        self._store.note_finalize_unasked(upload.id, upload.fence)
+        if not self._reopen_unfinished(upload):
+            raise error
+        self._store.advance_claimed(upload, UploadEvent.REFUSED, error=str(error))
+
+    def _ask(self, upload: Upload) -> _Asked:
+        """Ask whether a finalize took effect; a portal's package may not tell (cloud-api N7)."""
+        package_id, token = held_package(upload)
+        try:
+            if upload.terms.type is UploadType.TEAM:
+                state = self._cloud.team_package(
+                    self._login.key(), team_id=self._login.team_id(), package_id=package_id
+                ).state
+            else:
+                state = self._cloud.package(package_id, token).state
+        except (NoSession, TokenExpired, PackageGone):
+            if upload.terms.type is UploadType.TEAM:
+                raise
+            return _Asked(is_finalized=False, is_known=False)
+        except CloudRefused:
+            return _Asked(is_finalized=False, is_known=False)
+        return _Asked(is_finalized=state in {"finalized", "expired"}, is_known=bool(state))
+
+    def _reopen_unfinished(self, upload: Upload) -> bool:
+        package_id, token = held_package(upload)
+        done = {seen.id for seen in self._cloud.files(package_id, token) if seen.completed}
+        lost = [
+            file
+            for file in self._store.files(upload.id)
+            if file.closed and file.cloud_id not in done
+        ]
+        for file in lost:
+            self._store.note_file_lost(file, upload.fence)
+        return bool(lost)
+
+    def _clear_leftovers(self, upload: Upload) -> None:
+        package_id, token = held_package(upload)
+        for cloud_id in self._store.leftovers(upload.id):
+            delete_cloud_file(self._cloud, package_id, token, cloud_id)
+            self._store.note_leftover_gone(upload.id, upload.fence, cloud_id)
+
+    def _look_at_sources(self, upload: Upload) -> None:
+        known = {file.path: file for file in self._store.files(upload.id)}
+        changed = 0
+        with files.Root.open(upload.root, fresh=True) as root:
+            for path, found in files.identify_all(root, known):
+                if found == known[path].identity:
+                    continue
+                if isinstance(found, SourceUnreadable):
+                    raise found
+                note = str(found) if isinstance(found, SourceError) else "changed after it was sent"
+                self._store.note_source_changed(known[path], upload.fence, note)
+                changed += 1
+        if changed:
+            raise SourceChanged(f"{changed} files changed before the package was finalized")
+
+    def _complete(self, upload: Upload) -> None:
+        tasks = tasks_for(upload, self._store.drops_of(upload.id))
+        self._store.advance_claimed(upload, UploadEvent.FINALIZED, tasks=tasks)
+
+
+def held_package(upload: Upload) -> tuple[str, Secret]:
+    """Give the package's id and token of an upload that has one.
+
+    Raises:
+        PackageGone: it has none; a mistake in the order of steps.
+    """
+    if upload.package_id is None or upload.package_token is None:
+        raise PackageGone(f"upload {upload.id} has no package yet")
+    return upload.package_id, upload.package_token
+
+
+def delete_cloud_file(cloud: CloudClient, package_id: str, token: Secret, file_id: str) -> None:
+    """Delete a file of a package; one that is not there any more counts as deleted."""
+    try:
+        cloud.delete_file(package_id, token, file_id=file_id)
+    except PackageGone:
+        return
+
+
+def tasks_for(upload: Upload, drops: list[Drop]) -> list[TaskDraft]:
+    """Give what an upload owes once it is complete: its link, a letter each, its sources."""
+    tasks = []
+    terms = upload.terms
+    if terms.mail_to and terms.type is UploadType.TEAM:
+        tasks.append(TaskDraft(kind=TaskKind.LINK, key=""))
+        tasks += [TaskDraft(kind=TaskKind.LETTER, key=address) for address in terms.mail_to]
+    if terms.after.delivered != "keep":
+        tasks += [TaskDraft(kind=TaskKind.DISPOSE, key=str(drop.id)) for drop in drops]
+    return tasks

@@ -1,0 +1,204 @@
+"""What is done to one file: add it, send its chunks, close it.
+
+Owns the order of asking and doing for a file, and the fence around each chunk. Never decides about
+a retry and never chooses what comes next. Its functions run on the crew's workers.
+
+Law 1. The intent is stored before the effect; an intent of an earlier try makes it look first.
+Law 2. A chunk counts only once its etag is stored; a stored etag is never sent for again.
+Law 3. A body is a fresh slice of the identity that settled; what is not that identity raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from masv_watch import files
+from masv_watch.cloud.client import CloudClient
+from masv_watch.cloud.wire import AddedFile, Blueprint, FileSeen
+from masv_watch.errors import CloudRefused, CloudUnreachable, EtagMismatch, UrlExpired
+from masv_watch.model import Chunk, SourceFile, Transfer, Verify
+from masv_watch.store.contract import Store
+from masv_watch.transfer.chunks import Limits, Span, cut, window
+from masv_watch.transfer.claims import Claim, FileInHand
+from masv_watch.transfer.packages import delete_cloud_file, held_package
+
+#: chunk URLs asked for at once; they expire, so not for a whole large file
+URL_WINDOW = 16
+#: fresh URLs tried for one chunk before the file waits
+FRESH_URLS = 3
+_MD5 = 32
+
+
+class Sending:
+    """The effects on files over one cloud and one store."""
+
+    def __init__(
+        self, store: Store, cloud: CloudClient, *, transfer: Callable[[], Transfer]
+    ) -> None:
+        """Work with these; `transfer` gives the settings as they are now."""
+        self._store = store
+        self._cloud = cloud
+        self._transfer = transfer
+
+    def ship(self, claim: Claim, in_hand: FileInHand) -> None:
+        """Add, send and close a small file in one go."""
+        if in_hand.file.cloud_id is None:
+            self.open(claim, in_hand)
+        while in_hand.to_send and not claim.abort.is_set():
+            self.send(claim, in_hand, in_hand.to_send.pop(0))
+        if not in_hand.missing:
+            self.close(claim, in_hand)
+
+    def open(self, claim: Claim, in_hand: FileInHand) -> None:
+        """Add a file to the package and begin its multipart upload."""
+        file, upload = in_hand.file, claim.upload
+        package_id, token = held_package(upload)
+        files.check_identity(upload.root, file.path, file.identity)
+        if in_hand.may_exist:
+            self._clear_orphans(claim, file)
+        added = self._cloud.add_file(
+            package_id,
+            token,
+            name=file.name,
+            path=file.package_path,
+            last_modified=_iso(file.identity.mtime_ns),
+        )
+        chunk_size = cut(file.identity.size, self._transfer().chunk_size, _limits(added))
+        multipart_id = self._cloud.start_multipart(added.blueprint)
+        self._store.note_file_opened(
+            file,
+            upload.fence,
+            cloud_id=added.id,
+            multipart_id=multipart_id,
+            chunk_size=chunk_size,
+        )
+        self._reread(in_hand)
+
+    def _reread(self, in_hand: FileInHand) -> None:
+        row = self._store.file(in_hand.file.id)
+        if row is not None:
+            in_hand.file = row
+            in_hand.cut(self._store.chunks(row.id))
+
+    def _clear_orphans(self, claim: Claim, file: SourceFile) -> None:
+        """Delete what an add whose answer was lost left in the package."""
+        package_id, token = held_package(claim.upload)
+        ours = {row.cloud_id for row in self._store.files(claim.upload.id)}
+        for seen in self._cloud.files(package_id, token):
+            if seen.id not in ours and (seen.path, seen.name) == (file.package_path, file.name):
+                delete_cloud_file(self._cloud, package_id, token, seen.id)
+
+    def send(self, claim: Claim, in_hand: FileInHand, span: Span) -> None:
+        """Send one chunk and store its etag."""
+        for attempt in range(1, FRESH_URLS + 1):
+            blueprint = self._url(claim, in_hand, span.number)
+            try:
+                chunk = self._put(claim, in_hand.file, span, blueprint)
+            except UrlExpired:
+                if attempt == FRESH_URLS:
+                    raise
+                continue
+            last = in_hand.acknowledge()
+            self._store.note_etag(in_hand.file, claim.upload.fence, chunk, last=last)
+            return
+
+    def _put(self, claim: Claim, file: SourceFile, span: Span, blueprint: Blueprint) -> Chunk:
+        def on_bytes(_size: int) -> None:
+            if claim.abort.is_set():
+                raise CloudUnreachable("sending was stopped")
+
+        body = files.Slice(
+            claim.upload.root,
+            file.path,
+            file.identity,
+            offset=span.offset,
+            size=span.size,
+            verify=self._transfer().verify,
+            on_bytes=on_bytes,
+        )
+        with body:
+            etag = self._cloud.put_chunk(blueprint, body)
+            if body.read_bytes != span.size:
+                raise CloudUnreachable("the storage answered before it had the whole chunk")
+            self._compare(etag, body)
+            return Chunk(number=span.number, size=span.size, etag=etag, hash=body.hash)
+
+    def _compare(self, etag: str, body: files.Slice) -> None:
+        bare = etag.strip('"').lower()
+        if self._transfer().verify is Verify.STRICT and len(bare) == _MD5 and bare != body.md5:
+            raise EtagMismatch("the storage acknowledged other bytes than were sent", limit=5)
+
+    def _url(self, claim: Claim, in_hand: FileInHand, number: int) -> Blueprint:
+        """Give the URL of a chunk, asked for in windows and used once."""
+        file = in_hand.file
+        with in_hand.lock:
+            known = in_hand.urls.pop(number, None)
+            if known is not None:
+                return known
+            waiting = [number, *(span.number for span in in_hand.to_send or ())]
+            start, count = window(sorted(waiting)[waiting.index(number) :], URL_WINDOW)
+            package_id, token = held_package(claim.upload)
+            found = self._cloud.chunk_urls(
+                package_id,
+                token,
+                file_id=file.cloud_id or "",
+                multipart_id=file.multipart_id or "",
+                start=start,
+                count=count,
+            )
+            in_hand.urls.update(zip(range(start + 1, start + 1 + count), found, strict=True))
+            return in_hand.urls.pop(number)
+
+    def close(self, claim: Claim, in_hand: FileInHand) -> None:
+        """Finalize a file whose chunks are all acknowledged."""
+        file, upload = in_hand.file, claim.upload
+        files.check_identity(upload.root, file.path, file.identity)
+        if in_hand.may_be_closed and self._is_closed(claim, file):
+            self._store.note_file_closed(file, upload.fence)
+            return
+        package_id, token = held_package(upload)
+        try:
+            self._cloud.close_file(
+                package_id,
+                token,
+                file_id=file.cloud_id or "",
+                multipart_id=file.multipart_id or "",
+                size=file.identity.size,
+                chunk_size=file.chunk_size or 0,
+                chunks=self._store.chunks(file.id),
+            )
+        except CloudRefused:
+            if not self._is_closed(claim, file):
+                raise
+        self._store.note_file_closed(file, upload.fence)
+
+    def _is_closed(self, claim: Claim, file: SourceFile) -> bool:
+        package_id, token = held_package(claim.upload)
+        return any(
+            _is_done(seen, file)
+            for seen in self._cloud.files(package_id, token)
+            if seen.id == file.cloud_id
+        )
+
+
+def _is_done(seen: FileSeen, file: SourceFile) -> bool:
+    return seen.completed and seen.size in {None, file.identity.size}
+
+
+def _limits(added: AddedFile) -> Limits:
+    known = Limits()
+    return Limits(
+        min_chunk=known.min_chunk if added.min_chunk is None else added.min_chunk,
+        max_chunk=added.max_chunk or known.max_chunk,
+        max_count=added.max_count or known.max_count,
+    )
+
+
+def _iso(mtime_ns: int) -> str:
+    """Write a modification time as the cloud does, [3p-aiohttp]; what no calendar holds as 1970."""
+    try:
+        at = datetime.fromtimestamp(mtime_ns / 1e9, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        at = datetime.fromtimestamp(0, tz=UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,66 @@
+"""Turn a quiet drop and its rule into a draft of an upload.
+
+Owns what is frozen of a rule when a drop is taken: whom it goes to, what it is called, what happens
+after. Never reads a disk or a clock. Called by intake.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from masv_watch.model import Draft, DropDraft, DropMode, Rule, Terms
+from masv_watch.names import shown
+from masv_watch.watch.rules import gather, package_name
+from masv_watch.watch.scan import Tree
+
+
+def terms_of(rule: Rule) -> Terms:
+    """Give what an upload freezes of its rule; whom the cloud mails gets no letter of ours."""
+    told = {address.casefold() for address in rule.to.recipients or ()}
+    return Terms(
+        type=rule.upload_type,
+        recipients=rule.to.recipients or (),
+        portal=rule.to.portal,
+        sender=rule.to.sender,
+        mail_to=tuple(address for address in rule.link.mail_to if address.casefold() not in told),
+        template=rule.link.template,
+        after=rule.after,
+        idle_s=rule.idle_s,
+        batch=rule.drop is DropMode.BATCH,
+    )
+
+
+def drop_draft(drop_id: int, tree: Tree) -> DropDraft:
+    """Give a quiet drop with its files, and what was left out of it."""
+    empty = [f"{shown(path)} is an empty folder" for path in tree.empty_folders()]
+    return DropDraft(
+        drop_id=drop_id,
+        signature=tree.seen().signature,
+        files=gather(tree.top, tree.files),
+        skipped=(*(str(entry) for entry in tree.skipped), *empty),
+    )
+
+
+def draft_of(rule: Rule, tree: Tree, drop: DropDraft, *, local: datetime, earlier: int) -> Draft:
+    """Give the upload of one quiet drop; `earlier` deliveries of the name give it a number."""
+
+    def fill(template: str) -> str:
+        return package_name(
+            template,
+            tree.top,
+            kind=tree.kind,
+            hot_folder=rule.name,
+            local=local,
+            files=len(tree.files),
+            size=tree.size,
+        )
+
+    name = fill(rule.package.name)
+    return Draft(
+        hot_folder=rule.name,
+        root=rule.path,
+        name=f"{name} ({earlier + 1})" if earlier else name,
+        message=fill(rule.package.message),
+        terms=terms_of(rule),
+        drops=(drop,),
+    )

@@ -1,0 +1,256 @@
+"""Notifications of the operating system, as hints that a hot folder deserves a sweep.
+
+Owns the one observer of the daemon and the knowledge of where it is blind. Never tells what
+happened: losing every hint costs at most one sweep period. Called by intake, which arms its roots
+on every sweep and listens for the ring.
+
+Law 1. The handler rings and does nothing else; whatever it raises is counted, never passed on.
+Law 2. Nothing here raises: where notifications cannot work, `mode` says so and why (fault 3).
+Law 3. A watch belongs to one root: another identity at the path is armed anew (faults 6, 7).
+Law 4. An overflow rings every bell, because nobody knows what was lost (fault 1).
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver, EventEmitter, ObservedWatch
+
+from masv_watch.files import filesystem_kind, resolved
+from masv_watch.names import shown
+
+log = logging.getLogger(__name__)
+
+#: events that no read causes: our own sweeps must not ring for themselves
+_CHANGES = frozenset({"created", "modified", "moved", "deleted", "closed", "attrib"})
+_NATIVE_LOG = "watchdog.observers.inotify_c"
+
+#: what the limits that a start can meet are called, and a value that suffices for most
+_LIMITS = {
+    errno.ENOSPC: "sysctl fs.inotify.max_user_watches=524288",
+    errno.EMFILE: "sysctl fs.inotify.max_user_instances=512",
+}
+
+
+class Sight(StrEnum):
+    """How far notifications can be trusted for one hot folder."""
+
+    #: they work: the sweep is the safety net
+    EVENTS = "events"
+    #: they cannot work there by rule: a network file system
+    BLIND = "blind"
+    #: they should work and do not
+    DEGRADED = "degraded"
+    #: not armed
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """What notifications do for one hot folder."""
+
+    sight: Sight
+    #: one sentence for people with what helps; "" for `events`
+    why: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Armed:
+    """One hot folder that somebody wants to hear of."""
+
+    path: bytes
+    identity: tuple[int, int] | None
+    mode: Mode
+    watch: ObservedWatch | None = None
+    emitter: EventEmitter | None = None
+
+
+class Hints:
+    """The one observer, shared by all hot folders; every method may be called from any thread."""
+
+    def __init__(
+        self,
+        ring: Callable[[str], None],
+        *,
+        kind_of: Callable[[bytes], str] = filesystem_kind,
+        new_observer: Callable[[], BaseObserver] = Observer,
+    ) -> None:
+        """Start nothing yet; `ring` is called with a hot folder's name, from the observer's thread.
+
+        The two keywords let a test stand for a network file system or a machine at its limits.
+        """
+        self._ring = ring
+        self._kind_of = kind_of
+        self._new_observer = new_observer
+        self._lock = threading.RLock()
+        self._observer: BaseObserver | None = None
+        self._armed: dict[str, _Armed] = {}
+        #: rings that raised, and kernel queues that overflowed; for metrics
+        self.failures = 0
+        self.overflows = 0
+        self._ear = _OverflowEar(self._overflowed)
+        logging.getLogger(_NATIVE_LOG).addHandler(self._ear)
+        # each text is unique, so that every one would be remembered for ever; as an error it would
+        # end the shared reader thread and with it all sight
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.observers\.")
+
+    def arm(self, hot_folder: str, path: bytes, *, identity: tuple[int, int] | None = None) -> Mode:
+        """Listen to a root, and give how far that works; call it on every sweep.
+
+        Nothing happens while the same root is armed and alive. Another identity at the path, a
+        dead observer, or a cause that may have gone is answered by arming anew.
+        """
+        with self._lock:
+            known = self._armed.get(hot_folder)
+            if known and (known.path, known.identity) == (path, identity) and self._sees(known):
+                return known.mode
+            self.disarm(hot_folder)
+            if self._kind_of(path) == "network":
+                why = f"{shown(path)} lies on a network file system: changes of others are unseen"
+                armed = _Armed(path=path, identity=identity, mode=Mode(sight=Sight.BLIND, why=why))
+            else:
+                armed = self._schedule(hot_folder, path, identity)
+            self._armed[hot_folder] = armed
+            return armed.mode
+
+    def disarm(self, hot_folder: str) -> None:
+        """Stop listening to a hot folder; one that is not armed is fine."""
+        with self._lock:
+            armed = self._armed.pop(hot_folder, None)
+            if armed and armed.watch and self._observer:
+                try:
+                    self._observer.unschedule(armed.watch)
+                except (KeyError, OSError, RuntimeError):
+                    # its emitter ended with its folder: nothing is left to unschedule
+                    log.debug("a watch was gone already", extra={"hot_folder": hot_folder})
+
+    def mode(self, hot_folder: str) -> Mode:
+        """Give how far notifications work for a hot folder."""
+        with self._lock:
+            armed = self._armed.get(hot_folder)
+            if armed is None:
+                return Mode(sight=Sight.OFF, why="not armed")
+            if armed.mode.sight is Sight.EVENTS and not self._sees(armed):
+                return Mode(sight=Sight.DEGRADED, why="the observer ended; the next sweep arms it")
+            return armed.mode
+
+    def healthy(self) -> bool:
+        """Say whether every armed hot folder that can be seen is seen."""
+        with self._lock:
+            return all(self.mode(name).sight is not Sight.DEGRADED for name in self._armed)
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Stop listening to everything; may be called again."""
+        with self._lock:
+            self._armed.clear()
+            observer, self._observer = self._observer, None
+        logging.getLogger(_NATIVE_LOG).removeHandler(self._ear)
+        if observer is not None and observer.is_alive():
+            observer.stop()
+            observer.join(timeout_s)
+
+    def _schedule(self, hot_folder: str, path: bytes, identity: tuple[int, int] | None) -> _Armed:
+        handler = _Handler(hot_folder, self._ring, self._failed)
+        try:
+            observer = self._running()
+            # the observer does not follow a link, and the root may be one
+            watch = observer.schedule(handler, os.fsdecode(resolved(path)), recursive=True)
+        except (OSError, RuntimeError) as error:
+            return _Armed(path=path, identity=identity, mode=_degraded(path, error))
+        emitter = next((each for each in observer.emitters if each.watch == watch), None)
+        mode = Mode(sight=Sight.EVENTS)
+        return _Armed(path=path, identity=identity, mode=mode, watch=watch, emitter=emitter)
+
+    def _running(self) -> BaseObserver:
+        if self._observer is not None:
+            if _runs(self._observer):
+                return self._observer
+            self._abandon(self._observer)
+        observer = self._new_observer()
+        observer.daemon = True
+        observer.start()
+        self._observer = observer
+        return observer
+
+    def _abandon(self, observer: BaseObserver) -> None:
+        observer.stop()
+        for armed in self._armed.values():
+            armed.watch = armed.emitter = None
+
+    def _sees(self, armed: _Armed) -> bool:
+        if armed.mode.sight is Sight.BLIND:
+            return True
+        runs = self._observer is not None and _runs(self._observer)
+        return runs and armed.emitter is not None and armed.emitter.is_alive()
+
+    def _failed(self) -> None:
+        self.failures += 1
+
+    def _overflowed(self) -> None:
+        self.overflows += 1
+        for hot_folder in tuple(self._armed):
+            try:
+                self._ring(hot_folder)
+            except Exception:  # noqa: BLE001 - the reader thread must outlive whatever rings
+                self._failed()
+
+
+class _Handler(FileSystemEventHandler):
+    """Rings for one hot folder."""
+
+    def __init__(
+        self, hot_folder: str, ring: Callable[[str], None], failed: Callable[[], None]
+    ) -> None:
+        self._hot_folder = hot_folder
+        self._ring = ring
+        self._failed = failed
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Ring for a change; an exception here would end the dispatcher for every hot folder."""
+        try:
+            if event.event_type in _CHANGES:
+                self._ring(self._hot_folder)
+        except Exception:
+            self._failed()
+            log.exception("a ring failed", extra={"hot_folder": self._hot_folder})
+
+
+class _OverflowEar(logging.Handler):
+    """Hears of lost events in the only place where the observer tells of them: its log."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell of an overflow."""
+        if "overflow" in str(record.msg):
+            self._tell()
+
+
+def _degraded(path: bytes, error: OSError | RuntimeError) -> Mode:
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _LIMITS:
+        why = f"the kernel's limit of notifications is reached: raise it with {_LIMITS[number]}"
+    elif number == errno.ENOENT:
+        why = f"{shown(path)} is not there"
+    else:
+        why = f"notifications cannot be started for {shown(path)}: {error}"
+    return Mode(sight=Sight.DEGRADED, why=why)
+
+
+def _runs(observer: BaseObserver) -> bool:
+    # the dispatcher and the emitters look alive without the one thread that reads (fault 4); the
+    # library shows it nowhere, and other systems than Linux have none
+    reader = getattr(observer, "_inotify_fd", None)
+    reads = reader.is_alive() if isinstance(reader, threading.Thread) else True
+    return observer.is_alive() and reads

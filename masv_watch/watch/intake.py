@@ -1,0 +1,385 @@
+"""The loop of one hot folder: sweep, judge, and hand quiet drops to the front desk.
+
+Owns when a sweep is due, what is remembered between two samples, and what each verdict does to the
+ledger. Never talks to the cloud and never changes a source. Built by `daemon`, one for each rule.
+
+Law 1. The sweep is the truth; a hint only makes it come sooner (faults 1 to 4).
+Law 2. Only a whole sweep of a present root proves that something is gone.
+Law 3. What settled is either in the ledger as taken, or judged again at every sweep: there is no
+number of tries after which it is forgotten (pains 10, 54).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from masv_watch import files
+from masv_watch.errors import IllegalTransition, SourceError, SourceVanished
+from masv_watch.loops import Bell, Clock
+from masv_watch.metrics import Metrics
+from masv_watch.model import (
+    Drop,
+    DropEvent,
+    DropState,
+    HoldReason,
+    Initial,
+    Rule,
+    UploadEvent,
+    UploadState,
+)
+from masv_watch.names import shown
+from masv_watch.store.contract import Store
+from masv_watch.uploads import Uploads
+from masv_watch.watch.drafts import draft_of, drop_draft
+from masv_watch.watch.gate import Gate
+from masv_watch.watch.hints import Hints, Sight
+from masv_watch.watch.rules import Matcher, Part, role
+from masv_watch.watch.scan import Tree, one, sweep
+from masv_watch.watch.settle import Entry, State, judge, quiet_for
+
+log = logging.getLogger(__name__)
+
+#: seconds between two sweeps while notifications work, while they do not, on a network file system
+PERIOD_S = {Sight.EVENTS: 300.0, Sight.DEGRADED: 15.0, Sight.OFF: 15.0, Sight.BLIND: 30.0}
+#: seconds between two looks at a root that is not there
+REPROBE_S = 15.0
+#: seconds; hints never make sweeps come faster, nor a sweep take more than a fifth of the time
+LEAST_PAUSE_S = 0.5
+_BREATH = 4.0
+#: what `initial: auto` sends at the first start without being asked
+AUTO_DROPS = 20
+AUTO_BYTES = 200 * 10**9
+
+_ENDED = {
+    DropState.DONE,
+    DropState.CANCELLED,
+    DropState.SUPERSEDED,
+    DropState.DUPLICATE,
+    DropState.IGNORED,
+}
+#: holds that end by themselves when the drop itself changes for the better
+_OURS = {HoldReason.EMPTY, HoldReason.UNREADABLE, HoldReason.LOOSE_FILE}
+
+
+@dataclass(slots=True)
+class _Remembered:
+    """What is kept of an entry between two samples."""
+
+    entry: Entry
+    retry_at: float
+    drop_id: int
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What one process remembers of a hot folder; a restart begins anew."""
+
+    growing: dict[bytes, _Remembered] = field(default_factory=dict)
+    #: fence of each entry about which nothing is to be done until it changes
+    concluded: dict[bytes, str] = field(default_factory=dict)
+    told: set[bytes] = field(default_factory=set)
+
+
+class Intake:
+    """One hot folder; `tick` is called by its loop, the rest by any thread."""
+
+    def __init__(
+        self,
+        rule: Rule,
+        *,
+        store: Store,
+        uploads: Uploads,
+        hints: Hints,
+        clock: Clock,
+        metrics: Metrics,
+        bell: Bell,
+        stop: Callable[[], bool],
+    ) -> None:
+        """Begin with an empty memory; `stop` is asked often during a sweep."""
+        self.rule = rule
+        self.bell = bell
+        self.gate = Gate(rule)
+        self._store = store
+        self._uploads = uploads
+        self._hints = hints
+        self._clock = clock
+        self._metrics = metrics
+        self._stop = stop
+        self._matcher = Matcher(rule)
+        self._memory = _Memory()
+        self._dirty = True
+        self._sweep_at = 0.0
+        self._not_before = 0.0
+        #: whether a sweep ended since the start, or the root is not there
+        self.looked = False
+        #: monotonic seconds of the last whole sweep; None before the first
+        self.last_sweep: float | None = None
+
+    def hurry(self) -> None:
+        """Ask for a sweep soon: something may have changed."""
+        self._dirty = True
+        self.bell.ring()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Say whether everything that was seen is taken, held or concluded."""
+        return self.looked and not self._dirty and not self._memory.growing
+
+    def tick(self) -> float:
+        """Sweep if one is due, else sample what is growing; give the seconds to the next."""
+        now = self._clock.monotonic()
+        if (self._dirty or now >= self._sweep_at) and now >= self._not_before:
+            self._sweep(now)
+        else:
+            self._sample(now)
+        return self._pause()
+
+    def _pause(self) -> float:
+        now = self._clock.monotonic()
+        due = [known.retry_at for known in self._memory.growing.values()]
+        due.append(max(self._sweep_at, self._not_before))
+        if self._dirty:
+            due.append(self._not_before)
+        return max(min(due) - now, 0.01)
+
+    def _sweep(self, began: float) -> None:
+        self._dirty = False
+        root = self.gate.open(in_flight=self._is_in_flight)
+        if root is None:
+            self._hints.disarm(self.rule.name)
+            self.looked = True
+            self._sweep_at = began + REPROBE_S
+            self._not_before = began + LEAST_PAUSE_S
+            return
+        with root:
+            # listened to first, listed second: nothing falls between (pain 25)
+            mode = self._hints.arm(self.rule.name, self.rule.path, identity=root.identity)
+            try:
+                self._look_at_all(root)
+            except SourceError as error:
+                log.warning(
+                    "a sweep broke off",
+                    extra={"hot_folder": self.rule.name, "reason": str(error)},
+                )
+        ended = self._clock.monotonic()
+        self._sweep_at = ended + PERIOD_S[mode.sight]
+        self._not_before = ended + max(LEAST_PAUSE_S, _BREATH * (ended - began))
+        self._metrics.gauge("sweep_seconds", ended - began, hot_folder=self.rule.name)
+
+    def _look_at_all(self, root: files.Root) -> None:
+        if not self._store.is_adopted(self.rule.name, self.rule.path):
+            self._adopt(root)
+        seen: set[bytes] = set()
+        for tree in sweep(root, self._matcher, stop=self._stop):
+            seen.add(tree.top)
+            self._look_at(tree)
+        if self._stop():
+            return
+        self._notice_missing(seen)
+        self.looked = True
+        self.last_sweep = self._clock.monotonic()
+
+    def _sample(self, now: float) -> None:
+        due = [top for top, known in self._memory.growing.items() if known.retry_at <= now]
+        if not due:
+            return
+        root = self.gate.open(in_flight=self._is_in_flight)
+        if root is None:
+            return
+        with root:
+            for top in due:
+                tree = one(root, top, self._matcher, stop=self._stop)
+                if tree is not None:
+                    self._look_at(tree)
+                elif not self._stop():
+                    self._memory.growing.pop(top, None)
+                    self._dirty = True
+
+    def _is_in_flight(self) -> bool:
+        living = self._store.drops(self.rule.name, living=True)
+        return any(drop.state is DropState.TAKEN for drop in living)
+
+    def _adopt(self, root: files.Root) -> None:
+        """Apply `initial` to what was there before the first start."""
+        found = [
+            (tree.top, tree.seen().signature, tree.size, len(tree.files))
+            for tree in sweep(root, self._matcher, stop=self._stop)
+            if tree.is_drop and role(tree.kind, self.rule.drop).part is Part.TAKEN
+        ]
+        if self._stop():
+            return
+        size = sum(entry[2] for entry in found)
+        if found and self._asks_first(len(found), size):
+            self._store.hold_new(self.rule.name, found, HoldReason.INITIAL_ASK)
+            if self.rule.initial is Initial.IGNORE:
+                self._store.seed(self.rule.name)
+            else:
+                self._say_held(len(found), size)
+        self._store.adopt(self.rule.name, self.rule.path)
+
+    def _asks_first(self, drops: int, size: int) -> bool:
+        initial = self.rule.initial
+        if initial is Initial.AUTO:
+            return drops > AUTO_DROPS or size > AUTO_BYTES
+        return initial in (Initial.ASK, Initial.IGNORE)
+
+    def _say_held(self, drops: int, size: int) -> None:
+        name = self.rule.name
+        to = self.rule.to.portal or ", ".join(self.rule.to.recipients or ()) or "nobody"
+        log.warning(
+            "a hot folder was full at its first start; nothing of it is sent until you say so",
+            extra={
+                "hot_folder": name,
+                "drops": drops,
+                "bytes": size,
+                "to": to,
+                "send_all": f"masv-watch release --folder {name}",
+                "record_as_seen": f"masv-watch ledger seed {name}",
+            },
+        )
+
+    def _look_at(self, tree: Tree) -> None:
+        """Draw the consequence of one sample of a top-level entry."""
+        part = role(tree.kind, self.rule.drop)
+        if not tree.is_drop or part.part is Part.SKIPPED:
+            self._tell_skipped(tree, part.findings[-1].detail)
+            return
+        fence = tree.seen().fence
+        if self._memory.concluded.get(tree.top) == fence:
+            return
+        self._memory.concluded.pop(tree.top, None)
+        latest = self._store.latest_drop(self.rule.name, tree.top)
+        if latest is not None and latest.state in _ENDED:
+            if latest.signature == tree.seen().signature:
+                self._conclude(tree)
+                return
+            latest = None
+        if (
+            latest is not None
+            and latest.state is DropState.TAKEN
+            and not self._changed(latest, tree)
+        ):
+            return
+        self._judge(tree, latest, loose=part.part is Part.HELD)
+
+    def _conclude(self, tree: Tree) -> None:
+        self._memory.growing.pop(tree.top, None)
+        self._memory.concluded[tree.top] = tree.seen().fence
+
+    def _changed(self, drop: Drop, tree: Tree) -> bool:
+        """Say whether a taken drop has to be judged again, noting a change that is new."""
+        if drop.whole and drop.signature == tree.seen().signature:
+            return False
+        if drop.whole:
+            self._store.note_change(drop.id, "changed after it was taken")
+            again = self._store.latest_drop(self.rule.name, drop.path)
+            return again is not None and not again.whole
+        return True
+
+    def _judge(self, tree: Tree, latest: Drop | None, *, loose: bool) -> None:
+        if latest is not None and latest.hold is not None and latest.hold not in _OURS:
+            return
+        drop = latest or self._store.see_drop(self.rule.name, tree.top)
+        if loose:
+            self._hold(drop, HoldReason.LOOSE_FILE, shown(tree.top))
+            return
+        known = self._memory.growing.get(tree.top)
+        verdict = judge(
+            known.entry if known and known.drop_id == drop.id else None,
+            tree.seen(),
+            self._clock.monotonic(),
+            self.rule.settle,
+            quiet_s=quiet_for(self.rule.settle, files.filesystem_kind(self.rule.path)),
+        )
+        self._memory.growing[tree.top] = _Remembered(verdict.entry, verdict.retry_at, drop.id)
+        if verdict.state is State.QUIET:
+            self._take(tree, drop)
+        elif verdict.hold in _OURS:
+            detail = next((f.detail for f in verdict.findings if not f.passed), "")
+            self._hold(drop, verdict.hold, detail)
+        elif drop.hold is not None:
+            self._store.advance_drop(drop.id, DropEvent.RELEASE)
+
+    def _hold(self, drop: Drop, reason: HoldReason | None, note: str) -> None:
+        if reason is None or (drop.hold, drop.note) == (reason, note):
+            return
+        if drop.state is DropState.HELD:
+            drop = self._store.advance_drop(drop.id, DropEvent.RELEASE)
+        self._store.advance_drop(drop.id, DropEvent.BLOCK, hold=reason, note=note)
+
+    def _take(self, tree: Tree, drop: Drop) -> None:
+        """Hand a quiet drop to the front desk; the ledger holds it from here on."""
+        if drop.state is DropState.HELD:
+            drop = self._store.advance_drop(drop.id, DropEvent.RELEASE)
+        draft = drop_draft(drop.id, tree)
+        try:
+            if drop.state is DropState.TAKEN:
+                self._store.settle_again(draft)
+            else:
+                earlier = self._store.delivered_before(self.rule.name, tree.top)
+                local = self._clock.local(self._clock.wall())
+                self._uploads.create(draft_of(self.rule, tree, draft, local=local, earlier=earlier))
+        except IllegalTransition as error:
+            # a person or another thread was faster; the next sweep sees what became of it
+            log.info("a drop was not taken", extra={"drop": drop.id, "reason": str(error)})
+            return
+        except SourceVanished as error:
+            self._fail_vanished(drop, error)
+            return
+        self._conclude(tree)
+
+    def _fail_vanished(self, drop: Drop, error: SourceVanished) -> None:
+        self._memory.growing.pop(drop.path, None)
+        upload = self._store.upload(drop.upload_id) if drop.upload_id else None
+        if upload is None or upload.state not in _STOPPABLE:
+            return
+        self._store.advance_upload(upload.id, UploadEvent.FAIL, code=error.code, error=str(error))
+        log.error(
+            "an upload failed: a source vanished while it was sent",
+            extra={"upload": upload.id, "drop": shown(drop.path), "cure": error.hint},
+        )
+
+    def _notice_missing(self, seen: set[bytes]) -> None:
+        """Let go of what a whole sweep of a present root did not show any more."""
+        for drop in self._store.drops(self.rule.name, living=True):
+            if drop.path in seen:
+                continue
+            if drop.state is not DropState.TAKEN:
+                self._store.advance_drop(
+                    drop.id, DropEvent.CANCEL, note="it vanished before it was sent"
+                )
+            elif not drop.whole:
+                self._fail_vanished(
+                    drop,
+                    SourceVanished(
+                        f"{shown(drop.path)} vanished while it was sent",
+                        hint=f"put it back, then masv-watch resume {drop.upload_id}",
+                    ),
+                )
+        for top in list(self._memory.growing.keys() - seen):
+            del self._memory.growing[top]
+        for top in list(self._memory.concluded.keys() - seen):
+            del self._memory.concluded[top]
+
+    def _tell_skipped(self, tree: Tree, detail: str) -> None:
+        if tree.top in self._memory.told:
+            return
+        self._memory.told.add(tree.top)
+        reason = tree.skipped[0].reason if tree.skipped else detail
+        log.info(
+            "an entry is left out",
+            extra={
+                "hot_folder": self.rule.name,
+                "entry": shown(tree.top),
+                "reason": reason,
+            },
+        )
+
+
+_STOPPABLE = {
+    UploadState.TRANSFERRING,
+    UploadState.PAUSED,
+    UploadState.IDLE,
+}

@@ -1,0 +1,299 @@
+"""What a rule makes of the names in a hot folder: left out, held, or packed under which name.
+
+Owns the list of names that are never sent and the naming of packages and of what is in them. Never
+touches the disk or the clock: entries and times are handed in. Called by the sweep and by intake,
+and by whoever explains a decision.
+
+Law 1. What is ours (`.masv-watch`, `.masv-trash`, copies under way, the target of a move) is left
+       out whatever a rule says; a pattern of the rule may take back a built-in one, never these.
+Law 2. Names are bytes: every name has exactly one decoded form, and none can break a pattern.
+Law 3. Every verdict carries the finding that led to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import pathspec
+
+from masv_watch.model import (
+    Decision,
+    DropMode,
+    FileDraft,
+    Finding,
+    HoldReason,
+    Identity,
+    Rule,
+)
+from masv_watch.names import sent_name, sent_path, shown
+
+#: names under which something is still being written; while one grows, its folder is not quiet
+TEMPORARY = ("*.part", "*.partial", "*.tmp", "*.filepart", "*.crdownload")
+
+#: left out unless `ignore_builtin: false`; gitignore patterns, so `#` at the start is escaped
+BUILTIN = (
+    *TEMPORARY,
+    "*.aspx",
+    "~$*",
+    "._*",
+    ".DS_Store",
+    ".Spotlight-V100/",
+    ".Trashes/",
+    ".fseventsd/",
+    ".TemporaryItems/",
+    ".apdisk",
+    "desktop.ini",
+    "Thumbs.db",
+    ".fcpcache",
+    "@eaDir/",
+    r"\#recycle/",
+    "$RECYCLE.BIN/",
+    "System Volume Information/",
+    "lost+found/",
+    ".snapshot/",
+    "~snapshot/",
+    ".zfs/",
+)
+
+#: left out always
+OURS = (".masv-watch", ".masv-trash/", "*.masv-part")
+
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+#: what a placeholder of a move's target can turn into, as far as that is known beforehand
+_SHAPES = {"date": r"\d{4}-\d\d-\d\d", "time": r"\d\d-\d\d-\d\d"}
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+class Fate(StrEnum):
+    """Whether an entry is sent or left out."""
+
+    KEEP = "keep"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match(Decision):
+    """What a rule says about one entry."""
+
+    fate: Fate
+    #: left out for now only: a name under which something is still being written
+    temporary: bool = False
+
+    @property
+    def reason(self) -> str:
+        """Give the clause that led to leaving it out; "" for what is kept."""
+        return self.findings[-1].detail if self.fate is Fate.SKIP else ""
+
+
+class Part(StrEnum):
+    """What a top-level entry is to the rule's `drop:`."""
+
+    TAKEN = "taken"
+    HELD = "held"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role(Decision):
+    """What a rule's `drop:` makes of one top-level entry."""
+
+    part: Part
+    #: why it is held; None for what is taken or skipped
+    hold: HoldReason | None = None
+
+
+class Matcher:
+    """A rule's patterns, compiled once; it may be shared between threads."""
+
+    def __init__(self, rule: Rule) -> None:
+        """Compile the patterns of a rule.
+
+        Raises:
+            ValueError: one of the rule's own patterns is none; the configuration refuses it.
+        """
+        self._at = rule.at
+        self._ours = _compiled(OURS)
+        self._builtin = _compiled(BUILTIN if rule.ignore_builtin else ())
+        self._own = _compiled(rule.ignore)
+        self._own_lines = rule.ignore
+        self._temporary = _compiled(TEMPORARY if rule.ignore_builtin else ())
+        shape = target_shape(rule)
+        self._target = re.compile(shape, re.DOTALL) if shape else None
+
+    def match(self, path: bytes, kind: str, detail: str = "") -> Match:
+        """Say whether an entry below the root is sent or left out, and why.
+
+        `kind` and `detail` are those of an observation.
+        """
+        text = _text(path) + ("/" if kind == "folder" else "")
+        if self._ours.check_file(text).include:
+            return _skip("ours", "belongs to masv-watch")
+        if self._target and self._target.match(text):
+            return _skip("target", "is where delivered sources are moved to", at=self._at)
+        own = self._own.check_file(text)
+        if own.include:
+            pattern = self._own_lines[own.index or 0]
+            return _skip("ignore", f"matches `{pattern}` of the rule", at=self._at)
+        builtin = self._builtin.check_file(text)
+        # a pattern of the rule that begins with ! takes back a built-in one
+        if builtin.include and own.include is None:
+            detail = f"matches `{BUILTIN[builtin.index or 0]}` of the built-in list"
+            temporary = bool(self._temporary.check_file(text).include) and kind == "file"
+            return _skip("ignore_builtin", detail, temporary=temporary)
+        if kind in ("link", "other"):
+            return _skip("kind", f"is {detail or 'neither a file nor a folder'}")
+        return _KEPT
+
+
+_KEPT = Match(
+    fate=Fate.KEEP,
+    findings=(Finding(test="ignore", passed=True, detail="matches no pattern"),),
+)
+
+
+def match(path: bytes, kind: str, rule: Rule) -> Match:
+    """Say whether one entry is sent or left out; for many entries keep a `Matcher`."""
+    return Matcher(rule).match(path, kind)
+
+
+def role(kind: str, mode: DropMode) -> Role:
+    """Say what a top-level entry is to the rule's `drop:`: taken, held, or skipped."""
+    if kind not in ("file", "folder"):
+        return _role(Part.SKIPPED, mode, "is neither a file nor a folder")
+    if mode is DropMode.FOLDER and kind == "file":
+        return _role(Part.HELD, mode, "is a loose file, and folders are sent")
+    if mode is DropMode.FILE and kind == "folder":
+        return _role(Part.SKIPPED, mode, "is a folder, and files are sent")
+    return _role(Part.TAKEN, mode, f"is a {kind}")
+
+
+def gather(top: bytes, files: Iterable[tuple[bytes, Identity]]) -> tuple[FileDraft, ...]:
+    """Give the files of a quiet top-level entry as they are called inside its package.
+
+    A dropped file has the folder ""; below a dropped folder every folder starts with its name.
+    The order is that of the paths.
+    """
+    drafts = []
+    for path, identity in sorted(files, key=lambda file: file[0]):
+        if path != top and not path.startswith(top + b"/"):
+            raise ValueError("a file of another drop")
+        above, _, name = path.rpartition(b"/")
+        drafts.append(
+            FileDraft(
+                path=path,
+                package_path=sent_path(above),
+                name=sent_name(name),
+                identity=identity,
+            )
+        )
+    return tuple(drafts)
+
+
+def package_name(
+    template: str,
+    top: bytes,
+    *,
+    kind: str,
+    hot_folder: str,
+    local: datetime,
+    files: int,
+    size: int,
+) -> str:
+    """Fill a template of a package's name or message.
+
+    `{name}` is the dropped name, `{stem}` and `{ext}` its parts (a folder has no ending, and the
+    ending has no dot), `{date}` 2026-11-23, `{time}` 18-30-00, `{hot_folder}`, `{files}` a number,
+    `{size}` as in 1.5 GB. Another placeholder stays as it stands: the configuration refuses it.
+    """
+    name = shown(top.rpartition(b"/")[2])
+    stem, dot, ending = name.rpartition(".")
+    if not stem or not dot or kind == "folder":
+        stem, ending = name, ""
+    values = {
+        "name": name,
+        "stem": stem,
+        "ext": ending,
+        "date": local.strftime("%Y-%m-%d"),
+        "time": local.strftime("%H-%M-%S"),
+        "hot_folder": hot_folder,
+        "files": str(files),
+        "size": human_size(size),
+    }
+    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), template)
+
+
+def human_size(size: int) -> str:
+    """Write bytes in units of a thousand, with one decimal below a hundred: 1.5 GB."""
+    number, unit = float(size), 0
+    while number >= 999.5 and unit < len(_UNITS) - 1:
+        number, unit = number / 1000, unit + 1
+    return (
+        f"{number:.0f} {_UNITS[unit]}"
+        if unit == 0 or number >= 99.95
+        else (f"{number:.1f} {_UNITS[unit]}")
+    )
+
+
+def target_shape(rule: Rule) -> str | None:
+    """Give the pattern of what a rule's move leaves below its root; None when that is nothing.
+
+    Only the first name of the target below the root counts, with everything in it.
+
+    Raises:
+        ValueError: that name can be any name, so that moved sources look like new drops.
+    """
+    target = rule.after.move_to
+    if rule.after.delivered != "move" or not target:
+        return None
+    root = rule.path.decode("utf-8", "surrogateescape").rstrip("/")
+    target = target.replace("{root}", root)
+    if not target.startswith(root + "/"):
+        return None
+    first = target[len(root) :].lstrip("/").split("/")[0]
+    literal = _PLACEHOLDER.sub("", first)
+    names = set(_PLACEHOLDER.findall(first))
+    if not literal and not names <= _SHAPES.keys() | {"hot_folder"}:
+        raise ValueError("moved sources below the root need a folder of their own: {root}/_sent/")
+    return _shape(first, rule.name) + "(?:/|\\Z)"
+
+
+def _shape(first: str, hot_folder: str) -> str:
+    pieces = _PLACEHOLDER.split(first)
+    known = {**_SHAPES, "hot_folder": re.escape(hot_folder)}
+    return "".join(
+        known.get(piece, "[^/]+") if index % 2 else re.escape(_one_line(piece))
+        for index, piece in enumerate(pieces)
+    )
+
+
+def _compiled(lines: Iterable[str]) -> pathspec.GitIgnoreSpec:
+    # the plain backend: the faster ones cannot hold names that are not UTF-8
+    return pathspec.GitIgnoreSpec.from_lines(map(_one_line, lines), backend="simple")
+
+
+def _text(path: bytes) -> str:
+    return _one_line(path.decode("utf-8", "surrogateescape"))
+
+
+def _one_line(text: str) -> str:
+    # `.` and `$` of the compiled patterns stop at a line's end; no decoded byte gives this sign
+    return text.replace("\n", "\udc0a")
+
+
+def _skip(test: str, detail: str, *, at: str = "", temporary: bool = False) -> Match:
+    finding = _finding(test, detail, False, at)
+    return Match(fate=Fate.SKIP, findings=(finding,), temporary=temporary)
+
+
+def _role(part: Part, mode: DropMode, detail: str) -> Role:
+    hold = HoldReason.LOOSE_FILE if part is Part.HELD else None
+    finding = _finding("drop", f"{detail} (drop: {mode.value})", part is Part.TAKEN)
+    return Role(part=part, hold=hold, findings=(finding,))
+
+
+def _finding(test: str, detail: str, passed: bool, at: str = "") -> Finding:
+    return Finding(test=test, passed=passed, detail=detail, rule_at=at)

@@ -1,0 +1,112 @@
+"""The statements themselves: each prepares, each is used, and none walks a whole table."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sqlite3
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from masv_watch.store.sql import load_statements
+from masv_watch.store.sqlite import SCHEMA
+
+STATEMENTS = load_statements()
+#: what runs at every tick, or once for each file that is sent
+PER_TICK = (
+    "next_files",
+    "next_retry",
+    "claimable",
+    "claim_upload",
+    "renew",
+    "fenced",
+    "finalize_due",
+    "due_tasks",
+    "open_tasks",
+    "all_sent",
+    "unready_drops",
+    "open_batch",
+    "latest_drop",
+    "living_drops",
+    "drops_of",
+    "files_of_drop",
+    "delivered_before",
+    "chunks",
+    "add_chunk",
+    "note_file_sent",
+    "package_is_ours",
+    "clear_file_retries",
+)
+
+
+@pytest.fixture
+def database() -> sqlite3.Connection:
+    """Give the newest schema, empty, in memory."""
+    connection = sqlite3.connect(":memory:")
+    for number in range(1, SCHEMA + 1):
+        script = files("masv_watch.store").joinpath(f"migrations/{number:04}.sql")
+        connection.executescript(script.read_text(encoding="utf-8"))
+    return connection
+
+
+def explain(database: sqlite3.Connection, name: str) -> list[str]:
+    """Give the steps of a statement's plan."""
+    values = dict.fromkeys(re.findall(r":(\w+)", STATEMENTS[name]))
+    plan = database.execute(f"EXPLAIN QUERY PLAN {STATEMENTS[name]}", values)
+    return [row[3] for row in plan]
+
+
+@pytest.mark.parametrize("name", list(STATEMENTS))
+def test_statement_prepares_on_the_schema(database: sqlite3.Connection, name: str) -> None:
+    """Every statement is one statement that the newest schema understands."""
+    explain(database, name)
+
+    assert STATEMENTS[name].endswith(";")
+    assert STATEMENTS[name].count(";") == 1
+    assert "--" not in STATEMENTS[name]
+
+
+def used_names(project: Path) -> set[str]:
+    """Give every text that stands in the store's code."""
+    return {
+        node.value
+        for module in (project / "masv_watch" / "store").glob("*.py")
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def test_statements_are_all_used(project: Path) -> None:
+    """No statement lies about that no verb runs."""
+    assert set(STATEMENTS) - used_names(project) == set()
+
+
+def test_statements_that_set_a_state_are_named_advance() -> None:
+    """Only a statement named so moves a state, and it compares the old one."""
+    setting = {
+        name: text
+        for name, text in STATEMENTS.items()
+        if re.search(r"\bSET\b[^;]*?(?<![\w.])state\s*=", text.split("WHERE")[0])
+    }
+
+    assert set(setting) == {"advance_upload", "advance_drop", "advance_task"}
+    assert all("state = :before" in text for text in setting.values())
+
+
+@pytest.mark.parametrize("name", PER_TICK)
+def test_statement_of_a_tick_walks_no_whole_table(database: sqlite3.Connection, name: str) -> None:
+    """What runs all the time finds its rows by an index, however long the history grows."""
+    steps = explain(database, name)
+    walks = [step for step in steps if step.startswith("SCAN")]
+
+    # an index that holds the living rows only may be walked: it does not grow with history
+    partial = ("tasks_due", "tasks_open")
+    assert not [step for step in walks if not step.endswith(partial) and "CONSTANT" not in step]
+
+
+@pytest.mark.parametrize("name", ["next_files", "due_tasks"])
+def test_statement_of_a_queue_sorts_nothing(database: sqlite3.Connection, name: str) -> None:
+    """The queues come out of their index in order: the first row costs one step."""
+    assert not [step for step in explain(database, name) if "TEMP B-TREE" in step]
