@@ -157,6 +157,7 @@ class Daemon:
         return loops
 
     def _build_housekeeping(self) -> BackgroundScheduler:
+        logging.getLogger("apscheduler").setLevel(logging.WARNING)
         # the library's default drops a job that is a second late (measured)
         scheduler = BackgroundScheduler(
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}

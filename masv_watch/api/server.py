@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 import waitress.server
+from waitress import wasyncore
 
 from masv_watch.errors import CannotListen
 from masv_watch.loops import start_thread
@@ -30,9 +31,11 @@ class Listener:
         Raises:
             CannotListen: the address is taken or not ours.
         """
+        self._sockets: dict[int, Any] = {}
         try:
             self._server = waitress.server.create_server(
                 app,
+                map=self._sockets,
                 host=host,
                 port=port,
                 threads=THREADS,
@@ -55,6 +58,8 @@ class Listener:
         return self._thread.is_alive()
 
     def close(self) -> None:
-        """Stop answering."""
-        self._server.close()
+        """Stop answering, connections that callers keep open included."""
+        # on the listener's own thread: a socket closed under its poll would end that with an error
+        self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._sockets))
         self._thread.join(5.0)
+        self._server.task_dispatcher.shutdown()

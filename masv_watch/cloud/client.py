@@ -177,9 +177,7 @@ class CloudClient:
             body=body,
             doing="adding a file",
         )
-        added = wire.added_file(tree)
-        self._demand_tls(added.blueprint)
-        return added
+        return wire.added_file(tree)
 
     def delete_file(self, package_id: str, token: Secret, *, file_id: str) -> None:
         """Delete a file of a package that is not finalized ([inferred])."""
@@ -188,6 +186,7 @@ class CloudClient:
 
     def start_multipart(self, blueprint: wire.Blueprint) -> str:
         """Begin the multipart upload of a file; give the storage's upload id ([3p-ctl])."""
+        self._demand_tls(blueprint)
         answer = self._http.storage(blueprint, doing="beginning a multipart upload")
         return wire.multipart_id(answer.body)
 
@@ -211,10 +210,7 @@ class CloudClient:
             # a presigned URL is about 1 KiB, and a file may have 10,000
             limit=LISTING_LIMIT,
         )
-        found = wire.blueprints(self._json(call), start=start, count=count)
-        for blueprint in found:
-            self._demand_tls(blueprint)
-        return found
+        return wire.blueprints(self._json(call), start=start, count=count)
 
     def put_chunk(self, blueprint: wire.Blueprint, body: Body) -> str:
         """Send a chunk and give its ETag as the storage wrote it ([3p all]).
@@ -224,6 +220,7 @@ class CloudClient:
             UrlExpired: ask for this chunk's URL again.
             SourceError: the source changed or vanished while it was read.
         """
+        self._demand_tls(blueprint)
         etag = (self._http.storage(blueprint, body).headers.get("ETag") or "").strip()
         if not wire.is_etag(etag):
             raise EtagMismatch(

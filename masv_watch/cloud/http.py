@@ -21,7 +21,6 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -34,7 +33,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from masv_watch import __version__, loops
 from masv_watch.cloud import wire
 from masv_watch.cloud.refusals import Answer, Door, judge
-from masv_watch.errors import CloudGarbled, CloudUnreachable, SourceChanged
+from masv_watch.errors import CloudGarbled, CloudUnreachable, MasvWatchError, SourceChanged
 from masv_watch.metrics import Metrics
 from masv_watch.model import Secret
 
@@ -371,8 +370,8 @@ def map_exceptions(url: str, doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except (urllib3.exceptions.HTTPError, requests.RequestException, OSError, HTTPException) as e:
-        raise _translated(e, host_of(url), doing) from None
+    except (urllib3.exceptions.HTTPError, requests.RequestException, OSError) as error:
+        raise _translated(error, host_of(url), doing) from None
 
 
 def host_of(url: str) -> str:
@@ -386,7 +385,8 @@ def host_of(url: str) -> str:
 def _translated(error: Exception, host: str, doing: str) -> CloudUnreachable | CloudGarbled:
     causes = list(_causes(error))
     tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
-    if tls is not None or _any(causes, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
+    # an end in the middle of a record is a lost connection, whoever the other side is
+    if tls is not None and not isinstance(tls, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return CloudUnreachable(
             f"while {doing}, {host} did not prove who it is (TLS): {_tls_words(tls)}",
             hint="look at this machine's clock and at what stands between it and the cloud",
@@ -398,7 +398,10 @@ def _translated(error: Exception, host: str, doing: str) -> CloudUnreachable | C
     for kinds, words in _LOST:
         if _any(causes, *kinds):
             return CloudUnreachable(f"while {doing}, {host} {words}")
-    reason = next((_reason(cause) for cause in causes if _reason(cause)), type(error).__name__)
+    reason = next((_reason(cause) for cause in causes if _reason(cause)), "")
+    if _any(causes, urllib3.exceptions.ProtocolError) and not reason:
+        return CloudGarbled(f"while {doing}, {host} did not keep to HTTP")
+    reason = reason or type(error).__name__
     return CloudUnreachable(f"while {doing}, {host} could not be reached: {reason}")
 
 
@@ -416,15 +419,14 @@ _CUT: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 )
 _LOST: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((urllib3.exceptions.NameResolutionError,), "has a name that cannot be resolved"),
+    # a refused connection is a ConnectTimeoutError of urllib3 as well
+    ((ConnectionRefusedError,), "could not be reached: the connection was refused"),
     (
-        (urllib3.exceptions.ConnectTimeoutError, requests.exceptions.ConnectTimeout),
-        "did not take the connection in time",
+        (urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout),
+        "did not answer in time",
     ),
-    (
-        (urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout, TimeoutError),
-        "did not answer or did not read in time",
-    ),
-    ((ConnectionResetError, BrokenPipeError, ConnectionAbortedError), "broke the connection"),
+    ((TimeoutError,), "did not take the connection, or what was sent, in time"),
+    ((ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError), "broke the connection"),
 )
 
 
@@ -438,7 +440,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     while waiting:
         cause = waiting.pop(0)
-        if id(cause) in seen:
+        # ours: the caller was already handling an earlier failure, which is not this one's cause
+        if id(cause) in seen or isinstance(cause, MasvWatchError):
             continue
         seen.add(id(cause))
         yield cause
@@ -447,12 +450,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _reason(cause: BaseException) -> str:
-    if isinstance(cause, HTTPException) and not isinstance(cause, OSError):
-        return "its answer is not HTTP"
     return (cause.strerror or "") if isinstance(cause, OSError) else ""
 
 
-def _tls_words(error: ssl.SSLError | None) -> str:
+def _tls_words(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return wire.excerpt(error.verify_message)
-    return wire.excerpt((error.reason or "") if error is not None else "") or "no secure connection"
+        return f"its certificate was refused, {wire.excerpt(error.verify_message)}"
+    return wire.excerpt(error.reason or "") or "no secure connection"

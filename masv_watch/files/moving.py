@@ -39,7 +39,7 @@ Ignored = Callable[[bytes], bool]
 _Fields = tuple[str, ...]
 
 _TRASH = b".masv-trash"
-_PART = b".masv-part"
+_COPYING = b".masv-part"
 _NAME_MAX = 255
 #: the device is left out: it changes across reboots, while change time and inode stay (section 3)
 _DELIVERED: _Fields = ("size", "mtime_ns", "ctime_ns", "inode")
@@ -93,7 +93,7 @@ def move(
         earlier = _find(there, name, path, expected)
         if earlier is not None and _finish(root, there, (path, earlier), seen):
             # a crash between the two halves of the last name change leaves the copy's first name
-            delete_tree(there, _fitted(name, _PART))
+            delete_tree(there, _fitted(name, _COPYING))
             return Moved(target=_absolute(there, earlier), how="recognised")
         if not seen:
             raise SourceVanished(f"{shown(path)} is neither there nor at its target", path=path)
@@ -403,15 +403,15 @@ def _is_file(root: Root, path: bytes) -> bool:
 def _copy(
     root: Root, source: tuple[bytes, Mapping[bytes, Observation]], there: Root, name: bytes
 ) -> bytes:
-    part = _fitted(name, _PART)
+    draft = _fitted(name, _COPYING)
     with _aiming(there.path):
-        delete_tree(there, part)
+        delete_tree(there, draft)
     try:
-        copy_tree(root, source, there, part)
-        done = _rename(there, part, there, name)
+        copy_tree(root, source, there, draft)
+        done = _rename(there, draft, there, name)
     except BaseException:
         with suppress(OSError, SourceError):
-            delete_tree(there, part)
+            delete_tree(there, draft)
         raise
     if done is None:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))

@@ -191,7 +191,7 @@ class SqliteEngine:
                 for job in jobs:
                     job.ended.set()
         finally:
-            jobs.clear()
+            self._answer_all(jobs)
 
     def _queued(self) -> Iterator[_Job[Any]]:
         for _ in range(BATCH - 1):

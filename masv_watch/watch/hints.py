@@ -200,8 +200,10 @@ class Hints:
         for hot_folder in tuple(self._armed):
             try:
                 self._ring(hot_folder)
-            except Exception:  # noqa: BLE001 - the reader thread must outlive whatever rings
+            except Exception:
+                # the reader thread, which calls this, must outlive whatever rings
                 self._failed()
+                log.exception("a ring failed", extra={"hot_folder": hot_folder})
 
 
 class _Handler(FileSystemEventHandler):
@@ -252,5 +254,5 @@ def _runs(observer: BaseObserver) -> bool:
     # the dispatcher and the emitters look alive without the one thread that reads (fault 4); the
     # library shows it nowhere, and other systems than Linux have none
     reader = getattr(observer, "_inotify_fd", None)
-    reads = reader.is_alive() if isinstance(reader, threading.Thread) else True
+    reads = reader is None or bool(reader.is_alive())
     return observer.is_alive() and reads

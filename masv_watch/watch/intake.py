@@ -35,7 +35,7 @@ from masv_watch.uploads import Uploads
 from masv_watch.watch.drafts import draft_of, drop_draft
 from masv_watch.watch.gate import Gate
 from masv_watch.watch.hints import Hints, Sight
-from masv_watch.watch.rules import Matcher, Part, role
+from masv_watch.watch.rules import Matcher, Standing, role
 from masv_watch.watch.scan import Tree, one, sweep
 from masv_watch.watch.settle import Entry, State, judge, quiet_for
 
@@ -206,7 +206,7 @@ class Intake:
         found = [
             (tree.top, tree.seen().signature, tree.size, len(tree.files))
             for tree in sweep(root, self._matcher, stop=self._stop)
-            if tree.is_drop and role(tree.kind, self.rule.drop).part is Part.TAKEN
+            if tree.is_drop and role(tree.kind, self.rule.drop).standing is Standing.TAKEN
         ]
         if self._stop():
             return
@@ -242,9 +242,9 @@ class Intake:
 
     def _look_at(self, tree: Tree) -> None:
         """Draw the consequence of one sample of a top-level entry."""
-        part = role(tree.kind, self.rule.drop)
-        if not tree.is_drop or part.part is Part.SKIPPED:
-            self._tell_skipped(tree, part.findings[-1].detail)
+        standing = role(tree.kind, self.rule.drop)
+        if not tree.is_drop or standing.standing is Standing.SKIPPED:
+            self._tell_skipped(tree, standing.findings[-1].detail)
             return
         fence = tree.seen().fence
         if self._memory.concluded.get(tree.top) == fence:
@@ -262,7 +262,7 @@ class Intake:
             and not self._changed(latest, tree)
         ):
             return
-        self._judge(tree, latest, loose=part.part is Part.HELD)
+        self._judge(tree, latest, loose=standing.standing is Standing.HELD)
 
     def _conclude(self, tree: Tree) -> None:
         self._memory.growing.pop(tree.top, None)

@@ -89,7 +89,7 @@ class Match(Decision):
         return self.findings[-1].detail if self.fate is Fate.SKIP else ""
 
 
-class Part(StrEnum):
+class Standing(StrEnum):
     """What a top-level entry is to the rule's `drop:`."""
 
     TAKEN = "taken"
@@ -101,7 +101,7 @@ class Part(StrEnum):
 class Role(Decision):
     """What a rule's `drop:` makes of one top-level entry."""
 
-    part: Part
+    standing: Standing
     #: why it is held; None for what is taken or skipped
     hold: HoldReason | None = None
 
@@ -163,12 +163,12 @@ def match(path: bytes, kind: str, rule: Rule) -> Match:
 def role(kind: str, mode: DropMode) -> Role:
     """Say what a top-level entry is to the rule's `drop:`: taken, held, or skipped."""
     if kind not in ("file", "folder"):
-        return _role(Part.SKIPPED, mode, "is neither a file nor a folder")
+        return _role(Standing.SKIPPED, mode, "is neither a file nor a folder")
     if mode is DropMode.FOLDER and kind == "file":
-        return _role(Part.HELD, mode, "is a loose file, and folders are sent")
+        return _role(Standing.HELD, mode, "is a loose file, and folders are sent")
     if mode is DropMode.FILE and kind == "folder":
-        return _role(Part.SKIPPED, mode, "is a folder, and files are sent")
-    return _role(Part.TAKEN, mode, f"is a {kind}")
+        return _role(Standing.SKIPPED, mode, "is a folder, and files are sent")
+    return _role(Standing.TAKEN, mode, f"is a {kind}")
 
 
 def gather(top: bytes, files: Iterable[tuple[bytes, Identity]]) -> tuple[FileDraft, ...]:
@@ -289,10 +289,10 @@ def _skip(test: str, detail: str, *, at: str = "", temporary: bool = False) -> M
     return Match(fate=Fate.SKIP, findings=(finding,), temporary=temporary)
 
 
-def _role(part: Part, mode: DropMode, detail: str) -> Role:
-    hold = HoldReason.LOOSE_FILE if part is Part.HELD else None
-    finding = _finding("drop", f"{detail} (drop: {mode.value})", part is Part.TAKEN)
-    return Role(part=part, hold=hold, findings=(finding,))
+def _role(standing: Standing, mode: DropMode, detail: str) -> Role:
+    hold = HoldReason.LOOSE_FILE if standing is Standing.HELD else None
+    finding = _finding("drop", f"{detail} (drop: {mode.value})", standing is Standing.TAKEN)
+    return Role(standing=standing, hold=hold, findings=(finding,))
 
 
 def _finding(test: str, detail: str, passed: bool, at: str = "") -> Finding:

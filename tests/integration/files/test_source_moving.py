@@ -313,6 +313,25 @@ def test_move_to_another_file_system_keeps_what_arrives_meanwhile(
     assert left == {"sub/late": b"late"}
 
 
+def test_move_to_another_file_system_keeps_what_changes_meanwhile(
+    hot: Path, root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source is removed only while it still is the delivered one (section 10)."""
+    top = tempfile.mkdtemp(prefix="masv-archive-", dir=_other_file_system(tmp_path))
+    expected, real = delivered(hot, "clip.mov"), moving.remove_sources
+
+    def late(*args: object) -> None:
+        (hot / "clip.mov").write_bytes(b"newer")
+        real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(moving, "remove_sources", late)
+    with pytest.raises(SourceChanged):
+        move(root, b"clip.mov", os.fsencode(top) + b"/clip.mov", expected=expected)
+    shutil.rmtree(top)
+
+    assert (hot / "clip.mov").read_bytes() == b"newer"
+
+
 def test_move_to_a_target_that_cannot_be_used_leaves_the_source(
     hot: Path, root: Root, tmp_path: Path
 ) -> None:

@@ -182,6 +182,26 @@ def test_open_file_races_a_link_swap_and_never_leaks(hot: Path, tmp_path: Path) 
     assert refused > 0
 
 
+def test_open_file_of_a_link_that_appears_after_the_look_is_forbidden(
+    hot: Path, root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The open itself follows no link, whatever the look before it saw (fault 24)."""
+    (tmp_path / "secret").write_text("secret")
+    (hot / "f").write_text("inside")
+    look = os.lstat
+
+    def swaps(*args: object, **kwargs: object) -> os.stat_result:
+        answer = look(*args, **kwargs)  # type: ignore[arg-type]
+        (hot / "f").unlink()
+        (hot / "f").symlink_to(tmp_path / "secret")
+        return answer
+
+    monkeypatch.setattr(os, "lstat", swaps)
+
+    with pytest.raises(SourceForbidden, match="symbolic link"):
+        root.open_file(b"f")
+
+
 def test_missing_is_vanished_while_the_root_is_there(hot: Path, root: Root) -> None:
     """A path that is gone is SourceVanished, also when its folder became a file."""
     (hot / "file").write_text("x")

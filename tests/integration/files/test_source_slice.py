@@ -220,6 +220,19 @@ def test_slice_of_a_file_that_changed_before_is_not_opened(
     assert len(os.listdir("/dev/fd")) == before
 
 
+def test_slice_whose_descriptor_is_another_file_is_refused(hot: Path) -> None:
+    """A file swapped in for the open and back again is caught by its descriptor (fault 18)."""
+    other = hot / "other"
+    other.write_bytes(CONTENT)
+    with slice_of(hot) as body:
+        strange = os.open(other, os.O_RDONLY)
+        os.dup2(strange, body._descriptor)
+        os.close(strange)
+
+        with pytest.raises(SourceChanged, match="inode"):
+            body.check()
+
+
 def test_slice_of_an_empty_file_is_empty(hot: Path) -> None:
     """An empty file is an empty body, checked like any other (fault 27)."""
     (hot / "CARD" / "clip").write_bytes(b"")

@@ -62,7 +62,9 @@ def together(jobs: list[Callable[[], object]]) -> list[object]:
         except StoreError as error:
             results[number] = error
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(jobs))]
+    threads = [
+        threading.Thread(daemon=True, target=run, args=(number,)) for number in range(len(jobs))
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -104,7 +106,7 @@ def held_back(store: SqliteStore) -> tuple[threading.Event, threading.Thread]:
         inside.set()
         go_on.wait(10)
 
-    thread = threading.Thread(target=lambda: store.engine.write(wait))
+    thread = threading.Thread(daemon=True, target=lambda: store.engine.write(wait))
     thread.start()
     assert inside.wait(10)
     return go_on, thread
@@ -172,7 +174,9 @@ def test_ended_writer_leaves_no_caller_waiting(sqlite_bench: SqliteBench) -> Non
         except StoreUnusable as error:
             answers.append(error.message)
 
-    threads = [threading.Thread(target=ask, args=(job,)) for job in (end, lambda tx: 1)]
+    threads = [
+        threading.Thread(daemon=True, target=ask, args=(job,)) for job in (end, lambda tx: 1)
+    ]
     for thread in threads:
         thread.start()
     go_on.set()
@@ -204,12 +208,12 @@ def test_close_finishes_what_is_queued(sqlite_bench: SqliteBench) -> None:
     store = sqlite_bench.open()
     go_on, first = held_back(store)
     threads = [
-        threading.Thread(target=store.see_drop, args=(FOLDER, b"%d" % number))
+        threading.Thread(daemon=True, target=store.see_drop, args=(FOLDER, b"%d" % number))
         for number in range(8)
     ]
     for thread in threads:
         thread.start()
-    closing = threading.Thread(target=store.engine.close)
+    closing = threading.Thread(daemon=True, target=store.engine.close)
     while store.engine._queue.qsize() < 8:
         threading.Event().wait(0.001)
     closing.start()
@@ -240,7 +244,7 @@ def test_full_disk_refuses_each_and_goes_on_after(sqlite_bench: SqliteBench) -> 
             )
         )
 
-    asking = threading.Thread(target=ask)
+    asking = threading.Thread(daemon=True, target=ask)
     asking.start()
     go_on.set()
     asking.join(20)
@@ -267,7 +271,7 @@ def test_full_disk_spares_the_small_job_beside_the_big_one(sqlite_bench: SqliteB
         lambda: store.adopt("big", b"x" * 100_000),
         lambda: store.see_drop(FOLDER, b"small").id,
     ]
-    asking = threading.Thread(target=lambda: results.extend(together(jobs)))
+    asking = threading.Thread(daemon=True, target=lambda: results.extend(together(jobs)))
     asking.start()
     while store.engine._queue.qsize() < 2:
         threading.Event().wait(0.001)
@@ -504,7 +508,7 @@ def test_readers_are_as_many_as_read_at_once(sqlite_bench: SqliteBench) -> None:
     """Threads that came and went leave no connection behind."""
     store = sqlite_bench.open()
     for _ in range(50):
-        thread = threading.Thread(target=store.drops)
+        thread = threading.Thread(daemon=True, target=store.drops)
         thread.start()
         thread.join()
 

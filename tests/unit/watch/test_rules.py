@@ -14,7 +14,7 @@ from masv_watch.watch.rules import (
     BUILTIN,
     Fate,
     Matcher,
-    Part,
+    Standing,
     gather,
     human_size,
     match,
@@ -184,25 +184,25 @@ def test_match_of_any_bytes_gives_a_verdict_with_findings(names: list[bytes], ki
 @pytest.mark.parametrize(
     ("kind", "mode", "part", "hold"),
     [
-        ("file", DropMode.EACH, Part.TAKEN, None),
-        ("folder", DropMode.EACH, Part.TAKEN, None),
-        ("file", DropMode.FILE, Part.TAKEN, None),
-        ("folder", DropMode.FILE, Part.SKIPPED, None),
-        ("file", DropMode.FOLDER, Part.HELD, HoldReason.LOOSE_FILE),
-        ("folder", DropMode.FOLDER, Part.TAKEN, None),
-        ("file", DropMode.BATCH, Part.TAKEN, None),
-        ("folder", DropMode.BATCH, Part.TAKEN, None),
-        ("link", DropMode.EACH, Part.SKIPPED, None),
+        ("file", DropMode.EACH, Standing.TAKEN, None),
+        ("folder", DropMode.EACH, Standing.TAKEN, None),
+        ("file", DropMode.FILE, Standing.TAKEN, None),
+        ("folder", DropMode.FILE, Standing.SKIPPED, None),
+        ("file", DropMode.FOLDER, Standing.HELD, HoldReason.LOOSE_FILE),
+        ("folder", DropMode.FOLDER, Standing.TAKEN, None),
+        ("file", DropMode.BATCH, Standing.TAKEN, None),
+        ("folder", DropMode.BATCH, Standing.TAKEN, None),
+        ("link", DropMode.EACH, Standing.SKIPPED, None),
     ],
 )
 def test_role_follows_the_drop_setting(
-    kind: str, mode: DropMode, part: Part, hold: HoldReason | None
+    kind: str, mode: DropMode, part: Standing, hold: HoldReason | None
 ) -> None:
     """`drop:` decides which top-level entries become packages."""
     found = role(kind, mode)
 
-    assert (found.part, found.hold) == (part, hold)
-    assert found.findings[0].passed == (part is Part.TAKEN)
+    assert (found.standing, found.hold) == (part, hold)
+    assert found.findings[0].passed == (part is Standing.TAKEN)
 
 
 def test_gather_of_a_file_has_no_folder() -> None:

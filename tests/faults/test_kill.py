@@ -1,0 +1,202 @@
+"""SIGKILL at seeded moments: every drop is delivered once, and nothing acknowledged goes again."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from tests.processes import Daemon, Sandbox, free_port
+from tests.waiting import eventually
+
+KILLS = 50
+SEED = 20261124
+CHUNK = 5 * 1024 * 1024
+CONNECTIONS = 4
+
+CONFIG = """
+version: 1
+masv: {{api_url: "{api}", team: acme, api_key: sandbox-key,
+       link_url: "{api}/get/{{id}}?secret={{secret}}"}}
+server: {{listen: "http://127.0.0.1:{port}"}}
+state: {state}
+mail: {{smtp: {{host: 127.0.0.1, port: {smtp}, tls: none}}, from: delivery@example.com}}
+transfer: {{connections: {connections}, chunk_size: 5 MiB}}
+hot_folders:
+  - name: masters
+    path: {top}/masters
+    settle: {{quiet: 1s}}
+    to: {{recipients: []}}
+    link: {{mail_to: [one@example.com, two@example.com]}}
+  - name: cards
+    path: {top}/cards
+    drop: folder
+    settle: {{quiet: 1s}}
+    to: {{recipients: [client@example.com]}}
+    link: {{mail_to: [one@example.com]}}
+    after: {{delivered: {{move: "{{root}}/_sent/{{name}}"}}}}
+  - name: dailies
+    path: {top}/dailies
+    drop: batch
+    finalize: {{idle: 2s}}
+    settle: {{quiet: 1s}}
+    to: {{portal: vault, sender: dit@example.com, access_code: open-sesame}}
+"""
+
+
+def _bytes(rng, size):
+    return rng.randbytes(size)
+
+
+def _plan(rng):
+    """Give 14 drops: hot folder, top name, and the bytes of each file below it."""
+    drops = []
+    for number in range(6):
+        size = rng.choice([0, 1000, CHUNK, CHUNK + 1, 3 * CHUNK + 17, 4 * CHUNK])
+        drops.append(("masters", f"m{number}.mov", {"": _bytes(rng, size)}))
+    for number in range(5):
+        files = {f"clips/c{index}.mxf": _bytes(rng, rng.randrange(200_000)) for index in range(12)}
+        files["big.mov"] = _bytes(rng, 2 * CHUNK + number)
+        drops.append(("cards", f"CARD{number}", files))
+    for number in range(3):
+        drops.append(("dailies", f"d{number}.wav", {"": _bytes(rng, CHUNK + number)}))
+    rng.shuffle(drops)
+    return drops
+
+
+def _drop(top, hot_folder, name, files):
+    for path, content in files.items():
+        target = top / hot_folder / name / path if path else top / hot_folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+
+
+def _inside(name, path):
+    """Give the folder and base name that a file has inside its package."""
+    whole = f"{name}/{path}" if path else name
+    above, _, base = whole.rpartition("/")
+    return above, base
+
+
+def _acknowledged(state):
+    """Read which chunks the daemon had committed, by the cloud's file id and chunk number."""
+    database = sqlite3.connect(f"file:{state}/masv-watch.db?mode=ro", uri=True)
+    try:
+        return set(
+            database.execute(
+                "SELECT files.cloud_id, chunks.number FROM chunks"
+                " JOIN files ON files.id = chunks.file_id WHERE files.cloud_id IS NOT NULL"
+            )
+        )
+    finally:
+        database.close()
+
+
+def _puts(sandbox):
+    return Counter(
+        {(put["file"], put["part"]): put["attempts"] for put in sandbox.witness("puts")}
+    )
+
+
+def _wait_out(moment_s):
+    """Let real time pass until the seeded moment; there is no condition to wait for."""
+    until = monotonic() + moment_s
+    eventually(lambda: monotonic() >= until, within=moment_s + 5)
+
+
+@pytest.mark.fault(34)
+@pytest.mark.serial
+@pytest.mark.timeout(420)
+def test_daemon_killed_fifty_times_delivers_every_drop_once(tmp_path: Path):
+    """Whatever moment a kill -9 hits, a restart goes on from the last acknowledged chunk."""
+    rng = random.Random(SEED)
+    drops = _plan(rng)
+    waiting = list(drops)
+    for name in ("masters", "cards", "dailies"):
+        (tmp_path / name).mkdir()
+    state = tmp_path / "state"
+    sandbox = Sandbox(tmp_path / "cloud")
+    # the effect happens and its answer is late: kills fall between the two
+    sandbox.fault("stall", seconds=0.12, times=None)
+    port = free_port()
+    config = tmp_path / "masv-watch.yml"
+    config.write_text(
+        CONFIG.format(
+            api=sandbox.api, port=port, state=state, smtp=sandbox.smtp_port, top=tmp_path,
+            connections=CONNECTIONS,
+        )
+    )  # fmt: skip
+    config.chmod(0o600)
+    daemon = Daemon(config, port, tmp_path / "daemon.log")
+    frozen = {}
+    try:
+        for _ in range(KILLS):
+            daemon.start()
+            eventually(daemon.answers, within=30)
+            if waiting:
+                _drop(tmp_path, *waiting.pop())
+            _wait_out(rng.uniform(0.0, 2.2))
+            daemon.kill()
+            puts = _puts(sandbox)
+            for chunk in _acknowledged(state):
+                frozen.setdefault(chunk, puts[chunk])
+        daemon.start()
+        eventually(daemon.answers, within=30)
+        eventually(lambda: _is_settled(daemon, sandbox, drops), within=90, every=0.2)
+    finally:
+        daemon.stop()
+        packages, mail = sandbox.packages(), sandbox.witness("mail")
+        unfinished, puts = sandbox.packages(state="new"), _puts(sandbox)
+        sandbox.end()
+
+    assert {package["finalize_calls"] for package in packages} == {1}
+    assert not [package for package in unfinished if package["portal"] is None]
+    delivered = Counter(
+        (package["portal"], file["path"], file["name"], file["sha256"])
+        for package in packages
+        for file in package["files"]
+    )
+    assert delivered == _expected(drops)
+    again = {chunk: puts[chunk] - count for chunk, count in frozen.items() if puts[chunk] > count}
+    assert not again, "acknowledged chunks were sent again"
+    repeated = sum(count - 1 for count in puts.values())
+    assert repeated <= KILLS * CONNECTIONS
+    letters = Counter(letter["message_id"] for letter in mail)
+    addressed = Counter(
+        (letter["subject"], letter["to"][0])
+        for letter in {letter["message_id"]: letter for letter in mail}.values()
+    )
+    assert set(addressed.values()) == {1}
+    assert len(letters) == 6 * 2 + 5 * 1
+    moved = sorted(path.name for path in (tmp_path / "cards" / "_sent").iterdir())
+    assert moved == [f"CARD{number}" for number in range(5)]
+    print(
+        f"{KILLS} kills, {len(packages)} packages, {len(puts)} chunks, {repeated} sent twice before"
+        f" they were acknowledged, {len(letters)} letters,"
+        f" {sum(letters.values()) - len(letters)} repeated with the same Message-ID,"
+        f" {len(unfinished)} portal packages left open by a lost answer"
+    )
+
+
+def _expected(drops):
+    found = Counter()
+    for hot_folder, name, files in drops:
+        portal = "vault" if hot_folder == "dailies" else None
+        for path, content in files.items():
+            digest = hashlib.sha256(content).hexdigest()
+            found[(portal, *_inside(name, path), digest)] += 1
+    return found
+
+
+def _is_settled(daemon, sandbox, drops):
+    files = sum(len(package["files"]) for package in sandbox.packages())
+    uploads = daemon.uploads()
+    return (
+        files >= sum(len(files) for _, _, files in drops)
+        and all(upload["state"] == "complete" and not upload["open_tasks"] for upload in uploads)
+    )

@@ -1,0 +1,136 @@
+"""Real processes for tests: a sandbox cloud and a daemon, driven as a user drives them.
+
+Owns starting, asking and ending them. Never part of the product. Used by the daemon's tests and by
+the crash loops.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.waiting import eventually
+
+PROJECT = Path(__file__).resolve().parent.parent
+START_S = 30.0
+
+
+def free_port() -> int:
+    """Give a port that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def ask(base: str, path: str, method: str = "GET", body: Any = None) -> tuple[int, Any]:
+    """Make one call and give its status and its JSON."""
+    parts = urlsplit(base)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
+    try:
+        payload = None if body is None else json.dumps(body)
+        connection.request(method, path, payload, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read()
+    finally:
+        connection.close()
+    return answer.status, json.loads(text) if text else None
+
+
+class Sandbox:
+    """A sandbox process on free ports, with its data in a folder."""
+
+    def __init__(self, data: Path, *flags: str) -> None:
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-m", "masv_watch", "sandbox", "--listen", "127.0.0.1:0",
+                "--smtp", "127.0.0.1:0", "--data", str(data), *flags,
+            ],
+            cwd=PROJECT, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("sandbox ready: "), line
+        said = dict(word.split("=", 1) for word in line.split()[2:])
+        self.api, self.smtp, self.team = said["api"], said["smtp"], said["team"]
+
+    @property
+    def smtp_port(self) -> int:
+        return int(self.smtp.rpartition(":")[2])
+
+    def witness(self, name: str) -> Any:
+        return ask(self.api, f"/_sandbox/{name}")[1]
+
+    def fault(self, name: str, match: str = "", **rest: Any) -> None:
+        body = {"name": name, "match": match, **rest}
+        status, answer = ask(self.api, "/_sandbox/faults", "POST", body)
+        assert status == 201, answer
+
+    def heal(self) -> None:
+        ask(self.api, "/_sandbox/faults", "DELETE")
+
+    def packages(self, *, state: str = "finalized") -> list[dict[str, Any]]:
+        return [package for package in self.witness("packages") if package["state"] == state]
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+
+
+class Daemon:
+    """A daemon process over a configuration file that a test wrote."""
+
+    def __init__(self, config: Path, port: int, log: Path) -> None:
+        self.config, self.log = config, log
+        self.api = f"http://127.0.0.1:{port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *flags: str, environ: dict[str, str] | None = None) -> Daemon:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "masv_watch", "run", "-c", str(self.config), *flags],
+                cwd=PROJECT, stdout=log, stderr=log, env={**os.environ, **(environ or {})},
+            )  # fmt: skip
+        return self
+
+    def answers(self, path: str = "/healthz") -> bool:
+        try:
+            return ask(self.api, path)[0] == 200
+        except OSError:
+            assert self.process is None or self.process.poll() is None, self.text()
+            return False
+
+    def until_ready(self) -> Daemon:
+        eventually(lambda: self.answers("/readyz"), within=START_S)
+        return self
+
+    def uploads(self) -> list[dict[str, Any]]:
+        return ask(self.api, "/api/v1/uploads")[1]
+
+    def details(self, upload_id: str) -> dict[str, Any]:
+        return ask(self.api, f"/api/v1/uploads/{upload_id}")[1]
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        os.kill(self.process.pid, number)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self, within: float = 25.0) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        return self.process.wait(within)
+
+    def text(self) -> str:
+        return self.log.read_text("utf-8", "replace")

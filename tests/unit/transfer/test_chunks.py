@@ -1,0 +1,135 @@
+"""The arithmetic of chunks: every byte once, within the cloud's limits."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from masv_watch.errors import Remedy, SourceForbidden
+from masv_watch.transfer.chunks import MIB, Limits, cut, missing, spans, window
+
+TB = 10**12
+LIMITS = Limits()
+SIZES = st.integers(0, 60 * TB)
+ASKED = st.integers(1, 6 * 1024 * MIB)
+
+
+@given(st.integers(0, LIMITS.max_count * LIMITS.max_chunk), ASKED)
+def test_chunk_size_of_any_file_that_fits_keeps_every_limit(size, asked):
+    """Count and size both stay within what the cloud said."""
+    chunk = cut(size, asked, LIMITS)
+
+    assert LIMITS.min_chunk <= chunk <= LIMITS.max_chunk
+    assert -(-size // chunk) <= LIMITS.max_count
+    assert chunk % MIB == 0
+    assert chunk >= min(asked, LIMITS.max_chunk)
+
+
+@given(
+    SIZES,
+    ASKED,
+    st.integers(1, 10 * MIB),
+    st.integers(1, 10 * 1024 * MIB),
+    st.integers(1, 20_000),
+)
+def test_chunk_size_under_any_limits_fits_or_is_refused(size, asked, least, most, count):
+    """Whatever limits the cloud names, a file is cut within them or not at all."""
+    assume(least <= most)
+    limits = Limits(min_chunk=least, max_chunk=most, max_count=count)
+    try:
+        chunk = cut(size, asked, limits)
+    except SourceForbidden:
+        assert size > most * count
+    else:
+        assert least <= chunk <= most
+        assert -(-size // chunk) <= count
+
+
+@pytest.mark.parametrize(
+    ("size", "asked", "chunk"),
+    [
+        (0, 100 * MIB, 100 * MIB),
+        (1, 1, 5 * MIB),
+        (10**9, 100 * MIB, 100 * MIB),
+        (10**9, 100 * MIB + 1, 101 * MIB),
+        (10_000 * 100 * MIB, 100 * MIB, 100 * MIB),
+        (10_000 * 100 * MIB + 1, 100 * MIB, 101 * MIB),
+        (15 * TB, 100 * MIB, 1431 * MIB),
+        (10**9, 10 * 1024 * MIB, 5 * 1024 * MIB),
+    ],
+)
+def test_chunk_size_of_known_cases_is_as_computed_by_hand(size, asked, chunk):
+    """The documented largest file, 15 TB, needs 1,431 MiB a chunk."""
+    assert cut(size, asked, LIMITS) == chunk
+
+
+def test_largest_file_on_paper_is_sent_whole():
+    """15 TB: fewer than 10,000 chunks, no gap, no overlap."""
+    size = 15 * TB
+    found = spans(size, cut(size, 100 * MIB, LIMITS))
+
+    assert len(found) == 9997
+    assert sum(span.size for span in found) == size
+    assert found[-1].offset + found[-1].size == size
+
+
+def test_file_larger_than_the_cloud_takes_is_refused_with_a_way_out():
+    """The message names the numbers, and nobody tries again."""
+    limits = Limits(min_chunk=1, max_chunk=10, max_count=3)
+
+    with pytest.raises(SourceForbidden, match=r"31 bytes.*3 chunks of 10 bytes") as caught:
+        cut(31, 5, limits)
+
+    assert caught.value.remedy is Remedy.NEVER
+    assert caught.value.hint
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**5))
+def test_spans_cover_every_byte_once_and_in_order(size, chunk_size):
+    """All but the last have the declared size."""
+    assume(size // chunk_size < 2000)
+    found = spans(size, chunk_size)
+
+    assert [span.number for span in found] == list(range(1, len(found) + 1))
+    assert [span.offset for span in found] == [n * chunk_size for n in range(len(found))]
+    assert all(span.size == chunk_size for span in found[:-1])
+    assert sum(span.size for span in found) == size
+    assert found[-1].size <= chunk_size
+
+
+@pytest.mark.fault(27)
+def test_empty_file_is_one_chunk_of_no_bytes():
+    """S3 allows one empty part, and a file without parts cannot be finalized."""
+    (only,) = spans(0, 5 * MIB)
+
+    assert (only.number, only.offset, only.size) == (1, 0, 0)
+
+
+@given(st.integers(0, 300), st.integers(1, 40), st.sets(st.integers(1, 300)))
+def test_missing_chunks_are_those_without_an_etag(size, chunk_size, have):
+    """After a restart nothing acknowledged is sent again (promise P4)."""
+    found = missing(have, size=size, chunk_size=chunk_size)
+
+    assert {span.number for span in found}.isdisjoint(have)
+    every = spans(size, chunk_size)
+    assert found == [span for span in every if span.number not in have]
+
+
+@given(st.sets(st.integers(1, 200), min_size=1), st.integers(1, 40))
+def test_window_is_a_run_of_missing_chunks_from_the_first(numbers, at_most):
+    """URLs are asked for only where they are needed; `start` counts from zero."""
+    ordered = sorted(numbers)
+    start, count = window(ordered, at_most)
+
+    asked = list(range(start + 1, start + 1 + count))
+    assert asked[0] == ordered[0]
+    assert set(asked) <= numbers
+    assert count == at_most or asked[-1] + 1 not in numbers
+
+
+@pytest.mark.parametrize(("numbers", "at_most"), [([], 5), ([1], 0)])
+def test_window_over_nothing_is_a_mistake(numbers, at_most):
+    """Nobody asks for no URLs."""
+    with pytest.raises(ValueError, match="missing chunk"):
+        window(numbers, at_most)
