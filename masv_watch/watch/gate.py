@@ -28,7 +28,7 @@ class Gate:
         self._rule = rule
         self._expected: tuple[int, int] | None = None
         #: None before the first look
-        self.state: RootState | None = None
+        self.root_state: RootState | None = None
         #: one sentence for people while the gate is closed; "" while it is open
         self.why = ""
 
@@ -63,10 +63,10 @@ class Gate:
         return self._expected is None or self._expected[0] != root.identity[0]
 
     def _show(self, state: RootState, why: str) -> None:
-        if (state, why) == (self.state, self.why):
+        if (state, why) == (self.root_state, self.why):
             return
         if why:
             log.warning("a hot folder waits", extra={"hot_folder": self._rule.name, "reason": why})
-        elif self.state is not None:
+        elif self.root_state is not None:
             log.info("a hot folder is there", extra={"hot_folder": self._rule.name})
-        self.state, self.why = state, why
+        self.root_state, self.why = state, why

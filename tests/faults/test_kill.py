@@ -98,9 +98,7 @@ def _acknowledged(state):
 
 
 def _puts(sandbox):
-    return Counter(
-        {(put["file"], put["part"]): put["attempts"] for put in sandbox.witness("puts")}
-    )
+    return Counter({(put["file"], put["part"]): put["attempts"] for put in sandbox.witness("puts")})
 
 
 def _wait_out(moment_s):
@@ -196,7 +194,6 @@ def _expected(drops):
 def _is_settled(daemon, sandbox, drops):
     files = sum(len(package["files"]) for package in sandbox.packages())
     uploads = daemon.uploads()
-    return (
-        files >= sum(len(files) for _, _, files in drops)
-        and all(upload["state"] == "complete" and not upload["open_tasks"] for upload in uploads)
+    return files >= sum(len(files) for _, _, files in drops) and all(
+        upload["state"] == "complete" and not upload["open_tasks"] for upload in uploads
     )
