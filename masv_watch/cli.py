@@ -10,16 +10,19 @@ unusable or held · 4 the daemon cannot be reached · 5 it cannot listen.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
+import io
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from masv_watch import __version__, lifecycle, logs
+from masv_watch import __version__, logs
 from masv_watch.check import examine
 from masv_watch.config.load import Loaded, as_records, find, load
 from masv_watch.daemon import Daemon
@@ -32,8 +35,6 @@ from masv_watch.errors import (
 )
 from masv_watch.loops import SystemClock
 from masv_watch.metrics import Metrics
-from masv_watch.model import DropState
-from masv_watch.names import shown
 from masv_watch.sandbox import __main__ as sandbox
 from masv_watch.store.sqlite import open_guest
 from masv_watch.uploads import Uploads
@@ -42,16 +43,34 @@ OK, FAILED, USAGE, STATE, UNREACHABLE, NO_LISTEN = range(6)
 
 #: seconds that the daemon may take to answer a command
 _ANSWER_S = 30.0
+#: drops that `status` lists one by one
+_LISTED = 50
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_STATUSES = """\
+exit status:
+  0  done, or stopped cleanly
+  1  what was asked for failed
+  2  wrong usage or configuration
+  3  the state cannot be used, or another masv-watch holds it
+  4  the daemon cannot be reached
+  5  the daemon cannot listen at its address"""
 
 
 class DaemonUnreachable(Exception):
     """No daemon answers at the configured address; the text says where it was looked for."""
 
 
+class WrongUsage(Exception):
+    """The command line or its environment cannot be used as given; the text says why."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one command and give its exit status; never a traceback for what was foreseen."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        # a name that the terminal cannot show must not end a command
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if words[:1] == ["sandbox"]:
         # the sandbox is a program of its own, with its own flags
         return sandbox.main(words[1:])
@@ -59,8 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(options.command(options))
     except ConfigError as error:
-        for problem in error.problems:
-            _complain(problem)
+        _complain(*error.problems)
+        return USAGE
+    except WrongUsage as error:
+        _complain(f"masv-watch: {error}")
         return USAGE
     except DaemonUnreachable as error:
         _complain(f"masv-watch: {error}")
@@ -68,9 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MasvWatchError as error:
         _complain(f"masv-watch: {error}")
         return _status_of(error)
-    except BrokenPipeError:
-        # the reader of our output went away; nothing is left to say to it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
         return FAILED
 
 
@@ -80,47 +99,74 @@ def _status_of(error: MasvWatchError) -> int:
     return NO_LISTEN if isinstance(error, CannotListen) else FAILED
 
 
-def _complain(line: str) -> None:
-    print(line, file=sys.stderr)
+def _complain(*lines: str) -> None:
+    with contextlib.suppress(OSError):
+        for line in lines:
+            print(line, file=sys.stderr)
+
+
+def _say(*lines: str) -> None:
+    """Print lines; when nobody can take them any more, end the command without a traceback."""
+    if not lines:
+        return
+    try:
+        print("\n".join(lines), flush=True)
+    except OSError as error:
+        # closed here, for the interpreter would try once more at its end, and complain
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        if not isinstance(error, BrokenPipeError):
+            _complain(f"masv-watch: the output cannot be written: {error.strerror}")
+        raise SystemExit(FAILED) from error
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="masv-watch",
         description="Hot folders for MASV: what settles in a folder is delivered exactly once.",
+        epilog=_STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"masv-watch {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    run = _command(commands, "run", _run, "the daemon in the foreground")
-    run.add_argument("--once", action="store_true", help="deliver what is there, then end")
+    run = _command(commands, "run", _run, "run the daemon in the foreground")
+    run.add_argument(
+        "--once", action="store_true", help="deliver what is there, then end (1 if anything stays)"
+    )
     check = _command(commands, "check", _check, "look for mistakes in the configuration")
     check.add_argument("--no-probe", action="store_true", help="leave out disk paths and network")
-    check.add_argument("--json", action="store_true", help="machine-readable output")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
     for name, does, help_ in (
-        ("status", _status, "how the daemon is, and what is held and why"),
-        ("uploads", _uploads, "list the uploads"),
+        ("status", _status, "say how the daemon is, what is held and why"),
+        ("uploads", _uploads, "list the uploads, oldest first"),
+        ("show", _show, "show one upload with its files"),
     ):
         command = _command(commands, name, does, help_)
-        command.add_argument("--url", help="the daemon's address, instead of server.listen")
-        command.add_argument("--json", action="store_true", help="machine-readable output")
-    show = _command(commands, "show", _show, "one upload with its files")
-    show.add_argument("id", metavar="ID")
-    show.add_argument("--url", help="the daemon's address, instead of server.listen")
-    show.add_argument("--json", action="store_true", help="machine-readable output")
+        command.add_argument(
+            "--url",
+            metavar="URL",
+            help="the daemon's address; default: $MASV_WATCH_URL, else server.listen",
+        )
+        command.add_argument("--json", action="store_true", help="print the API's answer as JSON")
+        if name == "show":
+            command.add_argument("id", metavar="ID", help="as `masv-watch uploads` lists it")
     resume = _command(commands, "resume", _resume, "let a failed or paused upload go on")
-    resume.add_argument("id", metavar="ID")
-    release = _command(commands, "release", _release, "send what the first start held")
-    release.add_argument("--folder", required=True, metavar="NAME")
+    resume.add_argument("id", metavar="ID", help="as `masv-watch uploads` lists it")
+    release = _command(commands, "release", _release, "send what a hot folder's first start held")
+    release.add_argument("--folder", required=True, metavar="NAME", help="the hot folder")
     _ledger(commands)
-    commands.add_parser("sandbox", help="a MASV cloud for trying out, on this machine")
+    commands.add_parser("sandbox", help="run a MASV cloud for trying out, on this machine")
     return parser
 
 
 def _ledger(commands: Any) -> None:
-    ledger = commands.add_parser("ledger", help="what was seen and sent")
+    words = "steer the record of what was seen and sent"
+    ledger = commands.add_parser("ledger", help=words, description=words)
     verbs = ledger.add_subparsers(title="verbs", metavar="VERB", required=True)
-    seed = _command(verbs, "seed", _seed, "record what the first start held as seen, never sent")
-    seed.add_argument("folder", metavar="NAME")
+    seed = _command(
+        verbs, "seed", _seed, "record what a hot folder's first start held as seen, never sent"
+    )
+    seed.add_argument("folder", metavar="NAME", help="the hot folder")
 
 
 def _command(
@@ -146,8 +192,7 @@ def _run(options: argparse.Namespace) -> int:
     path, loaded = _loaded(options)
     in_journal = "JOURNAL_STREAM" in os.environ
     logs.set_up(secrets=loaded.secrets, form="journal" if in_journal else "text")
-    for line in loaded.warnings:
-        _complain(line)
+    _complain(*loaded.warnings)
     # a lease of another program must never end this one
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     daemon = Daemon(loaded, path=path, environ=os.environ)
@@ -160,122 +205,137 @@ def _check(options: argparse.Namespace) -> int:
     except ConfigError as error:
         if not options.json:
             raise
-        print(json.dumps({"problems": as_records(error.problems), "warnings": [], "ok": []}))
+        _say(json.dumps({"problems": as_records(error.problems), "warnings": [], "ok": []}))
         return USAGE
     found = examine(loaded, file=path, probe=not options.no_probe)
     if options.json:
         warnings, problems = as_records(found.warnings), as_records(found.problems)
-        tree = {"problems": problems, "warnings": warnings, "ok": list(found.ok)}
-        print(json.dumps(tree))
+        _say(json.dumps({"problems": problems, "warnings": warnings, "ok": list(found.ok)}))
     else:
-        for line in (*found.problems, *found.warnings):
-            _complain(line)
-        for line in found.ok:
-            print(line)
+        _complain(*found.problems, *found.warnings)
+        _say(*found.ok)
     return USAGE if found.problems else OK
 
 
 def _status(options: argparse.Namespace) -> int:
-    ready = _get(options, "/readyz", good=(200, 503))
-    uploads = _get(options, "/api/v1/uploads")
-    _, loaded = _loaded(options)
-    store = open_guest(loaded.settings.state, clock=SystemClock(), metrics=Metrics())
-    try:
-        drops = store.drops(living=True)
-    finally:
-        store.close()
-    held = [
-        {
-            "hot_folder": drop.hot_folder,
-            "path": shown(drop.path),
-            "state": drop.state,
-            "reason": drop.hold,
-            "note": drop.note,
-            "cure": lifecycle.CURES[drop.hold].replace("NAME", drop.hot_folder)
-            if drop.hold
-            else "",
-        }
-        for drop in drops
-        if drop.state is not DropState.TAKEN or drop.hold
-    ]
+    ask = _asker(options)
+    ready = ask("/readyz", 200, 503)
+    uploads, drops = ask("/api/v1/uploads"), ask("/api/v1/drops")
     if options.json:
-        print(json.dumps({**ready, "uploads": uploads, "drops": held}))
+        _say(json.dumps({**ready, "uploads": uploads, "drops": drops}))
         return OK
-    print("ready" if ready["ready"] else f"not ready: {ready['why']}")
-    for state in sorted({upload["state"] for upload in uploads}):
-        print(f"{sum(upload['state'] == state for upload in uploads):6} uploads {state}")
-    for drop in held[:_LISTED]:
-        print(_drop_line(drop))
-    if len(held) > _LISTED:
-        print(f"       and {len(held) - _LISTED} more that settle or are held")
+    _say("ready" if ready["ready"] else f"not ready: {ready['why']}")
+    _say(*(f"look at: {_printable(concern)}" for concern in ready.get("concerns", ())))
+    counts = Counter(upload["state"] for upload in uploads)
+    said = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    _say(f"uploads: {said or 'none yet'}")
+    _say(*(_upload_line(upload) for upload in uploads if upload["state"] == "error"))
+    owed = sum(1 for upload in uploads if upload["state"] == "complete" and upload["open_tasks"])
+    if owed:
+        _say(f"delivered, but still to be mailed or moved: {_counted(owed, 'upload')}")
+    _say(*(_drop_line(drop) for drop in drops[:_LISTED]))
+    if len(drops) > _LISTED:
+        _say(f"and {len(drops) - _LISTED} more that settle or are held; --json lists all")
     return OK
 
 
-#: drops that `status` lists one by one
-_LISTED = 50
-
-
 def _drop_line(drop: dict[str, Any]) -> str:
-    why = f" ({drop['reason']}): {drop['cure']}" if drop["reason"] else ""
-    return f"{drop['state']:>9} {drop['hot_folder']}/{drop['path']}{why}"
+    line = f"{drop['state']}: {drop['hot_folder']}/{_printable(drop['path'])}"
+    if not drop["reason"]:
+        return line
+    said = ": ".join(word for word in (drop["reason"], _printable(drop["note"])) if word)
+    return f"{line} ({said}) - {drop['cure']}"
 
 
 def _uploads(options: argparse.Namespace) -> int:
-    uploads = _get(options, "/api/v1/uploads")
+    uploads = _asker(options)("/api/v1/uploads")
     if options.json:
-        print(json.dumps(uploads))
+        _say(json.dumps(uploads))
         return OK
-    for upload in uploads:
-        print(_upload_line(upload))
+    if sys.stdout is not None and sys.stdout.isatty():
+        names = f"{'ID':<36}  {'STATE':<12}  {'SENT':>5}  {'SIZE':>9}  PACKAGE"
+        _say(names if uploads else "no uploads yet")
+    _say(*(_upload_line(upload) for upload in uploads))
     return OK
 
 
 def _upload_line(upload: dict[str, Any]) -> str:
-    share = 100 if not upload["size"] else upload["progress"] * 100 // upload["size"]
-    waiting = upload.get("waiting")
-    why = f"  waits: {waiting['reason']}" if waiting else ""
-    error = f"  {upload['error']['message']}" if upload.get("error") else ""
-    return (
-        f"{upload['upload_id']}  {upload['state']:<12} {share:>3} %  {_size(upload['size']):>9}  "
-        f"{_printable(upload['package_name'])}{why}{error}"
+    line = (
+        f"{upload['upload_id']}  {upload['state']:<12}  {_share(upload):>5}  "
+        f"{_size(upload['size']):>9}  {_printable(upload['package_name'])}"
     )
+    return "  ".join([line, *(f"({clause})" for clause in _clauses(upload))])
+
+
+def _share(upload: dict[str, Any]) -> str:
+    size = upload["size"]
+    if not size:
+        return "100 %" if upload["state"] == "complete" else "0 %"
+    return f"{upload['progress'] * 100 // size} %"
+
+
+def _clauses(upload: dict[str, Any]) -> Iterator[str]:
+    """Say what keeps an upload from moving or from being done."""
+    waiting, error = upload.get("waiting"), upload.get("error")
+    if waiting:
+        ahead = f", {_counted(waiting['ahead'], 'upload')} first" if waiting["ahead"] else ""
+        until = f" until {waiting['until']}" if waiting["until"] else ""
+        cure = f": {_printable(waiting['cure'])}" if waiting["cure"] else ""
+        yield f"waits, {waiting['reason']}{until}{ahead}{cure}"
+    if error:
+        yield f"{_printable(error['message'])} - {error['cure']}"
+    if upload["state"] == "complete" and upload["open_tasks"]:
+        yield f"{_counted(upload['open_tasks'], 'task')} open"
 
 
 def _show(options: argparse.Namespace) -> int:
-    upload = _get(options, f"/api/v1/uploads/{quote(options.id, safe='')}")
+    upload = _asker(options)(f"/api/v1/uploads/{quote(options.id, safe='')}")
     if options.json:
-        print(json.dumps(upload))
+        _say(json.dumps(upload))
         return OK
-    print(_upload_line(upload))
+    _say(_upload_line(upload))
     for file in upload["files"]:
-        reason = f"  {file['reason']}" if file.get("reason") else ""
-        print(f"  {file['state']:<12} {_size(file['size']):>9}  {_printable(file['path'])}{reason}")
+        reason = f"  ({_printable(file['reason'])})" if file.get("reason") else ""
+        line = f"  {file['state']:<12} {_size(file['size']):>9}  {_printable(file['path'])}"
+        _say(line + reason)
     for left_out in upload["skipped"]:
-        print(f"  left out: {_printable(left_out)}")
+        _say(f"  left out: {_printable(left_out)}")
     for task in upload["tasks"]:
-        print(f"  {task['kind']} {task['key']}: {task['state']}  {_printable(task['note'])}")
+        note = f"  {_printable(task['note'])}" if task["note"] else ""
+        _say(f"  {_task_name(task)}: {task['state']}{note}")
     return OK
 
 
+def _task_name(task: dict[str, Any]) -> str:
+    if task["kind"] == "letter":
+        return f"letter to {_printable(task['key'])}"
+    return {"link": "share link", "dispose": "source"}.get(task["kind"], task["kind"])
+
+
 def _resume(options: argparse.Namespace) -> int:
-    return _with_desk(options, lambda desk: desk.resume(options.id), f"resumed {options.id}")
+    def resume(desk: Uploads) -> str:
+        desk.resume(options.id)
+        return f"upload {options.id} goes on"
+
+    return _at_desk(options, resume)
 
 
 def _release(options: argparse.Namespace) -> int:
-    return _with_desk(
-        options, lambda desk: desk.release(options.folder), "released; they settle and are sent"
-    )
+    def release(desk: Uploads) -> str:
+        count = desk.release(options.folder)
+        return f"released {_counted(count, 'drop')}: sent once quiet"
+
+    return _at_desk(options, release)
 
 
 def _seed(options: argparse.Namespace) -> int:
-    return _with_desk(
-        options, lambda desk: desk.seed(options.folder), "recorded as seen; they are not sent"
-    )
+    def seed(desk: Uploads) -> str:
+        return f"recorded {_counted(desk.seed(options.folder), 'drop')} as seen: never sent"
+
+    return _at_desk(options, seed)
 
 
-def _with_desk(
-    options: argparse.Namespace, verb: Callable[[Uploads], int | None], said: str
-) -> int:
+def _at_desk(options: argparse.Namespace, verb: Callable[[Uploads], str]) -> int:
     """Use the front desk beside the daemon; its rows are the same, and it looks every second."""
     _, loaded = _loaded(options)
     folder = getattr(options, "folder", None)
@@ -286,39 +346,52 @@ def _with_desk(
         )
     store = open_guest(loaded.settings.state, clock=SystemClock(), metrics=Metrics())
     try:
-        count = verb(Uploads(store, auth_until=lambda: None))
+        said = verb(Uploads(store, auth_until=lambda: None))
     finally:
         store.close()
-    print(said if count is None else f"{count} drops {said}")
+    _say(said)
     return OK
 
 
-def _get(options: argparse.Namespace, path: str, good: tuple[int, ...] = (200,)) -> Any:
-    """Ask the daemon and give its answer.
+def _asker(options: argparse.Namespace) -> Callable[..., Any]:
+    """Give what asks the daemon for a path, with the statuses that count as an answer.
 
-    Raises:
-        DaemonUnreachable: nothing answers there.
-        MasvWatchError: the daemon's own no, in its words.
+    It raises DaemonUnreachable when no masv-watch answers, and MasvWatchError with the daemon's
+    own words when it refuses.
     """
     url = _url(options)
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(
-        parts.hostname or "", parts.port or 80, timeout=_ANSWER_S
-    )
+    host, port = _place_of(url)
+
+    def ask(path: str, *good: int) -> Any:
+        connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_S)
+        try:
+            connection.request("GET", path, headers={"Accept": "application/json"})
+            response = connection.getresponse()
+            text = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise DaemonUnreachable(
+                f"no masv-watch answers at {url}: {reason.lower()}"
+                " - start it with `masv-watch run -c FILE`, or name another address by --url"
+            ) from error
+        finally:
+            connection.close()
+        return _answer(url, text, is_good=response.status in (good or (200,)))
+
+    return ask
+
+
+def _answer(url: str, text: bytes, *, is_good: bool) -> Any:
     try:
-        connection.request("GET", path, headers={"Accept": "application/json"})
-        response = connection.getresponse()
-        tree = json.loads(response.read())
-    except (OSError, http.client.HTTPException, ValueError) as error:
+        tree = json.loads(text)
+        if is_good:
+            return tree
+        refused = NotFound(str(tree["message"]), hint=str(tree.get("hint", "")))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise DaemonUnreachable(
-            f"no masv-watch answers at {url} ({type(error).__name__})"
-            " - start it with: masv-watch run -c FILE"
+            f"what answers at {url} is not masv-watch - name its address by --url"
         ) from error
-    finally:
-        connection.close()
-    if response.status not in good:
-        raise NotFound(str(tree.get("message", response.status)), hint=str(tree.get("hint", "")))
-    return tree
+    raise refused
 
 
 def _url(options: argparse.Namespace) -> str:
@@ -329,6 +402,22 @@ def _url(options: argparse.Namespace) -> str:
     server = loaded.settings.server
     host = f"[{server.host}]" if ":" in server.host else server.host
     return f"http://{host}:{server.port}"
+
+
+def _place_of(url: str) -> tuple[str, int]:
+    try:
+        address = urlsplit(url)
+        host, port = address.hostname, address.port
+    except ValueError:
+        host, port, address = None, None, urlsplit("")
+    bare = address.path.rstrip("/") in {"", "/api/v1"} and not address.query
+    if address.scheme != "http" or not host or not bare:
+        raise WrongUsage(f"{url!r} is no daemon's address - write http://HOST:PORT")
+    return host, port or 80
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _size(size: int) -> str:

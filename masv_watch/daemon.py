@@ -335,7 +335,11 @@ class Daemon:
         """Say whether the process lives and whether it is ready."""
         now = self._clock.monotonic()
         hung = [loop.name for loop in self._all_loops() if loop.vital and not loop.healthy(now)]
-        waiting = [name for name, each in self._watched.items() if not each.intake.looked]
+        waiting = [
+            name
+            for name, each in self._watched.items()
+            if not each.intake.looked and not each.intake.hangs(now)
+        ]
         if hung:
             return Health(live=False, ready=False, why=f"not ticking: {', '.join(hung)}")
         if waiting:

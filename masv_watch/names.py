@@ -37,8 +37,9 @@ def sent_name(name: bytes) -> str:
     """Write one name for a package: UTF-8, and `%XX` for every byte that may not travel.
 
     Escaped are bytes that are not UTF-8, control characters (category Cc: C0, DEL and C1), `\\`
-    and `%`, and the dots of the two names `.` and `..`. All else stays as it is: line and paragraph
-    separators (U+2028, U+2029), direction marks, spaces and dots at the end, either normal form.
+    and `%`, the dots of the two names `.` and `..`, and the last of two dots at the end, because
+    the cloud takes every `../` out of a path ([docs-chars]). All else stays as it is: line and
+    paragraph separators (U+2028, U+2029), direction marks, spaces at the end, either normal form.
     `unsent_name` gives the bytes back.
 
     Raises:
@@ -48,8 +49,9 @@ def sent_name(name: bytes) -> str:
         raise ValueError("a name is not empty and has no slash")
     if name in _DOTS:
         return "%2E" * len(name)
-    text = name.decode("utf-8", "surrogateescape")
-    return "".join(_sent_character(character) for character in text)
+    climbs = name.endswith(b"..")
+    text = name[: -1 if climbs else None].decode("utf-8", "surrogateescape")
+    return "".join(_sent_character(character) for character in text) + ("%2E" if climbs else "")
 
 
 def sent_path(path: bytes) -> str:

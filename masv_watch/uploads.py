@@ -20,6 +20,7 @@ from masv_watch.model import (
     Draft,
     Drop,
     DropDraft,
+    DropState,
     HoldReason,
     SourceFile,
     Task,
@@ -78,6 +79,15 @@ class UploadDetails:
     skipped: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropView:
+    """A drop that is not on its way yet, or that waits on its way."""
+
+    drop: Drop
+    #: what helps, one line; empty when nothing needs help
+    cure: str
+
+
 class Uploads:
     """The verbs of the front desk over one store."""
 
@@ -119,6 +129,14 @@ class Uploads:
                 queued += 1
             views.append(_view(upload, waiting, open_tasks.get(upload.id, 0)))
         return views
+
+    def drops(self) -> list[DropView]:
+        """List what settles or is held, oldest first."""
+        return [
+            DropView(drop=drop, cure=_cure_of(drop))
+            for drop in self._store.drops(living=True)
+            if drop.state is not DropState.TAKEN or drop.hold is not None
+        ]
 
     def details(self, upload_id: str) -> UploadDetails:
         """Give one upload with its files.
@@ -189,7 +207,7 @@ class Uploads:
     def _answer_initial(self, hot_folder: str, drops: int) -> int:
         if not drops:
             raise NotFound(
-                f"nothing is held by the first start in hot folder {hot_folder!r}",
+                f"hot folder {hot_folder!r} holds nothing from its first start",
                 hint="masv-watch status lists what is held and why",
             )
         return drops
@@ -210,7 +228,7 @@ class Uploads:
         upload = self._store.upload(upload_id)
         if upload is None or lifecycle.SHOWN_AS[upload.state] is None:
             raise NotFound(
-                f"there is no upload {upload_id!r}", hint="masv-watch uploads lists them"
+                f"there is no upload {_quoted(upload_id)}", hint="masv-watch uploads lists them"
             )
         return upload
 
@@ -245,6 +263,21 @@ def _hindrance(upload: Upload, *, now: float, ahead: int, settling: bool) -> Wai
     if upload.package_id is None:
         return Waiting(reason=WaitReason.QUEUED, since=upload.created_at, ahead=ahead)
     return None
+
+
+def _cure_of(drop: Drop) -> str:
+    if drop.hold is None:
+        return ""
+    cure = lifecycle.CURES[drop.hold].replace("NAME", drop.hot_folder)
+    return cure.replace("ID", drop.upload_id) if drop.upload_id else cure
+
+
+def _quoted(upload_id: str) -> str:
+    """Show what a caller sent as an id; an absurd one only by its beginning."""
+    return repr(upload_id if len(upload_id) <= _SHOWN_ID else f"{upload_id[:_SHOWN_ID]}...")
+
+
+_SHOWN_ID = 64
 
 
 def _later(at: float, now: float) -> float | None:

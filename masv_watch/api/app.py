@@ -21,10 +21,19 @@ log = logging.getLogger(__name__)
 #: what Bottle itself refuses, as errors of ours
 _OWN = {
     400: BadRequest("the request cannot be read"),
-    404: NotFound("there is no such route"),
+    404: NotFound("there is no such route", hint="/api/v1/uploads lists the uploads"),
     405: MethodNotAllowed("this route does not know this method"),
     413: TooLarge("the body is too large"),
+    431: TooLarge("the headers are too large"),
+    501: BadRequest("the request uses a transfer coding that is not known here"),
 }
+#: our own failure, without a word of its inside
+_CRASH = {"code": 0, "message": "this call failed inside masv-watch; the log has more"}
+_HEADERS = (
+    ("Content-Type", "application/json"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cache-Control", "no-store"),
+)
 
 
 def build_app(desk: Desk) -> bottle.Bottle:
@@ -56,11 +65,17 @@ def _as_json(callback: Callable[..., Any]) -> Callable[..., Any]:
             # the last handler before the caller, who gets no traceback
             log.exception("a call crashed", extra={"path": bottle.request.path})
             bottle.response.status = 500
-            tree = {"code": 0, "message": "this call failed inside masv-watch; the log has more"}
+            tree = _CRASH
         _headers(bottle.response)
         return _encoded(tree)
 
     return answer
+
+
+def refusal(status: int) -> tuple[bytes, list[tuple[str, str]]]:
+    """Give body and headers for what is refused before any route is known."""
+    known = _OWN.get(status)
+    return _encoded(_CRASH if known is None else bodies.error_body(known)), list(_HEADERS)
 
 
 def _response(error: MasvWatchError) -> bottle.HTTPResponse:
@@ -70,18 +85,17 @@ def _response(error: MasvWatchError) -> bottle.HTTPResponse:
 
 
 def _bottle_error(error: bottle.HTTPError) -> bytes:
-    known = _OWN.get(error.status_code)
-    _headers(bottle.response)
-    if known is None:
+    if error.status_code not in _OWN:
         log.error("a call failed", extra={"status": error.status_code})
-        return _encoded({"code": 0, "message": "this call failed inside masv-watch"})
-    return _encoded(bodies.error_body(known))
+    _headers(bottle.response)
+    return refusal(error.status_code)[0]
 
 
 def _headers(response: Any) -> None:
-    response.set_header("Content-Type", "application/json")
-    response.set_header("X-Content-Type-Options", "nosniff")
-    response.set_header("Cache-Control", "no-store")
+    for name, value in _HEADERS:
+        response.set_header(name, value)
+    if response.status_code == 405:
+        response.set_header("Allow", "GET, HEAD")
 
 
 def _encoded(tree: Any) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 from masv_watch.errors import MasvWatchError
 from masv_watch.model import SourceFile, Task, UploadState
 from masv_watch.names import shown
-from masv_watch.uploads import UploadDetails, UploadView, Waiting
+from masv_watch.uploads import DropView, UploadDetails, UploadView, Waiting
 
 Json = Any
 
@@ -59,6 +59,22 @@ def details_body(details: UploadDetails, now: float) -> dict[str, Json]:
             for drop in details.drops
         ],
         "tasks": [task_body(task) for task in details.tasks],
+    }
+
+
+def drop_body(view: DropView) -> dict[str, Json]:
+    """Give what settles or is held, with the reason and what helps."""
+    drop = view.drop
+    return {
+        "hot_folder": drop.hot_folder,
+        "path": shown(drop.path),
+        "generation": drop.generation,
+        "state": drop.state,
+        "reason": drop.hold,
+        "note": drop.note,
+        "cure": view.cure,
+        "upload_id": drop.upload_id,
+        "seen_at": iso(drop.seen_at),
     }
 
 

@@ -33,19 +33,21 @@ def check() -> None:
 
 def is_loopback(host: str) -> bool:
     """Say whether a Host header names this machine: `localhost` or a loopback address."""
-    name = host.strip()
-    if name.startswith("["):
-        name, bracket, port = name[1:].partition("]")
+    if host.startswith("["):
+        name, bracket, port = host[1:].partition("]")
         if not bracket or (port and not port.startswith(":")):
             return False
-        port = port[1:]
+        is_ours, port = _is_loopback_address(name, version=6), port[1:]
     else:
-        name, _, port = name.partition(":")
-    if port and not (port.isascii() and port.isdigit()):
-        return False
-    if name.lower() == "localhost":
-        return True
+        name, _, port = host.partition(":")
+        is_ours = name.lower() == "localhost" or _is_loopback_address(name, version=4)
+    return is_ours and (not port or (port.isascii() and port.isdigit() and int(port[:6]) < 65536))
+
+
+def _is_loopback_address(name: str, *, version: int) -> bool:
     try:
-        return ipaddress.ip_address(name).is_loopback
+        # decimal, hexadecimal and shortened spellings are no addresses here, though some resolve
+        found = ipaddress.ip_address(name)
     except ValueError:
         return False
+    return found.version == version and found.is_loopback and "%" not in name

@@ -26,6 +26,8 @@ class Health:
     ready: bool
     #: one sentence for people when it is not ready
     why: str = ""
+    #: what a person should look at though it is ready: a folder that is away, a refused key
+    concerns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ def mount(app: bottle.Bottle, desk: Desk) -> None:
     def readyz() -> dict[str, Any]:
         health = desk.health()
         bottle.response.status = 200 if health.ready else 503
-        return {"ready": health.ready, "why": health.why}
+        return {"ready": health.ready, "why": health.why, "concerns": list(health.concerns)}
 
     def uploads() -> list[dict[str, Any]]:
         return [bodies.upload_body(view) for view in desk.uploads.list()]
@@ -56,7 +58,11 @@ def mount(app: bottle.Bottle, desk: Desk) -> None:
     def upload(upload_id: str) -> dict[str, Any]:
         return bodies.details_body(desk.uploads.details(upload_id), desk.now())
 
+    def drops() -> list[dict[str, Any]]:
+        return [bodies.drop_body(view) for view in desk.uploads.drops()]
+
     app.get("/healthz", callback=healthz)
     app.get("/readyz", callback=readyz)
     app.get("/api/v1/uploads", callback=uploads)
     app.get("/api/v1/uploads/<upload_id>", callback=upload)
+    app.get("/api/v1/drops", callback=drops)

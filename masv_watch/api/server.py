@@ -1,6 +1,7 @@
 """The listener: waitress on a thread of its own.
 
-Owns the socket. Never looks into a call. Built and stopped by `daemon`.
+Owns the socket, and the answer to what is no HTTP at all. Never looks into a call. Built and
+stopped by `daemon`.
 
 It stands alone because it is the only place that knows waitress.
 """
@@ -12,7 +13,10 @@ from typing import Any
 
 import waitress.server
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask
 
+from masv_watch.api.app import refusal
 from masv_watch.errors import CannotListen
 from masv_watch.loops import start_thread
 
@@ -20,6 +24,31 @@ from masv_watch.loops import start_thread
 THREADS = 8
 #: bytes of a body that is read
 BODY_LIMIT = 8 * 1024 * 1024
+#: connections at the same time; more wait in the kernel's queue until one ends
+CONNECTIONS = 500
+#: seconds without a byte after which a connection is closed, and between two looks for such
+SILENCE_S = 30
+LOOK_S = 5
+
+
+class _Refusal(ErrorTask):  # type: ignore[misc] # the library publishes no types
+    """What waitress itself refuses, in our words instead of its own page."""
+
+    def execute(self) -> None:
+        """Answer as the app answers."""
+        error = self.request.error
+        body, headers = refusal(error.code)
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.extend(headers)
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc] # the library publishes no types
+    """A connection whose errors are JSON."""
+
+    error_task_class = _Refusal
 
 
 class Listener:
@@ -43,12 +72,18 @@ class Listener:
                 clear_untrusted_proxy_headers=True,
                 expose_tracebacks=False,
                 max_request_body_size=BODY_LIMIT,
+                connection_limit=CONNECTIONS,
+                channel_timeout=SILENCE_S,
+                cleanup_interval=LOOK_S,
+                # select() ends at descriptor 1024, which a busy sender reaches
+                asyncore_use_poll=True,
             )
         except OSError as error:
             raise CannotListen(
                 f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
                 hint="stop what listens there, or set server.listen to another port",
             ) from error
+        self._server.channel_class = _Channel
         self.port = int(self._server.effective_port)
         self._thread = start_thread("listener", self._server.run)
 

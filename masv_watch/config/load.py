@@ -45,8 +45,11 @@ class Loaded:
     places: Mapping[str, str] = field(default_factory=dict)
 
 
-def load(path: str, *, environ: Mapping[str, str]) -> Loaded:
+def load(path: str, *, environ: Mapping[str, str], with_secrets: bool = True) -> Loaded:
     """Load one file with its secrets.
+
+    Without them every secret that the file only names stays unread: a command beside the daemon
+    needs none, and runs where neither the variables nor the credentials of the service are.
 
     Raises:
         ConfigError: it cannot be used; `problems` holds every reason, in the order of the file.
@@ -55,7 +58,7 @@ def load(path: str, *, environ: Mapping[str, str]) -> Loaded:
     text, mode = _text(source)
     source.lines = Source(path, text).lines
     tree, problems = nodes.read(source, text)
-    resolver = secrets.Resolver(path, source, environ)
+    resolver = secrets.Resolver(path, source, environ, wants_secrets=with_secrets)
     if tree is None:
         if not problems:
             problems = [

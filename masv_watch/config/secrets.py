@@ -59,6 +59,8 @@ class Resolver:
     file: str
     source: Source
     environ: Mapping[str, str]
+    #: whether secrets are read; a command beside the daemon has no need of them, and no right
+    wants_secrets: bool = True
     problems: list[Problem] = field(default_factory=list)
     secrets: list[Secret] = field(default_factory=list)
     #: paths of secrets that stand in the file itself
@@ -114,6 +116,8 @@ def plain(resolver: Resolver, tree: nodes.Tree, path: tuple[str | int, ...] = ()
     if isinstance(tree, nodes.Scalar) and tree.is_broken:
         return BROKEN
     value: Plain = tree.value if isinstance(tree, nodes.Scalar) and not tree.tag else None
+    if tree.tag and is_secret_place(path) and not resolver.wants_secrets:
+        return Secret("not read", "not read")
     if tree.tag:
         try:
             value = _fetched(resolver, tree)

@@ -48,6 +48,8 @@ REPROBE_S = 15.0
 #: seconds; hints never make sweeps come faster, nor a sweep take more than a fifth of the time
 LEAST_PAUSE_S = 0.5
 _BREATH = 4.0
+#: seconds after which a root that does not answer counts as unreachable
+PATIENCE_S = 5.0
 #: what `initial: auto` sends at the first start without being asked
 AUTO_DROPS = 20
 AUTO_BYTES = 200 * 10**9
@@ -70,6 +72,8 @@ class _Remembered:
     entry: Entry
     retry_at: float
     drop_id: int
+    #: whether only a change of its own can bring it further
+    held: bool
 
 
 @dataclass(slots=True)
@@ -80,6 +84,9 @@ class _Memory:
     #: fence of each entry about which nothing is to be done until it changes
     concluded: dict[bytes, str] = field(default_factory=dict)
     told: set[bytes] = field(default_factory=set)
+    #: drops whose row must move first, as they stood: one of those held for each reason, and those
+    #: that changed after their finalize
+    awaited: dict[bytes, Drop] = field(default_factory=dict)
 
 
 class Intake:
@@ -112,6 +119,7 @@ class Intake:
         self._dirty = True
         self._sweep_at = 0.0
         self._not_before = 0.0
+        self._asking_since: float | None = None
         #: whether a sweep ended since the start, or the root is not there
         self.looked = False
         #: monotonic seconds of the last whole sweep; None before the first
@@ -125,11 +133,13 @@ class Intake:
     @property
     def is_at_rest(self) -> bool:
         """Say whether everything that was seen is taken, held or concluded."""
-        return self.looked and not self._dirty and not self._memory.growing
+        moving = any(not known.held for known in self._memory.growing.values())
+        return self.looked and not self._dirty and not moving
 
     def tick(self) -> float:
         """Sweep if one is due, else sample what is growing; give the seconds to the next."""
         now = self._clock.monotonic()
+        self._dirty = self._dirty or self._has_answer()
         if (self._dirty or now >= self._sweep_at) and now >= self._not_before:
             self._sweep(now)
         else:
@@ -146,12 +156,10 @@ class Intake:
 
     def _sweep(self, began: float) -> None:
         self._dirty = False
-        root = self.gate.open(in_flight=self._is_in_flight)
+        root = self._open_root()
         if root is None:
             self._hints.disarm(self.rule.name)
-            self.looked = True
-            self._sweep_at = began + REPROBE_S
-            self._not_before = began + LEAST_PAUSE_S
+            self._rest_until(began + REPROBE_S)
             return
         with root:
             # listened to first, listed second: nothing falls between (pain 25)
@@ -185,7 +193,7 @@ class Intake:
         due = [top for top, known in self._memory.growing.items() if known.retry_at <= now]
         if not due:
             return
-        root = self.gate.open(in_flight=self._is_in_flight)
+        root = self._open_root()
         if root is None:
             return
         with root:
@@ -196,6 +204,17 @@ class Intake:
                 elif not self._stop():
                     self._memory.growing.pop(top, None)
                     self._dirty = True
+
+    def hangs(self, now: float) -> bool:
+        """Say whether the root has not answered for so long that nobody waits for it (fault 10)."""
+        return self._asking_since is not None and now - self._asking_since > PATIENCE_S
+
+    def _open_root(self) -> files.Root | None:
+        self._asking_since = self._clock.monotonic()
+        try:
+            return self.gate.open(in_flight=self._is_in_flight)
+        finally:
+            self._asking_since = None
 
     def _is_in_flight(self) -> bool:
         living = self._store.drops(self.rule.name, living=True)

@@ -28,6 +28,7 @@ PURE = (
     "watch.bundles",
     "transfer.chunks",
     "transfer.schedule",
+    "cloud.refusals",
     "cloud.wire",
     "delivery.receipt",
     "api.bodies",

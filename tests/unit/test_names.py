@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from masv_watch.cloud import wire
 from masv_watch.names import sent_name, sent_path, shown, unsent_name
 
 NAMES = st.binary(min_size=1, max_size=255).filter(lambda name: b"/" not in name)
@@ -110,3 +111,17 @@ def test_shown_keeps_what_is_printable() -> None:
     name = "Rolle 7 \u3000 caf\u00e9 3.00\u202fPM \U0001f3ac.mov"
 
     assert shown(name.encode()) == name
+
+
+@given(st.lists(st.binary(min_size=1, max_size=6).filter(lambda n: b"/" not in n), min_size=1))
+def test_sent_path_of_any_names_survives_the_clouds_own_clean_up(names):
+    """What the cloud would take out of a path is escaped before it gets there."""
+    *above, name = names
+
+    assert wire.survives(sent_path(b"/".join(above)), sent_name(name))
+
+
+def test_sent_path_of_a_folder_that_ends_in_two_dots_keeps_no_way_up():
+    """`foo../bar` would lose its `../` in the cloud."""
+    assert sent_path(b"foo../bar") == "foo.%2E/bar"
+    assert unsent_name("foo.%2E") == b"foo.."

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import time
 import traceback
+from dataclasses import replace
 
 import pytest
 
@@ -270,16 +271,43 @@ def test_failure_while_an_earlier_one_is_handled_is_judged_by_itself(often, serv
     server = serve(resets())
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
-        nobody = Scripted.__new__(Scripted)
-        nobody.url = f"http://127.0.0.1:{unheard.getsockname()[1]}"
-        try:
-            http.ask(call(nobody, often=often))
-        except CloudUnreachable as error:
-            assert "refused" in str(error)
-            with pytest.raises(CloudUnreachable, match="broke the connection"):
-                http.ask(call(server, often=often))
+        alone = call(server, often=often)
+        alone = replace(alone, url=f"http://127.0.0.1:{unheard.getsockname()[1]}/")
+        with pytest.raises(CloudUnreachable, match="refused") as earlier:
+            http.ask(alone)
+    try:
+        raise earlier.value
+    except CloudUnreachable:
+        with pytest.raises(CloudUnreachable, match="broke the connection"):
+            http.ask(call(server, often=often))
 
     assert server.connections == 1
+
+
+@both_ways
+def test_connection_on_which_only_a_hint_came_is_not_used_again(often, serve, http):
+    """The real answer would come later and be taken for the next call's."""
+
+    def hints(server, connection):
+        server.take(connection)
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        server.take(connection)
+        connection.sendall(answer(200, b"[1]"))
+
+    server = serve(hints, says(OK))
+    with pytest.raises(CloudGarbled, match="no final answer"):
+        http.ask(call(server, often=often))
+
+    assert http.ask(call(server, often=often)).body == b"[]"
+
+
+@both_ways
+def test_refusal_whose_words_are_cut_is_still_that_refusal(often, serve, http):
+    """The status is known once the head is there."""
+    cut = b"HTTP/1.1 400 X\r\nContent-Length: 50\r\n\r\n{"
+
+    with pytest.raises(CloudRefused, match="400"):
+        http.ask(call(serve(says(cut)), often=often))
 
 
 @both_ways

@@ -688,3 +688,22 @@ def test_shipped_letter_stands_beside_its_examples(tmp_path: Path) -> None:
     found = load.load(str(tmp_path / "copy" / "examples" / "team.yml"), environ=ENVIRON)
 
     assert found.settings.hot_folders[0].link.template == f"{tmp_path}/copy/examples/letter.html"
+
+
+def test_load_without_secrets_needs_no_variable_and_keeps_every_other_check(tmp_path):
+    """A command beside the daemon reads its file where the service's secrets are not."""
+    path = tmp_path / "masv-watch.yml"
+    path.write_text(
+        "version: 1\n"
+        "masv: {team: acme, api_key: !env NOWHERE}\n"
+        "hot_folders:\n"
+        "  - {name: out, path: /srv/out, to: {portal: p, sender: a@b.example,"
+        " access_code: !credential code}}\n"
+    )
+
+    loaded = load.load(str(path), environ={}, with_secrets=False)
+
+    assert loaded.settings.hot_folders[0].name == "out"
+    assert loaded.secrets == ()
+    with pytest.raises(ConfigError):
+        load.load(str(path), environ={})
