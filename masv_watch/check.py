@@ -6,6 +6,8 @@ changes anything. Called by `cli`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from masv_watch.cloud.client import CloudClient
@@ -17,6 +19,9 @@ from masv_watch.errors import CloudRefused, MasvWatchError, NoSession
 from masv_watch.login import Login
 from masv_watch.loops import SystemClock
 from masv_watch.metrics import Metrics
+
+#: problems, warnings and ok lines while they are gathered
+_Lists = tuple[list[str], list[str], list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +37,8 @@ def examine(loaded: Loaded, *, file: str, probe: bool) -> Found:
     """Look at the templates and, with `probe`, at disk paths, mail server and cloud."""
     problems = [*_templates(loaded)]
     warnings = [*loaded.warnings]
-    ok = [f"ok: {file}: {len(loaded.settings.hot_folders)} hot folders"]
+    count = len(loaded.settings.hot_folders)
+    ok = [f"ok: {file}: {count} hot folder{'' if count == 1 else 's'}"]
     if probe:
         seen = world.probe(loaded.settings, places=loaded.places, file=file)
         problems += seen.problems
@@ -49,7 +55,7 @@ def _templates(loaded: Loaded) -> list[str]:
         key = f"hot_folders[{index}].link.template"
         if rule.link.template is None:
             continue
-        place = loaded.places.get(key, rule.at or "configuration:1:1")
+        place = _place(loaded, key, "configuration", at=rule.at)
         problems += [
             f"{place}: {key}: {sentence} - a Jinja2 file for one letter"
             for sentence in mail.check_template(rule.link.template)
@@ -70,25 +76,40 @@ def _probe_mail(loaded: Loaded, file: str, warnings: list[str], ok: list[str]) -
         ok.append(f"ok: mail.smtp: {words}")
 
 
-def _probe_cloud(loaded: Loaded, file: str, lists: tuple[list[str], list[str], list[str]]) -> None:
-    """Prove the key, the team and the portals; what cannot be reached is only a warning."""
-    problems, warnings, ok = lists
-    clock, metrics, settings = SystemClock(), Metrics(), loaded.settings
+def _probe_cloud(loaded: Loaded, file: str, lists: _Lists) -> None:
+    """Prove the key, the team and each portal; what cannot be reached is only a warning."""
+    clock, metrics, masv = SystemClock(), Metrics(), loaded.settings.masv
     http = Http(clock=clock, metrics=metrics, connections=1)
-    cloud = CloudClient(http, api_url=settings.masv.api_url)
-    place = loaded.places.get("masv.api_key", f"{file}:1:1")
+    cloud = CloudClient(http, api_url=masv.api_url)
     try:
-        if settings.masv.api_key is not None:
-            Login(cloud, settings.masv, clock=clock, metrics=metrics).team_id()
-            ok.append(f"ok: masv.api_key: belongs to team {settings.masv.team}")
-        for index, rule in enumerate(settings.hot_folders):
-            place = loaded.places.get(f"hot_folders[{index}].to.portal", rule.at)
-            if rule.to.portal is not None:
+        if masv.api_key is not None:
+            key = "masv.team" if "masv.team" in loaded.places else "masv.api_key"
+            with _judged(lists, _place(loaded, "masv.api_key", file), "masv.api_key"):
+                cloud.teams(masv.api_key)
+                with _judged(lists, _place(loaded, key, file), key):
+                    Login(cloud, masv, clock=clock, metrics=metrics).team_id()
+                    lists[2].append(f"ok: masv.api_key: belongs to team {masv.team}")
+        for index, rule in enumerate(loaded.settings.hot_folders):
+            if rule.to.portal is None:
+                continue
+            key = f"hot_folders[{index}].to.portal"
+            with _judged(lists, _place(loaded, key, file, at=rule.at), key):
                 cloud.portal(rule.to.portal)
-                ok.append(f"ok: hot_folders[{index}].to.portal: {rule.to.portal} is there")
-    except (NoSession, CloudRefused) as error:
-        problems.append(f"{place}: masv: {error}")
-    except MasvWatchError as error:
-        warnings.append(f"{place}: masv: warning: {error}; not checked")
+                lists[2].append(f"ok: {key}: {rule.to.portal} is there")
     finally:
         http.close()
+
+
+@contextmanager
+def _judged(lists: _Lists, place: str, key: str) -> Iterator[None]:
+    problems, warnings, _ = lists
+    try:
+        yield
+    except (NoSession, CloudRefused) as error:
+        problems.append(f"{place}: {key}: {error}")
+    except MasvWatchError as error:
+        warnings.append(f"{place}: {key}: warning: not checked: {error}")
+
+
+def _place(loaded: Loaded, key: str, file: str, *, at: str = "") -> str:
+    return loaded.places.get(key) or (f"{at}:1" if at else f"{file}:1:1")

@@ -64,6 +64,15 @@ class WrongUsage(Exception):
     """The command line or its environment cannot be used as given; the text says why."""
 
 
+_STATUS_OF: tuple[tuple[type[Exception], int], ...] = (
+    (ConfigError, USAGE),
+    (WrongUsage, USAGE),
+    (DaemonUnreachable, UNREACHABLE),
+    (StoreError, STATE),
+    (CannotListen, NO_LISTEN),
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one command and give its exit status; never a traceback for what was foreseen."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -77,26 +86,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     try:
         return int(options.command(options))
-    except ConfigError as error:
-        _complain(*error.problems)
-        return USAGE
-    except WrongUsage as error:
-        _complain(f"masv-watch: {error}")
-        return USAGE
-    except DaemonUnreachable as error:
-        _complain(f"masv-watch: {error}")
-        return UNREACHABLE
-    except MasvWatchError as error:
-        _complain(f"masv-watch: {error}")
+    except (MasvWatchError, DaemonUnreachable, WrongUsage) as error:
+        lines = error.problems if isinstance(error, ConfigError) else (f"masv-watch: {error}",)
+        _complain(*lines)
         return _status_of(error)
     except KeyboardInterrupt:
         return FAILED
 
 
-def _status_of(error: MasvWatchError) -> int:
-    if isinstance(error, StoreError):
-        return STATE
-    return NO_LISTEN if isinstance(error, CannotListen) else FAILED
+def _status_of(error: Exception) -> int:
+    for kind, status in _STATUS_OF:
+        if isinstance(error, kind):
+            return status
+    return FAILED
 
 
 def _complain(*lines: str) -> None:
@@ -160,8 +162,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _ledger(commands: Any) -> None:
-    words = "steer the record of what was seen and sent"
-    ledger = commands.add_parser("ledger", help=words, description=words)
+    ledger = commands.add_parser(
+        "ledger",
+        help="steer the record of what was seen and sent",
+        description="Steer the record of what was seen and sent.",
+    )
     verbs = ledger.add_subparsers(title="verbs", metavar="VERB", required=True)
     seed = _command(
         verbs, "seed", _seed, "record what a hot folder's first start held as seen, never sent"
@@ -172,7 +177,8 @@ def _ledger(commands: Any) -> None:
 def _command(
     commands: Any, name: str, does: Callable[[argparse.Namespace], int], help_: str
 ) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=help_, description=help_)
+    words = f"{help_[0].upper()}{help_[1:]}."
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=help_, description=words)
     parser.set_defaults(command=does)
     parser.add_argument(
         "-c",
@@ -183,9 +189,9 @@ def _command(
     return parser
 
 
-def _loaded(options: argparse.Namespace) -> tuple[str, Loaded]:
+def _loaded(options: argparse.Namespace, *, with_secrets: bool = True) -> tuple[str, Loaded]:
     path = find(options.config, os.environ)
-    return path, load(path, environ=os.environ)
+    return path, load(path, environ=os.environ, with_secrets=with_secrets)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -289,7 +295,7 @@ def _clauses(upload: dict[str, Any]) -> Iterator[str]:
 
 
 def _show(options: argparse.Namespace) -> int:
-    upload = _asker(options)(f"/api/v1/uploads/{quote(options.id, safe='')}")
+    upload = _asker(options)(f"/api/v1/uploads/{quote(os.fsencode(options.id), safe='')}")
     if options.json:
         _say(json.dumps(upload))
         return OK
@@ -309,7 +315,7 @@ def _show(options: argparse.Namespace) -> int:
 def _task_name(task: dict[str, Any]) -> str:
     if task["kind"] == "letter":
         return f"letter to {_printable(task['key'])}"
-    return {"link": "share link", "dispose": "source"}.get(task["kind"], task["kind"])
+    return "share link" if task["kind"] == "link" else "source"
 
 
 def _resume(options: argparse.Namespace) -> int:
@@ -337,7 +343,7 @@ def _seed(options: argparse.Namespace) -> int:
 
 def _at_desk(options: argparse.Namespace, verb: Callable[[Uploads], str]) -> int:
     """Use the front desk beside the daemon; its rows are the same, and it looks every second."""
-    _, loaded = _loaded(options)
+    _, loaded = _loaded(options, with_secrets=False)
     folder = getattr(options, "folder", None)
     names = [rule.name for rule in loaded.settings.hot_folders]
     if folder is not None and folder not in names:
@@ -398,7 +404,7 @@ def _url(options: argparse.Namespace) -> str:
     url = options.url or os.environ.get("MASV_WATCH_URL")
     if url:
         return str(url)
-    _, loaded = _loaded(options)
+    _, loaded = _loaded(options, with_secrets=False)
     server = loaded.settings.server
     host = f"[{server.host}]" if ":" in server.host else server.host
     return f"http://{host}:{server.port}"

@@ -48,10 +48,15 @@ from masv_watch.watch.rules import Fate, Matcher
 log = logging.getLogger(__name__)
 
 #: seconds that chunks on their way get to end after SIGTERM, and after they were told to give up
-GRACE_S = 12.0
+GRACE_S = 11.0
 ABORT_S = 4.0
+#: seconds for all loops together to end, and for all workers; a hung folder gets no more
+LOOPS_S = 2.0
+WORKERS_S = 1.0
 #: seconds that a removed source lies in the trash of its root
 TRASH_S = 24 * 3600.0
+#: seconds that a note of a move is kept
+EVENTS_S = 30 * 24 * 3600.0
 
 
 @dataclass(slots=True)
@@ -163,6 +168,7 @@ class Daemon:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         )
         scheduler.add_job(self._empty_trash, "interval", hours=1)
+        scheduler.add_job(self.store.forget_events, "interval", days=1, args=[EVENTS_S])
         return scheduler
 
     def _loop(
@@ -248,20 +254,25 @@ class Daemon:
         self.listener.close()
         for watched in self._watched.values():
             watched.loop.ask_to_stop()
+        self._sender.stop()
         self._hints.stop()
         self._housekeeping.shutdown(wait=True)
-        self._sender.stop()
         self._wait_still(GRACE_S)
         self._sender.abort()
         self._wait_still(ABORT_S)
-        for watched in self._watched.values():
-            watched.loop.stop(1.0)
-        for loop in self._loops:
-            loop.stop(1.0)
-        self._crew.stop(0.2)
+        self._end_loops()
+        self._crew.stop(WORKERS_S)
         self._http.close()
         self.store.close()
         log.info("stopped")
+
+    def _end_loops(self) -> None:
+        loops = self._all_loops()
+        for loop in loops:
+            loop.ask_to_stop()
+        until = self._clock.monotonic() + LOOPS_S
+        for loop in loops:
+            loop.stop(max(until - self._clock.monotonic(), 0.0))
 
     def _wait_still(self, at_most_s: float) -> None:
         """Let chunks on their way end; the sender's loop goes on taking their outcomes."""
@@ -337,17 +348,33 @@ class Daemon:
         hung = [loop.name for loop in self._all_loops() if loop.vital and not loop.healthy(now)]
         waiting = [
             name
-            for name, each in self._watched.items()
+            for name, each in list(self._watched.items())
             if not each.intake.looked and not each.intake.hangs(now)
         ]
         if hung:
             return Health(live=False, ready=False, why=f"not ticking: {', '.join(hung)}")
         if waiting:
             return Health(live=True, ready=False, why=f"not swept yet: {', '.join(waiting)}")
-        return Health(live=True, ready=True)
+        return Health(live=True, ready=True, concerns=self._concerns(now))
+
+    def _concerns(self, now: float) -> tuple[str, ...]:
+        """List what a person should look at though the daemon is ready."""
+        found = []
+        for name, each in list(self._watched.items()):
+            if each.intake.hangs(now):
+                found.append(f"hot folder {name}: its folder does not answer; look at the mount")
+            elif each.intake.gate.why:
+                found.append(f"hot folder {name}: {each.intake.gate.why}")
+        pause_s = self._login.pause_s()
+        if pause_s is not None:
+            found.append(
+                "the cloud refuses the API key: correct masv.api_key, then reload (SIGHUP); tried"
+                f" again in {pause_s:.0f} s"
+            )
+        return tuple(found)
 
     def _all_loops(self) -> list[Loop]:
-        return [*self._loops, *(watched.loop for watched in self._watched.values())]
+        return [*self._loops, *(watched.loop for watched in list(self._watched.values()))]
 
     def _is_all_done(self) -> bool:
         """Say whether everything that was there is delivered, held or failed (`run --once`)."""

@@ -73,9 +73,15 @@ class Login:
             CloudRefused: the key does not belong to that team; its teams are named.
         """
         with self._asking:
-            if self._team_id is None:
-                self._team_id = self._find_team()
-            return self._team_id
+            with self._lock:
+                masv, known = self._masv, self._team_id
+            if known is None:
+                known = self._ask_team(masv)
+                with self._lock:
+                    # a reload meanwhile may name another team
+                    if self._masv is masv:
+                        self._team_id = known
+            return known
 
     def refused(self) -> None:
         """Note that the cloud refused the key: pause its calls, and raise one alarm."""
@@ -100,10 +106,17 @@ class Login:
         self._metrics.gauge("auth_refused", 0)
         log.info("the cloud accepts the API key again")
 
-    def _find_team(self) -> str:
+    def _ask_team(self, masv: Masv) -> str:
+        try:
+            return self._find_team(masv.team)
+        except NoSession:
+            # noted before the next one asks: a refused key costs one call for each pause
+            self.refused()
+            raise
+
+    def _find_team(self, wanted: str | None) -> str:
         teams = self._cloud.teams(self.key())
         self.accepted()
-        wanted = self._masv.team
         for team in teams:
             if wanted in {team.subdomain, team.id}:
                 return team.id

@@ -130,13 +130,13 @@ class Uploads:
             views.append(_view(upload, waiting, open_tasks.get(upload.id, 0)))
         return views
 
-    def drops(self) -> list[DropView]:
+    def drops(self) -> tuple[DropView, ...]:
         """List what settles or is held, oldest first."""
-        return [
+        return tuple(
             DropView(drop=drop, cure=_cure_of(drop))
             for drop in self._store.drops(living=True)
             if drop.state is not DropState.TAKEN or drop.hold is not None
-        ]
+        )
 
     def details(self, upload_id: str) -> UploadDetails:
         """Give one upload with its files.
@@ -269,7 +269,7 @@ def _cure_of(drop: Drop) -> str:
     if drop.hold is None:
         return ""
     cure = lifecycle.CURES[drop.hold].replace("NAME", drop.hot_folder)
-    return cure.replace("ID", drop.upload_id) if drop.upload_id else cure
+    return cure.replace("resume ID", f"resume {drop.upload_id}") if drop.upload_id else cure
 
 
 def _quoted(upload_id: str) -> str:

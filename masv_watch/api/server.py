@@ -14,6 +14,7 @@ from typing import Any
 import waitress.server
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask
 
 from masv_watch.api.app import refusal
@@ -45,9 +46,21 @@ class _Refusal(ErrorTask):  # type: ignore[misc] # the library publishes no type
         self.write(body)
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc] # the library publishes no types
+    """The library's parser, with an answer where it would cut the connection."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Refuse a target that is no URL (`http://[`), which the library does not catch."""
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            raise ParsingError("the target is no URL") from error
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc] # the library publishes no types
     """A connection whose errors are JSON."""
 
+    parser_class = _Parser
     error_task_class = _Refusal
 
 

@@ -205,12 +205,20 @@ def _lines(source: Source, tree: nodes.Tree) -> list[str]:
     return [f"{printable(source.file)}:{one.start.line}" for one in elements]
 
 
+#: keys of a hot folder about which the world may have something to say
+_PLACED = (("path",), ("after", "delivered"), ("to", "portal"), ("link", "template"))
+
+
 def _places(source: Source, tree: nodes.Tree) -> dict[str, str]:
     count = len(_lines(source, tree))
-    paths: list[tuple[str | int, ...]] = [("state",)]
+    paths: list[tuple[str | int, ...]] = [
+        ("state",),
+        ("masv", "api_key"),
+        ("masv", "team"),
+        ("mail", "smtp"),
+    ]
     for at in range(count):
-        paths.append(("hot_folders", at, "path"))
-        paths.append(("hot_folders", at, "after", "delivered"))
+        paths += [("hot_folders", at, *key) for key in _PLACED]
     out = {}
     for path in paths:
         place = nodes.locate(tree, path)

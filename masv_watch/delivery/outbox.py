@@ -46,9 +46,9 @@ from masv_watch.store.contract import Store
 
 log = logging.getLogger(__name__)
 
-#: seconds of a task's lease: longer than any letter takes; a move may take hours and is renewed by
-#: nobody else, because one loop does one task at a time
-LEASE_S = 3600.0
+#: seconds of a task's lease: longer than any letter takes, and short enough to come back soon after
+#: the store failed in between; a move may outlast it, because one loop alone takes each kind
+LEASE_S = 600.0
 #: seconds that one exchange with the mail server may take
 MAIL_S = 60.0
 #: seconds after which a letter that was never taken is given up
@@ -225,14 +225,22 @@ class Outbox:
             self._store.advance_task(task, TaskEvent.REFUSED, note=str(error))
             log.error("a task ended without success", extra=_told(task, error))
             return
-        decision = decide(error, task.attempts + 1, now, self._luck())
-        # what only a person can mend is looked at again: a task is owed until it is done
-        at = now + OPERATOR_S if decision.next is not Next.AGAIN else decision.at or now
+        at = self._again_at(task, error, now)
         self._store.retry_task(task, retry_at=at, attempts=task.attempts + 1, note=str(error))
         log.warning(
             "a task failed and is tried again",
             extra={**_told(task, error), "again_in_s": round(at - now, 1)},
         )
+
+    def _again_at(self, task: Task, error: MasvWatchError, now: float) -> float:
+        """Give when a task is due again; what only a person can mend is owed all the same."""
+        if isinstance(error, NoSession):
+            # with the next trial of the key, which may have been refused by mistake
+            return now + (self._outside.login.pause_s() or OPERATOR_S)
+        decision = decide(error, task.attempts + 1, now, self._luck())
+        if decision.next is Next.AGAIN and decision.at is not None:
+            return decision.at
+        return now + OPERATOR_S
 
 
 def _told(task: Task, error: MasvWatchError) -> dict[str, object]:

@@ -346,6 +346,10 @@ class Store(Ledger, Undertakings, Obligations, Protocol):
         """End every lease of an earlier process, so that what was in flight is taken up at once."""
         ...
 
+    def forget_events(self, older_than_s: float) -> int:
+        """Remove the notes of moves that are at least so old; give how many."""
+        ...
+
     def hurry(self) -> None:
         """Let everything that waits for a retry be tried at once; a reload may have mended it."""
         ...

@@ -96,6 +96,10 @@ class ObligationVerbs:
         row = self.engine.read(lambda tx: tx.one("link", upload_id=upload_id))
         return None if row is None else link_of(row)
 
+    def forget_events(self, older_than_s: float) -> int:
+        """Remove the notes of moves that are at least so old; give how many."""
+        return self.engine.write(lambda tx: tx.run("forget_events", before=tx.now - older_than_s))
+
     def hurry(self) -> None:
         """Let everything that waits for a retry be tried at once."""
 

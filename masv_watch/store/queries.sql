@@ -267,6 +267,9 @@ SELECT * FROM links WHERE upload_id = :upload_id;
 INSERT INTO events (at, noun, noun_id, event, before, after, detail)
 VALUES (:now, :noun, :noun_id, :event, :before, :after, :detail);
 
+-- name: forget_events
+DELETE FROM events WHERE at <= :before;
+
 -- name: hurry_uploads
 UPDATE uploads SET retry_at = 0 WHERE state IN ('transferring', 'finalizing') AND retry_at > 0;
 

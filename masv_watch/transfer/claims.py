@@ -41,16 +41,23 @@ class FileInHand:
     may_exist: bool
     #: an earlier try may have closed it: look before it is closed
     may_be_closed: bool
+    #: its multipart upload was begun in an earlier try: the storage may have forgotten it since
+    was_begun: bool
     #: one worker does all of it at once: it is one chunk
     is_small: bool
+    #: held for a moment only: the sender waits for nobody
     lock: threading.Lock = field(default_factory=threading.Lock)
+    #: held by the one worker that asks for URLs, as long as the cloud takes; never by the sender
+    asking: threading.Lock = field(default_factory=threading.Lock)
     #: chunks that nobody sends yet, in order; None until the file was opened
     to_send: list[Span] | None = None
+    #: numbers of chunks whose URL nobody asked for yet
+    unasked: set[int] = field(default_factory=set)
     #: chunks that the storage does not have yet, handed out or not
     missing: int = 0
     #: pieces of this file that are with the workers
     out: int = 0
-    #: nothing more of it is handed out: it failed, changed, or its upload stops
+    #: nothing more of it is handed out, and its row is read again once nothing of it is out
     stopped: bool = False
     urls: dict[int, Blueprint] = field(default_factory=dict)
 
@@ -65,6 +72,7 @@ class FileInHand:
             if span.number not in have
         ]
         self.to_send, self.missing = todo, len(todo)
+        self.unasked = {span.number for span in todo}
 
     def acknowledge(self) -> bool:
         """Note one more chunk that the storage has; say whether it was the last."""
@@ -89,6 +97,8 @@ class Claim:
     abort: threading.Event = field(default_factory=threading.Event)
     #: a token is being renewed: nothing else goes out meanwhile
     renewing: bool = False
+    #: the token was renewed and has proved nothing yet: another refusal is not about its age
+    is_token_fresh: bool = False
     retry_at: float = 0.0
     attempts: int = 0
     error: str = ""

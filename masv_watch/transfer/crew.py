@@ -6,6 +6,7 @@ decides what is sent or what a failure means. Built and drained by `transfer.sen
 
 from __future__ import annotations
 
+import contextlib
 import queue
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class Crew(Generic[K]):
         """Build `size` workers; `bell` is rung at every outcome."""
         self.size = size
         self._bell = bell
+        self._clock = clock
         self._pieces: queue.SimpleQueue[tuple[K, Callable[[], None]] | None] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[Outcome[K]] = queue.SimpleQueue()
         self._busy = 0
@@ -60,12 +62,13 @@ class Crew(Generic[K]):
             loop.start()
 
     def stop(self, timeout_s: float) -> None:
-        """End the workers once they are done with their pieces, each after at most so long."""
+        """End the workers once they are done with their pieces, waiting at most so long in all."""
         for loop in self.loops:
             loop.ask_to_stop()
             self._pieces.put(None)
+        until = self._clock.monotonic() + timeout_s
         for loop in self.loops:
-            loop.stop(timeout_s)
+            loop.stop(max(until - self._clock.monotonic(), 0.0))
 
     @property
     def room(self) -> int:
@@ -81,6 +84,20 @@ class Crew(Generic[K]):
         """Queue a piece; its outcome carries the key. Called by the sender's thread only."""
         self._busy += 1
         self._pieces.put((key, piece))
+
+    def take_back(self) -> list[K]:
+        """Give the keys of the pieces that no worker has begun; they have no outcome.
+
+        Called by the sender's thread only.
+        """
+        keys = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                waiting = self._pieces.get_nowait()
+                if waiting is not None:
+                    keys.append(waiting[0])
+        self._busy -= len(keys)
+        return keys
 
     def take_outcomes(self) -> list[Outcome[K]]:
         """Give the outcomes that came in. Called by the sender's thread only."""

@@ -11,7 +11,6 @@ Law 2. Finalize is asked only after a last look at every source, and only while 
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -38,6 +37,9 @@ from masv_watch.model import (
 )
 from masv_watch.store.contract import Store
 
+#: locks that keep uploads of one name apart; two names that share one only wait for each other
+_NAME_LOCKS = 61
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
@@ -61,13 +63,13 @@ class Packages:
         self._login = login
         self._access_code = access_code
         # two uploads of one name must not both adopt the package that one of them just made
-        self._by_name: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._by_name = [threading.Lock() for _ in range(_NAME_LOCKS)]
 
     def open(self, upload: Upload) -> None:
         """Give an upload its package: the one an earlier try made unnoticed, or a new one."""
         if upload.package_id is not None:
             return
-        with self._by_name[upload.name]:
+        with self._by_name[hash(upload.name) % _NAME_LOCKS]:
             asked_before = upload.package_asked_at is not None
             self._store.note_package_asked(upload.id, upload.fence)
             if upload.terms.type is UploadType.PORTAL:
@@ -156,7 +158,9 @@ class Packages:
 
     def _judge_refusal(self, upload: Upload, error: CloudRefused) -> None:
         asked = self._ask(upload)
-        locked = error.facts.get("status") in {403, 409}
+        # only a repeated finalize may take "locked" for an answer (cloud-api N7): the first one
+        # that is refused did not lock anything
+        locked = upload.finalize_asked and error.facts.get("status") in {403, 409}
         if asked.is_finalized or (locked and not asked.is_known):
             self._complete(upload)
             return

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from masv_watch.errors import (
     CloudThrottled,
@@ -31,7 +32,7 @@ from masv_watch.errors import (
 from masv_watch.login import Login
 from masv_watch.loops import Clock
 from masv_watch.metrics import Metrics
-from masv_watch.model import SourceFile, Transfer, Upload, UploadEvent, UploadState
+from masv_watch.model import SourceFile, Transfer, UploadEvent, UploadState
 from masv_watch.retry import Next, decide
 from masv_watch.store.contract import Store
 from masv_watch.transfer.claims import SMALL, Claim, FileInHand, Key, Step
@@ -48,9 +49,11 @@ RENEW_S = 10.0
 PATIENCE_S = 5.0
 #: seconds between two looks at an upload that waits for its drop to settle again
 RELOOK_S = 2.0
+#: seconds between two log lines about a store that takes nothing
+QUIET_S = 10.0
 _BRIEFLY_S = 0.1
 
-_FILE_STEPS = {Step.SHIP_FILE, Step.OPEN_FILE, Step.SEND_CHUNK, Step.CLOSE_FILE}
+_GONE_CURE = "nothing is made again by itself: drop the files once more under another name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,7 @@ class Sender:
         self._luck = luck
         self._claims: dict[str, Claim] = {}
         self._slow_until = 0.0
+        self._quiet_until = 0.0
         self._stopping = False
         self._turn = 0
 
@@ -95,13 +99,18 @@ class Sender:
         """Take outcomes, claim what is due and hand out pieces; give the seconds to the next."""
         for outcome in self._crew.take_outcomes():
             self._weigh(outcome)
-        if not self._stopping:
-            self._store.finalize_due()
-            self._claim_more()
+        if self._stopping:
+            self._take_back()
+        # leases are prolonged before anything is claimed: one that ran out while this machine slept
+        # would be claimed again by ourselves
         for claim in self._in_turn():
             self._attend(claim)
+        if not self._stopping:
+            for claim in self._take_up():
+                self._attend(claim)
         self._metrics.gauge("uploads_in_hand", len(self._claims))
-        return _BRIEFLY_S if self._waits_for_time() else 1.0
+        # of a claim that has nothing out, no outcome will ring the bell
+        return _BRIEFLY_S if any(claim.out == 0 for claim in self._claims.values()) else 1.0
 
     def stop(self) -> None:
         """Hand out nothing more; pieces that are out may end."""
@@ -109,7 +118,8 @@ class Sender:
 
     def abort(self) -> None:
         """Let the pieces that are out give up at their next block."""
-        for claim in self._claims.values():
+        # a copy: the loop's thread goes on letting claims go
+        for claim in list(self._claims.values()):
             claim.abort.set()
 
     @property
@@ -117,28 +127,39 @@ class Sender:
         """Say whether nothing is out any more."""
         return self._crew.busy == 0
 
-    def let_all_go(self) -> None:
-        """End every lease, so that a next start need not wait for it."""
-        for claim in list(self._claims.values()):
-            claim.ending = True
-            self._let_go_when_still(claim)
-
-    def _waits_for_time(self) -> bool:
-        """Say whether a claim has nothing out, so that no outcome will ring the bell for it."""
-        return any(claim.out == 0 for claim in self._claims.values())
-
     def _in_turn(self) -> list[Claim]:
         """List the claims, each tick with another one first: a large one starves nobody."""
         claims = list(self._claims.values())
         self._turn = (self._turn + 1) % max(len(claims), 1)
         return claims[self._turn :] + claims[: self._turn]
 
-    def _claim_more(self) -> None:
-        free = self._transfer().active_uploads - len(self._claims)
-        if free <= 0:
-            return
-        for upload in self._store.claim_uploads(free, LEASE_S):
-            self._claims[upload.id] = Claim(upload=upload, renewed_at=self._store.now())
+    def _take_back(self) -> None:
+        """Take what no worker has begun: its row says that it is still to be done."""
+        for key in self._crew.take_back():
+            key.claim.out -= 1
+            if key.in_hand is not None:
+                key.in_hand.out -= 1
+
+    def _take_up(self) -> list[Claim]:
+        """Claim what is due, as far as there is a place for it."""
+        try:
+            self._store.finalize_due()
+            free = self._transfer().active_uploads - len(self._claims)
+            uploads = self._store.claim_uploads(free, LEASE_S) if free > 0 else []
+        except StoreError as error:
+            self._tell_refusal("the store gave no further upload", error)
+            return []
+        now = self._store.now()
+        new = [Claim(upload=upload, renewed_at=now) for upload in uploads]
+        self._claims.update({claim.upload.id: claim for claim in new})
+        return new
+
+    def _tell_refusal(self, sentence: str, error: StoreError) -> None:
+        """Log what the store refused, but not at every tick: a full disk lasts."""
+        now = self._clock.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + QUIET_S
+            log.warning(sentence, extra={"reason": str(error)})
 
     def _attend(self, claim: Claim) -> None:
         """Bring one claim a step further."""
@@ -153,7 +174,7 @@ class Sender:
             self._drop(claim)
         except StoreError as error:
             # the rows stand as they are; the next tick tries again
-            log.warning("the store did not take a step", extra={"reason": str(error)})
+            self._tell_refusal("the store did not take a step", error)
 
     def _renew(self, claim: Claim) -> None:
         now = self._store.now()
@@ -169,16 +190,14 @@ class Sender:
         upload = claim.upload
         if upload.state is UploadState.FINALIZING:
             if claim.out == 0:
-                self._give(Key(claim=claim, step=Step.FINALIZE), self._finalize_piece(upload))
+                packages = self._effects.packages
+                self._give(Key(claim=claim, step=Step.FINALIZE), partial(packages.finalize, upload))
         elif upload.package_id is None:
             if claim.out == 0:
                 packages = self._effects.packages
-                self._give(Key(claim=claim, step=Step.OPEN_PACKAGE), lambda: packages.open(upload))
+                self._give(Key(claim=claim, step=Step.OPEN_PACKAGE), partial(packages.open, upload))
         else:
             self._hand_out_files(claim)
-
-    def _finalize_piece(self, upload: Upload) -> Callable[[], None]:
-        return lambda: self._effects.packages.finalize(upload)
 
     def _hand_out_files(self, claim: Claim) -> None:
         self._fill(claim)
@@ -207,6 +226,7 @@ class Sender:
             file=row,
             may_exist=row.open_asked and row.cloud_id is None,
             may_be_closed=row.close_asked,
+            was_begun=row.cloud_id is not None,
             is_small=row.identity.size <= min(SMALL, row.chunk_size or SMALL),
         )
         if row.cloud_id is not None:
@@ -235,19 +255,15 @@ class Sender:
         step: Step,
         effect: Callable[[Claim, FileInHand], None],
     ) -> None:
-        self._give(Key(claim=claim, step=step, in_hand=in_hand), lambda: effect(claim, in_hand))
+        key = Key(claim=claim, step=step, in_hand=in_hand)
+        self._give(key, partial(effect, claim, in_hand))
 
     def _hand_out_chunks(self, claim: Claim, in_hand: FileInHand) -> None:
         sending = self._effects.sending
         while in_hand.to_send and self._crew.room:
-            with in_hand.lock:
-                span = in_hand.to_send.pop(0)
+            span = in_hand.to_send.pop(0)
             key = Key(claim=claim, step=Step.SEND_CHUNK, in_hand=in_hand, span=span)
-
-            def piece(span: object = span) -> None:
-                sending.send(claim, in_hand, span)  # type: ignore[arg-type] # bound just above
-
-            self._give(key, piece)
+            self._give(key, partial(sending.send, claim, in_hand, span))
 
     def _give(self, key: Key, piece: Callable[[], None]) -> None:
         key.claim.out += 1
@@ -305,20 +321,26 @@ class Sender:
         if self._claims.get(key.claim.upload.id) is not key.claim:
             return
         try:
+            self._consider(key, error)
+        except IllegalTransition:
+            # a person paused, resumed or deleted it meanwhile: the row decides at the next tick
+            key.claim.ending = True
+        except StoreError as trouble:
+            self._tell_refusal("the store did not take an outcome", trouble)
+            key.claim.ending = True
+
+    def _consider(self, key: Key, error: MasvWatchError | None) -> None:
+        try:
             if error is None:
                 self._done(key)
             else:
                 self._failed(key, error)
         except FenceLost:
-            self._drop(key.claim)
-        except IllegalTransition:
-            # a person paused, resumed or deleted it meanwhile: the row decides at the next tick
-            key.claim.ending = True
-        except StoreError as trouble:
-            log.warning("the store did not take an outcome", extra={"reason": str(trouble)})
-            key.claim.ending = True
+            self._lose(key)
+            self._release_stopped(key)
 
     def _done(self, key: Key) -> None:
+        key.claim.is_token_fresh = key.step is Step.RENEW_TOKEN
         if key.step in {Step.SHIP_FILE, Step.CLOSE_FILE} and key.in_hand is not None:
             if not key.in_hand.missing:
                 key.claim.files.pop(key.in_hand.file.id, None)
@@ -339,8 +361,8 @@ class Sender:
         claim = key.claim
         self._metrics.count("failures", step=key.step, code=error.code)
         if isinstance(error, FenceLost):
-            self._drop(claim)
-        elif isinstance(error, TokenExpired) and key.step is not Step.RENEW_TOKEN:
+            self._lose(key)
+        elif isinstance(error, TokenExpired) and self._may_renew(key):
             self._renew_token(key)
         elif isinstance(error, NoSession):
             self._await_session(claim)
@@ -349,48 +371,65 @@ class Sender:
         elif isinstance(error, SourceChanged | SourceVanished):
             self._source_differs(key, error)
         elif isinstance(error, PackageGone):
-            self._fail(claim, error)
+            self._fail(claim, PackageGone(error.message, hint=_GONE_CURE, **error.facts))
         else:
             self._slow_down(error)
             self._retry(key, error)
         self._release_stopped(key)
 
+    def _lose(self, key: Key) -> None:
+        """Let go of what is not ours any more: a file that began anew, or else the claim."""
+        claim = key.claim
+        row = self._store.upload(claim.upload.id)
+        if row is None or row.fence != claim.upload.fence:
+            self._drop(claim)
+        elif key.in_hand is not None:
+            key.in_hand.stopped = True
+        else:
+            self._end(claim, retry_at=self._store.now() + RELOOK_S)
+
+    def _may_renew(self, key: Key) -> bool:
+        """Say whether a fresh token can help: not when the last one was refused as well."""
+        claim = key.claim
+        return key.step is not Step.RENEW_TOKEN and (claim.renewing or not claim.is_token_fresh)
+
     def _renew_token(self, key: Key) -> None:
         """Put the piece back and get a fresh token before anything else goes out."""
         claim = key.claim
-        self._put_back(key)
+        if key.in_hand is not None:
+            key.in_hand.stopped = True
         if claim.renewing:
             return
         claim.renewing = True
-        packages, upload = self._effects.packages, claim.upload
-        self._give(Key(claim=claim, step=Step.RENEW_TOKEN), lambda: packages.renew_token(upload))
-
-    def _put_back(self, key: Key) -> None:
-        """Let a file be read from its row again once nothing of it is out."""
-        if key.in_hand is not None:
-            key.in_hand.stopped = True
+        renew = partial(self._effects.packages.renew_token, claim.upload)
+        self._give(Key(claim=claim, step=Step.RENEW_TOKEN), renew)
 
     def _await_session(self, claim: Claim) -> None:
         login = self._effects.login
         login.refused()
-        pause_s = login.pause_s() or 1.0
-        claim.retry_at = self._store.now() + pause_s
-        claim.error = "the cloud refuses the API key"
-        claim.ending = True
-        self._let_go_when_still(claim)
+        at = self._store.now() + (login.pause_s() or 1.0)
+        self._end(claim, retry_at=at, error="the cloud refuses the API key")
 
     def _source_differs(self, key: Key, error: MasvWatchError) -> None:
-        claim = key.claim
-        if key.in_hand is not None:
-            key.in_hand.stopped = True
-            self._store.note_source_changed(key.in_hand.file, claim.upload.fence, str(error))
+        claim, in_hand = key.claim, key.in_hand
+        if in_hand is None:
+            self._end(claim, retry_at=self._store.now() + RELOOK_S)
+        elif self._has_begun_anew(in_hand):
+            # only the version in hand is over; its row holds the one that settled since
+            in_hand.stopped = True
+            return
+        elif not in_hand.stopped:
+            in_hand.stopped = True
+            self._store.note_source_changed(in_hand.file, claim.upload.fence, str(error))
             log.info(
                 "a source changed; it waits until it is quiet again",
                 extra={"upload": claim.upload.id, "reason": str(error)},
             )
-        else:
-            self._end(claim, retry_at=self._store.now() + RELOOK_S)
         self._source_changed(claim.upload.hot_folder)
+
+    def _has_begun_anew(self, in_hand: FileInHand) -> bool:
+        row = self._store.file(in_hand.file.id)
+        return row is None or row.identity != in_hand.file.identity
 
     def _slow_down(self, error: MasvWatchError) -> None:
         wait_s = error.facts.get("retry_after_s")
@@ -399,7 +438,7 @@ class Sender:
 
     def _retry(self, key: Key, error: MasvWatchError) -> None:
         claim, in_hand = key.claim, key.in_hand
-        attempts = 1 + (claim.upload.attempts if in_hand is None else in_hand.file.attempts)
+        attempts = 1 + self._attempts(key)
         decision = decide(error, attempts, self._store.now(), self._luck())
         if decision.next is not Next.AGAIN or decision.at is None:
             self._fail(claim, error)
@@ -427,6 +466,13 @@ class Sender:
                 retry_at=decision.at,
                 error=str(error),
             )
+
+    def _attempts(self, key: Key) -> int:
+        """Count the failures in a row so far: what went through meanwhile began the count anew."""
+        if key.in_hand is None:
+            return key.claim.upload.attempts
+        row = self._store.file(key.in_hand.file.id)
+        return 0 if row is None else row.attempts
 
     def _fail(self, claim: Claim, error: MasvWatchError) -> None:
         """Stop an upload until a person resumes it."""

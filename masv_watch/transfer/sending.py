@@ -92,16 +92,32 @@ class Sending:
     def send(self, claim: Claim, in_hand: FileInHand, span: Span) -> None:
         """Send one chunk and store its etag."""
         for attempt in range(1, FRESH_URLS + 1):
-            blueprint = self._url(claim, in_hand, span.number)
+            blueprint = self._url(claim, in_hand, span.number, is_first=attempt == 1)
             try:
                 chunk = self._put(claim, in_hand.file, span, blueprint)
             except UrlExpired:
                 if attempt == FRESH_URLS:
                     raise
                 continue
+            except CloudRefused as error:
+                if error.facts.get("status") == 404:
+                    self._judge_forgotten(claim, in_hand)
+                raise
             last = in_hand.acknowledge()
             self._store.note_etag(in_hand.file, claim.upload.fence, chunk, last=last)
             return
+
+    def _judge_forgotten(self, claim: Claim, in_hand: FileInHand) -> None:
+        """Find out why the storage does not know a multipart upload.
+
+        Raises:
+            PackageGone: its package was deleted.
+            CloudUnreachable: it was begun long ago and swept away; the file begins anew.
+        """
+        self._cloud.files(*held_package(claim.upload))
+        if in_hand.was_begun:
+            self._store.note_file_lost(in_hand.file, claim.upload.fence)
+            raise CloudUnreachable("the storage forgot what it had of a file, which begins anew")
 
     def _put(self, claim: Claim, file: SourceFile, span: Span, blueprint: Blueprint) -> Chunk:
         def on_bytes(_size: int) -> None:
@@ -129,15 +145,16 @@ class Sending:
         if self._transfer().verify is Verify.STRICT and len(bare) == _MD5 and bare != body.md5:
             raise EtagMismatch("the storage acknowledged other bytes than were sent", limit=5)
 
-    def _url(self, claim: Claim, in_hand: FileInHand, number: int) -> Blueprint:
-        """Give the URL of a chunk, asked for in windows and used once."""
+    def _url(self, claim: Claim, in_hand: FileInHand, number: int, *, is_first: bool) -> Blueprint:
+        """Give the URL of a chunk, used once; the first is asked for in windows."""
         file = in_hand.file
-        with in_hand.lock:
+        with in_hand.asking:
             known = in_hand.urls.pop(number, None)
             if known is not None:
                 return known
-            waiting = [number, *(span.number for span in in_hand.to_send or ())]
-            start, count = window(sorted(waiting)[waiting.index(number) :], URL_WINDOW)
+            # one that expired says nothing about its neighbours (fault 57)
+            later = {other for other in in_hand.unasked if other > number} if is_first else set()
+            start, count = window(sorted({number} | later), URL_WINDOW)
             package_id, token = held_package(claim.upload)
             found = self._cloud.chunk_urls(
                 package_id,
@@ -147,7 +164,9 @@ class Sending:
                 start=start,
                 count=count,
             )
-            in_hand.urls.update(zip(range(start + 1, start + 1 + count), found, strict=True))
+            numbers = range(start + 1, start + 1 + count)
+            in_hand.unasked.difference_update(numbers)
+            in_hand.urls.update(zip(numbers, found, strict=True))
             return in_hand.urls.pop(number)
 
     def close(self, claim: Claim, in_hand: FileInHand) -> None:

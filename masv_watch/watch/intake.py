@@ -35,9 +35,9 @@ from masv_watch.uploads import Uploads
 from masv_watch.watch.drafts import draft_of, drop_draft
 from masv_watch.watch.gate import Gate
 from masv_watch.watch.hints import Hints, Sight
-from masv_watch.watch.rules import Matcher, Standing, role
+from masv_watch.watch.rules import Matcher, Role, Standing, role
 from masv_watch.watch.scan import Tree, one, sweep
-from masv_watch.watch.settle import Entry, State, judge, quiet_for
+from masv_watch.watch.settle import Entry, State, Verdict, judge, quiet_for
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +120,8 @@ class Intake:
         self._sweep_at = 0.0
         self._not_before = 0.0
         self._asking_since: float | None = None
+        #: why the last look at the root broke off; "" after a whole sweep
+        self._trouble = ""
         #: whether a sweep ended since the start, or the root is not there
         self.looked = False
         #: monotonic seconds of the last whole sweep; None before the first
@@ -139,7 +141,8 @@ class Intake:
     def tick(self) -> float:
         """Sweep if one is due, else sample what is growing; give the seconds to the next."""
         now = self._clock.monotonic()
-        self._dirty = self._dirty or self._has_answer()
+        if self._has_answer():
+            self._dirty = True
         if (self._dirty or now >= self._sweep_at) and now >= self._not_before:
             self._sweep(now)
         else:
@@ -158,35 +161,56 @@ class Intake:
         self._dirty = False
         root = self._open_root()
         if root is None:
-            self._hints.disarm(self.rule.name)
-            self._rest_until(began + REPROBE_S)
+            self._lose_root(began)
             return
         with root:
             # listened to first, listed second: nothing falls between (pain 25)
             mode = self._hints.arm(self.rule.name, self.rule.path, identity=root.identity)
-            try:
-                self._look_at_all(root)
-            except SourceError as error:
+            is_whole = self._try_to(lambda: self._look_at_all(root))
+        ended = self._clock.monotonic()
+        self._sweep_at = ended + (PERIOD_S[mode.sight] if is_whole else REPROBE_S)
+        self._not_before = ended + max(LEAST_PAUSE_S, _BREATH * (ended - began))
+        self._metrics.gauge("sweep_seconds", ended - began, hot_folder=self.rule.name)
+
+    def _lose_root(self, now: float) -> None:
+        """Settle everything anew when the root is back; nothing of it is missing until then."""
+        self._hints.disarm(self.rule.name)
+        self._memory.growing.clear()
+        self.looked = True
+        self._sweep_at = now + REPROBE_S
+        self._not_before = now + LEAST_PAUSE_S
+
+    def _try_to(self, look: Callable[[], None]) -> bool:
+        """Say whether a look at an open root went through; a root that fails is told of once."""
+        try:
+            look()
+        except SourceError as error:
+            if str(error) != self._trouble:
                 log.warning(
                     "a sweep broke off",
                     extra={"hot_folder": self.rule.name, "reason": str(error)},
                 )
-        ended = self._clock.monotonic()
-        self._sweep_at = ended + PERIOD_S[mode.sight]
-        self._not_before = ended + max(LEAST_PAUSE_S, _BREATH * (ended - began))
-        self._metrics.gauge("sweep_seconds", ended - began, hot_folder=self.rule.name)
+            self._trouble = str(error)
+            # readiness waits for no folder that cannot be listed
+            self.looked = True
+            return False
+        return True
 
     def _look_at_all(self, root: files.Root) -> None:
         if not self._store.is_adopted(self.rule.name, self.rule.path):
             self._adopt(root)
-        seen: set[bytes] = set()
+        self._memory.awaited.clear()
+        names: set[bytes] = set()
+        drops: set[bytes] = set()
         for tree in sweep(root, self._matcher, stop=self._stop):
-            seen.add(tree.top)
-            self._look_at(tree)
+            names.add(tree.top)
+            if self._look_at(tree):
+                drops.add(tree.top)
         if self._stop():
             return
-        self._notice_missing(seen)
-        self.looked = True
+        self._notice_missing(drops)
+        self._memory.told &= names
+        self.looked, self._trouble = True, ""
         self.last_sweep = self._clock.monotonic()
 
     def _sample(self, now: float) -> None:
@@ -195,15 +219,20 @@ class Intake:
             return
         root = self._open_root()
         if root is None:
+            self._lose_root(now)
             return
         with root:
-            for top in due:
-                tree = one(root, top, self._matcher, stop=self._stop)
-                if tree is not None:
-                    self._look_at(tree)
-                elif not self._stop():
-                    self._memory.growing.pop(top, None)
-                    self._dirty = True
+            if not self._try_to(lambda: self._look_at_some(root, due)):
+                self._lose_root(now)
+
+    def _look_at_some(self, root: files.Root, tops: list[bytes]) -> None:
+        for top in tops:
+            tree = one(root, top, self._matcher, stop=self._stop)
+            is_drop = tree is not None and self._look_at(tree)
+            if not is_drop and not self._stop():
+                # only a whole sweep proves what became of it
+                self._memory.growing.pop(top, None)
+                self._dirty = True
 
     def hangs(self, now: float) -> bool:
         """Say whether the root has not answered for so long that nobody waits for it (fault 10)."""
@@ -259,29 +288,27 @@ class Intake:
             },
         )
 
-    def _look_at(self, tree: Tree) -> None:
-        """Draw the consequence of one sample of a top-level entry."""
+    def _look_at(self, tree: Tree) -> bool:
+        """Draw the consequence of one sample of a top-level entry; say whether it is a drop."""
         standing = role(tree.kind, self.rule.drop)
-        if not tree.is_drop or standing.standing is Standing.SKIPPED:
-            self._tell_skipped(tree, standing.findings[-1].detail)
-            return
+        reason = _left_out(tree, standing)
+        if reason:
+            self._tell_skipped(tree.top, reason)
+            return False
         fence = tree.seen().fence
         if self._memory.concluded.get(tree.top) == fence:
-            return
+            return True
         self._memory.concluded.pop(tree.top, None)
         latest = self._store.latest_drop(self.rule.name, tree.top)
         if latest is not None and latest.state in _ENDED:
-            if latest.signature == tree.seen().signature:
+            if latest.signature == tree.seen().signature and not _never_sent(latest):
                 self._conclude(tree)
-                return
+                return True
             latest = None
-        if (
-            latest is not None
-            and latest.state is DropState.TAKEN
-            and not self._changed(latest, tree)
-        ):
-            return
-        self._judge(tree, latest, loose=standing.standing is Standing.HELD)
+        taken = latest is not None and latest.state is DropState.TAKEN
+        if latest is None or not taken or self._changed(latest, tree):
+            self._judge(tree, latest, loose=standing.standing is Standing.HELD)
+        return True
 
     def _conclude(self, tree: Tree) -> None:
         self._memory.growing.pop(tree.top, None)
@@ -294,11 +321,28 @@ class Intake:
         if drop.whole:
             self._store.note_change(drop.id, "changed after it was taken")
             again = self._store.latest_drop(self.rule.name, drop.path)
-            return again is not None and not again.whole
+            if again is not None and again.whole:
+                # it goes out as it was; what it is now is a drop of its own once that one is done
+                self._await(again)
+                return False
         return True
+
+    def _await(self, drop: Drop) -> None:
+        """Sweep again once a row has moved that a person, a command or another room moves."""
+        known = self._memory.awaited
+        if drop.hold is None or all(each.hold is not drop.hold for each in known.values()):
+            known[drop.path] = drop
+
+    def _has_answer(self) -> bool:
+        return any(
+            self._store.latest_drop(self.rule.name, path) != drop
+            for path, drop in self._memory.awaited.items()
+        )
 
     def _judge(self, tree: Tree, latest: Drop | None, *, loose: bool) -> None:
         if latest is not None and latest.hold is not None and latest.hold not in _OURS:
+            self._memory.growing.pop(tree.top, None)
+            self._await(latest)
             return
         drop = latest or self._store.see_drop(self.rule.name, tree.top)
         if loose:
@@ -312,7 +356,7 @@ class Intake:
             self.rule.settle,
             quiet_s=quiet_for(self.rule.settle, files.filesystem_kind(self.rule.path)),
         )
-        self._memory.growing[tree.top] = _Remembered(verdict.entry, verdict.retry_at, drop.id)
+        self._remember(tree.top, drop, verdict)
         if verdict.state is State.QUIET:
             self._take(tree, drop)
         elif verdict.hold in _OURS:
@@ -320,6 +364,12 @@ class Intake:
             self._hold(drop, verdict.hold, detail)
         elif drop.hold is not None:
             self._store.advance_drop(drop.id, DropEvent.RELEASE)
+
+    def _remember(self, top: bytes, drop: Drop, verdict: Verdict) -> None:
+        held = verdict.hold in _OURS
+        # a change rings or is found by a sweep; to look more often would only warm the disk
+        retry_at = max(verdict.retry_at, self._clock.monotonic() + REPROBE_S * held)
+        self._memory.growing[top] = _Remembered(verdict.entry, retry_at, drop.id, held)
 
     def _hold(self, drop: Drop, reason: HoldReason | None, note: str) -> None:
         if reason is None or (drop.hold, drop.note) == (reason, note):
@@ -382,19 +432,29 @@ class Intake:
         for top in list(self._memory.concluded.keys() - seen):
             del self._memory.concluded[top]
 
-    def _tell_skipped(self, tree: Tree, detail: str) -> None:
-        if tree.top in self._memory.told:
+    def _tell_skipped(self, top: bytes, reason: str) -> None:
+        if top in self._memory.told:
             return
-        self._memory.told.add(tree.top)
-        reason = tree.skipped[0].reason if tree.skipped else detail
+        self._memory.told.add(top)
         log.info(
             "an entry is left out",
-            extra={
-                "hot_folder": self.rule.name,
-                "entry": shown(tree.top),
-                "reason": reason,
-            },
+            extra={"hot_folder": self.rule.name, "entry": shown(top), "reason": reason},
         )
+
+
+def _left_out(tree: Tree, standing: Role) -> str:
+    """Give why a top-level entry is no drop; "" when it is one."""
+    if tree.kind == "unreadable" and tree.unreadable:
+        # nothing is known but that it is there: held until it can be read
+        return ""
+    if not tree.is_drop and tree.skipped:
+        return tree.skipped[0].reason
+    return standing.findings[-1].detail if standing.standing is Standing.SKIPPED else ""
+
+
+def _never_sent(drop: Drop) -> bool:
+    """Say whether a drop ended because it vanished before it was taken: it may come again."""
+    return drop.state is DropState.CANCELLED and drop.settled_at is None
 
 
 _STOPPABLE = {

@@ -168,3 +168,36 @@ def test_moves_are_logged_once_with_their_states(
     (record,) = caplog.records
     assert record.getMessage() == "upload moved"
     assert (record.__dict__["before"], record.__dict__["after"]) == ("transferring", "paused")
+
+
+def test_forget_events_removes_old_notes_only(store: Store, clock: FakeClock, bench: Bench) -> None:
+    """A daemon that runs for months keeps the notes of its moves for a bounded time."""
+    delivered(store)
+    old = len(bench.rows()["events"])
+    clock.advance(100.0)
+    delivered(store)
+    young = len(bench.rows()["events"]) - old
+
+    assert store.forget_events(100.0) == old
+    assert len(bench.rows()["events"]) == young
+    assert store.forget_events(100.0) == 0
+
+
+def test_hurry_lets_waiting_tasks_and_uploads_be_claimed_at_once(
+    store: Store, clock: FakeClock
+) -> None:
+    """A reload may have mended what they wait for."""
+    delivered(store, DISPOSE)
+    task = store.claim_task(ALL_KINDS, LEASE_S)
+    assert task is not None
+    store.retry_task(task, retry_at=store.now() + 3600, attempts=1, note="later")
+    upload_id, _ = making.create(store, b"later.mov")
+    upload = making.claim(store, upload_id)
+    store.let_go(upload.id, upload.fence, retry_at=store.now() + 3600, attempts=1, error="later")
+    assert store.claim_task(ALL_KINDS, LEASE_S) is None
+    assert store.claim_uploads(9, LEASE_S) == []
+
+    store.hurry()
+
+    assert store.claim_task(ALL_KINDS, LEASE_S) is not None
+    assert [each.id for each in store.claim_uploads(9, LEASE_S)] == [upload_id]

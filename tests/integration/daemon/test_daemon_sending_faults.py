@@ -1,0 +1,338 @@
+"""A cloud that fails, through the real daemon to the real sandbox: lost answers, refusals, lies."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.daemon.dispatch import CALLS, CHUNK, Dispatch, digests, expected
+from tests.waiting import eventually
+
+PORTAL = "to: {portal: vault, sender: dit@example.com, access_code: open-sesame}"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dispatch]:
+    """Give a ready daemon that compares MD5 with every ETag."""
+    made = Dispatch(
+        tmp_path_factory.mktemp("faults"),
+        folders={"portal": PORTAL},
+        transfer="connections: 4, chunk_size: 5 MiB, verify: strict",
+    )
+    try:
+        made.daemon.start().until_ready()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(autouse=True)
+def _healed(world: Dispatch) -> Iterator[None]:
+    yield
+    world.sandbox.heal()
+
+
+def _card(seed: int, small: int = 5) -> dict[str, bytes]:
+    rng = random.Random(seed)
+    files = {f"clips/c{number}.mxf": rng.randbytes(3000 + number) for number in range(small)}
+    return {**files, "big.mov": rng.randbytes(2 * CHUNK + 11), "empty.txt": b""}
+
+
+@pytest.mark.fault(62)
+@pytest.mark.fault(63)
+@pytest.mark.parametrize("call", list(CALLS))
+def test_answer_lost_after_its_effect_leaves_one_package_with_one_finalize(
+    world: Dispatch, call: str
+):
+    """Whichever answer is lost, nothing is there twice and nothing is missing."""
+    name, files = f"lost {call}", _card(1)
+    world.sandbox.fault("after", CALLS[call])
+    world.drop(name, files)
+    (package,) = world.until_delivered(name, impatient=True)
+
+    assert [fault["fired"] for fault in world.sandbox.witness("faults")] == [1]
+    assert package["state"] == "finalized"
+    assert package["finalize_calls"] == 1
+    assert len(package["files"]) == len(files)
+    assert digests(package) == expected(name, files)
+
+
+@pytest.mark.fault(62)
+@pytest.mark.fault(63)
+@pytest.mark.parametrize("call", [call for call in CALLS if not call.startswith("package")])
+def test_answer_lost_thrice_in_a_row_leaves_no_orphan_behind(world: Dispatch, call: str):
+    """The same step may fail again and again: what each try left is found or taken away."""
+    name, files = f"thrice {call}", {"big.mov": random.Random(3).randbytes(CHUNK + 11)}
+    world.sandbox.fault("after", CALLS[call], times=3)
+    world.drop(name, files)
+    (package,) = world.until_delivered(name, impatient=True)
+
+    if call != "file finalize":
+        # that one took effect the first time, which was found out before it was repeated
+        assert [fault["fired"] for fault in world.sandbox.witness("faults")] == [3]
+    assert package["finalize_calls"] == 1
+    assert digests(package) == expected(name, files)
+
+
+@pytest.mark.fault(63)
+def test_package_create_that_never_arrives_is_asked_again_until_it_does(world: Dispatch):
+    """Resets before the effect leave nothing to find; the first create that arrives is the one."""
+    world.sandbox.fault("reset", CALLS["package create"], times=3)
+    world.drop("reset create", b"content")
+    (package,) = world.until_delivered("reset create", impatient=True)
+
+    assert [fault["fired"] for fault in world.sandbox.witness("faults")] == [3]
+    assert digests(package) == expected("reset create", b"content")
+
+
+@pytest.mark.fault(62)
+@pytest.mark.parametrize("folder", ["out", "portal"])
+def test_finalize_without_an_answer_is_repeated_only_after_the_cloud_was_asked(
+    world: Dispatch, folder: str
+):
+    """A finalize that never arrived is asked again, a read of the package in between."""
+    name = f"reset {folder}"
+    world.sandbox.fault("reset", CALLS["package finalize"])
+    world.drop(name, b"content", folder=folder)
+    (package,) = world.until_delivered(name, impatient=True)
+
+    assert package["finalize_calls"] == 2
+    seen = [
+        each["method"] if each["query_free"].endswith(package["id"]) else "finalize"
+        for each in world.sandbox.witness("requests")
+        if each["query_free"].endswith((f"packages/{package['id']}", f"{package['id']}/finalize"))
+    ]
+    assert seen == ["finalize", "GET", "finalize"]
+    assert digests(package) == expected(name, b"content")
+
+
+@pytest.mark.fault(62)
+def test_portal_finalize_whose_answer_is_lost_is_not_repeated(world: Dispatch):
+    """A portal's package is asked by its own token before a finalize would be repeated (N7)."""
+    world.sandbox.fault("after", CALLS["package finalize"])
+    world.drop("portal lost", _card(7), folder="portal")
+    (package,) = world.until_delivered("portal lost", impatient=True)
+
+    assert package["finalize_calls"] == 1
+    assert digests(package) == expected("portal lost", _card(7))
+
+
+@pytest.mark.fault(62)
+def test_portal_that_tells_nothing_is_taken_for_finalized_only_when_asked_before(world: Dispatch):
+    """Where the package cannot be read, only a repeated finalize takes "locked" as done (N7)."""
+    world.sandbox.fault("status", "GET /v1/packages/[^/]+$", status=403, times=None)
+    world.sandbox.fault("status", CALLS["package finalize"], status=409)
+    world.drop("never asked", b"never asked", folder="portal")
+    failed = world.until_state("never asked", "error")
+    world.sandbox.heal()
+    world.sandbox.fault("status", "GET /v1/packages/[^/]+$", status=403, times=None)
+    world.sandbox.fault("after", CALLS["package finalize"])
+    world.drop("asked", b"asked", folder="portal")
+    (package,) = world.until_delivered("asked", impatient=True)
+
+    assert failed["error"]["code"] == 1205
+    assert world.package("never asked")["state"] == "new"
+    assert package["state"] == "finalized"
+    assert package["finalize_calls"] == 2
+    world.sandbox.heal()
+    assert world.command("resume", failed["upload_id"]).returncode == 0
+    world.until_delivered("never asked")
+
+
+@pytest.mark.fault(52)
+@pytest.mark.fault(55)
+@pytest.mark.fault(56)
+@pytest.mark.fault(61)
+def test_drop_of_sixty_files_is_complete_though_a_third_of_all_calls_fails(world: Dispatch):
+    """Refusals, resets, captive portals and cut answers at random cost time and nothing else."""
+    rng = random.Random(30)
+    files = {f"f{number:02}.bin": rng.randbytes(rng.randrange(50_000)) for number in range(59)}
+    files["big.mov"] = rng.randbytes(4 * CHUNK + 3)
+    kinds = [
+        ("status", {"status": 500}), ("status", {"status": 502}), ("status", {"status": 503}),
+        ("reset", {}), ("html", {}), ("html", {"status": 502}), ("truncate", {}),
+        ("status", {"status": 429, "headers": {"Retry-After": "0"}}),
+    ]  # fmt: skip
+    # one request in about three, spread over the first 300: each fires once after its own skip
+    for place in sorted(rng.sample(range(300), 90)):
+        name, rest = rng.choice(kinds)
+        world.sandbox.fault(name, r"[A-Z]* ?/(v1|v1\.1|storage)/", skip=place, **rest)
+    world.drop("third", files)
+    (package,) = world.until_delivered("third", within=60, impatient=True)
+
+    assert digests(package) == expected("third", files)
+    assert len(package["files"]) == 60
+    fired = sum(fault["fired"] for fault in world.sandbox.witness("faults"))
+    assert fired > 50
+
+
+@pytest.mark.fault(55)
+def test_retry_after_is_a_pause_for_all(world: Dispatch):
+    """A cloud that asks to slow down is left alone so long, by every worker."""
+    world.sandbox.fault(
+        "status", CALLS["file create"], status=429, headers={"Retry-After": "3"}, times=1
+    )
+    world.drop("slow", {f"f{number}": b"x" * 100 for number in range(12)})
+    (package,) = world.until_delivered("slow")
+
+    calls = [
+        (_seconds(each["at"]), each["status"])
+        for each in world.sandbox.witness("requests")
+        if each["package"] == package["id"]
+    ]
+    refused_at = next(at for at, status in calls if status == 429)
+    # what was out already may end; then nothing until the pause is over
+    within = [at for at, _ in calls if refused_at + 0.5 < at < refused_at + 2.9]
+    assert not within
+    assert len(package["files"]) == 12
+
+
+def _seconds(at: str) -> float:
+    hours, minutes, seconds = at[11:-1].split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+@pytest.mark.fault(60)
+def test_etag_that_lies_for_ever_ends_in_an_error_after_few_tries(world: Dispatch):
+    """With `verify: strict` another MD5 never counts; after five tries a person must look."""
+    world.sandbox.fault("corrupt_etag", "PUT /storage/", times=None)
+    world.drop("lying.mov", b"truth" * 1000)
+    eventually(lambda: world.upload("lying.mov"))
+    hurry = threading.Event()
+    failed = _impatiently(world, lambda: world.until_state("lying.mov", "error", within=40), hurry)
+
+    package = world.package("lying.mov")
+    puts = world.requests("chunk PUT", package=package["id"])
+    assert package["state"] == "new"
+    assert package["finalize_calls"] == 0
+    assert len(puts) == 5
+    assert failed["error"]["code"] == 1204
+    assert "resume" in failed["error"]["cure"]
+    world.sandbox.heal()
+    assert world.command("resume", failed["upload_id"]).returncode == 0
+    world.until_delivered("lying.mov")
+
+
+def _impatiently(world: Dispatch, condition, done: threading.Event):
+    """Reload again and again while a condition is waited for, so that no back-off is."""
+
+    def hurry() -> None:
+        while not done.wait(0.4):
+            world.reload()
+
+    thread = threading.Thread(target=hurry)
+    thread.start()
+    try:
+        return condition()
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.fault(60)
+def test_etag_that_lies_once_costs_one_chunk(world: Dispatch):
+    """A single wrong acknowledgement is found and the chunk goes again."""
+    world.sandbox.fault("corrupt_etag", "PUT /storage/", part=2)
+    content = os.urandom(3 * CHUNK)
+    world.drop("once.mov", content)
+    (package,) = world.until_delivered("once.mov", impatient=True)
+
+    assert digests(package) == expected("once.mov", content)
+    file = package["files"][0]["id"]
+    counts = {number: count for (owner, number), count in world.puts().items() if owner == file}
+    assert counts == {1: 1, 2: 2, 3: 1}
+
+
+class _Trap:
+    """A listener that notes whatever reaches it."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:{}/".format(self._socket.getsockname()[1])
+        self.caught: list[bytes] = []
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.caught.append(connection.recv(65536))
+            connection.close()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+@pytest.mark.fault(64)
+def test_redirect_is_not_followed_and_no_secret_leaves(world: Dispatch):
+    """Another host never sees a call, let alone the key, a token or a source's bytes."""
+    trap = _Trap()
+    for call in CALLS.values():
+        for status in (301, 307):
+            world.sandbox.fault("redirect", call, location=trap.url, status=status, times=1)
+    world.drop("astray", _card(9))
+    (package,) = world.until_delivered("astray", within=60, impatient=True)
+    trap.close()
+
+    assert trap.caught == []
+    assert digests(package) == expected("astray", _card(9))
+    assert "sandbox-key" not in world.daemon.text()
+
+
+def test_package_token_refused_for_ever_is_no_storm(world: Dispatch):
+    """A token that is refused though it is fresh is tried again with a back-off, not at once."""
+    world.sandbox.fault("status", CALLS["file create"], status=401, times=None)
+    world.drop("refused", {f"f{number}": b"x" for number in range(8)})
+    eventually(lambda: world.upload("refused")["package_id"])
+    package_id = world.upload("refused")["package_id"]
+    eventually(lambda: world.requests("file create", package=package_id))
+    before = len(world.sandbox.witness("requests"))
+    _let_pass(3.0)
+    asked = len(world.sandbox.witness("requests")) - before
+    world.sandbox.heal()
+    world.until_delivered("refused", impatient=True)
+
+    assert asked < 60
+
+
+def _let_pass(seconds: float) -> None:
+    """Let real time pass: a rate is counted over it."""
+    threading.Event().wait(seconds)
+
+
+def test_package_token_that_expires_is_renewed_for_the_team_and_named_for_a_portal(
+    tmp_path: Path,
+):
+    """A team's token is read afresh; a portal's cannot be, which the error says with its cure."""
+    world = Dispatch(
+        tmp_path, folders={"portal": PORTAL}, flags=("--token-lifetime", "3"),
+        transfer="connections: 2, chunk_size: 5 MiB",
+    )  # fmt: skip
+    try:
+        world.daemon.start().until_ready()
+        world.sandbox.fault("stall", "PUT /storage/", seconds=1.5, times=None)
+        content = os.urandom(6 * CHUNK)
+        world.drop("team.mov", content)
+        world.drop("portal.mov", content, folder="portal")
+        (package,) = world.until_delivered("team.mov", within=60)
+        failed = world.until_state("portal.mov", "error", within=60)
+    finally:
+        world.close()
+
+    assert digests(package) == expected("team.mov", content)
+    assert package["finalize_calls"] == 1
+    assert failed["error"]["message"] == (
+        "the portal's package token has expired and cannot be renewed"
+        " - delete the upload and drop the files again"
+    )

@@ -1,0 +1,582 @@
+"""Intake with a real store, real files and a clock that the tests drive."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from masv_watch.loops import Bell
+from masv_watch.metrics import Metrics
+from masv_watch.model import (
+    Drop,
+    DropMode,
+    DropState,
+    HoldReason,
+    Initial,
+    Rule,
+    Settle,
+    TaskDraft,
+    TaskEvent,
+    TaskKind,
+    To,
+    Upload,
+    UploadEvent,
+    UploadState,
+)
+from masv_watch.store.contract import Store
+from masv_watch.store.sqlite import open_store
+from masv_watch.uploads import Uploads
+from masv_watch.watch.hints import Hints, Sight
+from masv_watch.watch.intake import AUTO_BYTES, AUTO_DROPS, PERIOD_S, REPROBE_S, Intake
+from tests.doubles import FakeClock
+from tests.integration.store.making import claim, finalize, open_package, send_files
+
+QUIET_S = 8.0
+#: seconds between two samples of what settles
+SPACING_S = QUIET_S / 3
+#: seconds after which a loop looks by itself
+LOOK_S = 1.0
+
+
+class Room:
+    """One hot folder's intake, ticked as its loop ticks it."""
+
+    def __init__(self, top: Path, *, sight: Sight = Sight.DEGRADED, **settings: Any) -> None:
+        self.top = top
+        self.hot = top / "hot"
+        self.clock = FakeClock()
+        self.store: Store = open_store(str(top / "state"), clock=self.clock, metrics=Metrics())
+        self.hints = Hints(
+            lambda _name: self.intake.hurry(),
+            kind_of=lambda _path: "network" if sight is Sight.BLIND else "local",
+            new_observer=_no_observer,
+        )
+        self.rule = Rule(
+            name="hot",
+            path=os.fsencode(self.hot),
+            to=To(recipients=()),
+            settle=Settle(quiet_s=QUIET_S),
+            **settings,
+        )
+        self.uploads = Uploads(self.store, auth_until=lambda: None)
+        self.intake = self.begin()
+
+    def begin(self) -> Intake:
+        """Start the room anew, as a restart of the daemon does: nothing is remembered."""
+        self.intake = Intake(
+            self.rule,
+            store=self.store,
+            uploads=self.uploads,
+            hints=self.hints,
+            clock=self.clock,
+            metrics=Metrics(),
+            bell=Bell(),
+            stop=lambda: False,
+        )
+        return self.intake
+
+    def pass_time(self, seconds: float) -> int:
+        """Tick as a loop does for so long; give how often."""
+        until = self.clock.monotonic() + seconds
+        ticks = 0
+        while (left := until - self.clock.monotonic()) > 0:
+            pause = self.intake.tick()
+            ticks += 1
+            self.clock.advance(min(pause, LOOK_S, left))
+        self.intake.tick()
+        return ticks + 1
+
+    def drop(self, path: str) -> Drop | None:
+        return self.store.latest_drop("hot", os.fsencode(path))
+
+    def state(self, path: str) -> tuple[str, str | None] | None:
+        drop = self.drop(path)
+        return None if drop is None else (drop.state.value, drop.hold and drop.hold.value)
+
+    def taken(self) -> list[Upload]:
+        return self.store.uploads()
+
+    def files(self, upload: Upload) -> list[str]:
+        return sorted(os.fsdecode(file.path) for file in self.store.files(upload.id))
+
+    def deliver(self, upload: Upload, *tasks: TaskDraft) -> None:
+        """Walk an upload to complete, as sender and cloud do."""
+        claimed = claim(self.store, upload.id)
+        open_package(self.store, claimed)
+        send_files(self.store, self.store.upload(upload.id))
+        assert self.store.advance_all_sent(upload.id, claimed.fence)
+        self.store.advance_upload(upload.id, UploadEvent.FINALIZE)
+        finalize(self.store, upload.id, tasks=tasks)
+
+    def close(self) -> None:
+        self.hints.stop()
+        self.store.close()
+
+
+def _no_observer() -> Any:
+    raise OSError(errno.ENOSPC, "the limit of watches is reached")
+
+
+@pytest.fixture
+def make_room(tmp_path: Path) -> Iterator[Any]:
+    """Give the way to a room over `tmp_path/hot`, which is there unless a test says otherwise."""
+    rooms: list[Room] = []
+
+    def make(*, there: bool = True, **settings: Any) -> Room:
+        if there:
+            (tmp_path / "hot").mkdir(exist_ok=True)
+        rooms.append(Room(tmp_path, **settings))
+        return rooms[-1]
+
+    yield make
+    for room in rooms:
+        room.close()
+
+
+@pytest.mark.parametrize(("sight", "period_s"), [(Sight.DEGRADED, 15), (Sight.BLIND, 30)])
+@pytest.mark.fault(3)
+def test_intake_without_notifications_finds_a_drop_by_its_sweep(make_room, sight, period_s):
+    """No hint at all costs at most one sweep period."""
+    room = make_room(sight=sight)
+    room.pass_time(1)
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(period_s + QUIET_S + LOOK_S)
+
+    assert room.hints.mode("hot").sight is sight
+    assert [room.files(upload) for upload in room.taken()] == [["a.mov"]]
+
+
+def test_intake_with_notifications_sweeps_once_in_five_minutes_when_nothing_rings(make_room):
+    """While hints work the sweep is only the safety net."""
+    room = make_room()
+    room.hints = Hints(lambda _name: None)
+    room.begin()
+    room.pass_time(1)
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(PERIOD_S[Sight.EVENTS] - 5)
+    assert room.hints.mode("hot").sight is Sight.EVENTS
+    assert room.drop("a.mov") is None
+    room.pass_time(5 + QUIET_S + LOOK_S)
+
+    assert len(room.taken()) == 1
+
+
+@pytest.mark.parametrize("count", [AUTO_DROPS, AUTO_DROPS + 1])
+def test_intake_at_the_first_start_sends_twenty_drops_and_holds_more(make_room, count, caplog):
+    """`initial: auto` sends what a person plausibly just dropped, and asks about an archive."""
+    room = make_room()
+    for number in range(count):
+        (room.hot / f"{number}.mov").write_bytes(b"abc")
+    os.utime(room.hot / "7.mov", (10**9, 10**9))
+    with caplog.at_level(logging.INFO):
+        room.pass_time(QUIET_S + LOOK_S)
+
+    asked = [record for record in caplog.records if hasattr(record, "send_all")]
+    if count == AUTO_DROPS:
+        assert len(room.taken()) == count
+        assert not asked
+    else:
+        assert not room.taken()
+        assert [(record.drops, record.oldest) for record in asked] == [(count, "2001-09-09")]
+        assert room.state("0.mov") == ("held", "initial_ask")
+
+
+def test_intake_at_the_first_start_holds_more_than_two_hundred_gigabytes(make_room):
+    """Few drops may be an archive too: their size counts as well."""
+    room = make_room()
+    with (room.hot / "archive.tar").open("wb") as file:
+        file.truncate(AUTO_BYTES + 1)
+    room.pass_time(QUIET_S + LOOK_S)
+
+    assert room.state("archive.tar") == ("held", "initial_ask")
+
+
+@pytest.mark.parametrize(
+    ("initial", "expected"),
+    [
+        (Initial.SEND, ("taken", None)),
+        (Initial.ASK, ("held", "initial_ask")),
+        (Initial.IGNORE, ("ignored", None)),
+    ],
+)
+def test_intake_at_the_first_start_does_as_initial_says(make_room, initial, expected):
+    """The rule's word beats the numbers; what comes later is sent in every case."""
+    room = make_room(initial=initial)
+    for number in range(AUTO_DROPS + 1):
+        (room.hot / f"{number}.mov").write_bytes(b"abc")
+    room.pass_time(1)
+    (room.hot / "later.mov").write_bytes(b"later")
+    room.pass_time(PERIOD_S[Sight.DEGRADED] + QUIET_S + LOOK_S)
+
+    assert {room.state(f"{number}.mov") for number in range(AUTO_DROPS + 1)} == {expected}
+    assert room.state("later.mov") == ("taken", None)
+
+
+def test_intake_ignores_old_content_only_until_it_changes(make_room):
+    """What `initial: ignore` recorded is that content, not that name."""
+    room = make_room(initial=Initial.IGNORE)
+    (room.hot / "a.mov").write_bytes(b"old")
+    room.pass_time(1)
+    (room.hot / "a.mov").write_bytes(b"new and longer")
+    room.pass_time(PERIOD_S[Sight.DEGRADED] + QUIET_S + LOOK_S)
+
+    assert [upload.name for upload in room.taken()] == ["a.mov"]
+
+
+@pytest.mark.parametrize("answer", ["release", "seed"])
+def test_intake_takes_up_an_answer_to_the_first_start_within_seconds(make_room, answer):
+    """A command writes rows beside the daemon; nobody waits for a sweep period after it."""
+    room = make_room(initial=Initial.ASK)
+    room.hints = Hints(lambda _name: None)
+    room.begin()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    (room.hot / "b.mov").write_bytes(b"abc")
+    room.pass_time(3)
+    getattr(room.uploads, answer)("hot")
+    room.pass_time(QUIET_S + 2 * LOOK_S + 0.1)
+
+    expected = ("taken", None) if answer == "release" else ("ignored", None)
+    assert [room.state("a.mov"), room.state("b.mov")] == [expected, expected]
+
+
+def test_intake_sends_what_the_first_start_held_when_it_is_moved_away_and_back(make_room):
+    """What vanished while it was held was never sent: when it comes again it is a new drop."""
+    room = make_room(initial=Initial.ASK)
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(1)
+    (room.hot / "a.mov").rename(room.top / "a.mov")
+    room.pass_time(PERIOD_S[Sight.DEGRADED])
+    assert room.state("a.mov") == ("cancelled", None)
+    (room.top / "a.mov").rename(room.hot / "a.mov")
+    room.pass_time(PERIOD_S[Sight.DEGRADED] + QUIET_S + LOOK_S)
+
+    assert room.state("a.mov") == ("taken", None)
+
+
+def test_intake_lets_an_empty_file_wait_four_times_the_quiet_time(make_room):
+    """Writers create first and fill later; then it is sent as empty."""
+    room = make_room()
+    (room.hot / "empty.mov").touch()
+    room.pass_time(4 * QUIET_S - LOOK_S)
+    assert room.state("empty.mov") == ("settling", None)
+    room.pass_time(2 * LOOK_S + SPACING_S)
+
+    assert [upload.size for upload in room.taken()] == [0]
+
+
+def test_intake_holds_an_empty_folder_until_a_file_comes(make_room):
+    """A folder without a file makes no package, rests, and becomes a drop later."""
+    room = make_room()
+    (room.hot / "CARD" / "inner").mkdir(parents=True)
+    room.pass_time(QUIET_S + LOOK_S)
+    assert room.state("CARD") == ("held", "empty")
+    assert room.intake.is_at_rest
+    assert room.pass_time(60) <= 65
+    (room.hot / "CARD" / "inner" / "a.mov").write_bytes(b"abc")
+    room.pass_time(PERIOD_S[Sight.DEGRADED] + QUIET_S + LOOK_S)
+
+    assert room.state("CARD") == ("taken", None)
+    assert [room.files(upload) for upload in room.taken()] == [["CARD/inner/a.mov"]]
+
+
+def test_intake_of_folders_holds_a_loose_file(make_room):
+    """`drop: folder` sends folders; a file beside them waits with its cure, and nothing is lost."""
+    room = make_room(drop=DropMode.FOLDER)
+    (room.hot / "CARD").mkdir()
+    (room.hot / "CARD" / "a.mov").write_bytes(b"abc")
+    (room.hot / "loose.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S + LOOK_S)
+    assert room.state("loose.mov") == ("held", "loose_file")
+    assert room.intake.is_at_rest
+    (room.hot / "loose.mov").rename(room.hot / "CARD" / "b.mov")
+    room.pass_time(PERIOD_S[Sight.DEGRADED])
+
+    assert room.state("loose.mov") == ("cancelled", None)
+
+
+def test_intake_of_files_leaves_folders_out_with_the_right_reason(make_room, caplog):
+    """The reason names the entry, not something that is left out inside it."""
+    room = make_room(drop=DropMode.FILE)
+    (room.hot / "CARD").mkdir()
+    (room.hot / "CARD" / ".DS_Store").write_bytes(b"x")
+    (room.hot / "CARD" / "a.mov").write_bytes(b"x")
+    with caplog.at_level(logging.INFO):
+        room.pass_time(QUIET_S + LOOK_S)
+
+    told = [record for record in caplog.records if record.message == "an entry is left out"]
+    assert [(record.entry, record.reason) for record in told] == [
+        ("CARD", "is a folder, and files are sent (drop: file)")
+    ]
+    assert room.drop("CARD") is None
+
+
+def test_intake_restarts_the_clock_for_a_rewrite_of_equal_size_and_time(make_room):
+    """Size and modification time can be put back; the change time cannot (fault 14)."""
+    room = make_room()
+    target = room.hot / "a.mov"
+    target.write_bytes(b"first!")
+    before = target.stat()
+    room.pass_time(QUIET_S - 1)
+    target.write_bytes(b"second")
+    os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+    room.pass_time(QUIET_S - 1)
+
+    assert not room.taken()
+    room.pass_time(1 + 2 * SPACING_S)
+    assert len(room.taken()) == 1
+
+
+def test_intake_never_takes_what_keeps_growing(make_room):
+    """However slowly it grows: any change within the quiet time restarts it."""
+    room = make_room()
+    with (room.hot / "a.mov").open("ab", buffering=0) as file:
+        for _ in range(20):
+            file.write(b"more")
+            room.pass_time(QUIET_S * 0.9)
+            assert not room.taken()
+    room.pass_time(QUIET_S + SPACING_S)
+
+    assert [upload.size for upload in room.taken()] == [80]
+
+
+def test_intake_forgets_a_drop_that_vanishes_before_it_settles(make_room):
+    """Nothing was promised yet: a cancelled row is all that stays."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S / 2)
+    (room.hot / "a.mov").unlink()
+    room.pass_time(QUIET_S)
+
+    assert room.state("a.mov") == ("cancelled", None)
+    assert not room.taken()
+    assert room.intake.is_at_rest
+
+
+def test_intake_cancels_a_drop_that_becomes_something_unsendable(make_room):
+    """A link in place of a settling file ends that drop, at rest and without a busy loop."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S / 2)
+    (room.hot / "a.mov").unlink()
+    (room.hot / "a.mov").symlink_to("/etc/hostname")
+    ticks = room.pass_time(60)
+
+    assert room.state("a.mov") == ("cancelled", None)
+    assert ticks < 80
+    assert room.intake.is_at_rest
+
+
+def test_intake_with_a_missing_root_waits_and_takes_it_up_when_it_appears(make_room):
+    """A folder that is not there is no error: it is looked for every 15 seconds."""
+    room = make_room(there=False)
+    room.pass_time(1)
+    assert room.intake.looked
+    room.pass_time(100)
+    room.hot.mkdir()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(REPROBE_S + QUIET_S + LOOK_S)
+
+    assert [upload.name for upload in room.taken()] == ["a.mov"]
+
+
+@pytest.mark.fault(8)
+def test_intake_whose_root_goes_away_waits_calmly_and_loses_nothing(make_room):
+    """An absent root proves nothing: no row ends, no busy loop, and all settles anew after it."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S / 2)
+    room.hot.rename(room.top / "away")
+    ticks = room.pass_time(120)
+    assert ticks < 150
+    assert room.state("a.mov") == ("settling", None)
+    (room.top / "away").rename(room.hot)
+    back_at = room.store.now()
+    room.pass_time(REPROBE_S + QUIET_S + LOOK_S)
+
+    assert [upload.name for upload in room.taken()] == ["a.mov"]
+    assert room.taken()[0].created_at - back_at >= QUIET_S
+
+
+@pytest.mark.fault(6)
+def test_intake_works_on_in_a_root_that_was_made_anew(make_room):
+    """A folder of the same path on the same file system is the same place."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S / 2)
+    shutil.rmtree(room.hot)
+    room.hot.mkdir()
+    (room.hot / "b.mov").write_bytes(b"abc")
+    room.pass_time(REPROBE_S + QUIET_S + LOOK_S)
+
+    assert room.state("a.mov") == ("cancelled", None)
+    assert [upload.name for upload in room.taken()] == ["b.mov"]
+
+
+def test_intake_never_sends_again_what_was_delivered(make_room):
+    """Neither a restart nor a chmod, a hard link or a copy back with its times is new content."""
+    room = make_room()
+    source = room.hot / "a.mov"
+    source.write_bytes(b"abc")
+    room.pass_time(QUIET_S + LOOK_S)
+    room.deliver(room.taken()[0])
+    assert room.state("a.mov") == ("done", None)
+    source.chmod(0o600)
+    os.link(source, room.top / "backup.mov")
+    room.begin()
+    room.pass_time(60)
+    source.unlink()
+    shutil.copy2(room.top / "backup.mov", source)
+    room.pass_time(60)
+
+    assert len(room.taken()) == 1
+
+
+def test_intake_sends_changed_content_once_as_a_numbered_package(make_room):
+    """Changed content after a delivery is a new generation with a name of its own."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S + LOOK_S)
+    room.deliver(room.taken()[0])
+    (room.hot / "a.mov").write_bytes(b"other content")
+    room.pass_time(PERIOD_S[Sight.DEGRADED] + QUIET_S + LOOK_S)
+    room.pass_time(60)
+
+    assert [upload.name for upload in room.taken()] == ["a.mov", "a.mov (2)"]
+    assert room.drop("a.mov").generation == 2
+
+
+def test_intake_sends_what_changed_while_a_letter_was_due_soon_after_it(make_room):
+    """A change between finalize and the last letter waits for that letter, not for a period."""
+    room = make_room()
+    room.hints = Hints(lambda _name: None)
+    room.begin()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S + LOOK_S)
+    room.deliver(room.taken()[0], TaskDraft(kind=TaskKind.LINK, key=""))
+    (room.hot / "a.mov").write_bytes(b"other content")
+    room.intake.hurry()
+    room.pass_time(3 * QUIET_S)
+    assert len(room.taken()) == 1
+    room.store.advance_task(room.store.claim_task([TaskKind.LINK], 30.0), TaskEvent.WITHDRAWN)
+    room.pass_time(QUIET_S + 2 * LOOK_S + 0.1)
+
+    assert [upload.name for upload in room.taken()] == ["a.mov", "a.mov (2)"]
+
+
+def test_intake_of_a_batch_joins_the_open_package_and_begins_another_after_it(make_room):
+    """Until its finalize the package takes what settles; what comes later begins the next."""
+    room = make_room(drop=DropMode.BATCH)
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S + LOOK_S)
+    (room.hot / "b.mov").write_bytes(b"abc")
+    room.pass_time(PERIOD_S[Sight.DEGRADED] + QUIET_S + LOOK_S)
+    assert [room.files(upload) for upload in room.taken()] == [["a.mov", "b.mov"]]
+    first = room.taken()[0]
+    room.deliver(first)
+    (room.hot / "c.mov").write_bytes(b"abc")
+    room.pass_time(PERIOD_S[Sight.DEGRADED] + QUIET_S + LOOK_S)
+
+    assert [room.files(upload) for upload in room.taken()] == [["a.mov", "b.mov"], ["c.mov"]]
+
+
+def test_intake_settles_a_changed_drop_of_a_living_upload_again(make_room):
+    """A change while it is sent makes the same upload wait, and its new content goes instead."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S + LOOK_S)
+    (room.hot / "a.mov").write_bytes(b"longer content")
+    room.intake.hurry()
+    room.pass_time(QUIET_S / 2)
+    assert not room.drop("a.mov").whole
+    room.pass_time(QUIET_S)
+
+    assert room.drop("a.mov").whole
+    assert [(upload.state, upload.size) for upload in room.taken()] == [
+        (UploadState.TRANSFERRING, 14)
+    ]
+
+
+def test_intake_fails_the_upload_of_a_drop_that_changed_and_then_vanished(make_room):
+    """A source that is gone before it was sent in whole is told with its cure."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S + LOOK_S)
+    (room.hot / "a.mov").write_bytes(b"longer content")
+    room.intake.hurry()
+    room.pass_time(QUIET_S / 2)
+    (room.hot / "a.mov").unlink()
+    room.pass_time(QUIET_S)
+    upload = room.taken()[0]
+
+    assert upload.state is UploadState.ERROR
+    assert "vanished" in upload.error
+    assert f"masv-watch resume {upload.id}" in upload.error
+
+
+@pytest.mark.fault(7)
+def test_intake_settles_again_what_the_sender_missed_for_a_moment(make_room):
+    """An unmounted disk that comes back shows the identity of before; the upload goes on."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S + LOOK_S)
+    claimed = claim(room.store, room.taken()[0].id)
+    file = room.store.files(claimed.id)[0]
+    room.store.note_source_changed(file, claimed.fence, "a.mov is not there any more")
+    assert not room.drop("a.mov").whole
+    room.intake.hurry()
+    room.pass_time(QUIET_S + LOOK_S)
+
+    assert room.drop("a.mov").whole
+
+
+def test_intake_remembers_nothing_of_names_that_are_gone(make_room):
+    """Temporary names come and go for months without filling the memory."""
+    room = make_room()
+    for number in range(5):
+        name = room.hot / f"{number}.part"
+        name.write_bytes(b"abc")
+        room.pass_time(PERIOD_S[Sight.DEGRADED])
+        name.unlink()
+    room.pass_time(PERIOD_S[Sight.DEGRADED])
+
+    memory = room.intake._memory
+    assert not any((memory.told, memory.growing, memory.concluded, memory.awaited))
+
+
+def test_intake_takes_three_hundred_folders_of_a_tree_as_one_drop(make_room):
+    """A tree is one drop with every file in it, and its empty folders are named."""
+    room = make_room()
+    for folder in range(300):
+        (room.hot / "CARD" / f"d{folder}").mkdir(parents=True)
+        for number in range(10):
+            (room.hot / "CARD" / f"d{folder}" / f"{number}.mxf").write_bytes(b"%d" % number)
+    (room.hot / "CARD" / "nothing" / "in it").mkdir(parents=True)
+    room.pass_time(QUIET_S + LOOK_S)
+
+    uploads = room.taken()
+    assert [upload.file_count for upload in uploads] == [3000]
+    assert room.store.skipped(uploads[0].id) == ["CARD/nothing is an empty folder"]
+
+
+def test_intake_holds_what_it_may_not_read_and_sends_it_once_it_may(make_room, monkeypatch):
+    """An unreadable file is held with its cure, never left out in silence (pain 28)."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    (room.hot / "a.mov").chmod(0o000)
+    # the tests may run as root, who may read everything
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    room.pass_time(QUIET_S + LOOK_S)
+    assert room.state("a.mov") == ("held", HoldReason.UNREADABLE)
+    assert "Permission denied" in room.drop("a.mov").note
+    assert room.intake.is_at_rest
+    (room.hot / "a.mov").chmod(0o644)
+    room.pass_time(PERIOD_S[Sight.DEGRADED] + QUIET_S + LOOK_S)
+
+    assert room.drop("a.mov").state is DropState.TAKEN

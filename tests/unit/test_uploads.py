@@ -1,0 +1,104 @@
+"""What keeps an upload from moving, in the words that people read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from masv_watch.model import Terms, Upload, UploadState, UploadType
+from masv_watch.uploads import WaitReason, waiting_for
+
+NOW = 1000.0
+TEAM = Terms(type=UploadType.TEAM)
+PORTAL = Terms(type=UploadType.PORTAL, portal="dailies")
+MOVING = Upload(
+    id="u",
+    hot_folder="out",
+    root=b"/srv/out",
+    name="Day 1",
+    message="",
+    terms=TEAM,
+    state=UploadState.TRANSFERRING,
+    package_id="p",
+    package_token=None,
+    package_asked_at=None,
+    finalize_asked=False,
+    finalize_at=None,
+    retry_at=0.0,
+    attempts=0,
+    error_code=None,
+    error="",
+    fence=1,
+    lease_until=0.0,
+    created_at=900.0,
+    joined_at=900.0,
+    finalized_at=None,
+    size=10,
+    sent=5,
+    file_count=1,
+)
+
+
+def waits(upload, **said):
+    return waiting_for(upload, now=NOW, **{"ahead": 0, "auth_until": None, **said})
+
+
+def test_waiting_of_an_upload_that_moves_is_nothing():
+    """With a package and nothing in the way there is nothing to say."""
+    assert waits(MOVING) is None
+
+
+@pytest.mark.parametrize(
+    "state", [UploadState.PAUSED, UploadState.IDLE, UploadState.COMPLETE, UploadState.ERROR]
+)
+def test_waiting_of_an_upload_whose_state_says_it_all_is_nothing(state):
+    """Paused, idle, complete and failed need no second word, whatever the key."""
+    assert waits(replace(MOVING, state=state), auth_until=NOW + 60, settling=True) is None
+
+
+def test_waiting_of_an_upload_without_a_package_is_its_place_in_the_queue():
+    """Since when, and how many go first."""
+    found = waits(replace(MOVING, package_id=None), ahead=3)
+
+    assert (found.reason, found.since, found.ahead) == (WaitReason.QUEUED, 900.0, 3)
+
+
+def test_waiting_for_a_refused_key_comes_before_everything_else():
+    """One cure for all uploads of the team."""
+    found = waits(
+        replace(MOVING, package_id=None, error="x", retry_at=NOW + 5), auth_until=NOW + 60
+    )
+
+    assert (found.reason, found.until) == (WaitReason.AUTH, NOW + 60)
+    assert "masv.api_key" in found.cure
+
+
+def test_waiting_of_a_portals_upload_has_nothing_to_do_with_the_key():
+    """A portal needs no key of ours."""
+    assert waits(replace(MOVING, terms=PORTAL), auth_until=NOW + 60) is None
+
+
+def test_waiting_for_a_retry_names_its_time_and_the_failure():
+    """What failed, and when it is tried again; a retry that is due is no wait."""
+    later = replace(MOVING, error="no route to the cloud", retry_at=NOW + 30)
+
+    found = waits(later)
+
+    assert (found.reason, found.until) == (WaitReason.RETRYING, NOW + 30)
+    assert found.cure == "no route to the cloud"
+    assert waits(replace(later, retry_at=NOW)) is None
+
+
+def test_waiting_for_a_changed_source_is_settling():
+    """A source that changes while it is sent has to come to rest first."""
+    assert waits(MOVING, settling=True).reason is WaitReason.SETTLING
+
+
+def test_waiting_for_a_finalize_is_shown_whatever_else_holds():
+    """Its time is named only while it lies ahead."""
+    finalizing = replace(MOVING, state=UploadState.FINALIZING)
+
+    assert waits(finalizing).reason is WaitReason.FINALIZING
+    assert waits(finalizing).until is None
+    assert waits(replace(finalizing, retry_at=NOW + 9), auth_until=NOW + 60).until == NOW + 9
