@@ -99,6 +99,8 @@ class Claim:
     renewing: bool = False
     #: the token was renewed and has proved nothing yet: another refusal is not about its age
     is_token_fresh: bool = False
+    #: store clock, seconds; nothing is due before, so nothing is looked for
+    rest_until: float = 0.0
     retry_at: float = 0.0
     attempts: int = 0
     error: str = ""

@@ -109,8 +109,12 @@ class Sender:
             for claim in self._take_up():
                 self._attend(claim)
         self._metrics.gauge("uploads_in_hand", len(self._claims))
+        return self._pause_s()
+
+    def _pause_s(self) -> float:
         # of a claim that has nothing out, no outcome will ring the bell
-        return _BRIEFLY_S if any(claim.out == 0 for claim in self._claims.values()) else 1.0
+        still = [claim.rest_until for claim in self._claims.values() if claim.out == 0]
+        return min(max(min(still) - self._store.now(), _BRIEFLY_S), 1.0) if still else 1.0
 
     def stop(self) -> None:
         """Hand out nothing more; pieces that are out may end."""
@@ -168,13 +172,16 @@ class Sender:
             if claim.ending or self._stopping or claim.upload.state not in _AT_WORK:
                 claim.ending = True
                 self._let_go_when_still(claim)
-            elif self._store.now() >= self._slow_until and not claim.renewing:
+            elif not claim.renewing and self._store.now() >= self._rests_until(claim):
                 self._hand_out(claim)
         except FenceLost:
             self._drop(claim)
         except StoreError as error:
             # the rows stand as they are; the next tick tries again
             self._tell_refusal("the store did not take a step", error)
+
+    def _rests_until(self, claim: Claim) -> float:
+        return max(self._slow_until, claim.rest_until if claim.out == 0 else 0.0)
 
     def _renew(self, claim: Claim) -> None:
         now = self._store.now()
@@ -276,17 +283,17 @@ class Sender:
         upload = claim.upload
         next_at = self._store.next_retry(upload.id)
         if next_at is not None:
-            if next_at - self._store.now() > PATIENCE_S:
-                self._end(claim, retry_at=next_at, error=self._first_error(upload.id))
+            now = self._store.now()
+            # looked at every second all the same: a reload or a source may end the wait
+            claim.rest_until = min(next_at, now + 1.0)
+            if next_at - now > PATIENCE_S:
+                told = (file.error for file in self._store.files(upload.id) if not file.closed)
+                self._end(claim, retry_at=next_at, error=next(filter(None, told), ""))
             return
         if self._store.advance_all_sent(upload.id, upload.fence):
             self._end(claim)
         else:
             self._end(claim, retry_at=self._store.now() + RELOOK_S)
-
-    def _first_error(self, upload_id: str) -> str:
-        errors = (file.error for file in self._store.files(upload_id) if not file.closed)
-        return next((error for error in errors if error), "")
 
     def _end(self, claim: Claim, *, retry_at: float = 0.0, error: str = "") -> None:
         claim.retry_at, claim.error, claim.ending = retry_at, error, True
@@ -306,7 +313,6 @@ class Sender:
 
     def _drop(self, claim: Claim) -> None:
         claim.abort.set()
-        claim.ending = True
         self._claims.pop(claim.upload.id, None)
 
     def _weigh(self, outcome: Outcome[Key]) -> None:
@@ -348,8 +354,6 @@ class Sender:
             key.claim.renewing = False
         elif key.step is Step.FINALIZE:
             self._end(key.claim)
-        elif key.step is Step.OPEN_PACKAGE:
-            key.claim.attempts = 0
         self._release_stopped(key)
 
     def _release_stopped(self, key: Key) -> None:

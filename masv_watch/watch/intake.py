@@ -200,6 +200,10 @@ class Intake:
         if not self._store.is_adopted(self.rule.name, self.rule.path):
             self._adopt(root)
         self._memory.awaited.clear()
+        for drop in self._store.drops(self.rule.name, living=True):
+            if drop.state is DropState.TAKEN and not drop.whole:
+                # the sender missed it or saw it change, perhaps for a moment only (fault 7)
+                self._memory.concluded.pop(drop.path, None)
         names: set[bytes] = set()
         drops: set[bytes] = set()
         for tree in sweep(root, self._matcher, stop=self._stop):
@@ -251,11 +255,11 @@ class Intake:
 
     def _adopt(self, root: files.Root) -> None:
         """Apply `initial` to what was there before the first start."""
-        found = [
-            (tree.top, tree.seen().signature, tree.size, len(tree.files))
-            for tree in sweep(root, self._matcher, stop=self._stop)
-            if tree.is_drop and role(tree.kind, self.rule.drop).standing is Standing.TAKEN
-        ]
+        found, times = [], []
+        for tree in sweep(root, self._matcher, stop=self._stop):
+            if tree.is_drop and role(tree.kind, self.rule.drop).standing is Standing.TAKEN:
+                found.append((tree.top, tree.seen().signature, tree.size, len(tree.files)))
+                times.append(min(seen.mtime_ns for _, seen in tree.files or tree.folders))
         if self._stop():
             return
         size = sum(entry[2] for entry in found)
@@ -264,7 +268,7 @@ class Intake:
             if self.rule.initial is Initial.IGNORE:
                 self._store.seed(self.rule.name)
             else:
-                self._say_held(len(found), size)
+                self._say_held(len(found), size, min(times))
         self._store.adopt(self.rule.name, self.rule.path)
 
     def _asks_first(self, drops: int, size: int) -> bool:
@@ -273,7 +277,7 @@ class Intake:
             return drops > AUTO_DROPS or size > AUTO_BYTES
         return initial in (Initial.ASK, Initial.IGNORE)
 
-    def _say_held(self, drops: int, size: int) -> None:
+    def _say_held(self, drops: int, size: int, oldest_ns: int) -> None:
         name = self.rule.name
         to = self.rule.to.portal or ", ".join(self.rule.to.recipients or ()) or "nobody"
         log.warning(
@@ -282,11 +286,19 @@ class Intake:
                 "hot_folder": name,
                 "drops": drops,
                 "bytes": size,
+                "oldest": self._day(oldest_ns),
                 "to": to,
                 "send_all": f"masv-watch release --folder {name}",
                 "record_as_seen": f"masv-watch ledger seed {name}",
             },
         )
+
+    def _day(self, mtime_ns: int) -> str:
+        try:
+            return self._clock.local(mtime_ns / 1e9).strftime("%Y-%m-%d")
+        except (ValueError, OverflowError, OSError):
+            # a writer may set a time that no calendar holds
+            return "unknown"
 
     def _look_at(self, tree: Tree) -> bool:
         """Draw the consequence of one sample of a top-level entry; say whether it is a drop."""

@@ -13,7 +13,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -217,6 +220,24 @@ class Dispatch:
                 self.daemon.stop()
         finally:
             self.sandbox.end()
+
+
+@contextmanager
+def running(top: Path, **more: Any) -> Iterator[Dispatch]:
+    """Give a sandbox and a ready daemon, ended afterwards."""
+    world = Dispatch(top, **more)
+    try:
+        world.daemon.start().until_ready()
+        yield world
+    finally:
+        if world.sandbox.process.poll() is None:
+            world.sandbox.heal()
+        world.close()
+
+
+def let_pass(seconds: float) -> None:
+    """Let real time pass: what is used or asked over it is counted."""
+    threading.Event().wait(seconds)
 
 
 def _fits(path: str, found: str) -> bool:

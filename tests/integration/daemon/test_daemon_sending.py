@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -248,9 +250,6 @@ def test_package_deleted_in_the_cloud_fails_its_upload_and_is_not_made_again(wor
 
 
 def _delete_package(world: Dispatch, package_id: str, token: str) -> None:
-    from http.client import HTTPConnection
-    from urllib.parse import urlsplit
-
     connection = HTTPConnection(urlsplit(world.sandbox.api).netloc, timeout=10)
     connection.request("DELETE", f"/v1/packages/{package_id}", headers={"X-Package-Token": token})
     assert connection.getresponse().status == 204

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.daemon.dispatch import CALLS, CHUNK, Dispatch, digests, expected
+from tests.integration.daemon.dispatch import CALLS, CHUNK, Dispatch, digests, expected, let_pass
 from tests.waiting import eventually
 
 PORTAL = "to: {portal: vault, sender: dit@example.com, access_code: open-sesame}"
@@ -254,7 +254,7 @@ class _Trap:
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = "http://127.0.0.1:{}/".format(self._socket.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
         self.caught: list[bytes] = []
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -298,17 +298,12 @@ def test_package_token_refused_for_ever_is_no_storm(world: Dispatch):
     package_id = world.upload("refused")["package_id"]
     eventually(lambda: world.requests("file create", package=package_id))
     before = len(world.sandbox.witness("requests"))
-    _let_pass(3.0)
+    let_pass(3.0)
     asked = len(world.sandbox.witness("requests")) - before
     world.sandbox.heal()
     world.until_delivered("refused", impatient=True)
 
     assert asked < 60
-
-
-def _let_pass(seconds: float) -> None:
-    """Let real time pass: a rate is counted over it."""
-    threading.Event().wait(seconds)
 
 
 def test_package_token_that_expires_is_renewed_for_the_team_and_named_for_a_portal(

@@ -1,50 +1,39 @@
-"""What the sending side may cost: memory, processor, calls of a refused key, and time to stop."""
+"""What the sending side may cost: memory, processor and calls of a refused key."""
 
 from __future__ import annotations
 
 import os
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
-from tests.integration.daemon.dispatch import CHUNK, MIB, Dispatch, digests, expected
+from tests.integration.daemon.dispatch import (
+    CHUNK,
+    MIB,
+    Dispatch,
+    digests,
+    expected,
+    let_pass,
+    running,
+)
 from tests.processes import ask
 from tests.waiting import eventually
 
 PORTAL = "to: {portal: vault, sender: dit@example.com, access_code: open-sesame}"
 
 
-@contextmanager
-def _running(top: Path, **more: object) -> Iterator[Dispatch]:
-    world = Dispatch(top, **more)  # type: ignore[arg-type]
-    try:
-        world.daemon.start().until_ready()
-        yield world
-    finally:
-        world.sandbox.heal()
-        world.close()
-
-
-def _let_pass(seconds: float) -> None:
-    """Let real time pass: what is used over it is counted."""
-    threading.Event().wait(seconds)
-
-
 def _load(world: Dispatch, seconds: float) -> float:
     """Give the share of one core that the daemon uses over so many seconds."""
     before, began = world.cpu_s(), monotonic()
-    _let_pass(seconds)
+    let_pass(seconds)
     return (world.cpu_s() - before) / (monotonic() - began)
 
 
 def test_gibibyte_in_large_chunks_and_thousands_of_files_keep_memory_flat(tmp_path: Path):
     """No chunk is held as bytes and no folder as a list of bodies: under 150 MiB at its peak."""
-    with _running(
+    with running(
         tmp_path, transfer="connections: 8, chunk_size: 100 MiB", flags=("--discard",)
     ) as world:
         at_rest = world.peak_mib()
@@ -62,7 +51,7 @@ def test_gibibyte_in_large_chunks_and_thousands_of_files_keep_memory_flat(tmp_pa
 
 def test_daemon_that_is_idle_or_waits_for_a_dead_cloud_uses_hardly_any_processor(tmp_path: Path):
     """Waiting costs less than 5 % of a core, whether nothing is due or everything is."""
-    with _running(tmp_path) as world:
+    with running(tmp_path) as world:
         # the first sweeps and imports are over once a drop went through
         world.drop("first.mov", b"first")
         world.until_delivered("first.mov")
@@ -74,7 +63,7 @@ def test_daemon_that_is_idle_or_waits_for_a_dead_cloud_uses_hardly_any_processor
         eventually(lambda: len(world.lines("a step failed")) > 60, within=15, every=0.1)
         world.sandbox.process.send_signal(signal.SIGKILL)
         world.sandbox.process.wait(10)
-        _let_pass(2.0)
+        let_pass(2.0)
         down = _load(world, 5.0)
         assert world.daemon.answers("/readyz")
 
@@ -86,16 +75,14 @@ def test_daemon_that_is_idle_or_waits_for_a_dead_cloud_uses_hardly_any_processor
 @pytest.mark.fault(58)
 def test_refused_key_is_one_alarm_and_no_storm_and_portals_go_on(tmp_path: Path):
     """A wrong key stops the team's calls, says until when, and goes on after a reload."""
-    with _running(tmp_path, folders={"portal": PORTAL}, key="wrong-key") as world:
+    with running(tmp_path, folders={"portal": PORTAL}, key="wrong-key") as world:
         for number in range(6):
             world.drop(f"team{number}.mov", b"%d" % number)
         world.drop("portal.mov", b"portal", folder="portal")
         (portal,) = world.until_delivered("portal.mov")
         eventually(lambda: len(world.daemon.uploads()) == 7)
-        _let_pass(4.0)
-        waiting = [
-            each["waiting"] for each in world.daemon.uploads() if each["type"] == "team"
-        ]
+        let_pass(4.0)
+        waiting = [each["waiting"] for each in world.daemon.uploads() if each["type"] == "team"]
         alarms = world.lines("ERROR")
         refused = [each for each in world.sandbox.witness("requests") if each["status"] == 401]
         ready = ask(world.daemon.api, "/readyz")[0]
@@ -117,7 +104,7 @@ def test_refused_key_is_one_alarm_and_no_storm_and_portals_go_on(tmp_path: Path)
 @pytest.mark.fault(58)
 def test_key_refused_midway_does_not_stop_packages_that_are_open(tmp_path: Path):
     """A revoked key stops what needs it; chunks go on by the package's own token."""
-    with _running(tmp_path) as world:
+    with running(tmp_path) as world:
         world.sandbox.fault("stall", "PUT /storage/", seconds=0.7, times=None)
         content = os.urandom(8 * CHUNK)
         world.drop("open.mov", content)
@@ -127,55 +114,3 @@ def test_key_refused_midway_does_not_stop_packages_that_are_open(tmp_path: Path)
         (package,) = world.until_delivered("open.mov")
 
         assert digests(package) == expected("open.mov", content)
-
-
-@pytest.mark.fault(36)
-def test_sigterm_during_a_large_upload_ends_soon_and_sends_no_acknowledged_chunk_again(
-    tmp_path: Path,
-):
-    """Chunks on their way end, the rest waits for the next start (promise P4)."""
-    content = os.urandom(16 * CHUNK)
-    with _running(tmp_path) as world:
-        world.sandbox.fault("stall", "PUT /storage/", seconds=0.8, times=None)
-        world.drop("large.mov", content)
-        eventually(lambda: len(world.acknowledged()) >= 4, within=20, every=0.05)
-        began = monotonic()
-        status = world.daemon.stop(20)
-        took_s = monotonic() - began
-        held, before = world.acknowledged(), world.puts()
-        world.sandbox.heal()
-        world.daemon.start().until_ready()
-        (package,) = world.until_delivered("large.mov")
-        after = world.puts()
-
-    assert status == 0
-    # two waves at most: what was on the wire ends, what only waited for a worker is not begun
-    assert took_s < 4
-    assert 4 <= len(held) < 16
-    assert {chunk: after[chunk] - before[chunk] for chunk in held} == dict.fromkeys(held, 0)
-    # a stop in peace wastes no chunk at all
-    assert set(after.values()) == {1}
-    assert digests(package) == expected("large.mov", content)
-    assert package["finalize_calls"] == 1
-
-
-@pytest.mark.fault(36)
-@pytest.mark.fault(53)
-def test_sigterm_while_the_storage_takes_nothing_ends_within_twenty_seconds(tmp_path: Path):
-    """A black hole holds up the end no longer than its share; the next start delivers."""
-    with _running(tmp_path, transfer="connections: 4, chunk_size: 100 MiB") as world:
-        world.sandbox.fault("stall", "PUT /storage/", seconds=300, when="before", times=4)
-        world.drop_hollow("hole.mov", 400 * MIB)
-        eventually(lambda: world.sandbox.witness("faults")[0]["fired"] == 4, within=20, every=0.05)
-        began = monotonic()
-        status = world.daemon.stop(25)
-        took_s = monotonic() - began
-        world.sandbox.heal()
-        world.daemon.start().until_ready()
-        (package,) = world.until_delivered("hole.mov", within=40)
-
-        print(f"stop: {took_s:.1f} s with four black holes")
-        assert status == 0
-        assert took_s < 20
-        assert package["finalize_calls"] == 1
-        assert [file["size"] for file in package["files"]] == [400 * MIB]
