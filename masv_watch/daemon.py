@@ -33,7 +33,7 @@ from masv_watch.errors import ConfigError, SourceError
 from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock
 from masv_watch.metrics import Metrics
-from masv_watch.model import Rule, Secret, Settings
+from masv_watch.model import DropState, Rule, Secret, Settings
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.claims import Key
 from masv_watch.transfer.crew import Crew
@@ -388,8 +388,9 @@ class Daemon:
         return not self.store.open_tasks()
 
     def _stays_behind(self) -> bool:
-        held = any(drop.hold is not None for drop in self.store.drops(living=True))
-        return held or any(view.state == "error" for view in self.uploads.list())
+        living = self.store.drops(living=True)
+        behind = any(drop.hold or drop.state is not DropState.TAKEN for drop in living)
+        return behind or any(view.state in {"error", "paused"} for view in self.uploads.list())
 
     def _auth_until(self) -> float | None:
         pause_s = self._login.pause_s()

@@ -24,7 +24,6 @@ from masv_watch.model import (
     DropEvent,
     DropState,
     HoldReason,
-    Initial,
     Rule,
     UploadEvent,
     UploadState,
@@ -32,6 +31,7 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
+from masv_watch.watch.adoption import adopt
 from masv_watch.watch.drafts import draft_of, drop_draft
 from masv_watch.watch.gate import Gate
 from masv_watch.watch.hints import Hints, Sight
@@ -50,9 +50,6 @@ LEAST_PAUSE_S = 0.5
 _BREATH = 4.0
 #: seconds after which a root that does not answer counts as unreachable
 PATIENCE_S = 5.0
-#: what `initial: auto` sends at the first start without being asked
-AUTO_DROPS = 20
-AUTO_BYTES = 200 * 10**9
 
 _ENDED = {
     DropState.DONE,
@@ -198,7 +195,8 @@ class Intake:
 
     def _look_at_all(self, root: files.Root) -> None:
         if not self._store.is_adopted(self.rule.name, self.rule.path):
-            self._adopt(root)
+            trees = sweep(root, self._matcher, stop=self._stop)
+            adopt(self.rule, trees, store=self._store, clock=self._clock, stop=self._stop)
         self._memory.awaited.clear()
         for drop in self._store.drops(self.rule.name, living=True):
             if drop.state is DropState.TAKEN and not drop.whole:
@@ -252,53 +250,6 @@ class Intake:
     def _is_in_flight(self) -> bool:
         living = self._store.drops(self.rule.name, living=True)
         return any(drop.state is DropState.TAKEN for drop in living)
-
-    def _adopt(self, root: files.Root) -> None:
-        """Apply `initial` to what was there before the first start."""
-        found, times = [], []
-        for tree in sweep(root, self._matcher, stop=self._stop):
-            if tree.is_drop and role(tree.kind, self.rule.drop).standing is Standing.TAKEN:
-                found.append((tree.top, tree.seen().signature, tree.size, len(tree.files)))
-                times.append(min(seen.mtime_ns for _, seen in tree.files or tree.folders))
-        if self._stop():
-            return
-        size = sum(entry[2] for entry in found)
-        if found and self._asks_first(len(found), size):
-            self._store.hold_new(self.rule.name, found, HoldReason.INITIAL_ASK)
-            if self.rule.initial is Initial.IGNORE:
-                self._store.seed(self.rule.name)
-            else:
-                self._say_held(len(found), size, min(times))
-        self._store.adopt(self.rule.name, self.rule.path)
-
-    def _asks_first(self, drops: int, size: int) -> bool:
-        initial = self.rule.initial
-        if initial is Initial.AUTO:
-            return drops > AUTO_DROPS or size > AUTO_BYTES
-        return initial in (Initial.ASK, Initial.IGNORE)
-
-    def _say_held(self, drops: int, size: int, oldest_ns: int) -> None:
-        name = self.rule.name
-        to = self.rule.to.portal or ", ".join(self.rule.to.recipients or ()) or "nobody"
-        log.warning(
-            "a hot folder was full at its first start; nothing of it is sent until you say so",
-            extra={
-                "hot_folder": name,
-                "drops": drops,
-                "bytes": size,
-                "oldest": self._day(oldest_ns),
-                "to": to,
-                "send_all": f"masv-watch release --folder {name}",
-                "record_as_seen": f"masv-watch ledger seed {name}",
-            },
-        )
-
-    def _day(self, mtime_ns: int) -> str:
-        try:
-            return self._clock.local(mtime_ns / 1e9).strftime("%Y-%m-%d")
-        except (ValueError, OverflowError, OSError):
-            # a writer may set a time that no calendar holds
-            return "unknown"
 
     def _look_at(self, tree: Tree) -> bool:
         """Draw the consequence of one sample of a top-level entry; say whether it is a drop."""

@@ -63,8 +63,9 @@ def _plan(rng):
         files = {f"clips/c{index}.mxf": _bytes(rng, rng.randrange(200_000)) for index in range(12)}
         files["big.mov"] = _bytes(rng, 2 * CHUNK + number)
         drops.append(("cards", f"CARD{number}", files))
-    for number in range(3):
-        drops.append(("dailies", f"d{number}.wav", {"": _bytes(rng, CHUNK + number)}))
+    drops += [
+        ("dailies", f"d{number}.wav", {"": _bytes(rng, CHUNK + number)}) for number in range(3)
+    ]
     rng.shuffle(drops)
     return drops
 

@@ -33,8 +33,9 @@ from masv_watch.model import (
 from masv_watch.store.contract import Store
 from masv_watch.store.sqlite import open_store
 from masv_watch.uploads import Uploads
+from masv_watch.watch.adoption import AUTO_BYTES, AUTO_DROPS
 from masv_watch.watch.hints import Hints, Sight
-from masv_watch.watch.intake import AUTO_BYTES, AUTO_DROPS, PERIOD_S, REPROBE_S, Intake
+from masv_watch.watch.intake import PERIOD_S, REPROBE_S, Intake
 from tests.doubles import FakeClock
 from tests.integration.store.making import claim, finalize, open_package, send_files
 

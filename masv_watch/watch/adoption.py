@@ -1,0 +1,82 @@
+"""The first start ever on a hot folder: what becomes of what was there before.
+
+Owns the rule's `initial` and the one line that a person reads when a full folder is held. Never
+judges whether something has settled. Called by intake before its first sweep of a root.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from masv_watch.loops import Clock
+from masv_watch.model import HoldReason, Initial, Rule
+from masv_watch.store.contract import Store
+from masv_watch.watch.rules import Standing, role
+from masv_watch.watch.scan import Tree
+
+log = logging.getLogger(__name__)
+
+#: what `initial: auto` sends at the first start without being asked
+AUTO_DROPS = 20
+AUTO_BYTES = 200 * 10**9
+
+
+def adopt(
+    rule: Rule,
+    trees: Iterable[Tree],
+    *,
+    store: Store,
+    clock: Clock,
+    stop: Callable[[], bool],
+) -> None:
+    """Apply `initial` to what a whole sweep shows, and note that the folder is known from now on.
+
+    Nothing is noted when `stop` ended the sweep early: then it was not whole.
+    """
+    found, times = [], []
+    for tree in trees:
+        if tree.is_drop and role(tree.kind, rule.drop).standing is Standing.TAKEN:
+            found.append((tree.top, tree.seen().signature, tree.size, len(tree.files)))
+            times.append(min(seen.mtime_ns for _, seen in tree.files or tree.folders))
+    if stop():
+        return
+    size = sum(entry[2] for entry in found)
+    if found and asks_first(rule.initial, drops=len(found), size=size):
+        store.hold_new(rule.name, found, HoldReason.INITIAL_ASK)
+        if rule.initial is Initial.IGNORE:
+            store.seed(rule.name)
+        else:
+            _say_held(rule, len(found), size, oldest=_day(clock, min(times)))
+    store.adopt(rule.name, rule.path)
+
+
+def asks_first(initial: Initial, *, drops: int, size: int) -> bool:
+    """Say whether so much old content is held instead of sent."""
+    if initial is Initial.AUTO:
+        return drops > AUTO_DROPS or size > AUTO_BYTES
+    return initial in (Initial.ASK, Initial.IGNORE)
+
+
+def _say_held(rule: Rule, drops: int, size: int, *, oldest: str) -> None:
+    to = rule.to.portal or ", ".join(rule.to.recipients or ()) or "nobody"
+    log.warning(
+        "a hot folder was full at its first start; nothing of it is sent until you say so",
+        extra={
+            "hot_folder": rule.name,
+            "drops": drops,
+            "bytes": size,
+            "oldest": oldest,
+            "to": to,
+            "send_all": f"masv-watch release --folder {rule.name}",
+            "record_as_seen": f"masv-watch ledger seed {rule.name}",
+        },
+    )
+
+
+def _day(clock: Clock, mtime_ns: int) -> str:
+    try:
+        return clock.local(mtime_ns / 1e9).strftime("%Y-%m-%d")
+    except (ValueError, OverflowError, OSError):
+        # a writer may set a time that no calendar holds
+        return "unknown"
