@@ -159,13 +159,13 @@ def test_portal_with_a_wrong_code_fails_with_its_cure_and_goes_on_once_corrected
 
 def test_small_drop_is_delivered_while_a_large_slow_one_still_goes(world: Dispatch):
     """A large drop starves nobody: 40 small files overtake it."""
+    # only the large one has further chunks than its first
+    for part in range(2, 15):
+        world.sandbox.fault(
+            "stall", "PUT /storage/", seconds=1.5, when="before", part=part, times=None
+        )
     world.drop_hollow("large.mov", 14 * CHUNK)
-    eventually(lambda: world.upload("large.mov")["package_id"], every=0.05)
-    package_id = world.upload("large.mov")["package_id"]
-    # only the large one's storage is slow
-    world.sandbox.fault(
-        "stall", f"PUT /storage/{package_id}", seconds=1.5, when="before", times=None
-    )
+    eventually(lambda: world.upload("large.mov")["progress"], every=0.05)
     files = {f"f{number:02}": os.urandom(700) for number in range(40)}
     world.drop("small", files)
     (small,) = world.until_delivered("small", within=40)

@@ -6,8 +6,9 @@ import os
 import random
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -199,15 +200,19 @@ def _seconds(at: str) -> float:
 
 
 @pytest.mark.fault(60)
-def test_etag_that_lies_for_ever_ends_in_an_error_after_few_tries(world: Dispatch):
-    """With `verify: strict` another MD5 never counts; after five tries a person must look."""
-    world.sandbox.fault("corrupt_etag", "PUT /storage/", times=None)
-    world.drop("lying.mov", b"truth" * 1000)
-    eventually(lambda: world.upload("lying.mov"))
-    hurry = threading.Event()
-    failed = _impatiently(world, lambda: world.until_state("lying.mov", "error", within=40), hurry)
+@pytest.mark.parametrize(
+    ("name", "fault", "rest"),
+    [("lying.mov", "corrupt_etag", {}), ("silent.mov", "status", {"status": 200, "body": ""})],
+)
+def test_etag_that_is_wrong_or_missing_for_ever_ends_in_an_error_after_few_tries(
+    world: Dispatch, name: str, fault: str, rest: dict[str, object]
+):
+    """With `verify: strict` neither another MD5 nor silence counts; after five tries it ends."""
+    world.sandbox.fault(fault, "PUT /storage/", times=None, **rest)
+    world.drop(name, b"truth" * 1000)
+    failed = _impatiently(world, lambda: world.until_state(name, "error", within=40))
 
-    package = world.package("lying.mov")
+    package = world.package(name)
     puts = world.requests("chunk PUT", package=package["id"])
     assert package["state"] == "new"
     assert package["finalize_calls"] == 0
@@ -216,11 +221,13 @@ def test_etag_that_lies_for_ever_ends_in_an_error_after_few_tries(world: Dispatc
     assert "resume" in failed["error"]["cure"]
     world.sandbox.heal()
     assert world.command("resume", failed["upload_id"]).returncode == 0
-    world.until_delivered("lying.mov")
+    (package,) = world.until_delivered(name)
+    assert digests(package) == expected(name, b"truth" * 1000)
 
 
-def _impatiently(world: Dispatch, condition, done: threading.Event):
+def _impatiently(world: Dispatch, condition: Callable[[], Any]) -> Any:
     """Reload again and again while a condition is waited for, so that no back-off is."""
+    done = threading.Event()
 
     def hurry() -> None:
         while not done.wait(0.4):

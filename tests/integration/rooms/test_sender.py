@@ -240,7 +240,8 @@ def test_failures_far_apart_are_no_failures_in_a_row(room: Room):
     def put(blueprint: Any, body: Any) -> str:
         with lock:
             calls.append(1)
-            is_bad = len(calls) % 4 == 0 and len(calls) <= 32
+            # two good ones, then the bad one and the one that waited behind it
+            is_bad = len(calls) % 4 in {3, 0} and len(calls) <= 28
         etag = room.cloud.put_chunk(blueprint, body)
         if is_bad:
             raise EtagMismatch("not what was sent", limit=5)
@@ -256,7 +257,7 @@ def test_failures_far_apart_are_no_failures_in_a_row(room: Room):
     room.until(over, within=30)
 
     assert room.upload(upload_id).state == "complete", room.upload(upload_id).error
-    assert len(calls) == 21 + 6
+    assert len(calls) >= 21 + 10
 
 
 def test_same_failure_in_a_row_reaches_its_limit(room: Room):
