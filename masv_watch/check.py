@@ -14,7 +14,7 @@ from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
 from masv_watch.config import world
 from masv_watch.config.load import Loaded
-from masv_watch.delivery import mail
+from masv_watch.delivery import letters, mail
 from masv_watch.errors import CloudRefused, MasvWatchError, NoSession
 from masv_watch.login import Login
 from masv_watch.loops import SystemClock
@@ -58,7 +58,7 @@ def _templates(loaded: Loaded) -> list[str]:
         place = _place(loaded, key, "configuration", at=rule.at)
         problems += [
             f"{place}: {key}: {sentence} - a Jinja2 file for one letter"
-            for sentence in mail.check_template(rule.link.template)
+            for sentence in letters.check_template(rule.link.template)
         ]
     return problems
 

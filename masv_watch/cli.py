@@ -436,4 +436,5 @@ def _size(size: int) -> str:
 
 
 def _printable(text: str) -> str:
-    return logs.escaped(text)
+    # the daemon escapes names already; their backslashes are not doubled once more
+    return text if text.isprintable() else logs.escaped(text)

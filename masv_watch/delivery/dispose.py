@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from masv_watch import files
-from masv_watch.delivery.mail import size_text
+from masv_watch.delivery.letters import size_text
 from masv_watch.model import Drop, Identity, Upload
 from masv_watch.names import shown
 

@@ -1,185 +1,29 @@
-"""Write the letter about one delivery, and hand it to the mail server.
+"""Hand a letter to the mail server.
 
-Owns the letter's form, its stable Message-ID and the outcome for each recipient. Never reads a
-row, never decides when to try again, and never logs. Called by `outbox` for every letter, and by
-the command `check` for `check_template` and `probe`.
-
-Law 1. Names are hostile: nothing from a name becomes a header, a part or markup (fault 20).
-Law 2. One letter has one recipient, so an outcome always belongs to one address (fault 69).
-Law 3. The same upload and address give the same Message-ID, so a repeat folds (fault 70).
+Owns the conversation with the server and the outcome for each recipient. Never writes a letter
+(`delivery.letters` does), never decides when to try again, and never logs. Called by `outbox`, and
+by the command `check` for `probe`.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import os
-import re
 import smtplib
 import socket
 import ssl
-import traceback
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from typing import NoReturn
 
-import jinja2
-from jinja2.sandbox import SandboxedEnvironment
-
+from masv_watch.delivery.letters import WORDS, recipient
 from masv_watch.errors import MailDeferred, MailRefused
 from masv_watch.logs import escaped
 from masv_watch.loops import assert_outside_transaction
 from masv_watch.model import Secret, Smtp
 
-#: names that a letter shows before it says "and N more"
-LISTED = 50
-#: clauses about what was left out that a letter shows
-LEFT_OUT_LISTED = 20
-#: characters of a package name that a subject shows
-SUBJECT_NAME = 120
-#: characters of a server's words that are kept
-WORDS = 300
 #: seconds that `probe` allows each exchange
 PROBE_TIMEOUT_S = 20.0
-
-_UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
-_ADDRESS = re.compile(r'([^\s<>(),;:"\\\[\]@]+)@([^\s<>(),;:"\\\[\]@]+)')
-#: what a template of the user can go wrong with, beside Jinja2's own errors
-_TEMPLATE_FAULTS = (
-    jinja2.TemplateError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """What one letter tells; texts as they are, `compose` makes them safe to show."""
-
-    package_name: str
-    #: the package's description, possibly several lines; empty when there is none
-    message: str
-    #: empty for an upload made through the API
-    hot_folder: str
-    #: who sends, as people know him; empty when there is nobody to name
-    sender: str
-    file_count: int
-    #: bytes
-    size: int
-    link_url: str
-    #: when the link ends, for people (`expiry_text`); empty when it does not
-    expiry: str
-    #: when the cloud took the package, local time, for people
-    finalized_at: str
-    #: paths inside the package; the first `LISTED` are enough
-    files: tuple[str, ...]
-    #: what was left out and why, one clause each
-    skipped: tuple[str, ...] = ()
-
-
-_EXAMPLE = Delivery(
-    package_name="Day 1",
-    message="First day.\nPlease check the sound.",
-    hot_folder="dailies",
-    sender="dit@example.com",
-    file_count=2,
-    size=3_400_000_000,
-    link_url="https://get.massive.app/01EKX32ZSAPSCFC97W5Z423QKY?secret=example",
-    expiry="4 December 2026, 13:14 UTC",
-    finalized_at="24 November 2026, 13:14",
-    files=("A001/clip.mov", "A001/clip.wav"),
-    skipped=("A001/.DS_Store: always ignored",),
-)
-
-
-def message_id(upload_id: str, address: str) -> str:
-    """Give the Message-ID of an upload's letter to an address, the same at every try."""
-    key = f"{upload_id}\0{address.casefold()}".encode("utf-8", "surrogateescape")
-    return f"<{hashlib.sha256(key).hexdigest()[:40]}@masv-watch.local>"
-
-
-def size_text(size: int) -> str:
-    """Say a number of bytes in decimal units."""
-    if size < 1000:
-        return f"{size} B"
-    value = float(size)
-    for unit in _UNITS:
-        value /= 1000
-        if value < 999.95 or unit == _UNITS[-1]:
-            break
-    return f"{value:.1f} {unit}"
-
-
-def count_text(count: int) -> str:
-    """Say a number of files."""
-    return "1 file" if count == 1 else f"{count:,} files"
-
-
-def expiry_text(expiry: str) -> str:
-    """Say a link's expiry, as the cloud wrote it, for people; empty for the year 1 and for none."""
-    try:
-        at = datetime.fromisoformat(expiry)
-    except ValueError:
-        return escaped(expiry)
-    if at.year <= 1:
-        return ""
-    # Agents print the time without a zone letter and mean UTC (agent-api.md).
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    return f"{at.day} {at:%B %Y, %H:%M} UTC"
-
-
-def compose(
-    delivery: Delivery, *, sender: str, to: str, message_id: str, date: str, template: str | None
-) -> EmailMessage:
-    """Write the letter to one recipient, as plain text and HTML.
-
-    `date` is the header's text (RFC 5322). `template` is the path of a Jinja2 file that takes the
-    place of the HTML; it sees the names of `Delivery`, with `size` and `file_count` in words
-    (`size_bytes` and `count` are the numbers), `files` and `skipped` cut, and `more_files` and
-    `more_skipped` for the rest.
-
-    Raises:
-        MailRefused: `to` is no address.
-        MailDeferred: `sender` is no address, or the template fails; a person has to correct it.
-    """
-    known = _context(delivery)
-    letter = EmailMessage(policy=SMTP_POLICY)
-    letter["From"] = _sender(sender)
-    letter["To"] = _recipient(to)
-    letter["Subject"] = _subject(delivery)
-    letter["Date"] = date
-    letter["Message-ID"] = message_id
-    # Keeps out-of-office replies away (RFC 3834).
-    letter["Auto-Submitted"] = "auto-generated"
-    text = _shipped(html=False).get_template("delivered.txt").render(known)
-    letter.set_content(text, cte="quoted-printable")
-    page = _page(template, known)
-    letter.add_alternative(page, subtype="html", cte="quoted-printable")
-    # Quoted-printable never holds "=_" (RFC 2045), so no text can end a part.
-    letter.set_boundary(f"=_{hashlib.sha256(message_id.encode()).hexdigest()[:40]}")
-    return letter
-
-
-def check_template(path: str) -> list[str]:
-    """List what is wrong with a user's template, each as `path:line: sentence`; empty when good.
-
-    It is compiled and rendered once with example values, so an unknown name is found too.
-    """
-    try:
-        _own(path).render(_context(_EXAMPLE))
-    except _TEMPLATE_FAULTS as error:
-        return [_fault(error, path)]
-    return []
 
 
 def send(message: EmailMessage, *, smtp: Smtp, to: str, timeout_s: float) -> str:
@@ -194,7 +38,7 @@ def send(message: EmailMessage, *, smtp: Smtp, to: str, timeout_s: float) -> str
     """
     assert_outside_transaction()
     envelope_from = message["From"].addresses[0].addr_spec
-    envelope_to = _recipient(to).addr_spec
+    envelope_to = recipient(to).addr_spec
     with _translated(smtp), _connected(smtp, timeout_s) as client:
         international = not f"{envelope_from}{envelope_to}".isascii()
         if international and not client.has_extn("smtputf8"):
@@ -206,7 +50,7 @@ def send(message: EmailMessage, *, smtp: Smtp, to: str, timeout_s: float) -> str
         outcome = _Outcome(smtp, to)
         options = ["SMTPUTF8", "BODY=8BITMIME"] if international else []
         outcome.of_sender(*client.mail(envelope_from, options))
-        outcome.of_recipient(*client.rcpt(envelope_to))
+        outcome.ofrecipient(*client.rcpt(envelope_to))
         raw = message.as_bytes(policy=SMTP_POLICY.clone(utf8=international))
         return outcome.of_letter(*_data(client, raw))
 
@@ -223,132 +67,6 @@ def probe(smtp: Smtp, *, timeout_s: float = PROBE_TIMEOUT_S) -> str:
         secured = f"secured by {version}" if version else "not encrypted"
         login = f"logged in as {escaped(smtp.user)}" if smtp.user else "no login"
         return f"{_where(smtp)} answers, {secured}, {login}"
-
-
-def _context(delivery: Delivery) -> dict[str, object]:
-    files = [escaped(name) for name in delivery.files[:LISTED]]
-    skipped = [escaped(clause) for clause in delivery.skipped[:LEFT_OUT_LISTED]]
-    return {
-        "package_name": escaped(delivery.package_name),
-        "message": _lines(delivery.message),
-        "hot_folder": escaped(delivery.hot_folder),
-        "sender": escaped(delivery.sender),
-        "file_count": count_text(delivery.file_count),
-        "count": delivery.file_count,
-        "size": size_text(delivery.size),
-        "size_bytes": delivery.size,
-        "link_url": escaped(delivery.link_url),
-        "expiry": escaped(delivery.expiry),
-        "finalized_at": escaped(delivery.finalized_at),
-        "files": files,
-        "more_files": max(delivery.file_count - len(files), 0),
-        "skipped": skipped,
-        "skipped_count": len(delivery.skipped),
-        "more_skipped": len(delivery.skipped) - len(skipped),
-    }
-
-
-def _lines(text: str) -> str:
-    plain = text.replace("\r\n", "\n").replace("\t", "    ").strip("\n")
-    return "\n".join(escaped(line) for line in plain.split("\n"))
-
-
-def _subject(delivery: Delivery) -> str:
-    name = escaped(delivery.package_name)
-    if len(name) > SUBJECT_NAME:
-        name = name[: SUBJECT_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    counts = f"{count_text(delivery.file_count)}, {size_text(delivery.size)}"
-    return _literal(f"Delivered: {name} ({counts})")
-
-
-def _literal(text: str) -> str:
-    # The header parser decodes an encoded word that stands in a name, line ends and all, and the
-    # generator then prints a header of the name's making (CPython before 3.11.10).
-    return text.replace("=?", "=\\x3f")
-
-
-def _sender(text: str) -> Address:
-    try:
-        return _address(text)
-    except ValueError as error:
-        raise MailDeferred(
-            f"the letter has no usable sender: {escaped(text)[:WORDS]}",
-            hint="set mail.from to an address, or a name with an address in <>",
-        ) from error
-
-
-def _recipient(text: str) -> Address:
-    try:
-        return _address(text)
-    except ValueError as error:
-        raise MailRefused(
-            f"{escaped(text)[:WORDS]} is not an address",
-            hint="correct link.mail_to",
-            recipient=text,
-        ) from error
-
-
-def _address(text: str) -> Address:
-    name, spec = "", text.strip()
-    if spec.endswith(">"):
-        name, _, spec = spec[:-1].rpartition("<")
-    found = _ADDRESS.fullmatch(spec)
-    if found is None or not spec.isprintable() or "=?" in spec:
-        raise ValueError(spec)
-    # A domain has a plain spelling, so only the part before it may need SMTPUTF8.
-    domain = found[2] if found[2].isascii() else found[2].encode("idna").decode("ascii")
-    return Address(_literal(escaped(name.strip(' "'))), username=found[1], domain=domain)
-
-
-@functools.cache
-def _shipped(*, html: bool) -> SandboxedEnvironment:
-    # Kept, for it holds the compiled templates: 20 ms a letter otherwise.
-    return _environment(jinja2.PackageLoader("masv_watch.delivery"), html=html)
-
-
-def _own(path: str) -> jinja2.Template:
-    folder, name = os.path.split(path)
-    return _environment(jinja2.FileSystemLoader(folder or "."), html=True).get_template(name)
-
-
-def _environment(loader: jinja2.BaseLoader, *, html: bool) -> SandboxedEnvironment:
-    return SandboxedEnvironment(
-        loader=loader,
-        autoescape=html,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-def _page(template: str | None, known: dict[str, object]) -> str:
-    if template is None:
-        return _shipped(html=True).get_template("delivered.html").render(known)
-    try:
-        return _own(template).render(known)
-    except _TEMPLATE_FAULTS as error:
-        raise MailDeferred(
-            f"the mail template does not work: {_fault(error, template)}",
-            hint="correct link.template; `masv-watch check` tries it out",
-        ) from error
-
-
-def _fault(error: Exception, path: str) -> str:
-    where, line = path, 1
-    if isinstance(error, jinja2.TemplateNotFound):
-        said = f"there is no template {error.name}"
-    elif isinstance(error, jinja2.TemplateSyntaxError):
-        where, line, said = error.filename or path, error.lineno, error.message or ""
-    else:
-        # Jinja2 puts the template's own lines into the traceback.
-        frames = traceback.extract_tb(error.__traceback__)
-        folder = os.path.dirname(path) or "."
-        own = [frame for frame in frames if os.path.dirname(frame.filename) == folder]
-        if own:
-            where, line = own[-1].filename, own[-1].lineno or 1
-        said = str(error) or type(error).__name__
-    return f"{escaped(where)}:{line}: {escaped(said)[:WORDS]}"
 
 
 def _where(smtp: Smtp) -> str:
@@ -409,7 +127,7 @@ class _Outcome:
             hint = "" if _is_passing(code) else "check mail.from"
             self._defer(code, said, what="does not take this sender", hint=hint)
 
-    def of_recipient(self, code: int, said: bytes) -> None:
+    def ofrecipient(self, code: int, said: bytes) -> None:
         self._judge(code, said, "recipient")
 
     def of_letter(self, code: int, said: bytes) -> str:

@@ -17,7 +17,7 @@ from email.utils import format_datetime
 
 from masv_watch.cloud import wire
 from masv_watch.cloud.client import CloudClient
-from masv_watch.delivery import dispose, mail
+from masv_watch.delivery import dispose, letters, mail
 from masv_watch.errors import (
     FenceLost,
     MailDeferred,
@@ -162,11 +162,11 @@ class Outbox:
                 "there is no mail server to send the letter by",
                 hint="set mail.smtp and mail.from, then reload (SIGHUP)",
             )
-        letter = mail.compose(
+        letter = letters.compose(
             self._delivery(upload, link, settings),
             sender=settings.mail.sender,
             to=task.key,
-            message_id=mail.message_id(upload.id, task.key),
+            message_id=letters.message_id(upload.id, task.key),
             date=format_datetime(self._clock.local(task.created_at)),
             template=upload.terms.template,
         )
@@ -174,11 +174,11 @@ class Outbox:
         self._store.advance_task(task, TaskEvent.DONE, note=words)
         log.info("a letter was sent", extra={"upload": upload.id, "to": task.key})
 
-    def _delivery(self, upload: Upload, link: Link, settings: Settings) -> mail.Delivery:
+    def _delivery(self, upload: Upload, link: Link, settings: Settings) -> letters.Delivery:
         rows = self._store.files(upload.id)
-        inside = [f"{row.package_path}/{row.name}".lstrip("/") for row in rows[: mail.LISTED]]
+        inside = [f"{row.package_path}/{row.name}".lstrip("/") for row in rows[: letters.LISTED]]
         finalized = self._clock.local(upload.finalized_at or upload.created_at)
-        return mail.Delivery(
+        return letters.Delivery(
             package_name=upload.name,
             message=upload.message,
             hot_folder=upload.hot_folder or "",
@@ -186,7 +186,7 @@ class Outbox:
             file_count=upload.file_count,
             size=upload.size,
             link_url=wire.link_url(settings.masv.link_url, link.id, link.secret),
-            expiry=mail.expiry_text(link.expiry),
+            expiry=letters.expiry_text(link.expiry),
             finalized_at=finalized.strftime("%d %B %Y, %H:%M").lstrip("0"),
             files=tuple(inside),
             skipped=tuple(self._store.skipped(upload.id)),

@@ -8,7 +8,7 @@ reads the rows again. Used by `transfer.sender` and `transfer.sending`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -104,6 +104,17 @@ class Claim:
     retry_at: float = 0.0
     attempts: int = 0
     error: str = ""
+
+
+def share(claim: Claim, claims: Iterable[Claim], *, workers: int, now: float) -> int:
+    """Say how many pieces of a claim may be out before its next chunk waits.
+
+    One more than there are workers when it is alone, so that none of them waits for the sender;
+    else one worker is left to each other claim that has something to do: a chunk may last minutes,
+    and a small drop overtakes it.
+    """
+    others = sum(1 for other in claims if other is not claim and other.rest_until <= now)
+    return max(1, workers - others) if others else workers + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

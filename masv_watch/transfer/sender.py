@@ -35,7 +35,7 @@ from masv_watch.metrics import Metrics
 from masv_watch.model import SourceFile, Transfer, UploadEvent, UploadState
 from masv_watch.retry import Next, decide
 from masv_watch.store.contract import Store
-from masv_watch.transfer.claims import SMALL, Claim, FileInHand, Key, Step
+from masv_watch.transfer.claims import SMALL, Claim, FileInHand, Key, Step, share
 from masv_watch.transfer.crew import Crew, Outcome
 from masv_watch.transfer.packages import Packages
 from masv_watch.transfer.sending import Sending
@@ -121,8 +121,7 @@ class Sender:
         self._stopping = True
 
     def abort(self) -> None:
-        """Let the pieces that are out give up at their next block."""
-        # a copy: the loop's thread goes on letting claims go
+        """Let the pieces that are out give up at their next block; any thread may ask."""
         for claim in list(self._claims.values()):
             claim.abort.set()
 
@@ -262,12 +261,13 @@ class Sender:
         step: Step,
         effect: Callable[[Claim, FileInHand], None],
     ) -> None:
-        key = Key(claim=claim, step=step, in_hand=in_hand)
-        self._give(key, partial(effect, claim, in_hand))
+        self._give(Key(claim=claim, step=step, in_hand=in_hand), partial(effect, claim, in_hand))
 
     def _hand_out_chunks(self, claim: Claim, in_hand: FileInHand) -> None:
         sending = self._effects.sending
-        while in_hand.to_send and self._crew.room:
+        now, claims = self._store.now(), self._claims.values()
+        fair = share(claim, claims, workers=self._crew.size, now=now)
+        while in_hand.to_send and self._crew.room and claim.out < fair:
             span = in_hand.to_send.pop(0)
             key = Key(claim=claim, step=Step.SEND_CHUNK, in_hand=in_hand, span=span)
             self._give(key, partial(sending.send, claim, in_hand, span))

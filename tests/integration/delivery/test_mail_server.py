@@ -20,7 +20,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from masv_watch import loops
-from masv_watch.delivery import mail
+from masv_watch.delivery import letters, mail
 from masv_watch.errors import MailDeferred, MailRefused, Remedy
 from masv_watch.model import Secret, Smtp
 
@@ -153,7 +153,7 @@ def tls(certificate: tuple[Path, Path]) -> ssl.SSLContext:
 
 
 def letter(to: str = TO) -> EmailMessage:
-    delivery = mail.Delivery(
+    delivery = letters.Delivery(
         package_name="Tag 1: Übersicht",
         message="",
         hot_folder="out",
@@ -165,11 +165,11 @@ def letter(to: str = TO) -> EmailMessage:
         finalized_at="24 November 2026, 13:14",
         files=("clip.mov",),
     )
-    return mail.compose(
+    return letters.compose(
         delivery,
         sender="Acme <delivery@example.com>",
         to=to,
-        message_id=mail.message_id("upload-1", to),
+        message_id=letters.message_id("upload-1", to),
         date="Tue, 24 Nov 2026 02:12:00 +0000",
         template=None,
     )
@@ -194,7 +194,7 @@ def test_letter_to_a_willing_server_arrives_whole(answers: Answers, serve: Serve
     [(envelope, raw)] = answers.taken
     assert envelope == [TO]
     arrived = email.message_from_bytes(raw, policy=SMTP_POLICY)
-    assert arrived["Message-ID"] == mail.message_id("upload-1", TO)
+    assert arrived["Message-ID"] == letters.message_id("upload-1", TO)
     assert "Tag 1: Übersicht" in arrived["Subject"]
     assert raw.rstrip() == letter().as_bytes().rstrip()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from masv_watch.delivery import mail as letters
+from masv_watch.delivery import letters
 from masv_watch.delivery.outbox import LEASE_S
 from masv_watch.model import After, DropState, Secret, TaskKind, TaskState, UploadState
 from tests.integration.rooms.delivered import FOLDER, World, download

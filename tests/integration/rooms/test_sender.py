@@ -86,7 +86,8 @@ def test_worker_that_crashes_is_logged_and_its_upload_goes_on(
     assert crash.exc_info
     assert "a fault of our own" in str(crash.exc_info[1])
     assert room.package(upload_id)["finalize_calls"] == 1
-    assert [file["size"] for file in room.package(upload_id)["files"]] == [3 * CHUNK, 100]
+    sizes = sorted(file["size"] for file in room.package(upload_id)["files"])
+    assert sizes == [100, 3 * CHUNK]
 
 
 def test_file_that_begins_anew_during_its_put_does_not_cost_the_claim(room: Room):
@@ -331,6 +332,32 @@ def test_storage_that_forgot_a_multipart_upload_gets_the_file_anew(room: Room):
     package = room.package(upload_id)
     assert [file["size"] for file in package["files"]] == [3 * CHUNK]
     assert package["files"][0]["id"] != first
+
+
+def test_small_upload_gets_a_worker_though_large_chunks_last_long(room: Room):
+    """A large upload keeps no queue of its own chunks before others: two that end make room."""
+    released = threading.Semaphore(0)
+    held: list[int] = []
+
+    def put(blueprint: Any, body: Any) -> str:
+        if len(body) == CHUNK:
+            held.append(1)
+            assert released.acquire(timeout=20)
+        return room.cloud.put_chunk(blueprint, body)
+
+    room.workers = 2
+    room.build(cloud=Door(room.cloud, put_chunk=put))
+    large = room.drop("large", 9 * CHUNK)
+    room.until(lambda: len(held) == 2)
+    small = room.drop("small", *[100] * 20)
+    room.turn()
+    released.release(2)
+    room.until(lambda: room.upload(small).state == "complete")
+    state = room.upload(large).state
+    released.release(9)
+    room.until_complete(large)
+
+    assert state == "transferring"
 
 
 def test_stop_takes_back_what_no_worker_has_begun(room: Room):

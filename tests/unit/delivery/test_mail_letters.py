@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from masv_watch.delivery import mail
+from masv_watch.delivery import letters
 from masv_watch.errors import MailDeferred, MailRefused
 
-DELIVERY = mail.Delivery(
+DELIVERY = letters.Delivery(
     package_name="Day 1",
     message="First day.\nMind the sound.",
     hot_folder="dailies",
@@ -67,12 +67,12 @@ raw_names = st.binary(max_size=60).map(lambda raw: raw.decode("utf-8", "surrogat
 any_name = names | raw_names
 
 
-def written(delivery: mail.Delivery, template: str | None = None, **over: str) -> EmailMessage:
-    return mail.compose(
+def written(delivery: letters.Delivery, template: str | None = None, **over: str) -> EmailMessage:
+    return letters.compose(
         delivery,
         sender=over.get("sender", "Acme Delivery <delivery@acme.example>"),
         to=over.get("to", "producer@example.com"),
-        message_id=mail.message_id("upload-1", "producer@example.com"),
+        message_id=letters.message_id("upload-1", "producer@example.com"),
         date="Tue, 24 Nov 2026 02:12:00 +0000",
         template=template,
     )
@@ -110,7 +110,7 @@ def test_letter_of_a_delivery_names_package_counts_and_link() -> None:
     assert letter["Subject"] == "Delivered: Day 1 (12 files, 3.4 GB)"
     assert letter["From"] == "Acme Delivery <delivery@acme.example>"
     assert letter["To"] == "producer@example.com"
-    assert letter["Message-ID"] == mail.message_id("upload-1", "producer@example.com")
+    assert letter["Message-ID"] == letters.message_id("upload-1", "producer@example.com")
     text, page = body(letter, "plain"), body(letter, "html")
     assert "    https://get.example.com/01ABC?secret=s3cr&x=1\n" in text
     assert page.count('href="https://get.example.com/01ABC?secret=s3cr&amp;x=1"') == 2
@@ -232,7 +232,7 @@ def test_subject_of_a_long_name_keeps_the_counts() -> None:
 )
 def test_size_at_the_border_of_a_unit_is_said_in_the_next(size: int, told: str) -> None:
     """Sizes are decimal with one digit; 999.95 of a unit is the next one."""
-    assert mail.size_text(size) == told
+    assert letters.size_text(size) == told
 
 
 @pytest.mark.parametrize(
@@ -249,16 +249,16 @@ def test_size_at_the_border_of_a_unit_is_said_in_the_next(size: int, told: str) 
 )
 def test_expiry_of_the_cloud_is_said_for_people(written_as: str, told: str) -> None:
     """An expiry is said in UTC; the cloud's "no time" is said as nothing."""
-    assert mail.expiry_text(written_as) == told
+    assert letters.expiry_text(written_as) == told
 
 
 def test_message_id_of_one_address_never_changes() -> None:
     """Upload and address make the id, the address in any case; another one makes another id."""
-    ours = mail.message_id("upload-1", "Producer@Example.com")
+    ours = letters.message_id("upload-1", "Producer@Example.com")
 
-    assert ours == mail.message_id("upload-1", "producer@example.com")
-    assert ours != mail.message_id("upload-2", "producer@example.com")
-    assert ours != mail.message_id("upload-1", "client@example.com")
+    assert ours == letters.message_id("upload-1", "producer@example.com")
+    assert ours != letters.message_id("upload-2", "producer@example.com")
+    assert ours != letters.message_id("upload-1", "client@example.com")
     assert re.fullmatch(r"<[0-9a-f]{40}@masv-watch\.local>", ours)
 
 
@@ -328,7 +328,7 @@ def test_wrong_template_is_told_with_its_line(tmp_path: Path, source: str, said:
     path = tmp_path / "ours.html"
     path.write_text(source)
 
-    [problem] = mail.check_template(str(path))
+    [problem] = letters.check_template(str(path))
     assert problem.startswith(f"{path}{said}")
     with pytest.raises(MailDeferred, match="template"):
         written(DELIVERY, str(path))
@@ -339,8 +339,8 @@ def test_missing_or_binary_template_is_told_without_a_traceback(tmp_path: Path) 
     binary = tmp_path / "binary.html"
     binary.write_bytes(b"\xff\xfe\x00")
 
-    assert "there is no template" in mail.check_template(str(tmp_path / "none.html"))[0]
-    assert len(mail.check_template(str(binary))) == 1
+    assert "there is no template" in letters.check_template(str(tmp_path / "none.html"))[0]
+    assert len(letters.check_template(str(binary))) == 1
 
 
 def test_good_template_has_no_problem(tmp_path: Path) -> None:
@@ -352,4 +352,4 @@ def test_good_template_has_no_problem(tmp_path: Path) -> None:
         "{{ more_files }}{{ skipped | join }}{{ skipped_count }}{{ more_skipped }}"
     )
 
-    assert mail.check_template(str(path)) == []
+    assert letters.check_template(str(path)) == []
