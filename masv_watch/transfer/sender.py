@@ -279,7 +279,7 @@ class Sender:
         self._crew.hand_in(key, piece)
 
     def _conclude(self, claim: Claim) -> None:
-        """Decide what follows when nothing of an upload can be sent now."""
+        """Decide what follows when nothing can be sent now; what is finalized at once is kept."""
         upload = claim.upload
         next_at = self._store.next_retry(upload.id)
         if next_at is not None:
@@ -290,10 +290,10 @@ class Sender:
                 told = (file.error for file in self._store.files(upload.id) if not file.closed)
                 self._end(claim, retry_at=next_at, error=next(filter(None, told), ""))
             return
-        if self._store.advance_all_sent(upload.id, upload.fence):
-            self._end(claim)
-        else:
+        if not self._store.advance_all_sent(upload.id, upload.fence):
             self._end(claim, retry_at=self._store.now() + RELOOK_S)
+        elif upload.id not in self._store.finalize_due():
+            self._end(claim)
 
     def _end(self, claim: Claim, *, retry_at: float = 0.0, error: str = "") -> None:
         claim.retry_at, claim.error, claim.ending = retry_at, error, True

@@ -1,0 +1,277 @@
+"""Every order of events over one upload with two drops, followed to a fixpoint.
+
+The tables of `lifecycle` say what is legal; the guards of the store stand here once more, as
+plainly as they can be said, so that what they promise together is checked over every state.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from masv_watch import lifecycle
+from masv_watch.errors import IllegalTransition
+from masv_watch.model import DropEvent, DropState, UploadEvent, UploadState
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A drop of the model: `sent` means that its files are closed in the cloud as they are now."""
+
+    state: DropState = DropState.SETTLING
+    whole: bool = False
+    held: bool = False
+    sent: bool = False
+
+
+@dataclass(frozen=True)
+class World:
+    """One joint state: `mixed` records a finalize that the cloud got too early."""
+
+    upload: UploadState | None = None
+    drops: tuple[Drop, Drop] = (Drop(), Drop())
+    asked: bool = False
+    finalized_in_cloud: bool = False
+    mixed: bool = False
+
+    def taken(self) -> list[Drop]:
+        return [drop for drop in self.drops if drop.state is DropState.TAKEN]
+
+
+def _with(world: World, index: int, drop: Drop) -> World:
+    drops = list(world.drops)
+    drops[index] = drop
+    return replace(world, drops=tuple(drops))
+
+
+def _moved(world: World, event: UploadEvent) -> World:
+    assert world.upload is not None
+    return replace(world, upload=lifecycle.advance(lifecycle.UPLOAD, world.upload, event))
+
+
+def _stepped(drop: Drop, event: DropEvent, **more: bool) -> Drop:
+    return replace(drop, state=lifecycle.advance(lifecycle.DROP, drop.state, event), **more)
+
+
+def steps(world: World) -> Iterator[World]:
+    """Give every world that one event leads to; an illegal move leads nowhere."""
+    for attempt in (*_drop_steps(world), *_upload_steps(world)):
+        try:
+            after = attempt()
+        except IllegalTransition:
+            continue
+        if after is not None:
+            yield after
+
+
+def _drop_steps(world: World):
+    for index, drop in enumerate(world.drops):
+        for step in (_take, _change, _quiet, _block, _release, _cancel, _send):
+            yield lambda step=step, index=index, drop=drop: step(world, index, drop)
+
+
+def _take(world: World, index: int, drop: Drop) -> World | None:
+    """A quiet drop is taken in the transaction that makes the upload or joins it."""
+    taken = _with(world, index, _stepped(drop, DropEvent.TAKE, whole=True, held=False))
+    if world.upload is None:
+        return replace(taken, upload=UploadState.TRANSFERRING)
+    if world.upload is UploadState.ERROR:
+        return None
+    return _moved(taken, UploadEvent.FILES_ADDED)
+
+
+def _change(world: World, index: int, drop: Drop) -> World | None:
+    """Guard: change and source changed are one transaction, and nothing after the POST."""
+    if drop.state is not DropState.TAKEN or not drop.whole or world.asked:
+        return None
+    changed = _with(world, index, _stepped(drop, DropEvent.CHANGE, whole=False, sent=False))
+    return _moved(changed, UploadEvent.SOURCE_CHANGED)
+
+
+def _quiet(world: World, index: int, drop: Drop) -> World | None:
+    if drop.state is not DropState.TAKEN or drop.whole:
+        return None
+    return _with(world, index, _stepped(drop, DropEvent.QUIET, whole=True))
+
+
+def _block(world: World, index: int, drop: Drop) -> World | None:
+    if drop.held or world.asked:
+        return None
+    return _with(world, index, _stepped(drop, DropEvent.BLOCK, held=True))
+
+
+def _release(world: World, index: int, drop: Drop) -> World | None:
+    return _with(world, index, _stepped(drop, DropEvent.RELEASE, held=False)) if drop.held else None
+
+
+def _cancel(world: World, index: int, drop: Drop) -> World | None:
+    """Guard: the last drop of an upload takes the upload along, in the same transaction."""
+    if world.asked or world.upload is UploadState.COMPLETE:
+        return None
+    was_taken = drop.state is DropState.TAKEN
+    after = _with(world, index, _stepped(drop, DropEvent.CANCEL, held=False))
+    if was_taken and not after.taken():
+        return _moved(after, UploadEvent.DELETE)
+    return after
+
+
+def _send(world: World, index: int, drop: Drop) -> World | None:
+    if world.upload is not UploadState.TRANSFERRING or drop.state is not DropState.TAKEN:
+        return None
+    return _with(world, index, replace(drop, sent=True)) if drop.whole and not drop.sent else None
+
+
+def _upload_steps(world: World):
+    if world.upload is None:
+        return
+    for event in (
+        UploadEvent.PAUSE,
+        UploadEvent.RESUME,
+        UploadEvent.FAIL,
+        UploadEvent.DELETE,
+        UploadEvent.DELETED,
+    ):
+        yield lambda event=event: _person(world, event)
+    for step in (_all_sent, _finalize, _post, _answer, _refused):
+        yield lambda step=step: step(world)
+
+
+def _person(world: World, event: UploadEvent) -> World | None:
+    if world.asked and event in (UploadEvent.FAIL, UploadEvent.DELETE):
+        return None
+    return _moved(world, event)
+
+
+def _all_sent(world: World) -> World | None:
+    """Guard: only if every drop of the upload is whole, without hold, and sent."""
+    ready = all(drop.whole and not drop.held and drop.sent for drop in world.taken())
+    return _moved(world, UploadEvent.ALL_SENT) if ready else None
+
+
+def _finalize(world: World) -> World | None:
+    return _moved(world, UploadEvent.FINALIZE)
+
+
+def _post(world: World) -> World | None:
+    """Guard: read again just before the POST, and stored before it goes out."""
+    if world.upload is not UploadState.FINALIZING:
+        return None
+    if not all(drop.whole and not drop.held for drop in world.taken()):
+        return None
+    mixed = not all(drop.sent and drop.whole and not drop.held for drop in world.taken())
+    return replace(world, asked=True, finalized_in_cloud=True, mixed=world.mixed or mixed)
+
+
+def _answer(world: World) -> World | None:
+    if not world.finalized_in_cloud:
+        return None
+    done = _moved(world, UploadEvent.FINALIZED)
+    drops = tuple(
+        _stepped(drop, DropEvent.FINISH) if drop.state is DropState.TAKEN else drop
+        for drop in done.drops
+    )
+    return replace(done, drops=drops, asked=False)
+
+
+def _refused(world: World) -> World | None:
+    """A finalize that never reached the cloud, or that the cloud said no to."""
+    if not world.asked:
+        return None
+    return replace(_moved(world, UploadEvent.REFUSED), asked=False, finalized_in_cloud=False)
+
+
+@pytest.fixture(scope="module")
+def reached() -> dict[World, set[World]]:
+    """Give every reachable world with the worlds that follow it."""
+    start = World()
+    known: dict[World, set[World]] = {}
+    ahead = deque([start])
+    while ahead:
+        world = ahead.popleft()
+        if world in known:
+            continue
+        known[world] = set(steps(world))
+        ahead.extend(known[world])
+    return known
+
+
+def test_model_reaches_a_fixpoint_of_many_worlds(reached):
+    """The exploration is whole, and not empty by a mistake in the model."""
+    assert len(reached) > 300
+    assert {world.upload for world in reached} == {None, *UploadState}
+
+
+def test_finalize_never_reaches_the_cloud_with_an_unsettled_or_unsent_file(reached):
+    """Mixed content is never finalized, in whatever order the events come."""
+    assert [world for world in reached if world.mixed] == []
+
+
+def test_complete_upload_has_no_taken_drop_left_and_was_finalized(reached):
+    """What is complete was confirmed by the cloud, and its drops are finished with it."""
+    for world in reached:
+        if world.upload is UploadState.COMPLETE:
+            assert world.finalized_in_cloud
+            assert world.taken() == []
+
+
+def test_delete_is_legal_everywhere_but_gone(reached):
+    """A person can always get rid of an upload."""
+    for world in reached:
+        if world.upload not in (None, UploadState.GONE):
+            assert UploadEvent.DELETE in lifecycle.UPLOAD[world.upload]
+
+
+def test_delivery_is_reachable_from_every_living_world(reached):
+    """Nothing that lives is stuck for ever: some order of events delivers it."""
+    before: dict[World, set[World]] = {world: set() for world in reached}
+    for world, following in reached.items():
+        for after in following:
+            before[after].add(world)
+    delivered = [world for world in reached if world.upload is UploadState.COMPLETE]
+    can_deliver, ahead = set(delivered), deque(delivered)
+    while ahead:
+        for earlier in before[ahead.popleft()] - can_deliver:
+            can_deliver.add(earlier)
+            ahead.append(earlier)
+
+    living = {
+        world
+        for world in reached
+        if world.upload not in (None, UploadState.DELETING, UploadState.GONE, UploadState.COMPLETE)
+    }
+    assert living - can_deliver == set()
+
+
+@pytest.mark.parametrize("guard", ["_all_sent", "_post", "_change"])
+def test_model_without_a_guard_finds_a_counterexample(guard, monkeypatch):
+    """Each guard is needed: without it the model shows a package finalized too early."""
+    unguarded = {
+        "_all_sent": lambda world: _moved(world, UploadEvent.ALL_SENT),
+        "_post": _unchecked_post,
+        "_change": _change_without_the_upload,
+    }
+    monkeypatch.setitem(globals(), guard, unguarded[guard])
+    known, ahead = set(), deque([World()])
+    while ahead and not any(world.mixed for world in known):
+        world = ahead.popleft()
+        if world not in known:
+            known.add(world)
+            ahead.extend(steps(world))
+
+    assert any(world.mixed for world in known)
+
+
+def _unchecked_post(world: World) -> World | None:
+    if world.upload is not UploadState.FINALIZING:
+        return None
+    mixed = not all(drop.sent and drop.whole and not drop.held for drop in world.taken())
+    return replace(world, asked=True, finalized_in_cloud=True, mixed=world.mixed or mixed)
+
+
+def _change_without_the_upload(world: World, index: int, drop: Drop) -> World | None:
+    if drop.state is not DropState.TAKEN or not drop.whole or world.asked:
+        return None
+    return _with(world, index, _stepped(drop, DropEvent.CHANGE, whole=False, sent=False))
