@@ -201,6 +201,8 @@ def _run(options: argparse.Namespace) -> int:
     _complain(*loaded.warnings)
     # a lease of another program must never end this one
     signal.signal(signal.SIGIO, signal.SIG_IGN)
+    # a reload asked for before the start is through changes nothing
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     daemon = Daemon(loaded, path=path, environ=os.environ)
     return daemon.run_once() if options.once else daemon.run()
 

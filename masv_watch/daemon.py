@@ -33,7 +33,7 @@ from masv_watch.errors import ConfigError, SourceError
 from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock
 from masv_watch.metrics import Metrics
-from masv_watch.model import DropState, Rule, Secret, Settings
+from masv_watch.model import DropEvent, DropState, Rule, Secret, Settings
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.claims import Key
 from masv_watch.transfer.crew import Crew
@@ -43,7 +43,7 @@ from masv_watch.transfer.sending import Sending
 from masv_watch.uploads import Uploads
 from masv_watch.watch.hints import Hints
 from masv_watch.watch.intake import Intake
-from masv_watch.watch.rules import Fate, Matcher
+from masv_watch.watch.rules import Fate, Match, Matcher
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,8 @@ LOOPS_S = 2.0
 WORKERS_S = 1.0
 #: seconds that a removed source lies in the trash of its root
 TRASH_S = 24 * 3600.0
+#: seconds after the start at which housekeeping begins
+HOUSEKEEPING_S = 300.0
 #: seconds that a note of a move is kept
 EVENTS_S = 30 * 24 * 3600.0
 
@@ -81,7 +83,7 @@ class Daemon:
         self._environ = environ
         self._clock = clock or SystemClock()
         self._metrics = Metrics()
-        self._settings = loaded.settings
+        self._settings = self._at_start = loaded.settings
         self._bell = Bell()
         self._stop_asked = False
         self._reload_asked = False
@@ -111,6 +113,7 @@ class Daemon:
             *self._build_outboxes(cloud),
         ]
         self._housekeeping = self._build_housekeeping()
+        self._forget_removed_folders()
         app = build_app(Desk(uploads=self.uploads, health=self.health, now=self.store.now))
         self.listener = Listener(app, host=settings.server.host, port=settings.server.port)
 
@@ -167,8 +170,12 @@ class Daemon:
         scheduler = BackgroundScheduler(
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         )
-        scheduler.add_job(self._empty_trash, "interval", hours=1)
-        scheduler.add_job(self.store.forget_events, "interval", days=1, args=[EVENTS_S])
+        # a machine that is switched off every night must get there, too
+        first = self._clock.local(self._clock.wall() + HOUSEKEEPING_S)
+        scheduler.add_job(self._empty_trash, "interval", hours=1, next_run_time=first)
+        scheduler.add_job(
+            self.store.forget_events, "interval", days=1, args=[EVENTS_S], next_run_time=first
+        )
         return scheduler
 
     def _loop(
@@ -310,16 +317,22 @@ class Daemon:
         logs.register_secrets(*loaded.secrets)
         for line in self._needs_restart(loaded.settings):
             log.warning("a change waits for a restart", extra={"key": line})
-        old, self._settings = self._settings, loaded.settings
-        self._login.adopt(loaded.settings.masv)
+        old, self._settings = self._settings, self._without_new_host(loaded.settings)
+        self._login.adopt(self._settings.masv)
         self._swap_rules(old, loaded.settings)
         self.store.hurry()
         self._metrics.gauge("config_last_reload_success", 1)
         self._heart.ready(f"watching {len(self._watched)} hot folders")
         log.info("the configuration was taken over", extra={"hot_folders": len(self._watched)})
 
+    def _without_new_host(self, new: Settings) -> Settings:
+        """Keep the cloud of the start: another host's key must not be shown to it."""
+        if new.masv.api_url == self._at_start.masv.api_url:
+            return new
+        return replace(new, masv=self._settings.masv)
+
     def _needs_restart(self, new: Settings) -> list[str]:
-        old = self._settings
+        old = self._at_start
         pairs = {
             "state": (old.state, new.state),
             "server.listen": ((old.server.host, old.server.port),
@@ -341,6 +354,14 @@ class Daemon:
             if rule.name not in self._watched:
                 self._watched[rule.name] = self._watch(rule)
                 self._watched[rule.name].loop.start()
+        self._forget_removed_folders()
+
+    def _forget_removed_folders(self) -> None:
+        """Drop from view what settles or is held where no rule is any more; the rest goes on."""
+        for drop in self.store.drops(living=True):
+            if drop.hot_folder not in self._watched and drop.state is not DropState.TAKEN:
+                note = "its hot folder is not configured any more"
+                self.store.advance_drop(drop.id, DropEvent.CANCEL, note=note)
 
     def health(self) -> Health:
         """Say whether the process lives and whether it is ready."""
@@ -380,6 +401,9 @@ class Daemon:
         """Say whether everything that was there is delivered, held or failed (`run --once`)."""
         if any(not each.intake.is_at_rest for each in self._watched.values()):
             return False
+        if self._login.pause_s() is not None:
+            # only a person can correct the key; what waits for it stays behind
+            return True
         for view in self.uploads.list():
             if view.state == "idle" and view.upload.terms.batch:
                 self.uploads.finalize(view.upload.id)
@@ -388,6 +412,8 @@ class Daemon:
         return not self.store.open_tasks()
 
     def _stays_behind(self) -> bool:
+        if self._concerns(self._clock.monotonic()):
+            return True
         living = self.store.drops(living=True)
         behind = any(drop.hold or drop.state is not DropState.TAKEN for drop in living)
         return behind or any(view.state in {"error", "paused"} for view in self.uploads.list())
@@ -405,7 +431,7 @@ class Daemon:
         for rule in self._settings.hot_folders:
             if rule.name == hot_folder:
                 matcher = Matcher(rule)
-                return lambda path: matcher.match(path, "file").fate is Fate.SKIP
+                return lambda path: _goes_along(matcher.match(path, "file"))
         return lambda _path: False
 
     def _hurry(self, hot_folder: str) -> None:
@@ -425,3 +451,8 @@ class Daemon:
                     "a trash was not emptied",
                     extra={"hot_folder": rule.name, "reason": str(error)},
                 )
+
+
+def _goes_along(match: Match) -> bool:
+    # under a temporary name something is still being written: it is neither moved nor removed
+    return match.fate is Fate.SKIP and not match.temporary

@@ -94,7 +94,8 @@ class Ledger(Protocol):
         """Say that a taken drop changed: no longer whole, its upload not idle, one generation on.
 
         Changes nothing when the upload's finalize may have reached the cloud, or when the drop is
-        known to have changed already.
+        known to have changed already. A drop whose upload is complete and that owes nothing itself
+        is finished, so that the new version can be seen.
         """
         ...
 
@@ -313,6 +314,8 @@ class Obligations(Protocol):
     ) -> None:
         """End a task with its outcome; the last one of an upload finishes its drops.
 
+        A link that is refused withdraws the letters that wait for it.
+
         Raises:
             FenceLost: the row has a newer claim.
         """
@@ -324,6 +327,10 @@ class Obligations(Protocol):
 
     def open_tasks(self) -> Mapping[str, int]:
         """Count the due tasks of each upload that has any."""
+        ...
+
+    def refused_tasks(self) -> Mapping[str, int]:
+        """Count the tasks of each upload that ended without success."""
         ...
 
     def link(self, upload_id: str) -> Link | None:
@@ -344,6 +351,10 @@ class Store(Ledger, Undertakings, Obligations, Protocol):
 
     def start_over(self) -> None:
         """End every lease of an earlier process, so that what was in flight is taken up at once."""
+        ...
+
+    def trouble(self) -> str:
+        """Give what kept the last write from being stored; "" when it was stored."""
         ...
 
     def forget_events(self, older_than_s: float) -> int:

@@ -239,12 +239,21 @@ def unsettle(tx: Transaction, drop_id: int, note: str) -> None:
         return
     upload = must(tx.one("upload", id=row["upload_id"]), "upload")
     if is_beyond_change(upload):
+        _make_way(tx, row, upload)
         return
     move_drop(tx, row, DropEvent.CHANGE, hold=_hold_of(row), note=note)
     tx.run("unsettle_drop", id=drop_id)
     move_upload(
         tx, upload, UploadEvent.SOURCE_CHANGED, code=upload["error_code"], error=upload["error"]
     )
+
+
+def _make_way(tx: Transaction, drop: Row, upload: Row) -> None:
+    """Finish a delivered drop for the generation that follows it; letters hang on its upload."""
+    if upload["state"] == UploadState.COMPLETE and not tx.number(
+        "due_disposals", upload_id=upload["id"], key=str(drop["id"])
+    ):
+        move_drop(tx, drop, DropEvent.FINISH, note="a new version came")
 
 
 def is_beyond_change(upload: Row) -> bool:

@@ -91,6 +91,11 @@ class ObligationVerbs:
         rows = self.engine.read(lambda tx: tx.all("open_tasks"))
         return {str(row["upload_id"]): int(row["number"]) for row in rows}
 
+    def refused_tasks(self) -> Mapping[str, int]:
+        """Count the tasks of each upload that ended without success."""
+        rows = self.engine.read(lambda tx: tx.all("refused_tasks"))
+        return {str(row["upload_id"]): int(row["number"]) for row in rows}
+
     def link(self, upload_id: str) -> Link | None:
         """Give the share link of an upload, or None."""
         row = self.engine.read(lambda tx: tx.one("link", upload_id=upload_id))

@@ -234,6 +234,17 @@ SELECT * FROM tasks WHERE upload_id = :upload_id ORDER BY id;
 -- name: open_tasks
 SELECT upload_id, count(*) AS number FROM tasks WHERE state = 'due' GROUP BY upload_id;
 
+-- name: refused_tasks
+SELECT upload_id, count(*) AS number FROM tasks WHERE state = 'refused' GROUP BY upload_id;
+
+-- name: due_disposals
+SELECT count(*) AS number FROM tasks
+WHERE upload_id = :upload_id AND kind = 'dispose' AND key = :key AND state = 'due';
+
+-- name: advance_letters_withdrawn
+UPDATE tasks SET state = 'withdrawn', note = :note, lease_until = 0
+WHERE upload_id = :upload_id AND kind = 'letter' AND state = 'due';
+
 -- name: open_tasks_of
 SELECT count(*) AS number FROM tasks WHERE state = 'due' AND upload_id = :upload_id;
 

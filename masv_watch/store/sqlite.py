@@ -84,6 +84,8 @@ class SqliteEngine:
         self._clock = clock
         self._metrics = metrics
         self._statements = load_statements()
+        #: what kept the last batch from being stored; "" when it was stored
+        self.trouble = ""
         self._rings: list[Callable[[], None]] = []
         self._queue: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         #: connections that no reader uses now; as many as ever read at the same time
@@ -280,6 +282,10 @@ class SqliteStore(LedgerVerbs, UndertakingVerbs, ObligationVerbs):
     def now(self) -> float:
         """Give the store clock's seconds."""
         return self.engine.now()
+
+    def trouble(self) -> str:
+        """Give what kept the last write from being stored; "" when it was stored."""
+        return self.engine.trouble
 
     def listen(self, ring: Callable[[], None]) -> None:
         """Have `ring` called after every commit that moved a state."""

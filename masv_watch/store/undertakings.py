@@ -324,6 +324,8 @@ class UndertakingVerbs:
             upload = must(tx.one("upload", id=file.upload_id), f"upload {file.upload_id}")
             if is_beyond_change(upload):
                 return
+            # a worker may still hold the version before the one that settled meanwhile
+            hold_version(tx, replace(file, cloud_id=None))
             tx.run("stale_file", id=file.id, note=note)
             if file.drop_id is not None:
                 unsettle(tx, file.drop_id, note)

@@ -10,7 +10,7 @@ Law 2. Finalize is asked only after a last look at every source, and only while 
 
 from __future__ import annotations
 
-import threading
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,8 +37,7 @@ from masv_watch.model import (
 )
 from masv_watch.store.contract import Store
 
-#: locks that keep uploads of one name apart; two names that share one only wait for each other
-_NAME_LOCKS = 61
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,25 +61,27 @@ class Packages:
         self._cloud = cloud
         self._login = login
         self._access_code = access_code
-        # two uploads of one name must not both adopt the package that one of them just made
-        self._by_name = [threading.Lock() for _ in range(_NAME_LOCKS)]
 
     def open(self, upload: Upload) -> None:
-        """Give an upload its package: the one an earlier try made unnoticed, or a new one."""
+        """Give an upload its package.
+
+        A create whose answer was lost may have left one behind. It is never taken over: nothing in
+        it shows for certain that it is ours, and another's recipients would get our files. Empty
+        and unfinished, it is never delivered; the log names it.
+        """
         if upload.package_id is not None:
             return
-        with self._by_name[hash(upload.name) % _NAME_LOCKS]:
-            asked_before = upload.package_asked_at is not None
-            self._store.note_package_asked(upload.id, upload.fence)
-            if upload.terms.type is UploadType.PORTAL:
-                self._open_at_portal(upload)
-            else:
-                self._open_in_team(upload, asked_before=asked_before)
+        asked_before = upload.package_asked_at is not None
+        self._store.note_package_asked(upload.id, upload.fence)
+        if upload.terms.type is UploadType.PORTAL:
+            self._open_at_portal(upload)
+        else:
+            self._open_in_team(upload, asked_before=asked_before)
 
     def _open_in_team(self, upload: Upload, *, asked_before: bool) -> None:
         key, team_id = self._login.key(), self._login.team_id()
-        if asked_before and self._adopt(upload, key, team_id):
-            return
+        if asked_before:
+            self._tell_left_behind(upload, key, team_id)
         created = self._cloud.create_team_package(
             key,
             team_id=team_id,
@@ -91,14 +92,18 @@ class Packages:
         self._login.accepted()
         self._store.note_package(upload.id, upload.fence, created.id, created.token)
 
-    def _adopt(self, upload: Upload, key: Secret, team_id: str) -> bool:
-        for package in self._cloud.new_team_packages(key, team_id=team_id, name=upload.name):
-            if package.total_files or self._store.package_is_ours(package.id):
-                continue
-            if package.token is not None:
-                self._store.note_package(upload.id, upload.fence, package.id, package.token)
-                return True
-        return False
+    def _tell_left_behind(self, upload: Upload, key: Secret, team_id: str) -> None:
+        found = self._cloud.new_team_packages(key, team_id=team_id, name=upload.name)
+        empty = [
+            package.id
+            for package in found
+            if not package.total_files and not self._store.package_is_ours(package.id)
+        ]
+        if empty:
+            log.warning(
+                "an earlier create may have left an empty package; it is never delivered",
+                extra={"upload": upload.id, "packages": ", ".join(empty)},
+            )
 
     def _open_at_portal(self, upload: Upload) -> None:
         # an orphan of a lost answer cannot be found here: nobody but its token may ask ([docs-js])
@@ -121,7 +126,7 @@ class Packages:
         if upload.terms.type is UploadType.PORTAL or upload.package_id is None:
             raise CloudRefused(
                 "the portal's package token has expired and cannot be renewed",
-                hint="delete the upload and drop the files again",
+                hint="drop the files once more under another name",
             )
         seen = self._cloud.team_package(
             self._login.key(), team_id=self._login.team_id(), package_id=upload.package_id

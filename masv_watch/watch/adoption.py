@@ -30,13 +30,15 @@ def adopt(
     clock: Clock,
     stop: Callable[[], bool],
 ) -> None:
-    """Apply `initial` to what a whole sweep shows, and note that the folder is known from now on.
+    """Apply `initial` to what a whole sweep shows and the ledger does not know.
 
-    Nothing is noted when `stop` ended the sweep early: then it was not whole.
+    An empty folder is not noted as known: it may be the mount point of a full one. Nor is one whose
+    sweep `stop` ended early: then it was not whole.
     """
     found, times = [], []
     for tree in trees:
-        if tree.is_drop and role(tree.kind, rule.drop).standing is Standing.TAKEN:
+        is_taken = tree.is_drop and role(tree.kind, rule.drop).standing is Standing.TAKEN
+        if is_taken and store.latest_drop(rule.name, tree.top) is None:
             found.append((tree.top, tree.seen().signature, tree.size, len(tree.files)))
             times.append(min(seen.mtime_ns for _, seen in tree.files or tree.folders))
     if stop():
@@ -48,7 +50,8 @@ def adopt(
             store.seed(rule.name)
         else:
             _say_held(rule, len(found), size, oldest=_day(clock, min(times)))
-    store.adopt(rule.name, rule.path)
+    if found:
+        store.adopt(rule.name, rule.path)
 
 
 def asks_first(initial: Initial, *, drops: int, size: int) -> bool:

@@ -32,11 +32,11 @@ class Gate:
         #: one sentence for people while the gate is closed; "" while it is open
         self.why = ""
 
-    def open(self, *, in_flight: Callable[[], bool]) -> files.Root | None:
+    def open(self, *, expects: Callable[[], bool]) -> files.Root | None:
         """Give the root, or None while the gate is closed.
 
-        `in_flight` tells whether drops of the root are on their way; while they are, another file
-        system at the path is not let in.
+        `expects` tells whether drops of the root are on their way or held; while they are, neither
+        another file system at the path nor an empty folder at the start is let in.
         """
         network = files.filesystem_kind(self._rule.path) == "network"
         try:
@@ -46,21 +46,34 @@ class Gate:
             self._show(verdict.state, f"{error.message}; it is taken up when it is there")
             return None
         verdict = judge_root(self._expected, root.identity, network=network)
-        if verdict.state is not RootState.PRESENT and self._is_foreign(root) and in_flight():
+        doubt = self._doubt(root, is_same=verdict.state is RootState.PRESENT)
+        if doubt and expects():
             root.close()
-            self._show(
-                RootState.REPLACED,
-                f"another file system stands at {shown(self._rule.path)} while drops of the"
-                " earlier one are on their way; mount that one again",
-            )
+            self._show(RootState.REPLACED, doubt)
             return None
         self._expected = root.identity
         self._show(RootState.PRESENT, "")
         return root
 
+    def _doubt(self, root: files.Root, *, is_same: bool) -> str:
+        """Say what speaks against a root of which drops are expected; "" when nothing does."""
+        path = shown(self._rule.path)
+        if not is_same and self._is_foreign(root):
+            return (
+                f"another file system stands at {path} while drops of the earlier one are on their"
+                " way or held; mount that one again"
+            )
+        if self._expected is None and next(root.list_folder(), None) is None:
+            # what a mount point looks like before its file system is mounted (fault 8)
+            return (
+                f"{path} is empty while drops of it are on their way or held; mount its file"
+                " system, or put any file into it if it is empty indeed"
+            )
+        return ""
+
     def _is_foreign(self, root: files.Root) -> bool:
         # a folder made anew on the same file system is the same place (fault 6)
-        return self._expected is None or self._expected[0] != root.identity[0]
+        return self._expected is not None and self._expected[0] != root.identity[0]
 
     def _show(self, state: RootState, why: str) -> None:
         if (state, why) == (self.root_state, self.why):

@@ -117,6 +117,8 @@ class Intake:
         self._sweep_at = 0.0
         self._not_before = 0.0
         self._asking_since: float | None = None
+        #: (device, inode) of the root that `initial` was applied to
+        self._met: tuple[int, int] | None = None
         #: why the last look at the root broke off; "" after a whole sweep
         self._trouble = ""
         #: whether a sweep ended since the start, or the root is not there
@@ -156,6 +158,14 @@ class Intake:
 
     def _sweep(self, began: float) -> None:
         self._dirty = False
+        try:
+            self._look_from(began)
+        except BaseException:
+            # what a store that failed did not take in is looked at again, not at the next period
+            self._dirty = True
+            raise
+
+    def _look_from(self, began: float) -> None:
         root = self._open_root()
         if root is None:
             self._lose_root(began)
@@ -194,9 +204,7 @@ class Intake:
         return True
 
     def _look_at_all(self, root: files.Root) -> None:
-        if not self._store.is_adopted(self.rule.name, self.rule.path):
-            trees = sweep(root, self._matcher, stop=self._stop)
-            adopt(self.rule, trees, store=self._store, clock=self._clock, stop=self._stop)
+        self._meet(root)
         self._memory.awaited.clear()
         for drop in self._store.drops(self.rule.name, living=True):
             if drop.state is DropState.TAKEN and not drop.whole:
@@ -210,10 +218,26 @@ class Intake:
                 drops.add(tree.top)
         if self._stop():
             return
+        if drops and not self._store.is_adopted(self.rule.name, self.rule.path):
+            self._store.adopt(self.rule.name, self.rule.path)
         self._notice_missing(drops)
         self._memory.told &= names
         self.looked, self._trouble = True, ""
         self.last_sweep = self._clock.monotonic()
+
+    def _meet(self, root: files.Root) -> None:
+        """Apply `initial` to a root that was never swept, or to another file system at its path."""
+        met = self._met
+        is_known = (
+            self._store.is_adopted(self.rule.name, self.rule.path)
+            if met is None
+            else met[0] == root.identity[0]
+        )
+        if not is_known:
+            trees = sweep(root, self._matcher, stop=self._stop)
+            adopt(self.rule, trees, store=self._store, clock=self._clock, stop=self._stop)
+        if not self._stop():
+            self._met = root.identity
 
     def _sample(self, now: float) -> None:
         due = [top for top, known in self._memory.growing.items() if known.retry_at <= now]
@@ -243,13 +267,13 @@ class Intake:
     def _open_root(self) -> files.Root | None:
         self._asking_since = self._clock.monotonic()
         try:
-            return self.gate.open(in_flight=self._is_in_flight)
+            return self.gate.open(expects=self._expects_drops)
         finally:
             self._asking_since = None
 
-    def _is_in_flight(self) -> bool:
+    def _expects_drops(self) -> bool:
         living = self._store.drops(self.rule.name, living=True)
-        return any(drop.state is DropState.TAKEN for drop in living)
+        return any(drop.state in (DropState.TAKEN, DropState.HELD) for drop in living)
 
     def _look_at(self, tree: Tree) -> bool:
         """Draw the consequence of one sample of a top-level entry; say whether it is a drop."""
@@ -269,9 +293,17 @@ class Intake:
                 return True
             latest = None
         taken = latest is not None and latest.state is DropState.TAKEN
+        if latest is not None and taken and self._is_elsewhere(latest):
+            # the rule's path changed while it is on its way: what stands here has to wait
+            self._await(latest)
+            return True
         if latest is None or not taken or self._changed(latest, tree):
             self._judge(tree, latest, loose=standing.standing is Standing.HELD)
         return True
+
+    def _is_elsewhere(self, drop: Drop) -> bool:
+        upload = self._store.upload(drop.upload_id) if drop.upload_id else None
+        return upload is not None and upload.root != self.rule.path
 
     def _conclude(self, tree: Tree) -> None:
         self._memory.growing.pop(tree.top, None)
@@ -284,6 +316,10 @@ class Intake:
         if drop.whole:
             self._store.note_change(drop.id, "changed after it was taken")
             again = self._store.latest_drop(self.rule.name, drop.path)
+            if again is not None and again.state in _ENDED:
+                # delivered; what stands here now is a generation of its own
+                self._dirty = True
+                return False
             if again is not None and again.whole:
                 # it goes out as it was; what it is now is a drop of its own once that one is done
                 self._await(again)
@@ -365,7 +401,7 @@ class Intake:
     def _fail_vanished(self, drop: Drop, error: SourceVanished) -> None:
         self._memory.growing.pop(drop.path, None)
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
-        if upload is None or upload.state not in _STOPPABLE:
+        if upload is None or upload.state not in _STOPPABLE or self._is_elsewhere(drop):
             return
         self._store.advance_upload(upload.id, UploadEvent.FAIL, code=error.code, error=str(error))
         log.error(

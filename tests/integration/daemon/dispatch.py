@@ -153,8 +153,11 @@ class Dispatch:
         return [each for each in found if each["name"] == name and each["state"] != "archived"]
 
     def package(self, name: str) -> dict[str, Any]:
-        """Give the only living package of this name."""
-        (found,) = self.packages(name)
+        """Give the only package of this name that holds anything or was finalized.
+
+        A create whose answer was lost may leave another one, empty and never delivered.
+        """
+        (found,) = [each for each in self.packages(name) if each["files"] or each["finalized_at"]]
         return found
 
     def requests(self, call: str, *, package: str | None = None) -> list[dict[str, Any]]:

@@ -71,11 +71,20 @@ def test_once_with_a_held_drop_delivers_the_rest_and_ends_with_one(make_field, k
     assert [row[1] for row in field.drops("other")] == ["held"]
 
 
-def test_once_over_nothing_and_over_a_missing_folder_ends_with_zero(make_field):
-    """Nothing there is nothing to send, and a folder that is not there holds nobody up."""
-    field = make_field({"out": "", "missing": ""}, absent=("missing",))
+def test_once_over_nothing_ends_with_zero(make_field):
+    """Nothing there is nothing to send."""
+    field = make_field({"out": ""})
     ended = field.command("run", "--once")
 
     assert ended.returncode == 0, ended.stderr
+    assert not field.sandbox.packages()
+
+
+def test_once_over_a_missing_folder_ends_with_one(make_field):
+    """A folder that is not there holds nobody up, and is no success for whoever started this."""
+    field = make_field({"out": "", "missing": ""}, absent=("missing",))
+    ended = field.command("run", "--once")
+
+    assert ended.returncode == 1, ended.stderr
     assert "a hot folder waits" in ended.stderr
     assert not field.sandbox.packages()

@@ -17,7 +17,7 @@ from masv_watch.errors import (
     StoreFull,
     TokenExpired,
 )
-from masv_watch.model import Draft, Terms, UploadType
+from masv_watch.model import Draft, Secret, Terms, UploadType
 from masv_watch.transfer.sender import LEASE_S
 from tests.integration.rooms.sent import CHUNK, Door, Room
 from tests.processes import Sandbox
@@ -197,8 +197,8 @@ def test_store_that_refuses_one_write_delays_and_loses_nothing(room: Room, verb:
     assert sorted(file["size"] for file in package["files"]) == [0, 10, CHUNK + 5]
     assert all(file["completed"] for file in package["files"])
     assert package["finalize_calls"] == 1
-    live = [each for each in room.sandbox.witness("packages") if each["name"] == f"full {verb}"]
-    assert len(live) == 1
+    made = [each for each in room.sandbox.witness("packages") if each["name"] == f"full {verb}"]
+    assert [each["id"] for each in made if each["files"]] == [package["id"]]
     assert room.upload(upload_id).lease_until == 0.0
 
 
@@ -386,8 +386,8 @@ def test_stop_takes_back_what_no_worker_has_begun(room: Room):
     assert room.upload(upload_id).lease_until == 0.0
 
 
-def test_uploads_of_one_name_do_not_adopt_each_others_packages(room: Room):
-    """Of two creates whose answers are lost each upload finds one, never both the same."""
+def test_uploads_of_one_name_never_share_a_package(room: Room):
+    """Creates whose answers are lost are made again; what they left behind stays empty."""
     room.sandbox.fault("after", "POST /v1/teams/", times=2)
     room.build()
     ids = [room.drop("one name", 10)]
@@ -401,8 +401,31 @@ def test_uploads_of_one_name_do_not_adopt_each_others_packages(room: Room):
     room.until(complete)
 
     assert len({room.upload(each).package_id for each in ids}) == 2
-    live = [each for each in room.sandbox.witness("packages") if each["name"] == "one name"]
-    assert [each["finalize_calls"] for each in live] == [1, 1]
+    made = [each for each in room.sandbox.witness("packages") if each["name"] == "one name"]
+    assert sorted(each["finalize_calls"] for each in made) == [0, 0, 1, 1]
+    assert not any(each["files"] for each in made if each["state"] == "new")
+
+
+def test_package_of_a_stranger_with_the_same_name_is_never_taken_over(room: Room):
+    """Nothing in an open package proves whose it is: our files never go to another's recipients."""
+    cloud, key = room.cloud, Secret("sandbox-key")
+    team_id = cloud.teams(key)[0].id
+    stranger = cloud.create_team_package(
+        key, team_id=team_id, name="same name", description="", recipients=["j@else.example"]
+    )
+    room.sandbox.fault("status", "POST /v1/teams/", status=503)
+    room.build()
+    upload_id = room.drop("same name", 10)
+
+    def complete() -> bool:
+        room.clock.advance(0.5)
+        return room.upload(upload_id).state == "complete"
+
+    room.until(complete)
+
+    assert room.upload(upload_id).package_id != stranger.id
+    (theirs,) = [each for each in room.sandbox.witness("packages") if each["id"] == stranger.id]
+    assert (theirs["state"], theirs["files"]) == ("new", [])
 
 
 def _twin(room: Room, name: str) -> str:
