@@ -237,7 +237,7 @@ def _status(options: argparse.Namespace) -> int:
     counts = Counter(upload["state"] for upload in uploads)
     said = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     _say(f"uploads: {said or 'none yet'}")
-    _say(*(_upload_line(upload) for upload in uploads if upload["state"] == "error"))
+    _say(*(_upload_line(upload) for upload in uploads if _wants_a_look(upload)))
     owed = sum(1 for upload in uploads if upload["state"] == "complete" and upload["open_tasks"])
     if owed:
         _say(f"delivered, but still to be mailed or moved: {_counted(owed, 'upload')}")
@@ -245,6 +245,13 @@ def _status(options: argparse.Namespace) -> int:
     if len(drops) > _LISTED:
         _say(f"and {len(drops) - _LISTED} more that settle or are held; --json lists all")
     return OK
+
+
+def _wants_a_look(upload: dict[str, Any]) -> bool:
+    """Say whether something went wrong, or waits for more than its turn."""
+    waiting = upload.get("waiting")
+    stuck = waiting is not None and waiting["reason"] not in {"queued", "finalizing"}
+    return upload["state"] == "error" or stuck or bool(upload.get("refused_tasks"))
 
 
 def _drop_line(drop: dict[str, Any]) -> str:
@@ -294,6 +301,9 @@ def _clauses(upload: dict[str, Any]) -> Iterator[str]:
         yield f"{_printable(error['message'])} - {error['cure']}"
     if upload["state"] == "complete" and upload["open_tasks"]:
         yield f"{_counted(upload['open_tasks'], 'task')} open"
+    if upload.get("refused_tasks"):
+        refused = _counted(upload["refused_tasks"], "task")
+        yield f"{refused} refused: masv-watch show {upload['upload_id']}"
 
 
 def _show(options: argparse.Namespace) -> int:

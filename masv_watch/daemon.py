@@ -381,6 +381,9 @@ class Daemon:
     def _concerns(self, now: float) -> tuple[str, ...]:
         """List what a person should look at though the daemon is ready."""
         found = []
+        trouble = self.store.trouble()
+        if trouble:
+            found.append(f"the state in {self._settings.state}: {trouble}")
         for name, each in list(self._watched.items()):
             if each.intake.hangs(now):
                 found.append(f"hot folder {name}: its folder does not answer; look at the mount")

@@ -24,6 +24,7 @@ from masv_watch.model import (
     HoldReason,
     SourceFile,
     Task,
+    TaskState,
     Upload,
     UploadEvent,
     UploadState,
@@ -66,6 +67,8 @@ class UploadView:
     waiting: Waiting | None
     #: tasks that are still due
     open_tasks: int
+    #: tasks that ended without success
+    refused_tasks: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,15 +122,27 @@ class Uploads:
     def list(self) -> list[UploadView]:
         """List every upload, oldest first."""
         uploads = self._store.uploads()
-        open_tasks = self._store.open_tasks()
+        open_tasks, refused = self._store.open_tasks(), self._store.refused_tasks()
+        changed = {
+            drop.upload_id
+            for drop in self._store.drops(living=True)
+            if drop.state is DropState.TAKEN and not drop.whole
+        }
         now, auth_until = self._store.now(), self._auth_until()
         views = []
         queued = 0
         for upload in uploads:
-            waiting = waiting_for(upload, now=now, ahead=queued, auth_until=auth_until)
+            waiting = waiting_for(
+                upload,
+                now=now,
+                ahead=queued,
+                auth_until=auth_until,
+                settling=upload.id in changed,
+            )
             if waiting is not None and waiting.reason is WaitReason.QUEUED:
                 queued += 1
-            views.append(_view(upload, waiting, open_tasks.get(upload.id, 0)))
+            owed = (open_tasks.get(upload.id, 0), refused.get(upload.id, 0))
+            views.append(_view(upload, waiting, *owed))
         return views
 
     def drops(self) -> tuple[DropView, ...]:
@@ -154,9 +169,10 @@ class Uploads:
             auth_until=self._auth_until(),
             settling=any(not drop.whole for drop in drops),
         )
-        open_tasks = sum(1 for task in tasks if task.state == "due")
+        open_tasks = sum(1 for task in tasks if task.state is TaskState.DUE)
+        refused = sum(1 for task in tasks if task.state is TaskState.REFUSED)
         return UploadDetails(
-            view=_view(upload, waiting, open_tasks),
+            view=_view(upload, waiting, open_tasks, refused),
             files=tuple(self._store.files(upload_id)),
             drops=tuple(drops),
             tasks=tuple(tasks),
@@ -284,6 +300,13 @@ def _later(at: float, now: float) -> float | None:
     return at if at > now else None
 
 
-def _view(upload: Upload, waiting: Waiting | None, open_tasks: int) -> UploadView:
-    state = lifecycle.SHOWN_AS[upload.state]
-    return UploadView(upload=upload, state=state or "", waiting=waiting, open_tasks=open_tasks)
+def _view(
+    upload: Upload, waiting: Waiting | None, open_tasks: int, refused_tasks: int
+) -> UploadView:
+    return UploadView(
+        upload=upload,
+        state=lifecycle.SHOWN_AS[upload.state] or "",
+        waiting=waiting,
+        open_tasks=open_tasks,
+        refused_tasks=refused_tasks,
+    )

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from masv_watch.errors import MasvWatchError
-from masv_watch.model import SourceFile, Task, UploadState
+from masv_watch.errors import MasvWatchError, PackageGone
+from masv_watch.model import SourceFile, Task, Upload, UploadState
 from masv_watch.names import shown
 from masv_watch.uploads import DropView, UploadDetails, UploadView, Waiting
 
@@ -33,14 +33,22 @@ def upload_body(view: UploadView) -> dict[str, Json]:
         "files_total": upload.file_count,
         "waiting": waiting_body(view.waiting),
         "open_tasks": view.open_tasks,
+        "refused_tasks": view.refused_tasks,
     }
     if upload.state is UploadState.ERROR:
         body["error"] = {
             "code": upload.error_code,
             "message": upload.error,
-            "cure": f"masv-watch resume {upload.id}",
+            "cure": _cure(upload),
         }
     return body
+
+
+def _cure(upload: Upload) -> str:
+    if upload.error_code == PackageGone.code:
+        # resuming would only ask for the same package again
+        return "drop the files once more under another name"
+    return f"masv-watch resume {upload.id}"
 
 
 def details_body(details: UploadDetails, now: float) -> dict[str, Json]:

@@ -24,6 +24,7 @@ from masv_watch.errors import (
     MailRefused,
     MasvWatchError,
     NoSession,
+    PackageGone,
     SourceChanged,
     SourceVanished,
     StoreError,
@@ -171,7 +172,7 @@ class Outbox:
             template=upload.terms.template,
         )
         words = mail.send(letter, smtp=settings.mail.smtp, to=task.key, timeout_s=MAIL_S)
-        self._store.advance_task(task, TaskEvent.DONE, note=words)
+        self._store.advance_task(task, TaskEvent.DONE, note=self._without_link(task, words))
         log.info("a letter was sent", extra={"upload": upload.id, "to": task.key})
 
     def _delivery(self, upload: Upload, link: Link, settings: Settings) -> letters.Delivery:
@@ -219,18 +220,25 @@ class Outbox:
         if isinstance(error, NoSession):
             self._outside.login.refused()
         now = self._store.now()
-        if isinstance(error, MailRefused | SourceChanged | SourceVanished) or (
+        if isinstance(error, MailRefused | SourceChanged | SourceVanished | PackageGone) or (
             task.kind is TaskKind.LETTER and now - task.created_at > MAIL_LIFE_S
         ):
-            self._store.advance_task(task, TaskEvent.REFUSED, note=str(error))
+            note = self._without_link(task, str(error))
+            self._store.advance_task(task, TaskEvent.REFUSED, note=note)
             log.error("a task ended without success", extra=_told(task, error))
             return
         at = self._again_at(task, error, now)
-        self._store.retry_task(task, retry_at=at, attempts=task.attempts + 1, note=str(error))
+        note = self._without_link(task, str(error))
+        self._store.retry_task(task, retry_at=at, attempts=task.attempts + 1, note=note)
         log.warning(
             "a task failed and is tried again",
             extra={**_told(task, error), "again_in_s": round(at - now, 1)},
         )
+
+    def _without_link(self, task: Task, words: str) -> str:
+        """Take the link's secret out of what a mail server said: some quote what they refuse."""
+        link = self._store.link(task.upload_id)
+        return words if link is None else words.replace(link.secret.reveal(), "***")
 
     def _again_at(self, task: Task, error: MasvWatchError, now: float) -> float:
         """Give when a task is due again; what only a person can mend is owed all the same."""

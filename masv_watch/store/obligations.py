@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from masv_watch.errors import FenceLost
-from masv_watch.model import Link, Task, TaskEvent, TaskKind
+from masv_watch.model import Link, Task, TaskEvent, TaskKind, TaskState
 from masv_watch.store.sql import (
     Engine,
     Transaction,
@@ -77,6 +77,8 @@ class ObligationVerbs:
                     secret=link.secret.reveal(),
                     expiry=link.expiry,
                 )
+            if task.kind is TaskKind.LINK and event is TaskEvent.REFUSED:
+                _withdraw_letters(tx, task.upload_id, note)
             if not tx.number("open_tasks_of", upload_id=task.upload_id):
                 finish_drops(tx, task.upload_id)
 
@@ -124,6 +126,12 @@ class ObligationVerbs:
             tx.run("start_over_tasks")
 
         self.engine.write(start)
+
+
+def _withdraw_letters(tx: Transaction, upload_id: str, note: str) -> None:
+    for letter in rows_as(tx.all("tasks", upload_id=upload_id), task_of):
+        if letter.kind is TaskKind.LETTER and letter.state is TaskState.DUE:
+            move_task(tx, letter, TaskEvent.WITHDRAWN, note=note)
 
 
 def _fenced(tx: Transaction, task: Task, statement: str, /, **values: object) -> None:

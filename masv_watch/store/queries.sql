@@ -241,10 +241,6 @@ SELECT upload_id, count(*) AS number FROM tasks WHERE state = 'refused' GROUP BY
 SELECT count(*) AS number FROM tasks
 WHERE upload_id = :upload_id AND kind = 'dispose' AND key = :key AND state = 'due';
 
--- name: advance_letters_withdrawn
-UPDATE tasks SET state = 'withdrawn', note = :note, lease_until = 0
-WHERE upload_id = :upload_id AND kind = 'letter' AND state = 'due';
-
 -- name: open_tasks_of
 SELECT count(*) AS number FROM tasks WHERE state = 'due' AND upload_id = :upload_id;
 

@@ -103,6 +103,9 @@ class Engine(Protocol):
         """Run a job that only reads, on one state of the database."""
         ...
 
+    #: what kept the last batch from being stored; "" when it was stored
+    trouble: str
+
     def now(self) -> float:
         """Give the store clock's seconds."""
         ...

@@ -208,6 +208,7 @@ class SqliteEngine:
     def _answer_all(self, jobs: list[_Job[Any]]) -> None:
         with self._door:
             self._closed = True
+        self.trouble = "the store's writer ended - restart the daemon"
         left = [job for job in jobs if not job.ended.is_set()]
         while not self._queue.empty():
             job = self._queue.get()
@@ -228,10 +229,12 @@ class SqliteEngine:
         except StoreError as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            self.trouble = str(error)
             for job in jobs:
                 job.error, job.moved = error, []
             # whoever keeps the database busy does so for each job alone as well
             return isinstance(error, StoreBusy)
+        self.trouble = ""
         self._announce(jobs)
         return True
 

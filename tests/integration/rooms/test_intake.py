@@ -453,8 +453,8 @@ def test_intake_sends_changed_content_once_as_a_numbered_package(make_room):
     assert room.drop("a.mov").generation == 2
 
 
-def test_intake_sends_what_changed_while_a_letter_was_due_soon_after_it(make_room):
-    """A change between finalize and the last letter waits for that letter, not for a period."""
+def test_intake_sends_what_changed_while_a_letter_is_due(make_room):
+    """A new version of a delivered file waits for no mail server."""
     room = make_room()
     room.hints = Hints(lambda _name: None)
     room.begin()
@@ -464,8 +464,24 @@ def test_intake_sends_what_changed_while_a_letter_was_due_soon_after_it(make_roo
     (room.hot / "a.mov").write_bytes(b"other content")
     room.intake.hurry()
     room.pass_time(3 * QUIET_S)
+
+    assert [upload.name for upload in room.taken()] == ["a.mov", "a.mov (2)"]
+
+
+def test_intake_sends_what_changed_while_its_move_was_due_soon_after_it(make_room):
+    """A change between finalize and the move waits for that task, not for a period."""
+    room = make_room()
+    room.hints = Hints(lambda _name: None)
+    room.begin()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S + LOOK_S)
+    drop = room.drop("a.mov")
+    room.deliver(room.taken()[0], TaskDraft(kind=TaskKind.DISPOSE, key=str(drop.id)))
+    (room.hot / "a.mov").write_bytes(b"other content")
+    room.intake.hurry()
+    room.pass_time(3 * QUIET_S)
     assert len(room.taken()) == 1
-    room.store.advance_task(room.store.claim_task([TaskKind.LINK], 30.0), TaskEvent.WITHDRAWN)
+    room.store.advance_task(room.store.claim_task([TaskKind.DISPOSE], 30.0), TaskEvent.WITHDRAWN)
     room.pass_time(QUIET_S + 2 * LOOK_S + 0.1)
 
     assert [upload.name for upload in room.taken()] == ["a.mov", "a.mov (2)"]

@@ -214,13 +214,24 @@ def test_note_change_of_an_ended_upload_changes_nothing(
     bench: Bench, store: Store, state: str
 ) -> None:
     """What was delivered or given up is not touched by a later change of its source."""
-    tasks = [making.LINK]
+    tasks = [making.DISPOSE]
     upload = making.bring_upload(store, UploadState(state), tasks=tasks)
     (drop,) = store.drops_of(upload.id)
     before = bench.rows()
     store.note_change(drop.id, "late")
 
     assert bench.rows() == before
+
+
+def test_note_change_of_a_delivered_drop_that_owes_only_letters_makes_way(store: Store) -> None:
+    """A new version is not withheld until the last letter of the earlier one is sent."""
+    upload = making.bring_upload(store, UploadState.COMPLETE, tasks=[making.LINK, making.LETTER])
+    (drop,) = store.drops_of(upload.id)
+    store.note_change(drop.id, "new version")
+
+    assert store.drops_of(upload.id)[0].state is DropState.DONE
+    assert store.see_drop(drop.hot_folder, drop.path).generation == drop.generation + 1
+    assert [task.state for task in store.tasks(upload.id)] == ["due", "due"]
 
 
 def test_note_change_keeps_what_a_person_holds(store: Store) -> None:

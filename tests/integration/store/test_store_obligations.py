@@ -170,6 +170,19 @@ def test_moves_are_logged_once_with_their_states(
     assert (record.__dict__["before"], record.__dict__["after"]) == ("transferring", "paused")
 
 
+def test_link_that_is_refused_withdraws_the_letters_that_wait_for_it(store: Store) -> None:
+    """Without a link no letter can ever leave; nothing stays owed for ever."""
+    upload_id = delivered(store, LINK, LETTER, DISPOSE)
+    task = store.claim_task([TaskKind.LINK], LEASE_S)
+    assert task is not None
+    store.advance_task(task, TaskEvent.REFUSED, note="the package is gone")
+
+    states = {each.kind: (each.state, each.note) for each in store.tasks(upload_id)}
+    assert states["letter"] == ("withdrawn", "the package is gone")
+    assert states["dispose"][0] == "due"
+    assert store.refused_tasks() == {upload_id: 1}
+
+
 def test_forget_events_removes_old_notes_only(store: Store, clock: FakeClock, bench: Bench) -> None:
     """A daemon that runs for months keeps the notes of its moves for a bounded time."""
     delivered(store)
