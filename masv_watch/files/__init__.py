@@ -26,4 +26,5 @@ from masv_watch.files.roots import Observation as Observation
 from masv_watch.files.roots import Root as Root
 from masv_watch.files.roots import check_identity as check_identity
 from masv_watch.files.roots import identify_all as identify_all
+from masv_watch.files.roots import is_same as is_same
 from masv_watch.files.slices import Slice as Slice

@@ -12,7 +12,7 @@ import stat
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from masv_watch.errors import (
@@ -306,13 +306,21 @@ def identify_all(
 
 def demand_same(seen: Identity, wanted: Identity, path: bytes) -> None:
     """Raise SourceChanged, naming the fields, unless both identities are equal in all five."""
-    if seen == wanted:
+    if is_same(seen, wanted):
         return
     fields = ("size", "mtime_ns", "ctime_ns", "inode", "device")
     differ = [name for name in fields if getattr(seen, name) != getattr(wanted, name)]
     raise SourceChanged(
         f"{shown(path)} is not as it settled: {', '.join(differ)} changed", path=path
     )
+
+
+def is_same(seen: Identity, wanted: Identity) -> bool:
+    """Say whether both identities are equal in all five fields.
+
+    A device below 0 is not known: its number holds within one boot only (behaviour 3).
+    """
+    return seen == (wanted if wanted.device >= 0 else replace(wanted, device=seen.device))
 
 
 def identity_of(status: os.stat_result) -> Identity:

@@ -7,6 +7,7 @@ the disk or the cloud. Part of the store; the contract stands in `store.contract
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from masv_watch import lifecycle
 from masv_watch.errors import FenceLost, IllegalTransition, SourceVanished
@@ -286,7 +287,9 @@ def _settle_again(tx: Transaction, draft: DropDraft) -> None:
     for new in draft.files:
         if new.path not in known:
             add_file(tx, row["upload_id"], row["id"], new)
-        elif identity_of(known[new.path]) == new.identity:
+        elif _is_version(known[new.path], new):
+            # the number of its device may be that of an earlier boot
+            tx.run("renew_file", id=known[new.path]["id"], **identity_values(new.identity))
             tx.run("unstale_file", id=known[new.path]["id"])
         else:
             _renew(tx, known[new.path], new)
@@ -295,6 +298,13 @@ def _settle_again(tx: Transaction, draft: DropDraft) -> None:
     move_drop(tx, row, DropEvent.QUIET, hold=kept)
     tx.run("clear_upload_retry", id=row["upload_id"])
     take(tx, row["id"], row["upload_id"], draft)
+
+
+def _is_version(row: Row, new: FileDraft) -> bool:
+    known = identity_of(row)
+    return new.identity == (
+        known if known.device >= 0 else replace(known, device=new.identity.device)
+    )
 
 
 def _leave_out(tx: Transaction, drop: Row, file: Row) -> None:

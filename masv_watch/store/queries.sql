@@ -277,6 +277,10 @@ VALUES (:now, :noun, :noun_id, :event, :before, :after, :detail);
 -- name: forget_events
 DELETE FROM events WHERE at <= :before;
 
+-- name: forget_devices
+UPDATE files SET device = -1 WHERE upload_id IN
+    (SELECT id FROM uploads WHERE state NOT IN ('complete', 'gone'));
+
 -- name: hurry_uploads
 UPDATE uploads SET retry_at = 0 WHERE state IN ('transferring', 'finalizing') AND retry_at > 0;
 
@@ -305,6 +309,9 @@ SELECT max(
     coalesce((SELECT max(created_at) FROM uploads), 0),
     coalesce((SELECT max(seen_at) FROM drops), 0)
 ) AS at;
+
+-- name: meta
+SELECT value FROM meta WHERE key = :key;
 
 -- name: set_meta
 INSERT INTO meta (key, value) VALUES (:key, :value)

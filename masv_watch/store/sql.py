@@ -325,6 +325,10 @@ def drop_of(row: Row) -> Drop:
     )
 
 
+#: no file system has all bits of its number set; `forget_devices` writes it
+_NO_DEVICE = -1
+
+
 def identity_of(row: Row) -> Identity:
     """Read the identity columns of a file's row."""
     return Identity(
@@ -332,7 +336,7 @@ def identity_of(row: Row) -> Identity:
         mtime_ns=row["mtime_ns"],
         ctime_ns=row["ctime_ns"],
         inode=row["inode"] % _TWO_64,
-        device=row["device"] % _TWO_64,
+        device=_NO_DEVICE if row["device"] == _NO_DEVICE else row["device"] % _TWO_64,
     )
 
 

@@ -277,6 +277,19 @@ class SqliteEngine:
 class SqliteStore(LedgerVerbs, UndertakingVerbs, ObligationVerbs):
     """The whole contract over one SQLite file."""
 
+    def start_over(self) -> None:
+        """End every lease of an earlier process; after a boot forget the numbers of devices."""
+        super().start_over()
+        boot = _boot_id()
+
+        def forget(tx: Transaction) -> None:
+            row = tx.one("meta", key="boot")
+            if row is not None and row["value"] != boot:
+                tx.run("forget_devices")
+            tx.run("set_meta", key="boot", value=boot)
+
+        self.engine.write(forget)
+
     def __init__(self, engine: SqliteEngine, lock: int | None) -> None:
         """Join the verbs with their engine; `lock` is the held descriptor of the state's lock."""
         self.engine = engine
@@ -338,6 +351,15 @@ def open_guest(folder: str, *, clock: Clock, metrics: Metrics) -> SqliteStore:
             f"there is no state in {folder}", hint="start the daemon once: masv-watch run -c FILE"
         )
     return SqliteStore(SqliteEngine(folder, clock=clock, metrics=metrics), None)
+
+
+def _boot_id() -> str:
+    """Name this boot of the machine; "" where the kernel does not (macOS)."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 def _take_lock(folder: str) -> int:

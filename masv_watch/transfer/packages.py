@@ -28,6 +28,7 @@ from masv_watch.errors import (
 from masv_watch.login import Login
 from masv_watch.model import (
     Drop,
+    Identity,
     Secret,
     TaskDraft,
     TaskKind,
@@ -215,7 +216,7 @@ class Packages:
         changed = 0
         with files.Root.open(upload.root, fresh=True) as root:
             for path, found in files.identify_all(root, known):
-                if found == known[path].identity:
+                if isinstance(found, Identity) and files.is_same(found, known[path].identity):
                     continue
                 if isinstance(found, SourceUnreadable):
                     raise found

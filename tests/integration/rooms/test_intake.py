@@ -7,11 +7,13 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from masv_watch.errors import StoreFull
 from masv_watch.loops import Bell
 from masv_watch.metrics import Metrics
 from masv_watch.model import (
@@ -597,3 +599,77 @@ def test_intake_holds_what_it_may_not_read_and_sends_it_once_it_may(make_room, m
     room.pass_time(PERIOD_S[Sight.DEGRADED] + QUIET_S + LOOK_S)
 
     assert room.drop("a.mov").state is DropState.TAKEN
+
+
+def test_intake_of_an_empty_root_at_the_start_ends_no_hold(make_room, tmp_path):
+    """A restart before the mount came back turns no held content into new content (fault 8)."""
+    room = make_room(initial=Initial.ASK)
+    (room.hot / "old.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S)
+    assert room.state("old.mov") == ("held", "initial_ask")
+    room.hot.rename(tmp_path / "away")
+    room.hot.mkdir()
+    room.begin()
+    room.pass_time(3 * QUIET_S)
+    while_away = room.state("old.mov"), room.intake.gate.why
+    room.hot.rmdir()
+    (tmp_path / "away").rename(room.hot)
+    room.begin()
+    room.pass_time(3 * QUIET_S)
+
+    assert while_away[0] == ("held", "initial_ask")
+    assert "is empty while drops of it are on their way or held" in while_away[1]
+    assert room.state("old.mov") == ("held", "initial_ask")
+    assert room.taken() == []
+
+
+def test_intake_that_first_met_an_empty_root_asks_about_a_full_one_after_a_restart(make_room):
+    """An empty mount point is not noted as known: what mounts there later is old content."""
+    room = make_room()
+    room.pass_time(QUIET_S)
+    for number in range(AUTO_DROPS + 1):
+        (room.hot / f"{number}.mov").write_bytes(b"abc")
+    room.begin()
+    room.pass_time(3 * QUIET_S)
+
+    assert {room.state(f"{number}.mov") for number in range(AUTO_DROPS + 1)} == {
+        ("held", "initial_ask")
+    }
+
+
+def test_intake_whose_store_refused_a_sweep_sweeps_again_at_once(make_room):
+    """What a full disk did not take in waits for the disk, not for the next period (fault 38)."""
+    room = make_room(sight=Sight.BLIND)
+    room.pass_time(2 * QUIET_S)
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.intake.hurry()
+    see_drop = room.store.see_drop
+
+    def full(_hot_folder: str, _path: bytes) -> Drop:
+        raise StoreFull("the disk is full")
+
+    room.store.see_drop = full
+    with pytest.raises(StoreFull):
+        room.pass_time(QUIET_S)
+    room.store.see_drop = see_drop
+    room.pass_time(2 * QUIET_S + 2 * LOOK_S)
+
+    assert [upload.name for upload in room.taken()] == ["a.mov"]
+
+
+def test_intake_leaves_a_drop_of_an_earlier_path_to_its_upload(make_room, tmp_path):
+    """After the rule's path changed, what stands there under the same name waits its turn."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(2 * QUIET_S)
+    (upload,) = room.taken()
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    (moved / "a.mov").write_bytes(b"other content")
+    room.rule = replace(room.rule, path=os.fsencode(moved))
+    room.begin()
+    room.pass_time(3 * QUIET_S)
+
+    assert room.drop("a.mov").generation == 1
+    assert room.drop("a.mov").whole
+    assert room.store.upload(upload.id).root == os.fsencode(room.hot)

@@ -497,3 +497,23 @@ def test_task_left_by_a_failing_store_comes_back_within_minutes(world, sandbox):
 def test_message_id_of_a_letter_ignores_the_case_of_its_address():
     """The same address in another spelling is the same recipient."""
     assert letters.message_id("u", "One@Example.com") == letters.message_id("u", ONE)
+
+
+def test_letter_refused_in_words_that_quote_the_link_keeps_its_secret(world, sandbox):
+    """Some mail servers quote the address that they refuse: the secret in it goes nowhere."""
+    upload = world.deliver(name=name(), mail_to=(ONE,))
+    world.work()
+    secret = world.store.link(upload.id).secret.reveal()
+    other = world.deliver(name=name(), mail_to=(TWO,))
+    sandbox.fault("smtp", TWO, code=550, message=f"blocked http://x/{secret}", times=None)
+    sandbox.fault("smtp", THREE, code=550, message="no", times=None)
+    # the link is made by now, its letter is refused in these words
+    world.store.engine.write(
+        lambda tx: tx.run("add_link", upload_id=other.id, id="L", secret=secret, expiry="")
+    )
+    world.work()
+
+    refused = world.task(other, LETTER, TWO)
+    assert refused.state is TaskState.REFUSED
+    assert secret not in refused.note
+    assert "blocked http://x/***" in refused.note

@@ -631,3 +631,37 @@ def test_killed_writer_loses_nothing_acknowledged(
 
     assert len(acknowledged) > 500
     assert acknowledged.items() <= kept.items()
+
+
+def test_start_over_in_another_boot_forgets_device_numbers_of_open_uploads(
+    sqlite_bench: SqliteBench,
+) -> None:
+    """Device numbers hold within one boot: afterwards they must not cost acknowledged chunks."""
+    store = sqlite_bench.open()
+    store.start_over()
+    upload_id, _ = making.create(store)
+    store.start_over()
+    same_boot = store.files(upload_id)[0].identity.device
+    store.engine.write(lambda tx: tx.run("set_meta", key="boot", value="an earlier boot"))
+    store.start_over()
+    file = store.files(upload_id)[0]
+
+    assert same_boot >= 0
+    assert file.identity.device == -1
+
+
+def test_trouble_names_what_the_disk_refused_until_it_takes_again(
+    sqlite_bench: SqliteBench,
+) -> None:
+    """A full disk shows in the daemon's concerns, not only as a traceback (promise P6)."""
+    store = sqlite_bench.open()
+    assert store.trouble() == ""
+    limit = store.engine._connection.execute("PRAGMA page_count").fetchone()[0]
+    store.engine._connection.execute(f"PRAGMA max_page_count = {limit}")
+    with pytest.raises(StoreFull):
+        store.adopt("big", b"x" * 200_000)
+    assert "full" in store.trouble()
+    store.engine._connection.execute("PRAGMA max_page_count = 1000000")
+    store.adopt("small", b"x")
+
+    assert store.trouble() == ""
