@@ -235,5 +235,5 @@ def test_package_token_that_expires_is_renewed_for_the_team_and_named_for_a_port
     assert package["finalize_calls"] == 1
     assert failed["error"]["message"] == (
         "the portal's package token has expired and cannot be renewed"
-        " - delete the upload and drop the files again"
+        " - drop the files once more under another name"
     )
