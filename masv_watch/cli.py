@@ -26,6 +26,7 @@ from masv_watch import __version__, logs
 from masv_watch.check import examine
 from masv_watch.config.load import Loaded, as_records, find, load
 from masv_watch.daemon import Daemon
+from masv_watch.delivery.letters import size_text
 from masv_watch.errors import (
     CannotListen,
     ConfigError,
@@ -45,7 +46,6 @@ OK, FAILED, USAGE, STATE, UNREACHABLE, NO_LISTEN = range(6)
 _ANSWER_S = 30.0
 #: drops that `status` lists one by one
 _LISTED = 50
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _STATUSES = """\
 exit status:
   0  done, or stopped cleanly
@@ -277,7 +277,7 @@ def _uploads(options: argparse.Namespace) -> int:
 def _upload_line(upload: dict[str, Any]) -> str:
     line = (
         f"{upload['upload_id']}  {upload['state']:<12}  {_share(upload):>5}  "
-        f"{_size(upload['size']):>9}  {_printable(upload['package_name'])}"
+        f"{size_text(upload['size']):>9}  {_printable(upload['package_name'])}"
     )
     return "  ".join([line, *(f"({clause})" for clause in _clauses(upload))])
 
@@ -314,7 +314,7 @@ def _show(options: argparse.Namespace) -> int:
     _say(_upload_line(upload))
     for file in upload["files"]:
         reason = f"  ({_printable(file['reason'])})" if file.get("reason") else ""
-        line = f"  {file['state']:<12} {_size(file['size']):>9}  {_printable(file['path'])}"
+        line = f"  {file['state']:<12} {size_text(file['size']):>9}  {_printable(file['path'])}"
         _say(line + reason)
     for left_out in upload["skipped"]:
         _say(f"  left out: {_printable(left_out)}")
@@ -436,15 +436,6 @@ def _place_of(url: str) -> tuple[str, int]:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def _size(size: int) -> str:
-    number = float(size)
-    for unit in _UNITS:
-        if number < 1000 or unit == _UNITS[-1]:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    return ""
 
 
 def _printable(text: str) -> str:

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from masv_watch.cloud.wire import Blueprint
 from masv_watch.model import Chunk, SourceFile, Upload
-from masv_watch.transfer.chunks import Span, spans
+from masv_watch.transfer.chunks import Span, missing
 
 #: bytes; below, the calls of a file cost more than its bytes, so one worker makes them all
 SMALL = 5 * 1024 * 1024
@@ -65,12 +65,11 @@ class FileInHand:
         """Find the chunks that the storage does not have, now that the chunk size is known."""
         if self.file.chunk_size is None:
             raise ValueError("a file is cut only after it was opened")
-        have = {chunk.number for chunk in held}
-        todo = [
-            span
-            for span in spans(self.file.identity.size, self.file.chunk_size)
-            if span.number not in have
-        ]
+        todo = missing(
+            [chunk.number for chunk in held],
+            size=self.file.identity.size,
+            chunk_size=self.file.chunk_size,
+        )
         self.to_send, self.missing = todo, len(todo)
         self.unasked = {span.number for span in todo}
 

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from masv_watch import files
+from masv_watch.cloud import wire
 from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.wire import AddedFile, Blueprint, FileSeen
 from masv_watch.errors import CloudRefused, CloudUnreachable, EtagMismatch, UrlExpired
-from masv_watch.model import Chunk, SourceFile, Transfer, Verify
+from masv_watch.model import Chunk, SourceFile, Transfer
 from masv_watch.store.contract import Store
 from masv_watch.transfer.chunks import Limits, Span, cut, window
 from masv_watch.transfer.claims import Claim, FileInHand
@@ -27,7 +28,6 @@ from masv_watch.transfer.packages import delete_cloud_file, held_package
 URL_WINDOW = 16
 #: fresh URLs tried for one chunk before the file waits
 FRESH_URLS = 3
-_MD5 = 32
 
 
 class Sending:
@@ -137,13 +137,9 @@ class Sending:
             etag = self._cloud.put_chunk(blueprint, body)
             if body.read_bytes != span.size:
                 raise CloudUnreachable("the storage answered before it had the whole chunk")
-            self._compare(etag, body)
+            if not wire.etag_agrees(etag, body.md5):
+                raise EtagMismatch("the storage acknowledged other bytes than were sent", limit=5)
             return Chunk(number=span.number, size=span.size, etag=etag, hash=body.hash)
-
-    def _compare(self, etag: str, body: files.Slice) -> None:
-        bare = etag.strip('"').lower()
-        if self._transfer().verify is Verify.STRICT and len(bare) == _MD5 and bare != body.md5:
-            raise EtagMismatch("the storage acknowledged other bytes than were sent", limit=5)
 
     def _url(self, claim: Claim, in_hand: FileInHand, number: int, *, is_first: bool) -> Blueprint:
         """Give the URL of a chunk, used once; the first is asked for in windows."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import re
 import signal
 import sqlite3
@@ -46,6 +47,15 @@ state: {state}
 transfer: {{{transfer}}}
 hot_folders:
 """
+
+PORTAL = "to: {portal: vault, sender: dit@example.com, access_code: open-sesame}"
+
+
+def card(seed: int, small: int = 5) -> dict[str, bytes]:
+    """Give the files of a small camera card, the same for the same seed."""
+    rng = random.Random(seed)
+    files = {f"clips/c{number}.mxf": rng.randbytes(3000 + number) for number in range(small)}
+    return {**files, "big.mov": rng.randbytes(2 * CHUNK + 11), "empty.txt": b""}
 
 
 class Dispatch:

@@ -12,10 +12,17 @@ from typing import Any
 
 import pytest
 
-from tests.integration.daemon.dispatch import CALLS, CHUNK, Dispatch, digests, expected, let_pass
+from tests.integration.daemon.dispatch import (
+    CALLS,
+    CHUNK,
+    PORTAL,
+    Dispatch,
+    card,
+    digests,
+    expected,
+    let_pass,
+)
 from tests.waiting import eventually
-
-PORTAL = "to: {portal: vault, sender: dit@example.com, access_code: open-sesame}"
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +44,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dispatch]:
 def _healed(world: Dispatch) -> Iterator[None]:
     yield
     world.sandbox.heal()
-
-
-def _card(seed: int, small: int = 5) -> dict[str, bytes]:
-    rng = random.Random(seed)
-    files = {f"clips/c{number}.mxf": rng.randbytes(3000 + number) for number in range(small)}
-    return {**files, "big.mov": rng.randbytes(2 * CHUNK + 11), "empty.txt": b""}
 
 
 @pytest.mark.fault(52)
@@ -187,12 +188,12 @@ def test_redirect_is_not_followed_and_no_secret_leaves(world: Dispatch):
     for call in CALLS.values():
         for status in (301, 307):
             world.sandbox.fault("redirect", call, location=trap.url, status=status, times=1)
-    world.drop("astray", _card(9))
+    world.drop("astray", card(9))
     (package,) = world.until_delivered("astray", within=60, impatient=True)
     trap.close()
 
     assert trap.caught == []
-    assert digests(package) == expected("astray", _card(9))
+    assert digests(package) == expected("astray", card(9))
     assert "sandbox-key" not in world.daemon.text()
 
 

@@ -7,9 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.daemon.dispatch import CALLS, CHUNK, Dispatch, digests, expected
-
-PORTAL = "to: {portal: vault, sender: dit@example.com, access_code: open-sesame}"
+from tests.integration.daemon.dispatch import (
+    CALLS,
+    CHUNK,
+    PORTAL,
+    Dispatch,
+    card,
+    digests,
+    expected,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +35,6 @@ def _healed(world: Dispatch) -> Iterator[None]:
     world.sandbox.heal()
 
 
-def _card(seed: int, small: int = 5) -> dict[str, bytes]:
-    rng = random.Random(seed)
-    files = {f"clips/c{number}.mxf": rng.randbytes(3000 + number) for number in range(small)}
-    return {**files, "big.mov": rng.randbytes(2 * CHUNK + 11), "empty.txt": b""}
-
-
 @pytest.mark.fault(62)
 @pytest.mark.fault(63)
 @pytest.mark.parametrize("call", list(CALLS))
@@ -42,7 +42,7 @@ def test_answer_lost_after_its_effect_leaves_one_package_with_one_finalize(
     world: Dispatch, call: str
 ):
     """Whichever answer is lost, nothing is there twice and nothing is missing."""
-    name, files = f"lost {call}", _card(1)
+    name, files = f"lost {call}", card(1)
     world.sandbox.fault("after", CALLS[call])
     world.drop(name, files)
     (package,) = world.until_delivered(name, impatient=True)
@@ -107,11 +107,11 @@ def test_finalize_without_an_answer_is_repeated_only_after_the_cloud_was_asked(
 def test_portal_finalize_whose_answer_is_lost_is_not_repeated(world: Dispatch):
     """A portal's package is asked by its own token before a finalize would be repeated (N7)."""
     world.sandbox.fault("after", CALLS["package finalize"])
-    world.drop("portal lost", _card(7), folder="portal")
+    world.drop("portal lost", card(7), folder="portal")
     (package,) = world.until_delivered("portal lost", impatient=True)
 
     assert package["finalize_calls"] == 1
-    assert digests(package) == expected("portal lost", _card(7))
+    assert digests(package) == expected("portal lost", card(7))
 
 
 @pytest.mark.fault(62)
