@@ -344,6 +344,9 @@ def _syntax(error: yaml.YAMLError, source: Source) -> tuple[Place, str]:
     context = getattr(error, "context_mark", None)
     place = Place(mark.line + 1, mark.column + 1) if mark else TOP
     problem = str(getattr(error, "problem", "") or "")
+    if "nesting depth" in problem:
+        # PyYAML has a limit of its own since 6.0.4, and its scanner meets it before ours
+        return place, f"nested deeper than {_DEPTH} levels"
     if "cannot start any token" in problem or "found a tab" in problem:
         return place, _odd_start(source, place)
     for known, words in _SYNTAX:
