@@ -14,6 +14,7 @@ from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
 from masv_watch.config import world
 from masv_watch.config.load import Loaded
+from masv_watch.config.problems import listed, printable
 from masv_watch.delivery import letters, mail
 from masv_watch.errors import CloudRefused, MasvWatchError, NoSession
 from masv_watch.login import Login
@@ -78,17 +79,12 @@ def _probe_mail(loaded: Loaded, file: str, warnings: list[str], ok: list[str]) -
 
 def _probe_cloud(loaded: Loaded, file: str, lists: _Lists) -> None:
     """Prove the key, the team and each portal; what cannot be reached is only a warning."""
-    clock, metrics, masv = SystemClock(), Metrics(), loaded.settings.masv
-    http = Http(clock=clock, metrics=metrics, connections=1)
-    cloud = CloudClient(http, api_url=masv.api_url)
+    http = Http(clock=SystemClock(), metrics=Metrics(), connections=1)
+    cloud = CloudClient(http, api_url=loaded.settings.masv.api_url)
     try:
-        if masv.api_key is not None:
-            key = "masv.team" if "masv.team" in loaded.places else "masv.api_key"
+        if loaded.settings.masv.api_key is not None:
             with _judged(lists, _place(loaded, "masv.api_key", file), "masv.api_key"):
-                cloud.teams(masv.api_key)
-                with _judged(lists, _place(loaded, key, file), key):
-                    Login(cloud, masv, clock=clock, metrics=metrics).team_id()
-                    lists[2].append(f"ok: masv.api_key: belongs to team {masv.team}")
+                _probe_key(cloud, loaded, file, lists)
         for index, rule in enumerate(loaded.settings.hot_folders):
             if rule.to.portal is None:
                 continue
@@ -98,6 +94,24 @@ def _probe_cloud(loaded: Loaded, file: str, lists: _Lists) -> None:
                 lists[2].append(f"ok: {key}: {rule.to.portal} is there")
     finally:
         http.close()
+
+
+def _probe_key(cloud: CloudClient, loaded: Loaded, file: str, lists: _Lists) -> None:
+    """Say whom the key may send for; without a team of the file each call names its own.
+
+    Raises:
+        MasvWatchError: the key is refused, or the cloud cannot be asked.
+    """
+    masv = loaded.settings.masv
+    if masv.api_key is None:
+        return
+    teams = [printable(team.subdomain) for team in cloud.teams(masv.api_key)]
+    if masv.team is None:
+        lists[2].append(f"ok: masv.api_key: may send for {listed(teams, 'and') or 'no team'}")
+        return
+    with _judged(lists, _place(loaded, "masv.team", file), "masv.team"):
+        Login(cloud, masv, clock=SystemClock(), metrics=Metrics()).team_id()
+        lists[2].append(f"ok: masv.api_key: belongs to team {masv.team}")
 
 
 @contextmanager

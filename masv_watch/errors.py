@@ -283,6 +283,21 @@ class NotJson(RequestError):
     status = 415
 
 
+class Unprocessable(RequestError):
+    """The body is JSON, but what it asks for cannot be done as it stands; it names the field."""
+
+    code = 1509
+    status = 422
+
+
+class Busy(RequestError):
+    """Not now: as many streams are open as there may be, or the daemon stops; ask again later."""
+
+    code = 1510
+    remedy = Remedy.SOON
+    status = 503
+
+
 class CannotListen(MasvWatchError):
     """The API's address cannot be bound; the command ends with status 5."""
 

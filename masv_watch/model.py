@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Secret:
@@ -34,11 +35,11 @@ class Secret:
 
     def __eq__(self, other: object) -> bool:
         """Compare by value, so that a reload can tell whether a secret changed."""
-        return isinstance(other, Secret) and other._value == self._value
+        return isinstance(other, Secret) and other.reveal() == self.reveal()
 
     def __hash__(self) -> int:
         """Hash by value."""
-        return hash(self._value)
+        return hash(self.reveal())
 
 
 class DropMode(StrEnum):
@@ -342,15 +343,72 @@ class Masv:
     link_url: str = "https://get.massive.app/{id}?secret={secret}"
 
 
+class Scheme(StrEnum):
+    """How a listener of our own API is spoken to."""
+
+    HTTP = "http"
+    HTTPS = "https"
+    UNIX = "unix"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """One address of our own API."""
+
+    scheme: Scheme = Scheme.HTTP
+    #: an IP address; empty for a unix socket
+    host: str = "127.0.0.1"
+    #: 0 lets the system choose a free one; without meaning for a unix socket
+    port: int = 8080
+    #: absolute path of a unix socket; empty otherwise
+    path: str = ""
+
+    def __str__(self) -> str:
+        """Write it as the configuration does."""
+        if self.scheme is Scheme.UNIX:
+            return f"unix://{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+class Auth(StrEnum):
+    """What a caller of our own API must prove."""
+
+    #: on loopback and unix sockets the kernel names the caller; elsewhere the token
+    PEER = "peer"
+    #: the token, everywhere and by everybody
+    TOKEN = "token"  # noqa: S105 - the word of the configuration, not a secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """The certificate of our own `https` listeners; with neither path one is made at the start."""
+
+    certificate: str | None = None
+    key: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """Our own API."""
 
-    #: host and port, host always a loopback address for now
-    host: str = "127.0.0.1"
-    port: int = 8080
-    #: what API uploads may read once it is set; hot folders are always in
-    allowed_roots: tuple[bytes, ...] = ()
+    listen: tuple[Listen, ...] = (Listen(),)
+    #: what API uploads may read once it is set, hot folders beside them; None: not set
+    allowed_roots: tuple[bytes, ...] | None = None
+    auth: Auth = Auth.PEER
+    #: the bearer token; None: the one that is made at the first start
+    token: Secret | None = None
+    #: names or numbers of users that may call beside root and the daemon's own
+    trusted_users: tuple[str, ...] = ()
+    #: names or numbers of groups whose members may call
+    trusted_groups: tuple[str, ...] = ()
+    #: further names by which callers reach us, for the check of the Host header
+    hosts: tuple[str, ...] = ()
+    tls: Tls = field(default_factory=Tls)
+    #: the operator says that something in front of us speaks TLS (`tls: elsewhere`)
+    tls_elsewhere: bool = False
+    #: whether uploads made by callers are finalized as soon as they are idle
+    auto_finalize: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -429,6 +487,8 @@ class Terms:
     idle_s: float | None = 0.0
     #: whether later drops of the hot folder join while the package is open
     batch: bool = False
+    #: subdomain or id of the team that sends; None: the configured one
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -443,6 +503,44 @@ class DropDraft:
     skipped: tuple[str, ...] = ()
 
 
+#: stands for a reader of whom nothing is known but that he has the token: kept to the roots
+TOKEN_HOLDER = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What lies at the paths that a caller named."""
+
+    #: in the order in which they were named; paths below "/"
+    files: tuple[FileDraft, ...]
+    #: what was left out and why, one clause each, names escaped
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who makes a call of our own API."""
+
+    #: asked of the kernel; None when only the token vouches for him
+    uid: int | None
+    #: root or the daemon's own user: the only ones who may send any path
+    is_owner: bool
+
+    def __str__(self) -> str:
+        """Name him for logs."""
+        return "the token's holder" if self.uid is None else f"uid {self.uid}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """What tells a repeated create from a new one (the header Idempotency-Key)."""
+
+    #: the key with its caller, so that nobody meets another's
+    key: str
+    #: a keyed hash of what was asked
+    digest: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """An upload about to be created."""
@@ -452,7 +550,24 @@ class Draft:
     name: str
     message: str
     terms: Terms
-    drops: tuple[DropDraft, ...]
+    drops: tuple[DropDraft, ...] = ()
+    #: what a caller named by its paths; drops bring their own files
+    files: tuple[FileDraft, ...] = ()
+    #: what was left out of them and why, one clause each, names escaped
+    skipped: tuple[str, ...] = ()
+    #: higher goes first
+    priority: int = 0
+    #: bytes of one chunk before the cloud's limits; None: the configured size
+    chunk_size: int | None = None
+    #: the portal's access code, where a caller gave one
+    access_code: Secret | None = None
+    #: what recipients must type before they can download
+    password: Secret | None = None
+    #: the user who named its files, whose rights count when one is looked at again; None: the
+    #: daemon's own
+    reader: int | None = None
+    #: a caller's key for this create, under which a repeat finds it
+    repeat: Repeat | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -509,6 +624,8 @@ class SourceFile:
     #: store clock, seconds; not tried before
     retry_at: float
     error: str
+    #: the user who named it, whose rights count when it is looked at again; None: the daemon's own
+    reader: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -559,6 +676,74 @@ class Upload:
     size: int
     sent: int
     file_count: int
+    #: higher goes first
+    priority: int = 0
+    #: a person asked for it to go at once: it waits for no slot
+    is_started: bool = False
+    #: bytes of one chunk before the cloud's limits; None: the configured size
+    chunk_size: int | None = None
+    #: a portal's access code that a caller gave; rules keep theirs in the configuration
+    access_code: Secret | None = None
+    #: what recipients must type before they can download
+    password: Secret | None = None
+    #: deleting takes the package along even when it is delivered
+    takes_package: bool = False
+
+
+class UploadLine(NamedTuple):
+    """An upload as a list shows it; a tuple, because there may be ten thousand of them."""
+
+    id: str
+    type: UploadType
+    state: UploadState
+    name: str
+    hot_folder: str | None
+    package_id: str | None
+    size: int
+    #: bytes acknowledged
+    sent: int
+    file_count: int
+    priority: int
+    created_at: float
+    finalized_at: float | None
+    retry_at: float
+    error_code: int | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which uploads a list is to hold, and in which order."""
+
+    #: empty: every one that is not hidden
+    states: tuple[UploadState, ...] = ()
+    type: UploadType | None = None
+    hot_folder: str | None = None
+    #: `created_at`, `priority`, `name` or `size`; equal ones by their id
+    sort: str = "created_at"
+    descending: bool = False
+    #: the sorted value and the id after which the list goes on; None: from the start
+    after: tuple[float | str, str] | None = None
+    #: None: all
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One move of a state, as it was noted."""
+
+    #: counted up; a stream of moves is resumed by it
+    id: int
+    #: store clock, seconds
+    at: float
+    #: `upload`, `drop` or `task`
+    noun: str
+    noun_id: str
+    event: str
+    before: str
+    after: str
+    #: why, for people
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from masv_watch import model
 from masv_watch.config import nodes, relations, schema, secrets
 from masv_watch.config import settings as builder
+from masv_watch.config.faults import Fault, nothings
 from masv_watch.config.problems import (
     TOP,
     Problem,
@@ -41,6 +42,8 @@ class Loaded:
     warnings: tuple[str, ...] = ()
     #: every secret of the file, for the log's redaction
     secrets: tuple[model.Secret, ...] = ()
+    #: other files that hold its secrets; never sent, whoever asks
+    private: tuple[str, ...] = ()
     #: where values stand (`hot_folders[0].path` -> `file:line:col`), for messages about the world
     places: Mapping[str, str] = field(default_factory=dict)
 
@@ -72,7 +75,7 @@ def load(path: str, *, environ: Mapping[str, str], with_secrets: bool = True) ->
     related, remarks = relations.check(
         values, beside=beside, state=state, line_of=lambda at: nodes.locate(tree, at).line
     )
-    faults = [*schema.nothings(values), *faults, *related]
+    faults = [*nothings(values), *faults, *related]
     problems += resolver.problems
     problems += [_problem(source, tree, fault) for fault in _distinct(faults)]
     if problems or keys is None:
@@ -81,8 +84,16 @@ def load(path: str, *, environ: Mapping[str, str], with_secrets: bool = True) ->
         settings=builder.settings(keys, state=state, beside=beside, lines=_lines(source, tree)),
         warnings=_warnings(source, tree, [*remarks, *_inline(resolver, mode)]),
         secrets=tuple(dict.fromkeys(resolver.secrets)),
+        private=_private(resolver),
         places=_places(source, tree),
     )
+
+
+def _private(resolver: secrets.Resolver) -> tuple[str, ...]:
+    books = [path for path, book in resolver.books.items() if book is not None]
+    origins = [secret.origin for secret in resolver.secrets]
+    named = [origin[5:] for origin in origins if origin.startswith("file /")]
+    return tuple(dict.fromkeys([*books, *named]))
 
 
 def find(explicit: str | None, environ: Mapping[str, str]) -> str:
@@ -151,9 +162,9 @@ def _state(values: secrets.Plain, environ: Mapping[str, str]) -> str:
     return default_state(environ)
 
 
-def _distinct(faults: list[schema.Fault]) -> list[schema.Fault]:
+def _distinct(faults: list[Fault]) -> list[Fault]:
     """Keep the first fault of each place: a value that is nothing needs no second complaint."""
-    kept: dict[tuple[tuple[str | int, ...], str], schema.Fault] = {}
+    kept: dict[tuple[tuple[str | int, ...], str], Fault] = {}
     unknown = {fault.path for fault in faults if fault.message.startswith("unknown key")}
     faults = [
         fault
@@ -169,7 +180,7 @@ def _distinct(faults: list[schema.Fault]) -> list[schema.Fault]:
     return list(kept.values())
 
 
-def _problem(source: Source, tree: nodes.Tree, fault: schema.Fault, head: str = "") -> Problem:
+def _problem(source: Source, tree: nodes.Tree, fault: Fault, head: str = "") -> Problem:
     place = nodes.locate(tree, fault.path, key=fault.at_key)
     value = nodes.find(tree, fault.path)
     if fault.is_private and value is not None:
@@ -184,17 +195,17 @@ def _problem(source: Source, tree: nodes.Tree, fault: schema.Fault, head: str = 
     return source.problem(place, path_text(shown), f"{head}{fault.message}")
 
 
-def _inline(resolver: secrets.Resolver, mode: int) -> list[schema.Fault]:
+def _inline(resolver: secrets.Resolver, mode: int) -> list[Fault]:
     if not mode & 0o077:
         return []
     message = "a secret stands in a file that others may read - use !env, !file or !secret, or "
     return [
-        schema.Fault(path=path, at_key=False, message=f"{message}run chmod 600 on the file")
+        Fault(path=path, at_key=False, message=f"{message}run chmod 600 on the file")
         for path in resolver.inline
     ]
 
 
-def _warnings(source: Source, tree: nodes.Tree, faults: list[schema.Fault]) -> tuple[str, ...]:
+def _warnings(source: Source, tree: nodes.Tree, faults: list[Fault]) -> tuple[str, ...]:
     found = sorted(_problem(source, tree, fault, "warning: ") for fault in faults)
     return tuple(problem.line() for problem in found)
 
@@ -219,8 +230,18 @@ def _places(source: Source, tree: nodes.Tree) -> dict[str, str]:
     ]
     for at in range(count):
         paths += [("hot_folders", at, *key) for key in _PLACED]
+    paths += _below(tree, ("server",))
     out = {}
     for path in paths:
         place = nodes.locate(tree, path)
         out[path_text(path)] = f"{printable(source.file)}:{place.line}:{place.col}"
     return out
+
+
+def _below(tree: nodes.Tree, path: tuple[str | int, ...]) -> list[tuple[str | int, ...]]:
+    found = nodes.find(tree, path)
+    if isinstance(found, nodes.Mapping):
+        steps: list[str | int] = list(found.entries)
+    else:
+        steps = list(range(len(found.elements))) if isinstance(found, nodes.Sequence) else []
+    return [path, *(inner for step in steps for inner in _below(tree, (*path, step)))]

@@ -34,6 +34,8 @@ from masv_watch.config.problems import (
 
 #: tags that the file may use
 TAGS = ("!env", "!file", "!secret", "!credential")
+#: what `!env` knows when it is written as a mapping
+_ENV_KEYS = ("name", "default")
 _DEPTH = 32
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -194,7 +196,7 @@ def _take(reader: _Reader, event: Any) -> bool:
             reader.note(start, "a second document begins here - one file holds one", path=())
             return False
     elif isinstance(event, yaml.AliasEvent):
-        if not reader.awaits_key() and _is_private(reader):
+        if _is_private(reader):
             reader.source.hide_rest(start)
         reader.note(start, "anchors and aliases are not available - write the value out")
         _add(reader, _empty(start), start)
@@ -218,8 +220,9 @@ def _scalar(reader: _Reader, event: Any, start: Place) -> None:
         is_plain = not event.tag and not event.anchor
         if not is_plain:
             reader.note(start, "a key must be plain text - no tag and no anchor")
-        if not is_plain or swallows_secret(text):
-            # `!api_key: x` makes a key of the secret itself
+        is_odd = _is_private(reader) and text not in _ENV_KEYS
+        if not is_plain or swallows_secret(text) or is_odd:
+            # `!api_key: x` makes a key of the secret itself, and so does `api_key: {x: }`
             reader.source.hide(start, end)
         reader.stack[-1].key = (text if is_plain else None, start)
         return
@@ -242,6 +245,8 @@ def _opened(reader: _Reader, event: Any, start: Place) -> bool:
     if is_key:
         reader.note(start, "a key must be plain text, not a list or a mapping - quote `{` and `[`")
     tag = _tag(reader, event, start, for_mapping=isinstance(event, yaml.MappingStartEvent))
+    if (event.anchor or (event.tag and tag is None)) and _is_private(reader):
+        reader.source.hide_rest(start)  # `api_key: &x [a]`: the secret begins with `&`
     tree: Sequence | Mapping
     if isinstance(event, yaml.SequenceStartEvent):
         tree = Sequence(start=start)
@@ -273,7 +278,8 @@ def _enter(reader: _Reader, top: _Open, key: tuple[str, Place], tree: Tree) -> N
     if first is None:
         top.tree.entries[key[0]] = (key[1], tree)
         return
-    message = f"{shown_key(key[0])} is written twice (first at line {first[0].line}) - keep one"
+    name = "a key" if _is_private(reader) else shown_key(key[0])
+    message = f"{name} is written twice (first at line {first[0].line}) - keep one"
     reader.note(key[1], message, path=top.path)
 
 
@@ -298,10 +304,15 @@ def _tag(reader: _Reader, event: Any, start: Place, *, for_mapping: bool = False
 
 
 def _is_private(reader: _Reader) -> bool:
-    """Say whether the value being read belongs to a key that may hold a secret."""
+    """Say whether what is read next stands below a key that may hold a secret."""
     for opened in reversed(reader.stack):
-        if opened.key is not None:
-            return opened.key[0] is None or looks_secret(opened.key[0])
+        if opened.key is None:
+            continue
+        if opened.key[0] is None or looks_secret(opened.key[0]):
+            return True
+        # `token: !env {name: X, default: ...}`: the name may be seen, the default is as secret
+        if opened.key[0] == "name" and isinstance(opened.tree, Mapping) and opened.tree.tag:
+            return False
     return False
 
 

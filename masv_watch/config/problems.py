@@ -17,12 +17,14 @@ MOST_PROBLEMS = 100
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _SECRET_WORD = re.compile(r"\w*(?:key|pass|pw|secret|token|code|pin)\w*", re.IGNORECASE)
-_SECRET_NAME = re.compile(r"(?:api_?key|access_?code|password|passwd|secret)", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(?:api_?key|access_?code|password|passwd|secret|token\b)", re.IGNORECASE
+)
 # one damaged letter leaves one of these whole, and may be why the text cannot be parsed
 _FRAGMENT = re.compile(r"\w*(?:api|key|pass|word|access|code|secret|token)\w*", re.IGNORECASE)
-_COMMENT = re.compile(r"(?:^|\s)#")
 _OPEN_KEY = re.compile(_FRAGMENT.pattern + r"[\"']?\s*:?\s*[|>]?[-+]?\s*$", re.IGNORECASE)
-_TAGGED = re.compile(r"""["']?\s*:\s*![a-z]+(?:\s+[\w./{}:, -]*)?$""")
+# a tag with a name may be seen; a default beside it or a secret that begins with `!` may not
+_TAGGED = re.compile(r"""["']?\s*:\s*!(?:env|file|secret|credential)(?:\s+[\w./ -]*)?$""")
 _LINE = re.compile(
     r"(?P<file>.*?):(?P<line>\d+):(?P<col>\d+): (?P<path>[^:]+): (?P<message>.*)", re.DOTALL
 )
@@ -119,12 +121,12 @@ class Source:
         """Give the line with three stars for each secret, and where the place now stands in it."""
         raw = self.lines[place.line - 1]
         spans = list(self._hidden.get(place.line, []))
-        comment = _COMMENT.search(raw)
+        comment = raw.find("#")
         if not self.parsed:
             spans += self._suspected(place.line)
-        elif comment is not None and _FRAGMENT.search(raw):
-            # a secret that begins with `#`, or a line put out of use
-            spans.append((comment.end(), _FAR))
+        elif comment >= 0 and _FRAGMENT.search(raw):
+            # a secret that begins with `#`, a line put out of use, or `""#` of a slipped quote
+            spans.append((comment + 1, _FAR))
         text, column, at = "", min(place.col - 1, len(raw)), 0
         caret = 0
         for first, last in [*_merged(spans, len(raw)), (len(raw), len(raw))]:
@@ -225,7 +227,10 @@ def shown_key(key: str) -> str:
 
 
 def path_text(path: Iterable[str | int]) -> str:
-    """Write a path of keys as people do: `hot_folders[0].settle.quiet`."""
+    """Write a path of keys as people do: `hot_folders[0].settle.quiet`.
+
+    It ends at a secret's key: what stands below one may be the secret itself.
+    """
     out = ""
     for step in path:
         if isinstance(step, int):
@@ -234,6 +239,8 @@ def path_text(path: Iterable[str | int]) -> str:
             plain = re.fullmatch(r"[A-Za-z_][\w-]*", step, re.ASCII)
             safe = step if plain else shown_key(step).replace(":", "?")
             out += f".{safe}" if out else safe
+            if looks_secret(step):
+                break
     return out or "top level"
 
 

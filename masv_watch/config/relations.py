@@ -8,56 +8,24 @@ plain values and passes over what has the wrong form, so that all problems show 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
+from masv_watch.config import exposure
+from masv_watch.config.faults import Fault
 from masv_watch.config.problems import listed, quoted
-from masv_watch.config.schema import Fault, value_at
+from masv_watch.config.reading import Path, Reading, above, is_path, real_path
 from masv_watch.config.secrets import FromEnv, Plain
-
-_Path = tuple[str | int, ...]
-
-
-@dataclass(slots=True)
-class _Reading:
-    """The plain values, and what was found wrong with them."""
-
-    tree: Plain
-    #: folder of the configuration file
-    beside: str
-    #: line of a path in the file
-    line_of: Any
-    faults: list[Fault] = field(default_factory=list)
-    warnings: list[Fault] = field(default_factory=list)
-
-    def fault(self, path: _Path, message: str, *, at_key: bool = False) -> None:
-        self.faults.append(Fault(path=path, at_key=at_key, message=message))
-
-    def warn(self, path: _Path, message: str) -> None:
-        self.warnings.append(Fault(path=path, at_key=False, message=message))
-
-    def get(self, *path: str | int) -> Any:
-        return value_at(self.tree, path)
-
-    def has(self, *path: str | int) -> bool:
-        above = self.get(*path[:-1])
-        return isinstance(above, dict) and path[-1] in above
-
-    def folders(self) -> Iterator[tuple[str | int, ...]]:
-        found = self.get("hot_folders")
-        for at, folder in enumerate(found if isinstance(found, list) else []):
-            if isinstance(folder, dict):
-                yield ("hot_folders", at)
+from masv_watch.config.values import shown
 
 
 def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[Fault], list[Fault]]:
     """Give the faults and the warnings that come from values taken together."""
-    reading = _Reading(tree, beside, line_of)
+    reading = Reading(tree, beside, line_of)
     _names(reading)
     _paths(reading, state)
     _needs_team(reading)
     _smtp(reading)
+    exposure.check(reading, state)
     if not list(reading.folders()) and not reading.get("hot_folders"):
         reading.warn(("hot_folders",), "there is no hot folder, so nothing is watched")
     for at in reading.folders():
@@ -68,8 +36,8 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
     return reading.faults, reading.warnings
 
 
-def _names(reading: _Reading) -> None:
-    seen: dict[str, _Path] = {}
+def _names(reading: Reading) -> None:
+    seen: dict[str, Path] = {}
     for at in reading.folders():
         name = reading.get(*at, "name")
         if not isinstance(name, str):
@@ -77,16 +45,16 @@ def _names(reading: _Reading) -> None:
         first = seen.setdefault(name, at)
         if first is not at:
             where = reading.line_of((*first, "name"))
-            shown = _shown(name)
-            reading.fault((*at, "name"), f"{shown} is taken (line {where}) - names must differ")
+            message = f"{shown(name)} is taken (line {where}) - names must differ"
+            reading.fault((*at, "name"), message)
 
 
-def _paths(reading: _Reading, state: str) -> None:
+def _paths(reading: Reading, state: str) -> None:
     """Refuse hot folders that are the same or lie within each other, and the state in one."""
-    where: dict[str, _Path] = {}
+    where: dict[str, Path] = {}
     for at in reading.folders():
         path = reading.get(*at, "path")
-        if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
+        if not is_path(path):
             continue
         real = real_path(path)
         if real in where:
@@ -96,11 +64,11 @@ def _paths(reading: _Reading, state: str) -> None:
         else:
             where[real] = at
     for real, at in where.items():
-        for above in _above(real):
-            if above in where:
-                line = reading.line_of((*where[above], "path"))
-                outer = quoted(str(reading.get(*where[above], "name")))
-                if isinstance(reading.get(*where[above], "name"), FromEnv):
+        for outside in above(real):
+            if outside in where:
+                line = reading.line_of((*where[outside], "path"))
+                outer = quoted(str(reading.get(*where[outside], "name")))
+                if isinstance(reading.get(*where[outside], "name"), FromEnv):
                     outer = "the hot folder"
                 message = f"lies inside {outer} (line {line}) - hot folders must not be nested"
                 reading.fault((*at, "path"), message)
@@ -109,24 +77,24 @@ def _paths(reading: _Reading, state: str) -> None:
     _targets(reading, where)
 
 
-def _state(reading: _Reading, state: str, where: dict[str, _Path]) -> None:
+def _state(reading: Reading, state: str, where: dict[str, Path]) -> None:
     given = reading.get("state")
     if given is not None and not (isinstance(given, str) and given.startswith("/")):
         return
     real = real_path(state)
-    for above in (real, *_above(real)):
-        if above in where:
-            line = reading.line_of((*where[above], "path"))
-            at: _Path = ("state",) if given is not None else (*where[above], "path")
+    for folder in (real, *above(real)):
+        if folder in where:
+            line = reading.line_of((*where[folder], "path"))
+            at: Path = ("state",) if given is not None else (*where[folder], "path")
             message = f"the state folder lies inside the hot folder of line {line} - move it out"
             reading.fault(at, message)
             return
     for path, at in where.items():
-        if real in _above(path):
+        if real in above(path):
             reading.fault((*at, "path"), "lies inside the state folder - watch another folder")
 
 
-def _targets(reading: _Reading, where: dict[str, _Path]) -> None:
+def _targets(reading: Reading, where: dict[str, Path]) -> None:
     """Refuse a move into a hot folder: what arrives there would be delivered again."""
     for at in (("defaults",), *where.values()):
         target = reading.get(*at, "after", "delivered", "move")
@@ -139,14 +107,14 @@ def _targets(reading: _Reading, where: dict[str, _Path]) -> None:
         if own is not None and own in {fixed if "{" in target else None, whole}:
             reading.fault(place, "moves into the hot folder itself - name a folder below it")
             continue
-        inside = [path for path in (fixed, *_above(fixed)) if path in where and path != own]
+        inside = [path for path in (fixed, *above(fixed)) if path in where and path != own]
         if inside:
             line = reading.line_of((*where[inside[0]], "path"))
             message = f"moves into the hot folder of line {line} - it would be delivered again"
             reading.fault(place, message)
 
 
-def _needs_team(reading: _Reading) -> None:
+def _needs_team(reading: Reading) -> None:
     lacking = [key for key in ("team", "api_key") if not reading.has("masv", key)]
     needing = [
         at
@@ -163,7 +131,7 @@ def _needs_team(reading: _Reading) -> None:
     reading.fault((*needing[0], "to", "recipients"), message, at_key=True)
 
 
-def _smtp(reading: _Reading) -> None:
+def _smtp(reading: Reading) -> None:
     user, password = (reading.has("mail", "smtp", key) for key in ("user", "password"))
     if user != password:
         given, other = ("user", "password") if user else ("password", "user")
@@ -174,7 +142,7 @@ def _smtp(reading: _Reading) -> None:
         reading.warn(("mail", "smtp", "tls"), message)
 
 
-def _destination(reading: _Reading, at: _Path) -> None:
+def _destination(reading: Reading, at: Path) -> None:
     to = reading.get(*at, "to")
     if not isinstance(to, dict):
         return
@@ -203,14 +171,14 @@ _ALIASES = {
 }
 
 
-def _aliases(reading: _Reading, at: _Path) -> None:
+def _aliases(reading: Reading, at: Path) -> None:
     for alias, full in _ALIASES.items():
         if reading.has(*at, alias) and reading.has(*at, *full):
             message = f"`{alias}` is the same as `{'.'.join(full)}`, and both are given - keep one"
             reading.fault((*at, alias), message, at_key=True)
 
 
-def _link(reading: _Reading, at: _Path) -> None:
+def _link(reading: Reading, at: Path) -> None:
     link = reading.get(*at, "link")
     if link is None:
         return
@@ -230,7 +198,7 @@ def _link(reading: _Reading, at: _Path) -> None:
             reading.fault((*at, "link", "template"), message)
 
 
-def _letters(reading: _Reading, at: _Path) -> None:
+def _letters(reading: Reading, at: Path) -> None:
     recipients = reading.get(*at, "to", "recipients")
     mail_to = reading.get(*at, "link", "mail_to")
     if not isinstance(recipients, list) or not isinstance(mail_to, list):
@@ -238,25 +206,5 @@ def _letters(reading: _Reading, at: _Path) -> None:
     told = {one.lower() for one in recipients if isinstance(one, str)}
     for number, one in enumerate(mail_to):
         if isinstance(one, str) and one.lower() in told:
-            message = f"{_shown(one)} is a recipient too: MASV mails it, our letter is not sent"
+            message = f"{shown(one)} is a recipient too: MASV mails it, our letter is not sent"
             reading.warn((*at, "link", "mail_to", number), message)
-
-
-def real_path(path: str) -> str:
-    """Give the path that names the folder itself, as far as it exists."""
-    try:
-        return os.path.realpath(path)
-    except (OSError, ValueError):
-        return os.path.normpath(path)
-
-
-def _above(path: str) -> list[str]:
-    found = []
-    while (parent := os.path.dirname(path)) != path:
-        found.append(parent)
-        path = parent
-    return found
-
-
-def _shown(value: str) -> str:
-    return "the value from the environment" if isinstance(value, FromEnv) else quoted(value)

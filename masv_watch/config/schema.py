@@ -1,22 +1,22 @@
 """Hold the keys of the file: their nesting, their forms and which must be there.
 
-Owns the shape of the YAML and turns what pydantic finds into our words. Never compares two values
-with each other: `relations` does. Called by `load`, and by the test that keeps reference.yml whole.
+Owns the shape of the YAML; `faults` has the words for what does not fit it. Never compares two
+values with each other: `relations` does. Called by `load`, and by the test of reference.yml.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from masv_watch.config import values
-from masv_watch.config.problems import Wrong, listed, nearest, shown_key
+from masv_watch.config import access, faults, values
+from masv_watch.config.problems import Wrong
 from masv_watch.config.secrets import BROKEN, Plain
-from masv_watch.model import Secret
+from masv_watch.model import Listen, Secret
 
 T = TypeVar("T")
 
@@ -30,10 +30,28 @@ def _leaf(check: Callable[[object], T]) -> PlainValidator:
         try:
             return check(value)
         except Wrong as wrong:
-            facts = {"what": wrong.message, "passage": wrong.passage, "below": wrong.below}
-            raise PydanticCustomError("wrong", "wrong", facts) from wrong
+            raise _told(wrong) from wrong
 
     return PlainValidator(run)
+
+
+def _first(check: Callable[[object], object]) -> BeforeValidator:
+    """Let one of our checks bring a value into the form that its keys are then read from."""
+
+    def run(value: object) -> object:
+        if value is BROKEN or value is None:
+            return value
+        try:
+            return check(value)
+        except Wrong as wrong:
+            raise _told(wrong) from wrong
+
+    return BeforeValidator(run)
+
+
+def _told(wrong: Wrong) -> PydanticCustomError:
+    facts = {"what": wrong.message, "passage": wrong.passage, "below": wrong.below}
+    return PydanticCustomError("wrong", "wrong", facts)
 
 
 Text = Annotated[str, _leaf(values.text)]
@@ -60,12 +78,39 @@ class MasvKeys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsKeys:
+    """`server.tls:`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    certificate: Annotated[str, _leaf(access.certificate)] | None = None
+    key: Annotated[str, _leaf(access.key)] | None = None
+
+
+#: what `tls: elsewhere` becomes; told from a mapping without keys by its identity
+ELSEWHERE = TlsKeys()
+
+
+def _tls(value: object) -> object:
+    return ELSEWHERE if access.is_elsewhere(value) else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerKeys:
     """`server:`."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
-    listen: Annotated[tuple[str, int], _leaf(values.listen)] | None = None
+    listen: (
+        Annotated[list[Annotated[Listen, _leaf(access.listener)]], _first(access.one_or_more)]
+        | None
+    ) = None
     allowed_roots: list[Path] | None = None
+    auth: Annotated[str, _leaf(values.one_of("peer", "token"))] | None = None
+    token: Annotated[Secret | None, _leaf(access.token)] = None
+    trusted_users: list[Annotated[str, _leaf(access.user)]] | None = None
+    trusted_groups: list[Annotated[str, _leaf(access.group)]] | None = None
+    hosts: list[Annotated[str, _leaf(access.host)]] | None = None
+    tls: Annotated[TlsKeys, _first(_tls)] | None = None
+    auto_finalize: Flag | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,196 +259,25 @@ class Keys:
     hot_folders: list[HotFolderKeys] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One thing that does not fit the schema."""
-
-    path: tuple[str | int, ...]
-    #: whether the key, not its value, is the place
-    at_key: bool
-    message: str
-    #: the text within the value that is meant; empty for all of it
-    passage: str = ""
-    #: the value must not be shown: nobody knows what an unknown key holds
-    is_private: bool = False
-
-
-_MISSING = {
-    "version": "`version` is missing - write `version: 1`",
-    "name": "`name` is missing - a name of your choice, unique in this file",
-    "path": "`path` is missing - the absolute path of the folder to watch",
-    "to": "`to` is missing - {recipients: [ADDRESS, ...]} or {portal: NAME, sender: ADDRESS}",
-    "host": "`host` is missing - the mail server's name",
-    "smtp": "`smtp` is missing - {host: ..., port: 587, tls: starttls}",
-    "from": "`from` is missing - the address that our letters come from",
-}
 _MOST_FAULTS = 1000
 _ADAPTER: TypeAdapter[Keys] = TypeAdapter(Keys)
 
 
-def check(tree: Plain) -> tuple[Keys | None, list[Fault]]:
+def check(tree: Plain) -> tuple[Keys | None, list[faults.Fault]]:
     """Fit the plain values to the keys; give them, or everything that does not fit."""
     try:
         return _ADAPTER.validate_python(tree), []
     except ValidationError as error:
         # Never str(error): it prints values, and so secrets (probes, row 5).
         found = error.errors(include_input=False, include_url=False)
-    faults = []
     # a guess at what was meant takes a tenth of a millisecond, and 1 MiB holds 100,000 keys
-    for one in found[:_MOST_FAULTS]:
-        path = one["loc"]
-        if value_at(tree, path) is not BROKEN:
-            faults.append(_fault(tree, path, one))
-    return None, faults
+    return None, [
+        faults.fault(Keys, tree, one)
+        for one in found[:_MOST_FAULTS]
+        if faults.value_at(tree, one["loc"]) is not BROKEN
+    ]
 
 
-def nothings(tree: Plain, path: tuple[str | int, ...] = ()) -> list[Fault]:
-    """Find keys without a value: a forgotten one must not pass as the default."""
-    if isinstance(tree, dict):
-        return [fault for key, value in tree.items() for fault in nothings(value, (*path, key))]
-    if isinstance(tree, list):
-        return [fault for at, value in enumerate(tree) for fault in nothings(value, (*path, at))]
-    if tree is not None:
-        return []
-    return [Fault(path=path, at_key=True, message="is empty - write a value or remove the key")]
-
-
-def known_keys(of: type[Any] = Keys, prefix: str = "") -> set[str]:
+def known_keys() -> set[str]:
     """List every key of the file as a dotted path, lists as `[]`."""
-    found = set()
-    for key, inner, is_list in _members(of):
-        path = f"{prefix}{key}"
-        found.add(path)
-        if inner is not None:
-            found |= known_keys(inner, f"{path}[]." if is_list else f"{path}.")
-    return found
-
-
-def _members(of: type[Any]) -> list[tuple[str, type[Any] | None, bool]]:
-    if of.__name__ not in _MEMBERS:
-        hints = get_type_hints(of)
-        _MEMBERS[of.__name__] = [
-            (
-                "from" if of is MailKeys and one.name == "sender" else one.name,
-                *_inner(hints[one.name]),
-            )
-            for one in fields(of)
-        ]
-    return _MEMBERS[of.__name__]
-
-
-#: type hints are slow to read, and never change
-_MEMBERS: dict[str, list[tuple[str, type[Any] | None, bool]]] = {}
-
-
-def _inner(hint: Any) -> tuple[type[Any] | None, bool]:
-    """Find the keys class within a type hint, and whether a list of it is meant."""
-    if is_dataclass(hint) and isinstance(hint, type):
-        return hint, False
-    for arm in get_args(hint):
-        inner, is_list = _inner(arm)
-        if inner is not None:
-            return inner, is_list or getattr(hint, "__origin__", None) is list
-    return None, False
-
-
-def value_at(tree: Plain, path: tuple[str | int, ...]) -> Any:
-    """Give the plain value at a path, None when there is none."""
-    at: Any = tree
-    for step in path:
-        is_there = step in at if isinstance(at, dict) else False
-        if isinstance(at, list) and isinstance(step, int):
-            is_there = step < len(at)
-        if not is_there:
-            return None
-        at = at[step]
-    return at
-
-
-def _fault(tree: Plain, path: tuple[str | int, ...], one: Any) -> Fault:
-    what = one["type"]
-    if what == "wrong":
-        facts = one["ctx"]
-        return Fault(
-            path=(*path, *facts["below"]),
-            at_key=False,
-            message=facts["what"],
-            passage=facts["passage"],
-        )
-    if what == "missing":
-        message = _MISSING.get(str(path[-1]), f"`{path[-1]}` is missing")
-        return Fault(path=path[:-1], at_key=False, message=message)
-    if what == "unexpected_keyword_argument":
-        return _unknown(tree, path)
-    found = values.kind(value_at(tree, path))
-    if what == "list_type":
-        example = _LISTS.get(str(path[-1]) if path else "", "[..., ...]")
-        return Fault(path=path, at_key=False, message=f"must be a list, not {found} - {example}")
-    keys = listed([key for key, _, _ in _members(_section(path))][:12], "and")
-    return Fault(path=path, at_key=False, message=f"must be a mapping, not {found} - with {keys}")
-
-
-_LISTS = {
-    "recipients": "write [ADDRESS, ...]",
-    "mail_to": "write [ADDRESS, ...]",
-    "ignore": 'write ["*.xmp", ...]',
-    "allowed_roots": "write [/PATH, ...]",
-    "hot_folders": "each entry begins with `- name: ...`",
-}
-
-
-def _section(path: tuple[str | int, ...]) -> type[Any]:
-    at: type[Any] = Keys
-    for step in path:
-        if isinstance(step, str):
-            inner = {key: inner for key, inner, _ in _members(at)}.get(step)
-            at = inner if inner is not None else at
-    return at
-
-
-#: where a key that is right elsewhere belongs
-_ELSEWHERE = {
-    "quiet": "settle.quiet",
-    "samples": "settle.samples",
-    "idle": "finalize.idle",
-    "recipients": "to.recipients",
-    "portal": "to.portal",
-    "sender": "to.sender",
-    "access_code": "to.access_code",
-    "mail_to": "link.mail_to",
-    "template": "link.template",
-    "delivered": "after.delivered",
-    "api_key": "masv.api_key",
-    "team": "masv.team",
-    "api_url": "masv.api_url",
-    "link_url": "masv.link_url",
-    "listen": "server.listen",
-    "smtp": "mail.smtp",
-    "chunk_size": "transfer.chunk_size",
-    "connections": "transfer.connections",
-}
-
-
-def _unknown(tree: Plain, path: tuple[str | int, ...]) -> Fault:
-    key, above = str(path[-1]), path[:-1]
-    here = [name for name, _, _ in _members(_section(above))]
-    meant = nearest(key, here)
-    elsewhere = _ELSEWHERE.get(key)
-    if elsewhere is not None and (not above or elsewhere.split(".")[0] in here):
-        meant = key
-        advice = f"it belongs in {elsewhere}"
-    elif meant is not None:
-        advice = f"did you mean `{meant}`?"
-    elif key == "<<":
-        advice = "merging is not available, write the values out"
-    else:
-        advice = f"known here: {', '.join(here)}"
-    is_stray = value_at(tree, path) is None and meant is None
-    # `{api_key: , x}` makes a key of what was meant as the value
-    name = "`***`" if is_stray else shown_key(key)
-    return Fault(
-        path=path,
-        at_key=True,
-        message=f"unknown key {name} - {advice}",
-        is_private=meant in {None, "api_key", "password", "access_code"},
-    )
+    return faults.known_keys(Keys)

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from masv_watch.config import nodes
 from masv_watch.config.problems import (
@@ -25,12 +25,16 @@ from masv_watch.config.problems import (
 )
 from masv_watch.model import Secret
 
+_TOKEN = ("server", "token")
 #: the keys whose values are secrets; `*` stands for any position in a list
 PLACES = (
     ("masv", "api_key"),
     ("mail", "smtp", "password"),
     ("hot_folders", "*", "to", "access_code"),
+    _TOKEN,
 )
+#: origin of what stands for a secret that was left unread
+NOT_READ = "not read"
 _LARGEST = 64 * 1024
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _CREDENTIAL = re.compile(r"[A-Za-z0-9_.@:-]+", re.ASCII)
@@ -117,7 +121,7 @@ def plain(resolver: Resolver, tree: nodes.Tree, path: tuple[str | int, ...] = ()
         return BROKEN
     value: Plain = tree.value if isinstance(tree, nodes.Scalar) and not tree.tag else None
     if tree.tag and is_secret_place(path) and not resolver.wants_secrets:
-        return Secret("not read", "not read")
+        return _lenient(resolver, tree, path)
     if tree.tag:
         try:
             value = _fetched(resolver, tree)
@@ -126,6 +130,17 @@ def plain(resolver: Resolver, tree: nodes.Tree, path: tuple[str | int, ...] = ()
             resolver.problems.append(resolver.source.problem(where, path_text(path), wrong.message))
             return BROKEN
     return _guarded(resolver, tree, path, value)
+
+
+def _lenient(resolver: Resolver, tree: nodes.Tree, path: tuple[str | int, ...]) -> Plain:
+    """Leave a secret unread, but for the token of our own API: a command may have a use for it."""
+    if path == _TOKEN:
+        trial = replace(resolver, wants_secrets=True, problems=[], secrets=[], books={}, sources=[])
+        value = plain(trial, tree, path)
+        if not trial.problems:
+            resolver.secrets += trial.secrets
+            return value
+    return Secret(NOT_READ, NOT_READ)
 
 
 def _guarded(

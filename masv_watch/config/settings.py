@@ -28,7 +28,7 @@ def settings(keys: schema.Keys, *, state: str, beside: str, lines: list[str]) ->
             )
         ),
         state=state,
-        server=_server(keys.server or schema.ServerKeys()),
+        server=_server(keys.server or schema.ServerKeys(), beside),
         mail=_mail(keys.mail) if keys.mail else None,
         transfer=_transfer(keys.transfer or schema.TransferKeys()),
         hot_folders=tuple(
@@ -50,10 +50,30 @@ def _said(**given: Any) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _server(keys: schema.ServerKeys) -> model.Server:
-    host, port = keys.listen or (None, None)
-    roots = tuple(clean_path(root) for root in keys.allowed_roots or ())
-    return model.Server(**_said(host=host, port=port), allowed_roots=roots)
+def _server(keys: schema.ServerKeys, beside: str) -> model.Server:
+    roots = keys.allowed_roots
+    return model.Server(
+        allowed_roots=None if roots is None else tuple(clean_path(root) for root in roots),
+        token=keys.token,
+        trusted_users=tuple(keys.trusted_users or ()),
+        trusted_groups=tuple(keys.trusted_groups or ()),
+        hosts=tuple(keys.hosts or ()),
+        tls=_tls(keys.tls or schema.TlsKeys(), beside),
+        tls_elsewhere=keys.tls is schema.ELSEWHERE,
+        **_said(
+            listen=tuple(keys.listen) if keys.listen else None,
+            auth=model.Auth(keys.auth) if keys.auth else None,
+            auto_finalize=keys.auto_finalize,
+        ),
+    )
+
+
+def _tls(keys: schema.TlsKeys, beside: str) -> model.Tls:
+    certificate, key = (
+        None if path is None else os.fsdecode(clean_path(os.path.join(beside, path)))
+        for path in (keys.certificate, keys.key)
+    )
+    return model.Tls(certificate=certificate, key=key)
 
 
 def _mail(keys: schema.MailKeys) -> model.Mail:

@@ -1,4 +1,4 @@
-"""Say what one value of the file may be: an address, a listener, a path, a template.
+"""Say what one value of the file may be: an address, a number, a path, a template.
 
 Owns the form of single values and the words for wrong ones. Never looks at a second value or at the
 disk. Called by the schema for each value, whatever its place.
@@ -6,7 +6,6 @@ disk. Called by the schema for each value, whatever its place.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -59,7 +58,7 @@ def _text(value: object, *, may_be_empty: bool = False, lines: bool = False) -> 
     if isinstance(value, Secret):
         raise Wrong(
             "a secret does not belong here - !secret, !file and !credential are for api_key, "
-            "password and access_code; here use text or !env"
+            "password, access_code and token; here use text or !env"
         )
     if isinstance(value, bool | int | float):
         raise Wrong(f"must be text, not {kind(value)} - put it in quotes")
@@ -122,7 +121,7 @@ def seconds(least: str, most: str) -> Callable[[object], float]:
         given = _text(value)
         amount = units.duration(_unless_env(value, given))
         if not units.duration(least) <= amount <= units.duration(most):
-            raise Wrong(f"{_shown_of(value)} is out of range - {least} to {most}")
+            raise Wrong(f"{shown(value)} is out of range - {least} to {most}")
         return amount
 
     return check
@@ -136,7 +135,7 @@ def bytes_between(least: str, most: str) -> Callable[[object], int]:
             raise Wrong(units.bare(str(value), f"{value} MiB"))
         amount = units.size(_unless_env(value, _text(value)))
         if not units.size(least) <= amount <= units.size(most):
-            raise Wrong(f"{_shown_of(value)} is out of range - {least} to {most}")
+            raise Wrong(f"{shown(value)} is out of range - {least} to {most}")
         return amount
 
     return check
@@ -149,7 +148,8 @@ def _unless_env(value: object, given: str) -> str:
     return given
 
 
-def _shown_of(value: object) -> str:
+def shown(value: object) -> str:
+    """Show a value in back quotes, unless it comes from the environment."""
     return _shown(value) if isinstance(value, str) else str(value)
 
 
@@ -162,7 +162,7 @@ def one_of(*words: str) -> Callable[[object], str]:
             return given
         meant = nearest(given, words)
         hint = f" (did you mean `{meant}`?)" if meant and not isinstance(value, FromEnv) else ""
-        raise Wrong(f"{_shown_of(value)} is not known{hint} - {listed(words)}")
+        raise Wrong(f"{shown(value)} is not known{hint} - {listed(words)}")
 
     return check
 
@@ -171,7 +171,7 @@ def name(value: object) -> str:
     """Accept a hot folder's name: letters, digits and `-_.`, at most 64."""
     given = _text(value)
     if _NAME.fullmatch(given) is None or given in {".", ".."}:
-        raise Wrong(f"{_shown_of(value)} is no name - letters, digits and -_. up to 64 of them")
+        raise Wrong(f"{shown(value)} is no name - letters, digits and -_. up to 64 of them")
     return given
 
 
@@ -183,7 +183,7 @@ def label(value: object) -> str:
     portal = _PORTAL.fullmatch(given)
     if portal and not isinstance(value, FromEnv):
         raise Wrong(f"{quoted(given)} is an address - write its first part only: `{portal[1]}`")
-    raise Wrong(f"{_shown_of(value)} is no subdomain - letters, digits, `-` and `_`")
+    raise Wrong(f"{shown(value)} is no subdomain - letters, digits, `-` and `_`")
 
 
 def address(value: object) -> str:
@@ -196,7 +196,7 @@ def address(value: object) -> str:
         or domain[-1] in ".-"
         or ".." in domain
     ):
-        raise Wrong(f"{_shown_of(value)} is no mail address - write one as name@example.com")
+        raise Wrong(f"{shown(value)} is no mail address - write one as name@example.com")
     return given
 
 
@@ -208,7 +208,7 @@ def mailbox(value: object) -> str:
         return address(value)
     label_text = head.strip().strip('"')
     if not tail.endswith(">") or any(char in label_text for char in '<>"\\@'):
-        raise Wrong(f"{_shown_of(value)} is no sender - address, or Name <address>")
+        raise Wrong(f"{shown(value)} is no sender - address, or Name <address>")
     address(FromEnv(tail[:-1]) if isinstance(value, FromEnv) else tail[:-1])
     return given
 
@@ -218,7 +218,7 @@ def path(value: object) -> str:
     given = _text(value)
     if not given.startswith("/"):
         home = " (`~` is not expanded)" if given.startswith("~") else ""
-        raise Wrong(f"{_shown_of(value)} is not an absolute path{home} - begin it with /")
+        raise Wrong(f"{shown(value)} is not an absolute path{home} - begin it with /")
     return given
 
 
@@ -233,7 +233,7 @@ def host(value: object) -> str:
     """Accept a host name or an IP address."""
     given = _text(value)
     if _HOST.fullmatch(given) is None or ".." in given:
-        raise Wrong(f"{_shown_of(value)} is no host - a name or an IP address, without a port")
+        raise Wrong(f"{shown(value)} is no host - a name or an IP address, without a port")
     return given
 
 
@@ -247,7 +247,7 @@ def api_url(value: object) -> str:
         good = False
         parts = urlsplit("")
     if not good or parts.query or parts.fragment or "@" in parts.netloc or " " in given:
-        raise Wrong(f"{_shown_of(value)} is no address of a service - https://HOST or http://HOST")
+        raise Wrong(f"{shown(value)} is no address of a service - https://HOST or http://HOST")
     if re.search(r"/v1(\.\d+)?$", parts.path):
         raise Wrong("must not end in a version such as /v1 - the service's address alone")
     return given
@@ -257,40 +257,12 @@ def link_url(value: object) -> str:
     """Accept the form of a share link, with its two placeholders."""
     given = _text(value)
     if not re.match(r"https?://[^/\s{}]+", given) or " " in given:
-        raise Wrong(f"{_shown_of(value)} is no web address - https://HOST/{{id}}?secret={{secret}}")
+        raise Wrong(f"{shown(value)} is no web address - https://HOST/{{id}}?secret={{secret}}")
     _placeholders(given, ("id", "secret"), hidden=isinstance(value, FromEnv))
     lacking = [f"{{{word}}}" for word in ("id", "secret") if f"{{{word}}}" not in given]
     if lacking:
         raise Wrong(f"must contain {listed(lacking, 'and')} - or no link can be made")
     return given
-
-
-def listen(value: object) -> tuple[str, int]:
-    """Accept the API's listener: http on a loopback address."""
-    allowed = "http://HOST:PORT where HOST is 127.0.0.0/8, localhost or [::1]"
-    if isinstance(value, list):
-        raise Wrong(f"must be one address, not a list - {allowed}")
-    given = _text(value)
-    try:
-        parts = urlsplit(given)
-        port, where = parts.port, parts.hostname or ""
-    except ValueError:
-        port, where, parts = None, "", urlsplit("")
-    bare = parts.path in {"", "/"} and not parts.query and not parts.fragment
-    if parts.scheme != "http" or port is None or not bare or "@" in parts.netloc:
-        raise Wrong(f"{_shown_of(value)} is not a listener - {allowed}")
-    if where == "localhost":
-        return "127.0.0.1", port
-    try:
-        found = ipaddress.ip_address(where)
-    except ValueError:
-        found = None
-    ok = found is not None and (
-        found == ipaddress.ip_address("::1") or (found.version == 4 and found.is_loopback)
-    )
-    if not ok:
-        raise Wrong(f"{_shown_of(value)} can be reached from other machines - only {allowed}")
-    return str(found), port
 
 
 def template(value: object) -> str:
@@ -353,10 +325,10 @@ def _target(value: object) -> str:
     given = _text(value)
     _placeholders(given, (*PLACEHOLDERS, "root"), hidden=isinstance(value, FromEnv))
     if not given.startswith(("/", "{root}/")) or "{root}" in given[1:]:
-        raise Wrong(f"{_shown_of(value)} is no target - an absolute path, or one below {{root}}/")
+        raise Wrong(f"{shown(value)} is no target - an absolute path, or one below {{root}}/")
     steps = [step for step in given.split("/")[1:] if step not in {"", "."}]
     if ".." in steps:
-        raise Wrong(f"{_shown_of(value)} climbs with `..` - write the path out")
+        raise Wrong(f"{shown(value)} climbs with `..` - write the path out")
     if given.startswith("{root}"):
         if not steps:
             raise Wrong("is the hot folder itself - name a folder below it, such as {root}/_sent")

@@ -1,19 +1,22 @@
 """Compare a configuration with the machine it is to run on.
 
-Owns what `check` says about folders and rights: there, readable, writable where `after` needs it.
-Never talks to the network and changes nothing on disk. Called by `check` without --no-probe.
+Owns what `check` says about folders, rights, certificates and the users who may call. Never talks
+to the network and changes nothing on disk. Called by `check` without --no-probe.
 """
 
 from __future__ import annotations
 
 import errno
+import grp
 import os
+import pwd
+import ssl
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from masv_watch.config.problems import printable
-from masv_watch.model import Rule, Settings
+from masv_watch.model import Rule, Scheme, Server, Settings
 
 _EFFECTIVE = os.access in os.supports_effective_ids
 
@@ -33,7 +36,7 @@ class Findings:
 def probe(
     settings: Settings, *, places: Mapping[str, str] | None = None, file: str = "configuration"
 ) -> Findings:
-    """Look at every hot folder and at the state folder; `places` come from `Loaded`."""
+    """Look at every path and user that a configuration names; `places` come from `Loaded`."""
     findings = Findings()
     known = places or {}
     for number, rule in enumerate(settings.hot_folders):
@@ -41,6 +44,7 @@ def probe(
         _root(findings, rule, path, known.get(path, f"{rule.at or file}:1"))
         path = f"hot_folders[{number}].after.delivered"
         _after(findings, rule, path, known.get(path, f"{rule.at or file}:1"))
+    _Api(findings, settings.server, known, file).look()
     _state(findings, settings.state, known.get("state", f"{file}:1:1"))
     return findings
 
@@ -111,6 +115,148 @@ def _state(findings: Findings, state: str, place: str) -> None:
     else:
         made = "is there" if existing == folder else "will be made"
         findings.ok.append(f"ok: state: {shown} {made}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Api:
+    """What the machine says about `server:`."""
+
+    findings: Findings
+    server: Server
+    places: Mapping[str, str]
+    file: str
+
+    def look(self) -> None:
+        for at, listen in enumerate(self.server.listen):
+            path = f"server.listen[{at}]"
+            if listen.scheme is Scheme.UNIX:
+                self._socket(path if path in self.places else "server.listen", listen.path)
+        for at, root in enumerate(self.server.allowed_roots or ()):
+            self._root(f"server.allowed_roots[{at}]", root)
+        for at, name in enumerate(self.server.trusted_users):
+            self._trusted(f"server.trusted_users[{at}]", name, "user")
+        for at, name in enumerate(self.server.trusted_groups):
+            self._trusted(f"server.trusted_groups[{at}]", name, "group")
+        self._tls()
+
+    def _place(self, path: str) -> str:
+        return self.places.get(path, f"{self.file}:1:1")
+
+    def _problem(self, path: str, message: str) -> None:
+        self.findings.problems.append(f"{self._place(path)}: {path}: {message}")
+
+    def _warning(self, path: str, message: str) -> None:
+        self.findings.warnings.append(f"{self._place(path)}: {path}: warning: {message}")
+
+    def _socket(self, path: str, file: str) -> None:
+        folder, shown = os.path.dirname(file), printable(file)
+        try:
+            is_socket = stat.S_ISSOCK(os.lstat(file).st_mode)
+        except OSError:
+            is_socket = True
+        if not is_socket:
+            self._problem(path, f"{shown} is there and no socket - name another path")
+        elif not os.path.isdir(folder):
+            message = f"the folder {printable(folder)} is missing: run cannot listen in it"
+            self._warning(path, message)
+        elif not _may(os.fsencode(folder), os.W_OK | os.X_OK):
+            message = f"no right to write in {printable(folder)}: run cannot listen in it"
+            self._warning(path, message)
+        else:
+            self.findings.ok.append(f"ok: {path}: {shown} can be made")
+
+    def _root(self, path: str, root: bytes) -> None:
+        shown = printable(os.fsdecode(root))
+        try:
+            found = os.stat(root)
+        except OSError as error:
+            self._warning(
+                path, f"{shown} cannot be looked at ({_why(error)}): nothing of it is sent"
+            )
+            return
+        if not stat.S_ISDIR(found.st_mode):
+            self._warning(path, f"{shown} is not a folder: nothing lies below it")
+        elif not _may(root, os.R_OK | os.X_OK):
+            self._warning(path, f"{shown} cannot be read by this user: nothing of it is sent")
+        else:
+            self.findings.ok.append(f"ok: {path}: {shown} is there and can be read")
+
+    def _trusted(self, path: str, name: str, what: str) -> None:
+        number = int(name) if name.isdigit() else _number(name, what)
+        if number is None:
+            shown = printable(name)
+            message = f"this machine knows no {what} {shown}: nobody is trusted by that name"
+            self._warning(path, message)
+        elif number == _UNNAMED:
+            message = f"{printable(name)} is number {number}, which the kernel shows for whoever"
+            self._problem(path, f"{message} it cannot name - trust another {what}")
+        else:
+            self.findings.ok.append(f"ok: {path}: {printable(name)} is {what} {number}")
+
+    def _tls(self) -> None:
+        certificate, key = self.server.tls.certificate, self.server.tls.key
+        if certificate is None or key is None:
+            return
+        modes = (
+            self._mode("server.tls.certificate", certificate),
+            self._mode("server.tls.key", key),
+        )
+        if None in modes:
+            return
+        if (modes[1] or 0) & stat.S_IROTH:
+            message = f"{printable(key)} can be read by every user - run chmod 600 on it"
+            self._problem("server.tls.key", message)
+            return
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            # without a callback of ours a locked key would be asked for at the terminal
+            context.load_cert_chain(certificate, key, password=_no_password)
+        except (OSError, ValueError) as error:
+            self._problem("server.tls.key", _unfit(error))
+        else:
+            message = f"{printable(certificate)} and its key can be used"
+            self.findings.ok.append(f"ok: server.tls: {message}")
+
+    def _mode(self, path: str, file: str) -> int | None:
+        """Give the mode of a file that can be read, None when that is a problem."""
+        shown = printable(file)
+        try:
+            mode = os.stat(file).st_mode
+        except OSError as error:
+            self._problem(path, f"{shown} cannot be looked at ({_why(error)}) - name a file")
+            return None
+        if not stat.S_ISREG(mode):
+            self._problem(path, f"{shown} is not a file - name a file in PEM form")
+        elif not _may(os.fsencode(file), os.R_OK):
+            self._problem(path, f"{shown} cannot be read - this user needs the right to read it")
+        else:
+            return mode
+        return None
+
+
+#: the number that the kernel shows for users and groups it cannot name
+_UNNAMED = 65534
+
+
+def _number(name: str, what: str) -> int | None:
+    try:
+        return pwd.getpwnam(name).pw_uid if what == "user" else grp.getgrnam(name).gr_gid
+    except (KeyError, OSError):
+        return None
+
+
+def _no_password() -> str:
+    raise ValueError("the key is locked")
+
+
+def _unfit(error: OSError | ValueError) -> str:
+    if isinstance(error, ValueError) and not isinstance(error, OSError):
+        return "is locked with a password - store the key without one, readable by its owner alone"
+    if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
+        return "does not belong to the certificate - give the two that were made together"
+    return (
+        "certificate and key cannot be used - two files in PEM form, the whole chain in the first"
+    )
 
 
 def _existing(path: bytes) -> bytes:

@@ -43,6 +43,8 @@ PUBLISHED = {
     1506: "IllegalTransition",
     1507: "TooLarge",
     1508: "NotJson",
+    1509: "Unprocessable",
+    1510: "Busy",
     1600: "CannotListen",
     1700: "CannotMove",
 }

@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from masv_watch import model
 from masv_watch.config import load, world
-
-
-@pytest.fixture
-def ground() -> Iterator[Path]:
-    """Give a folder that every user can walk into, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix="world-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def as_stranger(ground: Path) -> Iterator[None]:
-    """Give up root's rights over files for one test; a plain user has none to give up."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    yield
-    os.seteuid(0)
 
 
 def settings(ground: Path, **rule: object) -> model.Settings:

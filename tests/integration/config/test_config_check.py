@@ -1,0 +1,75 @@
+"""What `check` says of a configuration whose callers name their team themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from masv_watch import check
+from masv_watch.config import load
+from tests.processes import Sandbox
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """Give a cloud in a process of its own."""
+    cloud = Sandbox(tmp_path_factory.mktemp("cloud"))
+    yield cloud
+    cloud.end()
+
+
+def examined(folder: Path, masv: str, server: str = "auth: peer") -> check.Found:
+    """Write a file with this cloud and this server, and look at the world."""
+    path = folder / "masv-watch.yml"
+    path.write_text(
+        f"version: 1\nmasv: {{{masv}}}\nstate: {folder}\nserver:\n  {server}\nhot_folders: []\n"
+    )
+    path.chmod(0o600)
+    return check.examine(load.load(str(path), environ={}), file=str(path), probe=True)
+
+
+def test_check_of_a_key_without_a_team_names_the_teams_it_may_send_for(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """The key is proven; the team comes with each call."""
+    found = examined(tmp_path, f"api_url: '{sandbox.api}', api_key: sandbox-key")
+
+    assert found.problems == ()
+    assert "ok: masv.api_key: may send for acme" in found.ok
+
+
+def test_check_of_a_refused_key_without_a_team_is_one_problem(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """A wrong key is found before the first call fails, at its place and not shown."""
+    found = examined(tmp_path, f"api_url: '{sandbox.api}', api_key: hunter2")
+
+    assert [one.split(": ")[1] for one in found.problems] == ["masv.api_key"]
+    assert "hunter2" not in str(found)
+
+
+def test_check_of_a_key_for_another_team_stands_at_the_team(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """The key is right and the team is not, so the team is the place."""
+    masv = f"api_url: '{sandbox.api}', team: other, api_key: sandbox-key"
+
+    found = examined(tmp_path, masv)
+
+    column = len("masv: {" + masv.partition("other")[0]) + 1
+    assert len(found.problems) == 1
+    assert found.problems[0].startswith(f"{tmp_path}/masv-watch.yml:2:{column}: masv.team: ")
+
+
+def test_check_gathers_what_the_machine_says_of_the_server(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """Problems, warnings and what is in order of `server:` reach the command."""
+    masv = f"api_url: '{sandbox.api}'"
+
+    found = examined(tmp_path, masv, "allowed_roots: [/nowhere/x, /usr]")
+
+    assert "ok: server.allowed_roots[1]: /usr is there and can be read" in found.ok
+    assert any("server.allowed_roots[0]: warning: /nowhere/x" in one for one in found.warnings)
