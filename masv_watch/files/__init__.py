@@ -12,6 +12,7 @@ Law 3. What is read is fenced: descriptor and path show the settled identity bef
 Law 4. Memory is constant: blocks of at most 1 MiB, no mapping, no whole chunk.
 Law 5. Missing is not deleted: with the root gone everything is unreadable, not vanished (fault 8).
 Law 6. Nothing is overwritten, and no source goes away before what replaces it is safe (fault 33).
+Law 7. Within a reach nothing is read that is denied or that its user may not read (P8).
 """
 
 from masv_watch.files.mounts import filesystem_kind as filesystem_kind
@@ -22,6 +23,11 @@ from masv_watch.files.moving import empty_trash as empty_trash
 from masv_watch.files.moving import find_moved as find_moved
 from masv_watch.files.moving import move as move
 from masv_watch.files.moving import remove as remove
+from masv_watch.files.reach import LONGEST_PATH as LONGEST_PATH
+from masv_watch.files.reach import Places as Places
+from masv_watch.files.reach import Reach as Reach
+from masv_watch.files.reach import groups_of as groups_of
+from masv_watch.files.reach import never_sent as never_sent
 from masv_watch.files.roots import Observation as Observation
 from masv_watch.files.roots import Root as Root
 from masv_watch.files.roots import check_identity as check_identity

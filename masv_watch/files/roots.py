@@ -1,7 +1,8 @@
 """A hot folder by its descriptor: what lies below it, walked without following a link.
 
 Owns the walk, the identity of a file and the translation of the operating system's errors. Never
-reads a byte of content. Called by the sweep, the sender's last check and the rest of this package.
+reads a byte of content. Called by the sweep, the sender's last check, the room that looks at what a
+caller named, and the rest of this package.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from masv_watch.errors import (
     SourceUnreadable,
     SourceVanished,
 )
+from masv_watch.files.reach import Reach
+from masv_watch.files.rights import Wish
 from masv_watch.model import Identity
 from masv_watch.names import shown
 
@@ -64,31 +67,39 @@ class Observation:
 class Root:
     """One open root: every path is walked from its descriptor. Not shared between threads."""
 
-    def __init__(self, path: bytes, descriptor: int, *, fresh: bool = False) -> None:
+    def __init__(
+        self, path: bytes, descriptor: int, *, fresh: bool = False, reach: Reach | None = None
+    ) -> None:
         """Take over the descriptor; `Root.open` is the way to one."""
         self.path = path
         self._descriptor = descriptor
         self._fresh = fresh
+        self._reach = reach
         self._folders: OrderedDict[bytes, int] = OrderedDict()
         status = os.fstat(descriptor)
         #: (device, inode); the device compares only within one boot
         self.identity = (status.st_dev, status.st_ino)
 
     @classmethod
-    def open(cls, path: bytes, *, fresh: bool = False) -> Root:
+    def open(cls, path: bytes, *, fresh: bool = False, reach: Reach | None = None) -> Root:
         """Open a root by its absolute path; the root itself may be reached through links.
 
         With `fresh` every file is opened for its identity, because a plain stat on a network file
-        system may be a minute old.
+        system may be a minute old. With `reach` every folder and file below is judged by it, and
+        what it refuses is unreadable or forbidden; it must let the root itself be passed.
 
         Raises:
             SourceUnreadable: it is missing, not a folder, or cannot be reached; `facts["errno"]`
                 is the name of the reason (`ENOENT`, `ENOTDIR`, `EACCES`, `ESTALE`...).
+            SourceForbidden: it is never sent.
         """
         try:
             # an automounter and a dead server answer only to a real look
             os.stat(path + b"/.")
-            return cls(path, os.open(path, _PASS), fresh=fresh)
+            descriptor = os.open(path, _PASS)
+            if reach is not None:
+                _admit(reach, descriptor, path)
+            return cls(path, descriptor, fresh=fresh, reach=reach)
         except (OSError, ValueError) as error:
             raise _no_root(path, error) from error
 
@@ -117,6 +128,16 @@ class Root:
         while self._folders:
             os.close(self._folders.popitem()[1])
 
+    def below(self, relative: bytes) -> Root:
+        """Open a folder below as a root of its own, judged by the same reach; "" is this root.
+
+        Raises: as `list_folder`.
+        """
+        with self.border(relative):
+            step = os.dup(self.folder(relative))
+        path = self.path.rstrip(b"/") + b"/" + relative if relative else self.path
+        return Root(path, step, fresh=self._fresh, reach=self._reach)
+
     def list_folder(self, relative: bytes = b"") -> Iterator[Observation]:
         """Give what one folder holds, in the order of the file system; "" is the root.
 
@@ -130,6 +151,9 @@ class Root:
         with self.border(relative):
             listing = os.open(b".", _LIST, dir_fd=self.folder(relative))
         try:
+            if self._reach is not None:
+                with self.border(relative):
+                    self._reach.admit_folder(listing, relative, Wish.READ)
             with self.border(relative), os.scandir(listing) as entries:
                 for entry in entries:
                     name = os.fsencode(entry.name)
@@ -171,7 +195,7 @@ class Root:
         above, name = _split(path)
         self.forget_folders()
         with self.border(path):
-            return _allowed(os.lstat(name, dir_fd=self.folder(above)), path)
+            return _allowed(self._status(self.folder(above), name, path), path)
 
     def open_file(self, path: bytes) -> int:
         """Open a regular file for reading and give its descriptor, which the caller closes.
@@ -181,7 +205,7 @@ class Root:
         above, name = _split(path)
         self.forget_folders()
         with self.border(path):
-            return _open_regular(self.folder(above), name, path)
+            return _open_regular(self.folder(above), name, path, self._reach)
 
     def folder(self, relative: bytes) -> int:
         """Give the descriptor of a folder below; it stays the root's own, and may be kept open.
@@ -232,13 +256,16 @@ class Root:
 
     def _observed(self, folder: int, name: bytes, path: bytes) -> Observation | None:
         try:
-            status = os.lstat(name, dir_fd=folder)
+            status = self._status(folder, name, path)
             if stat.S_ISREG(status.st_mode):
                 _assert_readable(folder, name, status)
                 if self._fresh:
                     status = _fresh_status(folder, name, status)
         except FileNotFoundError:
             return None
+        except SourceForbidden as error:
+            detail = str(error.facts["why"]).removeprefix("is ")
+            return Observation(path=path, kind="other", identity=None, detail=detail)
         except OSError as error:
             detail = f"cannot be examined: {error.strerror}"
             return Observation(path=path, kind="unreadable", identity=None, detail=detail)
@@ -252,6 +279,11 @@ class Root:
             detail="" if known else described(status.st_mode),
         )
 
+    def _status(self, folder: int, name: bytes, path: bytes) -> os.stat_result:
+        if self._reach is not None:
+            return self._reach.examine(folder, name, path)
+        return os.lstat(name, dir_fd=folder)
+
     def _nearest(self, relative: bytes) -> tuple[bytes, list[bytes]]:
         start = relative
         while start and start not in self._folders:
@@ -261,11 +293,14 @@ class Root:
 
     def _step(self, folder: int, name: bytes, path: bytes) -> int:
         try:
-            return os.open(name, _STEP, dir_fd=folder)
+            descriptor = os.open(name, _STEP, dir_fd=folder)
         except NotADirectoryError as error:
             if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
                 raise _forbidden(path, "is a symbolic link") from error
             raise
+        if self._reach is not None:
+            _admit(self._reach, descriptor, path)
+        return descriptor
 
     def _keep(self, path: bytes, descriptor: int) -> None:
         self._folders[path] = descriptor
@@ -297,7 +332,7 @@ def identify_all(
         try:
             above, name = _split(path)
             with root.border(path):
-                status = os.lstat(name, dir_fd=root.folder(above))
+                status = root._status(root.folder(above), name, path)
                 found: Identity | SourceError = _allowed(status, path)
         except SourceError as error:
             found = error
@@ -372,17 +407,30 @@ def _allowed(status: os.stat_result, path: bytes) -> Identity:
     return identity_of(status)
 
 
-def _open_regular(folder: int, name: bytes, path: bytes) -> int:
-    # looked at first: opening a FIFO wakes its writer, and a device may act on an open (fault 26)
-    before = os.lstat(name, dir_fd=folder)
-    if not stat.S_ISREG(before.st_mode):
-        raise _forbidden(path, f"is {described(before.st_mode)}")
-    descriptor = os.open(name, _READ, dir_fd=folder)
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
+def _admit(reach: Reach, descriptor: int, path: bytes) -> None:
+    try:
+        reach.admit_folder(descriptor, path, Wish.SEARCH)
+    except BaseException:
         os.close(descriptor)
-        raise _forbidden(path, f"is {described(mode)}")
+        raise
+
+
+def _open_regular(folder: int, name: bytes, path: bytes, reach: Reach | None) -> int:
+    # looked at first: opening a FIFO wakes its writer, and a device may act on an open (fault 26)
+    _assert_regular(os.lstat(name, dir_fd=folder), path)
+    descriptor = os.open(name, _READ, dir_fd=folder)
+    try:
+        status = os.fstat(descriptor) if reach is None else reach.admit_file(descriptor, path)
+        _assert_regular(status, path)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
+
+
+def _assert_regular(status: os.stat_result, path: bytes) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise _forbidden(path, f"is {described(status.st_mode)}")
 
 
 def _assert_readable(folder: int, name: bytes, status: os.stat_result) -> None:

@@ -171,21 +171,26 @@ def role(kind: str, mode: DropMode) -> Role:
     return _role(Standing.TAKEN, mode, f"is a {kind}")
 
 
-def gather(top: bytes, files: Iterable[tuple[bytes, Identity]]) -> tuple[FileDraft, ...]:
+def gather(
+    top: bytes, files: Iterable[tuple[bytes, Identity]], *, below: bytes = b""
+) -> tuple[FileDraft, ...]:
     """Give the files of a quiet top-level entry as they are called inside its package.
 
     A dropped file has the folder ""; below a dropped folder every folder starts with its name.
-    The order is that of the paths.
+    The order is that of the paths. `below` is put before each path, outside of the package.
     """
     drafts = []
+    folders: dict[bytes, str] = {}
     for path, identity in sorted(files, key=lambda file: file[0]):
         if path != top and not path.startswith(top + b"/"):
             raise ValueError("a file of another drop")
         above, _, name = path.rpartition(b"/")
+        if above not in folders:
+            folders[above] = sent_path(above)
         drafts.append(
             FileDraft(
-                path=path,
-                package_path=sent_path(above),
+                path=below + path,
+                package_path=folders[above],
                 name=sent_name(name),
                 identity=identity,
             )

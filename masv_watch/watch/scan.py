@@ -56,6 +56,8 @@ class Tree:
     skipped: tuple[LeftOut, ...] = ()
     #: as long as there is one, nothing of the tree is sent
     unreadable: tuple[LeftOut, ...] = ()
+    #: what it took of the budget
+    cost: int = 0
 
     @property
     def is_drop(self) -> bool:
@@ -121,13 +123,18 @@ def one(
     *,
     budget: int = BUDGET,
     stop: Callable[[], bool] = lambda: False,
+    is_last: bool = False,
 ) -> Tree | None:
     """Look at one top-level entry again; None when it is gone or `stop` answered true.
+
+    With `is_last` no further look follows: a folder that goes away meanwhile is unreadable.
 
     Raises: SourceUnreadable when the root is gone.
     """
     seen = root.observe(top)
-    return None if seen is None else _tree(root, seen, matcher, budget=budget, stop=stop)
+    if seen is None:
+        return None
+    return _tree(root, seen, matcher, budget=budget, stop=stop, is_last=is_last)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -169,6 +176,7 @@ class _Walk:
             temporary=tuple(self.temporary),
             skipped=tuple(self.skipped),
             unreadable=tuple(self.unreadable),
+            cost=self.cost,
         )
 
 
@@ -179,6 +187,7 @@ def _tree(
     *,
     budget: int,
     stop: Callable[[], bool],
+    is_last: bool = False,
 ) -> Tree | None:
     walk = _Walk(top=top)
     walk.note(top, matcher.match(top.path, top.kind, top.detail))
@@ -193,10 +202,10 @@ def _tree(
                     reason = f"holds more than the {budget} entries that one drop may have"
                     walk.unreadable.append(LeftOut(path=top.path, reason=reason))
                     return walk.tree()
-        except (SourceVanished, SourceForbidden):
-            # gone, or a link by now (fault 24): the next sample shows another fence
-            continue
         except SourceError as error:
+            if isinstance(error, SourceVanished | SourceForbidden) and not is_last:
+                # gone, or a link by now (fault 24): the next sample shows another fence
+                continue
             _assert_root(root)
             walk.unreadable.append(LeftOut(path=folder, reason=_why(error, folder)))
     return walk.tree()
