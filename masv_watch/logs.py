@@ -41,7 +41,7 @@ _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asc
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\''
-_HEADERS = r"authorization|x-api-key|x-package-token|set-cookie|cookie"
+_HEADERS = r"authorization|x-api-key|x-user-token|x-package-token|set-cookie|cookie"
 _VALUES = r"x-amz-signature|x-amz-credential|x-amz-security-token|password|access_code"
 _SENSITIVE_NAME = re.compile(
     rf"(?:{_HEADERS}|{_VALUES}|secret|token|api_?key)".replace("-", "[-_]"), re.IGNORECASE
@@ -121,6 +121,9 @@ class Redactor:
     def _order(self) -> None:
         # Longest first: a secret that holds another must vanish whole.
         self._ordered = tuple(sorted((*self._lasting, *self._later), key=len, reverse=True))
+
+
+_BY_PATTERNS = Redactor()
 
 
 class RootHandler(logging.StreamHandler[TextIO]):
@@ -204,6 +207,14 @@ def set_up(
     sys.excepthook = _log_crash
     threading.excepthook = _log_thread_crash
     return handler
+
+
+def redacted(text: str) -> str:
+    """Give a text without the secrets that the handler knows; without `set_up` only by patterns."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RootHandler):
+            return handler.redactor.clean(text)
+    return _BY_PATTERNS.clean(text)
 
 
 def register_secrets(*secrets: Secret | str) -> None:

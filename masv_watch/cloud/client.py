@@ -4,17 +4,21 @@ Owns which URL, header and body a call has, each with the mark of its source. Ne
 remembers anything between two calls. Called by `login`, the sender and the outbox.
 
 Every method raises CloudError as `cloud.refusals` and `cloud.http` define it: CloudUnreachable and
-CloudThrottled for what may work later, NoSession for a refused key, TokenExpired for a refused
-package token, PackageGone, CloudRefused for a final no, CloudGarbled for an answer that is not the
-protocol.
+CloudThrottled for what may work later, NoSession for a refused key, user token or password,
+TokenExpired for a refused package token, PackageGone, CloudRefused for a final no, CloudGarbled for
+an answer that is not the protocol.
+
+Where a method takes a `key`, a team's API key and a `wire.UserToken` do alike: each goes out in the
+header that is its own ([docs-keys], [docs-tokens]).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
-from masv_watch.cloud import wire
+from masv_watch.cloud import reading, wire
 from masv_watch.cloud.http import ANSWER_LIMIT, LISTING_LIMIT, Body, Call, Http
 from masv_watch.cloud.refusals import Door
 from masv_watch.errors import (
@@ -43,48 +47,73 @@ class CloudClient:
         self._http = http
         self._base = api_url.rstrip("/")
 
-    def teams(self, api_key: Secret) -> list[wire.Team]:
+    def sign_in(self, email: str, password: Secret) -> wire.SignedIn:
+        """Exchange e-mail and password for a user token ([docs-tokens]).
+
+        Raises:
+            NoSession: they are wrong.
+        """
+        call = Call(
+            doing="signing in",
+            method="POST",
+            url=f"{self._base}/v1/auth",
+            door=Door.SIGN_IN,
+            body={"email": email, "password": password.reveal()},
+            secrets=(password,),
+        )
+        return wire.signed_in(self._json(call))
+
+    def teams(self, key: Secret) -> list[wire.Team]:
         """List the teams of a key: the cheapest proof that it is valid ([docs-start])."""
-        tree = self._by_key("GET", "/v1/teams", api_key, doing="listing the key's teams")
-        return [wire.team_of(entry) for entry in wire.list_of(tree)]
+        tree = self._by_key("GET", "/v1/teams", key, doing="listing the key's teams")
+        return [wire.team_of(entry) for entry in reading.list_of(tree)]
 
     def create_team_package(
         self,
-        api_key: Secret,
+        key: Secret,
         *,
         team_id: str,
         name: str,
         description: str,
         recipients: Sequence[str],
+        password: Secret | None = None,
     ) -> wire.CreatedPackage:
-        """Create a package of the team ([mcp integrations.ts:122-127])."""
-        body = {"name": name, "description": description, "recipients": list(recipients)}
-        path = f"/v1/teams/{_name(team_id)}/packages"
-        doing = "creating a team package"
-        return wire.created_package(self._by_key("POST", path, api_key, body=body, doing=doing))
+        """Create a package of the team ([mcp integrations.ts:122-127]).
 
-    def new_team_packages(
-        self, api_key: Secret, *, team_id: str, name: str
-    ) -> list[wire.PackageSeen]:
+        Whoever downloads must type the `password`, where one is given ([3p-mistika]).
+        """
+        body: dict[str, reading.Json] = {
+            "name": name,
+            "description": description,
+            "recipients": list(recipients),
+        }
+        if password is not None:
+            body["password"] = password.reveal()
+        path = f"/v1/teams/{_name(team_id)}/packages"
+        call = self._team_call("POST", path, key, doing="creating a team package", body=body)
+        secrets = () if password is None else (password,)
+        return wire.created_package(self._json(replace(call, secrets=secrets)))
+
+    def new_team_packages(self, key: Secret, *, team_id: str, name: str) -> list[wire.PackageSeen]:
         """List the team's unfinished packages of exactly this name, newest first ([docs-pkg]).
 
         The cloud compares a substring, without case or with: which one is not documented.
         """
-        seen = self._listed(api_key, team_id, name)
+        seen = self._listed(key, team_id, name)
         return [package for package in seen if package.name == name and package.state == "new"]
 
-    def _listed(self, api_key: Secret, team_id: str, name: str) -> Iterator[wire.PackageSeen]:
+    def _listed(self, key: Secret, team_id: str, name: str) -> Iterator[wire.PackageSeen]:
         asked: dict[str, str | int] = {"status": "new", "name": name, "sort": "-created_at"}
         for page in range(1, _PAGES + 1):
             query = urlencode({**asked, "limit": _PAGE, "page": page})
             path = f"/v1.1/teams/{_name(team_id)}/packages?{query}"
-            tree = self._by_key("GET", path, api_key, doing="looking for a package by its name")
+            tree = self._by_key("GET", path, key, doing="looking for a package by its name")
             records = wire.records(tree)
             yield from map(wire.package_seen, records)
             if len(records) < _PAGE:
                 return
 
-    def team_package(self, api_key: Secret, *, team_id: str, package_id: str) -> wire.PackageSeen:
+    def team_package(self, key: Secret, *, team_id: str, package_id: str) -> wire.PackageSeen:
         """Read a team package; the answer carries a fresh token ([mcp packages.ts:94,196]).
 
         Raises:
@@ -93,7 +122,7 @@ class CloudClient:
         path = f"/v1.1/teams/{_name(team_id)}/packages/{_name(package_id)}"
         doing = "reading a team package"
         try:
-            return wire.package_seen(self._by_key("GET", path, api_key, doing=doing))
+            return wire.package_seen(self._by_key("GET", path, key, doing=doing))
         except CloudRefused as error:
             if error.facts.get("status") not in {404, 410}:
                 raise
@@ -299,20 +328,22 @@ class CloudClient:
         )
         return wire.link_seen(self._json(call))
 
-    def _by_key(
-        self, method: str, path: str, api_key: Secret, *, doing: str, body: wire.Json = None
-    ) -> wire.Json:
-        return self._json(
-            Call(
-                doing=doing,
-                method=method,
-                url=self._base + path,
-                door=Door.KEY,
-                proof="X-API-KEY",
-                secret=api_key,
-                body=body,
-                limit=LISTING_LIMIT,
-            )
+    def _by_key(self, method: str, path: str, key: Secret, *, doing: str) -> reading.Json:
+        return self._json(self._team_call(method, path, key, doing=doing))
+
+    def _team_call(
+        self, method: str, path: str, key: Secret, *, doing: str, body: reading.Json = None
+    ) -> Call:
+        is_user = isinstance(key, wire.UserToken)
+        return Call(
+            doing=doing,
+            method=method,
+            url=self._base + path,
+            door=Door.USER if is_user else Door.KEY,
+            proof="X-User-Token" if is_user else "X-API-KEY",
+            secret=key,
+            body=body,
+            limit=LISTING_LIMIT,
         )
 
     def _by_token(
@@ -322,9 +353,9 @@ class CloudClient:
         token: Secret,
         *,
         doing: str,
-        body: wire.Json = None,
+        body: reading.Json = None,
         often: bool = True,
-    ) -> wire.Json:
+    ) -> reading.Json:
         return self._json(self._call(method, path, token, doing=doing, body=body, often=often))
 
     def _call(
@@ -334,7 +365,7 @@ class CloudClient:
         token: Secret,
         *,
         doing: str,
-        body: wire.Json = None,
+        body: reading.Json = None,
         often: bool = True,
         is_finalize: bool = False,
         limit: int = ANSWER_LIMIT,
@@ -352,11 +383,11 @@ class CloudClient:
             limit=limit,
         )
 
-    def _json(self, call: Call) -> wire.Json:
-        return wire.parse(self._http.ask(call).body, secrets=_secrets(call))
+    def _json(self, call: Call) -> reading.Json:
+        return reading.parse(self._http.ask(call).body, secrets=_secrets(call))
 
     def _effect(self, call: Call) -> None:
-        wire.acknowledged(self._http.ask(call).body, secrets=_secrets(call))
+        reading.acknowledged(self._http.ask(call).body, secrets=_secrets(call))
 
     def _demand_tls(self, blueprint: wire.Blueprint) -> None:
         if self._base.startswith("https:") and not blueprint.url.startswith("https:"):

@@ -31,7 +31,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from masv_watch import __version__, loops
-from masv_watch.cloud import wire
+from masv_watch.cloud import reading, wire
 from masv_watch.cloud.refusals import Answer, Door, judge
 from masv_watch.errors import CloudGarbled, CloudUnreachable, MasvWatchError, SourceChanged
 from masv_watch.metrics import Metrics
@@ -99,7 +99,7 @@ class Call:
     proof: str = ""
     #: what the proof's header carries
     secret: Secret | None = None
-    body: wire.Json = field(default=None, repr=False)
+    body: reading.Json = field(default=None, repr=False)
     #: other secrets that the request carries, so that no message repeats them
     secrets: tuple[Secret, ...] = ()
     #: called per file: through the pool
@@ -455,5 +455,5 @@ def _reason(cause: BaseException) -> str:
 
 def _tls_words(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate was refused, {wire.excerpt(error.verify_message)}"
-    return wire.excerpt(error.reason or "") or "no secure connection"
+        return f"its certificate was refused, {reading.excerpt(error.verify_message)}"
+    return reading.excerpt(error.reason or "") or "no secure connection"

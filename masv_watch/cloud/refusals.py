@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from urllib.parse import urlsplit
 
-from masv_watch.cloud import wire
+from masv_watch.cloud import reading
 from masv_watch.errors import (
     CloudError,
     CloudGarbled,
@@ -45,9 +45,28 @@ class Door(Enum):
     """What a call proves itself with, which decides what a refusal means."""
 
     KEY = "key"
+    USER = "user"
+    SIGN_IN = "sign_in"
     PACKAGE = "package"
     PUBLIC = "public"
     STORAGE = "storage"
+
+
+#: what a 401 says where somebody proves who he is, and what helps
+_NO_SESSION = {
+    Door.KEY: (
+        "the cloud refused the API key",
+        "correct masv.api_key and reload the configuration (SIGHUP)",
+    ),
+    Door.USER: (
+        "the cloud refused the user token",
+        "sign in again, or set masv.api_key and reload (SIGHUP)",
+    ),
+    Door.SIGN_IN: (
+        "the cloud says that email or password is wrong",
+        "correct them; where a second factor is asked for, set masv.api_key instead",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,12 +156,9 @@ def _at_storage(refusal: _Refusal) -> CloudError:
 
 def _at_cloud(refusal: _Refusal, door: Door) -> CloudError:
     status, when, words = refusal.status, refusal.when, refusal.words
-    if status == 401 and door is Door.KEY:
-        return NoSession(
-            f"{when}, the cloud refused the API key (401)",
-            hint="correct masv.api_key and reload the configuration (SIGHUP)",
-            status=status,
-        )
+    if status == 401 and door in _NO_SESSION:
+        sentence, hint = _NO_SESSION[door]
+        return NoSession(f"{when}, {sentence} (401)", hint=hint, status=status)
     if status == 401 and door is Door.PACKAGE:
         return TokenExpired(f"{when}, the cloud refused the package token (401)", status=status)
     if status in {404, 410} and door is Door.PACKAGE:
@@ -168,7 +184,7 @@ def words_of(text: bytes, *, secrets: Iterable[Secret] = ()) -> tuple[str, str]:
     sentence = next((entry for entry in said if isinstance(entry, str) and entry.strip()), "")
     code = tree.get("code")
     named = isinstance(code, str | int) and not isinstance(code, bool) and bool(code)
-    return _code(str(code)) if named else "", wire.excerpt(sentence, secrets=secrets)
+    return _code(str(code)) if named else "", reading.excerpt(sentence, secrets=secrets)
 
 
 def retry_after_s(answer: Answer) -> float | None:
@@ -198,7 +214,7 @@ def _redirect_hint(answer: Answer) -> str:
         host = urlsplit(answer.headers.get("Location") or "").hostname or ""
     except ValueError:
         return ""
-    return f"it points to {wire.excerpt(host)}; is masv.api_url right?" if host else ""
+    return f"it points to {reading.excerpt(host)}; is masv.api_url right?" if host else ""
 
 
 def _skew_hint(answer: Answer) -> str:
@@ -213,11 +229,11 @@ def _skew_hint(answer: Answer) -> str:
 
 def _xml_words(text: bytes, secrets: Iterable[Secret]) -> tuple[str, str]:
     try:
-        root = wire.xml_of(text)
+        root = reading.xml_of(text)
     except CloudGarbled:
         return "", ""
     said = {element.tag.rpartition("}")[2]: element.text or "" for element in root}
-    return _code(said.get("Code", "")), wire.excerpt(said.get("Message", ""), secrets=secrets)
+    return _code(said.get("Code", "")), reading.excerpt(said.get("Message", ""), secrets=secrets)
 
 
 def _code(text: str) -> str:
@@ -225,7 +241,7 @@ def _code(text: str) -> str:
     return text if text.isascii() and text.isalnum() and len(text) <= 40 else ""
 
 
-def _messages(errors: wire.Json) -> list[wire.Json]:
+def _messages(errors: reading.Json) -> list[reading.Json]:
     if not isinstance(errors, list):
         return []
     return [entry.get("msg") for entry in errors if isinstance(entry, dict)]

@@ -3,40 +3,38 @@
 Owns every key of the wire protocol, each with the mark of its source. Never sends anything and
 never decides what an error status means. Called by `cloud.client` and `cloud.refusals`.
 
-Law 1. What does not have the expected form raises CloudGarbled, never a KeyError or a TypeError.
-Law 2. Nothing from the cloud is used as a URL, an id, a header or a number before it was checked.
-Law 3. What an error shows of an answer is cut, escaped, and without anything that looks secret.
-Law 4. Reading is tolerant (unknown keys, missing extras), meaning is strict (ids, URLs, tokens).
+Law 1. The laws of `cloud.reading` hold here as well: checked before used, CloudGarbled or a value.
+Law 2. Nothing from the cloud is used as a URL or a header before it was checked.
+Law 3. Reading is tolerant (unknown keys, missing extras), meaning is strict (ids, URLs, tokens).
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from urllib.parse import parse_qs, quote, urlsplit
-from xml.etree import ElementTree
 
+from masv_watch.cloud.reading import (
+    Json,
+    garbled,
+    is_opaque,
+    list_of,
+    mapping,
+    read_flag,
+    read_id,
+    read_list,
+    read_number,
+    read_object,
+    read_required,
+    read_secret,
+    read_text,
+    read_time,
+    xml_of,
+)
 from masv_watch.errors import CloudGarbled
 from masv_watch.model import Chunk, Secret
-from masv_watch.names import shown
 
-Json = Any
-
-#: how the cloud writes "no time" ([docs-keys])
-NO_TIME = "0001-01-01T00:00:00.000Z"
-#: bytes of the XML that a multipart create may answer with
-XML_LIMIT = 64 * 1024
-
-#: characters of an answer that an error may show
-_SHOWN = 200
-#: characters of an answer that are looked through for what may be shown
-_LOOKED_AT = 4096
-_MASK = "***"
-_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_OPAQUE = re.compile(r"[\x21-\x7e]{1,8192}")
 _URL = re.compile(r"https?://[\x21-\x5b\x5d-\x7e]{1,8192}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,4096}")
@@ -45,15 +43,14 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 _METHODS = {"PUT", "POST"}
 #: framing is ours: a blueprint cannot know how its body is sent
 _FRAMING = {"content-length", "transfer-encoding", "connection", "expect"}
-_LARGEST = 2**63 - 1
+#: "for ever", where the cloud counts days ([mcp portals.ts])
+_UNLIMITED = -1
 
-_QUERY = re.compile(r"\?[^\s\"'<>]+")
-_SENSITIVE = re.compile(
-    r"((?:token|secret|password|signature|credential|access_code|api[_-]?key)"
-    r"[\"']?\s*[:=>]\s*[\"']?)[^\s\"'<>&,}]+",
-    re.IGNORECASE,
-)
-_LONG = re.compile(r"[A-Za-z0-9+/_=.~-]{20,}")
+
+class UserToken(Secret):
+    """What a sign-in gives: it opens the same calls as a team's key, in a header of its own."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +66,39 @@ class Blueprint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Team:
-    """A team that the key belongs to ([docs-tokens])."""
+    """A team that we belong to ([docs-tokens]); None where the cloud does not say."""
 
     id: str
     name: str
     subdomain: str
+    #: days that packages are kept; -1: for ever
+    custom_expiry_default: int | None = None
+    custom_expiry_enabled: bool | None = None
+    #: downloads of one link
+    download_limit_default: int | None = None
+    download_limit_enabled: bool | None = None
+    max_email_recipients: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Who signed in ([docs-tokens])."""
+
+    id: str
+    #: empty where the cloud does not say
+    email: str
+    #: empty where the cloud does not say
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """What a sign-in gives ([docs-tokens])."""
+
+    user: User
+    #: with id, name and subdomain; the limits are told by the list of teams only
+    teams: tuple[Team, ...]
+    token: UserToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +116,12 @@ class CreatedLink:
     id: str
     #: empty where the cloud withholds it
     secret: Secret
-    #: ISO 8601; empty when there is none
+    #: ISO 8601 as the cloud said it; empty when there is none
     expiry: str
+    #: whom it was made for: the uploader when nobody was named; empty when not said
+    email: str = ""
+    #: nobody can download by it: switched off, or without a download left
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,82 +183,68 @@ class FileSeen:
     completed: bool
 
 
-def parse(text: bytes, *, secrets: Iterable[Secret] = ()) -> Json:
-    """Read JSON; none of the secrets appears in the error.
-
-    Raises:
-        CloudGarbled: it is not JSON.
-    """
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        # the foreign error carries the whole text
-        raise garbled("not JSON" if text else "empty", text, secrets=secrets) from None
-
-
-def garbled(what: str, text: bytes | str = b"", *, secrets: Iterable[Secret] = ()) -> CloudGarbled:
-    """Build the error for an answer that is not the protocol, showing how it begins."""
-    begins = excerpt(text, secrets=secrets)
-    tail = f"; it begins: {begins}" if begins else ""
-    return CloudGarbled(f"the cloud's answer is not the protocol: {what}{tail}")
-
-
-def excerpt(text: bytes | str, *, secrets: Iterable[Secret] = ()) -> str:
-    """Give the beginning of a foreign text fit to be shown: redacted, escaped, cut."""
-    if isinstance(text, bytes):
-        text = text[: 2 * _LOOKED_AT].decode("utf-8", "replace")
-    for secret in secrets:
-        if secret.reveal():
-            text = text.replace(secret.reveal(), _MASK)
-    text = _QUERY.sub(f"?{_MASK}", text[:_LOOKED_AT])
-    text = _LONG.sub(_MASK, _SENSITIVE.sub(rf"\1{_MASK}", text))
-    return shown(" ".join(text.split()).encode("utf-8", "replace"))[:_SHOWN]
-
-
-def acknowledged(text: bytes, *, secrets: Iterable[Secret] = ()) -> None:
-    """Assure that the answer of a call whose answer is not documented is empty or JSON.
-
-    The page of a captive network, answered with 200, must not pass for a finalize.
-
-    Raises:
-        CloudGarbled: it is neither.
-    """
-    if text.strip():
-        parse(text, secrets=secrets)
-
-
 def team_of(tree: Json) -> Team:
-    """Read a team ([docs-tokens])."""
-    return Team(id=_id(tree, "id"), name=_text(tree, "name"), subdomain=_text(tree, "subdomain"))
+    """Read a team ([docs-tokens]); its limits have the names of the agent's session object."""
+    return Team(
+        id=read_id(tree, "id"),
+        name=read_text(tree, "name"),
+        subdomain=read_text(tree, "subdomain"),
+        custom_expiry_default=read_number(tree, "custom_expiry_default", least=_UNLIMITED),
+        custom_expiry_enabled=read_flag(tree, "custom_expiry_enabled"),
+        download_limit_default=read_number(tree, "download_limit_default"),
+        download_limit_enabled=read_flag(tree, "download_limit_enabled"),
+        max_email_recipients=read_number(tree, "max_email_recipients"),
+    )
+
+
+def signed_in(tree: Json) -> SignedIn:
+    """Read the answer of a sign-in ([docs-tokens])."""
+    user = read_object(tree, "user")
+    return SignedIn(
+        user=User(
+            email=read_text(user, "email"), id=read_id(user, "id"), name=read_text(user, "name")
+        ),
+        teams=tuple(team_of(team) for team in read_list(tree, "teams")),
+        token=UserToken(read_secret(tree, "token").reveal()),
+    )
+
+
+def sign_in_answer(signed: SignedIn) -> Json:
+    """Write a sign-in, its token included, so that `signed_in` reads it again."""
+    return {
+        "user": asdict(signed.user),
+        "teams": [asdict(team) for team in signed.teams],
+        "token": signed.token.reveal(),
+    }
 
 
 def created_package(tree: Json) -> CreatedPackage:
     """Read the answer of a package create ([mcp-new integrations.ts])."""
-    return CreatedPackage(id=_id(tree, "id"), token=_secret(tree, "access_token"))
+    return CreatedPackage(id=read_id(tree, "id"), token=read_secret(tree, "access_token"))
 
 
 def package_seen(tree: Json) -> PackageSeen:
     """Read a package object ([docs-pkg]); links that are none are left out."""
     return PackageSeen(
-        id=_id(tree, "id"),
-        state=_text(tree, "state"),
-        name=_text(tree, "name"),
-        created_at=_time(tree, "created_at"),
-        total_files=_number(tree, "total_files") or 0,
-        token=_secret(tree, "access_token") if _mapping(tree).get("access_token") else None,
-        links=tuple(created_link(link) for link in _list(tree, "links") if _is_link(link)),
+        id=read_id(tree, "id"),
+        state=read_text(tree, "state"),
+        name=read_text(tree, "name"),
+        created_at=read_time(tree, "created_at"),
+        total_files=read_number(tree, "total_files") or 0,
+        token=read_secret(tree, "access_token") if mapping(tree).get("access_token") else None,
+        links=tuple(created_link(link) for link in read_list(tree, "links") if _is_link(link)),
     )
 
 
 def added_file(tree: Json) -> AddedFile:
     """Read the answer of a file create; both spellings of the count occur ([3p-ctl])."""
-    count = _number(tree, "max_chunks_count")
+    count = read_number(tree, "max_chunks_count")
     added = AddedFile(
-        id=_id(_object(tree, "file"), "id"),
-        blueprint=blueprint(_object(tree, "create_blueprint")),
-        min_chunk=_number(tree, "min_chunk_size"),
-        max_chunk=_number(tree, "max_chunk_size"),
-        max_count=_number(tree, "max_chunk_count") if count is None else count,
+        id=read_id(read_object(tree, "file"), "id"),
+        blueprint=blueprint(read_object(tree, "create_blueprint")),
+        min_chunk=read_number(tree, "min_chunk_size"),
+        max_chunk=read_number(tree, "max_chunk_size"),
+        max_count=read_number(tree, "max_chunk_count") if count is None else count,
     )
     if 0 in {added.max_chunk, added.max_count} or (
         None not in {added.min_chunk, added.max_chunk}
@@ -241,7 +256,7 @@ def added_file(tree: Json) -> AddedFile:
 
 def blueprint(tree: Json) -> Blueprint:
     """Read a blueprint; `headers` may be missing ([3p-android])."""
-    method, url = _required(tree, "method").upper(), _required(tree, "url")
+    method, url = read_required(tree, "method").upper(), read_required(tree, "url")
     if method not in _METHODS or not _is_url(url):
         raise garbled("a blueprint without a usable method and URL")
     headers = tree.get("headers") or {}
@@ -251,7 +266,7 @@ def blueprint(tree: Json) -> Blueprint:
     ):
         raise garbled("a blueprint with unusable headers")
     kept = {name: value for name, value in headers.items() if name.lower() not in _FRAMING}
-    return Blueprint(method=method, url=url, headers=kept, body=_text(tree, "body"))
+    return Blueprint(method=method, url=url, headers=kept, body=read_text(tree, "body"))
 
 
 def blueprints(tree: Json, *, start: int, count: int) -> list[Blueprint]:
@@ -273,54 +288,49 @@ def files_seen(tree: Json) -> list[FileSeen]:
     """Read a file listing; generated zip entries and directories are left out ([docs-dl])."""
     return [
         FileSeen(
-            id=_id(entry, "id"),
-            path=_text(entry, "path").strip("/"),
-            name=_text(entry, "name"),
-            size=_number(entry, "size"),
+            id=read_id(entry, "id"),
+            path=read_text(entry, "path").strip("/"),
+            name=read_text(entry, "name"),
+            size=read_number(entry, "size"),
             completed=entry.get("completed") is True,
         )
         for entry in list_of(tree)
-        if _mapping(entry).get("kind", "file") == "file"
+        if mapping(entry).get("kind", "file") == "file"
     ]
 
 
 def created_link(tree: Json) -> CreatedLink:
     """Read a link ([docs-links])."""
-    withheld = not _mapping(tree).get("download_secret")
+    withheld = not mapping(tree).get("download_secret")
     return CreatedLink(
-        id=_id(tree, "id"),
-        secret=Secret("") if withheld else _secret(tree, "download_secret"),
-        expiry=_time(tree, "expiry"),
+        id=read_id(tree, "id"),
+        secret=Secret("") if withheld else read_secret(tree, "download_secret"),
+        expiry=read_time(tree, "expiry"),
+        email=read_text(tree, "email"),
+        locked=_is_locked(tree),
     )
 
 
 def link_seen(tree: Json) -> LinkSeen:
     """Read where a link leads ([docs-dl])."""
     return LinkSeen(
-        id=_id(tree, "id"),
-        package_id=_id(tree, "package_id"),
-        name=_text(tree, "name"),
-        package_size=_number(tree, "package_size"),
-        token=_secret(tree, "package_token"),
-        expiry=_time(tree, "expiry"),
+        id=read_id(tree, "id"),
+        package_id=read_id(tree, "package_id"),
+        name=read_text(tree, "name"),
+        package_size=read_number(tree, "package_size"),
+        token=read_secret(tree, "package_token"),
+        expiry=read_time(tree, "expiry"),
     )
 
 
 def portal_id(tree: Json) -> str:
     """Read the id of a portal ([docs-js])."""
-    return _id(tree, "id")
+    return read_id(tree, "id")
 
 
 def records(tree: Json) -> list[Json]:
     """Read one page of a paged listing ([docs-pkg])."""
-    return list_of(_mapping(tree).get("records"))
-
-
-def list_of(tree: Json) -> list[Json]:
-    """Read a bare array."""
-    if not isinstance(tree, list):
-        raise garbled("a list was expected")
-    return tree
+    return list_of(mapping(tree).get("records"))
 
 
 def multipart_id(text: bytes) -> str:
@@ -328,28 +338,9 @@ def multipart_id(text: bytes) -> str:
     for element in xml_of(text).iter():
         if element.tag.rpartition("}")[2] == "UploadId":
             found = (element.text or "").strip()
-            if _OPAQUE.fullmatch(found):
+            if is_opaque(found):
                 return found
     raise garbled("XML without an upload id", text)
-
-
-def xml_of(text: bytes) -> ElementTree.Element:
-    """Read the storage's XML; a document type is refused, so that no entity is ever expanded.
-
-    Raises:
-        CloudGarbled: it is not XML, too long, or has a document type.
-    """
-    try:
-        # as text, so that no declared encoding can hide a document type from the next line
-        plain = text[: XML_LIMIT + 1].decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise garbled("not XML", text) from None
-    if len(text) > XML_LIMIT or "<!DOCTYPE" in plain or "<!ENTITY" in plain:
-        raise garbled("XML that is too long or has a document type")
-    try:
-        return ElementTree.fromstring(plain)  # noqa: S314 - entities are refused above
-    except (ElementTree.ParseError, ValueError):
-        raise garbled("not XML", text) from None
 
 
 def finalize_file_body(
@@ -399,19 +390,11 @@ def etag_agrees(etag: str, md5: str) -> bool:
     return not md5 or _MD5.fullmatch(bare) is None or bare == md5.lower()
 
 
-def _mapping(tree: Json) -> Mapping[str, Json]:
-    if not isinstance(tree, dict):
-        raise garbled("an object was expected")
-    return tree
-
-
-def _object(tree: Json, key: str) -> Mapping[str, Json]:
-    return _mapping(_mapping(tree).get(key))
-
-
-def _list(tree: Json, key: str) -> list[Json]:
-    found = _mapping(tree).get(key)
-    return [] if found is None else list_of(found)
+def _is_locked(tree: Json) -> bool:
+    # no answer tells how often a link was used ([docs-links]): only a limit of none is plain
+    is_off = read_flag(tree, "active") is False
+    is_limited = read_flag(tree, "access_limit_enabled") is True
+    return is_off or (is_limited and read_number(tree, "access_limit") == 0)
 
 
 def _is_link(tree: Json) -> bool:
@@ -420,46 +403,6 @@ def _is_link(tree: Json) -> bool:
     except CloudGarbled:
         return False
     return True
-
-
-def _required(tree: Json, key: str) -> str:
-    found = _mapping(tree).get(key)
-    if not isinstance(found, str) or not found:
-        raise garbled(f"`{key}` is missing")
-    return found
-
-
-def _id(tree: Json, key: str) -> str:
-    found = _required(tree, key)
-    if not _ID.fullmatch(found):
-        raise garbled(f"`{key}` is not an id")
-    return found
-
-
-def _secret(tree: Json, key: str) -> Secret:
-    found = _required(tree, key)
-    # it becomes a header or part of a URL
-    if not _OPAQUE.fullmatch(found):
-        raise garbled(f"`{key}` has characters that cannot be sent")
-    return Secret(found)
-
-
-def _text(tree: Json, key: str) -> str:
-    found = _mapping(tree).get(key)
-    # JSON can spell lone surrogates, which nothing that stores or prints takes
-    return found.encode("utf-8", "replace").decode() if isinstance(found, str) else ""
-
-
-def _time(tree: Json, key: str) -> str:
-    found = _text(tree, key)
-    return "" if found == NO_TIME else found
-
-
-def _number(tree: Json, key: str) -> int | None:
-    found = _mapping(tree).get(key)
-    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= _LARGEST:
-        return None
-    return found
 
 
 def _is_url(text: str) -> bool:

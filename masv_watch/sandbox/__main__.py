@@ -34,6 +34,7 @@ from masv_watch.sandbox.witness import Witness
 
 _STATE_UNUSABLE = 3
 _CANNOT_LISTEN = 5
+_ENDING = {signal.SIGTERM, signal.SIGINT}
 
 
 class CannotStart(Exception):
@@ -60,24 +61,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(argv)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
-    ended = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: ended.set())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    # Blocked before any thread is born, and waited for: a handler that set an event could run while
+    # this very thread holds the event's lock, and then neither would ever go on.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         with contextlib.ExitStack() as stack:
             running = stack.enter_context(_serving(_folder(options.data, stack), options))
             ready = f"sandbox ready: api={running.api} smtp={running.smtp} team={running.team}\n"
             sys.stdout.write(ready)
             sys.stdout.flush()
-            ended.wait()
+            signal.sigwait(_ENDING)
     except CannotStart as error:
         sys.stderr.write(f"sandbox: {error}\n")
         return error.status
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        while signal.sigpending() & _ENDING:
+            # Asked twice to end is ended once.
+            signal.sigwait(_ENDING)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return 0
 
 

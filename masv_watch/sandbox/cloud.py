@@ -23,7 +23,7 @@ from masv_watch.sandbox.records import ApiKey, Package, Portal, Records, Seed
 
 Route = tuple[str, str, Callable[..., Any]]
 #: Links expire with their package; the default keeping time is not stated [inferred].
-_KEPT_S = 10 * 86400.0
+_KEPT_DAYS = 10
 _DEFAULT_LIMIT = 5  # [mcp integrations.ts:111]
 _SORTS = {
     "name": lambda package: package.name,
@@ -250,7 +250,7 @@ class Cloud:
             password=fields.text("password", ""),
             created_at=now,
             updated_at=now,
-            expiry=now + _KEPT_S,
+            expiry=now + _KEPT_DAYS * 86400.0,
             portal_id=portal_id,
         )
         with self._records.lock:
@@ -296,7 +296,15 @@ class Cloud:
             "name": desks.TEAM_NAME,
             "subdomain": desks.TEAM_SUBDOMAIN,
         }
-        return {**team, "max_email_recipients": 30} if full else team
+        # The names of the agent's session object, whose values the agent has from here [inferred].
+        limits = {
+            "custom_expiry_default": _KEPT_DAYS,
+            "custom_expiry_enabled": True,
+            "download_limit_default": _DEFAULT_LIMIT,
+            "download_limit_enabled": True,
+            "max_email_recipients": 30,
+        }
+        return {**team, **limits} if full else team
 
 
 def _shown_portal(portal: Portal, *, public: bool) -> dict[str, Any]:

@@ -88,6 +88,7 @@ class Witness:
             "sender": package.sender,
             "recipients": package.recipients,
             "portal": self._portal_name(package),
+            "has_password": bool(package.password),
             "finalize_calls": package.finalize_calls,
             "created_at": tokens.iso(package.created_at),
             "finalized_at": None if finalized_at is None else tokens.iso(finalized_at),

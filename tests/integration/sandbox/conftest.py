@@ -44,7 +44,7 @@ class Sandbox:
 
     def end(self, how="terminate"):
         getattr(self.process, how)()
-        out, err = self.process.communicate(timeout=10)
+        out, err = self.process.communicate(timeout=30)
         self.session.close()
         return self.process.returncode, out, err
 

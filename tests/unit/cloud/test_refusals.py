@@ -38,11 +38,15 @@ def answer(status: int, body: bytes = b"", **headers: str) -> Answer:
         (307, Door.STORAGE, CloudGarbled),
         (400, Door.KEY, CloudRefused),
         (401, Door.KEY, NoSession),
+        (401, Door.USER, NoSession),
+        (401, Door.SIGN_IN, NoSession),
         (401, Door.PACKAGE, TokenExpired),
         (401, Door.PUBLIC, CloudRefused),
         (401, Door.STORAGE, UrlExpired),
         (402, Door.KEY, CloudRefused),
         (403, Door.KEY, CloudRefused),
+        (403, Door.USER, CloudRefused),
+        (403, Door.SIGN_IN, CloudRefused),
         (403, Door.PACKAGE, CloudRefused),
         (403, Door.STORAGE, UrlExpired),
         (404, Door.KEY, CloudRefused),
@@ -66,6 +70,23 @@ def test_status_at_a_door_means_one_kind_of_error(status, door, kind):
     assert type(caught.value) is kind
     assert caught.value.facts["status"] == status
     assert str(caught.value).startswith("while testing, ")
+
+
+@pytest.mark.parametrize(
+    ("door", "sentence", "cure"),
+    [
+        (Door.KEY, "refused the API key", "correct masv.api_key"),
+        (Door.USER, "refused the user token", "sign in again"),
+        (Door.SIGN_IN, "email or password is wrong", "second factor"),
+    ],
+)
+def test_no_session_names_what_was_refused_and_its_own_cure(door, sentence, cure):
+    """The code is the agent's own; nobody is told to correct a key that he does not have."""
+    with pytest.raises(NoSession, match=f"{sentence}.*401") as caught:
+        judge(answer(401, b'{"message":"session is nil"}'), doing="testing", door=door)
+
+    assert (caught.value.code, caught.value.status) == (262146, 401)
+    assert cure in caught.value.hint
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
