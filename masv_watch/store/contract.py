@@ -21,9 +21,14 @@ from masv_watch.model import (
     Drop,
     DropDraft,
     DropEvent,
+    FileDraft,
     HoldReason,
+    Identity,
     Link,
+    Move,
+    Repeat,
     Secret,
+    Selection,
     SourceFile,
     Task,
     TaskDraft,
@@ -31,6 +36,7 @@ from masv_watch.model import (
     TaskKind,
     Upload,
     UploadEvent,
+    UploadLine,
     UploadState,
 )
 
@@ -117,8 +123,11 @@ class Undertakings(Protocol):
     def create_upload(self, draft: Draft) -> str:
         """Create an upload, take its drops and note every file; give its id (UUID4).
 
+        A draft whose key was used before for the same gives the upload of then.
+
         Raises:
             IllegalTransition: a drop of it was taken or ended meanwhile; nothing is changed.
+            Unprocessable: its key was used before for something else.
         """
         ...
 
@@ -166,9 +175,10 @@ class Undertakings(Protocol):
         ...
 
     def claim_uploads(self, limit: int, lease_s: float) -> list[Upload]:
-        """Lease uploads that are transferring or finalizing and due, oldest first.
+        """Lease uploads that are transferring or finalizing and due, by priority and then by age.
 
-        Each gets a new fence; one whose lease is not over is left to its holder.
+        Each gets a new fence; one whose lease is not over is left to its holder. `limit` is how
+        many slots are free; what a person started and what is to be deleted waits for none.
         """
         ...
 
@@ -294,6 +304,124 @@ class Undertakings(Protocol):
         ...
 
 
+class Steering(Protocol):
+    """What callers ask of uploads and hot folders beside what hot folders ask themselves."""
+
+    def select_uploads(self, wanted: Selection) -> list[UploadLine]:
+        """List the uploads of a selection."""
+        ...
+
+    def queued(self) -> list[str]:
+        """List the ids of uploads that wait for a slot, in the order in which they get one."""
+        ...
+
+    def unsettled(self) -> set[str]:
+        """Give the ids of uploads that wait for a source to be quiet again."""
+        ...
+
+    def repeated(self, repeat: Repeat) -> str | None:
+        """Give the upload that was created under this key, or None.
+
+        Raises:
+            Unprocessable: the key was used for something else.
+        """
+        ...
+
+    def add_files(
+        self,
+        upload_id: str,
+        files: Sequence[FileDraft],
+        skipped: Sequence[str],
+        *,
+        reader: int | None,
+    ) -> UploadState:
+        """Add files that a caller named to an open upload; those that it has are left as they are.
+
+        Raises:
+            NotFound: no such upload.
+            IllegalTransition: it takes no files in its state; nothing is changed.
+        """
+        ...
+
+    def delete_upload(self, upload_id: str, *, takes_package: bool) -> UploadState:
+        """Have an upload deleted: what it still owes is withdrawn, what the cloud has follows.
+
+        One of which the cloud knows nothing, or whose package stays, is gone at once.
+
+        Raises:
+            NotFound: no such upload.
+            IllegalTransition: it is gone already.
+        """
+        ...
+
+    def note_deleted(self, upload: Upload, *, was_finalized: bool) -> None:
+        """Store that the cloud has nothing more to delete of a claimed upload.
+
+        `was_finalized`: its finalize took effect after all, so that its drops are delivered.
+        """
+        ...
+
+    def prioritize(self, upload_id: str, priority: int) -> None:
+        """Set whose turn it is: higher goes first."""
+        ...
+
+    def start_upload(self, upload_id: str) -> None:
+        """Let an upload go at once: it waits for no slot and for no retry."""
+        ...
+
+    def advance_uploads(self, before: UploadState, event: UploadEvent) -> list[str]:
+        """Move every upload that is in a state; give their ids."""
+        ...
+
+    def files_to_settle(self, upload_id: str, limit: int) -> list[SourceFile]:
+        """List a caller's files whose source changed and that are due to be looked at again."""
+        ...
+
+    def delay_file(self, file: SourceFile, fence: int, retry_at: float) -> None:
+        """Look at a changed file again at `retry_at`."""
+        ...
+
+    def settle_file(self, file: SourceFile, fence: int, identity: Identity) -> None:
+        """Take in what a changed file of a caller is now that it is quiet; it is sent anew."""
+        ...
+
+    def pause_folder(self, hot_folder: str) -> None:
+        """Take nothing new from a hot folder until a person resumes it."""
+        ...
+
+    def resume_folder(self, hot_folder: str) -> None:
+        """Take from a hot folder again."""
+        ...
+
+    def paused_folders(self) -> Mapping[str, float]:
+        """Give the paused hot folders, and since when (store clock, seconds)."""
+        ...
+
+    def moves(self, after: int, limit: int) -> list[Move]:
+        """List what moved after the move of this number, oldest first."""
+        ...
+
+    def newest_move(self) -> int:
+        """Give the number of the newest move; 0 before the first."""
+        ...
+
+    def oldest_move(self) -> int:
+        """Give the number of the oldest move that is still known; 0 without one."""
+        ...
+
+    def digest(self, content: bytes) -> str:
+        """Give a hash that tells nothing about its content to who has not this state's key."""
+        ...
+
+    def remember_session(self, text: str | None) -> None:
+        """Keep who signed in, sealed; None forgets it."""
+        ...
+
+    def remembered_session(self) -> str | None:
+        """Give who signed in, or None."""
+        ...
+
+
 class Obligations(Protocol):
     """What hangs on a delivered upload: link, letters, disposal."""
 
@@ -338,7 +466,7 @@ class Obligations(Protocol):
         ...
 
 
-class Store(Ledger, Undertakings, Obligations, Protocol):
+class Store(Ledger, Undertakings, Steering, Obligations, Protocol):
     """All verbs of the store, and its clock."""
 
     def now(self) -> float:
@@ -358,7 +486,7 @@ class Store(Ledger, Undertakings, Obligations, Protocol):
         ...
 
     def forget_events(self, older_than_s: float) -> int:
-        """Remove the notes of moves that are at least so old; give how many."""
+        """Remove the notes of moves, and of creates' keys, that are so old; give how many moves."""
         ...
 
     def hurry(self) -> None:

@@ -356,8 +356,15 @@ def hold_version(tx: Transaction, file: SourceFile) -> Row:
     return row
 
 
-def add_file(tx: Transaction, upload_id: str, drop_id: int | None, draft: FileDraft) -> None:
-    """Note a file of an upload and count it."""
+def add_file(
+    tx: Transaction,
+    upload_id: str,
+    drop_id: int | None,
+    draft: FileDraft,
+    *,
+    reader: int | None = None,
+) -> None:
+    """Note a file of an upload and count it; `reader` is the user who named it, if one did."""
     tx.run(
         "add_file",
         upload_id=upload_id,
@@ -365,6 +372,7 @@ def add_file(tx: Transaction, upload_id: str, drop_id: int | None, draft: FileDr
         path=draft.path,
         package_path=draft.package_path,
         name=draft.name,
+        reader=reader,
         **identity_values(draft.identity),
     )
     tx.run("count_files", id=upload_id, size=draft.identity.size, sent=0, files=1, open=1)

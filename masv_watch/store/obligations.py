@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from masv_watch.errors import FenceLost
 from masv_watch.model import Link, Task, TaskEvent, TaskKind, TaskState
+from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
     Engine,
     Transaction,
@@ -25,6 +26,7 @@ class ObligationVerbs:
     """`contract.Obligations` in SQL."""
 
     engine: Engine
+    seal: Seal
 
     def claim_task(self, kinds: Sequence[TaskKind], lease_s: float) -> Task | None:
         """Lease the task that is due first."""
@@ -74,7 +76,7 @@ class ObligationVerbs:
                     "add_link",
                     upload_id=task.upload_id,
                     id=link.id,
-                    secret=link.secret.reveal(),
+                    secret=self.seal.close(link.secret),
                     expiry=link.expiry,
                 )
             if task.kind is TaskKind.LINK and event is TaskEvent.REFUSED:
@@ -101,11 +103,16 @@ class ObligationVerbs:
     def link(self, upload_id: str) -> Link | None:
         """Give the share link of an upload, or None."""
         row = self.engine.read(lambda tx: tx.one("link", upload_id=upload_id))
-        return None if row is None else link_of(row)
+        return None if row is None else link_of(row, self.seal)
 
     def forget_events(self, older_than_s: float) -> int:
         """Remove the notes of moves that are at least so old; give how many."""
-        return self.engine.write(lambda tx: tx.run("forget_events", before=tx.now - older_than_s))
+
+        def forget(tx: Transaction) -> int:
+            tx.run("forget_repeats", before=tx.now - older_than_s)
+            return tx.run("forget_events", before=tx.now - older_than_s)
+
+        return self.engine.write(forget)
 
     def hurry(self) -> None:
         """Let everything that waits for a retry be tried at once."""

@@ -58,12 +58,89 @@ SELECT * FROM uploads WHERE id = :id;
 -- name: uploads
 SELECT * FROM uploads WHERE state NOT IN ('deleting', 'gone') ORDER BY created_at, id;
 
+-- name: uploads_up
+SELECT id, type, state, name, hot_folder, package_id, size, sent, file_count,
+    priority, created_at, finalized_at, retry_at, error_code, error
+FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
+    WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
+    WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
+        ELSE instr(:states, ' ' || state || ' ') > 0 END
+    AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder))
+WHERE :after_id = '' OR (sorted, id) > (:after, :after_id) ORDER BY sorted, id LIMIT :limit;
+
+-- name: uploads_down
+SELECT id, type, state, name, hot_folder, package_id, size, sent, file_count,
+    priority, created_at, finalized_at, retry_at, error_code, error
+FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
+    WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
+    WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
+        ELSE instr(:states, ' ' || state || ' ') > 0 END
+    AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder))
+WHERE :after_id = '' OR (sorted, id) < (:after, :after_id)
+ORDER BY sorted DESC, id DESC LIMIT :limit;
+
+-- name: queued
+SELECT id FROM uploads WHERE state = 'transferring' AND lease_until <= :now AND retry_at <= :now
+ORDER BY started DESC, priority DESC, created_at, id;
+
+-- name: unsettled_uploads
+SELECT DISTINCT upload_id FROM drops WHERE state = 'taken' AND whole = 0
+UNION SELECT DISTINCT upload_id FROM files WHERE stale = 1 AND closed = 0 AND drop_id IS NULL;
+
+-- name: uploads_in
+SELECT * FROM uploads WHERE state = :state ORDER BY created_at, id;
+
+-- name: set_priority
+UPDATE uploads SET priority = :priority WHERE id = :id;
+
+-- name: set_started
+UPDATE uploads SET started = 1, retry_at = 0 WHERE id = :id;
+
+-- name: set_takes_package
+UPDATE uploads SET takes_package = :takes_package, retry_at = 0, attempts = 0 WHERE id = :id;
+
+-- name: end_claim
+UPDATE uploads SET fence = fence + 1, lease_until = 0 WHERE id = :id;
+
+-- name: forget_secrets
+UPDATE uploads SET access_code = NULL, password = NULL, package_token = NULL WHERE id = :id;
+
+-- name: drop_open_tasks
+UPDATE tasks SET fence = fence + 1, lease_until = 0 WHERE upload_id = :upload_id AND state = 'due';
+
+-- name: repeat
+SELECT * FROM repeats WHERE key = :key;
+
+-- name: add_repeat
+INSERT INTO repeats (key, digest, upload_id, at) VALUES (:key, :digest, :upload_id, :now);
+
+-- name: forget_repeats
+DELETE FROM repeats WHERE at <= :before;
+
+-- name: paused_folders
+SELECT hot_folder, at FROM pauses ORDER BY hot_folder;
+
+-- name: pause_folder
+INSERT INTO pauses (hot_folder, at) VALUES (:hot_folder, :now) ON CONFLICT DO NOTHING;
+
+-- name: resume_folder
+DELETE FROM pauses WHERE hot_folder = :hot_folder;
+
+-- name: files_to_settle
+SELECT * FROM files WHERE upload_id = :upload_id AND stale = 1 AND closed = 0 AND drop_id IS NULL
+AND retry_at <= :now ORDER BY retry_at, id LIMIT :limit;
+
+-- name: delay_file
+UPDATE files SET retry_at = :retry_at WHERE id = :id;
+
 -- name: package_is_ours
 SELECT 1 AS yes FROM uploads WHERE package_id = :package_id;
 
 -- name: add_upload
-INSERT INTO uploads (id, hot_folder, root, name, message, terms, batch, state, created_at, joined_at)
-VALUES (:id, :hot_folder, :root, :name, :message, :terms, :batch, :state, :now, :now);
+INSERT INTO uploads (id, hot_folder, root, name, message, terms, type, batch, state, priority,
+    chunk_size, access_code, password, created_at, joined_at)
+VALUES (:id, :hot_folder, :root, :name, :message, :terms, :type, :batch, :state, :priority,
+    :chunk_size, :access_code, :password, :now, :now);
 
 -- name: open_batch
 SELECT id FROM uploads WHERE hot_folder = :hot_folder AND batch = 1
@@ -89,7 +166,12 @@ UPDATE files SET retry_at = 0, attempts = 0, error = '' WHERE upload_id = :uploa
 
 -- name: claimable
 SELECT * FROM uploads WHERE state IN ('transferring', 'finalizing') AND retry_at <= :now
-AND lease_until <= :now ORDER BY created_at, id LIMIT :limit;
+AND lease_until <= :now ORDER BY priority DESC, created_at, id LIMIT :limit;
+
+-- name: claimable_without_slot
+SELECT * FROM uploads WHERE retry_at <= :now AND lease_until <= :now
+AND (state = 'deleting' OR (started = 1 AND state IN ('transferring', 'finalizing')))
+ORDER BY priority DESC, created_at, id LIMIT :limit;
 
 -- name: claim_upload
 UPDATE uploads SET fence = fence + 1, lease_until = :lease_until
@@ -111,7 +193,8 @@ UPDATE uploads SET package_asked_at = coalesce(package_asked_at, :now)
 WHERE id = :id AND fence = :fence;
 
 -- name: note_package
-UPDATE uploads SET package_id = :package_id, package_token = :token, attempts = 0, error = ''
+UPDATE uploads SET package_id = :package_id, package_token = :token, access_code = NULL,
+    password = NULL, attempts = 0, error = ''
 WHERE id = :id AND fence = :fence;
 
 -- name: note_finalize_asked
@@ -140,9 +223,9 @@ SELECT * FROM files WHERE drop_id = :drop_id AND upload_id = :upload_id ORDER BY
 
 -- name: add_file
 INSERT INTO files (upload_id, drop_id, path, package_path, name, size, mtime_ns, ctime_ns, inode,
-    device)
+    device, reader)
 VALUES (:upload_id, :drop_id, :path, :package_path, :name, :size, :mtime_ns, :ctime_ns, :inode,
-    :device);
+    :device, :reader);
 
 -- name: remove_file
 DELETE FROM files WHERE id = :id;
@@ -168,6 +251,10 @@ AND retry_at <= :now ORDER BY retry_at, id LIMIT :limit;
 
 -- name: next_retry
 SELECT min(retry_at) AS at FROM files WHERE upload_id = :upload_id AND closed = 0 AND stale = 0;
+
+-- name: next_look
+SELECT min(retry_at) AS at FROM files WHERE upload_id = :upload_id AND stale = 1 AND closed = 0
+AND drop_id IS NULL;
 
 -- name: note_file_asked
 UPDATE files SET open_asked = 1 WHERE id = :id;
@@ -274,6 +361,15 @@ SELECT * FROM links WHERE upload_id = :upload_id;
 INSERT INTO events (at, noun, noun_id, event, before, after, detail)
 VALUES (:now, :noun, :noun_id, :event, :before, :after, :detail);
 
+-- name: newest_event
+SELECT coalesce(max(id), 0) AS number FROM events;
+
+-- name: oldest_event
+SELECT coalesce(min(id), 0) AS number FROM events;
+
+-- name: events_after
+SELECT * FROM events WHERE id > :after ORDER BY id LIMIT :limit;
+
 -- name: forget_events
 DELETE FROM events WHERE at <= :before;
 
@@ -282,7 +378,8 @@ UPDATE files SET device = -1 WHERE upload_id IN
     (SELECT id FROM uploads WHERE state NOT IN ('complete', 'gone'));
 
 -- name: hurry_uploads
-UPDATE uploads SET retry_at = 0 WHERE state IN ('transferring', 'finalizing') AND retry_at > 0;
+UPDATE uploads SET retry_at = 0
+WHERE state IN ('transferring', 'finalizing', 'deleting') AND retry_at > 0;
 
 -- name: hurry_files
 UPDATE files SET retry_at = 0 WHERE closed = 0 AND retry_at > 0;
@@ -316,3 +413,16 @@ SELECT value FROM meta WHERE key = :key;
 -- name: set_meta
 INSERT INTO meta (key, value) VALUES (:key, :value)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- name: unsealed_uploads
+SELECT id, package_token FROM uploads
+WHERE package_token IS NOT NULL AND package_token NOT LIKE 'sealed:%';
+
+-- name: seal_upload
+UPDATE uploads SET package_token = :token WHERE id = :id;
+
+-- name: unsealed_links
+SELECT upload_id, secret FROM links WHERE secret NOT LIKE 'sealed:%';
+
+-- name: seal_link
+UPDATE links SET secret = :secret WHERE upload_id = :upload_id;

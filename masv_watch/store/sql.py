@@ -11,11 +11,13 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from importlib.resources import files as package_files
 from typing import Any, Protocol, TypeVar
 
 from masv_watch import lifecycle
 from masv_watch.errors import FenceLost, NotFound
+from masv_watch.logs import redacted
 from masv_watch.model import (
     After,
     Chunk,
@@ -37,12 +39,15 @@ from masv_watch.model import (
     UploadState,
     UploadType,
 )
+from masv_watch.store.seal import Seal
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
 Statements = Mapping[str, str]
 
 _TWO_64 = 2**64
+#: parameters whose text may come from outside: the cloud, a mail server, a file system
+_FREE_TEXT = {"error", "note", "detail", "reason"}
 _NAMED = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
@@ -74,7 +79,13 @@ class Transaction:
         self.moved: list[Moved] = []
 
     def run(self, statement: str, /, **values: object) -> int:
-        """Carry out a statement; give how many rows it touched."""
+        """Carry out a statement; give how many rows it touched.
+
+        What others said (an error, a note) is stored without the secrets that the log knows.
+        """
+        for name in _FREE_TEXT & values.keys():
+            if values[name]:
+                values[name] = redacted(str(values[name]))
         return self._execute(self._statements[statement], values)[0]
 
     def one(self, statement: str, /, **values: object) -> Row | None:
@@ -114,6 +125,10 @@ class Engine(Protocol):
         """Have `ring` called after every commit that moved a state."""
         ...
 
+    def scrub(self) -> None:
+        """Leave nothing of overwritten values behind in the files of the database."""
+        ...
+
     def close(self) -> None:
         """Finish what is queued and close."""
         ...
@@ -129,6 +144,35 @@ def load_statements() -> dict[str, str]:
     }
 
 
+def known_seal(folder: str, engine: Engine) -> Seal:
+    """Give the seal of a state; what was stored before there was one is sealed now.
+
+    Raises:
+        StoreUnusable: its key is missing, or is that of another state.
+    """
+    row = engine.read(lambda tx: tx.one("meta", key="seal"))
+    seal = Seal.of(folder, may_make=row is None)
+    if row is not None:
+        seal.demand(row["value"])
+        return seal
+
+    def close_all(tx: Transaction) -> None:
+        for upload in tx.all("unsealed_uploads"):
+            tx.run(
+                "seal_upload", id=upload["id"], token=seal.close(Secret(upload["package_token"]))
+            )
+        for link in tx.all("unsealed_links"):
+            tx.run(
+                "seal_link", upload_id=link["upload_id"], secret=seal.close(Secret(link["secret"]))
+            )
+
+    engine.write(close_all)
+    # until the proof is stored a crash repeats all of it: no plain value survives in a free page
+    engine.scrub()
+    engine.write(lambda tx: tx.run("set_meta", key="seal", value=seal.proof()))
+    return seal
+
+
 def move_upload(
     tx: Transaction,
     row: Row,
@@ -136,19 +180,19 @@ def move_upload(
     *,
     code: int | None = None,
     error: str = "",
+    was_finalized: bool = False,
 ) -> UploadState:
     """Move an upload's state in this transaction; the one place that does.
+
+    `was_finalized` says that a finalize took effect whose answer was lost.
 
     Raises:
         IllegalTransition: the table has no such pair.
     """
     before = UploadState(row["state"])
     after = lifecycle.advance(lifecycle.UPLOAD, before, event)
-    finalize_at = None
-    if after is UploadState.IDLE:
-        idle_s = terms_of(row).idle_s
-        finalize_at = None if idle_s is None else _idle_until(row, idle_s, tx.now)
-    finalized_at = tx.now if event is UploadEvent.FINALIZED else row["finalized_at"]
+    is_finalized = was_finalized or event is UploadEvent.FINALIZED
+    finalized_at = row["finalized_at"] or (tx.now if is_finalized else None)
     # a refusal says that the finalize did nothing: the next one begins afresh
     finalize_asked = 0 if event is UploadEvent.REFUSED else row["finalize_asked"]
     touched = tx.run(
@@ -158,7 +202,7 @@ def move_upload(
         after=after,
         code=code,
         error=error,
-        finalize_at=finalize_at,
+        finalize_at=_finalize_at(row, after, tx.now),
         finalized_at=finalized_at,
         finalize_asked=finalize_asked,
     )
@@ -171,19 +215,21 @@ def move_upload(
         ),
     )
     if after is UploadState.GONE:
-        _end_drops(tx, row)
+        _end_drops(tx, row, delivered=finalized_at is not None)
     return after
 
 
-def _end_drops(tx: Transaction, upload: Row) -> None:
+def _end_drops(tx: Transaction, upload: Row, *, delivered: bool) -> None:
     # a drop that stayed taken would keep its path from ever being sent again
-    delivered = upload["finalized_at"] is not None
     for row in tx.all("drops_of", upload_id=upload["id"]):
         if row["state"] == DropState.TAKEN:
             move_drop(tx, row, DropEvent.FINISH if delivered else DropEvent.CANCEL)
 
 
-def _idle_until(row: Row, idle_s: float, now: float) -> float:
+def _finalize_at(row: Row, after: UploadState, now: float) -> float | None:
+    idle_s = terms_of(row).idle_s if after is UploadState.IDLE else None
+    if idle_s is None:
+        return None
     # a batch waits from its last settled file, not from its last byte
     return max(now, row["joined_at"] + idle_s) if row["batch"] else now + idle_s
 
@@ -280,21 +326,26 @@ def terms_text(terms: Terms) -> str:
 
 def terms_of(row: Row) -> Terms:
     """Read the terms of an upload's row."""
-    tree = json.loads(row["terms"])
+    return _terms(row["terms"])
+
+
+@lru_cache(maxsize=256)
+def _terms(text: str) -> Terms:
+    # the uploads of one rule have the same ones
+    tree = json.loads(text)
     lists = {key: tuple(tree[key]) for key in ("recipients", "mail_to")}
     fixed = {"type": UploadType(tree["type"]), "after": After(**tree["after"])}
     return Terms(**(tree | lists | fixed))
 
 
-def upload_of(row: Row) -> Upload:
+def upload_of(row: Row, seal: Seal) -> Upload:
     """Read an upload's row."""
-    token = row["package_token"]
     same = {
         key: row[key]
         for key in (
             "id", "hot_folder", "name", "message", "package_id", "package_asked_at", "finalize_at",
             "retry_at", "attempts", "error_code", "error", "fence", "lease_until", "created_at",
-            "joined_at", "finalized_at", "size", "sent", "file_count",
+            "joined_at", "finalized_at", "size", "sent", "file_count", "priority", "chunk_size",
         )
     }  # fmt: skip
     return Upload(
@@ -302,9 +353,22 @@ def upload_of(row: Row) -> Upload:
         root=bytes(row["root"]),
         terms=terms_of(row),
         state=UploadState(row["state"]),
-        package_token=None if token is None else Secret(token),
+        package_token=_opened(seal, row["package_token"]),
+        access_code=_opened(seal, row["access_code"]),
+        password=_opened(seal, row["password"]),
         finalize_asked=bool(row["finalize_asked"]),
+        is_started=bool(row["started"]),
+        takes_package=bool(row["takes_package"]),
     )
+
+
+def _opened(seal: Seal, text: str | None) -> Secret | None:
+    return None if text is None else seal.open(text)
+
+
+def sealed(seal: Seal, secret: Secret | None) -> str | None:
+    """Give the sealed form of a secret that may be missing."""
+    return None if secret is None else seal.close(secret)
 
 
 def drop_of(row: Row) -> Drop:
@@ -362,7 +426,7 @@ def file_of(row: Row) -> SourceFile:
         key: row[key]
         for key in (
             "id", "upload_id", "drop_id", "package_path", "name", "cloud_id", "multipart_id",
-            "chunk_size", "sent", "attempts", "retry_at", "error",
+            "chunk_size", "sent", "attempts", "retry_at", "error", "reader",
         )
     }  # fmt: skip
     return SourceFile(
@@ -398,12 +462,12 @@ def task_of(row: Row) -> Task:
     )
 
 
-def link_of(row: Row) -> Link:
+def link_of(row: Row, seal: Seal) -> Link:
     """Read a link's row."""
     return Link(
         upload_id=row["upload_id"],
         id=row["id"],
-        secret=Secret(row["secret"]),
+        secret=seal.open(row["secret"]),
         expiry=row["expiry"],
     )
 

@@ -20,7 +20,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files as package_files
 from typing import Any, Generic, TypeVar
 
@@ -29,7 +29,9 @@ from masv_watch.loops import Clock, start_thread, transaction_flag
 from masv_watch.metrics import Metrics
 from masv_watch.store.ledger import LedgerVerbs
 from masv_watch.store.obligations import ObligationVerbs
-from masv_watch.store.sql import Moved, Row, Transaction, load_statements
+from masv_watch.store.seal import Seal
+from masv_watch.store.sql import Moved, Row, Transaction, known_seal, load_statements
+from masv_watch.store.steering import SteeringVerbs
 from masv_watch.store.undertakings import UndertakingVerbs
 
 T = TypeVar("T")
@@ -54,7 +56,7 @@ JOB_ERRORS = (
     ValueError,
 )
 #: the newest migration that this version knows
-SCHEMA = 1
+SCHEMA = 2
 
 _FILE = "masv-watch.db"
 _LOCK = "daemon.lock"
@@ -140,6 +142,12 @@ class SqliteEngine:
                 return job(Transaction(_executor(connection), self._statements, self.now()))
             finally:
                 connection.execute("ROLLBACK")
+
+    def scrub(self) -> None:
+        """Leave nothing of overwritten values behind in the files of the database."""
+        with _translated(self._path), closing(self._connect()) as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Commit what is queued, end the writer and close."""
@@ -274,7 +282,7 @@ class SqliteEngine:
                 ring()
 
 
-class SqliteStore(LedgerVerbs, UndertakingVerbs, ObligationVerbs):
+class SqliteStore(LedgerVerbs, UndertakingVerbs, SteeringVerbs, ObligationVerbs):
     """The whole contract over one SQLite file."""
 
     def start_over(self) -> None:
@@ -290,9 +298,10 @@ class SqliteStore(LedgerVerbs, UndertakingVerbs, ObligationVerbs):
 
         self.engine.write(forget)
 
-    def __init__(self, engine: SqliteEngine, lock: int | None) -> None:
+    def __init__(self, engine: SqliteEngine, seal: Seal, lock: int | None) -> None:
         """Join the verbs with their engine; `lock` is the held descriptor of the state's lock."""
         self.engine = engine
+        self.seal = seal
         self._lock = lock
 
     def now(self) -> float:
@@ -334,7 +343,7 @@ def open_store(folder: str, *, clock: Clock, metrics: Metrics) -> SqliteStore:
         ) from error
     lock = _take_lock(folder)
     try:
-        return SqliteStore(SqliteEngine(folder, clock=clock, metrics=metrics), lock)
+        return _joined(folder, clock, metrics, lock)
     except MasvWatchError:
         os.close(lock)
         raise
@@ -350,7 +359,16 @@ def open_guest(folder: str, *, clock: Clock, metrics: Metrics) -> SqliteStore:
         raise StoreUnusable(
             f"there is no state in {folder}", hint="start the daemon once: masv-watch run -c FILE"
         )
-    return SqliteStore(SqliteEngine(folder, clock=clock, metrics=metrics), None)
+    return _joined(folder, clock, metrics, None)
+
+
+def _joined(folder: str, clock: Clock, metrics: Metrics, lock: int | None) -> SqliteStore:
+    engine = SqliteEngine(folder, clock=clock, metrics=metrics)
+    try:
+        return SqliteStore(engine, known_seal(folder, engine), lock)
+    except MasvWatchError:
+        engine.close()
+        raise
 
 
 def _boot_id() -> str:

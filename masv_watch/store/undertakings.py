@@ -33,8 +33,10 @@ from masv_watch.store.ledger import (
     take,
     unsettle,
 )
+from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
     Engine,
+    Row,
     Transaction,
     chunk_of,
     file_of,
@@ -43,40 +45,60 @@ from masv_watch.store.sql import (
     move_upload,
     must,
     rows_as,
+    sealed,
     terms_text,
     upload_of,
 )
+from masv_watch.store.steering import find_repeat, name_files, note_repeat
 
 T = TypeVar("T")
+
+#: uploads claimed at once beside those that have a slot
+MOST_WITHOUT_SLOT = 64
 
 
 class UndertakingVerbs:
     """`contract.Undertakings` in SQL."""
 
     engine: Engine
+    seal: Seal
 
     def create_upload(self, draft: Draft) -> str:
         """Create an upload, take its drops and note every file."""
         upload_id = str(uuid.uuid4())
 
         def create(tx: Transaction) -> str:
-            tx.run(
-                "add_upload",
-                id=upload_id,
-                hot_folder=draft.hot_folder,
-                root=draft.root,
-                name=draft.name,
-                message=draft.message,
-                terms=terms_text(draft.terms),
-                batch=int(draft.terms.batch),
-                state=UploadState.TRANSFERRING,
-                now=tx.now,
-            )
+            if draft.repeat is not None:
+                earlier = find_repeat(tx, draft.repeat)
+                if earlier is not None:
+                    return earlier
+                note_repeat(tx, draft.repeat, upload_id)
+            self._add_upload(tx, upload_id, draft)
             for drop in draft.drops:
                 _join(tx, upload_id, drop)
+            name_files(tx, upload_id, draft.files, draft.skipped, reader=draft.reader)
             return upload_id
 
         return self.engine.write(create)
+
+    def _add_upload(self, tx: Transaction, upload_id: str, draft: Draft) -> None:
+        tx.run(
+            "add_upload",
+            id=upload_id,
+            hot_folder=draft.hot_folder,
+            root=draft.root,
+            name=draft.name,
+            message=draft.message,
+            terms=terms_text(draft.terms),
+            type=draft.terms.type,
+            batch=int(draft.terms.batch),
+            state=UploadState.TRANSFERRING,
+            priority=draft.priority,
+            chunk_size=draft.chunk_size,
+            access_code=sealed(self.seal, draft.access_code),
+            password=sealed(self.seal, draft.password),
+            now=tx.now,
+        )
 
     def open_batch(self, hot_folder: str) -> str | None:
         """Give the upload that a batch drop joins now, or None."""
@@ -100,11 +122,11 @@ class UndertakingVerbs:
     def upload(self, upload_id: str) -> Upload | None:
         """Give one upload, or None."""
         row = self.engine.read(lambda tx: tx.one("upload", id=upload_id))
-        return None if row is None else upload_of(row)
+        return None if row is None else upload_of(row, self.seal)
 
     def uploads(self) -> list[Upload]:
         """List the uploads that are not hidden."""
-        return rows_as(self.engine.read(lambda tx: tx.all("uploads")), upload_of)
+        return [upload_of(row, self.seal) for row in self.engine.read(lambda tx: tx.all("uploads"))]
 
     def files(self, upload_id: str) -> list[SourceFile]:
         """List the files of an upload."""
@@ -138,19 +160,23 @@ class UndertakingVerbs:
     def claim_uploads(self, limit: int, lease_s: float) -> list[Upload]:
         """Lease uploads that are due."""
 
+        def due(tx: Transaction) -> list[Row]:
+            at_once = tx.all("claimable_without_slot", now=tx.now, limit=MOST_WITHOUT_SLOT)
+            in_turn = tx.all("claimable", now=tx.now, limit=limit) if limit > 0 else []
+            known = {row["id"] for row in at_once}
+            return [*at_once, *(row for row in in_turn if row["id"] not in known)]
+
         def claim(tx: Transaction) -> list[Upload]:
             claimed = []
-            for row in tx.all("claimable", now=tx.now, limit=limit):
+            for row in due(tx):
                 mine = tx.one(
                     "claim_upload", id=row["id"], now=tx.now, lease_until=tx.now + lease_s
                 )
                 if mine is not None:
-                    claimed.append(upload_of(mine))
+                    claimed.append(upload_of(mine, self.seal))
             return claimed
 
-        if not self.engine.read(lambda tx: tx.one("claimable", now=tx.now, limit=1)):
-            return []
-        return self.engine.write(claim)
+        return self.engine.write(claim) if self.engine.read(due) else []
 
     def renew(self, upload_id: str, fence: int, lease_s: float) -> Upload:
         """Prolong a claim and give the row."""
@@ -159,7 +185,7 @@ class UndertakingVerbs:
             row = tx.one("renew", id=upload_id, fence=fence, lease_until=tx.now + lease_s)
             if row is None:
                 raise FenceLost(f"upload {upload_id} has a newer claim")
-            return upload_of(row)
+            return upload_of(row, self.seal)
 
         return self.engine.write(renew)
 
@@ -206,7 +232,7 @@ class UndertakingVerbs:
                 id=upload_id,
                 fence=fence,
                 package_id=package_id,
-                token=token.reveal(),
+                token=self.seal.close(token),
             ),
         )
 
@@ -227,8 +253,12 @@ class UndertakingVerbs:
 
     def next_retry(self, upload_id: str) -> float | None:
         """Give when the first waiting file is due, or None."""
-        row = self.engine.read(lambda tx: tx.one("next_retry", upload_id=upload_id))
-        return None if row is None or row["at"] is None else float(row["at"])
+
+        def find(tx: Transaction) -> list[float]:
+            rows = (tx.one(name, upload_id=upload_id) for name in ("next_retry", "next_look"))
+            return [float(row["at"]) for row in rows if row is not None and row["at"] is not None]
+
+        return min(self.engine.read(find), default=None)
 
     def note_files_asked(self, upload_id: str, fence: int, file_ids: Sequence[int]) -> None:
         """Store the intent to add these files."""
@@ -326,9 +356,11 @@ class UndertakingVerbs:
                 return
             # a worker may still hold the version before the one that settled meanwhile
             hold_version(tx, replace(file, cloud_id=None))
+            if file.drop_id is None:
+                _await_quiet(tx, upload, file.id, note)
+                return
             tx.run("stale_file", id=file.id, note=note)
-            if file.drop_id is not None:
-                unsettle(tx, file.drop_id, note)
+            unsettle(tx, file.drop_id, note)
 
         self._fenced(file.upload_id, fence, change)
 
@@ -431,6 +463,18 @@ class UndertakingVerbs:
             return job(tx)
 
         return self.engine.write(checked)
+
+
+def _await_quiet(tx: Transaction, upload: Row, file_id: int, note: str) -> None:
+    """Begin a caller's file anew: no drop tells when it is quiet, so it is looked at again."""
+    row = must(tx.one("file", id=file_id), f"file {file_id}")
+    if row["stale"]:
+        return
+    reset(tx, row, size=row["size"])
+    tx.run("stale_file", id=file_id, note=note)
+    move_upload(
+        tx, upload, UploadEvent.SOURCE_CHANGED, code=upload["error_code"], error=upload["error"]
+    )
 
 
 def _run(tx: Transaction, statement: str, /, **values: object) -> None:

@@ -31,6 +31,10 @@ class Bench(Protocol):
         """Give every row of every table, as another process sees them."""
         ...
 
+    def column(self, table: str, name: str) -> list[Any]:
+        """Give one column of a table, as another process sees it."""
+        ...
+
     def close(self) -> None:
         """Close what is open."""
         ...
@@ -66,6 +70,14 @@ class SqliteBench:
                 name: outside.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall()
                 for (name,) in names.fetchall()
             }
+        finally:
+            outside.close()
+
+    def column(self, table: str, name: str) -> list[Any]:
+        """Give one column of a table, read by a connection of its own."""
+        outside = sqlite3.connect(self.file)
+        try:
+            return [row[0] for row in outside.execute(f"SELECT {name} FROM {table} ORDER BY 1")]
         finally:
             outside.close()
 

@@ -297,7 +297,7 @@ def test_settle_again_keeps_the_counters_right(bench: Bench, store: Store) -> No
     (drop,) = store.drops_of(upload_id)
 
     assert (upload.size, upload.sent, upload.file_count) == (40, 10, 3)
-    assert bench.rows()["uploads"][0][-1] == 2
+    assert bench.column("uploads", "open_files") == [2]
     assert (drop.size, drop.file_count, drop.whole, drop.generation) == (40, 3, True, 2)
 
 

@@ -1,0 +1,304 @@
+"""The verbs by which callers steer: lists, priorities, deletion, files by name, pauses, moves.
+
+Owns what the front desk asks of rows that no hot folder asks. Never talks to the cloud and never
+reads a source. Part of the store; the contract stands in `store.contract`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from masv_watch.errors import Unprocessable
+from masv_watch.model import (
+    FileDraft,
+    Identity,
+    Move,
+    Repeat,
+    Secret,
+    Selection,
+    SourceFile,
+    TaskEvent,
+    TaskState,
+    Upload,
+    UploadEvent,
+    UploadLine,
+    UploadState,
+    UploadType,
+)
+from masv_watch.store.ledger import add_file, hold_version, reset
+from masv_watch.store.seal import Seal
+from masv_watch.store.sql import (
+    Engine,
+    Row,
+    Transaction,
+    file_of,
+    hold_fence,
+    identity_values,
+    move_task,
+    move_upload,
+    must,
+    rows_as,
+    task_of,
+)
+
+_SESSION = "session"
+
+
+class SteeringVerbs:
+    """`contract.Steering` in SQL."""
+
+    engine: Engine
+    seal: Seal
+
+    def select_uploads(self, wanted: Selection) -> list[UploadLine]:
+        """List the uploads of a selection."""
+        after, after_id = wanted.after or (0, "")
+        rows = self.engine.read(
+            lambda tx: tx.all(
+                "uploads_down" if wanted.descending else "uploads_up",
+                states=f" {' '.join(wanted.states)} " if wanted.states else "",
+                type=wanted.type,
+                hot_folder=wanted.hot_folder,
+                sort=wanted.sort,
+                after=after,
+                after_id=after_id,
+                limit=-1 if wanted.limit is None else wanted.limit,
+            )
+        )
+        return [_line_of(row) for row in rows]
+
+    def queued(self) -> list[str]:
+        """List the ids of uploads that wait for a slot, in their order."""
+        return [str(row["id"]) for row in self.engine.read(lambda tx: tx.all("queued", now=tx.now))]
+
+    def unsettled(self) -> set[str]:
+        """Give the ids of uploads that wait for a source to be quiet again."""
+        rows = self.engine.read(lambda tx: tx.all("unsettled_uploads"))
+        return {str(row["upload_id"]) for row in rows}
+
+    def repeated(self, repeat: Repeat) -> str | None:
+        """Give the upload that was created under this key, or None."""
+        return self.engine.read(lambda tx: find_repeat(tx, repeat))
+
+    def add_files(
+        self,
+        upload_id: str,
+        files: Sequence[FileDraft],
+        skipped: Sequence[str],
+        *,
+        reader: int | None,
+    ) -> UploadState:
+        """Add files that a caller named to an open upload."""
+
+        def add(tx: Transaction) -> UploadState:
+            row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+            after = move_upload(
+                tx, row, UploadEvent.FILES_ADDED, code=row["error_code"], error=row["error"]
+            )
+            name_files(tx, upload_id, files, skipped, reader=reader)
+            tx.run("note_joined", id=upload_id, now=tx.now)
+            return after
+
+        return self.engine.write(add)
+
+    def delete_upload(self, upload_id: str, *, takes_package: bool) -> UploadState:
+        """Have an upload deleted."""
+
+        def delete(tx: Transaction) -> UploadState:
+            row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+            is_known = row["package_id"] is not None or row["package_asked_at"] is not None
+            stays = row["finalized_at"] is not None and not takes_package
+            move_upload(tx, row, UploadEvent.DELETE)
+            tx.run("set_takes_package", id=upload_id, takes_package=int(takes_package))
+            _withdraw_tasks(tx, upload_id)
+            if row["lease_until"] > tx.now or (is_known and not stays):
+                return UploadState.DELETING
+            return _end(tx, upload_id)
+
+        return self.engine.write(delete)
+
+    def note_deleted(self, upload: Upload, *, was_finalized: bool) -> None:
+        """Store that the cloud has nothing more to delete."""
+
+        def note(tx: Transaction) -> None:
+            hold_fence(tx, upload.id, upload.fence)
+            _end(tx, upload.id, was_finalized=was_finalized)
+
+        self.engine.write(note)
+
+    def prioritize(self, upload_id: str, priority: int) -> None:
+        """Set whose turn it is."""
+        self.engine.write(lambda tx: tx.run("set_priority", id=upload_id, priority=priority))
+
+    def start_upload(self, upload_id: str) -> None:
+        """Let an upload go at once."""
+
+        def start(tx: Transaction) -> None:
+            tx.run("set_started", id=upload_id)
+            tx.run("clear_file_retries", upload_id=upload_id)
+
+        self.engine.write(start)
+
+    def advance_uploads(self, before: UploadState, event: UploadEvent) -> list[str]:
+        """Move every upload that is in a state."""
+
+        def advance(tx: Transaction) -> list[str]:
+            rows = tx.all("uploads_in", state=before)
+            for row in rows:
+                move_upload(tx, row, event)
+                if event is UploadEvent.RESUME:
+                    tx.run("clear_upload_retry", id=row["id"])
+                    tx.run("clear_file_retries", upload_id=row["id"])
+            return [str(row["id"]) for row in rows]
+
+        return self.engine.write(advance)
+
+    def files_to_settle(self, upload_id: str, limit: int) -> list[SourceFile]:
+        """List a caller's changed files that are due."""
+        return rows_as(
+            self.engine.read(
+                lambda tx: tx.all("files_to_settle", upload_id=upload_id, now=tx.now, limit=limit)
+            ),
+            file_of,
+        )
+
+    def delay_file(self, file: SourceFile, fence: int, retry_at: float) -> None:
+        """Look at a changed file again later."""
+
+        def delay(tx: Transaction) -> None:
+            hold_fence(tx, file.upload_id, fence)
+            tx.run("delay_file", id=file.id, retry_at=retry_at)
+
+        self.engine.write(delay)
+
+    def settle_file(self, file: SourceFile, fence: int, identity: Identity) -> None:
+        """Take in what a changed file is now."""
+
+        def settle(tx: Transaction) -> None:
+            hold_fence(tx, file.upload_id, fence)
+            row = hold_version(tx, file)
+            reset(tx, row, size=identity.size)
+            tx.run("renew_file", id=file.id, **identity_values(identity))
+            tx.run("unstale_file", id=file.id)
+
+        self.engine.write(settle)
+
+    def pause_folder(self, hot_folder: str) -> None:
+        """Take nothing new from a hot folder."""
+        self.engine.write(lambda tx: tx.run("pause_folder", hot_folder=hot_folder, now=tx.now))
+
+    def resume_folder(self, hot_folder: str) -> None:
+        """Take from a hot folder again."""
+        self.engine.write(lambda tx: tx.run("resume_folder", hot_folder=hot_folder))
+
+    def paused_folders(self) -> Mapping[str, float]:
+        """Give the paused hot folders, and since when."""
+        rows = self.engine.read(lambda tx: tx.all("paused_folders"))
+        return {str(row["hot_folder"]): float(row["at"]) for row in rows}
+
+    def moves(self, after: int, limit: int) -> list[Move]:
+        """List what moved after the move of this number."""
+        rows = self.engine.read(lambda tx: tx.all("events_after", after=after, limit=limit))
+        return [Move(**{key: row[key] for key in _MOVE}) for row in rows]
+
+    def newest_move(self) -> int:
+        """Give the number of the newest move."""
+        return self.engine.read(lambda tx: tx.number("newest_event"))
+
+    def oldest_move(self) -> int:
+        """Give the number of the oldest move that is still known."""
+        return self.engine.read(lambda tx: tx.number("oldest_event"))
+
+    def digest(self, content: bytes) -> str:
+        """Give a hash that tells nothing about its content."""
+        return self.seal.digest(content)
+
+    def remember_session(self, text: str | None) -> None:
+        """Keep who signed in, sealed."""
+        value = "" if text is None else self.seal.close(Secret(text))
+        self.engine.write(lambda tx: tx.run("set_meta", key=_SESSION, value=value))
+
+    def remembered_session(self) -> str | None:
+        """Give who signed in, or None."""
+        row = self.engine.read(lambda tx: tx.one("meta", key=_SESSION))
+        return self.seal.open(row["value"]).reveal() if row and row["value"] else None
+
+
+def _line_of(row: Row) -> UploadLine:
+    # by their places: a row looks for each name from its first column on
+    id_, type_, state, *rest = row.values() if isinstance(row, dict) else tuple(row)
+    return UploadLine(id_, UploadType(type_), UploadState(state), *rest)
+
+
+_MOVE = ("id", "at", "noun", "noun_id", "event", "before", "after", "detail")
+
+
+def find_repeat(tx: Transaction, repeat: Repeat) -> str | None:
+    """Give the upload that was created under this key, or None.
+
+    Raises:
+        Unprocessable: the key was used for something else.
+    """
+    row = tx.one("repeat", key=repeat.key)
+    if row is None:
+        return None
+    if row["digest"] != repeat.digest:
+        raise Unprocessable(
+            "this Idempotency-Key was used for another call",
+            hint="send the very same call again, or a new key for a new upload",
+        )
+    return str(row["upload_id"])
+
+
+def note_repeat(tx: Transaction, repeat: Repeat, upload_id: str) -> None:
+    """Note under which key an upload is created, in this transaction."""
+    tx.run("add_repeat", key=repeat.key, digest=repeat.digest, upload_id=upload_id, now=tx.now)
+
+
+def name_files(
+    tx: Transaction,
+    upload_id: str,
+    files: Sequence[FileDraft],
+    skipped: Sequence[str],
+    *,
+    reader: int | None,
+) -> None:
+    """Note the files that a caller named, in this transaction; known ones stay as they are.
+
+    `reader` is his user, by whose rights each is looked at again should it change.
+
+    Raises:
+        Unprocessable: another file of the upload has the same name inside the package.
+    """
+    rows = tx.all("files", upload_id=upload_id) if files else []
+    known = {bytes(row["path"]) for row in rows}
+    inside = {(row["package_path"], row["name"]) for row in rows}
+    for file in files:
+        if file.path in known:
+            continue
+        if (file.package_path, file.name) in inside:
+            whole = f"{file.package_path}/{file.name}".lstrip("/")
+            raise Unprocessable(
+                f"two files would be called {whole!r} inside the package",
+                hint="name a folder above them, or make two uploads",
+            )
+        inside.add((file.package_path, file.name))
+        add_file(tx, upload_id, None, file, reader=reader)
+    for reason in skipped:
+        tx.run("add_skipped", upload_id=upload_id, drop_id=0, reason=reason)
+
+
+def _withdraw_tasks(tx: Transaction, upload_id: str) -> None:
+    # whoever is at a task finds its fence gone, and stores no outcome
+    tx.run("drop_open_tasks", upload_id=upload_id)
+    for task in rows_as(tx.all("tasks", upload_id=upload_id), task_of):
+        if task.state is TaskState.DUE:
+            move_task(tx, task, TaskEvent.WITHDRAWN, note="its upload was deleted")
+
+
+def _end(tx: Transaction, upload_id: str, *, was_finalized: bool = False) -> UploadState:
+    row: Row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+    after = move_upload(tx, row, UploadEvent.DELETED, was_finalized=was_finalized)
+    tx.run("forget_secrets", id=upload_id)
+    tx.run("end_claim", id=upload_id)
+    return after
