@@ -141,7 +141,7 @@ CURES: Mapping[HoldReason, str] = {
     HoldReason.SIDECAR_MISSING: "add the sidecar file",
     HoldReason.SIDECAR_INVALID: "correct the sidecar file",
     HoldReason.WINDOW_CLOSED: "wait for the window to open",
-    HoldReason.PAUSED: "resume the upload",
+    HoldReason.PAUSED: "masv-watch resume --folder NAME",
     HoldReason.ROOT_UNAVAILABLE: "mount or create the hot folder; it goes on by itself",
     HoldReason.UNREADABLE: "let the daemon's user read every file and folder of the drop",
     HoldReason.UNSTABLE_SOURCE: "find what rewrites the file; it ends once the file is quiet",

@@ -44,6 +44,7 @@ from masv_watch.model import (
 )
 from masv_watch.retry import Next, decide
 from masv_watch.store.contract import Store
+from masv_watch.uploads import read_package
 
 log = logging.getLogger(__name__)
 
@@ -135,19 +136,11 @@ class Outbox:
 
     def _link_of_earlier_try(self, upload: Upload) -> wire.CreatedLink | None:
         """Find a link without an address: only those show their secret ([3p-flame])."""
-        seen = self._outside.cloud.team_package(
-            self._outside.login.key(),
-            team_id=self._outside.login.team_id(),
-            package_id=self._package(upload)[0],
-        )
+        seen = read_package(self._outside.cloud, self._outside.login, upload)
         return next((link for link in seen.links if link.secret.reveal()), None)
 
     def _fresh_token(self, upload: Upload) -> Secret:
-        seen = self._outside.cloud.team_package(
-            self._outside.login.key(),
-            team_id=self._outside.login.team_id(),
-            package_id=self._package(upload)[0],
-        )
+        seen = read_package(self._outside.cloud, self._outside.login, upload)
         return seen.token or self._package(upload)[1]
 
     def _package(self, upload: Upload) -> tuple[str, Secret]:

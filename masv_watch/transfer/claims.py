@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from masv_watch.cloud.wire import Blueprint
-from masv_watch.model import Chunk, SourceFile, Upload
+from masv_watch.model import Chunk, SourceFile, Upload, UploadState
 from masv_watch.transfer.chunks import Span, missing
 
 #: bytes; below, the calls of a file cost more than its bytes, so one worker makes them all
@@ -30,6 +30,8 @@ class Step(StrEnum):
     SEND_CHUNK = "send_chunk"
     CLOSE_FILE = "close_file"
     FINALIZE = "finalize"
+    LOOK_AGAIN = "look_again"
+    DELETE = "delete"
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -103,6 +105,24 @@ class Claim:
     retry_at: float = 0.0
     attempts: int = 0
     error: str = ""
+    #: it was claimed in order to be deleted
+    is_deletion: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Remember what it was claimed for."""
+        self.is_deletion = self.upload.state is UploadState.DELETING
+
+    @property
+    def goes_on(self) -> bool:
+        """Say whether the upload still wants what it was claimed for."""
+        if self.upload.state is UploadState.DELETING:
+            return self.is_deletion
+        return self.upload.state in (UploadState.TRANSFERRING, UploadState.FINALIZING)
+
+    @property
+    def takes_slot(self) -> bool:
+        """Say whether it counts among the active uploads."""
+        return not self.is_deletion and not self.upload.is_started
 
 
 def share(claim: Claim, claims: Iterable[Claim], *, workers: int, now: float) -> int:

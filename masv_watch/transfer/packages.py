@@ -37,6 +37,7 @@ from masv_watch.model import (
     UploadType,
 )
 from masv_watch.store.contract import Store
+from masv_watch.uploads import read_package
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class Packages:
             self._open_in_team(upload, asked_before=asked_before)
 
     def _open_in_team(self, upload: Upload, *, asked_before: bool) -> None:
-        key, team_id = self._login.key(), self._login.team_id()
+        key, team_id = self._login.key(), self._login.team_id(upload.terms.team)
         if asked_before:
             self._tell_left_behind(upload, key, team_id)
         created = self._cloud.create_team_package(
@@ -89,6 +90,7 @@ class Packages:
             name=upload.name,
             description=upload.message,
             recipients=upload.terms.recipients,
+            password=upload.password,
         )
         self._login.accepted()
         self._store.note_package(upload.id, upload.fence, created.id, created.token)
@@ -114,7 +116,7 @@ class Packages:
             name=upload.name,
             description=upload.message,
             sender=upload.terms.sender or "",
-            access_code=self._access_code(upload.hot_folder),
+            access_code=upload.access_code or self._access_code(upload.hot_folder),
         )
         self._store.note_package(upload.id, upload.fence, created.id, created.token)
 
@@ -129,12 +131,33 @@ class Packages:
                 "the portal's package token has expired and cannot be renewed",
                 hint="drop the files once more under another name",
             )
-        seen = self._cloud.team_package(
-            self._login.key(), team_id=self._login.team_id(), package_id=upload.package_id
-        )
+        seen = read_package(self._cloud, self._login, upload)
         if seen.token is None:
             raise CloudRefused("the cloud gave no fresh token for the package")
         self._store.note_package(upload.id, upload.fence, upload.package_id, seen.token)
+
+    def delete(self, upload: Upload) -> None:
+        """Delete a package that nobody wants any more; one that was delivered stays unless asked.
+
+        A finalize whose answer was lost is asked about first: what it delivered is delivered.
+        """
+        if upload.package_id is None:
+            # at most an empty one that a lost answer left behind, which is never delivered
+            self._store.note_deleted(upload, was_finalized=False)
+            return
+        was_finalized = False
+        try:
+            stays = upload.finalized_at is not None
+            if upload.finalize_asked and not stays:
+                asked = self._ask(upload)
+                was_finalized = asked.is_finalized
+                # what cannot be learned is left alone: unfinished it is never delivered anyway
+                stays = was_finalized or not asked.is_known
+            if upload.takes_package or not stays:
+                self._cloud.delete_package(*held_package(upload))
+        except PackageGone:
+            log.info("a deleted upload's package was gone already", extra={"upload": upload.id})
+        self._store.note_deleted(upload, was_finalized=was_finalized)
 
     def finalize(self, upload: Upload) -> None:
         """Finalize a package exactly once and hang its tasks on the upload.
@@ -180,9 +203,7 @@ class Packages:
         package_id, token = held_package(upload)
         try:
             if upload.terms.type is UploadType.TEAM:
-                state = self._cloud.team_package(
-                    self._login.key(), team_id=self._login.team_id(), package_id=package_id
-                ).state
+                state = read_package(self._cloud, self._login, upload).state
             else:
                 state = self._cloud.package(package_id, token).state
         except (NoSession, TokenExpired, PackageGone):

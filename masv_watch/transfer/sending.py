@@ -64,7 +64,8 @@ class Sending:
             path=file.package_path,
             last_modified=_iso(file.identity.mtime_ns),
         )
-        chunk_size = cut(file.identity.size, self._transfer().chunk_size, _limits(added))
+        asked = upload.chunk_size or self._transfer().chunk_size
+        chunk_size = cut(file.identity.size, asked, _limits(added))
         multipart_id = self._cloud.start_multipart(added.blueprint)
         self._store.note_file_opened(
             file,

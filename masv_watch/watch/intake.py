@@ -379,6 +379,9 @@ class Intake:
 
     def _take(self, tree: Tree, drop: Drop) -> None:
         """Hand a quiet drop to the front desk; the ledger holds it from here on."""
+        if drop.state is not DropState.TAKEN and self.rule.name in self._store.paused_folders():
+            self._hold(drop, HoldReason.PAUSED, "the hot folder is paused")
+            return
         if drop.state is DropState.HELD:
             drop = self._store.advance_drop(drop.id, DropEvent.RELEASE)
         draft = drop_draft(drop.id, tree)

@@ -41,7 +41,7 @@ MOVING = Upload(
 
 
 def waits(upload, **said):
-    return waiting_for(upload, now=NOW, **{"ahead": 0, "auth_until": None, **said})
+    return waiting_for(upload, now=NOW, **{"ahead": None, "auth_until": None, **said})
 
 
 def test_waiting_of_an_upload_that_moves_is_nothing():
@@ -57,9 +57,9 @@ def test_waiting_of_an_upload_whose_state_says_it_all_is_nothing(state):
     assert waits(replace(MOVING, state=state), auth_until=NOW + 60, settling=True) is None
 
 
-def test_waiting_of_an_upload_without_a_package_is_its_place_in_the_queue():
+def test_waiting_of_an_upload_without_a_slot_is_its_place_in_the_queue():
     """Since when, and how many go first."""
-    found = waits(replace(MOVING, package_id=None), ahead=3)
+    found = waits(MOVING, ahead=3)
 
     assert (found.reason, found.since, found.ahead) == (WaitReason.QUEUED, 900.0, 3)
 

@@ -1,19 +1,21 @@
 """The sender alone: a real store, real files, a real cloud, and a clock that the test moves.
 
 Owns the building of the room and the turning of its loop by hand. Never stands in for the sandbox
-or the store; a test may put a door in front of the cloud or the store. Used by `test_sender`.
+or the store; a test may put a door in front of the cloud or the store. Used by the sender's tests.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from masv_watch import files
 from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Deadlines, Http
+from masv_watch.errors import SourceError
 from masv_watch.login import Login
 from masv_watch.loops import Bell, SystemClock
 from masv_watch.metrics import Metrics
@@ -21,6 +23,7 @@ from masv_watch.model import (
     Draft,
     DropDraft,
     FileDraft,
+    Identity,
     Masv,
     Secret,
     SourceFile,
@@ -35,12 +38,22 @@ from masv_watch.transfer.crew import Crew
 from masv_watch.transfer.packages import Packages
 from masv_watch.transfer.sender import Effects, Sender
 from masv_watch.transfer.sending import Sending
+from masv_watch.transfer.settling import Settling
+from masv_watch.uploads import Uploads
 from tests.doubles import FakeClock
 from tests.processes import Sandbox
 from tests.waiting import eventually
 
 CHUNK = 5 * 1024 * 1024
 FOLDER = "out"
+#: seconds of quiet that a caller's changed file needs
+QUIET_S = 8.0
+
+
+def identify(path: bytes) -> Identity:
+    """Give the identity of a file below "/" as it is now."""
+    with files.Root.open(b"/") as root:
+        return root.identify(path)
 
 
 class Door:
@@ -56,12 +69,65 @@ class Door:
         return getattr(self.real, name)
 
 
+class Hold:
+    """A verb that stands still at its nth call, counted from 1, until the test lets it go on."""
+
+    def __init__(
+        self, real: Callable[..., Any], nth: int = 1, *, then: Exception | None = None
+    ) -> None:
+        """Hand every call on; the held one raises `then` after its effect, where one is given."""
+        self._real, self._nth, self._then = real, nth, then
+        self._door = threading.Lock()
+        self.calls = 0
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        """Count the call and carry it out."""
+        with self._door:
+            self.calls += 1
+            is_it = self.calls == self._nth
+        if is_it:
+            self.reached.set()
+            assert self.go_on.wait(20)
+        answer = self._real(*given, **named)
+        if is_it and self._then is not None:
+            raise self._then
+        return answer
+
+
+class Watched:
+    """The body of a chunk whose read blocks are counted; it may stand still before one of them."""
+
+    def __init__(self, body: Any, hold: Hold | None = None) -> None:
+        """Hand every read on."""
+        self._body = body
+        self._read = hold or body.read
+        self.blocks = 0
+
+    def __len__(self) -> int:
+        """Give the bytes in all."""
+        return len(self._body)
+
+    def read(self, size: int) -> bytes:
+        """Give the next block."""
+        block: bytes = self._read(size)
+        self.blocks += 1
+        return block
+
+
 class Room:
     """One sender over one hot folder; `turn` is a tick of its loop."""
 
     def __init__(self, top: Path, sandbox: Sandbox, *, workers: int = 4) -> None:
         """Open the store and the door to the cloud; `build` makes the room."""
         self.sandbox = sandbox
+        self.top = top
+        #: uploads that send at the same time
+        self.slots = 4
+        #: which changed files of callers were looked at again, and by whose rights
+        self.looks: list[tuple[bytes, int | None]] = []
+        #: what such a look raises, where a test says so
+        self.refusal: SourceError | None = None
         self.clock = FakeClock()
         self.root = top / "hot"
         self.root.mkdir()
@@ -73,6 +139,7 @@ class Room:
         )
         self.cloud: Any = CloudClient(self._http, api_url=sandbox.api)
         self.workers = workers
+        self.desk = Uploads(self.store, auth_until=lambda: None)
         self.told: list[str | None] = []
         self.sender: Sender | None = None
 
@@ -85,12 +152,18 @@ class Room:
         # the workers' loops wait for pieces in real time
         self.crew: Crew[Key] = Crew(self.workers, bell=Bell(), clock=SystemClock(), metrics=metrics)
         self.crew.start()
-        transfer = Transfer(connections=self.workers, chunk_size=CHUNK)
+        transfer = Transfer(connections=self.workers, chunk_size=CHUNK, active_uploads=self.slots)
         self.sender = Sender(
             store,
             Effects(
                 packages=Packages(store, cloud, login, lambda _folder: None),
                 sending=Sending(store, cloud, transfer=lambda: transfer),
+                settling=Settling(
+                    store,
+                    look=self.look_again,
+                    quiet_s=lambda _path: QUIET_S,
+                    clock=self.clock,
+                ),
                 crew=self.crew,
                 login=login,
             ),
@@ -102,7 +175,60 @@ class Room:
         )
         return self.sender
 
-    def drop(self, name: str, *sizes: int) -> str:
+    def restart(self, **doors: Any) -> Sender:
+        """Forget everything but the rows, as a kill does, and build the room anew."""
+        if self.sender is not None:
+            self.sender.abort()
+            self.crew.stop(10.0)
+        self.store.start_over()
+        return self.build(**doors)
+
+    def look_again(self, path: bytes, reader: int | None) -> Identity:
+        """Give what a caller's changed file is now, as the eyes of the desk would."""
+        self.looks.append((path, reader))
+        if self.refusal is not None:
+            raise self.refusal
+        return identify(path)
+
+    def call(self, *paths: Path, **said: Any) -> str:
+        """Make an upload of files that a caller names; give its id."""
+        terms = said.pop("terms", Terms(type=UploadType.TEAM, idle_s=None))
+        return self.store.create_upload(
+            Draft(
+                hot_folder=None,
+                root=b"/",
+                name=said.pop("name", "called"),
+                message="",
+                terms=terms,
+                files=self.named(*paths),
+                **said,
+            )
+        )
+
+    def named(self, *paths: Path) -> tuple[FileDraft, ...]:
+        """Describe files as they stand now, as if a caller had named each of them."""
+        return tuple(
+            FileDraft(
+                path=os.fsencode(path)[1:],
+                package_path="",
+                name=path.name,
+                identity=identify(os.fsencode(path)[1:]),
+            )
+            for path in paths
+        )
+
+    def source(self, name: str, content: bytes | int) -> Path:
+        """Write a file that a caller may name: these bytes, or so many zeros."""
+        path = self.top / "named" / name
+        path.parent.mkdir(exist_ok=True)
+        with path.open("wb") as made:
+            if isinstance(content, int):
+                made.truncate(content)
+            else:
+                made.write(content)
+        return path
+
+    def drop(self, name: str, *sizes: int, terms: Terms | None = None) -> str:
         """Write a folder of files of zeros and make it an upload; give its id."""
         drop = self.store.see_drop(FOLDER, os.fsencode(name))
         for number, size in enumerate(sizes):
@@ -115,7 +241,7 @@ class Room:
                 root=os.fsencode(self.root),
                 name=name,
                 message="",
-                terms=Terms(type=UploadType.TEAM),
+                terms=terms or Terms(type=UploadType.TEAM),
                 drops=(self.settled(name, drop.id),),
             )
         )
@@ -169,6 +295,16 @@ class Room:
 
         return eventually(step, within=within, every=0.01)
 
+    def until_state(self, upload_id: str, state: str) -> Upload:
+        """Tick until an upload is in a state, time passing with every tick; give it."""
+
+        def there() -> bool:
+            self.clock.advance(0.25)
+            return self.upload(upload_id).state == state
+
+        self.until(there)
+        return self.upload(upload_id)
+
     def until_complete(self, upload_id: str) -> dict[str, Any]:
         """Tick until an upload is complete; give its package as the cloud has it."""
         self.until(lambda: self.upload(upload_id).state == "complete")
@@ -178,6 +314,15 @@ class Room:
         """Give the package of an upload as the cloud has it."""
         wanted = self.upload(upload_id).package_id
         return next(each for each in self.sandbox.witness("packages") if each["id"] == wanted)
+
+    def cloud_state(self, package_id: str | None) -> str:
+        """Give the state of a package as the cloud has it; deleted ones are `archived`."""
+        packages = self.sandbox.witness("packages")
+        return str(next(each["state"] for each in packages if each["id"] == package_id))
+
+    def drops(self, upload_id: str) -> Sequence[str]:
+        """Give the states of an upload's drops."""
+        return [str(drop.state) for drop in self.store.drops_of(upload_id)]
 
     def requests(self, method: str, part: str) -> list[dict[str, Any]]:
         """List the cloud's requests whose path holds a part."""

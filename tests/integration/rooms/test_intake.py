@@ -235,18 +235,37 @@ def test_intake_ignores_old_content_only_until_it_changes(make_room):
 
 @pytest.mark.parametrize("answer", ["release", "seed"])
 def test_intake_takes_up_an_answer_to_the_first_start_within_seconds(make_room, answer):
-    """A command writes rows beside the daemon; nobody waits for a sweep period after it."""
+    """The rows move, and nobody waits for a sweep period after it."""
     room = make_room(initial=Initial.ASK)
     room.hints = Hints(lambda _name: None)
     room.begin()
     (room.hot / "a.mov").write_bytes(b"abc")
     (room.hot / "b.mov").write_bytes(b"abc")
     room.pass_time(3)
-    getattr(room.uploads, answer)("hot")
+    if answer == "release":
+        room.store.release("hot", HoldReason.INITIAL_ASK)
+    else:
+        room.store.seed("hot")
     room.pass_time(QUIET_S + 2 * LOOK_S + 0.1)
 
     expected = ("taken", None) if answer == "release" else ("ignored", None)
     assert [room.state("a.mov"), room.state("b.mov")] == [expected, expected]
+
+
+def test_intake_of_a_paused_hot_folder_takes_nothing_until_it_is_resumed(make_room):
+    """What settles is held as paused over any time, and goes as soon as a person resumes."""
+    room = make_room()
+    room.store.pause_folder("hot")
+    room.begin()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S + 60)
+    held = room.state("a.mov")
+    room.store.resume_folder("hot")
+    room.store.release("hot", HoldReason.PAUSED)
+    room.pass_time(QUIET_S + 2 * LOOK_S + 0.1)
+
+    assert held == ("held", HoldReason.PAUSED)
+    assert room.state("a.mov") == ("taken", None)
 
 
 def test_intake_sends_what_the_first_start_held_when_it_is_moved_away_and_back(make_room):

@@ -1,0 +1,224 @@
+"""What a failed piece means: for its file, for its upload, for all calls.
+
+Owns the consequences of each error and the one retry of this room. Never hands out new work but a
+fresh token. Used by `transfer.sender`, on its thread only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from masv_watch.errors import (
+    CloudThrottled,
+    FenceLost,
+    MasvWatchError,
+    NoSession,
+    PackageGone,
+    SourceChanged,
+    SourceVanished,
+    TokenExpired,
+)
+from masv_watch.login import Login
+from masv_watch.metrics import Metrics
+from masv_watch.model import UploadEvent, UploadState
+from masv_watch.retry import Next, decide
+from masv_watch.store.contract import Store
+from masv_watch.transfer.claims import Claim, FileInHand, Key, Step
+from masv_watch.transfer.grip import Grip
+from masv_watch.transfer.packages import Packages
+
+log = logging.getLogger(__name__)
+
+#: seconds between two looks at an upload that waits for its drop to settle again
+RELOOK_S = 2.0
+
+_GONE_CURE = "nothing is made again by itself: drop the files once more under another name"
+
+
+class Failures:
+    """The consequences of failed pieces over one grip."""
+
+    def __init__(
+        self,
+        store: Store,
+        grip: Grip,
+        packages: Packages,
+        *,
+        login: Login,
+        source_changed: Callable[[str | None], None],
+        metrics: Metrics,
+        luck: Callable[[], float],
+    ) -> None:
+        """Begin calm; `source_changed` is told which hot folder to look at."""
+        self._store = store
+        self._grip = grip
+        self._packages = packages
+        self._login = login
+        self._source_changed = source_changed
+        self._metrics = metrics
+        self._luck = luck
+        #: store clock, seconds: nothing is handed out before, because the cloud asked for it
+        self.slow_until = 0.0
+
+    def weigh(self, key: Key, error: MasvWatchError) -> None:
+        """Draw the consequence of one failure.
+
+        Raises: StoreError, IllegalTransition, FenceLost when the row is not as it was in hand.
+        """
+        claim = key.claim
+        self._metrics.count("failures", step=key.step, code=error.code)
+        if isinstance(error, FenceLost):
+            self.lose(key)
+        elif isinstance(error, TokenExpired) and self._may_renew(key):
+            self._renew_token(key)
+        elif isinstance(error, NoSession):
+            self._await_session(claim)
+        elif claim.abort.is_set():
+            claim.ending = True
+        elif key.step is Step.LOOK_AGAIN and isinstance(error, SourceVanished):
+            self._fail(claim, error)
+        elif isinstance(error, SourceChanged | SourceVanished):
+            self._source_differs(key, error)
+        elif isinstance(error, PackageGone):
+            self._fail(claim, PackageGone(error.message, hint=_GONE_CURE, **error.facts))
+        else:
+            self._slow_down(error)
+            self._retry(key, error)
+        self._grip.release_stopped(key)
+
+    def lose(self, key: Key) -> None:
+        """Let go of what is not ours any more: a file that began anew, or else the claim."""
+        claim = key.claim
+        row = self._store.upload(claim.upload.id)
+        if row is None or row.fence != claim.upload.fence:
+            self._grip.drop(claim)
+        elif key.in_hand is not None:
+            key.in_hand.stopped = True
+        else:
+            self._grip.end(claim, retry_at=self._store.now() + RELOOK_S)
+
+    def _may_renew(self, key: Key) -> bool:
+        """Say whether a fresh token can help: not when the last one was refused as well."""
+        claim = key.claim
+        return key.step is not Step.RENEW_TOKEN and (claim.renewing or not claim.is_token_fresh)
+
+    def _renew_token(self, key: Key) -> None:
+        """Put the piece back and get a fresh token before anything else goes out."""
+        claim = key.claim
+        if key.in_hand is not None:
+            key.in_hand.stopped = True
+        if claim.renewing:
+            return
+        claim.renewing = True
+        renew = partial(self._packages.renew_token, claim.upload)
+        self._grip.give(Key(claim=claim, step=Step.RENEW_TOKEN), renew)
+
+    def _await_session(self, claim: Claim) -> None:
+        self._login.refused()
+        at = self._store.now() + (self._login.pause_s() or 1.0)
+        self._grip.end(
+            claim, retry_at=at, error=f"the cloud does not believe us: {self._login.cure()}"
+        )
+
+    def _source_differs(self, key: Key, error: MasvWatchError) -> None:
+        claim, in_hand = key.claim, key.in_hand
+        if in_hand is None:
+            self._grip.end(claim, retry_at=self._store.now() + RELOOK_S)
+        elif self._has_begun_anew(in_hand):
+            # only the version in hand is over; its row holds the one that settled since
+            in_hand.stopped = True
+            return
+        elif not in_hand.stopped:
+            in_hand.stopped = True
+            self._store.note_source_changed(in_hand.file, claim.upload.fence, str(error))
+            log.info(
+                "a source changed; it waits until it is quiet again",
+                extra={"upload": claim.upload.id, "reason": str(error)},
+            )
+        self._source_changed(claim.upload.hot_folder)
+
+    def _has_begun_anew(self, in_hand: FileInHand) -> bool:
+        row = self._store.file(in_hand.file.id)
+        return row is None or row.identity != in_hand.file.identity
+
+    def _slow_down(self, error: MasvWatchError) -> None:
+        wait_s = error.facts.get("retry_after_s")
+        if isinstance(error, CloudThrottled) and isinstance(wait_s, int | float):
+            self.slow_until = max(self.slow_until, self._store.now() + float(wait_s))
+
+    def _retry(self, key: Key, error: MasvWatchError) -> None:
+        claim, in_hand = key.claim, key.in_hand
+        attempts = 1 + self._attempts(key)
+        decision = decide(error, attempts, self._store.now(), self._luck())
+        if decision.next is not Next.AGAIN or decision.at is None:
+            self._fail(claim, error)
+            return
+        log.warning(
+            "a step failed and is tried again",
+            extra={
+                "upload": claim.upload.id,
+                "step": key.step,
+                "attempt": attempts,
+                "again_in_s": round(decision.at - self._store.now(), 1),
+                "reason": str(error),
+            },
+        )
+        if in_hand is None:
+            claim.attempts = attempts
+            self._grip.end(claim, retry_at=decision.at, error=str(error))
+            return
+        if not in_hand.stopped:
+            in_hand.stopped = True
+            self._store.note_file_retry(
+                in_hand.file,
+                claim.upload.fence,
+                attempts=attempts,
+                retry_at=decision.at,
+                error=str(error),
+            )
+
+    def _attempts(self, key: Key) -> int:
+        """Count the failures in a row so far: what went through meanwhile began the count anew."""
+        if key.in_hand is None:
+            return key.claim.upload.attempts
+        row = self._store.file(key.in_hand.file.id)
+        return 0 if row is None else row.attempts
+
+    def _fail(self, claim: Claim, error: MasvWatchError) -> None:
+        """Stop an upload until a person resumes it; one that is being deleted goes all the same."""
+        if claim.upload.state is UploadState.DELETING:
+            self._leave_package(claim, error)
+            return
+        self._store.advance_claimed(
+            claim.upload, UploadEvent.FAIL, code=error.code, error=str(error)
+        )
+        log.error(
+            "an upload failed",
+            extra={
+                "upload": claim.upload.id,
+                "code": error.code,
+                "reason": error.message,
+                "cure": error.hint or f"masv-watch resume {claim.upload.id}",
+            },
+        )
+        claim.error = str(error)
+        claim.abort.set()
+        claim.ending = True
+
+    def _leave_package(self, claim: Claim, error: MasvWatchError) -> None:
+        """Forget a deleted upload whose package the cloud does not let go, or has no more."""
+        if not isinstance(error, PackageGone):
+            log.error(
+                "a deleted upload's package stays in the cloud",
+                extra={
+                    "upload": claim.upload.id,
+                    "package": claim.upload.package_id,
+                    "code": error.code,
+                    "reason": error.message,
+                    "cure": "delete the package at MASV",
+                },
+            )
+        self._store.note_deleted(claim.upload, was_finalized=False)
+        self._grip.drop(claim)

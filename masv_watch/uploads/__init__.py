@@ -1,0 +1,24 @@
+"""The front desk: what hot folders and callers may ask of uploads.
+
+Owns creation, joining, the views that people see, and the steering verbs. Never moves a byte: it
+writes intents into the store and the rooms perform them; a share link and a look at what a caller
+named are the only things that it does while its caller waits. Called by intake, by the sender and
+by the API.
+
+Law 1. Hot folders and callers use the same verbs, see the same rows and obey the same lifecycle.
+Law 2. A verb is one transaction; when it raises, nothing was changed.
+"""
+
+from masv_watch.uploads.desk import Uploads as Uploads
+from masv_watch.uploads.folders import FolderSight as FolderSight
+from masv_watch.uploads.folders import FolderView as FolderView
+from masv_watch.uploads.folders import HotFolders as HotFolders
+from masv_watch.uploads.links import Links as Links
+from masv_watch.uploads.links import read_package as read_package
+from masv_watch.uploads.views import DropView as DropView
+from masv_watch.uploads.views import UploadDetails as UploadDetails
+from masv_watch.uploads.views import UploadView as UploadView
+from masv_watch.uploads.views import Waiting as Waiting
+from masv_watch.uploads.views import WaitReason as WaitReason
+from masv_watch.uploads.views import waiting_for as waiting_for
+from masv_watch.uploads.wishes import Wish as Wish

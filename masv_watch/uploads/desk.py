@@ -1,0 +1,330 @@
+"""The verbs on uploads, for hot folders and callers alike.
+
+Owns what may be asked of an upload and how a refusal is put. Never moves a byte and never asks the
+cloud. Called by intake, by the sender for what changed, and by the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from masv_watch import lifecycle
+from masv_watch.cloud.wire import Team
+from masv_watch.errors import IllegalTransition, NotFound, Unprocessable
+from masv_watch.login import Login
+from masv_watch.model import (
+    TOKEN_HOLDER,
+    Caller,
+    Draft,
+    DropDraft,
+    Selection,
+    TaskState,
+    Upload,
+    UploadEvent,
+    UploadState,
+    UploadType,
+)
+from masv_watch.store.contract import Store
+from masv_watch.uploads.views import (
+    UploadDetails,
+    UploadView,
+    calls_for,
+    line_of,
+    view_of,
+    waiting_for,
+)
+from masv_watch.uploads.wishes import Sources, Wish, draft_of, repeat_of
+
+_SHOWN_ID = 64
+
+
+class Uploads:
+    """The verbs of the front desk over one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        auth_until: Callable[[], float | None],
+        login: Login | None = None,
+        sources: Sources | None = None,
+        auto_finalize: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Work on this store; `auth_until` tells when a refused key is tried again.
+
+        `login` and `sources` serve the creates of callers; a desk without them serves none.
+        """
+        self._store = store
+        self._auth_until = auth_until
+        self._login = login
+        self._sources = sources
+        self._auto_finalize = auto_finalize
+
+    def create(self, draft: Draft) -> str:
+        """Make a quiet draft an upload and give its id; a batch draft joins the open package.
+
+        Raises:
+            IllegalTransition: its drop was taken or ended meanwhile; nothing is changed.
+        """
+        if draft.terms.batch and draft.hot_folder is not None:
+            joined = self._join(draft.hot_folder, draft.drops)
+            if joined is not None:
+                return joined
+        return self._store.create_upload(draft)
+
+    def _join(self, hot_folder: str, drops: tuple[DropDraft, ...]) -> str | None:
+        upload_id = self._store.open_batch(hot_folder)
+        if upload_id is None:
+            return None
+        for drop in drops:
+            self._store.join_upload(upload_id, drop)
+        return upload_id
+
+    def ask(self, wish: Wish, caller: Caller, *, key: str = "") -> str:
+        """Make what a caller wishes an upload and give its id.
+
+        The same wish with the same `key` gives the upload of the first time, whatever became of
+        its sources since.
+
+        Raises:
+            NoSession: it is for a team and nobody is signed in, or the key is refused.
+            SourceForbidden: a path is not there, or not his to send.
+            Unprocessable: nothing to send, an unknown team, or a key that was used otherwise.
+        """
+        repeat = repeat_of(wish, key, caller, self._store.digest)
+        earlier = None if repeat is None else self._store.repeated(repeat)
+        if earlier is not None:
+            return earlier
+        if wish.type is UploadType.TEAM:
+            self._demand_session(wish)
+        draft = draft_of(
+            wish,
+            self._eyes().look(wish.paths, caller),
+            reader=_reader(caller),
+            idle_s=0.0 if self._auto_finalize() else None,
+            repeat=repeat,
+        )
+        return self._store.create_upload(draft)
+
+    def _demand_session(self, wish: Wish) -> None:
+        if self._login is None:
+            return
+        self._login.key()
+        teams = self._login.known_teams()
+        if teams is not None and not any(_is_meant(team, wish.team or "") for team in teams):
+            known = ", ".join(team.subdomain for team in teams) or "none"
+            raise Unprocessable(
+                f"the session does not belong to team {wish.team!r}",
+                hint=f"name one of its teams: {known}",
+                field="subdomain",
+            )
+
+    def _eyes(self) -> Sources:
+        if self._sources is None:
+            raise NotFound("this desk takes no paths")
+        return self._sources
+
+    def add_files(self, upload_id: str, paths: Sequence[bytes], caller: Caller) -> None:
+        """Add what lies at these paths to an open upload; known files are left as they are.
+
+        Raises:
+            NotFound, IllegalTransition, SourceForbidden, Unprocessable: nothing is changed.
+        """
+        upload = self.find(upload_id)
+        if upload.hot_folder is not None:
+            raise IllegalTransition(
+                "the files of a hot folder's upload come from its folder",
+                hint=f"drop them into the hot folder {upload.hot_folder}, or make another upload",
+                **self._facts(upload),
+            )
+        if UploadEvent.FILES_ADDED not in lifecycle.UPLOAD[upload.state]:
+            raise self._refusal(upload, "files")
+        found = self._eyes().look(paths, caller)
+        try:
+            self._store.add_files(upload_id, found.files, found.skipped, reader=_reader(caller))
+        except IllegalTransition as error:
+            raise self._refusal(self.find(upload_id), "files") from error
+
+    def list(
+        self, wanted: Selection | None = None, *, waiting_only: bool = False
+    ) -> list[UploadView]:
+        """List the uploads of a selection, every one oldest first without it."""
+        uploads = self._store.select_uploads(wanted or Selection())
+        open_tasks, refused = self._store.open_tasks(), self._store.refused_tasks()
+        unsettled = self._store.unsettled()
+        ahead = {upload_id: number for number, upload_id in enumerate(self._store.queued())}
+        now, auth_until = self._store.now(), self._auth_until()
+        views = []
+        for upload in uploads:
+            waiting = waiting_for(
+                upload,
+                now=now,
+                ahead=ahead.get(upload.id),
+                auth_until=auth_until,
+                settling=upload.id in unsettled,
+            )
+            if waiting is not None or not waiting_only:
+                views.append(
+                    view_of(
+                        upload,
+                        waiting,
+                        open_tasks=open_tasks.get(upload.id, 0),
+                        refused_tasks=refused.get(upload.id, 0),
+                    )
+                )
+        return views
+
+    def view(self, upload_id: str) -> UploadView:
+        """Give one upload as the list shows it.
+
+        Raises:
+            NotFound: no such upload, or it is being deleted.
+        """
+        upload = self.find(upload_id)
+        tasks = [task.state for task in self._store.tasks(upload_id)]
+        queued = self._store.queued() if upload.state is UploadState.TRANSFERRING else []
+        line = line_of(upload)
+        waiting = waiting_for(
+            line,
+            now=self._store.now(),
+            ahead=queued.index(upload_id) if upload_id in queued else None,
+            auth_until=self._auth_until(),
+            settling=upload_id in self._store.unsettled(),
+        )
+        return view_of(
+            line,
+            waiting,
+            open_tasks=tasks.count(TaskState.DUE),
+            refused_tasks=tasks.count(TaskState.REFUSED),
+        )
+
+    def details(self, upload_id: str) -> UploadDetails:
+        """Give one upload with its files.
+
+        Raises:
+            NotFound: no such upload, or it is being deleted.
+        """
+        return UploadDetails(
+            view=self.view(upload_id),
+            files=tuple(self._store.files(upload_id)),
+            drops=tuple(self._store.drops_of(upload_id)),
+            tasks=tuple(self._store.tasks(upload_id)),
+            skipped=tuple(self._store.skipped(upload_id)),
+        )
+
+    def pause(self, upload_id: str) -> None:
+        """Stop sending until a person resumes; a paused one stays as it is.
+
+        Raises:
+            NotFound, IllegalTransition: nothing is changed.
+        """
+        self._steer(upload_id, UploadEvent.PAUSE, already=(UploadState.PAUSED,))
+
+    def resume(self, upload_id: str) -> None:
+        """Go on after a pause or an error; one that is transferring stays as it is.
+
+        Raises:
+            NotFound, IllegalTransition: nothing is changed.
+        """
+        self._steer(upload_id, UploadEvent.RESUME, already=(UploadState.TRANSFERRING,))
+
+    def finalize(self, upload_id: str) -> None:
+        """Ask for the finalize of an idle upload; a finalizing or complete one stays as it is.
+
+        Raises:
+            NotFound, IllegalTransition: nothing is changed.
+        """
+        done = (UploadState.FINALIZING, UploadState.COMPLETE)
+        self._steer(upload_id, UploadEvent.FINALIZE, already=done)
+
+    def delete(self, upload_id: str, *, takes_package: bool = False) -> None:
+        """Have an upload deleted, in any state; no source is touched and nothing owed is done.
+
+        What was not delivered goes from the cloud; what was stays there unless `takes_package`.
+
+        Raises:
+            NotFound: no such upload.
+        """
+        self.find(upload_id)
+        try:
+            self._store.delete_upload(upload_id, takes_package=takes_package)
+        except IllegalTransition as error:
+            raise _missing(upload_id) from error
+
+    def prioritize(self, upload_id: str, priority: int) -> None:
+        """Set whose turn it is among those that wait: higher goes first.
+
+        Raises:
+            NotFound: no such upload.
+        """
+        self.find(upload_id)
+        self._store.prioritize(upload_id, priority)
+
+    def start(self, upload_id: str) -> None:
+        """Let an upload that waits go at once, past its slot and its retry.
+
+        Raises:
+            NotFound, IllegalTransition: nothing is changed.
+        """
+        upload = self.find(upload_id)
+        if upload.state is not UploadState.TRANSFERRING:
+            raise self._refusal(upload, "start")
+        self._store.start_upload(upload_id)
+
+    def pause_all(self) -> Sequence[str]:
+        """Pause every upload that is transferring; give their ids."""
+        return self._store.advance_uploads(UploadState.TRANSFERRING, UploadEvent.PAUSE)
+
+    def resume_all(self) -> Sequence[str]:
+        """Resume every paused upload; give their ids."""
+        return self._store.advance_uploads(UploadState.PAUSED, UploadEvent.RESUME)
+
+    def find(self, upload_id: str) -> Upload:
+        """Give the row of an upload.
+
+        Raises:
+            NotFound: no such upload, or it is being deleted.
+        """
+        upload = self._store.upload(upload_id)
+        if upload is None or lifecycle.SHOWN_AS[upload.state] is None:
+            raise _missing(upload_id)
+        return upload
+
+    def _steer(
+        self, upload_id: str, event: UploadEvent, *, already: tuple[UploadState, ...]
+    ) -> None:
+        if self.find(upload_id).state in already:
+            return
+        try:
+            self._store.advance_upload(upload_id, event)
+        except IllegalTransition as error:
+            upload = self.find(upload_id)
+            if upload.state not in already:
+                raise self._refusal(upload, str(event)) from error
+
+    def _refusal(self, upload: Upload, call: str) -> IllegalTransition:
+        facts = self._facts(upload)
+        return IllegalTransition(
+            f"{call} is not possible while the upload is {facts['state']}",
+            hint=f"possible now: {', '.join(calls_for(upload)) or 'nothing'}",
+            **facts,
+        )
+
+    def _facts(self, upload: Upload) -> dict[str, object]:
+        return {"state": lifecycle.SHOWN_AS[upload.state], "allowed": calls_for(upload)}
+
+
+def _is_meant(team: Team, wanted: str) -> bool:
+    return wanted == team.id or wanted.casefold() == team.subdomain.casefold()
+
+
+def _reader(caller: Caller) -> int | None:
+    if caller.is_owner:
+        return None
+    return TOKEN_HOLDER if caller.uid is None else caller.uid
+
+
+def _missing(upload_id: str) -> NotFound:
+    # an absurd id is shown only by its beginning
+    shown = upload_id if len(upload_id) <= _SHOWN_ID else f"{upload_id[:_SHOWN_ID]}..."
+    return NotFound(f"there is no upload {shown!r}", hint="masv-watch uploads lists them")

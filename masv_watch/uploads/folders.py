@@ -1,0 +1,171 @@
+"""The verbs on hot folders, and what waits in them.
+
+Owns pausing, sweeping and answering for a whole hot folder, and the view of it. Never sweeps by
+itself: it rings, and the folder's own loop looks. Called by the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from masv_watch.errors import IllegalTransition, NotFound
+from masv_watch.model import Drop, DropState, HoldReason, Rule
+from masv_watch.store.contract import Store
+from masv_watch.uploads.desk import Uploads
+from masv_watch.uploads.views import DropView, cure_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderSight:
+    """How a hot folder's own loop sees it."""
+
+    rule: Rule
+    #: why nothing is taken from it now, one sentence; empty when it is watched
+    reason: str
+    #: store clock, seconds; None before the first whole sweep
+    last_sweep: float | None
+    #: `on` where changes are announced, else why they are not
+    notifications: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderView:
+    """A hot folder as people see it."""
+
+    sight: FolderSight
+    #: `watching`, `paused`, or `waiting` while its folder is away
+    state: str
+    #: store clock, seconds; None while it is not paused
+    paused_at: float | None
+    #: drops that settle, and drops that are held
+    settling: int
+    held: int
+
+
+class HotFolders:
+    """The hot folders of the running configuration."""
+
+    def __init__(
+        self,
+        store: Store,
+        uploads: Uploads,
+        *,
+        sights: Callable[[], Sequence[FolderSight]],
+        hurry: Callable[[str], None],
+    ) -> None:
+        """Work on these; `hurry` asks a hot folder by name to sweep soon."""
+        self._store = store
+        self._uploads = uploads
+        self._sights = sights
+        self._hurry = hurry
+
+    def list(self) -> list[FolderView]:
+        """List the hot folders in the order of the configuration."""
+        paused, living = self._store.paused_folders(), self._store.drops(living=True)
+        return [_view(sight, paused.get(sight.rule.name), living) for sight in self._sights()]
+
+    def view(self, name: str) -> FolderView:
+        """Give one hot folder.
+
+        Raises:
+            NotFound: the configuration has none of that name.
+        """
+        for view in self.list():
+            if view.sight.rule.name == name:
+                return view
+        known = ", ".join(sight.rule.name for sight in self._sights()) or "none"
+        raise NotFound(f"there is no hot folder {name[:64]!r}", hint=f"known: {known}")
+
+    def drops(self, hot_folder: str | None = None) -> tuple[DropView, ...]:
+        """List what settles or is held, oldest first."""
+        return tuple(
+            DropView(drop=drop, cure=cure_of(drop))
+            for drop in self._store.drops(hot_folder, living=True)
+            if drop.state is not DropState.TAKEN or drop.hold is not None
+        )
+
+    def scan(self, name: str) -> None:
+        """Have a hot folder swept soon.
+
+        Raises:
+            NotFound: no such hot folder.
+        """
+        self.view(name)
+        self._hurry(name)
+
+    def pause(self, name: str) -> None:
+        """Take nothing new from a hot folder until a person resumes it; its uploads go on.
+
+        Raises:
+            NotFound: no such hot folder.
+        """
+        self.view(name)
+        self._store.pause_folder(name)
+
+    def resume(self, name: str) -> None:
+        """Take from a hot folder again, what was held meanwhile first.
+
+        Raises:
+            NotFound: no such hot folder.
+        """
+        self.view(name)
+        self._store.resume_folder(name)
+        self._store.release(name, HoldReason.PAUSED)
+        self._hurry(name)
+
+    def release(self, name: str) -> int:
+        """Send what the first start held in a hot folder; give how many drops.
+
+        Raises:
+            NotFound: no such hot folder, or nothing is held there.
+        """
+        self.view(name)
+        return self._answered(name, self._store.release(name, HoldReason.INITIAL_ASK))
+
+    def seed(self, name: str) -> int:
+        """Record what the first start held in a hot folder as seen; give how many drops.
+
+        Raises:
+            NotFound: no such hot folder, or nothing is held there.
+        """
+        self.view(name)
+        return self._answered(name, self._store.seed(name))
+
+    def finalize(self, name: str) -> str:
+        """Ask for the finalize of a hot folder's open batch; give its upload.
+
+        Raises:
+            NotFound: no such hot folder.
+            IllegalTransition: it has no open batch, or not all of it is sent.
+        """
+        self.view(name)
+        upload_id = self._store.open_batch(name)
+        if upload_id is None:
+            raise IllegalTransition(
+                f"hot folder {name!r} has no open batch",
+                hint="a rule with `drop: batch` opens one with its first drop",
+            )
+        self._uploads.finalize(upload_id)
+        return upload_id
+
+    def _answered(self, name: str, drops: int) -> int:
+        if not drops:
+            raise NotFound(
+                f"hot folder {name!r} holds nothing from its first start",
+                hint="masv-watch status lists what is held and why",
+            )
+        self._hurry(name)
+        return drops
+
+
+def _view(sight: FolderSight, paused_at: float | None, living: Sequence[Drop]) -> FolderView:
+    states = [drop.state for drop in living if drop.hot_folder == sight.rule.name]
+    state = "waiting" if sight.reason else "watching"
+    return FolderView(
+        sight=sight,
+        state=state if paused_at is None else "paused",
+        paused_at=paused_at,
+        settling=states.count(DropState.SETTLING) + states.count(DropState.QUEUED),
+        held=states.count(DropState.HELD),
+    )

@@ -1,0 +1,99 @@
+"""Make a share link for somebody who waits for it, and read a package as its team.
+
+Owns the calls to the cloud that the front desk makes itself. Never stores a link: each call makes
+another one, as its caller asked. Called by the API, and for the reading by the rooms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from masv_watch import lifecycle
+from masv_watch.cloud import wire
+from masv_watch.cloud.client import CloudClient
+from masv_watch.errors import IllegalTransition, NoSession, PackageGone, TokenExpired
+from masv_watch.login import Login
+from masv_watch.model import Secret, Upload, UploadState, UploadType
+from masv_watch.uploads.desk import Uploads
+from masv_watch.uploads.views import calls_for
+
+
+class Links:
+    """Share links of delivered uploads; any thread may ask."""
+
+    def __init__(
+        self,
+        uploads: Uploads,
+        cloud: CloudClient,
+        login: Login,
+        *,
+        register_secret: Callable[[Secret], None],
+    ) -> None:
+        """Work with these; `register_secret` is told every secret that is made here."""
+        self._uploads = uploads
+        self._cloud = cloud
+        self._login = login
+        self._register_secret = register_secret
+
+    def create(self, upload_id: str) -> wire.CreatedLink:
+        """Make a link without an address and give it with its secret.
+
+        Raises:
+            NotFound: no such upload.
+            IllegalTransition: it is not complete, or not a team's; nothing was asked.
+            CloudError: the cloud did not make it.
+        """
+        upload = self._uploads.find(upload_id)
+        package_id, token = _linkable(upload)
+        try:
+            made = self._cloud.create_link(package_id, token)
+        except TokenExpired:
+            made = self._cloud.create_link(package_id, self._fresh_token(upload))
+        self._register_secret(made.secret)
+        return made
+
+    def _fresh_token(self, upload: Upload) -> Secret:
+        try:
+            seen = read_package(self._cloud, self._login, upload)
+        except NoSession:
+            self._login.refused()
+            raise
+        if seen.token is None:
+            raise PackageGone("the cloud gave no fresh token for the package")
+        return seen.token
+
+
+def read_package(cloud: CloudClient, login: Login, upload: Upload) -> wire.PackageSeen:
+    """Read the package of a team's upload; the answer carries a fresh token.
+
+    Raises:
+        PackageGone: it has none, or the team has it no more.
+        CloudError: the cloud did not tell; NoSession when it refuses the key.
+    """
+    if upload.package_id is None:
+        raise PackageGone(f"upload {upload.id} has no package")
+    return cloud.team_package(
+        login.key(), team_id=login.team_id(upload.terms.team), package_id=upload.package_id
+    )
+
+
+def _linkable(upload: Upload) -> tuple[str, Secret]:
+    facts: dict[str, object] = {
+        "state": lifecycle.SHOWN_AS[upload.state],
+        "allowed": calls_for(upload),
+    }
+    if upload.terms.type is not UploadType.TEAM:
+        raise IllegalTransition(
+            "a share link can be made for team uploads only; a portal tells its own recipients",
+            hint="",
+            **facts,
+        )
+    if upload.state is not UploadState.COMPLETE:
+        raise IllegalTransition(
+            "a share link can be made once the upload is complete",
+            hint="finalize it first",
+            **facts,
+        )
+    if upload.package_id is None or upload.package_token is None:
+        raise PackageGone(f"upload {upload.id} has no package")
+    return upload.package_id, upload.package_token

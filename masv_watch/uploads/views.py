@@ -1,0 +1,184 @@
+"""What people see of an upload and of a drop: the word, what it waits for, what may be asked.
+
+Owns the words beside the documented five. Never reads a row by itself and never asks a clock: rows
+and times are handed in. Called by the desk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from masv_watch import lifecycle
+from masv_watch.model import (
+    Drop,
+    HoldReason,
+    SourceFile,
+    Task,
+    Upload,
+    UploadEvent,
+    UploadLine,
+    UploadState,
+    UploadType,
+)
+
+
+class WaitReason(StrEnum):
+    """Why an upload that is not paused does not move; a closed list."""
+
+    QUEUED = "queued"
+    RETRYING = "retrying"
+    SETTLING = "settling"
+    FINALIZING = "finalizing"
+    AUTH = "auth"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What an upload waits for."""
+
+    reason: WaitReason
+    #: store clock, seconds; None when unknown
+    since: float | None = None
+    #: store clock, seconds; None when no time can be named
+    until: float | None = None
+    #: uploads that go first
+    ahead: int = 0
+    #: what helps, one line
+    cure: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadView:
+    """An upload as people see it."""
+
+    upload: UploadLine
+    #: one of the five documented words
+    state: str
+    waiting: Waiting | None
+    #: tasks that are still due
+    open_tasks: int
+    #: tasks that ended without success
+    refused_tasks: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadDetails:
+    """An upload with everything in it."""
+
+    view: UploadView
+    files: tuple[SourceFile, ...]
+    drops: tuple[Drop, ...]
+    tasks: tuple[Task, ...]
+    skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropView:
+    """A drop that is not on its way yet, or that waits on its way."""
+
+    drop: Drop
+    #: what helps, one line; empty when nothing needs help
+    cure: str
+
+
+def line_of(upload: Upload) -> UploadLine:
+    """Give of an upload what a list shows."""
+    return UploadLine(
+        id=upload.id,
+        type=upload.terms.type,
+        state=upload.state,
+        name=upload.name,
+        hot_folder=upload.hot_folder,
+        package_id=upload.package_id,
+        size=upload.size,
+        sent=upload.sent,
+        file_count=upload.file_count,
+        priority=upload.priority,
+        created_at=upload.created_at,
+        finalized_at=upload.finalized_at,
+        retry_at=upload.retry_at,
+        error_code=upload.error_code,
+        error=upload.error,
+    )
+
+
+def waiting_for(
+    upload: UploadLine,
+    *,
+    now: float,
+    ahead: int | None,
+    auth_until: float | None,
+    settling: bool = False,
+) -> Waiting | None:
+    """Say what keeps an upload from moving at this store time, or None when nothing does.
+
+    `ahead` counts the uploads that get a slot first; None for one that does not wait for a slot.
+    """
+    if upload.state is UploadState.FINALIZING:
+        return Waiting(reason=WaitReason.FINALIZING, until=_later(upload.retry_at, now))
+    if upload.state is not UploadState.TRANSFERRING:
+        return None
+    if auth_until is not None and upload.type is UploadType.TEAM:
+        cure = lifecycle.CURES[HoldReason.AUTH]
+        return Waiting(reason=WaitReason.AUTH, until=auth_until, cure=cure)
+    return _hindrance(upload, now=now, ahead=ahead, settling=settling)
+
+
+def _hindrance(
+    upload: UploadLine, *, now: float, ahead: int | None, settling: bool
+) -> Waiting | None:
+    if upload.retry_at > now and upload.error:
+        return Waiting(reason=WaitReason.RETRYING, until=upload.retry_at, cure=upload.error)
+    if settling:
+        return Waiting(reason=WaitReason.SETTLING, cure=lifecycle.CURES[HoldReason.GROWING])
+    if ahead is not None:
+        return Waiting(reason=WaitReason.QUEUED, since=upload.created_at, ahead=ahead)
+    return None
+
+
+def view_of(
+    upload: UploadLine, waiting: Waiting | None, *, open_tasks: int, refused_tasks: int
+) -> UploadView:
+    """Put together what people see of an upload."""
+    return UploadView(
+        upload=upload,
+        state=lifecycle.SHOWN_AS[upload.state] or "",
+        waiting=waiting,
+        open_tasks=open_tasks,
+        refused_tasks=refused_tasks,
+    )
+
+
+_CALLS = {
+    UploadEvent.PAUSE: "pause",
+    UploadEvent.RESUME: "resume",
+    UploadEvent.FINALIZE: "finalize",
+    UploadEvent.FILES_ADDED: "files",
+    UploadEvent.DELETE: "delete",
+}
+
+
+def calls_for(upload: Upload) -> list[str]:
+    """List the calls that an upload takes in its state, as their routes are called."""
+    legal = lifecycle.UPLOAD[upload.state]
+    calls = [call for event, call in _CALLS.items() if event in legal]
+    if upload.hot_folder is not None and "files" in calls:
+        calls.remove("files")
+    if upload.state is UploadState.TRANSFERRING:
+        calls.append("start")
+    if upload.state is UploadState.COMPLETE and upload.terms.type is UploadType.TEAM:
+        calls.append("link")
+    return calls
+
+
+def cure_of(drop: Drop) -> str:
+    """Give what helps a held drop as one line; empty when it is not held."""
+    if drop.hold is None:
+        return ""
+    cure = lifecycle.CURES[drop.hold].replace("NAME", drop.hot_folder)
+    return cure.replace("resume ID", f"resume {drop.upload_id}") if drop.upload_id else cure
+
+
+def _later(at: float, now: float) -> float | None:
+    return at if at > now else None
