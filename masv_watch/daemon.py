@@ -17,33 +17,34 @@ import os
 import random
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from masv_watch import files, logs
-from masv_watch.api.app import build_app
+from masv_watch.api.moves import Moves
 from masv_watch.api.routes import Desk, Health
-from masv_watch.api.server import Listener
 from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
 from masv_watch.config.load import Loaded, load
 from masv_watch.delivery.outbox import LETTERS, SOURCES, Outbox, Outside
-from masv_watch.errors import ConfigError, SourceError
+from masv_watch.errors import CannotListen, ConfigError, SourceError
 from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock
 from masv_watch.metrics import Metrics
-from masv_watch.model import DropEvent, DropState, Rule, Secret, Settings
+from masv_watch.model import DropState, Secret, Selection, Settings, Settle, UploadState
+from masv_watch.reception import Reception, private_places
+from masv_watch.roster import Roster
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.claims import Key
 from masv_watch.transfer.crew import Crew
 from masv_watch.transfer.packages import Packages
 from masv_watch.transfer.sender import Effects, Sender
 from masv_watch.transfer.sending import Sending
-from masv_watch.uploads import Uploads
-from masv_watch.watch.hints import Hints
-from masv_watch.watch.intake import Intake
-from masv_watch.watch.rules import Fate, Match, Matcher
+from masv_watch.transfer.settling import Settling
+from masv_watch.uploads import HotFolders, Links, Uploads
+from masv_watch.watch.paths import Paths
+from masv_watch.watch.settle import quiet_for
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +60,6 @@ TRASH_S = 24 * 3600.0
 HOUSEKEEPING_S = 300.0
 #: seconds that a note of a move is kept
 EVENTS_S = 30 * 24 * 3600.0
-
-
-@dataclass(slots=True)
-class _Watched:
-    intake: Intake
-    loop: Loop
 
 
 class Daemon:
@@ -83,6 +78,7 @@ class Daemon:
         self._environ = environ
         self._clock = clock or SystemClock()
         self._metrics = Metrics()
+        self._loaded = loaded
         self._settings = self._at_start = loaded.settings
         self._bell = Bell()
         self._stop_asked = False
@@ -102,20 +98,72 @@ class Daemon:
             clock=clock, metrics=metrics, connections=settings.transfer.connections + 2
         )
         cloud = CloudClient(self._http, api_url=settings.masv.api_url)
-        self._login = Login(cloud, settings.masv, clock=clock, metrics=metrics)
-        self.uploads = Uploads(self.store, auth_until=self._auth_until)
+        self._login = Login(
+            cloud,
+            settings.masv,
+            clock=clock,
+            metrics=metrics,
+            remembered=self.store.remembered_session(),
+            remember=self._remember,
+        )
+        self._paths = Paths(
+            lambda: self._settings, denied=self._denied, stop=lambda: self._stop_asked
+        )
+        self.uploads = self._build_uploads()
         self._sender_bell = Bell()
         self._sender = self._build_sender(cloud)
-        self._hints = Hints(self._hurry)
-        self._watched = {rule.name: self._watch(rule) for rule in settings.hot_folders}
+        self._roster = Roster(
+            settings.hot_folders,
+            store=self.store,
+            uploads=self.uploads,
+            clock=clock,
+            metrics=metrics,
+        )
         self._loops = [
             self._loop("sender", self._sender.tick, self._sender_bell),
             *self._build_outboxes(cloud),
         ]
         self._housekeeping = self._build_housekeeping()
-        self._forget_removed_folders()
-        app = build_app(Desk(uploads=self.uploads, health=self.health, now=self.store.now))
-        self.listener = Listener(app, host=settings.server.host, port=settings.server.port)
+        self._reception = Reception(
+            self._build_desk(cloud),
+            self._loaded,
+            clock=clock,
+            environ=self._environ,
+            settings=lambda: self._settings,
+        )
+
+    def _remember(self, session: str | None) -> None:
+        self.store.remember_session(session)
+        if session is not None:
+            # what waits for somebody to sign in need not wait for its next trial
+            self.store.hurry()
+
+    def _build_uploads(self) -> Uploads:
+        return Uploads(
+            self.store,
+            auth_until=self._auth_until,
+            login=self._login,
+            sources=self._paths,
+            auto_finalize=lambda: self._settings.server.auto_finalize,
+        )
+
+    def _build_desk(self, cloud: CloudClient) -> Desk:
+        return Desk(
+            uploads=self.uploads,
+            folders=HotFolders(
+                self.store, self.uploads, sights=self._roster.sights, hurry=self._roster.hurry
+            ),
+            links=Links(self.uploads, cloud, self._login, register_secret=logs.register_secrets),
+            login=self._login,
+            moves=Moves(self.store, monotonic=self._clock.monotonic),
+            health=self.health,
+            now=self.store.now,
+            metrics=self._metrics.text,
+        )
+
+    def _denied(self) -> frozenset[tuple[int, int]]:
+        places = private_places(self._loaded, path=self._path, environ=self._environ)
+        return files.never_sent(places)
 
     def _build_sender(self, cloud: CloudClient) -> Sender:
         self._crew: Crew[Key] = Crew(
@@ -127,6 +175,9 @@ class Daemon:
         effects = Effects(
             packages=Packages(self.store, cloud, self._login, self._access_code),
             sending=Sending(self.store, cloud, transfer=lambda: self._settings.transfer),
+            settling=Settling(
+                self.store, look=self._paths.look_again, quiet_s=_quiet_s, clock=self._clock
+            ),
             crew=self._crew,
             login=self._login,
         )
@@ -135,7 +186,7 @@ class Daemon:
             self.store,
             effects,
             transfer=lambda: self._settings.transfer,
-            source_changed=lambda name: self._hurry(name or ""),
+            source_changed=lambda name: self._roster.hurry(name or ""),
             clock=self._clock,
             metrics=self._metrics,
             luck=random.random,
@@ -146,7 +197,7 @@ class Daemon:
             cloud=cloud,
             login=self._login,
             settings=lambda: self._settings,
-            ignored=self._ignored,
+            ignored=self._roster.ignored,
             register_secret=logs.register_secrets,
         )
         loops = []
@@ -182,22 +233,6 @@ class Daemon:
         self, name: str, tick: Callable[[], float | None], bell: Bell, *, vital: bool = True
     ) -> Loop:
         return Loop(name, tick, bell=bell, clock=self._clock, metrics=self._metrics, vital=vital)
-
-    def _watch(self, rule: Rule) -> _Watched:
-        bell = Bell()
-        intake = Intake(
-            rule,
-            store=self.store,
-            uploads=self.uploads,
-            hints=self._hints,
-            clock=self._clock,
-            metrics=self._metrics,
-            bell=bell,
-            stop=lambda: loop.stopping,
-        )
-        # a dead network folder hangs its own loop only, and restarts nothing (fault 10)
-        loop = self._loop(f"intake-{rule.name}", intake.tick, bell, vital=False)
-        return _Watched(intake, loop)
 
     def run(self) -> int:
         """Serve until a signal ends it; give the exit status."""
@@ -236,14 +271,13 @@ class Daemon:
         self._crew.start()
         for loop in self._loops:
             loop.start()
-        for watched in self._watched.values():
-            watched.loop.start()
+        self._roster.start()
         self._housekeeping.start()
         log.info(
             "masv-watch runs",
             extra={
-                "url": f"http://{self._settings.server.host}:{self.listener.port}",
-                "hot_folders": len(self._watched),
+                "url": ", ".join(self._reception.listeners.urls),
+                "hot_folders": len(self._roster),
                 "state": self._settings.state,
                 "pid": os.getpid(),
             },
@@ -252,17 +286,16 @@ class Daemon:
     def _tell_ready(self) -> None:
         if self.health().ready:
             self._told_ready = True
-            self._heart.ready(f"watching {len(self._watched)} hot folders")
+            self._heart.ready(f"watching {len(self._roster)} hot folders")
             log.info("ready")
 
     def _stop(self) -> None:
         log.info("stopping")
         self._heart.stopping()
-        self.listener.close()
-        for watched in self._watched.values():
-            watched.loop.ask_to_stop()
+        self._reception.close()
+        self._roster.ask_to_stop()
         self._sender.stop()
-        self._hints.stop()
+        self._roster.stop_listening()
         self._housekeeping.shutdown(wait=True)
         self._wait_still(GRACE_S)
         self._sender.abort()
@@ -309,21 +342,30 @@ class Daemon:
         try:
             loaded = load(self._path, environ=self._environ)
         except ConfigError as error:
-            for problem in error.problems:
-                log.error("the configuration is not taken over", extra={"problem": problem})
-            self._metrics.gauge("config_last_reload_success", 0)
-            self._heart.ready("the last reload failed; the earlier configuration goes on")
+            self._refuse_reload(*error.problems)
             return
         logs.register_secrets(*loaded.secrets)
+        try:
+            self._reception.adopt(loaded.settings.server)
+        except CannotListen as error:
+            self._refuse_reload(str(error))
+            return
         for line in self._needs_restart(loaded.settings):
             log.warning("a change waits for a restart", extra={"key": line})
+        self._loaded = loaded
         old, self._settings = self._settings, self._without_new_host(loaded.settings)
         self._login.adopt(self._settings.masv)
-        self._swap_rules(old, loaded.settings)
+        self._roster.swap(old.hot_folders, loaded.settings.hot_folders)
         self.store.hurry()
         self._metrics.gauge("config_last_reload_success", 1)
-        self._heart.ready(f"watching {len(self._watched)} hot folders")
-        log.info("the configuration was taken over", extra={"hot_folders": len(self._watched)})
+        self._heart.ready(f"watching {len(self._roster)} hot folders")
+        log.info("the configuration was taken over", extra={"hot_folders": len(self._roster)})
+
+    def _refuse_reload(self, *problems: str) -> None:
+        for problem in problems:
+            log.error("the configuration is not taken over", extra={"problem": problem})
+        self._metrics.gauge("config_last_reload_success", 0)
+        self._heart.ready("the last reload failed; the earlier configuration goes on")
 
     def _without_new_host(self, new: Settings) -> Settings:
         """Keep the cloud of the start: another host's key must not be shown to it."""
@@ -335,87 +377,71 @@ class Daemon:
         old = self._at_start
         pairs = {
             "state": (old.state, new.state),
-            "server.listen": ((old.server.host, old.server.port),
-                              (new.server.host, new.server.port)),
+            "server.listen": (old.server.listen, new.server.listen),
             "masv.api_url": (old.masv.api_url, new.masv.api_url),
             "transfer.connections": (old.transfer.connections, new.transfer.connections),
         }  # fmt: skip
         return [key for key, (before, after) in pairs.items() if before != after]
 
-    def _swap_rules(self, old: Settings, new: Settings) -> None:
-        # where a rule stands in its file does not change what it says
-        before = {replace(rule, at="") for rule in old.hot_folders}
-        kept = {rule.name for rule in new.hot_folders if replace(rule, at="") in before}
-        for name in [name for name in self._watched if name not in kept]:
-            watched = self._watched.pop(name)
-            watched.loop.stop(5.0)
-            self._hints.disarm(name)
-        for rule in new.hot_folders:
-            if rule.name not in self._watched:
-                self._watched[rule.name] = self._watch(rule)
-                self._watched[rule.name].loop.start()
-        self._forget_removed_folders()
-
-    def _forget_removed_folders(self) -> None:
-        """Drop from view what settles or is held where no rule is any more; the rest goes on."""
-        for drop in self.store.drops(living=True):
-            if drop.hot_folder not in self._watched and drop.state is not DropState.TAKEN:
-                note = "its hot folder is not configured any more"
-                self.store.advance_drop(drop.id, DropEvent.CANCEL, note=note)
-
     def health(self) -> Health:
         """Say whether the process lives and whether it is ready."""
         now = self._clock.monotonic()
         hung = [loop.name for loop in self._all_loops() if loop.vital and not loop.healthy(now)]
-        waiting = [
-            name
-            for name, each in list(self._watched.items())
-            if not each.intake.looked and not each.intake.hangs(now)
-        ]
+        waiting = self._roster.unswept()
         if hung:
             return Health(live=False, ready=False, why=f"not ticking: {', '.join(hung)}")
         if waiting:
             return Health(live=True, ready=False, why=f"not swept yet: {', '.join(waiting)}")
-        return Health(live=True, ready=True, concerns=self._concerns(now))
+        return Health(live=True, ready=True, concerns=self._concerns())
 
-    def _concerns(self, now: float) -> tuple[str, ...]:
+    def _concerns(self) -> tuple[str, ...]:
         """List what a person should look at though the daemon is ready."""
         found = []
         trouble = self.store.trouble()
         if trouble:
             found.append(f"the state in {self._settings.state}: {trouble}")
-        for name, each in list(self._watched.items()):
-            if each.intake.hangs(now):
-                found.append(f"hot folder {name}: its folder does not answer; look at the mount")
-            elif each.intake.gate.why:
-                found.append(f"hot folder {name}: {each.intake.gate.why}")
+        found += self._roster.concerns()
+        found += self._undeleted()
         pause_s = self._login.pause_s()
         if pause_s is not None:
             found.append(
-                "the cloud refuses the API key: correct masv.api_key, then reload (SIGHUP); tried"
-                f" again in {pause_s:.0f} s"
+                f"the cloud does not believe us: {self._login.cure()}; tried again in"
+                f" {pause_s:.0f} s"
             )
         return tuple(found)
 
+    def _undeleted(self) -> list[str]:
+        """Say which deleted uploads the cloud still has, and why: no list shows them any more."""
+        wanted = Selection(states=(UploadState.DELETING,))
+        return [
+            f"upload {upload.id} was deleted and waits for the cloud: {upload.error}"
+            for upload in self.store.select_uploads(wanted)
+            if upload.error
+        ]
+
     def _all_loops(self) -> list[Loop]:
-        return [*self._loops, *(watched.loop for watched in list(self._watched.values()))]
+        return [*self._loops, *self._roster.loops]
 
     def _is_all_done(self) -> bool:
         """Say whether everything that was there is delivered, held or failed (`run --once`)."""
-        if any(not each.intake.is_at_rest for each in self._watched.values()):
+        if not self._roster.is_at_rest:
             return False
         if self._login.pause_s() is not None:
             # only a person can correct the key; what waits for it stays behind
             return True
         for view in self.uploads.list():
-            if view.state == "idle" and view.upload.terms.batch:
+            terms = self.uploads.find(view.upload.id).terms if view.state == "idle" else None
+            if terms is not None and terms.idle_s is None:
+                # it waits for its caller
+                continue
+            if terms is not None and terms.batch:
                 self.uploads.finalize(view.upload.id)
             if view.state in {"transferring", "idle"}:
                 return False
         return not self.store.open_tasks()
 
     def _stays_behind(self) -> bool:
-        if self._concerns(self._clock.monotonic()):
+        if self._concerns():
             return True
         living = self.store.drops(living=True)
         behind = any(drop.hold or drop.state is not DropState.TAKEN for drop in living)
@@ -429,18 +455,6 @@ class Daemon:
         # read as it is now, so that no secret is stored and a corrected code counts at once
         rules = self._settings.hot_folders
         return next((rule.to.access_code for rule in rules if rule.name == hot_folder), None)
-
-    def _ignored(self, hot_folder: str) -> Callable[[bytes], bool]:
-        for rule in self._settings.hot_folders:
-            if rule.name == hot_folder:
-                matcher = Matcher(rule)
-                return lambda path: _goes_along(matcher.match(path, "file"))
-        return lambda _path: False
-
-    def _hurry(self, hot_folder: str) -> None:
-        watched = self._watched.get(hot_folder)
-        if watched is not None:
-            watched.intake.hurry()
 
     def _empty_trash(self) -> None:
         for rule in self._settings.hot_folders:
@@ -456,6 +470,7 @@ class Daemon:
                 )
 
 
-def _goes_along(match: Match) -> bool:
-    # under a temporary name something is still being written: it is neither moved nor removed
-    return match.fate is Fate.SKIP and not match.temporary
+def _quiet_s(path: bytes) -> float:
+    """Give how long a caller's changed file must be quiet; `path` is below "/"."""
+    above = b"/" + path.rpartition(b"/")[0]
+    return quiet_for(Settle(), files.filesystem_kind(above))

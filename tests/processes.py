@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from masv_watch.store.seal import Seal
 from tests.waiting import eventually
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -42,6 +43,11 @@ def ask(base: str, path: str, method: str = "GET", body: Any = None) -> tuple[in
     finally:
         connection.close()
     return answer.status, json.loads(text) if text else None
+
+
+def opened(state: Path, text: str) -> str:
+    """Open a secret that rests sealed in a daemon's state."""
+    return Seal.of(str(state), may_make=False).open(text).reveal()
 
 
 class Sandbox:

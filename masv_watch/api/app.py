@@ -1,101 +1,186 @@
 """The WSGI app: routes behind the guard, every answer as JSON.
 
-Owns how an answer and an error become JSON. Never listens. Built by `daemon`.
+Owns how an answer and an error become bytes, and the line that tells who changed what. Never
+listens. Built by `daemon`.
+
+Law 1. Nothing is answered before the guard let the call pass, not even that a route is unknown.
+Law 2. What changes something leaves one line that names who asked for it and what came of it.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import bottle
 
-from masv_watch.api import bodies, guard
-from masv_watch.api.routes import Desk, mount
-from masv_watch.errors import BadRequest, MasvWatchError, MethodNotAllowed, NotFound, TooLarge
+from masv_watch.api import bodies
+from masv_watch.api.guard import DOOR, Guard
+from masv_watch.api.openapi import document
+from masv_watch.api.routes import BASE, CALLER, Desk, Route, routes
+from masv_watch.errors import (
+    BadRequest,
+    MasvWatchError,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+)
+from masv_watch.logs import redacted
 
 log = logging.getLogger(__name__)
 
 #: what Bottle itself refuses, as errors of ours
 _OWN = {
     400: BadRequest("the request cannot be read"),
-    404: NotFound("there is no such route", hint="/api/v1/uploads lists the uploads"),
+    404: NotFound("there is no such route", hint=f"{BASE}/openapi.json lists them"),
     405: MethodNotAllowed("this route does not know this method"),
-    413: TooLarge("the body is too large"),
+    413: TooLarge("the body is too large", hint="8 MiB is read; send fewer paths at a time"),
     431: TooLarge("the headers are too large"),
     501: BadRequest("the request uses a transfer coding that is not known here"),
 }
 #: our own failure, without a word of its inside
 _CRASH = {"code": 0, "message": "this call failed inside masv-watch; the log has more"}
 _HEADERS = (
-    ("Content-Type", "application/json"),
     ("X-Content-Type-Options", "nosniff"),
     ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
 )
+_JSON = ("Content-Type", "application/json")
+#: methods that change nothing
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def build_app(desk: Desk) -> bottle.Bottle:
+def build_app(desk: Desk, guard: Guard) -> bottle.Bottle:
     """Give the app; nothing of it is shared between two calls of this."""
     app = bottle.Bottle()
-    app.install(_as_json)
     app.default_error_handler = _bottle_error
-    app.add_hook("before_request", _guard)
-    mount(app, desk)
+    app.add_hook("before_request", lambda: _admit(guard))
+    table = routes(desk)
+    for route in (*table, _description(table)):
+        app.route(route.path, route.method, _answered(route))
     return app
 
 
-def _guard() -> None:
-    try:
-        guard.check()
-    except MasvWatchError as error:
-        # raised before any route is chosen, where no plugin runs
-        raise _response(error) from error
-
-
-def _as_json(callback: Callable[..., Any]) -> Callable[..., Any]:
-    def answer(*args: Any, **values: Any) -> bytes:
-        try:
-            tree = callback(*args, **values)
-        except MasvWatchError as error:
-            bottle.response.status = error.status
-            tree = bodies.error_body(error)
-        except Exception:
-            # the last handler before the caller, who gets no traceback
-            log.exception("a call crashed", extra={"path": bottle.request.path})
-            bottle.response.status = 500
-            tree = _CRASH
-        _headers(bottle.response)
-        return _encoded(tree)
-
-    return answer
+def _description(table: list[Route]) -> Route:
+    tree = document(table)
+    return Route(
+        method="GET",
+        path=f"{BASE}/openapi.json",
+        answer=lambda: tree,
+        gives=None,
+        summary="Describe this API.",
+    )
 
 
 def refusal(status: int) -> tuple[bytes, list[tuple[str, str]]]:
     """Give body and headers for what is refused before any route is known."""
     known = _OWN.get(status)
-    return _encoded(_CRASH if known is None else bodies.error_body(known)), list(_HEADERS)
+    body = _encoded(_CRASH if known is None else bodies.error_body(known))
+    return body, [_JSON, *_HEADERS]
 
 
-def _response(error: MasvWatchError) -> bottle.HTTPResponse:
-    response = bottle.HTTPResponse(_encoded(bodies.error_body(error)), status=error.status)
-    _headers(response)
-    return response
+def _admit(guard: Guard) -> None:
+    environ = bottle.request.environ
+    try:
+        environ[CALLER] = guard.admit(environ)
+    except MasvWatchError as error:
+        log.warning(
+            "a call was refused",
+            extra={"call": _call(), "by": _door(), "code": error.code, "reason": error.message},
+        )
+        # raised before any route is chosen, where no handler of ours runs
+        response = bottle.HTTPResponse(_error(error), status=error.status)
+        _dress(response, error)
+        raise response from error
+
+
+def _answered(route: Route) -> Callable[..., Any]:
+    def answer(**values: Any) -> bytes | Iterable[bytes]:
+        response = bottle.response
+        for name, value in _HEADERS:
+            response.set_header(name, value)
+        response.set_header("Content-Type", route.form)
+        response.status = route.status
+        try:
+            tree = route.answer(**values)
+        except MasvWatchError as error:
+            _tell(values, None, error)
+            response.status = error.status
+            _dress(response, error)
+            return _error(error)
+        except Exception:
+            # the last handler before the caller, who gets no traceback
+            log.exception("a call crashed", extra={"call": _call()})
+            response.status = 500
+            response.set_header(*_JSON)
+            return _encoded(_CRASH)
+        _tell(values, tree)
+        return _encoded(tree) if route.form == _JSON[1] else _as_is(tree)
+
+    return answer
+
+
+def _as_is(tree: str | Iterable[bytes]) -> bytes | Iterable[bytes]:
+    return tree.encode() if isinstance(tree, str) else tree
+
+
+def _tell(values: dict[str, Any], tree: Any, error: MasvWatchError | None = None) -> None:
+    """Leave the line of the audit: who asked for which change, and what came of it."""
+    if bottle.request.method in _READING:
+        return
+    if isinstance(tree, dict) and "upload_id" in tree:
+        values = {**values, "upload_id": tree["upload_id"]}
+    log.info(
+        "a call asked for a change",
+        extra={
+            "caller": str(bottle.request.environ.get(CALLER)),
+            "by": _door(),
+            "call": _call(),
+            **values,
+            "outcome": "done" if error is None else f"refused, {error.code}",
+            "reason": "" if error is None else error.message,
+        },
+    )
+
+
+def _call() -> str:
+    return f"{bottle.request.method} {bottle.request.environ.get('PATH_INFO', '')[:256]}"
+
+
+def _door() -> str:
+    door = bottle.request.environ.get(DOOR)
+    return "" if door is None else str(door.listen)
 
 
 def _bottle_error(error: bottle.HTTPError) -> bytes:
     if error.status_code not in _OWN:
-        log.error("a call failed", extra={"status": error.status_code})
-    _headers(bottle.response)
-    return refusal(error.status_code)[0]
+        log.error("a call failed", extra={"status": error.status_code, "call": _call()})
+    body, headers = refusal(error.status_code)
+    for name, value in headers:
+        bottle.response.set_header(name, value)
+    return body
 
 
-def _headers(response: Any) -> None:
-    for name, value in _HEADERS:
+def _dress(response: Any, error: MasvWatchError) -> None:
+    for name, value in (_JSON, *_HEADERS):
         response.set_header(name, value)
-    if response.status_code == 405:
-        response.set_header("Allow", "GET, HEAD")
+    if isinstance(error, Unauthenticated):
+        response.set_header("WWW-Authenticate", 'Bearer realm="masv-watch"')
+    wait_s = error.facts.get("retry_after_s")
+    if error.status == 503:
+        response.set_header("Retry-After", str(int(wait_s)) if isinstance(wait_s, int) else "5")
+
+
+def _error(error: MasvWatchError) -> bytes:
+    body: dict[str, Any] = {**bodies.error_body(error)}
+    for name in ("message", "hint"):
+        if name in body:
+            # what a cloud or a disk said may quote what nobody is to see
+            body[name] = redacted(body[name])
+    return _encoded(body)
 
 
 def _encoded(tree: Any) -> bytes:

@@ -1,36 +1,274 @@
 """What the API answers, as values that JSON can hold.
 
-Owns the keys of every answer. Never reads a row and never decides. Called by `api.routes`.
+Owns the keys of every answer. Never reads a row and never decides. Called by `api.routes`;
+`api.openapi` describes the same shapes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Literal, NotRequired, cast
 
-from masv_watch.errors import MasvWatchError, PackageGone
-from masv_watch.model import SourceFile, Task, Upload, UploadState
+from typing_extensions import TypedDict
+
+from masv_watch import model, uploads
+from masv_watch.cloud.wire import CreatedLink, Team
+from masv_watch.errors import IllegalTransition, MasvWatchError, PackageGone, Unprocessable
+from masv_watch.login import Session
+from masv_watch.model import DropMode, Move, Rule, SourceFile, Task, UploadLine, UploadState
 from masv_watch.names import shown
-from masv_watch.uploads import DropView, UploadDetails, UploadView, Waiting
+from masv_watch.uploads import DropView, FolderView, UploadDetails, UploadView, Waiting
 
-Json = Any
+#: the five documented words
+Word = Literal["transferring", "paused", "idle", "complete", "error"]
+FileWord = Literal["queued", "transferring", "retrying", "settling", "complete"]
+FolderWord = Literal["watching", "paused", "waiting"]
 
 
-def upload_body(view: UploadView) -> dict[str, Json]:
-    """Give an upload as the list shows it; `progress` and `size` are bytes."""
+class WaitingBody(TypedDict):
+    """What an upload waits for."""
+
+    reason: uploads.WaitReason
+    since: str | None
+    until: str | None
+    ahead: int
+    cure: str
+
+
+class FailureBody(TypedDict):
+    """Why an upload stopped."""
+
+    code: int | None
+    message: str
+    cure: str
+
+
+class UploadBody(TypedDict):
+    """An upload as the list shows it; `progress` and `size` are bytes."""
+
+    upload_id: str
+    type: model.UploadType
+    state: Word
+    package_name: str
+    progress: int
+    size: int
+    created_at: str
+    finalized_at: str | None
+    hot_folder: str | None
+    package_id: str | None
+    files_total: int
+    priority: int
+    waiting: WaitingBody | None
+    open_tasks: int
+    refused_tasks: int
+    error: NotRequired[FailureBody]
+
+
+class FileBody(TypedDict):
+    """A file by its path inside the package; `size` and `progress` are bytes."""
+
+    path: str
+    state: FileWord
+    size: int
+    progress: int
+    reason: NotRequired[str]
+
+
+class DropOfUpload(TypedDict):
+    """A drop of an upload."""
+
+    path: str
+    generation: int
+    whole: bool
+    note: str
+
+
+class TaskBody(TypedDict):
+    """An obligation with its outcome so far; the key of a letter is its address."""
+
+    kind: model.TaskKind
+    key: str
+    state: model.TaskState
+    attempts: int
+    note: str
+
+
+class DetailsBody(UploadBody):
+    """An upload with its files, what was left out, and what is owed."""
+
+    files: list[FileBody]
+    skipped: list[str]
+    drops: list[DropOfUpload]
+    tasks: list[TaskBody]
+
+
+class CreatedBody(TypedDict):
+    """A new upload's id."""
+
+    upload_id: str
+
+
+class ChangedBody(TypedDict):
+    """How many uploads a call changed."""
+
+    changed: int
+
+
+class LinkBody(TypedDict):
+    """A share link: plug `id` and `secret` into the link's URL."""
+
+    email: str
+    expiry: str
+    locked: bool
+    id: str
+    secret: str
+
+
+class DropBody(TypedDict):
+    """What settles or is held, with the reason and what helps."""
+
+    hot_folder: str
+    path: str
+    generation: int
+    state: model.DropState
+    reason: model.HoldReason | None
+    note: str
+    cure: str
+    upload_id: str | None
+    seen_at: str | None
+
+
+class FolderBody(TypedDict):
+    """A hot folder; `state` is `watching`, `paused`, or `waiting` while its folder is away."""
+
+    name: str
+    path: str
+    drop: DropMode
+    to: str
+    state: FolderWord
+    reason: str
+    paused_at: str | None
+    last_sweep: str | None
+    notifications: str
+    settling: int
+    held: int
+
+
+class DropsBody(TypedDict):
+    """How many drops a call moved."""
+
+    drops: int
+
+
+class UserBody(TypedDict):
+    """Who is signed in; empty texts where a key speaks."""
+
+    email: str
+    id: str
+    name: str
+
+
+class TeamBody(TypedDict):
+    """A team of the session; None where the cloud does not say."""
+
+    custom_expiry_default: int | None
+    custom_expiry_enabled: bool | None
+    download_limit_default: int | None
+    download_limit_enabled: bool | None
+    id: str
+    max_email_recipients: int | None
+    name: str
+    subdomain: str
+
+
+class SessionBody(TypedDict):
+    """Who we are to the cloud."""
+
+    user: UserBody
+    teams: list[TeamBody]
+
+
+class AutomationBody(TypedDict):
+    """A hot folder in the names of MASV's own provisioning file."""
+
+    automation_id: str
+    name: str
+    type: Literal["portal_upload", "team_upload"]
+    path: str
+    portal_subdomain: str | None
+    sender_email: str | None
+    recipient_emails: list[str] | None
+    timeout: float | None
+    delete_files_after_upload: bool
+    send_loose_files: bool
+    message: str
+    blacklist: list[str]
+    enabled: bool
+    priority: int
+
+
+class MoveBody(TypedDict):
+    """One move of a state."""
+
+    id: int
+    at: str | None
+    noun: str
+    noun_id: str
+    event: str
+    before: str
+    after: str
+    detail: str
+
+
+class GapBody(TypedDict):
+    """Moves before this one are not known any more: list again."""
+
+    oldest: int
+
+
+class HealthBody(TypedDict):
+    """Whether the process lives."""
+
+    live: bool
+
+
+class ReadyBody(TypedDict):
+    """Whether the daemon is ready, and what a person should look at."""
+
+    ready: bool
+    why: str
+    concerns: list[str]
+
+
+class ErrorBody(TypedDict):
+    """Why a call was refused, and what to do."""
+
+    code: int
+    message: str
+    hint: NotRequired[str]
+    field: NotRequired[str]
+    state: NotRequired[str]
+    allowed: NotRequired[list[str]]
+
+
+def upload_body(view: UploadView) -> UploadBody:
+    """Give an upload as the list shows it."""
     upload = view.upload
-    body: dict[str, Json] = {
+    body: UploadBody = {
         "upload_id": upload.id,
-        "type": upload.terms.type,
-        "state": view.state,
+        "type": upload.type,
+        "state": cast(Word, view.state),
         "package_name": upload.name,
         "progress": upload.sent,
         "size": upload.size,
-        "created_at": iso(upload.created_at),
+        "created_at": _iso(upload.created_at),
         "finalized_at": iso(upload.finalized_at),
         "hot_folder": upload.hot_folder,
         "package_id": upload.package_id,
         "files_total": upload.file_count,
+        "priority": upload.priority,
         "waiting": waiting_body(view.waiting),
         "open_tasks": view.open_tasks,
         "refused_tasks": view.refused_tasks,
@@ -44,14 +282,14 @@ def upload_body(view: UploadView) -> dict[str, Json]:
     return body
 
 
-def _cure(upload: Upload) -> str:
+def _cure(upload: UploadLine) -> str:
     if upload.error_code == PackageGone.code:
         # resuming would only ask for the same package again
         return "drop the files once more under another name"
     return f"masv-watch resume {upload.id}"
 
 
-def details_body(details: UploadDetails, now: float) -> dict[str, Json]:
+def details_body(details: UploadDetails, now: float) -> DetailsBody:
     """Give an upload with its files, what was left out, and what is owed."""
     return {
         **upload_body(details.view),
@@ -70,7 +308,7 @@ def details_body(details: UploadDetails, now: float) -> dict[str, Json]:
     }
 
 
-def drop_body(view: DropView) -> dict[str, Json]:
+def drop_body(view: DropView) -> DropBody:
     """Give what settles or is held, with the reason and what helps."""
     drop = view.drop
     return {
@@ -86,9 +324,9 @@ def drop_body(view: DropView) -> dict[str, Json]:
     }
 
 
-def file_body(file: SourceFile, now: float) -> dict[str, Json]:
+def file_body(file: SourceFile, now: float) -> FileBody:
     """Give a file by its path inside the package."""
-    body: dict[str, Json] = {
+    body: FileBody = {
         "path": f"{file.package_path}/{file.name}".lstrip("/"),
         "state": _file_state(file, now),
         "size": file.identity.size,
@@ -99,7 +337,7 @@ def file_body(file: SourceFile, now: float) -> dict[str, Json]:
     return body
 
 
-def _file_state(file: SourceFile, now: float) -> str:
+def _file_state(file: SourceFile, now: float) -> FileWord:
     if file.closed:
         return "complete"
     if file.stale:
@@ -109,8 +347,8 @@ def _file_state(file: SourceFile, now: float) -> str:
     return "queued" if file.cloud_id is None else "transferring"
 
 
-def task_body(task: Task) -> dict[str, Json]:
-    """Give an obligation with its outcome so far; the key of a letter is its address."""
+def task_body(task: Task) -> TaskBody:
+    """Give an obligation with its outcome so far."""
     return {
         "kind": task.kind,
         "key": task.key,
@@ -120,7 +358,7 @@ def task_body(task: Task) -> dict[str, Json]:
     }
 
 
-def waiting_body(waiting: Waiting | None) -> dict[str, Json] | None:
+def waiting_body(waiting: Waiting | None) -> WaitingBody | None:
     """Give what an upload waits for, or None."""
     if waiting is None:
         return None
@@ -133,17 +371,125 @@ def waiting_body(waiting: Waiting | None) -> dict[str, Json] | None:
     }
 
 
-def error_body(error: MasvWatchError) -> dict[str, Json]:
-    """Give an error: its code, one sentence, and what to do."""
-    body: dict[str, Json] = {"code": error.code, "message": error.message}
+def link_body(link: CreatedLink) -> LinkBody:
+    """Give the five keys of the documented page, secret and all: this answer is where it is due."""
+    return {
+        "email": link.email,
+        # milliseconds and no letter for the zone, as the page prints it
+        "expiry": link.expiry.removesuffix("Z"),
+        "locked": link.locked,
+        "id": link.id,
+        "secret": link.secret.reveal(),
+    }
+
+
+def folder_body(view: FolderView) -> FolderBody:
+    """Give a hot folder with its health."""
+    rule = view.sight.rule
+    return {
+        "name": rule.name,
+        "path": shown(rule.path),
+        "drop": rule.drop,
+        "to": rule.to.portal or ", ".join(rule.to.recipients or ()),
+        "state": cast(FolderWord, view.state),
+        "reason": view.sight.reason,
+        "paused_at": iso(view.paused_at),
+        "last_sweep": iso(view.sight.last_sweep),
+        "notifications": view.sight.notifications,
+        "settling": view.settling,
+        "held": view.held,
+    }
+
+
+def automation_body(view: FolderView) -> AutomationBody:
+    """Give a hot folder in the names of MASV's own provisioning file (agent-api 4.2)."""
+    rule: Rule = view.sight.rule
+    is_portal = rule.to.portal is not None
+    return {
+        "automation_id": rule.name,
+        "name": rule.name,
+        "type": "portal_upload" if is_portal else "team_upload",
+        "path": shown(rule.path),
+        "portal_subdomain": rule.to.portal,
+        "sender_email": rule.to.sender,
+        "recipient_emails": None if is_portal else list(rule.to.recipients or ()),
+        "timeout": rule.settle.quiet_s,
+        "delete_files_after_upload": rule.after.delivered == "delete",
+        "send_loose_files": rule.drop is not DropMode.FOLDER,
+        "message": rule.package.message,
+        "blacklist": list(rule.ignore),
+        "enabled": view.state != "paused",
+        "priority": 0,
+    }
+
+
+def session_body(session: Session) -> SessionBody:
+    """Give who we are to the cloud."""
+    user = session.user
+    return {
+        "user": {"email": user.email, "id": user.id, "name": user.name},
+        "teams": teams_body(session.teams),
+    }
+
+
+def teams_body(teams: Sequence[Team]) -> list[TeamBody]:
+    """Give the teams of a session."""
+    return [
+        {
+            "custom_expiry_default": team.custom_expiry_default,
+            "custom_expiry_enabled": team.custom_expiry_enabled,
+            "download_limit_default": team.download_limit_default,
+            "download_limit_enabled": team.download_limit_enabled,
+            "id": team.id,
+            "max_email_recipients": team.max_email_recipients,
+            "name": team.name,
+            "subdomain": team.subdomain,
+        }
+        for team in teams
+    ]
+
+
+def move_body(move: Move) -> MoveBody:
+    """Give one move of a state."""
+    return {
+        "id": move.id,
+        "at": iso(move.at),
+        "noun": move.noun,
+        "noun_id": move.noun_id,
+        "event": move.event,
+        "before": move.before,
+        "after": move.after,
+        "detail": move.detail,
+    }
+
+
+def error_body(error: MasvWatchError) -> ErrorBody:
+    """Give an error: its code, one sentence, what to do, and what a client can act on."""
+    body: ErrorBody = {"code": error.code, "message": error.message}
     if error.hint:
         body["hint"] = error.hint
+    if isinstance(error, Unprocessable) and error.facts.get("field"):
+        body["field"] = str(error.facts["field"])
+    if isinstance(error, IllegalTransition):
+        if error.facts.get("state"):
+            body["state"] = str(error.facts["state"])
+        allowed = error.facts.get("allowed")
+        if isinstance(allowed, list):
+            body["allowed"] = [str(call) for call in allowed]
     return body
 
 
 def iso(at: float | None) -> str | None:
     """Write store-clock seconds as ISO 8601 in UTC with milliseconds."""
-    if at is None:
-        return None
-    text = datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    return None if at is None else _iso(at)
+
+
+def _iso(at: float) -> str:
+    seconds = int(at // 1)
+    return f"{_second(seconds)}.{int((at - seconds) * 1000):03}Z"
+
+
+@lru_cache(maxsize=16_384)
+def _second(seconds: int) -> str:
+    # a list is asked for again and again, and its times stay
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")

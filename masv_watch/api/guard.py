@@ -1,53 +1,226 @@
-"""Who may ask at all: a Bottle plugin in front of every route.
+"""Who may ask at all: every protection of the API, in the one place where it is read and tested.
 
-Owns the refusal of what is not a GET and of every Host that is not this machine. Never answers a
-call itself. Installed by `api.app`.
+Owns the refusal of foreign hosts, of pages of other sites, of bodies that are not JSON and of
+callers who prove nothing. Never answers a call and never looks at what is asked for. Called by
+`api.app` before a route is chosen.
 
-It stands alone because every protection of the API is read and tested in this one place.
+Law 1. A Host, an Origin and a token pass by equality with what is ours, never by a pattern.
+Law 2. Not knowing who calls is a refusal: neither a missing answer of the kernel nor a missing
+header ever admits.
+Law 3. A token that is shown must be right, also where none is needed: a mistake is not hidden.
+Law 4. No header opens this API to another origin, and OPTIONS is a call like any other.
 """
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import bottle
+from masv_watch.api.doors import Door
+from masv_watch.api.peers import Peers, is_loopback
+from masv_watch.errors import Denied, NotJson, Unauthenticated
+from masv_watch.loops import Clock
+from masv_watch.model import Auth, Caller, Listen, Scheme, Secret, Server
+from masv_watch.names import shown
 
-from masv_watch.errors import Denied, MethodNotAllowed
+#: where a call's environment says by which door it came
+DOOR = "masv_watch.door"
+#: answered to anybody who names one of our hosts: they tell how the daemon is and nothing else
+OPEN_TO_ALL = frozenset({"/healthz", "/readyz"})
+#: calls that must say that they bring JSON, also when they bring nothing
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_SITES = frozenset({"same-origin", "none"})
+_PROOF = "send the token: Authorization: Bearer TOKEN"
 
 
-def check() -> None:
-    """Let the call at hand pass.
+class Guard:
+    """The door-keeper of one API; safe for any thread."""
 
-    Raises:
-        Denied: its Host is not loopback: a page of another site may have been made to ask.
-        MethodNotAllowed: it is not a GET.
-    """
-    if not is_loopback(bottle.request.get_header("Host", "")):
-        raise Denied(
-            "the Host of this call is not this machine",
-            hint="call http://127.0.0.1, http://localhost or http://[::1] with the daemon's port",
+    def __init__(
+        self,
+        settings: Callable[[], Server],
+        *,
+        listens: Callable[[], Sequence[Listen]],
+        token: Callable[[], Secret],
+        clock: Clock,
+        uid: int | None = None,
+    ) -> None:
+        """Keep where the rules come from; `listens` gives the addresses with their real ports.
+
+        `uid` is the daemon's own user; None takes the one that this process runs as.
+        """
+        self._settings = settings
+        self._listens = listens
+        self._token = token
+        self._peers = Peers(clock)
+        self._owners = frozenset({0, os.geteuid() if uid is None else uid})
+
+    def close(self) -> None:
+        """Let go of what is held open to ask the kernel who calls."""
+        self._peers.close()
+
+    def admit(self, environ: Mapping[str, Any]) -> Caller:
+        """Give who makes this call, or refuse it.
+
+        Raises:
+            Denied: its Host is not ours, or a page of another site made it.
+            NotJson: it brings a body that is not declared as JSON.
+            Unauthenticated: the caller did not prove who he is.
+        """
+        door: Door = environ[DOOR]
+        settings = self._settings()
+        self._check_host(environ, door, settings)
+        self._check_site(environ, door, settings)
+        _check_content(environ)
+        if environ.get("PATH_INFO") in OPEN_TO_ALL:
+            return Caller(uid=None, is_owner=False)
+        return self._identify(environ, door, settings)
+
+    def _check_host(self, environ: Mapping[str, Any], door: Door, settings: Server) -> None:
+        if door.listen.scheme is Scheme.UNIX:
+            # whoever opened the file has passed its rights; no name led him here
+            return
+        host = str(environ.get("HTTP_HOST", "")).lower()
+        if host not in own_hosts(door.listen, settings, _arrived_at(door)):
+            raise Denied(
+                "the Host of this call is not one of this API",
+                hint=f"call {_example(door.listen)}, or add the name to server.hosts",
+            )
+
+    def _check_site(self, environ: Mapping[str, Any], door: Door, settings: Server) -> None:
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is not None and str(origin).lower() not in self._own_origins(door, settings):
+            raise Denied(
+                "a page of another site made this call",
+                hint="only pages of this API itself may call it from a browser",
+            )
+        site = environ.get("HTTP_SEC_FETCH_SITE")
+        if site is not None and str(site).lower() not in _SITES:
+            raise Denied(
+                "a page of another site led to this call",
+                hint="open this address by itself, not from another page",
+            )
+
+    def _own_origins(self, door: Door, settings: Server) -> set[str]:
+        origins: set[str] = set()
+        for listen in {*self._listens(), door.listen}:
+            if listen.scheme is not Scheme.UNIX:
+                local = _arrived_at(door) if listen == door.listen else ()
+                hosts = own_hosts(listen, settings, local)
+                origins.update(f"{listen.scheme}://{host}" for host in hosts)
+        if settings.tls_elsewhere:
+            origins.update(f"https://{host}" for host in _elsewhere(settings))
+        return origins
+
+    def _identify(self, environ: Mapping[str, Any], door: Door, settings: Server) -> Caller:
+        uid = self._peers.uid_of(door)
+        is_owner = uid in self._owners
+        caller = Caller(uid=uid, is_owner=is_owner)
+        shown_token = environ.get("HTTP_AUTHORIZATION")
+        if shown_token is not None:
+            self._check_token(str(shown_token))
+            return caller
+        if settings.auth is Auth.TOKEN:
+            raise Unauthenticated("every call of this API needs its token", hint=_PROOF)
+        if uid is None:
+            raise self._unknown(door)
+        if is_owner or self._peers.is_trusted(uid, settings.trusted_users, settings.trusted_groups):
+            return caller
+        raise self._stranger(uid)
+
+    def _check_token(self, header: str) -> None:
+        scheme, _, sent = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated("the Authorization of this call is no bearer token", hint=_PROOF)
+        # the server reads headers as latin-1, so this gives back the bytes that came
+        came = sent.strip(" ").encode("latin-1", "replace")
+        right = self._token().reveal().encode()
+        if not right or not hmac.compare_digest(came, right):
+            raise Unauthenticated(
+                "the token of this call is not the one of this API",
+                hint="send the token of server.token, or of the file api-token in the state folder",
+            )
+
+    def _unknown(self, door: Door) -> Unauthenticated:
+        if door.peer is not None and not is_loopback(door.peer[0]):
+            return Unauthenticated("a call from another machine needs the token", hint=_PROOF)
+        return Unauthenticated(
+            "the system does not tell who makes this call, so it needs the token", hint=_PROOF
         )
-    if bottle.request.method not in {"GET", "HEAD"}:
-        raise MethodNotAllowed("only GET is served", hint="other calls come with a later version")
+
+    def _stranger(self, uid: int) -> Unauthenticated:
+        name = self._peers.name_of(uid)
+        called = str(uid) if name is None else shown(os.fsencode(name))
+        who = f"user {uid}" if name is None else f"user {uid} ({called})"
+        return Unauthenticated(
+            f"{who} may not call masv-watch here",
+            hint=f"add {called} to server.trusted_users in the configuration and reload, "
+            f"or {_PROOF}",
+        )
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether a Host header names this machine: `localhost` or a loopback address."""
-    if host.startswith("["):
-        name, bracket, port = host[1:].partition("]")
-        if not bracket or (port and not port.startswith(":")):
-            return False
-        is_ours, port = _is_loopback_address(name, version=6), port[1:]
-    else:
-        name, _, port = host.partition(":")
-        is_ours = name.lower() == "localhost" or _is_loopback_address(name, version=4)
-    return is_ours and (not port or (port.isascii() and port.isdigit() and int(port[:6]) < 65536))
+def own_hosts(listen: Listen, settings: Server, local: Sequence[str] = ()) -> set[str]:
+    """Give every value of the Host header that names an API which listens there.
+
+    `local` are further addresses at which the connection itself says that it arrived.
+    """
+    named = [name for name in settings.hosts if not _has_port(name)]
+    addresses = [_as_host(address) for address in (listen.host, *local) if not _is_any(address)]
+    hosts = {f"{name}:{listen.port}".lower() for name in (*_LOOPBACK, *addresses, *named)}
+    if _DEFAULT_PORTS.get(listen.scheme) == listen.port:
+        hosts.update(name.lower() for name in (*_LOOPBACK, *addresses, *named))
+    return hosts | _elsewhere(settings)
 
 
-def _is_loopback_address(name: str, *, version: int) -> bool:
+def _arrived_at(door: Door) -> tuple[str, ...]:
+    return () if door.local is None else (door.local[0],)
+
+
+def _elsewhere(settings: Server) -> set[str]:
+    """Give the names under which something in front of us is called, port included."""
+    hosts = {name.lower() for name in settings.hosts if _has_port(name)}
+    if settings.tls_elsewhere:
+        hosts.update(name.lower() for name in settings.hosts)
+    return hosts
+
+
+def _has_port(name: str) -> bool:
+    return name.rpartition("]")[2].count(":") == 1
+
+
+def _as_host(address: str) -> str:
     try:
-        # decimal, hexadecimal and shortened spellings are no addresses here, though some resolve
-        found = ipaddress.ip_address(name)
+        found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        return False
-    return found.version == version and found.is_loopback and "%" not in name
+        return address
+    mapped = getattr(found, "ipv4_mapped", None)
+    return str(mapped) if mapped else f"[{found}]" if found.version == 6 else str(found)
+
+
+def _is_any(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_unspecified
+    except ValueError:
+        return not address
+
+
+def _check_content(environ: Mapping[str, Any]) -> None:
+    method = environ.get("REQUEST_METHOD")
+    if method not in _WITH_BODY and str(environ.get("CONTENT_LENGTH") or "0").strip("0") == "":
+        return
+    declared = str(environ.get("CONTENT_TYPE", "")).partition(";")[0].strip(" \t").lower()
+    if declared != "application/json":
+        raise NotJson(
+            "the body of this call is not declared as JSON",
+            hint="send the header Content-Type: application/json",
+        )
+
+
+def _example(listen: Listen) -> str:
+    host = "127.0.0.1" if _is_any(listen.host) else _as_host(listen.host)
+    return f"{listen.scheme}://{host}:{listen.port}"

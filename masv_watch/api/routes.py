@@ -1,19 +1,35 @@
-"""One function for each call.
+"""One function for each call, and the table of all of them.
 
-Owns which path asks for what. Never holds logic: the front desk answers, `api.bodies` writes it.
-Mounted by `api.app`.
+Owns which path asks for what, and what each call takes, gives and refuses. Never holds logic: the
+front desk answers, `api.bodies` writes it. Mounted by `api.app`; `api.openapi` prints the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+import json
+import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import bottle
 
 from masv_watch.api import bodies
-from masv_watch.uploads import Uploads
+from masv_watch.api import commands as asked
+from masv_watch.api.moves import Moves
+from masv_watch.errors import BadRequest, Unprocessable
+from masv_watch.lifecycle import SHOWN_AS
+from masv_watch.login import Login
+from masv_watch.model import Caller, Secret, Selection
+from masv_watch.uploads import HotFolders, Links, Uploads, UploadView, Wish
+
+#: where a call's environment says who makes it
+CALLER = "masv_watch.caller"
+BASE = "/api/v1"
+#: characters of an Idempotency-Key
+_LONGEST_KEY = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,34 +51,381 @@ class Desk:
     """What the routes ask."""
 
     uploads: Uploads
+    folders: HotFolders
+    links: Links
+    login: Login
+    moves: Moves
     health: Callable[[], Health]
     now: Callable[[], float]
+    #: the counters in Prometheus' text form
+    metrics: Callable[[], str]
 
 
-def mount(app: bottle.Bottle, desk: Desk) -> None:
-    """Add every route to the app."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One call."""
 
-    def healthz() -> dict[str, Any]:
+    method: str
+    #: as bottle writes it: `<name>` stands for one piece
+    path: str
+    answer: Callable[..., Any]
+    #: one line for people
+    summary: str
+    #: shape of the answer; None where it is not JSON
+    gives: Any
+    #: shape of the body; None where there is none
+    takes: type[Any] | None = None
+    #: shape of the query; None where there is none
+    asks: type[Any] | None = None
+    status: int = 200
+    #: media type of an answer that is not JSON
+    form: str = "application/json"
+    #: statuses that this call can be refused with beside those of every call
+    refuses: tuple[int, ...] = ()
+    #: whether a repeat is told by the header Idempotency-Key
+    is_create: bool = False
+    #: whether somebody must be signed in at the cloud
+    needs_session: bool = False
+
+
+def routes(desk: Desk) -> list[Route]:
+    """Give the table of all calls."""
+    return [
+        *_of_health(desk),
+        *_of_creates(desk),
+        *_of_lists(desk),
+        *_of_pauses(desk),
+        *_of_steering(desk),
+        *_of_links(desk),
+        *_of_folders(desk),
+        *_of_folder_verbs(desk),
+        *_of_session(desk),
+    ]
+
+
+def _of_health(desk: Desk) -> list[Route]:
+    def healthz() -> bodies.HealthBody:
         health = desk.health()
         bottle.response.status = 200 if health.live else 503
         return {"live": health.live}
 
-    def readyz() -> dict[str, Any]:
+    def readyz() -> bodies.ReadyBody:
         health = desk.health()
         bottle.response.status = 200 if health.ready else 503
         return {"ready": health.ready, "why": health.why, "concerns": list(health.concerns)}
 
-    def uploads() -> list[dict[str, Any]]:
-        return [bodies.upload_body(view) for view in desk.uploads.list()]
+    return [
+        Route(method="GET", path="/healthz", answer=healthz, gives=bodies.HealthBody,
+              summary="Say whether the process lives; 503 when it does not.", refuses=(503,)),
+        Route(method="GET", path="/readyz", answer=readyz, gives=bodies.ReadyBody,
+              summary="Say whether the daemon is ready; 503 while it is not.", refuses=(503,)),
+        Route(method="GET", path="/metrics", answer=desk.metrics, gives=None,
+              form="text/plain; version=0.0.4", summary="Give the counters for Prometheus."),
+    ]  # fmt: skip
 
-    def upload(upload_id: str) -> dict[str, Any]:
+
+def _of_creates(desk: Desk) -> list[Route]:
+    def create(wish: Wish) -> bodies.CreatedBody:
+        upload_id = desk.uploads.ask(wish, _caller(), key=_key())
+        bottle.response.set_header("Location", f"{BASE}/uploads/{upload_id}")
+        return {"upload_id": upload_id}
+
+    def create_team() -> bodies.CreatedBody:
+        return create(_body(asked.TeamCreate).wish())
+
+    def create_portal() -> bodies.CreatedBody:
+        return create(_body(asked.PortalCreate).wish())
+
+    def add_files(upload_id: str) -> bodies.UploadBody:
+        desk.uploads.add_files(upload_id, _body(asked.FilesAdded).sources(), _caller())
+        return bodies.upload_body(desk.uploads.view(upload_id))
+
+    return [
+        Route(method="POST", path=f"{BASE}/uploads", answer=create_team, status=201,
+              takes=asked.TeamCreate, gives=bodies.CreatedBody, is_create=True,
+              summary="Send files and folders to recipients of a team, or for its share link.",
+              refuses=(404, 409, 422), needs_session=True),
+        Route(method="POST", path=f"{BASE}/portals/uploads", answer=create_portal, status=201,
+              takes=asked.PortalCreate, gives=bodies.CreatedBody, is_create=True,
+              summary="Send files and folders to a portal.", refuses=(404, 409, 422)),
+        Route(method="POST", path=f"{BASE}/uploads/<upload_id>/files", answer=add_files,
+              takes=asked.FilesAdded, gives=bodies.UploadBody,
+              summary="Add files and folders to an upload that is not finalized.",
+              refuses=(404, 409, 422)),
+    ]  # fmt: skip
+
+
+def _of_lists(desk: Desk) -> list[Route]:
+    def uploads() -> list[bodies.UploadBody]:
+        wanted = _query(asked.UploadsAsked)
+        return [bodies.upload_body(view) for view in _page(desk.uploads, wanted)]
+
+    def upload(upload_id: str) -> bodies.DetailsBody:
         return bodies.details_body(desk.uploads.details(upload_id), desk.now())
 
-    def drops() -> list[dict[str, Any]]:
-        return [bodies.drop_body(view) for view in desk.uploads.drops()]
+    def drops() -> list[bodies.DropBody]:
+        wanted = _query(asked.DropsAsked)
+        return [bodies.drop_body(view) for view in desk.folders.drops(wanted.hot_folder)]
 
-    app.get("/healthz", callback=healthz)
-    app.get("/readyz", callback=readyz)
-    app.get("/api/v1/uploads", callback=uploads)
-    app.get("/api/v1/uploads/<upload_id>", callback=upload)
-    app.get("/api/v1/drops", callback=drops)
+    def moves() -> Iterable[bytes]:
+        wanted, last = _query(asked.MovesAsked), _last_event()
+        # a client that comes back by itself still asks with the query of its first time
+        return desk.moves.follow(wanted.after if last is None else last)
+
+    return [
+        Route(method="GET", path=f"{BASE}/uploads", answer=uploads, asks=asked.UploadsAsked,
+              gives=list[bodies.UploadBody], refuses=(422,),
+              summary="List the uploads; with a limit, the Link header leads to the next page."),
+        Route(method="GET", path=f"{BASE}/uploads/<upload_id>", answer=upload,
+              gives=bodies.DetailsBody, refuses=(404,),
+              summary="Show one upload with its files, drops and tasks."),
+        Route(method="GET", path=f"{BASE}/drops", answer=drops, asks=asked.DropsAsked,
+              gives=list[bodies.DropBody], refuses=(422,),
+              summary="List what settles or is held, with the reason and what helps."),
+        Route(method="GET", path=f"{BASE}/events", answer=moves, asks=asked.MovesAsked,
+              gives=bodies.MoveBody | bodies.GapBody, form="text/event-stream", refuses=(422,),
+              summary="Follow what moves, as server-sent events."),
+    ]  # fmt: skip
+
+
+def _of_pauses(desk: Desk) -> list[Route]:
+    """Give the calls on all uploads: before those on one, whose ids they could be taken for."""
+
+    def every(verb: Callable[[], Iterable[str]]) -> Callable[[], bodies.ChangedBody]:
+        def steered() -> bodies.ChangedBody:
+            _body(asked.Nothing)
+            return {"changed": len(list(verb()))}
+
+        return steered
+
+    return [
+        Route(method="POST", path=f"{BASE}/uploads/pause", answer=every(desk.uploads.pause_all),
+              takes=asked.Nothing, gives=bodies.ChangedBody, refuses=(422,),
+              summary="Pause every upload that is transferring."),
+        Route(method="POST", path=f"{BASE}/uploads/resume", answer=every(desk.uploads.resume_all),
+              takes=asked.Nothing, gives=bodies.ChangedBody, refuses=(422,),
+              summary="Resume every paused upload."),
+    ]  # fmt: skip
+
+
+def _of_steering(desk: Desk) -> list[Route]:
+    uploads = desk.uploads
+
+    def steer(verb: Callable[[str], None]) -> Callable[[str], bodies.UploadBody]:
+        def steered(upload_id: str) -> bodies.UploadBody:
+            _body(asked.Nothing)
+            verb(upload_id)
+            return bodies.upload_body(uploads.view(upload_id))
+
+        return steered
+
+    def prioritize(upload_id: str) -> bodies.UploadBody:
+        uploads.prioritize(upload_id, _body(asked.Prioritized).priority)
+        return bodies.upload_body(uploads.view(upload_id))
+
+    def delete(upload_id: str) -> bodies.CreatedBody:
+        wanted = _query(asked.DeletionAsked)
+        uploads.delete(upload_id, takes_package=wanted.package == "delete")
+        return {"upload_id": upload_id}
+
+    one = f"{BASE}/uploads/<upload_id>"
+    verbs = {
+        "pause": (uploads.pause, "Stop sending until a person resumes."),
+        "resume": (uploads.resume, "Go on after a pause or an error."),
+        "finalize": (uploads.finalize, "Deliver an idle upload."),
+        "start": (uploads.start, "Let an upload that waits go at once, past its slot."),
+    }
+    return [
+        *(Route(method="POST", path=f"{one}/{name}", answer=steer(verb), takes=asked.Nothing,
+                gives=bodies.UploadBody, summary=summary, refuses=(404, 409, 422))
+          for name, (verb, summary) in verbs.items()),
+        Route(method="PATCH", path=one, answer=prioritize, takes=asked.Prioritized,
+              gives=bodies.UploadBody, refuses=(404, 422),
+              summary="Set whose turn it is: higher goes first."),
+        Route(method="DELETE", path=one, answer=delete, asks=asked.DeletionAsked,
+              gives=bodies.CreatedBody, refuses=(404, 422),
+              summary="Delete an upload in any state; what was delivered stays delivered."),
+    ]  # fmt: skip
+
+
+def _of_links(desk: Desk) -> list[Route]:
+    def link(upload_id: str) -> bodies.LinkBody:
+        _body(asked.Nothing)
+        return bodies.link_body(desk.links.create(upload_id))
+
+    return [
+        Route(method="POST", path=f"{BASE}/uploads/<upload_id>/link", answer=link,
+              takes=asked.Nothing, gives=bodies.LinkBody, refuses=(404, 409, 422, 502),
+              needs_session=True,
+              summary="Make a share link of a complete team upload."),
+    ]  # fmt: skip
+
+
+def _of_folders(desk: Desk) -> list[Route]:
+    folders = desk.folders
+
+    def listed() -> list[bodies.FolderBody]:
+        return [bodies.folder_body(view) for view in folders.list()]
+
+    def automations() -> list[bodies.AutomationBody]:
+        return [bodies.automation_body(view) for view in folders.list()]
+
+    return [
+        Route(method="GET", path=f"{BASE}/hot_folders", answer=listed,
+              gives=list[bodies.FolderBody], summary="List the hot folders with their health."),
+        Route(method="GET", path=f"{BASE}/automations", answer=automations,
+              gives=list[bodies.AutomationBody],
+              summary="List the hot folders in the names of MASV's provisioning file."),
+    ]  # fmt: skip
+
+
+def _of_folder_verbs(desk: Desk) -> list[Route]:
+    folders = desk.folders
+
+    def steer(verb: Callable[[str], object]) -> Callable[[str], bodies.FolderBody]:
+        def steered(hot_folder: str) -> bodies.FolderBody:
+            _body(asked.Nothing)
+            verb(hot_folder)
+            return bodies.folder_body(folders.view(hot_folder))
+
+        return steered
+
+    def answer(verb: Callable[[str], int]) -> Callable[[str], bodies.DropsBody]:
+        def answered(hot_folder: str) -> bodies.DropsBody:
+            _body(asked.Nothing)
+            return {"drops": verb(hot_folder)}
+
+        return answered
+
+    one = f"{BASE}/hot_folders/<hot_folder>"
+    verbs = {
+        "scan": (folders.scan, "Have a hot folder swept soon."),
+        "pause": (folders.pause, "Take nothing new from a hot folder; its uploads go on."),
+        "resume": (folders.resume, "Take from a hot folder again."),
+        "finalize": (folders.finalize, "Deliver a hot folder's open batch."),
+    }
+    answers = {
+        "release": (folders.release, "Send what the first start held in a hot folder."),
+        "seed": (folders.seed, "Record what the first start held as seen, never sent."),
+    }
+    return [
+        *(Route(method="POST", path=f"{one}/{name}", answer=steer(verb), takes=asked.Nothing,
+                gives=bodies.FolderBody, summary=summary,
+                refuses=(404, 409, 422) if name == "finalize" else (404, 422))
+          for name, (verb, summary) in verbs.items()),
+        *(Route(method="POST", path=f"{one}/{name}", answer=answer(count), takes=asked.Nothing,
+                gives=bodies.DropsBody, summary=summary, refuses=(404, 422))
+          for name, (count, summary) in answers.items()),
+    ]  # fmt: skip
+
+
+def _of_session(desk: Desk) -> list[Route]:
+    def session() -> bodies.SessionBody:
+        return bodies.session_body(desk.login.session())
+
+    def sign_in() -> bodies.SessionBody:
+        wanted = _body(asked.SignIn)
+        return bodies.session_body(desk.login.sign_in(wanted.email, Secret(wanted.password)))
+
+    def teams() -> list[bodies.TeamBody]:
+        return bodies.teams_body(desk.login.session().teams)
+
+    return [
+        Route(method="GET", path=f"{BASE}/login", answer=session, gives=bodies.SessionBody,
+              summary="Say who we are to the cloud; 401 when nobody is signed in.",
+              refuses=(422, 502), needs_session=True),
+        Route(method="POST", path=f"{BASE}/login", answer=sign_in, takes=asked.SignIn,
+              gives=bodies.SessionBody, summary="Sign in at the cloud.",
+              refuses=(422, 502), needs_session=True),
+        Route(method="GET", path=f"{BASE}/teams", answer=teams, gives=list[bodies.TeamBody],
+              summary="List the teams of the session.", refuses=(422, 502),
+              needs_session=True),
+    ]  # fmt: skip
+
+
+def _body(kind: type[asked.T]) -> asked.T:
+    return asked.read_body(kind, bottle.request.body.read())
+
+
+def _query(kind: type[asked.T]) -> asked.T:
+    text = bottle.request.query_string
+    try:
+        given = parse_qsl(text, keep_blank_values=True, errors="strict")
+    except ValueError as error:
+        raise BadRequest("the query of this call cannot be read as UTF-8") from error
+    # a parameter that is given twice counts by its last value
+    return asked.read_query(kind, dict(given))
+
+
+def _caller() -> Caller:
+    caller: Caller = bottle.request.environ[CALLER]
+    return caller
+
+
+def _key() -> str:
+    # read as it came: the framework's own way fails on what is not UTF-8
+    key: str | None = bottle.request.environ.get("HTTP_IDEMPOTENCY_KEY")
+    if key is None:
+        return ""
+    if not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
+        raise Unprocessable(
+            f"the Idempotency-Key must be 1 to {_LONGEST_KEY} printable ASCII characters",
+            field="Idempotency-Key",
+        )
+    return key
+
+
+def _last_event() -> int | None:
+    last = str(bottle.request.environ.get("HTTP_LAST_EVENT_ID", ""))
+    return int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
+
+
+def _page(uploads: Uploads, wanted: asked.UploadsAsked) -> list[UploadView]:
+    """Give one page of uploads; the header Link leads to the next one while there is one."""
+    sort = wanted.sort.removeprefix("-")
+    selection = Selection(
+        states=tuple(state for state, word in SHOWN_AS.items() if word == wanted.state)
+        if wanted.state
+        else (),
+        type=wanted.type,
+        hot_folder=wanted.hot_folder,
+        sort=sort,
+        descending=wanted.sort.startswith("-"),
+        after=None if wanted.cursor is None else _place(wanted.cursor, sort),
+        # how many of the rows wait is known only once they were looked at
+        limit=None if wanted.limit is None or wanted.waiting is not None else wanted.limit + 1,
+    )
+    page = uploads.list(selection, waiting_only=bool(wanted.waiting))
+    if wanted.waiting is False:
+        page = [view for view in page if view.waiting is None]
+    if wanted.limit is not None and len(page) > wanted.limit:
+        page = page[: wanted.limit]
+        query = dict(parse_qsl(bottle.request.query_string))
+        query["cursor"] = _cursor(page[-1], sort)
+        bottle.response.set_header("Link", f'<{BASE}/uploads?{urlencode(query)}>; rel="next"')
+    return page
+
+
+def _cursor(view: UploadView, sort: str) -> str:
+    place = json.dumps([sort, getattr(view.upload, sort), view.upload.id], ensure_ascii=False)
+    return base64.urlsafe_b64encode(place.encode()).decode("ascii")
+
+
+def _place(cursor: str, sort: str) -> tuple[float | str, str]:
+    try:
+        said, value, upload_id = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
+        if said == sort and _is_place(sort, value) and str(uuid.UUID(upload_id)) == upload_id:
+            return value, upload_id
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        pass
+    raise Unprocessable(
+        "`cursor` is none of this list",
+        hint="follow the Link header of the page before, with the same sort",
+        field="cursor",
+    )
+
+
+def _is_place(sort: str, value: object) -> bool:
+    if sort == "name":
+        return isinstance(value, str) and value.encode("utf-8", "ignore").decode() == value
+    return isinstance(value, int | float) and abs(value) < 2**63

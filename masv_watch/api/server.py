@@ -1,113 +1,196 @@
-"""The listener: waitress on a thread of its own.
+"""The listeners: waitress on a thread of its own, behind every door of the API.
 
-Owns the socket, and the answer to what is no HTTP at all. Never looks into a call. Built and
+Owns the threads that read and answer, their start and their end. Never looks into a call. Built and
 stopped by `daemon`.
-
-It stands alone because it is the only place that knows waitress.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import waitress.server
 from waitress import wasyncore
-from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.task import ErrorTask
+from waitress.task import ThreadedTaskDispatcher
 
-from masv_watch.api.app import refusal
+from masv_watch.api.connections import Channel, TcpHall, UnixHall, adjustments
+from masv_watch.api.doors import Bound, bind_all
+from masv_watch.api.terminator import Terminator
 from masv_watch.errors import CannotListen
 from masv_watch.loops import start_thread
+from masv_watch.model import Listen, Scheme
 
 #: threads that answer calls
 THREADS = 8
-#: bytes of a body that is read
-BODY_LIMIT = 8 * 1024 * 1024
-#: connections at the same time; more wait in the kernel's queue until one ends
-CONNECTIONS = 500
-#: seconds without a byte after which a connection is closed, and between two looks for such
-SILENCE_S = 30
-LOOK_S = 5
+#: seconds that calls in progress get to end when the daemon stops
+FAREWELL_S = 2.0
 
 
-class _Refusal(ErrorTask):  # type: ignore[misc] # the library publishes no types
-    """What waitress itself refuses, in our words instead of its own page."""
+class Listeners:
+    """An app behind all its doors."""
 
-    def execute(self) -> None:
-        """Answer as the app answers."""
-        error = self.request.error
-        body, headers = refusal(error.code)
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers.extend(headers)
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
+    def __init__(
+        self,
+        app: Any,
+        listens: Sequence[Listen],
+        *,
+        tls: ssl.SSLContext | None = None,
+        handed: Sequence[Bound] = (),
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        """Bind every address and answer; what systemd `handed` over replaces the addresses.
 
-
-class _Parser(HTTPRequestParser):  # type: ignore[misc] # the library publishes no types
-    """The library's parser, with an answer where it would cut the connection."""
-
-    def parse_header(self, header_plus: bytes) -> None:
-        """Refuse a target that is no URL (`http://[`), which the library does not catch."""
-        try:
-            super().parse_header(header_plus)
-        except ValueError as error:
-            raise ParsingError("the target is no URL") from error
-
-
-class _Channel(HTTPChannel):  # type: ignore[misc] # the library publishes no types
-    """A connection whose errors are JSON."""
-
-    parser_class = _Parser
-    error_task_class = _Refusal
-
-
-class Listener:
-    """An app behind a TCP socket."""
-
-    def __init__(self, app: Any, *, host: str, port: int) -> None:
-        """Bind the socket; port 0 takes a free one.
+        `tls` is what `https` listeners speak by. `on_close` is called first when this is closed:
+        it lets calls end that would go on (event streams).
 
         Raises:
-            CannotListen: the address is taken or not ours.
+            CannotListen: an address is taken or not ours, or `https` has no certificate.
         """
+        self._on_close = on_close
         self._sockets: dict[int, Any] = {}
-        try:
-            self._server = waitress.server.create_server(
-                app,
-                map=self._sockets,
-                host=host,
-                port=port,
-                threads=THREADS,
-                ident=None,
-                clear_untrusted_proxy_headers=True,
-                expose_tracebacks=False,
-                max_request_body_size=BODY_LIMIT,
-                connection_limit=CONNECTIONS,
-                channel_timeout=SILENCE_S,
-                cleanup_interval=LOOK_S,
-                # select() ends at descriptor 1024, which a busy sender reaches
-                asyncore_use_poll=True,
-            )
-        except OSError as error:
+        self._bound = tuple(handed) or bind_all(listens)
+        self._terminator = self._need_terminator(tls)
+        self._dispatcher = ThreadedTaskDispatcher()
+        # a queue is what eight threads are for; each entry would be a line in the log
+        self._dispatcher.queue_logger = _Unheard()
+        self._halls = [self._open(app, bound) for bound in self._bound]
+        self._dispatcher.set_thread_count(THREADS)
+        self._thread = start_thread("listener", self._run)
+        self._accept_tls()
+
+    def _need_terminator(self, tls: ssl.SSLContext | None) -> Terminator | None:
+        for bound in self._bound:
+            if bound.listen.scheme is not Scheme.HTTPS:
+                continue
+            if tls is not None:
+                return Terminator(tls)
+            for each in self._bound:
+                each.close()
             raise CannotListen(
-                f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
-                hint="stop what listens there, or set server.listen to another port",
-            ) from error
-        self._server.channel_class = _Channel
-        self.port = int(self._server.effective_port)
-        self._thread = start_thread("listener", self._server.run)
+                f"cannot listen on {bound.listen}: there is no certificate",
+                hint="name one in server.tls, or listen by http",
+            )
+        return None
+
+    def _open(self, app: Any, bound: Bound) -> Any:
+        is_tls = bound.listen.scheme is Scheme.HTTPS
+        address = bound.socket.getsockname()
+        kind = UnixHall if bound.listen.scheme is Scheme.UNIX else TcpHall
+        hall = kind(
+            app,
+            map=self._sockets,
+            # the terminator accepts for a hall that does not start
+            _start=not is_tls,
+            _sock=bound.socket,
+            dispatcher=self._dispatcher,
+            adj=adjustments(bound.listen),
+            bind_socket=False,
+            sockinfo=(bound.socket.family, bound.socket.type, bound.socket.proto, address),
+        )
+        hall.listen_at = bound.listen
+        return hall
+
+    def _accept_tls(self) -> None:
+        for hall in self._halls:
+            if self._terminator is not None and hall.listen_at.scheme is Scheme.HTTPS:
+                self._terminator.accept(hall.socket.dup(), _Welcome(hall))
+
+    def _run(self) -> None:
+        wasyncore.loop(timeout=1.0, use_poll=True, map=self._sockets)
+
+    @property
+    def listens(self) -> tuple[Listen, ...]:
+        """The addresses as they were really bound, in the order of the configuration."""
+        return tuple(bound.listen for bound in self._bound)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports as they were really bound; 0 for a unix socket."""
+        return tuple(0 if listen.scheme is Scheme.UNIX else listen.port for listen in self.listens)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The addresses as the configuration writes them, with their real ports."""
+        return tuple(str(listen) for listen in self.listens)
 
     @property
     def alive(self) -> bool:
         """Say whether calls are answered."""
-        return self._thread.is_alive()
+        return self._thread.is_alive() and (self._terminator is None or self._terminator.alive)
+
+    def renew(self, tls: ssl.SSLContext) -> None:
+        """Speak by another certificate from the next connection on."""
+        if self._terminator is not None:
+            self._terminator.renew(tls)
 
     def close(self) -> None:
-        """Stop answering, connections that callers keep open included."""
-        # on the listener's own thread: a socket closed under its poll would end that with an error
-        self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._sockets))
+        """Take no more calls, let those in progress end shortly, and cut the rest."""
+        if self._on_close is not None:
+            self._on_close()
+        self._on_thread(self._stop_accepting)
+        if self._terminator is not None:
+            self._terminator.stop_accepting()
+        self._dispatcher.shutdown(timeout=FAREWELL_S)
+        self._on_thread(self._close_channels)
+        if self._terminator is not None:
+            self._terminator.close()
+        self._on_thread(self._close_sockets)
         self._thread.join(5.0)
-        self._server.task_dispatcher.shutdown()
+
+    def _on_thread(self, act: Callable[[], None]) -> None:
+        # a socket closed under the listener's poll would end that with an error
+        if not self._thread.is_alive():
+            act()
+            return
+        done = threading.Event()
+
+        def act_and_tell() -> None:
+            act()
+            done.set()
+
+        self._halls[0].trigger.pull_trigger(act_and_tell)
+        done.wait(5.0)
+
+    def _stop_accepting(self) -> None:
+        for hall, bound in zip(self._halls, self._bound, strict=True):
+            wasyncore.dispatcher.close(hall)
+            bound.close()
+
+    def _close_channels(self) -> None:
+        for channel in list(self._sockets.values()):
+            if isinstance(channel, Channel):
+                channel.handle_close()
+
+    def _close_sockets(self) -> None:
+        for hall in self._halls:
+            wasyncore.dispatcher.close(hall)
+            # a worker that is late would ring a descriptor that has become something else
+            if not self._dispatcher.threads:
+                hall.trigger.close()
+        for bound in self._bound:
+            bound.close()
+        self._sockets.clear()
+
+
+class _Welcome:
+    """Bring what the terminator has unwrapped to waitress, on waitress' own thread."""
+
+    def __init__(self, hall: Any) -> None:
+        self._hall = hall
+
+    def __call__(self, stream: socket.socket, line: socket.socket, peer: Any) -> None:
+        self._hall.trigger.pull_trigger(lambda: self._enter(stream, line, peer))
+
+    def _enter(self, stream: socket.socket, line: socket.socket, peer: Any) -> None:
+        with contextlib.suppress(OSError):
+            self._hall.welcome(stream, line, peer)
+
+
+class _Unheard:
+    """The library's count of waiting calls."""
+
+    def warning(self, *_: object) -> None:
+        return

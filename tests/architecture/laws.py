@@ -29,6 +29,7 @@ PURE = (
     "transfer.chunks",
     "transfer.schedule",
     "cloud.refusals",
+    "cloud.reading",
     "cloud.wire",
     "delivery.receipt",
     "api.bodies",
@@ -83,7 +84,16 @@ DISK = frozenset(
         "os.symlink",
     }
 )
-MAY_TOUCH_DISK = ("files", "config", "store.sqlite", "api.server", "api.guard", "logs", "sandbox")
+MAY_TOUCH_DISK = (
+    "files",
+    "config",
+    "store.sqlite",
+    "store.seal",
+    "api.doors",
+    "api.private",
+    "logs",
+    "sandbox",
+)
 #: rooms that meet source files and therefore may not even build a path
 ROOMS_OF_SOURCES = ("watch", "transfer", "uploads", "delivery.dispose", "delivery.outbox")
 

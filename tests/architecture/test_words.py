@@ -49,8 +49,8 @@ AT_HOME = {
     # a write in the queue of the writer thread; a scheduled job of APScheduler
     "job": ("store", "daemon"),
     "jobs": ("store", "daemon"),
-    # MASV's provisioning file
-    "automation": ("config.importing",),
+    # MASV's provisioning file, and the call of its agent that lists in those words
+    "automation": ("config.importing", "api.bodies"),
 }
 
 

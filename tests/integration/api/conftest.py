@@ -9,12 +9,24 @@ from dataclasses import dataclass
 import pytest
 
 from masv_watch.api.app import build_app
+from masv_watch.api.guard import Guard
+from masv_watch.api.moves import Moves
 from masv_watch.api.routes import Desk, Health
-from masv_watch.api.server import Listener
+from masv_watch.api.server import Listeners
+from masv_watch.cloud.client import CloudClient
+from masv_watch.cloud.http import Http
+from masv_watch.files import never_sent
+from masv_watch.login import Login
+from masv_watch.loops import SystemClock
 from masv_watch.metrics import Metrics
+from masv_watch.model import Listen, Masv, Secret, Server, Settings
 from masv_watch.store.sqlite import open_store
-from masv_watch.uploads import Uploads
+from masv_watch.uploads import HotFolders, Links, Uploads
+from masv_watch.watch.paths import Paths
 from tests.doubles import FakeClock
+
+#: stands for the listener's own Host
+OWN = object()
 
 
 @dataclass
@@ -33,22 +45,70 @@ class Answer:
 class Caller:
     """The API of one store, and ways to call it."""
 
-    def __init__(self, folder):
-        self.store = open_store(str(folder), clock=FakeClock(), metrics=Metrics())
+    def __init__(self, folder, *, api_url="http://127.0.0.1:9", masv=None, **server):
+        folder.mkdir(parents=True, exist_ok=True)
+        clock, metrics = SystemClock(), Metrics()
+        self.store = open_store(str(folder / "state"), clock=FakeClock(), metrics=metrics)
         self.health = Health(live=True, ready=True)
         self.auth_until = None
-        uploads = Uploads(self.store, auth_until=lambda: self.auth_until)
-        desk = Desk(uploads=uploads, health=lambda: self.health, now=self.store.now)
-        self.listener = Listener(build_app(desk), host="127.0.0.1", port=0)
+        #: hot folders as their loops would show them
+        self.sights = []
+        #: names of hot folders that were asked to sweep
+        self.hurried = []
+        self.settings = Settings(
+            masv=masv or Masv(api_url=api_url, team="acme", api_key=Secret("sandbox-key")),
+            state=str(folder / "state"),
+            server=Server(**server),
+        )
+        self.http = Http(clock=clock, metrics=metrics, connections=2)
+        cloud = CloudClient(self.http, api_url=api_url)
+        self.login = Login(cloud, self.settings.masv, clock=clock, metrics=metrics)
+        uploads = Uploads(
+            self.store,
+            auth_until=lambda: self.auth_until,
+            login=self.login,
+            sources=Paths(lambda: self.settings, denied=lambda: never_sent([])),
+            auto_finalize=lambda: self.settings.server.auto_finalize,
+        )
+        self.moves = Moves(self.store, monotonic=clock.monotonic)
+        desk = Desk(
+            uploads=uploads,
+            folders=HotFolders(
+                self.store, uploads, sights=lambda: self.sights, hurry=self.hurried.append
+            ),
+            links=Links(uploads, cloud, self.login, register_secret=lambda _secret: None),
+            login=self.login,
+            moves=self.moves,
+            health=lambda: self.health,
+            now=self.store.now,
+            metrics=metrics.text,
+        )
+        self.token = Secret("0123456789abcdef0123456789abcdef")
+        guard = Guard(
+            lambda: self.settings.server,
+            listens=lambda: self.listener.listens,
+            token=lambda: self.token,
+            clock=clock,
+        )
+        self.app = build_app(desk, guard)
+        self.listener = Listeners(self.app, (Listen(port=0),), on_close=self.moves.stop)
+
+    @property
+    def port(self):
+        return self.listener.ports[0]
+
+    @property
+    def url(self):
+        return self.listener.urls[0]
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.listener.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
 
-    def raw(self, request):
+    def raw(self, request, *, silence_s=1.0):
         """Send bytes and give everything that comes until the daemon closes or falls silent."""
         with self.connect() as connection:
             connection.sendall(request)
-            connection.settimeout(1.0)
+            connection.settimeout(silence_s)
             came = b""
             try:
                 while block := connection.recv(65536):
@@ -59,18 +119,29 @@ class Caller:
                 pass
             return came
 
-    def call(self, path, method="GET", *, host="127.0.0.1", headers=(), body=b"", version="1.1"):
-        """Make one call and give its answer."""
+    def call(self, path, method="GET", *, host=OWN, headers=(), body=b"", version="1.1"):
+        """Make one call and give its answer; the Host is the listener's own, None leaves it out."""
         lines = [f"{method} {path} HTTP/{version}", *headers, "Connection: close"]
         if host is not None:
-            lines.insert(1, f"Host: {host}")
+            own = f"127.0.0.1:{self.port}"
+            lines.insert(1, f"Host: {own if host is OWN else host}")
         if body:
             lines.append(f"Content-Length: {len(body)}")
-        return parsed(self.raw("\r\n".join([*lines, "", ""]).encode("latin-1") + body))
+        request = "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+        # the daemon closes behind its answer, however long that takes on a busy machine
+        return parsed(self.raw(request, silence_s=30.0))
 
     def close(self):
         self.listener.close()
+        self.http.close()
         self.store.close()
+
+    def ask(self, path, method="GET", tree=None, *, headers=()):
+        """Make one JSON call and give its answer."""
+        body = b"" if tree is None else json.dumps(tree).encode()
+        return self.call(
+            path, method, headers=("Content-Type: application/json", *headers), body=body
+        )
 
 
 def parsed(came):
@@ -82,6 +153,6 @@ def parsed(came):
 
 @pytest.fixture
 def caller(tmp_path):
-    caller = Caller(tmp_path / "state")
+    caller = Caller(tmp_path)
     yield caller
     caller.close()

@@ -175,18 +175,41 @@ def test_drops_list_what_settles_and_what_is_held_with_the_cure(caller):
     assert by_state["settling"]["reason"] is None
 
 
-@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("method", ["PUT", "OPTIONS", "TRACE", "CONNECT", "BREW"])
 @pytest.mark.parametrize(
-    "method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"]
+    ("path", "allowed"),
+    [
+        ("/healthz", {"GET"}),
+        (UPLOADS, {"GET", "POST"}),
+        (f"{UPLOADS}/x", {"GET", "PATCH", "DELETE"}),
+        (f"{UPLOADS}/x/pause", {"POST"}),
+    ],
 )
-def test_call_that_is_no_get_is_refused_everywhere(caller, method, path):
-    """405 with code and sentence, whatever the route; nothing is changed."""
+def test_call_by_a_method_that_a_route_does_not_know_is_refused(caller, method, path, allowed):
+    """405 with what the route knows; nothing is changed."""
     upload_id, _ = create(caller.store, b"a.mov")
 
-    answer = caller.call(path.replace("/x", f"/{upload_id}"), method, body=b"{}")
+    answer = caller.ask(path.replace("/x", f"/{upload_id}"), method, {})
 
     refused(answer, 405, 1505)
-    assert answer.headers["Allow"] == "GET, HEAD"
+    assert allowed <= set(answer.headers["Allow"].split(","))
+    assert caller.store.upload(upload_id).state is UploadState.TRANSFERRING
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@pytest.mark.parametrize(
+    "form", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp", "json"]
+)
+def test_call_whose_body_is_not_declared_as_json_is_refused(caller, method, form):
+    """415 whatever the route: a form of another site can send no JSON type without asking."""
+    upload_id, _ = create(caller.store, b"a.mov")
+    path = f"{UPLOADS}/{upload_id}" + ("/pause" if method == "POST" else "")
+
+    answer = caller.call(
+        path, method, headers=[f"Content-Type: {form}"] if form else [], body=b"{}"
+    )
+
+    refused(answer, 415, 1508)
     assert caller.store.upload(upload_id).state is UploadState.TRANSFERRING
 
 
@@ -323,7 +346,8 @@ def test_call_that_is_hardly_http_is_refused_in_json(caller, garbage, caplog, ca
 
 def test_call_with_garbage_behind_it_is_answered_and_the_garbage_refused(caller, caplog, capfd):
     """Pipelined rubbish costs its own connection and no traceback."""
-    came = caller.raw(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n\x00\x01garbage\r\n\r\n")
+    host = b"Host: 127.0.0.1:%d" % caller.port
+    came = caller.raw(b"GET /healthz HTTP/1.1\r\n" + host + b"\r\n\r\n\x00\x01garbage\r\n\r\n")
 
     assert came.startswith(b"HTTP/1.1 200")
     second = came[came.index(b"HTTP/1.", 5) :]
@@ -358,7 +382,7 @@ def test_clients_that_stall_keep_nobody_waiting(caller):
     try:
         for number in range(200):
             connection = caller.connect()
-            half = b"GET /api/v1/uploads HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            half = b"GET /api/v1/uploads HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n" % caller.port
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
             connection.sendall(half + (b"\r\n" if number % 10 == 0 else b""))
             stalled.append(connection)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.processes import PROJECT, Daemon, Sandbox, ask, free_port
+from tests.processes import PROJECT, Daemon, Sandbox, ask, free_port, opened
 from tests.waiting import eventually
 
 KEY, CODE = "sandbox-key", "open-sesame"
@@ -323,8 +323,10 @@ def test_secrets_are_in_no_log_no_answer_and_no_mail_but_the_links_own(house):
     house.delivered("last.mov")
     secrets = {KEY, CODE}
     database = sqlite3.connect(f"file:{house.top}/state/masv-watch.db?mode=ro", uri=True)
-    secrets |= {row[0] for row in database.execute("SELECT package_token FROM uploads")} - {None}
-    links = {row[0] for row in database.execute("SELECT secret FROM links")}
+    state = house.top / "state"
+    tokens = database.execute("SELECT package_token FROM uploads WHERE package_token IS NOT NULL")
+    secrets |= {opened(state, row[0]) for row in tokens}
+    links = {opened(state, row[0]) for row in database.execute("SELECT secret FROM links")}
     database.close()
 
     answers = [json.dumps(ask(house.daemon.api, path)[1]) for path in (

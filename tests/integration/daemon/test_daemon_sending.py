@@ -22,7 +22,7 @@ from tests.integration.daemon.dispatch import (
     digests,
     expected,
 )
-from tests.processes import PROJECT, ask
+from tests.processes import PROJECT, ask, opened
 from tests.waiting import eventually
 
 PORTAL = "to: {{portal: vault, sender: dit@example.com, access_code: {code}}}"
@@ -239,7 +239,7 @@ def test_package_deleted_in_the_cloud_fails_its_upload_and_is_not_made_again(wor
     eventually(lambda: world.upload("removed.mov")["progress"], within=20, every=0.05)
     package_id = world.upload("removed.mov")["package_id"]
     ((token,),) = world.rows(f"SELECT package_token FROM uploads WHERE package_id = '{package_id}'")
-    _delete_package(world, package_id, token)
+    _delete_package(world, package_id, opened(world.state, token))
     world.sandbox.heal()
     failed = world.until_state("removed.mov", "error")
     seen = len(world.sandbox.witness("requests"))

@@ -1,0 +1,183 @@
+"""The hot folders that are watched: one intake with a loop of its own for each rule.
+
+Owns which rules run, their swap at a reload, and how each of them is. Never looks into a folder
+itself. Built, started and stopped by `daemon`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from masv_watch.loops import Bell, Clock, Loop
+from masv_watch.metrics import Metrics
+from masv_watch.model import DropEvent, DropState, Rule
+from masv_watch.store.contract import Store
+from masv_watch.uploads import FolderSight, Uploads
+from masv_watch.watch.hints import Hints, Sight
+from masv_watch.watch.intake import Intake
+from masv_watch.watch.rules import Fate, Match, Matcher
+
+#: seconds that the loop of a removed rule gets to end; a hung folder gets no more
+SWAP_S = 5.0
+
+
+@dataclass(slots=True)
+class _Watched:
+    intake: Intake
+    loop: Loop
+
+
+class Roster:
+    """All watched hot folders; verbs are called by the main thread, views by any."""
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        *,
+        store: Store,
+        uploads: Uploads,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """Build an intake for each rule; nothing is started yet."""
+        self._store = store
+        self._uploads = uploads
+        self._clock = clock
+        self._metrics = metrics
+        self._hints = Hints(self.hurry)
+        self._watched = {rule.name: self._watch(rule) for rule in rules}
+        self._forget_removed()
+
+    def _watch(self, rule: Rule) -> _Watched:
+        bell = Bell()
+        intake = Intake(
+            rule,
+            store=self._store,
+            uploads=self._uploads,
+            hints=self._hints,
+            clock=self._clock,
+            metrics=self._metrics,
+            bell=bell,
+            stop=lambda: loop.stopping,
+        )
+        # a dead network folder hangs its own loop only, and restarts nothing (fault 10)
+        loop = Loop(
+            f"intake-{rule.name}",
+            intake.tick,
+            bell=bell,
+            clock=self._clock,
+            metrics=self._metrics,
+            vital=False,
+        )
+        return _Watched(intake, loop)
+
+    def __len__(self) -> int:
+        """Count the hot folders."""
+        return len(self._watched)
+
+    @property
+    def loops(self) -> list[Loop]:
+        """Give the loop of each hot folder."""
+        return [each.loop for each in self._all()]
+
+    def start(self) -> None:
+        """Start every loop."""
+        for loop in self.loops:
+            loop.start()
+
+    def ask_to_stop(self) -> None:
+        """Let every sweep end soon; nothing is waited for."""
+        for loop in self.loops:
+            loop.ask_to_stop()
+
+    def stop_listening(self) -> None:
+        """End the notifications."""
+        self._hints.stop()
+
+    def swap(self, old: Iterable[Rule], new: Iterable[Rule]) -> None:
+        """Take over a reloaded configuration; a rule that says the same goes on undisturbed."""
+        rules = list(new)
+        # where a rule stands in its file does not change what it says
+        before = {replace(rule, at="") for rule in old}
+        kept = {rule.name for rule in rules if replace(rule, at="") in before}
+        for name in [name for name in self._watched if name not in kept]:
+            self._watched.pop(name).loop.stop(SWAP_S)
+            self._hints.disarm(name)
+        for rule in rules:
+            if rule.name not in self._watched:
+                self._watched[rule.name] = self._watch(rule)
+                self._watched[rule.name].loop.start()
+        self._forget_removed()
+
+    def _forget_removed(self) -> None:
+        """Drop from view what settles or is held where no rule is any more; the rest goes on."""
+        for drop in self._store.drops(living=True):
+            if drop.hot_folder not in self._watched and drop.state is not DropState.TAKEN:
+                note = "its hot folder is not configured any more"
+                self._store.advance_drop(drop.id, DropEvent.CANCEL, note=note)
+
+    def hurry(self, hot_folder: str) -> None:
+        """Ask a hot folder to sweep soon; an unknown one is fine."""
+        watched = self._watched.get(hot_folder)
+        if watched is not None:
+            watched.intake.hurry()
+
+    def unswept(self) -> list[str]:
+        """List the hot folders that were never swept and for which readiness waits."""
+        now = self._clock.monotonic()
+        return [
+            each.intake.rule.name
+            for each in self._all()
+            if not each.intake.looked and not each.intake.hangs(now)
+        ]
+
+    def concerns(self) -> list[str]:
+        """Say which hot folders a person should look at, one sentence each."""
+        now, found = self._clock.monotonic(), []
+        for each in self._all():
+            name = each.intake.rule.name
+            if each.intake.hangs(now):
+                found.append(f"hot folder {name}: its folder does not answer; look at the mount")
+            elif each.intake.gate.why:
+                found.append(f"hot folder {name}: {each.intake.gate.why}")
+        return found
+
+    def sights(self) -> list[FolderSight]:
+        """Say how each hot folder is, in the order of the configuration."""
+        now, store_now = self._clock.monotonic(), self._store.now()
+        sights = []
+        for each in self._all():
+            intake = each.intake
+            swept, mode = intake.last_sweep, self._hints.mode(intake.rule.name)
+            hangs = intake.hangs(now)
+            sights.append(
+                FolderSight(
+                    rule=intake.rule,
+                    reason="its folder does not answer" if hangs else intake.gate.why,
+                    last_sweep=None if swept is None else store_now - (now - swept),
+                    notifications="on" if mode.sight is Sight.EVENTS else mode.why,
+                )
+            )
+        return sights
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Say whether everything that was seen is taken, held or concluded."""
+        return all(each.intake.is_at_rest for each in self._all())
+
+    def ignored(self, hot_folder: str) -> Callable[[bytes], bool]:
+        """Give what tells which left-out files may go along with a moved source."""
+        watched = self._watched.get(hot_folder)
+        if watched is None:
+            return lambda _path: False
+        matcher = Matcher(watched.intake.rule)
+        return lambda path: _goes_along(matcher.match(path, "file"))
+
+    def _all(self) -> list[_Watched]:
+        return list(self._watched.values())
+
+
+def _goes_along(match: Match) -> bool:
+    # under a temporary name something is still being written: it is neither moved nor removed
+    return match.fate is Fate.SKIP and not match.temporary
