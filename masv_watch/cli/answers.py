@@ -1,0 +1,418 @@
+"""What the daemon answers, as values that commands can print.
+
+Owns the reading of every answer: what must be there, what may be missing, and the escaping. Never
+asks and never prints. Called by the commands, with the JSON that `caller` brought.
+
+Law 1. Text is escaped here, once: no control character of an answer reaches a terminal.
+Law 2. An answer of something else than masv-watch is refused in words, never by a crash later.
+Law 3. Unknown keys are passed over and new ones may be missing: the daemon may be of another age.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from masv_watch import logs
+
+Json = Any
+
+_LONGEST_TEXT = 2000
+
+
+class NotOurs(Exception):
+    """An answer is not masv-watch's; the text says what is odd about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What an upload waits for."""
+
+    reason: str
+    #: ISO 8601; empty when no time can be named
+    until: str = ""
+    #: uploads that go first
+    ahead: int = 0
+    cure: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why an upload is in error, and what helps."""
+
+    message: str
+    cure: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """An upload as the list has it."""
+
+    id: str
+    type: str
+    #: one of the five documented words
+    state: str
+    name: str
+    #: bytes acknowledged, and in all
+    sent: int
+    size: int
+    created_at: str = ""
+    #: empty for an upload that a caller made
+    hot_folder: str = ""
+    file_count: int = 0
+    priority: int = 0
+    waiting: Waiting | None = None
+    failure: Failure | None = None
+    open_tasks: int = 0
+    refused_tasks: int = 0
+
+    @property
+    def is_finalizing(self) -> bool:
+        """Say whether it is idle for the moment only."""
+        return self.waiting is not None and self.waiting.reason == "finalizing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file of an upload."""
+
+    path: str
+    state: str
+    #: bytes acknowledged, and in all
+    sent: int
+    size: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What hangs on a delivered upload."""
+
+    kind: str
+    key: str
+    state: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """An upload with everything in it."""
+
+    upload: Upload
+    files: tuple[File, ...] = ()
+    skipped: tuple[str, ...] = ()
+    tasks: tuple[Task, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """What settles or is held."""
+
+    hot_folder: str
+    path: str
+    state: str
+    reason: str = ""
+    note: str = ""
+    cure: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HotFolder:
+    """A hot folder and how it is."""
+
+    name: str
+    state: str
+    reason: str = ""
+    #: ISO 8601; empty before the first one
+    last_sweep: str = ""
+    #: drops that settle and drops that are held
+    settling: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How the daemon is."""
+
+    is_ready: bool
+    why: str = ""
+    concerns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A share link; `id` and `secret` as they came, for they go into a URL."""
+
+    id: str
+    secret: str
+    email: str
+    expiry: str
+    is_locked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One event of the daemon's record."""
+
+    id: str
+    at: str
+    noun: str
+    noun_id: str
+    event: str
+    before: str = ""
+    after: str = ""
+    detail: str = ""
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would act on.
+
+    The daemon escapes names already; the backslashes of those are not doubled once more.
+    """
+    shown = text if text.isprintable() else logs.escaped(text)
+    return shown if len(shown) <= _LONGEST_TEXT else f"{shown[:_LONGEST_TEXT]}..."
+
+
+def uploads(tree: Json) -> list[Upload]:
+    """Read the list of uploads.
+
+    Raises:
+        NotOurs: it is none.
+    """
+    return [upload(one) for one in _list(tree, "a list of uploads")]
+
+
+def upload(tree: Json) -> Upload:
+    """Read one upload, in the list's form or with its details.
+
+    Raises:
+        NotOurs: it is none.
+    """
+    return Upload(
+        id=_needed(tree, "upload_id"),
+        type=_text(tree, "type"),
+        state=_needed(tree, "state"),
+        name=_text(tree, "package_name"),
+        sent=_number(tree, "progress"),
+        size=_number(tree, "size"),
+        created_at=_text(tree, "created_at"),
+        hot_folder=_text(tree, "hot_folder"),
+        file_count=_number(tree, "files_total"),
+        priority=_number(tree, "priority"),
+        waiting=_waiting(_mapping(tree).get("waiting")),
+        failure=_failure(_mapping(tree).get("error")),
+        open_tasks=_number(tree, "open_tasks"),
+        refused_tasks=_number(tree, "refused_tasks"),
+    )
+
+
+def _waiting(tree: Json) -> Waiting | None:
+    if tree is None:
+        return None
+    return Waiting(
+        reason=_needed(tree, "reason"),
+        until=_text(tree, "until"),
+        ahead=_number(tree, "ahead"),
+        cure=_text(tree, "cure"),
+    )
+
+
+def _failure(tree: Json) -> Failure | None:
+    if tree is None:
+        return None
+    return Failure(message=_text(tree, "message"), cure=_text(tree, "cure"))
+
+
+def details(tree: Json) -> Details:
+    """Read an upload with its files.
+
+    Raises:
+        NotOurs: it is none.
+    """
+    return Details(
+        upload=upload(tree),
+        files=tuple(
+            File(
+                path=_text(one, "path"),
+                state=_needed(one, "state"),
+                sent=_number(one, "progress"),
+                size=_number(one, "size"),
+                reason=_text(one, "reason"),
+            )
+            for one in _members(tree, "files")
+        ),
+        skipped=tuple(_plain(one, "skipped") for one in _members(tree, "skipped")),
+        tasks=tuple(
+            Task(
+                kind=_needed(one, "kind"),
+                key=_text(one, "key"),
+                state=_needed(one, "state"),
+                note=_text(one, "note"),
+            )
+            for one in _members(tree, "tasks")
+        ),
+    )
+
+
+def drops(tree: Json) -> list[Drop]:
+    """Read the list of what settles or is held.
+
+    Raises:
+        NotOurs: it is none.
+    """
+    return [
+        Drop(
+            hot_folder=_needed(one, "hot_folder"),
+            path=_text(one, "path"),
+            state=_needed(one, "state"),
+            reason=_text(one, "reason"),
+            note=_text(one, "note"),
+            cure=_text(one, "cure"),
+        )
+        for one in _list(tree, "a list of drops")
+    ]
+
+
+def hot_folders(tree: Json) -> list[HotFolder]:
+    """Read the list of hot folders.
+
+    Raises:
+        NotOurs: it is none.
+    """
+    return [hot_folder(one) for one in _list(tree, "a list of hot folders")]
+
+
+def hot_folder(tree: Json) -> HotFolder:
+    """Read one hot folder.
+
+    Raises:
+        NotOurs: it is none.
+    """
+    return HotFolder(
+        name=_needed(tree, "name"),
+        state=_needed(tree, "state"),
+        reason=_text(tree, "reason"),
+        last_sweep=_text(tree, "last_sweep"),
+        settling=_number(tree, "settling"),
+        held=_number(tree, "held"),
+    )
+
+
+def health(tree: Json) -> Health:
+    """Read how the daemon is.
+
+    Raises:
+        NotOurs: it is something else.
+    """
+    ready = _mapping(tree).get("ready")
+    if not isinstance(ready, bool):
+        raise NotOurs("`ready` is missing")
+    concerns = tuple(_plain(one, "concerns") for one in _members(tree, "concerns"))
+    return Health(is_ready=ready, why=_text(tree, "why"), concerns=concerns)
+
+
+def count(tree: Json, key: str) -> int:
+    """Read how many things a call changed.
+
+    Raises:
+        NotOurs: it says no number.
+    """
+    if key not in _mapping(tree):
+        raise NotOurs(f"`{key}` is missing")
+    return _number(tree, key)
+
+
+def created(tree: Json) -> str:
+    """Read the id of an upload that was made or deleted.
+
+    Raises:
+        NotOurs: there is none.
+    """
+    return _needed(tree, "upload_id")
+
+
+def link(tree: Json) -> Link:
+    """Read a share link.
+
+    Raises:
+        NotOurs: it is none.
+    """
+    return Link(
+        id=_raw(tree, "id"),
+        secret=_raw(tree, "secret"),
+        email=_text(tree, "email"),
+        expiry=_text(tree, "expiry"),
+        is_locked=_mapping(tree).get("locked") is True,
+    )
+
+
+def happening(tree: Json) -> Happening:
+    """Read one event.
+
+    Raises:
+        NotOurs: it is none.
+    """
+    return Happening(
+        id=_word(tree, "id"),
+        at=_text(tree, "at"),
+        noun=_text(tree, "noun"),
+        noun_id=_word(tree, "noun_id"),
+        event=_needed(tree, "event"),
+        before=_text(tree, "before"),
+        after=_text(tree, "after"),
+        detail=_text(tree, "detail"),
+    )
+
+
+def _mapping(tree: Json) -> dict[str, Json]:
+    if not isinstance(tree, dict):
+        raise NotOurs("an object is missing")
+    return tree
+
+
+def _list(tree: Json, what: str) -> list[Json]:
+    if not isinstance(tree, list):
+        raise NotOurs(f"it is not {what}")
+    return tree
+
+
+def _members(tree: Json, key: str) -> list[Json]:
+    return _list(_mapping(tree).get(key) or [], f"a list in `{key}`")
+
+
+def _raw(tree: Json, key: str) -> str:
+    found = _mapping(tree).get(key)
+    if not isinstance(found, str) or not found:
+        raise NotOurs(f"`{key}` is missing")
+    return found
+
+
+def _needed(tree: Json, key: str) -> str:
+    return printable(_raw(tree, key))
+
+
+def _text(tree: Json, key: str) -> str:
+    found = _mapping(tree).get(key)
+    return "" if found is None else _plain(found, key)
+
+
+def _plain(found: Json, key: str) -> str:
+    if not isinstance(found, str):
+        raise NotOurs(f"`{key}` is no text")
+    return printable(found)
+
+
+def _word(tree: Json, key: str) -> str:
+    """Read an id that may be a number."""
+    found = _mapping(tree).get(key)
+    is_number = isinstance(found, int) and not isinstance(found, bool)
+    return str(found) if is_number else _text(tree, key)
+
+
+def _number(tree: Json, key: str) -> int:
+    found = _mapping(tree).get(key)
+    if found is None:
+        return 0
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise NotOurs(f"`{key}` is no whole number")
+    return found

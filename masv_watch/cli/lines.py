@@ -1,0 +1,150 @@
+"""The plain lines of every answer: one thing a line, the same on every machine.
+
+Owns the words and columns that scripts and people read, and how sizes, shares, rates and durations
+are written. Never asks, never prints and never colours. Called by the commands and by `screens`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from masv_watch.cli.answers import (
+    Details,
+    Drop,
+    Happening,
+    HotFolder,
+    Link,
+    Task,
+    Upload,
+    printable,
+)
+from masv_watch.delivery.letters import size_text
+
+#: reasons for which an upload waits in the normal course of things
+_IN_TURN = frozenset({"queued", "finalizing"})
+
+
+def upload_line(upload: Upload) -> str:
+    """Give an upload on one line, with what keeps it from moving or from being done."""
+    line = (
+        f"{upload.id}  {upload.state:<12}  {share(upload.sent, upload.size, upload.state):>5}  "
+        f"{size_text(upload.size):>9}  {upload.name}"
+    )
+    return "  ".join([line, *(f"({clause})" for clause in clauses(upload))])
+
+
+def share(sent: int, size: int, state: str) -> str:
+    """Say how much is acknowledged; 100 % only when all is."""
+    if size <= 0:
+        return "100 %" if state in {"idle", "complete"} else "0 %"
+    return f"{min(sent * 100 // size, 100)} %"
+
+
+def clauses(upload: Upload) -> Iterator[str]:
+    """Say what keeps an upload from moving or from being done."""
+    waiting, failure = upload.waiting, upload.failure
+    if waiting:
+        ahead = f", {counted(waiting.ahead, 'upload')} first" if waiting.ahead else ""
+        until = f" until {waiting.until}" if waiting.until else ""
+        cure = f": {waiting.cure}" if waiting.cure else ""
+        yield f"waits, {waiting.reason}{until}{ahead}{cure}"
+    if failure:
+        yield " - ".join(word for word in (failure.message, failure.cure) if word)
+    if upload.state == "complete" and upload.open_tasks:
+        yield f"{counted(upload.open_tasks, 'task')} open"
+    if upload.refused_tasks:
+        refused = counted(upload.refused_tasks, "task")
+        yield f"{refused} refused: masv-watch show {upload.id}"
+
+
+def wants_a_look(upload: Upload) -> bool:
+    """Say whether something went wrong, or waits for more than its turn."""
+    is_stuck = upload.waiting is not None and upload.waiting.reason not in _IN_TURN
+    return upload.state == "error" or is_stuck or bool(upload.refused_tasks)
+
+
+def drop_line(drop: Drop) -> str:
+    """Give a drop on one line, with the reason of its hold and what helps."""
+    line = f"{drop.state}: {drop.hot_folder}/{drop.path}"
+    if not drop.reason:
+        return line
+    said = ": ".join(word for word in (drop.reason, drop.note) if word)
+    return " - ".join(word for word in (f"{line} ({said})", drop.cure) if word)
+
+
+def hot_folder_line(folder: HotFolder) -> str:
+    """Give a hot folder on one line."""
+    reason = f" ({folder.reason})" if folder.reason else ""
+    return f"hot folder {folder.name}: {folder.state}{reason}"
+
+
+def details_lines(details: Details) -> Iterator[str]:
+    """Give an upload, its files, what was left out and what hangs on it."""
+    yield upload_line(details.upload)
+    for file in details.files:
+        reason = f"  ({file.reason})" if file.reason else ""
+        yield f"  {file.state:<12} {size_text(file.size):>9}  {file.path}{reason}"
+    for left_out in details.skipped:
+        yield f"  left out: {left_out}"
+    for task in details.tasks:
+        yield f"  {task_name(task)}: {task.state}{f'  {task.note}' if task.note else ''}"
+
+
+def task_name(task: Task) -> str:
+    """Say what an obligation is."""
+    if task.kind == "letter":
+        return f"letter to {task.key}"
+    return {"link": "share link", "dispose": "source"}.get(task.kind, task.kind)
+
+
+def happening_line(event: Happening) -> str:
+    """Give an event on one line."""
+    moved = f" {event.before} -> {event.after}" if event.before or event.after else ""
+    detail = f" ({event.detail})" if event.detail else ""
+    return f"{event.at}  {event.noun} {event.noun_id}  {event.event}{moved}{detail}"
+
+
+def link_lines(link: Link) -> Iterator[str]:
+    """Give the five values of a share link."""
+    yield f"id: {printable(link.id)}"
+    yield f"secret: {printable(link.secret)}"
+    yield f"email: {link.email}"
+    yield f"expiry: {link.expiry}"
+    yield f"locked: {'true' if link.is_locked else 'false'}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Say how many there are of something."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def rate_text(bytes_per_s: float | None) -> str:
+    """Say how fast something moves; empty while that is not known."""
+    return "" if bytes_per_s is None else f"{size_text(round(bytes_per_s))}/s"
+
+
+def duration_text(seconds: float | None) -> str:
+    """Say how long something still takes; empty while that is not known."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    days, rest = divmod(whole, 86400)
+    hours, rest = divmod(rest, 3600)
+    clock = f"{hours}:{rest // 60:02}:{rest % 60:02}"
+    return f"{days} d {clock}" if days else clock
+
+
+def short_ids(ids: Iterable[str], *, at_least: int = 8) -> dict[str, str]:
+    """Give the shortest beginnings that still tell these ids apart."""
+    ordered = sorted(set(ids))
+    short = {}
+    for at, one in enumerate(ordered):
+        beside = (*ordered[max(at - 1, 0) : at], *ordered[at + 1 : at + 2])
+        length = max([at_least, *(_common(one, other) + 1 for other in beside)])
+        short[one] = one[:length]
+    return short
+
+
+def _common(one: str, other: str) -> int:
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (mine, yours) in enumerate(pairs) if mine != yours), len(one))

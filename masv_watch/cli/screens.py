@@ -1,0 +1,365 @@
+"""Tables and live progress on a terminal.
+
+Owns columns, colours and what fits. Never asks the daemon and never reads a clock: the commands
+bring every answer along. Built by `output.screen` where a terminal understands the codes.
+
+Law 1. What an answer holds is Text, never markup: a name in brackets stays a name.
+Law 2. Nothing is said by colour alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from masv_watch.cli import lines
+from masv_watch.cli.answers import Details, Drop, File, Health, HotFolder, Upload
+from masv_watch.cli.progress import Meter
+from masv_watch.delivery.letters import size_text
+
+#: one style for each documented state and for the states of drops and files
+_STYLES = {
+    "transferring": "cyan",
+    "paused": "yellow",
+    "idle": "blue",
+    "complete": "green",
+    "error": "bold red",
+    "held": "yellow",
+    "retrying": "yellow",
+    "waiting": "yellow",
+    "watching": "green",
+}
+#: which uploads a small screen shows first
+_ORDER = ("transferring", "error", "idle", "paused", "complete")
+#: columns from which on a bar has room, and its own width
+_ROOMY, _BAR = 100, 16
+#: the numbers of a moving upload and the columns that they need
+_FIGURES = {"SENT": 5, "SIZE": 8, "RATE": 10, "LEFT": 8}
+#: files that `show` draws; piped, it lists all
+_FILES = 1000
+
+
+class Screen:
+    """A terminal that understands colours and cursor codes."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        """Draw on standard output."""
+        self._console = console or Console(
+            file=sys.stdout, markup=False, emoji=False, highlight=False
+        )
+
+    def uploads(self, uploads: Sequence[Upload]) -> None:
+        """Draw the list."""
+        self._console.print(_uploads_table(uploads) if uploads else Text("no uploads"))
+
+    def status(
+        self,
+        health: Health,
+        uploads: Sequence[Upload],
+        drops: Sequence[Drop],
+        folders: Sequence[HotFolder],
+    ) -> None:
+        """Draw how everything is."""
+        self._console.print(_health(health), soft_wrap=True)
+        for concern in health.concerns:
+            self._console.print(Text(f"look at: {concern}", style="yellow"), soft_wrap=True)
+        if folders:
+            self._apart(_folders_table(folders))
+        self._apart(_counts(uploads))
+        troubled = [upload for upload in uploads if lines.wants_a_look(upload)]
+        if troubled:
+            self._apart(_uploads_table(troubled))
+        if drops:
+            self._apart(_drops_table(drops))
+
+    def details(self, details: Details) -> None:
+        """Draw one upload with its files and what hangs on it."""
+        self._console.print(_head(details.upload), soft_wrap=True)
+        if details.files:
+            self._apart(_files_table(details.files[:_FILES]))
+        if len(details.files) > _FILES:
+            more = f"and {len(details.files) - _FILES:,} more files; piped, this lists all"
+            self._console.print(Text(more, style="dim"))
+        for left_out in details.skipped:
+            self._console.print(Text(f"left out: {left_out}", style="dim"), soft_wrap=True)
+        for task in details.tasks:
+            text = Text(f"{lines.task_name(task)}: {task.state}")
+            text.append(f"  {task.note}" if task.note else "", style="dim")
+            self._console.print(text, soft_wrap=True)
+
+    def _apart(self, picture: RenderableType) -> None:
+        self._console.print()
+        self._console.print(picture)
+
+    def live(self) -> LiveScreen:
+        """Give what draws over itself."""
+        return LiveScreen(self._console)
+
+
+class LiveScreen:
+    """A picture that is drawn over the one before; the last one stays."""
+
+    def __init__(self, console: Console) -> None:
+        """Draw nothing yet."""
+        self._console = console
+        # it would draw from a thread of its own; here every picture follows a look
+        self._live = Live(
+            console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+        )
+
+    def __enter__(self) -> LiveScreen:
+        """Hide the cursor."""
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Show the cursor again, whatever ended the pictures."""
+        self._live.stop()
+
+    def uploads(
+        self, uploads: Sequence[Upload], meters: Mapping[str, Meter], remark: str = ""
+    ) -> None:
+        """Draw every upload as it moves, as many as fit."""
+        if not uploads:
+            self._draw(Text("no uploads"), remark)
+            return
+        shown, hidden = _that_fit(uploads, self._console.size.height - 4)
+        short = lines.short_ids(upload.id for upload in uploads)
+        is_roomy = self._console.width >= _ROOMY
+        table = _live_table(self._console.width, max(map(len, short.values())), is_roomy)
+        below: list[RenderableType] = []
+        for upload in shown:
+            table.add_row(
+                Text(short[upload.id]),
+                _state(upload.state),
+                Text(upload.name),
+                *([_bar(upload)] if is_roomy else []),
+                *_figures(upload, meters[upload.id]),
+            )
+            style = _STYLES["error"] if upload.failure else "yellow"
+            below += [
+                Text(f"{short[upload.id]}: {clause}", style, no_wrap=True, overflow="ellipsis")
+                for clause in lines.clauses(upload)
+            ]
+        if hidden:
+            below.append(Text(f"and {hidden:,} more", style="dim"))
+        self._draw(Group(table, *below), remark)
+
+    def details(self, details: Details, meter: Meter, remark: str = "") -> None:
+        """Draw one upload with the files in flight, as many as fit."""
+        upload = details.upload
+        pace = Table.grid(padding=(0, 2, 0, 0))
+        figures = (lines.rate_text(_rate(upload, meter)), _left_words(upload, meter))
+        pace.add_row(
+            _bar(upload, max(min(self._console.width - 36, 60), 8)),
+            *(Text(word) for word in figures if word),
+        )
+        head: list[RenderableType] = [_head(upload), pace]
+        moving = [file for file in details.files if file.state in {"transferring", "retrying"}]
+        room = max(self._console.size.height - len(str(_head(upload)).splitlines()) - 6, 0)
+        files = [_files_table(moving[:room])] if moving and room else []
+        self._draw(Group(*head, *files), remark)
+
+    def _draw(self, picture: RenderableType, remark: str) -> None:
+        if remark:
+            picture = Group(picture, Text(remark, style="yellow"))
+        self._live.update(picture, refresh=True)
+
+
+def _table(*, expand: bool = False) -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=expand)
+
+
+def _state(state: str) -> Text:
+    return Text(state, style=_STYLES.get(state, ""))
+
+
+def _live_table(width: int, id_width: int, is_roomy: bool) -> Table:
+    """Give the columns of moving uploads; the package has what the others leave."""
+    before, after = {"ID": id_width, "STATE": 12}, _FIGURES
+    bar = {"": _BAR} if is_roomy else {}
+    taken = sum(columns + 2 for columns in (before | bar | after).values())
+    table = _table()
+    for name, columns in before.items():
+        table.add_column(name, no_wrap=True, width=columns)
+    table.add_column("PACKAGE", no_wrap=True, overflow="ellipsis", width=max(width - taken, 10))
+    for name, columns in bar.items():
+        table.add_column(name, width=columns)
+    for name, columns in after.items():
+        table.add_column(name, no_wrap=True, justify="right", width=columns)
+    return table
+
+
+def _uploads_table(uploads: Sequence[Upload]) -> Table:
+    short = lines.short_ids(upload.id for upload in uploads)
+    table = _table()
+    for name in ("ID", "STATE"):
+        table.add_column(name, no_wrap=True)
+    for name in ("SENT", "SIZE"):
+        table.add_column(name, no_wrap=True, justify="right")
+    table.add_column("FOLDER", overflow="fold")
+    table.add_column("PACKAGE", overflow="fold")
+    for upload in uploads:
+        table.add_row(
+            Text(short[upload.id]),
+            _state(upload.state),
+            Text(lines.share(upload.sent, upload.size, upload.state)),
+            Text(size_text(upload.size)),
+            Text(upload.hot_folder or "-"),
+            _named(upload),
+        )
+    return table
+
+
+def _named(upload: Upload) -> Text:
+    text = Text(upload.name)
+    for clause in lines.clauses(upload):
+        text.append(f"\n{clause}", style=_STYLES["error"] if upload.failure else "dim")
+    return text
+
+
+def _figures(upload: Upload, meter: Meter) -> Iterable[Text]:
+    yield Text(lines.share(upload.sent, upload.size, upload.state))
+    yield Text(size_text(upload.size))
+    yield Text(lines.rate_text(_rate(upload, meter)))
+    yield Text(lines.duration_text(_left_s(upload, meter)))
+
+
+def _rate(upload: Upload, meter: Meter) -> float | None:
+    return meter.rate if upload.state == "transferring" and upload.waiting is None else None
+
+
+def _left_s(upload: Upload, meter: Meter) -> float | None:
+    return meter.left_s(upload.size) if _rate(upload, meter) else None
+
+
+def _left_words(upload: Upload, meter: Meter) -> str:
+    left = lines.duration_text(_left_s(upload, meter))
+    return f"{left} left" if left else ""
+
+
+def _bar(upload: Upload, width: int = _BAR) -> ProgressBar:
+    return ProgressBar(total=max(upload.size, 1), completed=_done(upload), width=width)
+
+
+def _done(upload: Upload) -> int:
+    # an upload without bytes is done when it is complete
+    return upload.sent if upload.size else int(upload.state == "complete")
+
+
+def _that_fit(uploads: Sequence[Upload], height: int) -> tuple[list[Upload], int]:
+    """Choose what a screen of this height shows: what moves first, then as listed."""
+
+    def rank(upload: Upload) -> tuple[int, bool]:
+        known = _ORDER.index(upload.state) if upload.state in _ORDER else len(_ORDER)
+        return known, upload.waiting is not None
+
+    chosen: list[Upload] = []
+    used = 0
+    for upload in sorted(uploads, key=rank):
+        used += 1 + sum(1 for _ in lines.clauses(upload))
+        if chosen and used > height:
+            break
+        chosen.append(upload)
+    return chosen, len(uploads) - len(chosen)
+
+
+def _head(upload: Upload) -> Text:
+    sent = f"{size_text(upload.sent)} of {size_text(upload.size)}"
+    share = lines.share(upload.sent, upload.size, upload.state)
+    text = Text()
+    text.append(upload.name, style="bold")
+    text.append("  ").append_text(_state(upload.state))
+    text.append(f"  {share}  {sent}, {lines.counted(upload.file_count, 'file')}")
+    text.append(f"\n{upload.id}", style="dim")
+    origin = f"hot folder {upload.hot_folder}" if upload.hot_folder else "made by a call"
+    words = [f"{upload.type} package", origin, f"created {upload.created_at}"]
+    if upload.priority:
+        words.append(f"priority {upload.priority}")
+    text.append(f"\n{', '.join(words)}", style="dim")
+    for clause in lines.clauses(upload):
+        text.append(f"\n{clause}", style=_STYLES["error"] if upload.failure else "yellow")
+    return text
+
+
+def _files_table(files: Sequence[File]) -> Table:
+    table = _table()
+    table.add_column("STATE", no_wrap=True)
+    for name in ("SENT", "SIZE"):
+        table.add_column(name, no_wrap=True, justify="right")
+    table.add_column("FILE", overflow="fold")
+    for file in files:
+        path = Text(file.path)
+        path.append(f"  ({file.reason})" if file.reason else "", style="yellow")
+        table.add_row(
+            _state(file.state),
+            Text(lines.share(file.sent, file.size, file.state)),
+            Text(size_text(file.size)),
+            path,
+        )
+    return table
+
+
+def _health(health: Health) -> Text:
+    if health.is_ready:
+        return Text("ready", style="bold green")
+    return Text(f"not ready: {health.why}", style="bold red")
+
+
+def _counts(uploads: Sequence[Upload]) -> Text:
+    counts = Counter(upload.state for upload in uploads)
+    text = Text("uploads: ")
+    if not counts:
+        return text.append("none yet")
+    for at, (state, count) in enumerate(sorted(counts.items())):
+        text.append(", " if at else "").append(f"{count:,} ").append_text(_state(state))
+    owed = sum(1 for upload in uploads if upload.state == "complete" and upload.open_tasks)
+    if owed:
+        text.append(f"; delivered, but still to be mailed or moved: {owed:,}")
+    return text
+
+
+def _folders_table(folders: Sequence[HotFolder]) -> Table:
+    table = _table()
+    table.add_column("HOT FOLDER", overflow="fold")
+    table.add_column("STATE", no_wrap=True)
+    for name in ("SETTLING", "HELD"):
+        table.add_column(name, no_wrap=True, justify="right")
+    table.add_column("LAST SWEEP", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for folder in folders:
+        table.add_row(
+            Text(folder.name),
+            _state(folder.state),
+            Text(f"{folder.settling:,}"),
+            Text(f"{folder.held:,}"),
+            Text(folder.last_sweep or "-"),
+            Text(folder.reason, style="yellow"),
+        )
+    return table
+
+
+def _drops_table(drops: Sequence[Drop]) -> Table:
+    table = _table()
+    table.add_column("DROP", overflow="fold")
+    table.add_column("STATE", no_wrap=True)
+    table.add_column("WHY, AND WHAT HELPS", overflow="fold")
+    for drop in drops:
+        said = ": ".join(word for word in (drop.reason, drop.note) if word)
+        why = Text(said)
+        why.append(f"\n{drop.cure}" if drop.cure else "", style="dim")
+        table.add_row(Text(f"{drop.hot_folder}/{drop.path}"), _state(drop.state), why)
+    return table

@@ -1,0 +1,229 @@
+"""The table of commands: every word, every flag, and the way in.
+
+Owns the command line. Never does what a command does. Called by the console script and by
+`python -m masv_watch`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from masv_watch import __version__
+from masv_watch.cli import creation, output, verbs, views
+from masv_watch.cli.outcomes import FAILED, OK, STATUSES, Ended, lines_of, status_of
+from masv_watch.errors import MasvWatchError
+
+Does = Callable[[argparse.Namespace], int]
+
+_ID = "an upload's id as `masv-watch uploads` lists it, or its beginning"
+_SORTS = [
+    f"{sign}{key}" for key in ("created_at", "priority", "name", "size") for sign in ("", "-")
+]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out one command and give its exit status; never a traceback for what was foreseen."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    output.prepare()
+    if words[:1] == ["sandbox"]:
+        return _sandbox(words[1:])
+    options = _parser().parse_args(words)
+    try:
+        return int(options.command(options))
+    except (MasvWatchError, Ended) as error:
+        output.complain(*lines_of(error))
+        return status_of(error)
+    except KeyboardInterrupt:
+        # to be interrupted is how a watching command ends
+        return OK if options.is_endless or getattr(options, "watch", False) else FAILED
+
+
+# What only the programs need is brought in by them: it would more than double the time that a
+# command beside the daemon takes to begin.
+
+
+def _sandbox(words: Sequence[str]) -> int:
+    """Be the sandbox, a program of its own with its own flags."""
+    from masv_watch.sandbox import __main__ as sandbox  # noqa: PLC0415
+
+    return sandbox.main(words)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from masv_watch.cli import foreground  # noqa: PLC0415
+
+    return foreground.run(options)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from masv_watch.cli import foreground  # noqa: PLC0415
+
+    return foreground.check(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="masv-watch",
+        description="Hot folders for MASV: what settles in a folder is delivered exactly once.",
+        epilog=STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"masv-watch {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    run = _command(commands, "run", _run, "run the daemon in the foreground")
+    run.add_argument(
+        "--once", action="store_true", help="deliver what is there, then end (1 if anything stays)"
+    )
+    check = _command(commands, "check", _check, "look for mistakes in the configuration")
+    check.add_argument("--no-probe", action="store_true", help="leave out disk paths and network")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+    _looking(commands)
+    _creating(commands)
+    _steering(commands)
+    _folders(commands)
+    commands.add_parser("sandbox", help="run a MASV cloud for trying out, on this machine")
+    return parser
+
+
+def _looking(commands: Any) -> None:
+    _call(commands, "status", views.status, "say how the daemon is, what is held and why")
+    uploads = _call(commands, "uploads", views.uploads, "list the uploads, oldest first")
+    uploads.add_argument(
+        "--state", choices=("transferring", "paused", "idle", "complete", "error"),
+        help="only those in this state",
+    )  # fmt: skip
+    uploads.add_argument("--type", choices=("team", "portal"), help="only those of this type")
+    uploads.add_argument("--folder", metavar="NAME", help="only those of this hot folder")
+    uploads.add_argument("--waiting", action="store_true", help="only those that wait")
+    uploads.add_argument(
+        "--sort", choices=_SORTS, metavar="KEY",
+        help=f"one of {', '.join(_SORTS)}; write --sort=-KEY",
+    )  # fmt: skip
+    uploads.add_argument("--limit", type=_count, metavar="N", help="at most this many")
+    _watched(uploads, "go on until Ctrl-C, with progress, rate and time left")
+    show = _call(commands, "show", views.show, "show one upload with its files")
+    show.add_argument("id", metavar="ID", help=_ID)
+    _watched(show, "go on until it is complete or fails, or Ctrl-C")
+    events = _call(commands, "events", views.events, "print what happens, as it happens")
+    events.add_argument("--after", metavar="EVENT", help="begin behind this event's id")
+    events.set_defaults(is_endless=True)
+
+
+def _creating(commands: Any) -> None:
+    create = _call(commands, "create", creation.create, "make an upload of files and folders")
+    target = create.add_mutually_exclusive_group()
+    target.add_argument("--team", metavar="NAME", help="the team that sends; default: masv.team")
+    target.add_argument("--portal", metavar="NAME", help="the portal that it goes to")
+    create.add_argument("--sender", metavar="ADDRESS", help="who sends; a portal wants to know")
+    create.add_argument(
+        "--recipient", metavar="ADDRESS", action="append", help="who is mailed; may be repeated"
+    )
+    create.add_argument("--name", help="the package's name")
+    create.add_argument("--message", help="the package's description")
+    create.add_argument(
+        "--password-file", dest="password", metavar="FILE",
+        help="holds what recipients must type; - reads it from standard input",
+    )  # fmt: skip
+    create.add_argument(
+        "--access-code-file", dest="code", metavar="FILE",
+        help="holds the portal's access code; - reads it from standard input",
+    )  # fmt: skip
+    create.add_argument("--chunk-size", metavar="SIZE", help='bytes of one chunk, as "100 MiB"')
+    create.add_argument("--priority", type=int, metavar="N", help="higher goes first; default 0")
+    create.add_argument(
+        "--wait", action="store_true", help="show progress until all is sent; 1 when it fails"
+    )
+    create.add_argument(
+        "--finalize", action="store_true", help="wait, then finalize and wait for the delivery"
+    )
+    create.add_argument("paths", metavar="PATH", nargs="+", help="a file or a folder")
+    files = _call(commands, "files", creation.files, "add files and folders to an upload")
+    files.add_argument("id", metavar="ID", help=_ID)
+    files.add_argument("paths", metavar="PATH", nargs="+", help="a file or a folder")
+
+
+def _steering(commands: Any) -> None:
+    for name, does, help_ in (
+        ("pause", verbs.pause, "stop sending until resumed"),
+        ("resume", verbs.resume, "let a failed or paused upload go on"),
+        ("finalize", verbs.finalize, "deliver an idle upload"),
+    ):
+        which = _call(commands, name, does, help_).add_mutually_exclusive_group(required=True)
+        which.add_argument("id", metavar="ID", nargs="?", help=_ID)
+        which.add_argument("--folder", metavar="NAME", help="this hot folder instead")
+        if name != "finalize":
+            which.add_argument("--all", action="store_true", help="every upload that can")
+    delete = _call(commands, "delete", verbs.delete, "delete an upload; source files stay")
+    delete.add_argument("id", metavar="ID", help=_ID)
+    delete.add_argument(
+        "--package", action="store_true", help="delete a delivered package at MASV as well"
+    )
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+    link = _call(commands, "link", verbs.link, "print a share link of a delivered upload")
+    link.add_argument("id", metavar="ID", help=_ID)
+    start = _call(commands, "start", verbs.start, "let an upload go before its turn")
+    start.add_argument("id", metavar="ID", help=_ID)
+    priority = _call(commands, "priority", verbs.priority, "set what goes first among the waiting")
+    priority.add_argument("id", metavar="ID", help=_ID)
+    priority.add_argument("priority", type=int, metavar="N", help="higher goes first; default 0")
+
+
+def _folders(commands: Any) -> None:
+    scan = _call(commands, "scan", verbs.scan, "sweep a hot folder now")
+    scan.add_argument("folder", metavar="NAME", help="the hot folder")
+    release = _call(commands, "release", verbs.release, "send what a hot folder's first start held")
+    release.add_argument("--folder", required=True, metavar="NAME", help="the hot folder")
+    ledger = commands.add_parser(
+        "ledger",
+        help="steer the record of what was seen and sent",
+        description="Steer the record of what was seen and sent.",
+    )
+    seeding = ledger.add_subparsers(title="verbs", metavar="VERB", required=True)
+    seed = _call(seeding, "seed", verbs.seed, "record what a hot folder's first start held as seen")
+    seed.add_argument("folder", metavar="NAME", help="the hot folder")
+
+
+def _command(commands: Any, name: str, does: Does, help_: str) -> argparse.ArgumentParser:
+    words = f"{help_[0].upper()}{help_[1:]}."
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=help_, description=words)
+    parser.set_defaults(command=does, is_endless=False)
+    parser.add_argument(
+        "-c",
+        "--config",
+        metavar="FILE",
+        help="default: $MASV_WATCH_CONFIG, ./masv-watch.yml, /etc/masv-watch/masv-watch.yml",
+    )
+    return parser
+
+
+def _call(commands: Any, name: str, does: Does, help_: str) -> argparse.ArgumentParser:
+    """Add a command that calls the daemon."""
+    parser = _command(commands, name, does, help_)
+    parser.add_argument(
+        "--url",
+        metavar="URL",
+        help="the daemon's address; default: $MASV_WATCH_URL, else server.listen",
+    )
+    parser.add_argument(
+        "--token-file", metavar="FILE",
+        help="holds the API's token; default: $MASV_WATCH_TOKEN, else the configuration's",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cacert", metavar="FILE",
+        help="authorities for https, PEM; default: $MASV_WATCH_CACERT, else the machine's",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print the API's answer as JSON")
+    return parser
+
+
+def _watched(parser: argparse.ArgumentParser, help_: str) -> None:
+    parser.add_argument("--watch", action="store_true", help=help_)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text[:9]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no count - write 1 or more")
+    return int(text[:9])

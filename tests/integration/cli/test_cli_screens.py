@@ -1,0 +1,206 @@
+"""On a terminal people see tables and live progress; in a pipe nothing but lines."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.integration.cli.terminal import Terminal
+from tests.processes import PROJECT
+
+OK, FAILED, USAGE, STATE, UNREACHABLE, NO_LISTEN = range(6)
+ONE = "3f2a91bc-0000-4000-8000-000000000001"
+TWO = "4f2a91bc-0000-4000-8000-000000000002"
+MADE = "99999999-0000-4000-8000-000000000000"
+COLOURS = ("\x1b[3", "\x1b[9", ";3")
+
+
+@pytest.fixture
+def wire(standin):
+    standin.wire.add(ONE, package_name="[red]a[/red] :smile: \x1b[31mevil\u202e", hot_folder="out")
+    standin.wire.add(TWO, package_name="b.mov", state="complete", progress=1000)
+    return standin.wire
+
+
+def seen(standin, *words, **how):
+    """Give what a terminal shows of a command, its codes, and the status."""
+    with Terminal(*words, "--url", standin.url, **how) as terminal:
+        status = terminal.end()
+        return terminal.text, terminal.raw, status
+
+
+def test_uploads_on_a_terminal_are_a_table_with_short_ids(standin, wire):
+    """Names stay as they are: no markup, no emoji, no codes of theirs."""
+    text, raw, status = seen(standin, "uploads")
+
+    assert status == OK
+    head, first, second = text.splitlines()[:3]
+    assert head.split() == ["ID", "STATE", "SENT", "SIZE", "FOLDER", "PACKAGE"]
+    assert first.split()[0] == "3f2a91bc"
+    assert "[red]a[/red] :smile: \\x1b[31mevil\\u202e" in first
+    assert second.split()[:4] == ["4f2a91bc", "complete", "100", "%"]
+    assert "\x1b[" in raw
+
+
+def test_uploads_on_a_terminal_without_colour_have_none(standin, wire):
+    """NO_COLOR takes colours; a dumb terminal gets lines without any code."""
+    _, plain, _ = seen(standin, "uploads", NO_COLOR="1")
+    dumb, dumb_raw, status = seen(standin, "uploads", TERM="dumb", width=200)
+
+    assert not [colour for colour in COLOURS if colour in plain]
+    assert status == OK
+    assert "\x1b" not in dumb_raw
+    assert dumb.splitlines()[0].split() == ["ID", "STATE", "SENT", "SIZE", "PACKAGE"]
+    assert dumb.splitlines()[2] == f"{TWO}  complete      100 %     1.0 kB  b.mov"
+
+
+def test_output_into_a_pipe_has_no_code_whatever_the_environment_wishes(standin, wire):
+    """Scripts read the same bytes everywhere."""
+    for words in (("uploads",), ("status",), ("show", ONE)):
+        done = subprocess.run(
+            [sys.executable, "-m", "masv_watch", *words, "--url", standin.url],
+            cwd=PROJECT, capture_output=True, check=False,
+            env={"FORCE_COLOR": "1", "TERM": "xterm-256color", "TTY_COMPATIBLE": "1"},
+        )  # fmt: skip
+
+        assert done.returncode == OK
+        assert b"\x1b" not in done.stdout + done.stderr
+
+
+def test_status_on_a_terminal_shows_folders_and_what_wants_a_look(standin, wire):
+    """Nothing that is in order takes a line of the second table."""
+    wire.uploads[ONE] |= {
+        "state": "error", "error": {"code": 1, "message": "no such file", "cure": "bring it back"},
+    }  # fmt: skip
+
+    text, _, status = seen(standin, "status", width=160)
+
+    assert status == OK
+    assert text.splitlines()[0] == "ready"
+    assert "out         watching         1     0  2026-01-02T03:04:05.000Z" in text
+    assert "uploads: 1 complete, 1 error" in text
+    assert "no such file - bring it back" in text
+    assert "b.mov" not in text
+
+
+def test_show_on_a_terminal_lists_files_left_outs_and_tasks(standin, wire):
+    """The whole id stands there too, to be copied."""
+    wire.details[TWO] = {
+        "files": [{"path": "b.mov", "state": "complete", "size": 1000, "progress": 1000}],
+        "skipped": [".DS_Store (built-in)"],
+        "tasks": [{"kind": "link", "key": "", "state": "done", "note": "link x"}],
+    }
+
+    text, _, status = seen(standin, "show", "4f")
+
+    assert status == OK
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert TWO in lines
+    assert "complete  100 %  1.0 kB  b.mov" in lines
+    assert "left out: .DS_Store (built-in)" in lines
+    assert "share link: done  link x" in lines
+
+
+def test_watch_of_uploads_moves_until_interrupted_and_leaves_the_cursor(standin, wire):
+    """Rate and time left come from successive answers; Ctrl-C is a clean end."""
+    wire.script[ONE] = [
+        {"size": 10**9, "progress": 10**8 * number, "package_name": "moving.mov"}
+        for number in range(9)
+    ]
+    with Terminal("uploads", "--watch", "--url", standin.url, width=110) as terminal:
+        terminal.until("moving.mov")
+        terminal.until("MB/s")
+        terminal.until("0:00:0")
+        terminal.interrupt()
+        status = terminal.end()
+
+    assert status == OK
+    assert terminal.raw.rindex("\x1b[?25h") > terminal.raw.rindex("\x1b[?25l")
+    assert "Traceback" not in terminal.text
+
+
+def test_watch_of_many_uploads_shows_what_moves_and_counts_the_rest(standin, wire):
+    """A small terminal is no reason for a picture that tears."""
+    for number in range(40):
+        wire.add(f"5{number:02}a91bc-0000-4000-8000-000000000003", state="complete", progress=1000)
+    waiting = {"reason": "auth", "since": None, "until": None, "ahead": 0, "cure": "c" * 300}
+    wire.uploads[ONE] |= {"waiting": waiting, "package_name": "n" * 300}
+    with Terminal("uploads", "--watch", "--url", standin.url, width=80, height=12) as terminal:
+        terminal.until("more")
+        terminal.interrupt()
+        assert terminal.end() == OK
+
+    lines = terminal.text.splitlines()
+    assert lines[1].split()[:2] == ["3f2a91bc", "transferring"]
+    assert max(map(len, lines)) <= 80
+    assert [line for line in lines if line.startswith("and 3")]
+
+
+def test_watch_of_one_upload_ends_with_it(standin, wire):
+    """The last picture stays; a pipe gets a line for each change."""
+    looks = [{"progress": 100}, {"progress": 100}, {"progress": 1000, "state": "complete"}]
+    wire.script[ONE] = [dict(look) for look in looks]
+    text, _, status = seen(standin, "show", ONE, "--watch")
+    wire.uploads[ONE] |= {"state": "transferring", "package_name": "a.mov"}
+    wire.script[ONE] = [dict(look) for look in looks]
+    piped = subprocess.run(
+        [sys.executable, "-m", "masv_watch", "show", ONE, "--watch", "--url", standin.url],
+        cwd=PROJECT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert status == piped.returncode == OK
+    assert "complete" in text.splitlines()[-4]
+    assert piped.stdout.splitlines() == [
+        f"{ONE}  transferring   10 %     1.0 kB  a.mov",
+        f"{ONE}  complete      100 %     1.0 kB  a.mov",
+    ]
+
+
+def test_watch_and_json_together_are_wrong_usage(standin, wire):
+    """Pictures are no JSON."""
+    text, _, status = seen(standin, "show", ONE, "--watch", "--json")
+
+    assert status == USAGE
+    assert "--watch is for people and --json for scripts" in text
+
+
+def test_create_that_waits_on_a_terminal_shows_progress_and_may_be_left(standin, wire):
+    """Ctrl-C leaves the upload alone and says how to follow it."""
+    with Terminal("create", "--team", "acme", "--wait", "/x", "--url", standin.url) as terminal:
+        terminal.until("400 B of 1.0 kB")
+        terminal.interrupt()
+        status = terminal.end()
+
+    assert status == FAILED
+    assert f"upload {MADE} goes on without this command" in terminal.text.replace("\n", " ")
+    assert not [call for call in wire.calls if call.method == "DELETE"]
+
+
+@pytest.mark.parametrize(("typed", "is_deleted"), [("\n", False), ("yes\n", True)])
+def test_delete_on_a_terminal_asks_and_takes_only_a_yes(standin, wire, typed, is_deleted):
+    """The question says what becomes of the package and of the files."""
+    with Terminal("delete", TWO, "--url", standin.url, width=300) as terminal:
+        terminal.until("[y/N]")
+        terminal.type(typed)
+        status = terminal.end()
+
+    assert status == (OK if is_deleted else FAILED)
+    assert (TWO not in wire.uploads) is is_deleted
+    assert "b.mov, 1.0 kB, complete?" in terminal.text
+    assert "The package stays delivered, its links live on. Source files stay." in terminal.text
+    assert is_deleted or "nothing was deleted" in terminal.text
+
+
+def test_delete_of_a_package_on_a_terminal_says_what_is_lost(standin, wire):
+    """And --yes asks nothing."""
+    with Terminal("delete", TWO, "--package", "--url", standin.url, width=300) as terminal:
+        terminal.until("The package at MASV and its links are deleted.")
+        terminal.type("n\n")
+        assert terminal.end() == FAILED
+    text, _, status = seen(standin, "delete", TWO, "--package", "--yes")
+
+    assert status == OK
+    assert "[y/N]" not in text
+    assert TWO not in wire.uploads

@@ -1,0 +1,123 @@
+"""The plain lines are one for each thing, and the same everywhere."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from masv_watch.cli import lines
+from masv_watch.cli.answers import Drop, Failure, Happening, Task, Upload, Waiting
+
+
+def upload(**rest):
+    known = {
+        "id": "u1", "type": "team", "state": "transferring", "name": "take.mov",
+        "sent": 400, "size": 1000,
+    }  # fmt: skip
+    return Upload(**{**known, **rest})
+
+
+def test_upload_line_has_its_columns_and_one_clause_for_each_hindrance():
+    """Scripts cut at columns, people read what is in brackets."""
+    waiting = Waiting(reason="retrying", until="T", ahead=1, cure="no network")
+    found = upload(waiting=waiting, refused_tasks=1)
+
+    assert lines.upload_line(found) == (
+        "u1  transferring   40 %     1.0 kB  take.mov"
+        "  (waits, retrying until T, 1 upload first: no network)"
+        "  (1 task refused: masv-watch show u1)"
+    )
+
+
+def test_upload_line_of_a_failure_says_what_helps():
+    """The cure stands behind the reason."""
+    found = upload(state="error", failure=Failure(message="away", cure="bring it back"))
+
+    assert lines.upload_line(found).endswith("  (away - bring it back)")
+
+
+@pytest.mark.parametrize(
+    ("sent", "size", "state", "said"),
+    [
+        (0, 0, "transferring", "0 %"),
+        (0, 0, "idle", "100 %"),
+        (0, 0, "complete", "100 %"),
+        (999_999, 1_000_000, "transferring", "99 %"),
+        (7, 7, "idle", "100 %"),
+        (9, 7, "idle", "100 %"),
+    ],
+)
+def test_share_is_whole_only_when_all_is_acknowledged(sent, size, state, said):
+    """What looks done is done."""
+    assert lines.share(sent, size, state) == said
+
+
+@pytest.mark.parametrize(
+    ("found", "wants"),
+    [
+        (upload(), False),
+        (upload(waiting=Waiting(reason="queued")), False),
+        (upload(state="idle", waiting=Waiting(reason="finalizing")), False),
+        (upload(waiting=Waiting(reason="auth")), True),
+        (upload(state="error"), True),
+        (upload(state="complete", refused_tasks=1), True),
+    ],
+)
+def test_upload_that_wants_a_look_is_in_trouble_or_stuck(found, wants):
+    """Its turn in a queue is no trouble."""
+    assert lines.wants_a_look(found) is wants
+
+
+def test_drop_line_names_reason_note_and_cure():
+    """What is not there leaves no empty brackets."""
+    held = Drop(hot_folder="out", path="a", state="held", reason="empty", note="n", cure="fill it")
+
+    assert lines.drop_line(held) == "held: out/a (empty: n) - fill it"
+    assert lines.drop_line(Drop(hot_folder="out", path="a", state="settling")) == "settling: out/a"
+
+
+def test_task_name_says_what_is_owed():
+    """An unknown kind of a newer daemon keeps its own word."""
+    names = [lines.task_name(Task(kind=kind, key="k", state="due")) for kind in (
+        "letter", "link", "dispose", "receipt",
+    )]  # fmt: skip
+
+    assert names == ["letter to k", "share link", "source", "receipt"]
+
+
+def test_happening_line_shows_the_states_that_it_moved_between():
+    """One event, one line."""
+    moved = Happening(
+        id="7", at="T", noun="upload", noun_id="u1", event="pause", before="idle", after="paused"
+    )
+
+    assert lines.happening_line(moved) == "T  upload u1  pause idle -> paused"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(None, ""), (0.4, "0:00:00"), (59.6, "0:01:00"), (3661, "1:01:01"), (90061, "1 d 1:01:01")],
+)
+def test_duration_text_is_a_clock_with_days_before_it(seconds, said):
+    """Nothing is said while nothing is known."""
+    assert lines.duration_text(seconds) == said
+
+
+@given(st.lists(st.text(alphabet="ab1-", min_size=1, max_size=12), unique=True))
+def test_short_ids_begin_the_whole_ones_and_mean_one_each(ids):
+    """What a table shows can be typed."""
+    short = lines.short_ids(ids, at_least=3)
+
+    assert set(short) == set(ids)
+    for one, beginning in short.items():
+        assert one.startswith(beginning)
+        others = [other for other in ids if other.startswith(beginning) and other != one]
+        assert not others or beginning == one
+
+
+def test_short_ids_are_no_shorter_than_asked_for():
+    """Ids of today stay distinct from ids of tomorrow for a while."""
+    assert lines.short_ids(["0123456789", "a123456789"]) == {
+        "0123456789": "01234567", "a123456789": "a1234567",
+    }  # fmt: skip
