@@ -26,7 +26,6 @@ from masv_watch.errors import (
     MethodNotAllowed,
     NotFound,
     TooLarge,
-    Unauthenticated,
 )
 from masv_watch.logs import redacted
 
@@ -131,15 +130,15 @@ def _tell(values: dict[str, Any], tree: Any, error: MasvWatchError | None = None
     """Leave the line of the audit: who asked for which change, and what came of it."""
     if bottle.request.method in _READING:
         return
-    if isinstance(tree, dict) and "upload_id" in tree:
-        values = {**values, "upload_id": tree["upload_id"]}
+    made = tree.get("upload_id") if isinstance(tree, dict) else None
     log.info(
         "a call asked for a change",
         extra={
             "caller": str(bottle.request.environ.get(CALLER)),
             "by": _door(),
             "call": _call(),
-            **values,
+            "upload": values.get("upload_id") or made or "",
+            "hot_folder": values.get("hot_folder", ""),
             "outcome": "done" if error is None else f"refused, {error.code}",
             "reason": "" if error is None else error.message,
         },
@@ -167,7 +166,7 @@ def _bottle_error(error: bottle.HTTPError) -> bytes:
 def _dress(response: Any, error: MasvWatchError) -> None:
     for name, value in (_JSON, *_HEADERS):
         response.set_header(name, value)
-    if isinstance(error, Unauthenticated):
+    if error.status == 401:
         response.set_header("WWW-Authenticate", 'Bearer realm="masv-watch"')
     wait_s = error.facts.get("retry_after_s")
     if error.status == 503:

@@ -10,14 +10,17 @@ Law 2. A caller that went away or reads nothing holds a place for a bounded time
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator
 
-from masv_watch.api import bodies
-from masv_watch.errors import Busy
+from masv_watch.api import bodies, shapes
+from masv_watch.errors import Busy, StoreError
 from masv_watch.loops import Bell
 from masv_watch.model import Move
 from masv_watch.store.contract import Store
+
+log = logging.getLogger(__name__)
 
 #: streams at the same time
 MOST = 4
@@ -115,6 +118,13 @@ class Stream:
         self._bell.ring()
 
     def _run(self) -> Iterator[bytes]:
+        try:
+            yield from self._moves()
+        except StoreError:
+            # the state shows its trouble elsewhere; a client comes back with the last number
+            log.info("an event stream ended: the state cannot be read")
+
+    def _moves(self) -> Iterator[bytes]:
         until = self._monotonic() + LIFE_S
         yield b"retry: 1000\n\n"
         if gap := self._gap():
@@ -134,7 +144,7 @@ class Stream:
             return b""
         # forgotten, or numbered by a state that is there no more
         self._last = oldest - 1 if self._last < oldest else newest
-        data: bodies.GapBody = {"oldest": oldest}
+        data: shapes.GapBody = {"oldest": oldest}
         return _event(max(0, self._last), "gap", data)
 
 

@@ -13,9 +13,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from masv_watch import __version__
-from masv_watch.api import bodies
 from masv_watch.api.guard import OPEN_TO_ALL
 from masv_watch.api.routes import BASE, Route
+from masv_watch.api.shapes import ErrorBody
 
 _REF = "#/components/schemas/{model}"
 _PIECE = re.compile(r"<(\w+)>")
@@ -87,9 +87,7 @@ class _Shapes:
     """The schemas of every shape that the table names."""
 
     def __init__(self, table: list[Route]) -> None:
-        kinds: dict[int, tuple[Any, JsonSchemaMode]] = {
-            id(bodies.ErrorBody): (bodies.ErrorBody, "serialization")
-        }
+        kinds: dict[int, tuple[Any, JsonSchemaMode]] = {id(ErrorBody): (ErrorBody, "serialization")}
         for route in table:
             if route.gives is not None:
                 kinds[id(route.gives)] = (route.gives, "serialization")
@@ -200,7 +198,7 @@ def _responses(route: Route, shapes: _Shapes) -> Json:
         good["headers"] = {"Location": _header("Where the upload is.", is_sure=True)}
     if route.asks is not None and "limit" in shapes.fields(route.asks):
         good["headers"] = {"Link": _header('The next page (rel="next"), while there is one.')}
-    failed = {"application/json": {"schema": shapes.of(bodies.ErrorBody)}}
+    failed = {"application/json": {"schema": shapes.of(ErrorBody)}}
     answers: Json = {str(route.status): good}
     for status in _refusals(route):
         is_health = status == 503 and route.path in OPEN_TO_ALL

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import bottle
 
-from masv_watch.api import bodies
+from masv_watch.api import bodies, shapes
 from masv_watch.api import commands as asked
 from masv_watch.api.moves import Moves
 from masv_watch.errors import BadRequest, Unprocessable
@@ -104,20 +104,20 @@ def routes(desk: Desk) -> list[Route]:
 
 
 def _of_health(desk: Desk) -> list[Route]:
-    def healthz() -> bodies.HealthBody:
+    def healthz() -> shapes.HealthBody:
         health = desk.health()
         bottle.response.status = 200 if health.live else 503
         return {"live": health.live}
 
-    def readyz() -> bodies.ReadyBody:
+    def readyz() -> shapes.ReadyBody:
         health = desk.health()
         bottle.response.status = 200 if health.ready else 503
         return {"ready": health.ready, "why": health.why, "concerns": list(health.concerns)}
 
     return [
-        Route(method="GET", path="/healthz", answer=healthz, gives=bodies.HealthBody,
+        Route(method="GET", path="/healthz", answer=healthz, gives=shapes.HealthBody,
               summary="Say whether the process lives; 503 when it does not.", refuses=(503,)),
-        Route(method="GET", path="/readyz", answer=readyz, gives=bodies.ReadyBody,
+        Route(method="GET", path="/readyz", answer=readyz, gives=shapes.ReadyBody,
               summary="Say whether the daemon is ready; 503 while it is not.", refuses=(503,)),
         Route(method="GET", path="/metrics", answer=desk.metrics, gives=None,
               form="text/plain; version=0.0.4", summary="Give the counters for Prometheus."),
@@ -125,45 +125,45 @@ def _of_health(desk: Desk) -> list[Route]:
 
 
 def _of_creates(desk: Desk) -> list[Route]:
-    def create(wish: Wish) -> bodies.CreatedBody:
+    def create(wish: Wish) -> shapes.CreatedBody:
         upload_id = desk.uploads.ask(wish, _caller(), key=_key())
         bottle.response.set_header("Location", f"{BASE}/uploads/{upload_id}")
         return {"upload_id": upload_id}
 
-    def create_team() -> bodies.CreatedBody:
+    def create_team() -> shapes.CreatedBody:
         return create(_body(asked.TeamCreate).wish())
 
-    def create_portal() -> bodies.CreatedBody:
+    def create_portal() -> shapes.CreatedBody:
         return create(_body(asked.PortalCreate).wish())
 
-    def add_files(upload_id: str) -> bodies.UploadBody:
+    def add_files(upload_id: str) -> shapes.UploadBody:
         desk.uploads.add_files(upload_id, _body(asked.FilesAdded).sources(), _caller())
         return bodies.upload_body(desk.uploads.view(upload_id))
 
     return [
         Route(method="POST", path=f"{BASE}/uploads", answer=create_team, status=201,
-              takes=asked.TeamCreate, gives=bodies.CreatedBody, is_create=True,
+              takes=asked.TeamCreate, gives=shapes.CreatedBody, is_create=True,
               summary="Send files and folders to recipients of a team, or for its share link.",
               refuses=(404, 409, 422), needs_session=True),
         Route(method="POST", path=f"{BASE}/portals/uploads", answer=create_portal, status=201,
-              takes=asked.PortalCreate, gives=bodies.CreatedBody, is_create=True,
+              takes=asked.PortalCreate, gives=shapes.CreatedBody, is_create=True,
               summary="Send files and folders to a portal.", refuses=(404, 409, 422)),
         Route(method="POST", path=f"{BASE}/uploads/<upload_id>/files", answer=add_files,
-              takes=asked.FilesAdded, gives=bodies.UploadBody,
+              takes=asked.FilesAdded, gives=shapes.UploadBody,
               summary="Add files and folders to an upload that is not finalized.",
               refuses=(404, 409, 422)),
     ]  # fmt: skip
 
 
 def _of_lists(desk: Desk) -> list[Route]:
-    def uploads() -> list[bodies.UploadBody]:
+    def uploads() -> list[shapes.UploadBody]:
         wanted = _query(asked.UploadsAsked)
         return [bodies.upload_body(view) for view in _page(desk.uploads, wanted)]
 
-    def upload(upload_id: str) -> bodies.DetailsBody:
+    def upload(upload_id: str) -> shapes.DetailsBody:
         return bodies.details_body(desk.uploads.details(upload_id), desk.now())
 
-    def drops() -> list[bodies.DropBody]:
+    def drops() -> list[shapes.DropBody]:
         wanted = _query(asked.DropsAsked)
         return [bodies.drop_body(view) for view in desk.folders.drops(wanted.hot_folder)]
 
@@ -174,16 +174,16 @@ def _of_lists(desk: Desk) -> list[Route]:
 
     return [
         Route(method="GET", path=f"{BASE}/uploads", answer=uploads, asks=asked.UploadsAsked,
-              gives=list[bodies.UploadBody], refuses=(422,),
+              gives=list[shapes.UploadBody], refuses=(422,),
               summary="List the uploads; with a limit, the Link header leads to the next page."),
         Route(method="GET", path=f"{BASE}/uploads/<upload_id>", answer=upload,
-              gives=bodies.DetailsBody, refuses=(404,),
+              gives=shapes.DetailsBody, refuses=(404,),
               summary="Show one upload with its files, drops and tasks."),
         Route(method="GET", path=f"{BASE}/drops", answer=drops, asks=asked.DropsAsked,
-              gives=list[bodies.DropBody], refuses=(422,),
+              gives=list[shapes.DropBody], refuses=(422,),
               summary="List what settles or is held, with the reason and what helps."),
         Route(method="GET", path=f"{BASE}/events", answer=moves, asks=asked.MovesAsked,
-              gives=bodies.MoveBody | bodies.GapBody, form="text/event-stream", refuses=(422,),
+              gives=shapes.MoveBody | shapes.GapBody, form="text/event-stream", refuses=(422,),
               summary="Follow what moves, as server-sent events."),
     ]  # fmt: skip
 
@@ -191,8 +191,8 @@ def _of_lists(desk: Desk) -> list[Route]:
 def _of_pauses(desk: Desk) -> list[Route]:
     """Give the calls on all uploads: before those on one, whose ids they could be taken for."""
 
-    def every(verb: Callable[[], Iterable[str]]) -> Callable[[], bodies.ChangedBody]:
-        def steered() -> bodies.ChangedBody:
+    def every(verb: Callable[[], Iterable[str]]) -> Callable[[], shapes.ChangedBody]:
+        def steered() -> shapes.ChangedBody:
             _body(asked.Nothing)
             return {"changed": len(list(verb()))}
 
@@ -200,10 +200,10 @@ def _of_pauses(desk: Desk) -> list[Route]:
 
     return [
         Route(method="POST", path=f"{BASE}/uploads/pause", answer=every(desk.uploads.pause_all),
-              takes=asked.Nothing, gives=bodies.ChangedBody, refuses=(422,),
+              takes=asked.Nothing, gives=shapes.ChangedBody, refuses=(422,),
               summary="Pause every upload that is transferring."),
         Route(method="POST", path=f"{BASE}/uploads/resume", answer=every(desk.uploads.resume_all),
-              takes=asked.Nothing, gives=bodies.ChangedBody, refuses=(422,),
+              takes=asked.Nothing, gives=shapes.ChangedBody, refuses=(422,),
               summary="Resume every paused upload."),
     ]  # fmt: skip
 
@@ -211,19 +211,19 @@ def _of_pauses(desk: Desk) -> list[Route]:
 def _of_steering(desk: Desk) -> list[Route]:
     uploads = desk.uploads
 
-    def steer(verb: Callable[[str], None]) -> Callable[[str], bodies.UploadBody]:
-        def steered(upload_id: str) -> bodies.UploadBody:
+    def steer(verb: Callable[[str], None]) -> Callable[[str], shapes.UploadBody]:
+        def steered(upload_id: str) -> shapes.UploadBody:
             _body(asked.Nothing)
             verb(upload_id)
             return bodies.upload_body(uploads.view(upload_id))
 
         return steered
 
-    def prioritize(upload_id: str) -> bodies.UploadBody:
+    def prioritize(upload_id: str) -> shapes.UploadBody:
         uploads.prioritize(upload_id, _body(asked.Prioritized).priority)
         return bodies.upload_body(uploads.view(upload_id))
 
-    def delete(upload_id: str) -> bodies.CreatedBody:
+    def delete(upload_id: str) -> shapes.CreatedBody:
         wanted = _query(asked.DeletionAsked)
         uploads.delete(upload_id, takes_package=wanted.package == "delete")
         return {"upload_id": upload_id}
@@ -237,25 +237,25 @@ def _of_steering(desk: Desk) -> list[Route]:
     }
     return [
         *(Route(method="POST", path=f"{one}/{name}", answer=steer(verb), takes=asked.Nothing,
-                gives=bodies.UploadBody, summary=summary, refuses=(404, 409, 422))
+                gives=shapes.UploadBody, summary=summary, refuses=(404, 409, 422))
           for name, (verb, summary) in verbs.items()),
         Route(method="PATCH", path=one, answer=prioritize, takes=asked.Prioritized,
-              gives=bodies.UploadBody, refuses=(404, 422),
+              gives=shapes.UploadBody, refuses=(404, 422),
               summary="Set whose turn it is: higher goes first."),
         Route(method="DELETE", path=one, answer=delete, asks=asked.DeletionAsked,
-              gives=bodies.CreatedBody, refuses=(404, 422),
+              gives=shapes.CreatedBody, refuses=(404, 422),
               summary="Delete an upload in any state; what was delivered stays delivered."),
     ]  # fmt: skip
 
 
 def _of_links(desk: Desk) -> list[Route]:
-    def link(upload_id: str) -> bodies.LinkBody:
+    def link(upload_id: str) -> shapes.LinkBody:
         _body(asked.Nothing)
         return bodies.link_body(desk.links.create(upload_id))
 
     return [
         Route(method="POST", path=f"{BASE}/uploads/<upload_id>/link", answer=link,
-              takes=asked.Nothing, gives=bodies.LinkBody, refuses=(404, 409, 422, 502),
+              takes=asked.Nothing, gives=shapes.LinkBody, refuses=(404, 409, 422, 502),
               needs_session=True,
               summary="Make a share link of a complete team upload."),
     ]  # fmt: skip
@@ -264,17 +264,17 @@ def _of_links(desk: Desk) -> list[Route]:
 def _of_folders(desk: Desk) -> list[Route]:
     folders = desk.folders
 
-    def listed() -> list[bodies.FolderBody]:
+    def listed() -> list[shapes.FolderBody]:
         return [bodies.folder_body(view) for view in folders.list()]
 
-    def automations() -> list[bodies.AutomationBody]:
+    def automations() -> list[shapes.AutomationBody]:
         return [bodies.automation_body(view) for view in folders.list()]
 
     return [
         Route(method="GET", path=f"{BASE}/hot_folders", answer=listed,
-              gives=list[bodies.FolderBody], summary="List the hot folders with their health."),
+              gives=list[shapes.FolderBody], summary="List the hot folders with their health."),
         Route(method="GET", path=f"{BASE}/automations", answer=automations,
-              gives=list[bodies.AutomationBody],
+              gives=list[shapes.AutomationBody],
               summary="List the hot folders in the names of MASV's provisioning file."),
     ]  # fmt: skip
 
@@ -282,16 +282,16 @@ def _of_folders(desk: Desk) -> list[Route]:
 def _of_folder_verbs(desk: Desk) -> list[Route]:
     folders = desk.folders
 
-    def steer(verb: Callable[[str], object]) -> Callable[[str], bodies.FolderBody]:
-        def steered(hot_folder: str) -> bodies.FolderBody:
+    def steer(verb: Callable[[str], object]) -> Callable[[str], shapes.FolderBody]:
+        def steered(hot_folder: str) -> shapes.FolderBody:
             _body(asked.Nothing)
             verb(hot_folder)
             return bodies.folder_body(folders.view(hot_folder))
 
         return steered
 
-    def answer(verb: Callable[[str], int]) -> Callable[[str], bodies.DropsBody]:
-        def answered(hot_folder: str) -> bodies.DropsBody:
+    def answer(verb: Callable[[str], int]) -> Callable[[str], shapes.DropsBody]:
+        def answered(hot_folder: str) -> shapes.DropsBody:
             _body(asked.Nothing)
             return {"drops": verb(hot_folder)}
 
@@ -310,34 +310,34 @@ def _of_folder_verbs(desk: Desk) -> list[Route]:
     }
     return [
         *(Route(method="POST", path=f"{one}/{name}", answer=steer(verb), takes=asked.Nothing,
-                gives=bodies.FolderBody, summary=summary,
+                gives=shapes.FolderBody, summary=summary,
                 refuses=(404, 409, 422) if name == "finalize" else (404, 422))
           for name, (verb, summary) in verbs.items()),
         *(Route(method="POST", path=f"{one}/{name}", answer=answer(count), takes=asked.Nothing,
-                gives=bodies.DropsBody, summary=summary, refuses=(404, 422))
+                gives=shapes.DropsBody, summary=summary, refuses=(404, 422))
           for name, (count, summary) in answers.items()),
     ]  # fmt: skip
 
 
 def _of_session(desk: Desk) -> list[Route]:
-    def session() -> bodies.SessionBody:
+    def session() -> shapes.SessionBody:
         return bodies.session_body(desk.login.session())
 
-    def sign_in() -> bodies.SessionBody:
+    def sign_in() -> shapes.SessionBody:
         wanted = _body(asked.SignIn)
         return bodies.session_body(desk.login.sign_in(wanted.email, Secret(wanted.password)))
 
-    def teams() -> list[bodies.TeamBody]:
+    def teams() -> list[shapes.TeamBody]:
         return bodies.teams_body(desk.login.session().teams)
 
     return [
-        Route(method="GET", path=f"{BASE}/login", answer=session, gives=bodies.SessionBody,
+        Route(method="GET", path=f"{BASE}/login", answer=session, gives=shapes.SessionBody,
               summary="Say who we are to the cloud; 401 when nobody is signed in.",
               refuses=(422, 502), needs_session=True),
         Route(method="POST", path=f"{BASE}/login", answer=sign_in, takes=asked.SignIn,
-              gives=bodies.SessionBody, summary="Sign in at the cloud.",
+              gives=shapes.SessionBody, summary="Sign in at the cloud.",
               refuses=(422, 502), needs_session=True),
-        Route(method="GET", path=f"{BASE}/teams", answer=teams, gives=list[bodies.TeamBody],
+        Route(method="GET", path=f"{BASE}/teams", answer=teams, gives=list[shapes.TeamBody],
               summary="List the teams of the session.", refuses=(422, 502),
               needs_session=True),
     ]  # fmt: skip

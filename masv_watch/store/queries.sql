@@ -371,7 +371,7 @@ SELECT coalesce(min(id), 0) AS number FROM events;
 SELECT * FROM events WHERE id > :after ORDER BY id LIMIT :limit;
 
 -- name: forget_events
-DELETE FROM events WHERE at <= :before;
+DELETE FROM events WHERE at <= :before AND id < (SELECT max(id) FROM events);
 
 -- name: forget_devices
 UPDATE files SET device = -1 WHERE upload_id IN

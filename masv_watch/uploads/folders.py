@@ -111,7 +111,6 @@ class HotFolders:
         """
         self.view(name)
         self._store.resume_folder(name)
-        self._store.release(name, HoldReason.PAUSED)
         self._hurry(name)
 
     def release(self, name: str) -> int:
@@ -139,12 +138,14 @@ class HotFolders:
             NotFound: no such hot folder.
             IllegalTransition: it has no open batch, or not all of it is sent.
         """
-        self.view(name)
+        view = self.view(name)
         upload_id = self._store.open_batch(name)
         if upload_id is None:
             raise IllegalTransition(
                 f"hot folder {name!r} has no open batch",
                 hint="a rule with `drop: batch` opens one with its first drop",
+                state=view.state,
+                allowed=["scan", "resume" if view.state == "paused" else "pause"],
             )
         self._uploads.finalize(upload_id)
         return upload_id

@@ -33,6 +33,7 @@ PURE = (
     "cloud.wire",
     "delivery.receipt",
     "api.bodies",
+    "api.shapes",
 )
 IMPURE_MODULES = frozenset(
     {

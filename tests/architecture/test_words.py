@@ -50,7 +50,7 @@ AT_HOME = {
     "job": ("store", "daemon"),
     "jobs": ("store", "daemon"),
     # MASV's provisioning file, and the call of its agent that lists in those words
-    "automation": ("config.importing", "api.bodies"),
+    "automation": ("config.importing", "api.bodies", "api.shapes"),
 }
 
 

@@ -21,6 +21,13 @@ PORTALS = "/api/v1/portals/uploads"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a second user needs root")
 
 
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    cloud = Sandbox(tmp_path_factory.mktemp("cloud"))
+    yield cloud
+    cloud.end()
+
+
 @pytest.fixture
 def desk(tmp_path):
     """Give an API and a card to send, with what is never sent beside it."""
@@ -131,9 +138,8 @@ def test_create_for_a_portal_needs_no_session(tmp_path, desk):
         ({"subdomain": "acme", "team_id": "TEAM"}, 422),
     ],
 )
-def test_create_names_one_team_of_the_session(tmp_path, desk, names, status):
+def test_create_names_one_team_of_the_session(tmp_path, cloud, desk, names, status):
     """Once the session's teams are known, another one is refused and the known ones are named."""
-    cloud = Sandbox(tmp_path / "cloud")
     caller = Caller(tmp_path / "other", api_url=cloud.api)
     short = Short(caller.app)
     names = {name: cloud.team if one == "TEAM" else one for name, one in names.items()}
@@ -147,7 +153,6 @@ def test_create_names_one_team_of_the_session(tmp_path, desk, names, status):
         assert "acme" in answer.tree["hint"] or "once" in answer.tree["hint"]
     short.close()
     caller.close()
-    cloud.end()
 
 
 def test_create_keeps_chunk_size_and_priority(desk):

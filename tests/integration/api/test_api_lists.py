@@ -274,11 +274,12 @@ def test_cursor_with_a_value_of_another_kind_is_refused(small, name):
     assert (answer.status, answer.tree["field"]) == (422, "cursor")
 
 
-def test_cursor_of_another_sort_is_refused(small):
-    """A place in one order says nothing in another."""
+@pytest.mark.parametrize("other", ["name", "priority", "created_at"])
+def test_cursor_of_another_sort_is_refused(small, other):
+    """A place in one order says nothing in another, though both are numbers."""
     link = following(small.short.ask(target(limit=1, sort="size")))
 
-    answer = small.short.ask(link.replace("sort=size", "sort=name"))
+    answer = small.short.ask(link.replace("sort=size", f"sort={other}"))
 
     assert answer.status == 422
     assert "same sort" in answer.tree["hint"]

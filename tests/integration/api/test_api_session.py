@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 
 import pytest
 
 from masv_watch.cloud.client import CloudClient
-from masv_watch.model import Draft, Masv, Secret, Terms, UploadEvent, UploadType
+from masv_watch.model import Chunk, Draft, Masv, Secret, Terms, UploadEvent, UploadType
 from tests.integration.api.calling import UPLOADS, Short, said
 from tests.integration.api.conftest import Caller
 from tests.integration.store.making import claim, file_draft, finalize, must, send_files
@@ -47,13 +48,6 @@ def build(tmp_path, cloud):
     for caller in built:
         caller.short.close()
         caller.close()
-
-
-@pytest.fixture
-def healed(cloud):
-    """Clear the cloud's faults and its memory of calls at the end."""
-    yield cloud
-    cloud.heal()
 
 
 def test_session_of_a_key_has_its_teams_and_no_user(build, cloud):
@@ -169,6 +163,25 @@ def asked(cloud):
     return [each for each in cloud.witness("requests") if each["path"].endswith("/v1/teams")]
 
 
+class Content(io.BytesIO):
+    """The bytes of a file as the body of a chunk."""
+
+    def __len__(self):
+        return len(self.getbuffer())
+
+
+def put(cloud, package_id, token):
+    """Send one small file into a package."""
+    added = cloud.add_file(
+        package_id, token, name="A001.mov", path="", last_modified="2026-01-01T00:00:00.000Z"
+    )
+    one = {"file_id": added.id, "multipart_id": cloud.start_multipart(added.blueprint)}
+    (blueprint,) = cloud.chunk_urls(package_id, token, **one, start=0, count=1)
+    etag = cloud.put_chunk(blueprint, Content(b"frames"))
+    chunks = [Chunk(number=1, size=6, etag=etag, hash="")]
+    cloud.close_file(package_id, token, **one, size=6, chunk_size=5 * 2**20, chunks=chunks)
+
+
 def delivered(build, *, with_token=None):
     """Deliver a real package through the cloud and give its upload, as the sender leaves it."""
     caller = build.built[0]
@@ -193,6 +206,7 @@ def delivered(build, *, with_token=None):
     store.note_package(upload_id, claimed.fence, package.id, token)
     send_files(store, must(store.upload(upload_id)))
     assert store.advance_all_sent(upload_id, claimed.fence)
+    put(cloud, package.id, package.token)
     cloud.finalize_package(package.id, package.token)
     store.advance_upload(upload_id, UploadEvent.FINALIZE)
     finalize(store, upload_id)

@@ -1,0 +1,244 @@
+"""The shapes of what the API answers: each key with its type.
+
+Owns no value. Never changes a key that was published: scripts rely on them. Written by
+`api.bodies`, described by `api.openapi`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from masv_watch import model, uploads
+
+#: the five documented words
+Word = Literal["transferring", "paused", "idle", "complete", "error"]
+FileWord = Literal["queued", "transferring", "retrying", "settling", "complete"]
+FolderWord = Literal["watching", "paused", "waiting"]
+
+
+class WaitingBody(TypedDict):
+    """What an upload waits for."""
+
+    reason: uploads.WaitReason
+    since: str | None
+    until: str | None
+    ahead: int
+    cure: str
+
+
+class FailureBody(TypedDict):
+    """Why an upload stopped."""
+
+    code: int | None
+    message: str
+    cure: str
+
+
+class UploadBody(TypedDict):
+    """An upload as the list shows it; `progress` and `size` are bytes."""
+
+    upload_id: str
+    type: model.UploadType
+    state: Word
+    package_name: str
+    progress: int
+    size: int
+    created_at: str
+    finalized_at: str | None
+    hot_folder: str | None
+    package_id: str | None
+    files_total: int
+    priority: int
+    waiting: WaitingBody | None
+    open_tasks: int
+    refused_tasks: int
+    error: NotRequired[FailureBody]
+
+
+class FileBody(TypedDict):
+    """A file by its path inside the package; `size` and `progress` are bytes."""
+
+    path: str
+    state: FileWord
+    size: int
+    progress: int
+    reason: NotRequired[str]
+
+
+class DropOfUpload(TypedDict):
+    """A drop of an upload."""
+
+    path: str
+    generation: int
+    whole: bool
+    note: str
+
+
+class TaskBody(TypedDict):
+    """An obligation with its outcome so far; the key of a letter is its address."""
+
+    kind: model.TaskKind
+    key: str
+    state: model.TaskState
+    attempts: int
+    note: str
+
+
+class DetailsBody(UploadBody):
+    """An upload with its files, what was left out, and what is owed."""
+
+    files: list[FileBody]
+    skipped: list[str]
+    drops: list[DropOfUpload]
+    tasks: list[TaskBody]
+
+
+class CreatedBody(TypedDict):
+    """A new upload's id."""
+
+    upload_id: str
+
+
+class ChangedBody(TypedDict):
+    """How many uploads a call changed."""
+
+    changed: int
+
+
+class LinkBody(TypedDict):
+    """A share link: plug `id` and `secret` into the link's URL."""
+
+    email: str
+    expiry: str
+    locked: bool
+    id: str
+    secret: str
+
+
+class DropBody(TypedDict):
+    """What settles or is held, with the reason and what helps."""
+
+    hot_folder: str
+    path: str
+    generation: int
+    state: model.DropState
+    reason: model.HoldReason | None
+    note: str
+    cure: str
+    upload_id: str | None
+    seen_at: str | None
+
+
+class FolderBody(TypedDict):
+    """A hot folder; `state` is `watching`, `paused`, or `waiting` while its folder is away."""
+
+    name: str
+    path: str
+    drop: model.DropMode
+    to: str
+    state: FolderWord
+    reason: str
+    paused_at: str | None
+    last_sweep: str | None
+    notifications: str
+    settling: int
+    held: int
+
+
+class DropsBody(TypedDict):
+    """How many drops a call moved."""
+
+    drops: int
+
+
+class UserBody(TypedDict):
+    """Who is signed in; empty texts where a key speaks."""
+
+    email: str
+    id: str
+    name: str
+
+
+class TeamBody(TypedDict):
+    """A team of the session; None where the cloud does not say."""
+
+    custom_expiry_default: int | None
+    custom_expiry_enabled: bool | None
+    download_limit_default: int | None
+    download_limit_enabled: bool | None
+    id: str
+    max_email_recipients: int | None
+    name: str
+    subdomain: str
+
+
+class SessionBody(TypedDict):
+    """Who we are to the cloud."""
+
+    user: UserBody
+    teams: list[TeamBody]
+
+
+class AutomationBody(TypedDict):
+    """A hot folder in the names of MASV's own provisioning file."""
+
+    automation_id: str
+    name: str
+    type: Literal["portal_upload", "team_upload"]
+    path: str
+    portal_subdomain: str | None
+    sender_email: str | None
+    recipient_emails: list[str] | None
+    timeout: float | None
+    delete_files_after_upload: bool
+    send_loose_files: bool
+    message: str
+    blacklist: list[str]
+    enabled: bool
+    priority: int
+
+
+class MoveBody(TypedDict):
+    """One move of a state."""
+
+    id: int
+    at: str | None
+    noun: str
+    noun_id: str
+    event: str
+    before: str
+    after: str
+    detail: str
+
+
+class GapBody(TypedDict):
+    """Moves before this one are not known any more: list again."""
+
+    oldest: int
+
+
+class HealthBody(TypedDict):
+    """Whether the process lives."""
+
+    live: bool
+
+
+class ReadyBody(TypedDict):
+    """Whether the daemon is ready, and what a person should look at."""
+
+    ready: bool
+    why: str
+    concerns: list[str]
+
+
+class ErrorBody(TypedDict):
+    """Why a call was refused, and what to do."""
+
+    code: int
+    message: str
+    hint: NotRequired[str]
+    field: NotRequired[str]
+    state: NotRequired[str]
+    allowed: NotRequired[list[str]]
