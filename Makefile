@@ -12,7 +12,7 @@ STAMP := $(VENV)/.complete
 # Two at a time: more gains nothing on the machines that this has to work on.
 WORKERS ?= 2
 
-.PHONY: help setup lint test test-faults bench demo clean
+.PHONY: help setup lint test test-browser test-faults bench demo clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ test: lint ## lint and all tests but the long ones
 	$(BIN)/python -m pytest -q -m 'serial and not long' \
 		--ignore=tests/architecture --ignore=tests/benchmarks || [ $$? -eq 5 ]
 	@echo "test: everything passed"
+
+test-browser: setup ## pages of other sites in a real browser (needs chromium-headless-shell)
+	$(BIN)/python -m pytest -q tests/browser
 
 test-faults: setup ## the fault matrix and the crash loops, long ones included
 	$(BIN)/python -m pytest -q -m 'fault or long' --ignore=tests/benchmarks

@@ -99,14 +99,18 @@ class Outbox:
         if task is None:
             return 1.0
         try:
-            self._do(task)
+            self._attempt(task)
         except FenceLost:
             log.info("a task has a newer claim", extra={"task": task.id})
+        return 0.0
+
+    def _attempt(self, task: Task) -> None:
+        try:
+            self._do(task)
         except StoreError:
             raise
         except MasvWatchError as error:
             self._failed(task, error)
-        return 0.0
 
     def _do(self, task: Task) -> None:
         upload = self._store.upload(task.upload_id)

@@ -390,7 +390,7 @@ class Steering(Protocol):
         ...
 
     def resume_folder(self, hot_folder: str) -> None:
-        """Take from a hot folder again."""
+        """Take from a hot folder again, what its pause held as well."""
         ...
 
     def paused_folders(self) -> Mapping[str, float]:

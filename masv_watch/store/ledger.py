@@ -141,13 +141,7 @@ class LedgerVerbs:
     def release(self, hot_folder: str, reason: HoldReason) -> int:
         """Release what is held for this reason."""
 
-        def release(tx: Transaction) -> int:
-            rows = tx.all("drops_held", hot_folder=hot_folder, hold=reason)
-            for row in rows:
-                move_drop(tx, row, DropEvent.RELEASE, note="released")
-            return len(rows)
-
-        return self.engine.write(release)
+        return self.engine.write(lambda tx: release_held(tx, hot_folder, reason))
 
     def seed(self, hot_folder: str) -> int:
         """Record what is held as `initial_ask` as seen."""
@@ -196,6 +190,14 @@ def _add(
         now=tx.now,
     )
     return must(row, "drop")
+
+
+def release_held(tx: Transaction, hot_folder: str, reason: HoldReason) -> int:
+    """Release what is held for this reason, in this transaction; give how many drops."""
+    rows = tx.all("drops_held", hot_folder=hot_folder, hold=reason)
+    for row in rows:
+        move_drop(tx, row, DropEvent.RELEASE, note="released")
+    return len(rows)
 
 
 def _refuse(tx: Transaction, row: Row, event: DropEvent) -> None:

@@ -274,12 +274,12 @@ def move_task(tx: Transaction, task: Task, event: TaskEvent, *, note: str) -> No
         IllegalTransition: the table has no such pair.
     """
     row = must(tx.one("task", id=task.id), f"task {task.id}")
+    if row["fence"] != task.fence:
+        # asked first: what was withdrawn from under its claimer is no mistake of his
+        raise FenceLost(f"task {task.id} has a newer claim")
     before = TaskState(row["state"])
     after = lifecycle.advance(lifecycle.TASK, before, event)
-    if not tx.run(
-        "advance_task", id=task.id, fence=task.fence, before=before, after=after, note=note
-    ):
-        raise FenceLost(f"task {task.id} has a newer claim")
+    tx.run("advance_task", id=task.id, fence=task.fence, before=before, after=after, note=note)
     _announce(
         tx,
         Moved(

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from masv_watch.errors import Unprocessable
 from masv_watch.model import (
     FileDraft,
+    HoldReason,
     Identity,
     Move,
     Repeat,
@@ -25,7 +26,7 @@ from masv_watch.model import (
     UploadState,
     UploadType,
 )
-from masv_watch.store.ledger import add_file, hold_version, reset
+from masv_watch.store.ledger import add_file, hold_version, release_held, reset
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
     Engine,
@@ -189,7 +190,12 @@ class SteeringVerbs:
 
     def resume_folder(self, hot_folder: str) -> None:
         """Take from a hot folder again."""
-        self.engine.write(lambda tx: tx.run("resume_folder", hot_folder=hot_folder))
+
+        def resume(tx: Transaction) -> None:
+            tx.run("resume_folder", hot_folder=hot_folder)
+            release_held(tx, hot_folder, HoldReason.PAUSED)
+
+        self.engine.write(resume)
 
     def paused_folders(self) -> Mapping[str, float]:
         """Give the paused hot folders, and since when."""

@@ -381,6 +381,9 @@ class Intake:
         """Hand a quiet drop to the front desk; the ledger holds it from here on."""
         if drop.state is not DropState.TAKEN and self.rule.name in self._store.paused_folders():
             self._hold(drop, HoldReason.PAUSED, "the hot folder is paused")
+            if self.rule.name not in self._store.paused_folders():
+                # resumed meanwhile: that released what was held before this hold
+                self._store.release(self.rule.name, HoldReason.PAUSED)
             return
         if drop.state is DropState.HELD:
             drop = self._store.advance_drop(drop.id, DropEvent.RELEASE)

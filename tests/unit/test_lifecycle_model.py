@@ -1,7 +1,8 @@
 """Every order of events over one upload with two drops, followed to a fixpoint.
 
 The tables of `lifecycle` say what is legal; the guards of the store stand here once more, as
-plainly as they can be said, so that what they promise together is checked over every state.
+plainly as they can be said, so that what they promise together is checked over every state. A file
+that a caller named is a drop that is taken at once: it changes and settles by the same events.
 """
 
 from __future__ import annotations
@@ -29,13 +30,18 @@ class Drop:
 
 @dataclass(frozen=True)
 class World:
-    """One joint state: `mixed` records a finalize that the cloud got too early."""
+    """One joint state: what went wrong on the way to it is recorded, and looked for in the end."""
 
     upload: UploadState | None = None
     drops: tuple[Drop, Drop] = (Drop(), Drop())
     asked: bool = False
     finalized_in_cloud: bool = False
+    #: the cloud's answer to the finalize is stored
+    delivered: bool = False
+    #: the cloud got a finalize too early
     mixed: bool = False
+    #: a deletion took a package from the cloud that was delivered
+    robbed: bool = False
 
     def taken(self) -> list[Drop]:
         return [drop for drop in self.drops if drop.state is DropState.TAKEN]
@@ -127,22 +133,33 @@ def _send(world: World, index: int, drop: Drop) -> World | None:
 def _upload_steps(world: World):
     if world.upload is None:
         return
-    for event in (
-        UploadEvent.PAUSE,
-        UploadEvent.RESUME,
-        UploadEvent.FAIL,
-        UploadEvent.DELETE,
-        UploadEvent.DELETED,
-    ):
+    for event in (UploadEvent.PAUSE, UploadEvent.RESUME, UploadEvent.FAIL, UploadEvent.DELETE):
         yield lambda event=event: _person(world, event)
-    for step in (_all_sent, _finalize, _post, _answer, _refused):
+    for step in (_all_sent, _finalize, _post, _lose_post, _answer, _refused, _deleted):
         yield lambda step=step: step(world)
 
 
 def _person(world: World, event: UploadEvent) -> World | None:
-    if world.asked and event in (UploadEvent.FAIL, UploadEvent.DELETE):
+    if world.asked and event is UploadEvent.FAIL:
         return None
     return _moved(world, event)
+
+
+def _deleted(world: World) -> World | None:
+    """Guard: when a finalize may have reached the cloud, it is asked before its package goes."""
+    if world.upload is not UploadState.DELETING:
+        return None
+    return _gone(world, stays=world.delivered or (world.asked and world.finalized_in_cloud))
+
+
+def _gone(world: World, *, stays: bool) -> World:
+    event = DropEvent.FINISH if stays else DropEvent.CANCEL
+    drops = tuple(
+        _stepped(drop, event, held=False) if drop.state is DropState.TAKEN else drop
+        for drop in world.drops
+    )
+    robbed = world.robbed or (world.finalized_in_cloud and not stays)
+    return replace(_moved(world, UploadEvent.DELETED), drops=drops, asked=False, robbed=robbed)
 
 
 def _all_sent(world: World) -> World | None:
@@ -165,6 +182,12 @@ def _post(world: World) -> World | None:
     return replace(world, asked=True, finalized_in_cloud=True, mixed=world.mixed or mixed)
 
 
+def _lose_post(world: World) -> World | None:
+    """A finalize that never reached the cloud, though nobody knows."""
+    after = _post(world)
+    return None if after is None else replace(after, finalized_in_cloud=world.finalized_in_cloud)
+
+
 def _answer(world: World) -> World | None:
     if not world.finalized_in_cloud:
         return None
@@ -173,14 +196,14 @@ def _answer(world: World) -> World | None:
         _stepped(drop, DropEvent.FINISH) if drop.state is DropState.TAKEN else drop
         for drop in done.drops
     )
-    return replace(done, drops=drops, asked=False)
+    return replace(done, drops=drops, asked=False, delivered=True)
 
 
 def _refused(world: World) -> World | None:
     """A finalize that never reached the cloud, or that the cloud said no to."""
-    if not world.asked:
+    if not world.asked or world.finalized_in_cloud:
         return None
-    return replace(_moved(world, UploadEvent.REFUSED), asked=False, finalized_in_cloud=False)
+    return replace(_moved(world, UploadEvent.REFUSED), asked=False)
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +240,27 @@ def test_complete_upload_has_no_taken_drop_left_and_was_finalized(reached):
             assert world.taken() == []
 
 
+def test_deletion_never_takes_from_the_cloud_what_was_delivered(reached):
+    """Not even when the finalize was on its way, and its answer was lost."""
+    assert [world for world in reached if world.robbed] == []
+
+
+def test_drop_is_done_only_when_the_cloud_has_it(reached):
+    """Nobody is told of a delivery that was none, and a deletion leaves no drop behind as taken."""
+    for world in reached:
+        if any(drop.state is DropState.DONE for drop in world.drops):
+            assert world.finalized_in_cloud
+        if world.upload is UploadState.GONE:
+            assert world.taken() == []
+
+
+def test_deletion_ends_from_every_world_in_which_it_began(reached):
+    """Whatever it meets, one more step makes it gone."""
+    for world, following in reached.items():
+        if world.upload is UploadState.DELETING:
+            assert UploadState.GONE in {after.upload for after in following}
+
+
 def test_delete_is_legal_everywhere_but_gone(reached):
     """A person can always get rid of an upload."""
     for world in reached:
@@ -245,23 +289,30 @@ def test_delivery_is_reachable_from_every_living_world(reached):
     assert living - can_deliver == set()
 
 
-@pytest.mark.parametrize("guard", ["_all_sent", "_post", "_change"])
+@pytest.mark.parametrize("guard", ["_all_sent", "_post", "_change", "_deleted"])
 def test_model_without_a_guard_finds_a_counterexample(guard, monkeypatch):
-    """Each guard is needed: without it the model shows a package finalized too early."""
+    """Each guard is needed: without it a package is finalized too early, or taken too late."""
     unguarded = {
+        "_deleted": _deleted_unasked,
         "_all_sent": lambda world: _moved(world, UploadEvent.ALL_SENT),
         "_post": _unchecked_post,
         "_change": _change_without_the_upload,
     }
     monkeypatch.setitem(globals(), guard, unguarded[guard])
     known, ahead = set(), deque([World()])
-    while ahead and not any(world.mixed for world in known):
+    while ahead and not any(world.mixed or world.robbed for world in known):
         world = ahead.popleft()
         if world not in known:
             known.add(world)
             ahead.extend(steps(world))
 
-    assert any(world.mixed for world in known)
+    assert any(world.mixed or world.robbed for world in known)
+
+
+def _deleted_unasked(world: World) -> World | None:
+    if world.upload is not UploadState.DELETING:
+        return None
+    return _gone(world, stays=world.delivered)
 
 
 def _unchecked_post(world: World) -> World | None:

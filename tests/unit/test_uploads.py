@@ -8,6 +8,7 @@ import pytest
 
 from masv_watch.model import Terms, Upload, UploadState, UploadType
 from masv_watch.uploads import WaitReason, waiting_for
+from masv_watch.uploads.views import line_of
 
 NOW = 1000.0
 TEAM = Terms(type=UploadType.TEAM)
@@ -41,7 +42,9 @@ MOVING = Upload(
 
 
 def waits(upload, **said):
-    return waiting_for(upload, now=NOW, **{"ahead": None, "auth_until": None, **said})
+    """Ask for the line of an upload, as a list does."""
+    line = line_of(upload)
+    return waiting_for(line, now=NOW, **{"ahead": None, "auth_until": None, **said})
 
 
 def test_waiting_of_an_upload_that_moves_is_nothing():

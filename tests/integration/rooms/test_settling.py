@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from masv_watch.errors import IllegalTransition, SourceForbidden, SourceUnreadable
-from masv_watch.model import Terms, UploadType
-from masv_watch.uploads import WaitReason
+from masv_watch.model import Caller, Found, Terms, UploadType
+from masv_watch.uploads import Uploads, WaitReason, Wish
 from tests.integration.rooms.sent import CHUNK, QUIET_S, Door, Hold, Room
 from tests.processes import Sandbox
 
@@ -187,6 +187,29 @@ def test_changed_file_that_its_reader_may_not_read_any_more_fails(room: Room):
     assert set(room.looks) == {(_path(mine), None), (_path(his), READER)}
     assert "no such file below server.allowed_roots" in failed.error
     assert room.package(upload_id)["finalize_calls"] == 0
+
+
+def test_files_added_by_another_caller_carry_his_rights(room: Room):
+    """Whoever made the upload: a file that changes is read as who named it may read."""
+    root, guest = Caller(uid=0, is_owner=True), Caller(uid=READER, is_owner=False)
+    eyes = _Eyes(room)
+    desk = Uploads(room.store, auth_until=lambda: None, sources=eyes)
+    wish = Wish(type=UploadType.PORTAL, portal="vault", paths=(bytes(room.source("mine", b"a")),))
+    upload_id = desk.ask(wish, root)
+    desk.add_files(upload_id, [bytes(room.source("his", b"b"))], guest)
+
+    readers = {file.name: file.reader for file in room.store.files(upload_id)}
+    assert readers == {"mine": None, "his": READER}
+
+
+class _Eyes:
+    """Eyes of the desk that let everybody send everything."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    def look(self, paths: Any, _caller: Caller) -> Found:
+        return Found(files=self._room.named(*(Path(os.fsdecode(path)) for path in paths)))
 
 
 def _path(path: Path) -> bytes:
