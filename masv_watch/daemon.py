@@ -12,6 +12,7 @@ Law 3. A reload is all or nothing: a configuration with a problem changes nothin
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import random
@@ -58,6 +59,8 @@ WORKERS_S = 1.0
 TRASH_S = 24 * 3600.0
 #: seconds after the start at which housekeeping begins
 HOUSEKEEPING_S = 300.0
+#: allocations between two looks of the garbage collector, and how many looks make a deeper one
+GARBAGE = (10_000, 20, 50)
 #: seconds that a note of a move is kept
 EVENTS_S = 30 * 24 * 3600.0
 
@@ -273,6 +276,7 @@ class Daemon:
             loop.start()
         self._roster.start()
         self._housekeeping.start()
+        _calm_collector()
         log.info(
             "masv-watch runs",
             extra={
@@ -468,6 +472,16 @@ class Daemon:
                     "a trash was not emptied",
                     extra={"hot_folder": rule.name, "reason": str(error)},
                 )
+
+
+def _calm_collector() -> None:
+    """Keep the garbage collector from looking at what lives as long as the process.
+
+    A list of a thousand uploads makes it look at everything, which keeps every thread waiting.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
 
 
 def _quiet_s(path: bytes) -> float:

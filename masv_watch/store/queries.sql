@@ -59,25 +59,29 @@ SELECT * FROM uploads WHERE id = :id;
 SELECT * FROM uploads WHERE state NOT IN ('deleting', 'gone') ORDER BY created_at, id;
 
 -- name: uploads_up
-SELECT id, type, state, name, hot_folder, package_id, size, sent, file_count,
-    priority, created_at, finalized_at, retry_at, error_code, error
-FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
+SELECT json_group_array(json_array(id, type, state, name, hot_folder, package_id, size, sent,
+    file_count, priority, printf('%!.17g', created_at),
+    iif(finalized_at IS NULL, NULL, printf('%!.17g', finalized_at)), printf('%!.17g', retry_at),
+    error_code, error)) AS lines
+FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
     WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
         ELSE instr(:states, ' ' || state || ' ') > 0 END
     AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder))
-WHERE :after_id = '' OR (sorted, id) > (:after, :after_id) ORDER BY sorted, id LIMIT :limit;
+WHERE :after_id = '' OR (sorted, id) > (:after, :after_id) ORDER BY sorted, id LIMIT :limit);
 
 -- name: uploads_down
-SELECT id, type, state, name, hot_folder, package_id, size, sent, file_count,
-    priority, created_at, finalized_at, retry_at, error_code, error
-FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
+SELECT json_group_array(json_array(id, type, state, name, hot_folder, package_id, size, sent,
+    file_count, priority, printf('%!.17g', created_at),
+    iif(finalized_at IS NULL, NULL, printf('%!.17g', finalized_at)), printf('%!.17g', retry_at),
+    error_code, error)) AS lines
+FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
     WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
         ELSE instr(:states, ' ' || state || ' ') > 0 END
     AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder))
 WHERE :after_id = '' OR (sorted, id) < (:after, :after_id)
-ORDER BY sorted DESC, id DESC LIMIT :limit;
+ORDER BY sorted DESC, id DESC LIMIT :limit);
 
 -- name: queued
 SELECT id FROM uploads WHERE state = 'transferring' AND lease_until <= :now AND retry_at <= :now
