@@ -97,6 +97,7 @@ class Daemon:
     def _build(self) -> None:
         settings, clock, metrics = self._settings, self._clock, self._metrics
         self.store.start_over()
+        logs.register_secrets(*self.store.living_secrets())
         self._http = Http(
             clock=clock, metrics=metrics, connections=settings.transfer.connections + 2
         )
@@ -116,11 +117,7 @@ class Daemon:
         self._sender_bell = Bell()
         self._sender = self._build_sender(cloud)
         self._roster = Roster(
-            settings.hot_folders,
-            store=self.store,
-            uploads=self.uploads,
-            clock=clock,
-            metrics=metrics,
+            settings.hot_folders, self.store, self.uploads, clock=clock, metrics=metrics
         )
         self._loops = [
             self._loop("sender", self._sender.tick, self._sender_bell),

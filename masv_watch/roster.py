@@ -34,9 +34,9 @@ class Roster:
     def __init__(
         self,
         rules: Iterable[Rule],
-        *,
         store: Store,
         uploads: Uploads,
+        *,
         clock: Clock,
         metrics: Metrics,
     ) -> None:

@@ -327,7 +327,7 @@ def read_body(kind: type[T], body: bytes) -> T:
         BadRequest: it is not JSON, or no object.
         Unprocessable: a field is missing, unknown or wrong; `facts["field"]` names it.
     """
-    tree = _parsed(body) if body.strip() else {}
+    tree = _parsed(body) if body else {}
     if not isinstance(tree, dict):
         raise BadRequest("the body is no JSON object", hint='send {"name": value, ...}')
     return _fitted(kind, tree, "field")

@@ -106,6 +106,15 @@ UPDATE uploads SET takes_package = :takes_package, retry_at = 0, attempts = 0 WH
 -- name: end_claim
 UPDATE uploads SET fence = fence + 1, lease_until = 0 WHERE id = :id;
 
+-- name: forget_words
+UPDATE uploads SET access_code = NULL, password = NULL WHERE id = :id;
+
+-- name: living_secrets
+SELECT access_code, password, package_token FROM uploads WHERE state NOT IN ('complete', 'gone');
+
+-- name: set_finalize_wanted
+UPDATE uploads SET finalize_wanted = :wanted WHERE id = :id;
+
 -- name: forget_secrets
 UPDATE uploads SET access_code = NULL, password = NULL, package_token = NULL WHERE id = :id;
 
@@ -197,8 +206,7 @@ UPDATE uploads SET package_asked_at = coalesce(package_asked_at, :now)
 WHERE id = :id AND fence = :fence;
 
 -- name: note_package
-UPDATE uploads SET package_id = :package_id, package_token = :token, access_code = NULL,
-    password = NULL, attempts = 0, error = ''
+UPDATE uploads SET package_id = :package_id, package_token = :token, attempts = 0, error = ''
 WHERE id = :id AND fence = :fence;
 
 -- name: note_finalize_asked

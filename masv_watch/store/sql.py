@@ -77,6 +77,8 @@ class Transaction:
         self._statements = statements
         self.now = now
         self.moved: list[Moved] = []
+        #: whether whoever listens is to look, though no state moved
+        self.rings = False
 
     def run(self, statement: str, /, **values: object) -> int:
         """Carry out a statement; give how many rows it touched.
@@ -208,15 +210,24 @@ def move_upload(
     )
     if not touched:
         raise FenceLost(f"upload {row['id']} moved meanwhile")
-    _announce(
+    announce(
         tx,
         Moved(
             noun="upload", noun_id=row["id"], event=event, before=before, after=after, detail=error
         ),
     )
+    _follow(tx, row, event, after)
     if after is UploadState.GONE:
         _end_drops(tx, row, delivered=finalized_at is not None)
     return after
+
+
+def _follow(tx: Transaction, row: Row, event: UploadEvent, after: UploadState) -> None:
+    """Keep the wish to finalize over a source that changes, and forget what was for the way."""
+    if event is UploadEvent.FINALIZE:
+        tx.run("set_finalize_wanted", id=row["id"], wanted=1)
+    if after is UploadState.COMPLETE:
+        tx.run("forget_words", id=row["id"])
 
 
 def _end_drops(tx: Transaction, upload: Row, *, delivered: bool) -> None:
@@ -227,9 +238,11 @@ def _end_drops(tx: Transaction, upload: Row, *, delivered: bool) -> None:
 
 
 def _finalize_at(row: Row, after: UploadState, now: float) -> float | None:
-    idle_s = terms_of(row).idle_s if after is UploadState.IDLE else None
-    if idle_s is None:
+    if after is not UploadState.IDLE:
         return None
+    idle_s = terms_of(row).idle_s
+    if idle_s is None:
+        return now if row["finalize_wanted"] else None
     # a batch waits from its last settled file, not from its last byte
     return max(now, row["joined_at"] + idle_s) if row["batch"] else now + idle_s
 
@@ -252,7 +265,7 @@ def move_drop(
     if not tx.run("advance_drop", id=row["id"], before=before, after=after, hold=hold, note=note):
         raise FenceLost(f"drop {row['id']} moved meanwhile")
     detail = f"{hold}: {note}" if hold else note
-    _announce(
+    announce(
         tx,
         Moved(
             noun="drop",
@@ -280,7 +293,7 @@ def move_task(tx: Transaction, task: Task, event: TaskEvent, *, note: str) -> No
     before = TaskState(row["state"])
     after = lifecycle.advance(lifecycle.TASK, before, event)
     tx.run("advance_task", id=task.id, fence=task.fence, before=before, after=after, note=note)
-    _announce(
+    announce(
         tx,
         Moved(
             noun="task",
@@ -293,7 +306,8 @@ def move_task(tx: Transaction, task: Task, event: TaskEvent, *, note: str) -> No
     )
 
 
-def _announce(tx: Transaction, moved: Moved) -> None:
+def announce(tx: Transaction, moved: Moved) -> None:
+    """Note a move in this transaction; after its commit it is told to whoever listens."""
     tx.run("add_event", now=tx.now, **asdict(moved))
     tx.moved.append(moved)
 

@@ -1,7 +1,7 @@
 """The SQLite engine: one file, one writer thread, one daemon.
 
 Owns opening, locking, the clock, batching and the translation of sqlite3's errors. Never knows what
-a statement means. Opened by `daemon` for the one process that runs, and by commands as a guest.
+a statement means. Opened by `daemon`, the one process that uses a state.
 
 Law 1. All writes pass one thread that commits whatever has queued: natural batching, no timer.
 Law 2. Every job has a savepoint, so that one loser does not poison the rest of its batch.
@@ -27,6 +27,7 @@ from typing import Any, Generic, TypeVar
 from masv_watch.errors import MasvWatchError, StoreBusy, StoreError, StoreFull, StoreUnusable
 from masv_watch.loops import Clock, start_thread, transaction_flag
 from masv_watch.metrics import Metrics
+from masv_watch.store.creation import CreationVerbs
 from masv_watch.store.ledger import LedgerVerbs
 from masv_watch.store.obligations import ObligationVerbs
 from masv_watch.store.seal import Seal
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 
 #: jobs of one batch; more wait for the next, so that no caller waits for a whole queue
 BATCH = 256
-#: seconds that a guest's transaction may keep the database from us
+#: seconds that another process (a backup) may keep the database from us
 BUSY_S = 10.0
 #: what a job may raise without harm to its neighbours; its caller gets it
 JOB_ERRORS = (
@@ -71,6 +72,7 @@ class _Job(Generic[T]):
         self.result: T | None = None
         self.error: BaseException | None = None
         self.moved: list[Moved] = []
+        self.rings = False
 
 
 class SqliteEngine:
@@ -259,7 +261,7 @@ class SqliteEngine:
             self._connection.execute("ROLLBACK TO job")
             job.error = error
         else:
-            job.moved = tx.moved
+            job.moved, job.rings = tx.moved, tx.rings
         self._connection.execute("RELEASE job")
 
     def _announce(self, jobs: list[_Job[Any]]) -> None:
@@ -277,12 +279,12 @@ class SqliteEngine:
                 },
             )
             self._metrics.count("transitions", noun=move.noun, after=str(move.after))
-        if moves:
+        if moves or any(job.rings for job in jobs if job.error is None):
             for ring in self._rings:
                 ring()
 
 
-class SqliteStore(LedgerVerbs, UndertakingVerbs, SteeringVerbs, ObligationVerbs):
+class SqliteStore(LedgerVerbs, CreationVerbs, UndertakingVerbs, SteeringVerbs, ObligationVerbs):
     """The whole contract over one SQLite file."""
 
     def start_over(self) -> None:
@@ -298,11 +300,11 @@ class SqliteStore(LedgerVerbs, UndertakingVerbs, SteeringVerbs, ObligationVerbs)
 
         self.engine.write(forget)
 
-    def __init__(self, engine: SqliteEngine, seal: Seal, lock: int | None) -> None:
+    def __init__(self, engine: SqliteEngine, seal: Seal, lock: int) -> None:
         """Join the verbs with their engine; `lock` is the held descriptor of the state's lock."""
         self.engine = engine
         self.seal = seal
-        self._lock = lock
+        self._lock: int | None = lock
 
     def now(self) -> float:
         """Give the store clock's seconds."""
@@ -349,20 +351,7 @@ def open_store(folder: str, *, clock: Clock, metrics: Metrics) -> SqliteStore:
         raise
 
 
-def open_guest(folder: str, *, clock: Clock, metrics: Metrics) -> SqliteStore:
-    """Open the state for a command beside the daemon, or while none runs.
-
-    Raises:
-        StoreUnusable: there is no state yet, or it cannot be used.
-    """
-    if not os.path.exists(os.path.join(folder, _FILE)):
-        raise StoreUnusable(
-            f"there is no state in {folder}", hint="start the daemon once: masv-watch run -c FILE"
-        )
-    return _joined(folder, clock, metrics, None)
-
-
-def _joined(folder: str, clock: Clock, metrics: Metrics, lock: int | None) -> SqliteStore:
+def _joined(folder: str, clock: Clock, metrics: Metrics, lock: int) -> SqliteStore:
     engine = SqliteEngine(folder, clock=clock, metrics=metrics)
     try:
         return SqliteStore(engine, known_seal(folder, engine), lock)

@@ -132,7 +132,12 @@ class SteeringVerbs:
 
     def prioritize(self, upload_id: str, priority: int) -> None:
         """Set whose turn it is."""
-        self.engine.write(lambda tx: tx.run("set_priority", id=upload_id, priority=priority))
+
+        def prioritize(tx: Transaction) -> None:
+            tx.run("set_priority", id=upload_id, priority=priority)
+            tx.rings = True
+
+        self.engine.write(prioritize)
 
     def start_upload(self, upload_id: str) -> None:
         """Let an upload go at once."""
@@ -140,6 +145,7 @@ class SteeringVerbs:
         def start(tx: Transaction) -> None:
             tx.run("set_started", id=upload_id)
             tx.run("clear_file_retries", upload_id=upload_id)
+            tx.rings = True
 
         self.engine.write(start)
 
@@ -221,6 +227,11 @@ class SteeringVerbs:
     def digest(self, content: bytes) -> str:
         """Give a hash that tells nothing about its content."""
         return self.seal.digest(content)
+
+    def living_secrets(self) -> list[Secret]:
+        """List the secrets of uploads that are not delivered yet."""
+        rows = self.engine.read(lambda tx: tx.all("living_secrets"))
+        return [self.seal.open(text) for row in rows for text in tuple(row) if text is not None]
 
     def remember_session(self, text: str | None) -> None:
         """Keep who signed in, sealed."""

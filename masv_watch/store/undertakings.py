@@ -7,16 +7,13 @@ and never decides when to try again. Part of the store; the contract stands in `
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from masv_watch.errors import FenceLost, IllegalTransition, SourceChanged
+from masv_watch.errors import FenceLost, SourceChanged
 from masv_watch.model import (
     Chunk,
-    Draft,
-    DropDraft,
     DropEvent,
     Secret,
     SourceFile,
@@ -26,11 +23,9 @@ from masv_watch.model import (
     UploadState,
 )
 from masv_watch.store.ledger import (
-    add_file,
     hold_version,
     is_beyond_change,
     reset,
-    take,
     unsettle,
 )
 from masv_watch.store.seal import Seal
@@ -45,11 +40,8 @@ from masv_watch.store.sql import (
     move_upload,
     must,
     rows_as,
-    sealed,
-    terms_text,
     upload_of,
 )
-from masv_watch.store.steering import find_repeat, name_files, note_repeat
 
 T = TypeVar("T")
 
@@ -62,62 +54,6 @@ class UndertakingVerbs:
 
     engine: Engine
     seal: Seal
-
-    def create_upload(self, draft: Draft) -> str:
-        """Create an upload, take its drops and note every file."""
-        upload_id = str(uuid.uuid4())
-
-        def create(tx: Transaction) -> str:
-            if draft.repeat is not None:
-                earlier = find_repeat(tx, draft.repeat)
-                if earlier is not None:
-                    return earlier
-                note_repeat(tx, draft.repeat, upload_id)
-            self._add_upload(tx, upload_id, draft)
-            for drop in draft.drops:
-                _join(tx, upload_id, drop)
-            name_files(tx, upload_id, draft.files, draft.skipped, reader=draft.reader)
-            return upload_id
-
-        return self.engine.write(create)
-
-    def _add_upload(self, tx: Transaction, upload_id: str, draft: Draft) -> None:
-        tx.run(
-            "add_upload",
-            id=upload_id,
-            hot_folder=draft.hot_folder,
-            root=draft.root,
-            name=draft.name,
-            message=draft.message,
-            terms=terms_text(draft.terms),
-            type=draft.terms.type,
-            batch=int(draft.terms.batch),
-            state=UploadState.TRANSFERRING,
-            priority=draft.priority,
-            chunk_size=draft.chunk_size,
-            access_code=sealed(self.seal, draft.access_code),
-            password=sealed(self.seal, draft.password),
-            now=tx.now,
-        )
-
-    def open_batch(self, hot_folder: str) -> str | None:
-        """Give the upload that a batch drop joins now, or None."""
-        row = self.engine.read(lambda tx: tx.one("open_batch", hot_folder=hot_folder))
-        return None if row is None else str(row["id"])
-
-    def join_upload(self, upload_id: str, drop: DropDraft) -> None:
-        """Let a quiet drop join an open upload."""
-
-        def join(tx: Transaction) -> None:
-            row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
-            if row["state"] == UploadState.ERROR:
-                raise IllegalTransition("an upload in error takes no further drop")
-            move_upload(tx, row, UploadEvent.FILES_ADDED)
-            tx.run("note_joined", id=upload_id, now=tx.now)
-            tx.run("clear_upload_retry", id=upload_id)
-            _join(tx, upload_id, drop)
-
-        self.engine.write(join)
 
     def upload(self, upload_id: str) -> Upload | None:
         """Give one upload, or None."""
@@ -479,14 +415,6 @@ def _await_quiet(tx: Transaction, upload: Row, file_id: int, note: str) -> None:
 
 def _run(tx: Transaction, statement: str, /, **values: object) -> None:
     tx.run(statement, **values)
-
-
-def _join(tx: Transaction, upload_id: str, draft: DropDraft) -> None:
-    row = must(tx.one("drop", id=draft.drop_id), f"drop {draft.drop_id}")
-    move_drop(tx, row, DropEvent.TAKE)
-    take(tx, draft.drop_id, upload_id, draft)
-    for file in draft.files:
-        add_file(tx, upload_id, draft.drop_id, file)
 
 
 def finish_drops(tx: Transaction, upload_id: str) -> None:

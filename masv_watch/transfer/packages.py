@@ -26,6 +26,7 @@ from masv_watch.errors import (
     TokenExpired,
 )
 from masv_watch.login import Login
+from masv_watch.logs import register_secrets
 from masv_watch.model import (
     Drop,
     Identity,
@@ -93,6 +94,7 @@ class Packages:
             password=upload.password,
         )
         self._login.accepted()
+        register_secrets(created.token)
         self._store.note_package(upload.id, upload.fence, created.id, created.token)
 
     def _tell_left_behind(self, upload: Upload, key: Secret, team_id: str) -> None:
@@ -118,6 +120,7 @@ class Packages:
             sender=upload.terms.sender or "",
             access_code=upload.access_code or self._access_code(upload.hot_folder),
         )
+        register_secrets(created.token)
         self._store.note_package(upload.id, upload.fence, created.id, created.token)
 
     def renew_token(self, upload: Upload) -> None:

@@ -12,6 +12,7 @@ from masv_watch import lifecycle
 from masv_watch.cloud.wire import Team
 from masv_watch.errors import IllegalTransition, NotFound, Unprocessable
 from masv_watch.login import Login
+from masv_watch.logs import register_secrets
 from masv_watch.model import (
     TOKEN_HOLDER,
     Caller,
@@ -91,6 +92,8 @@ class Uploads:
             SourceForbidden: a path is not there, or not his to send.
             Unprocessable: nothing to send, an unknown team, or a key that was used otherwise.
         """
+        # before anything may repeat them: the cloud quotes what it refuses
+        register_secrets(*filter(None, (wish.password, wish.access_code)))
         repeat = repeat_of(wish, key, caller, self._store.digest)
         earlier = None if repeat is None else self._store.repeated(repeat)
         if earlier is not None:

@@ -8,6 +8,8 @@ ALTER TABLE uploads ADD COLUMN chunk_size INTEGER;
 -- both sealed
 ALTER TABLE uploads ADD COLUMN access_code TEXT;
 ALTER TABLE uploads ADD COLUMN password TEXT;
+-- a caller asked for the finalize: a source that changes afterwards does not undo the wish
+ALTER TABLE uploads ADD COLUMN finalize_wanted INTEGER NOT NULL DEFAULT 0;
 -- deleting takes the package along even when it is delivered
 ALTER TABLE uploads ADD COLUMN takes_package INTEGER NOT NULL DEFAULT 0;
 -- the user who named it, whose rights count when it is looked at again; none: the daemon's own

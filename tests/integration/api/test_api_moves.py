@@ -102,13 +102,14 @@ def test_stream_tells_what_moves_as_it_moves(caller, follow):
 
     upload_id, _ = create(caller.store, b"live.mov")
     caller.ask(f"{UPLOADS}/{upload_id}/pause", "POST")
-    found = reader.events(2)
+    found = reader.events(3)
 
     assert reader.status == 200
     assert reader.answer.headers["Content-Type"] == "text/event-stream"
     assert reader.answer.headers["Cache-Control"] == "no-store"
-    (_, _, made), (noun, number, paused) = found
-    assert set(made) == set(paused) == KEYS
+    (_, _, made), (_, _, taken), (noun, number, paused) = found
+    assert (made["event"], taken["event"]) == ("create", "take")
+    assert set(made) == set(taken) == set(paused) == KEYS
     assert (noun, paused["id"], paused["noun"]) == ("upload", number, "upload")
     assert (paused["noun_id"], paused["event"]) == (upload_id, "pause")
     assert (paused["before"], paused["after"]) == ("transferring", "paused")

@@ -123,8 +123,8 @@ def test_chunk_size_of_a_caller_counts_for_his_upload_alone(room: Room):
     assert sizes(absurd) == sizes(plain) == [5, 5, 2]
 
 
-def test_password_reaches_the_cloud_and_is_forgotten_with_the_package_made(room: Room):
-    """It lies sealed until the package has it, also over a lost answer, and nowhere after."""
+def test_password_reaches_the_cloud_and_is_forgotten_with_the_delivery(room: Room):
+    """It lies sealed as long as the cloud may quote it, so that it is masked, and nowhere after."""
     create = Hold(room.cloud.create_team_package)
     room.build(cloud=Door(room.cloud, create_team_package=create))
     upload_id = room.call(room.source("locked", b"abc"), password=Secret(CANARY))
@@ -132,6 +132,8 @@ def test_password_reaches_the_cloud_and_is_forgotten_with_the_package_made(room:
     kept, raw_before = room.upload(upload_id).password, _raw(room)
     create.go_on.set()
     room.until_state(upload_id, "idle")
+    room.desk.finalize(upload_id)
+    room.until_state(upload_id, "complete")
 
     assert kept == Secret(CANARY)
     assert room.package(upload_id)["has_password"]
@@ -146,6 +148,8 @@ def test_access_code_of_a_caller_opens_the_portal_and_is_forgotten(room: Room):
     good = room.call(room.source("good", b"abc"), terms=terms, access_code=Secret("open-sesame"))
     bad = room.call(room.source("bad", b"abc"), terms=terms, access_code=Secret(CANARY))
     room.until_state(good, "idle")
+    room.desk.finalize(good)
+    room.until_state(good, "complete")
     failed = room.until_state(bad, "error")
 
     assert room.package(good)["portal"] == "vault"

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from masv_watch.metrics import Metrics
 from masv_watch.store.contract import Store
-from masv_watch.store.sqlite import SqliteStore, open_guest, open_store
+from masv_watch.store.sqlite import SqliteStore, open_store
 from tests.doubles import FakeClock
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -56,10 +56,6 @@ class SqliteBench:
         self.close()
         self._store = open_store(str(self.folder), clock=self.clock, metrics=self.metrics)
         return self._store
-
-    def guest(self) -> SqliteStore:
-        """Open the state as a command does; the caller closes it."""
-        return open_guest(str(self.folder), clock=self.clock, metrics=self.metrics)
 
     def rows(self) -> Rows:
         """Give every row of every table, read by a connection of its own."""

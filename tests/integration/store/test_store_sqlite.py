@@ -20,9 +20,9 @@ import pytest
 from masv_watch.errors import FenceLost, StoreBusy, StoreError, StoreFull, StoreUnusable
 from masv_watch.loops import in_transaction
 from masv_watch.metrics import Metrics
-from masv_watch.model import TaskKind, UploadEvent, UploadState
+from masv_watch.model import TaskKind, UploadState
 from masv_watch.store import sqlite as engine_module
-from masv_watch.store.sqlite import SqliteStore, open_guest, open_store
+from masv_watch.store.sqlite import SqliteStore, open_store
 from tests.doubles import FakeClock
 from tests.integration.store import making
 from tests.integration.store.benches import SqliteBench
@@ -443,14 +443,6 @@ def test_obstacle_in_the_place_of_the_state_is_refused(tmp_path: Path, obstacle:
     assert place.exists()
 
 
-def test_guest_without_a_state_is_refused_and_makes_none(tmp_path: Path) -> None:
-    """A command beside no state says so and leaves no file behind."""
-    with pytest.raises(StoreUnusable, match="there is no state"):
-        open_guest(str(tmp_path), clock=FakeClock(), metrics=Metrics())
-
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("opened_before", [False, True])
 def test_state_is_readable_by_its_owner_only(tmp_path: Path, *, opened_before: bool) -> None:
     """Tokens and link secrets are in the journal too: every file is private from its first byte."""
@@ -483,25 +475,6 @@ def test_second_daemon_is_refused_naming_the_first(
     with child(project, "hold", sqlite_bench.folder) as process:
         said, _ = process.communicate("", timeout=20)
         assert f"process {os.getpid()}" in said
-
-
-def test_guest_works_beside_the_daemon(sqlite_bench: SqliteBench) -> None:
-    """A command reads and writes the state of a running daemon, and sees what it did."""
-    daemon = sqlite_bench.open()
-    upload_id, _ = making.create(daemon)
-    guest = sqlite_bench.guest()
-    guest.advance_upload(upload_id, UploadEvent.PAUSE)
-    jobs: list[Callable[[], object]] = [
-        lambda one=one, n=n: one.see_drop(FOLDER, b"%d" % n).id  # type: ignore[misc]
-        for n in range(5)
-        for one in (daemon, guest)
-    ]
-    held = together(jobs)
-    guest.close()
-
-    assert making.must(daemon.upload(upload_id)).state is UploadState.PAUSED
-    assert len(set(held)) == 5
-    daemon.see_drop(FOLDER, b"after")
 
 
 def test_readers_are_as_many_as_read_at_once(sqlite_bench: SqliteBench) -> None:

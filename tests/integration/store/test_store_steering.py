@@ -467,7 +467,8 @@ def test_moves_are_numbered_without_a_gap_and_read_on_from_any(store: Store) -> 
         after = page[-1].id
 
     assert read == moves
-    assert [(move.before, move.event, move.after) for move in moves[:3]] == [
+    assert [(move.before, move.event, move.after) for move in moves[:4]] == [
+        ("", "create", "transferring"),
         ("transferring", "pause", "paused"),
         ("paused", "delete", "deleting"),
         ("deleting", "deleted", "gone"),

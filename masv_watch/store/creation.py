@@ -1,0 +1,101 @@
+"""How an upload comes to be: a draft becomes rows, and a drop joins an open package.
+
+Owns the transaction that takes drops and notes every file. Never talks to the cloud. Part of the
+store; the contract stands in `store.contract`.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from masv_watch.errors import IllegalTransition
+from masv_watch.model import Draft, DropDraft, DropEvent, UploadEvent, UploadState
+from masv_watch.store.ledger import add_file, take
+from masv_watch.store.seal import Seal
+from masv_watch.store.sql import (
+    Engine,
+    Moved,
+    Transaction,
+    announce,
+    move_drop,
+    move_upload,
+    must,
+    sealed,
+    terms_text,
+)
+from masv_watch.store.steering import find_repeat, name_files, note_repeat
+
+
+class CreationVerbs:
+    """The creating half of `contract.Undertakings` in SQL."""
+
+    engine: Engine
+    seal: Seal
+
+    def create_upload(self, draft: Draft) -> str:
+        """Create an upload, take its drops and note every file."""
+        upload_id = str(uuid.uuid4())
+
+        def create(tx: Transaction) -> str:
+            if draft.repeat is not None:
+                earlier = find_repeat(tx, draft.repeat)
+                if earlier is not None:
+                    return earlier
+                note_repeat(tx, draft.repeat, upload_id)
+            self._add_upload(tx, upload_id, draft)
+            for drop in draft.drops:
+                _join(tx, upload_id, drop)
+            name_files(tx, upload_id, draft.files, draft.skipped, reader=draft.reader)
+            return upload_id
+
+        return self.engine.write(create)
+
+    def _add_upload(self, tx: Transaction, upload_id: str, draft: Draft) -> None:
+        tx.run(
+            "add_upload",
+            id=upload_id,
+            hot_folder=draft.hot_folder,
+            root=draft.root,
+            name=draft.name,
+            message=draft.message,
+            terms=terms_text(draft.terms),
+            type=draft.terms.type,
+            batch=int(draft.terms.batch),
+            state=UploadState.TRANSFERRING,
+            priority=draft.priority,
+            chunk_size=draft.chunk_size,
+            access_code=sealed(self.seal, draft.access_code),
+            password=sealed(self.seal, draft.password),
+            now=tx.now,
+        )
+        state = UploadState.TRANSFERRING
+        announce(
+            tx, Moved(noun="upload", noun_id=upload_id, event="create", before="", after=state)
+        )
+
+    def open_batch(self, hot_folder: str) -> str | None:
+        """Give the upload that a batch drop joins now, or None."""
+        row = self.engine.read(lambda tx: tx.one("open_batch", hot_folder=hot_folder))
+        return None if row is None else str(row["id"])
+
+    def join_upload(self, upload_id: str, drop: DropDraft) -> None:
+        """Let a quiet drop join an open upload."""
+
+        def join(tx: Transaction) -> None:
+            row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+            if row["state"] == UploadState.ERROR:
+                raise IllegalTransition("an upload in error takes no further drop")
+            move_upload(tx, row, UploadEvent.FILES_ADDED)
+            tx.run("note_joined", id=upload_id, now=tx.now)
+            tx.run("clear_upload_retry", id=upload_id)
+            _join(tx, upload_id, drop)
+
+        self.engine.write(join)
+
+
+def _join(tx: Transaction, upload_id: str, draft: DropDraft) -> None:
+    row = must(tx.one("drop", id=draft.drop_id), f"drop {draft.drop_id}")
+    move_drop(tx, row, DropEvent.TAKE)
+    take(tx, draft.drop_id, upload_id, draft)
+    for file in draft.files:
+        add_file(tx, upload_id, draft.drop_id, file)
