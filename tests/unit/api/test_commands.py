@@ -205,7 +205,7 @@ def test_create_with_null_for_what_is_optional_is_the_create_without_it():
 
 def test_empty_body_is_an_empty_object():
     """The documented calls without a body send none."""
-    for body in (b"", b" \r\n\t", b"{}", b"\xef\xbb\xbf{}"):
+    for body in (b"", b"{}", b" {}\n", b"\xef\xbb\xbf{}"):
         assert read_body(Nothing, body) == Nothing()
 
 
