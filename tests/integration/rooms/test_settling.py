@@ -118,7 +118,7 @@ def test_finalize_never_goes_out_while_a_file_settles(room: Room):
 
 
 def test_file_that_changes_after_it_was_sent_is_found_before_the_finalize(room: Room):
-    """The last look catches it: no mixed content, and what was asked for is done once it is quiet."""
+    """The last look catches it: no mixed content, and the wish is carried out once it is quiet."""
     room.build()
     path = room.source("grows", b"abc")
     upload_id = room.call(path, room.source("other", b"abc"))

@@ -1,0 +1,50 @@
+"""The README names every call that is served, and every example of the configuration."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from masv_watch.api.routes import Desk, Route, routes
+
+
+class _Any:
+    """Stands for what the routes would ask: the table alone is looked at."""
+
+    def __getattr__(self, _name):
+        return _Any()
+
+    def __call__(self, *_arguments):
+        return _Any()
+
+
+@pytest.fixture(scope="module")
+def readme(project):
+    return (project / "README.rst").read_text("utf-8")
+
+
+def words_of(route: Route) -> list[str]:
+    """Give the fixed names of a route's path below the API."""
+    path = route.path.removeprefix("/api/v1")
+    return [word for word in path.split("/") if word and not word.startswith("<")]
+
+
+ROUTES = routes(Desk(**{name: _Any() for name in Desk.__dataclass_fields__}))
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_route_is_named_in_the_readme(readme, route):
+    """Law 13: a call that nobody can find is not there."""
+    missing = [word for word in words_of(route) if not re.search(rf"[/`]{word}\b", readme)]
+
+    assert not missing
+    assert route.method in readme
+
+
+def test_examples_of_the_configuration_are_named_in_the_readme(project, readme):
+    """An example that nobody is told of helps nobody."""
+    names = [path.name for path in (project / "config" / "examples").glob("*.yml")]
+
+    assert len(names) > 3
+    assert [name for name in names if name not in readme and name.split(".")[0] not in readme] == []
