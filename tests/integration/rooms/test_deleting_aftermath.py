@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,35 +18,8 @@ from masv_watch.watch.hints import Hints
 from masv_watch.watch.intake import Intake
 from tests.integration.rooms.delivered import World
 from tests.integration.rooms.sent import CHUNK, FOLDER, QUIET_S, Door, Hold, Room
-from tests.processes import Sandbox
 
 ONE = "one@example.com"
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """Give one sandbox for all tests of this module."""
-    made = Sandbox(tmp_path_factory.mktemp("cloud"))
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def room(tmp_path: Path, sandbox: Sandbox) -> Iterator[Room]:
-    """Give a room that is not built yet."""
-    made = Room(tmp_path, sandbox)
-    yield made
-    made.close()
-    sandbox.heal()
-
-
-@pytest.fixture
-def world(tmp_path: Path, sandbox: Sandbox) -> Iterator[World]:
-    """Give a world with nothing delivered yet."""
-    made = World(tmp_path, sandbox)
-    yield made
-    made.close()
-    sandbox.heal()
 
 
 def _no_observer() -> Any:

@@ -9,24 +9,8 @@ import pytest
 from masv_watch.errors import CloudRefused, CloudUnreachable, NoSession
 from masv_watch.loops import start_thread
 from masv_watch.model import Secret
-from tests.integration.rooms.signing import KEY, MINUTE_S, OTHER, Desk, refusal
-from tests.processes import Sandbox
+from tests.integration.rooms.signing import KEY, MINUTE_S, OTHER, refusal
 from tests.waiting import eventually
-
-
-@pytest.fixture(scope="module")
-def shared_sandbox(tmp_path_factory):
-    sandbox = Sandbox(tmp_path_factory.mktemp("cloud"))
-    yield sandbox
-    sandbox.end()
-
-
-@pytest.fixture
-def desk(shared_sandbox):
-    desk = Desk(shared_sandbox)
-    yield desk
-    shared_sandbox.heal()
-    desk.http.close()
 
 
 @pytest.mark.parametrize("wanted", [None, "acme", "AcMe"])

@@ -13,23 +13,7 @@ from masv_watch.cloud import wire
 from masv_watch.errors import NoSession, StoreFull
 from masv_watch.login import Login
 from masv_watch.model import Secret
-from tests.integration.rooms.signing import EMAIL, KEY, MINUTE_S, PASSWORD, Desk, refusal
-from tests.processes import Sandbox
-
-
-@pytest.fixture(scope="module")
-def shared_sandbox(tmp_path_factory):
-    sandbox = Sandbox(tmp_path_factory.mktemp("cloud"))
-    yield sandbox
-    sandbox.end()
-
-
-@pytest.fixture
-def desk(shared_sandbox):
-    desk = Desk(shared_sandbox)
-    yield desk
-    shared_sandbox.heal()
-    desk.http.close()
+from tests.integration.rooms.signing import EMAIL, KEY, MINUTE_S, PASSWORD, refusal
 
 
 def test_sign_in_without_a_key_opens_the_team(desk):

@@ -14,31 +14,11 @@ import pytest
 from masv_watch.delivery import letters
 from masv_watch.delivery.outbox import LEASE_S
 from masv_watch.model import After, DropState, Secret, TaskKind, TaskState, UploadState
-from tests.integration.rooms.delivered import FOLDER, World, download
-from tests.processes import Sandbox, free_port
+from tests.integration.rooms.delivered import FOLDER, download
+from tests.processes import free_port
 
 ONE, TWO, THREE = "one@example.com", "two@example.com", "three@example.com"
 LINK, LETTER, DISPOSE = TaskKind.LINK, TaskKind.LETTER, TaskKind.DISPOSE
-
-
-@pytest.fixture(scope="module")
-def shared_sandbox(tmp_path_factory):
-    sandbox = Sandbox(tmp_path_factory.mktemp("cloud"))
-    yield sandbox
-    sandbox.end()
-
-
-@pytest.fixture
-def sandbox(shared_sandbox):
-    yield shared_sandbox
-    shared_sandbox.heal()
-
-
-@pytest.fixture
-def world(tmp_path, sandbox):
-    world = World(tmp_path, sandbox)
-    yield world
-    world.close()
 
 
 def name():

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,25 +18,7 @@ from masv_watch.errors import (
 from masv_watch.model import Draft, Secret, Terms, UploadType
 from masv_watch.transfer.sender import LEASE_S
 from tests.integration.rooms.sent import CHUNK, Door, Room
-from tests.processes import Sandbox
 from tests.waiting import eventually
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """Give one sandbox for all tests of this module."""
-    made = Sandbox(tmp_path_factory.mktemp("cloud"))
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def room(tmp_path: Path, sandbox: Sandbox) -> Iterator[Room]:
-    """Give a room that is not built yet."""
-    made = Room(tmp_path, sandbox)
-    yield made
-    made.close()
-    sandbox.heal()
 
 
 class Nth:

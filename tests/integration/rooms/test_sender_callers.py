@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,27 +11,9 @@ from masv_watch.errors import IllegalTransition, Unprocessable
 from masv_watch.model import Secret, Terms, UploadType
 from masv_watch.uploads import WaitReason
 from tests.integration.rooms.sent import CHUNK, Door, Hold, Room
-from tests.processes import Sandbox
 
 MIB = 1024 * 1024
 CANARY = "canary-Zq8vNn2LwY5t"
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """Give one sandbox for all tests of this module."""
-    made = Sandbox(tmp_path_factory.mktemp("cloud"))
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def room(tmp_path: Path, sandbox: Sandbox) -> Iterator[Room]:
-    """Give a room that is not built yet."""
-    made = Room(tmp_path, sandbox)
-    yield made
-    made.close()
-    sandbox.heal()
 
 
 def _raw(room: Room) -> bytes:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,28 +19,10 @@ from masv_watch.errors import (
 )
 from masv_watch.model import After, Selection, Terms, UploadEvent, UploadState, UploadType
 from tests.integration.rooms.sent import CHUNK, Door, Hold, Room, Watched
-from tests.processes import Sandbox
 
 LOST = CloudUnreachable("the answer was lost")
 WAITS = Terms(type=UploadType.TEAM, idle_s=None)
 PORTAL = Terms(type=UploadType.PORTAL, portal="dailies", sender="dit@example.com")
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """Give one sandbox for all tests of this module."""
-    made = Sandbox(tmp_path_factory.mktemp("cloud"))
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def room(tmp_path: Path, sandbox: Sandbox) -> Iterator[Room]:
-    """Give a room that is not built yet."""
-    made = Room(tmp_path, sandbox)
-    yield made
-    made.close()
-    sandbox.heal()
 
 
 def _raise(error: Exception) -> Any:

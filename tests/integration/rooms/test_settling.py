@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +12,9 @@ from masv_watch.errors import IllegalTransition, SourceForbidden, SourceUnreadab
 from masv_watch.model import Caller, Found, Terms, UploadType
 from masv_watch.uploads import Uploads, WaitReason, Wish
 from tests.integration.rooms.sent import CHUNK, QUIET_S, Door, Hold, Room
-from tests.processes import Sandbox
 
 AT_ONCE = Terms(type=UploadType.TEAM, idle_s=0.0)
 READER = 4711
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """Give one sandbox for all tests of this module."""
-    made = Sandbox(tmp_path_factory.mktemp("cloud"))
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def room(tmp_path: Path, sandbox: Sandbox) -> Iterator[Room]:
-    """Give a room that is not built yet."""
-    made = Room(tmp_path, sandbox)
-    yield made
-    made.close()
-    sandbox.heal()
 
 
 def _pass(room: Room, seconds: float) -> None:

@@ -1,0 +1,52 @@
+"""The rooms that the tests of this folder begin in, over one sandbox for each module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.rooms.delivered import World
+from tests.integration.rooms.sent import Room
+from tests.integration.rooms.signing import Desk
+from tests.processes import Sandbox
+
+
+@pytest.fixture(scope="module")
+def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """Give one sandbox for all tests of a module."""
+    made = Sandbox(tmp_path_factory.mktemp("cloud"))
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def sandbox(shared_sandbox: Sandbox) -> Iterator[Sandbox]:
+    """Give the module's sandbox without the faults of an earlier test."""
+    yield shared_sandbox
+    shared_sandbox.heal()
+
+
+@pytest.fixture
+def room(tmp_path: Path, sandbox: Sandbox) -> Iterator[Room]:
+    """Give a sender's room that is not built yet."""
+    made = Room(tmp_path, sandbox)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path, sandbox: Sandbox) -> Iterator[World]:
+    """Give an outbox's world with nothing delivered yet."""
+    made = World(tmp_path, sandbox)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def desk(sandbox: Sandbox) -> Iterator[Desk]:
+    """Give a place to sign in at."""
+    made = Desk(sandbox)
+    yield made
+    made.http.close()
