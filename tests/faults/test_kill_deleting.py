@@ -227,7 +227,7 @@ def _judge_drops(story: Story) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("kills", "seed"),
-    [(25, SEED), *(pytest.param(60, SEED + n, marks=pytest.mark.long) for n in range(1, 4))],
+    [(12, SEED), *(pytest.param(60, SEED + n, marks=pytest.mark.long) for n in range(1, 4))],
 )
 def test_daemon_killed_around_deletions_and_finalizes_keeps_every_promise(
     story: Story, kills: int, seed: int
