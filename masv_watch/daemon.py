@@ -33,7 +33,7 @@ from masv_watch.errors import CannotListen, ConfigError, SourceError
 from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock
 from masv_watch.metrics import Metrics
-from masv_watch.model import DropState, Secret, Selection, Settings, Settle, UploadState
+from masv_watch.model import DropState, Secret, Settings, Settle
 from masv_watch.reception import Reception, private_places
 from masv_watch.roster import Roster
 from masv_watch.store.sqlite import open_store
@@ -86,6 +86,8 @@ class Daemon:
         self._bell = Bell()
         self._stop_asked = False
         self._reload_asked = False
+        #: what the last reload was refused for
+        self._refused = ""
         self._heart = Heart(clock=self._clock, environ=environ)
         self.store = open_store(self._settings.state, clock=self._clock, metrics=self._metrics)
         try:
@@ -116,9 +118,7 @@ class Daemon:
         self.uploads = self._build_uploads()
         self._sender_bell = Bell()
         self._sender = self._build_sender(cloud)
-        self._roster = Roster(
-            settings.hot_folders, self.store, self.uploads, clock=clock, metrics=metrics
-        )
+        self._roster = self._build_roster()
         self._loops = [
             self._loop("sender", self._sender.tick, self._sender_bell),
             *self._build_outboxes(cloud),
@@ -130,6 +130,16 @@ class Daemon:
             clock=clock,
             environ=self._environ,
             settings=lambda: self._settings,
+        )
+
+    def _build_roster(self) -> Roster:
+        return Roster(
+            self._settings.hot_folders,
+            self.store,
+            self.uploads,
+            denied=self._denied,
+            clock=self._clock,
+            metrics=self._metrics,
         )
 
     def _remember(self, session: str | None) -> None:
@@ -345,7 +355,7 @@ class Daemon:
         except ConfigError as error:
             self._refuse_reload(*error.problems)
             return
-        logs.register_secrets(*loaded.secrets)
+        logs.register_secrets(*loaded.secrets, lasting=True)
         try:
             self._reception.adopt(loaded.settings.server)
         except CannotListen as error:
@@ -355,7 +365,9 @@ class Daemon:
             log.warning("a change waits for a restart", extra={"key": line})
         self._loaded = loaded
         old, self._settings = self._settings, self._without_new_host(loaded.settings)
+        self._refused = ""
         self._login.adopt(self._settings.masv)
+        self._sender.forget_slowness()
         self._roster.swap(old.hot_folders, loaded.settings.hot_folders)
         self.store.hurry()
         self._metrics.gauge("config_last_reload_success", 1)
@@ -365,6 +377,7 @@ class Daemon:
     def _refuse_reload(self, *problems: str) -> None:
         for problem in problems:
             log.error("the configuration is not taken over", extra={"problem": problem})
+        self._refused = next(iter(problems), "")
         self._metrics.gauge("config_last_reload_success", 0)
         self._heart.ready("the last reload failed; the earlier configuration goes on")
 
@@ -402,7 +415,12 @@ class Daemon:
         if trouble:
             found.append(f"the state in {self._settings.state}: {trouble}")
         found += self._roster.concerns()
-        found += self._undeleted()
+        found += self.uploads.undeleted()
+        if self._refused:
+            found.append(f"the last reload was refused, the earlier goes on: {self._refused}")
+        slow_s = self._sender.slow_until - self.store.now()
+        if slow_s > 0:
+            found.append(f"the cloud asked us to send nothing for another {slow_s:.0f} s")
         pause_s = self._login.pause_s()
         if pause_s is not None:
             found.append(
@@ -410,15 +428,6 @@ class Daemon:
                 f" {pause_s:.0f} s"
             )
         return tuple(found)
-
-    def _undeleted(self) -> list[str]:
-        """Say which deleted uploads the cloud still has, and why: no list shows them any more."""
-        wanted = Selection(states=(UploadState.DELETING,))
-        return [
-            f"upload {upload.id} was deleted and waits for the cloud: {upload.error}"
-            for upload in self.store.select_uploads(wanted)
-            if upload.error
-        ]
 
     def _all_loops(self) -> list[Loop]:
         return [*self._loops, *self._roster.loops]

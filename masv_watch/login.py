@@ -173,7 +173,7 @@ class Login:
             NoSession: they are wrong.
         """
         signed = self._cloud.sign_in(email, password)
-        register_secrets(signed.token)
+        register_secrets(signed.token, lasting=True)
         asked_at = None
         try:
             signed = replace(signed, teams=tuple(self._cloud.teams(signed.token)))
@@ -365,7 +365,7 @@ def _recalled(text: str | None, api_url: str) -> wire.SignedIn | None:
         return None
     if tree.get("api_url") != api_url:
         return None
-    register_secrets(signed.token)
+    register_secrets(signed.token, lasting=True)
     return signed
 
 

@@ -34,6 +34,8 @@ SHORTEST_SECRET = 4
 #: secrets registered later than the start; the oldest are forgotten beyond this
 LATER_SECRETS = 4096
 
+#: fields whose words are all ours: they say who did what, and a caller's password blackens none
+_OUR_WORDS = frozenset({"caller", "by", "outcome"})
 #: libraries that print whole URLs with their signatures on DEBUG
 _TALKATIVE = ("urllib3", "requests", "apscheduler", "watchdog", "waitress")
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -68,9 +70,13 @@ class Redactor:
         self._ordered: tuple[str, ...] = ()
         self._order()
 
-    def add(self, secrets: Iterable[Secret | str]) -> None:
-        """Know further secrets; of these the newest `LATER_SECRETS` spellings are kept."""
+    def add(self, secrets: Iterable[Secret | str], *, lasting: bool = False) -> None:
+        """Know further secrets; unless lasting, the newest `LATER_SECRETS` spellings are kept."""
         with self._lock:
+            if lasting:
+                self._lasting.update(spelling for one in secrets for spelling in _spellings(one))
+                self._order()
+                return
             for secret in secrets:
                 for spelling in _spellings(secret):
                     self._later.pop(spelling, None)
@@ -82,8 +88,9 @@ class Redactor:
     def adopt(self, other: Redactor) -> None:
         """Know what another one knew, so that a second set-up forgets nothing."""
         with other._lock:
-            known = (*other._lasting, *other._later)
-        self.add(known)
+            lasting, later = tuple(other._lasting), tuple(other._later)
+        self.add(lasting, lasting=True)
+        self.add(later)
 
     def clean(self, text: str) -> str:
         """Give the text with every known secret and every secret-looking value masked."""
@@ -97,7 +104,8 @@ class Redactor:
     def cleaned(self, record: logging.LogRecord) -> logging.LogRecord:
         """Give a copy of the record that holds no secret; the original stays as it is."""
         record = copy.copy(record)
-        record.msg, record.args = self.clean(_message(record)), ()
+        if not _is_our_sentence(record):
+            record.msg, record.args = self.clean(_message(record)), ()
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         record.exc_info = None
@@ -114,6 +122,8 @@ class Redactor:
             return value
         if _SENSITIVE_NAME.search(name):
             return MASK
+        if name in _OUR_WORDS:
+            return value
         if isinstance(value, bytes):
             value = value.decode("utf-8", "surrogateescape")
         return self.clean(str(value))
@@ -124,6 +134,11 @@ class Redactor:
 
 
 _BY_PATTERNS = Redactor()
+
+
+def _is_our_sentence(record: logging.LogRecord) -> bool:
+    """Say whether a message stands in our source word for word: a secret may be such a word too."""
+    return not record.args and record.name.startswith("masv_watch.") and isinstance(record.msg, str)
 
 
 class RootHandler(logging.StreamHandler[TextIO]):
@@ -217,11 +232,14 @@ def redacted(text: str) -> str:
     return _BY_PATTERNS.clean(text)
 
 
-def register_secrets(*secrets: Secret | str) -> None:
-    """Let the handler know secrets that came up after the start; without `set_up` do nothing."""
+def register_secrets(*secrets: Secret | str, lasting: bool = False) -> None:
+    """Let the handler know secrets that came up after the start; without `set_up` do nothing.
+
+    The lasting ones are never forgotten, the others once very many newer ones came.
+    """
     for handler in logging.getLogger().handlers:
         if isinstance(handler, RootHandler):
-            handler.redactor.add(secrets)
+            handler.redactor.add(secrets, lasting=lasting)
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:

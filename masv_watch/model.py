@@ -503,6 +503,8 @@ class DropDraft:
     skipped: tuple[str, ...] = ()
 
 
+#: stands for a local caller whom the kernel does not name: he may have read what everybody may
+NOBODY = 2**32 - 2
 #: stands for a reader of whom nothing is known but that he has the token: kept to the roots
 TOKEN_HOLDER = -1
 
@@ -525,9 +527,13 @@ class Caller:
     uid: int | None
     #: root or the daemon's own user: the only ones who may send any path
     is_owner: bool
+    #: whether he proved that he may call: the routes that are open to all answer others as well
+    is_admitted: bool = True
 
     def __str__(self) -> str:
         """Name him for logs."""
+        if self.uid == NOBODY:
+            return "a local token's holder whom the kernel does not name"
         return "the token's holder" if self.uid is None else f"uid {self.uid}"
 
 
@@ -688,6 +694,8 @@ class Upload:
     password: Secret | None = None
     #: deleting takes the package along even when it is delivered
     takes_package: bool = False
+    #: finalizes in a row that the cloud refused because files were missing
+    refusals: int = 0
 
 
 class UploadLine(NamedTuple):

@@ -59,7 +59,7 @@ class Reception:
             clock=clock,
         )
         self.listeners = Listeners(
-            build_app(desk, self._guard),
+            build_app(desk, self._guard, monotonic=clock.monotonic),
             server.listen,
             tls=self._certificate(server, _addresses(server.listen, handed)),
             handed=handed,
@@ -84,7 +84,7 @@ class Reception:
 
     def _token_of(self, server: Server) -> Secret:
         token = server.token or own_token(self._state)
-        logs.register_secrets(token)
+        logs.register_secrets(token, lasting=True)
         return token
 
     def _certificate(self, server: Server, listens: Sequence[Listen]) -> ssl.SSLContext | None:

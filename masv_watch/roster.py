@@ -37,12 +37,14 @@ class Roster:
         store: Store,
         uploads: Uploads,
         *,
+        denied: Callable[[], frozenset[tuple[int, int]]],
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        """Build an intake for each rule; nothing is started yet."""
+        """Build an intake for each rule; nothing is started yet. `denied` is never sent."""
         self._store = store
         self._uploads = uploads
+        self._denied = denied
         self._clock = clock
         self._metrics = metrics
         self._hints = Hints(self.hurry)
@@ -60,6 +62,7 @@ class Roster:
             metrics=self._metrics,
             bell=bell,
             stop=lambda: loop.stopping,
+            denied=self._denied,
         )
         # a dead network folder hangs its own loop only, and restarts nothing (fault 10)
         loop = Loop(

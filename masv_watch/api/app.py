@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -25,6 +26,7 @@ from masv_watch.errors import (
     MasvWatchError,
     MethodNotAllowed,
     NotFound,
+    RequestError,
     TooLarge,
 )
 from masv_watch.logs import redacted
@@ -50,13 +52,42 @@ _HEADERS = (
 _JSON = ("Content-Type", "application/json")
 #: methods that change nothing
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+#: seconds in which the same refusal is logged once
+QUIET_S = 60.0
+#: kinds of refusals that are remembered
+MOST_KINDS = 1000
 
 
-def build_app(desk: Desk, guard: Guard) -> bottle.Bottle:
+class _Refusals:
+    """How often each kind of refusal came: a stranger must not fill the log. Any thread."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        #: when a kind was last logged, and how many came since; the oldest line first
+        self._told: dict[tuple[object, ...], tuple[float, int]] = {}
+
+    def times(self, *kind: object) -> int:
+        """Count one; give how many the line that is due now stands for, 0 while none is due."""
+        with self._lock:
+            now = self._monotonic()
+            at, left_out = self._told.get(kind, (None, 0))
+            if at is not None and now - at < QUIET_S:
+                self._told[kind] = (at, left_out + 1)
+                return 0
+            self._told.pop(kind, None)
+            while len(self._told) >= MOST_KINDS:
+                del self._told[next(iter(self._told))]
+            self._told[kind] = (now, 0)
+            return left_out + 1
+
+
+def build_app(desk: Desk, guard: Guard, *, monotonic: Callable[[], float]) -> bottle.Bottle:
     """Give the app; nothing of it is shared between two calls of this."""
+    refusals = _Refusals(monotonic)
     app = bottle.Bottle()
     app.default_error_handler = _bottle_error
-    app.add_hook("before_request", lambda: _admit(guard))
+    app.add_hook("before_request", lambda: _admit(guard, refusals))
     table = routes(desk)
     for route in (*table, _description(table)):
         app.route(route.path, route.method, _answered(route))
@@ -81,15 +112,17 @@ def refusal(status: int) -> tuple[bytes, list[tuple[str, str]]]:
     return body, [_JSON, *_HEADERS]
 
 
-def _admit(guard: Guard) -> None:
+def _admit(guard: Guard, refusals: _Refusals) -> None:
     environ = bottle.request.environ
     try:
         environ[CALLER] = guard.admit(environ)
     except MasvWatchError as error:
-        log.warning(
-            "a call was refused",
-            extra={"call": _call(), "by": _door(), "code": error.code, "reason": error.message},
-        )
+        door, code, reason = _door(), error.code, error.message
+        if times := refusals.times(door, code, reason):
+            log.warning(
+                "a call was refused",
+                extra={"call": _call(), "by": door, "code": code, "reason": reason, "times": times},
+            )
         # raised before any route is chosen, where no handler of ours runs
         response = bottle.HTTPResponse(_error(error), status=error.status)
         _dress(response, error)
@@ -175,6 +208,9 @@ def _dress(response: Any, error: MasvWatchError) -> None:
 
 def _error(error: MasvWatchError) -> bytes:
     body: dict[str, Any] = {**bodies.error_body(error)}
+    if isinstance(error, RequestError):
+        # our own words, and the caller's own: a hint about a header is not to be masked
+        return _encoded(body)
     for name in ("message", "hint"):
         if name in body:
             # what a cloud or a disk said may quote what nobody is to see

@@ -7,6 +7,7 @@ Owns how rows become the shapes of `api.shapes`. Never reads a row and never dec
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import cast
@@ -172,7 +173,10 @@ def _page_time(text: str) -> str:
         at = datetime.fromisoformat(text)
     except ValueError:
         return text
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    if at.tzinfo is not None:
+        # at the ends of the calendar there is no such time in UTC: then it stays as it is
+        with suppress(OverflowError):
+            at = at.astimezone(UTC)
     return at.replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 

@@ -36,6 +36,10 @@ T = TypeVar("T")
 MOST_RECIPIENTS = 1000
 #: paths of one call
 MOST_PATHS = 100_000
+#: names of one object; no shape has half as many
+_MOST_NAMES = 64
+#: characters of a name for which a similar one is looked for
+_LONGEST_NAME = 64
 #: digits of one number; more than any field can hold
 _LONGEST_NUMBER = 400
 _MOST = 2**31 - 1
@@ -138,7 +142,9 @@ Path = Annotated[
     AfterValidator(_path),
     WithJsonSchema({"type": "string", "pattern": f"^(/+{_NAMES})+/*$", "maxLength": 4096}),
 ]
-Paths = Annotated[list[Path], Field(min_length=1, max_length=MOST_PATHS)]
+#: the first wrong one is enough: an error is far larger than the path that it is about
+Paths = Annotated[list[Path], Field(min_length=1, max_length=MOST_PATHS, fail_fast=True)]
+Recipients = Annotated[list[Address], Field(max_length=MOST_RECIPIENTS, fail_fast=True)]
 Priority = Annotated[int, Field(strict=True, ge=-_MOST, le=_MOST), BeforeValidator(_whole)]
 ChunkSize = Annotated[int, Field(strict=True, ge=1, le=5 * 1024**3), BeforeValidator(_whole)]
 #: a team is named once: by its subdomain or by its id
@@ -166,7 +172,7 @@ class TeamCreate:
     package_name: Line | None = None
     package_description: Prose | None = None
     #: the cloud mails these itself
-    recipients: Annotated[list[Address], Field(max_length=MOST_RECIPIENTS)] | None = None
+    recipients: Recipients | None = None
     #: asked of everybody who downloads
     password: Hidden | None = None
     #: bytes; default: the configured size
@@ -339,6 +345,7 @@ def read_query(kind: type[T], query: Mapping[str, str]) -> T:
     Raises:
         Unprocessable: a parameter is unknown or wrong; `facts["field"]` names it.
     """
+    _demand_few(len(query), "the query")
     return _fitted(kind, dict(query), "query parameter")
 
 
@@ -361,12 +368,21 @@ def _parsed(body: bytes) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _demand_few(len(pairs), "an object of the body")
     tree = dict(pairs)
     if len(tree) < len(pairs):
         counted = Counter(name for name, _ in pairs)
         twice = _printable(next(name for name, times in counted.items() if times > 1))
         raise Unprocessable(f"`{twice}` is given twice", hint="keep one", field=twice)
     return tree
+
+
+def _demand_few(count: int, where: str) -> None:
+    if count > _MOST_NAMES:
+        raise Unprocessable(
+            f"{where} holds {count} names, and at most {_MOST_NAMES} are read",
+            hint="leave out what this call does not know",
+        )
 
 
 def _number(digits: str) -> int:
@@ -444,7 +460,9 @@ def _advice(kind: type[Any], found: ErrorDetails, noun: str) -> str:
     known = [each.name for each in fields(kind)]
     if found["type"] != "unexpected_keyword_argument":
         return ""
-    meant = difflib.get_close_matches(str(found["loc"][-1]), known, n=1)
+    name = str(found["loc"][-1])
+    # comparing takes long for a long name, which is nobody's slip of the pen
+    meant = difflib.get_close_matches(name, known, n=1) if len(name) <= _LONGEST_NAME else []
     if meant:
         return f"did you mean `{meant[0]}`?"
     return f"known: {', '.join(known)}" if known else f"this call takes no {noun}"

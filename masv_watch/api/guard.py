@@ -23,7 +23,7 @@ from masv_watch.api.doors import Door
 from masv_watch.api.peers import Peers, is_loopback
 from masv_watch.errors import Denied, NotJson, Unauthenticated
 from masv_watch.loops import Clock
-from masv_watch.model import Auth, Caller, Listen, Scheme, Secret, Server
+from masv_watch.model import NOBODY, Auth, Caller, Listen, Scheme, Secret, Server
 from masv_watch.names import shown
 
 #: where a call's environment says by which door it came
@@ -77,9 +77,12 @@ class Guard:
         self._check_host(environ, door, settings)
         self._check_site(environ, door, settings)
         _check_content(environ)
-        if environ.get("PATH_INFO") in OPEN_TO_ALL:
-            return Caller(uid=None, is_owner=False)
-        return self._identify(environ, door, settings)
+        try:
+            return self._identify(environ, door, settings)
+        except Unauthenticated:
+            if environ.get("PATH_INFO") not in OPEN_TO_ALL:
+                raise
+            return Caller(uid=None, is_owner=False, is_admitted=False)
 
     def _check_host(self, environ: Mapping[str, Any], door: Door, settings: Server) -> None:
         if door.listen.scheme is Scheme.UNIX:
@@ -124,8 +127,11 @@ class Guard:
         shown_token = environ.get("HTTP_AUTHORIZATION")
         if shown_token is not None:
             self._check_token(str(shown_token))
+            if uid is None and _is_local(door):
+                # nobody sheds his rights to get the daemon's by hiding from the kernel
+                return Caller(uid=NOBODY, is_owner=False)
             return caller
-        if settings.auth is Auth.TOKEN:
+        if settings.auth is Auth.TOKEN or _is_relayed(door, settings):
             raise Unauthenticated("every call of this API needs its token", hint=_PROOF)
         if uid is None:
             raise self._unknown(door)
@@ -147,7 +153,7 @@ class Guard:
             )
 
     def _unknown(self, door: Door) -> Unauthenticated:
-        if door.peer is not None and not is_loopback(door.peer[0]):
+        if not _is_local(door):
             return Unauthenticated("a call from another machine needs the token", hint=_PROOF)
         return Unauthenticated(
             "the system does not tell who makes this call, so it needs the token", hint=_PROOF
@@ -162,6 +168,15 @@ class Guard:
             hint=f"add {called} to server.trusted_users in the configuration and reload, "
             f"or {_PROOF}",
         )
+
+
+def _is_relayed(door: Door, settings: Server) -> bool:
+    """Say whether who connects may be what stands in front of us, not who calls."""
+    return settings.tls_elsewhere and door.listen.scheme is not Scheme.UNIX
+
+
+def _is_local(door: Door) -> bool:
+    return door.peer is None or is_loopback(door.peer[0])
 
 
 def own_hosts(listen: Listen, settings: Server, local: Sequence[str] = ()) -> set[str]:

@@ -24,7 +24,8 @@ _ALWAYS = (400, 403, 500)
 _WORDS = {
     400: "The request cannot be read.",
     401: "The caller did not prove who he is.",
-    403: "The call names a foreign host, or a page of another site made it.",
+    403: "The call names a foreign host, a page of another site made it, or the caller may not"
+    " do this.",
     404: "There is nothing of that name.",
     409: "Not in this state; `state` and `allowed` say what is possible.",
     413: "The body is larger than 8 MiB.",

@@ -19,7 +19,8 @@ import bottle
 from masv_watch.api import bodies, shapes
 from masv_watch.api import commands as asked
 from masv_watch.api.moves import Moves
-from masv_watch.errors import BadRequest, Unprocessable
+from masv_watch.api.places import MOST_ASKING, MOST_WALKS, Places
+from masv_watch.errors import BadRequest, Denied, Unprocessable
 from masv_watch.lifecycle import SHOWN_AS
 from masv_watch.login import Login
 from masv_watch.model import Caller, Secret, Selection
@@ -90,16 +91,17 @@ class Route:
 
 def routes(desk: Desk) -> list[Route]:
     """Give the table of all calls."""
+    asking = Places(MOST_ASKING, doing="wait for the cloud")
     return [
         *_of_health(desk),
         *_of_creates(desk),
         *_of_lists(desk),
         *_of_pauses(desk),
         *_of_steering(desk),
-        *_of_links(desk),
+        *_of_links(desk, asking),
         *_of_folders(desk),
         *_of_folder_verbs(desk),
-        *_of_session(desk),
+        *_of_session(desk, asking),
     ]
 
 
@@ -112,6 +114,9 @@ def _of_health(desk: Desk) -> list[Route]:
     def readyz() -> shapes.ReadyBody:
         health = desk.health()
         bottle.response.status = 200 if health.ready else 503
+        if not _caller().is_admitted:
+            # names of folders and of loops are no matter of whoever can only reach the port
+            return {"ready": health.ready, "why": "", "concerns": []}
         return {"ready": health.ready, "why": health.why, "concerns": list(health.concerns)}
 
     return [
@@ -125,8 +130,12 @@ def _of_health(desk: Desk) -> list[Route]:
 
 
 def _of_creates(desk: Desk) -> list[Route]:
+    walks = Places(MOST_WALKS, doing="look at sources")
+
     def create(wish: Wish) -> shapes.CreatedBody:
-        upload_id = desk.uploads.ask(wish, _caller(), key=_key())
+        key = _key()
+        with walks:
+            upload_id = desk.uploads.ask(wish, _caller(), key=key)
         bottle.response.set_header("Location", f"{BASE}/uploads/{upload_id}")
         return {"upload_id": upload_id}
 
@@ -137,21 +146,23 @@ def _of_creates(desk: Desk) -> list[Route]:
         return create(_body(asked.PortalCreate).wish())
 
     def add_files(upload_id: str) -> shapes.UploadBody:
-        desk.uploads.add_files(upload_id, _body(asked.FilesAdded).sources(), _caller())
+        sources = _body(asked.FilesAdded).sources()
+        with walks:
+            desk.uploads.add_files(upload_id, sources, _caller())
         return bodies.upload_body(desk.uploads.view(upload_id))
 
     return [
         Route(method="POST", path=f"{BASE}/uploads", answer=create_team, status=201,
               takes=asked.TeamCreate, gives=shapes.CreatedBody, is_create=True,
               summary="Send files and folders to recipients of a team, or for its share link.",
-              refuses=(404, 409, 422), needs_session=True),
+              refuses=(404, 409, 422, 503), needs_session=True),
         Route(method="POST", path=f"{BASE}/portals/uploads", answer=create_portal, status=201,
               takes=asked.PortalCreate, gives=shapes.CreatedBody, is_create=True,
-              summary="Send files and folders to a portal.", refuses=(404, 409, 422)),
+              summary="Send files and folders to a portal.", refuses=(404, 409, 422, 503)),
         Route(method="POST", path=f"{BASE}/uploads/<upload_id>/files", answer=add_files,
               takes=asked.FilesAdded, gives=shapes.UploadBody,
               summary="Add files and folders to an upload that is not finalized.",
-              refuses=(404, 409, 422)),
+              refuses=(404, 409, 422, 503)),
     ]  # fmt: skip
 
 
@@ -224,8 +235,10 @@ def _of_steering(desk: Desk) -> list[Route]:
         return bodies.upload_body(uploads.view(upload_id))
 
     def delete(upload_id: str) -> shapes.CreatedBody:
-        wanted = _query(asked.DeletionAsked)
-        uploads.delete(upload_id, takes_package=wanted.package == "delete")
+        takes_package = _query(asked.DeletionAsked).package == "delete"
+        if takes_package:
+            uploads.demand_his(upload_id, _caller(), to="take back")
+        uploads.delete(upload_id, takes_package=takes_package)
         return {"upload_id": upload_id}
 
     one = f"{BASE}/uploads/<upload_id>"
@@ -248,14 +261,15 @@ def _of_steering(desk: Desk) -> list[Route]:
     ]  # fmt: skip
 
 
-def _of_links(desk: Desk) -> list[Route]:
+def _of_links(desk: Desk, asking: Places) -> list[Route]:
     def link(upload_id: str) -> shapes.LinkBody:
         _body(asked.Nothing)
-        return bodies.link_body(desk.links.create(upload_id))
+        with asking:
+            return bodies.link_body(desk.links.create(upload_id, _caller()))
 
     return [
         Route(method="POST", path=f"{BASE}/uploads/<upload_id>/link", answer=link,
-              takes=asked.Nothing, gives=shapes.LinkBody, refuses=(404, 409, 422, 502),
+              takes=asked.Nothing, gives=shapes.LinkBody, refuses=(404, 409, 422, 502, 503),
               needs_session=True,
               summary="Make a share link of a complete team upload."),
     ]  # fmt: skip
@@ -319,26 +333,30 @@ def _of_folder_verbs(desk: Desk) -> list[Route]:
     ]  # fmt: skip
 
 
-def _of_session(desk: Desk) -> list[Route]:
+def _of_session(desk: Desk, asking: Places) -> list[Route]:
     def session() -> shapes.SessionBody:
-        return bodies.session_body(desk.login.session())
+        with asking:
+            return bodies.session_body(desk.login.session())
 
     def sign_in() -> shapes.SessionBody:
+        _demand_owner()
         wanted = _body(asked.SignIn)
-        return bodies.session_body(desk.login.sign_in(wanted.email, Secret(wanted.password)))
+        with asking:
+            return bodies.session_body(desk.login.sign_in(wanted.email, Secret(wanted.password)))
 
     def teams() -> list[shapes.TeamBody]:
-        return bodies.teams_body(desk.login.session().teams)
+        with asking:
+            return bodies.teams_body(desk.login.session().teams)
 
     return [
         Route(method="GET", path=f"{BASE}/login", answer=session, gives=shapes.SessionBody,
               summary="Say who we are to the cloud; 401 when nobody is signed in.",
-              refuses=(422, 502), needs_session=True),
+              refuses=(422, 502, 503), needs_session=True),
         Route(method="POST", path=f"{BASE}/login", answer=sign_in, takes=asked.SignIn,
               gives=shapes.SessionBody, summary="Sign in at the cloud.",
-              refuses=(422, 502), needs_session=True),
+              refuses=(422, 502, 503), needs_session=True),
         Route(method="GET", path=f"{BASE}/teams", answer=teams, gives=list[shapes.TeamBody],
-              summary="List the teams of the session.", refuses=(422, 502),
+              summary="List the teams of the session.", refuses=(422, 502, 503),
               needs_session=True),
     ]  # fmt: skip
 
@@ -360,6 +378,15 @@ def _query(kind: type[asked.T]) -> asked.T:
 def _caller() -> Caller:
     caller: Caller = bottle.request.environ[CALLER]
     return caller
+
+
+def _demand_owner() -> None:
+    if not _caller().is_owner:
+        raise Denied(
+            "signing in is for root and the daemon's own user,"
+            " because everybody's uploads go by that session",
+            hint="sign in on the daemon's machine as one of them, or have masv.api_key set",
+        )
 
 
 def _key() -> str:

@@ -37,11 +37,21 @@ def create(options: argparse.Namespace) -> int:
     try:
         return _waited(desk, upload_id, wants_complete=options.finalize)
     except KeyboardInterrupt:
-        output.complain(
-            f"masv-watch: upload {upload_id} goes on without this command"
-            f" - masv-watch show {upload_id} --watch follows it"
-        )
+        output.complain(_farewell(upload_id, wants_complete=options.finalize))
         return FAILED
+
+
+def _farewell(upload_id: str, *, wants_complete: bool) -> str:
+    if wants_complete:
+        # the wish to finalize is this command's own, nobody else keeps it
+        return (
+            f"masv-watch: upload {upload_id} is still sent, but nobody delivers it now"
+            f" - masv-watch finalize {upload_id} does, once it is idle"
+        )
+    return (
+        f"masv-watch: upload {upload_id} goes on without this command"
+        f" - masv-watch show {upload_id} --watch follows it"
+    )
 
 
 def files(options: argparse.Namespace) -> int:

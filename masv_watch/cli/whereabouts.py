@@ -186,6 +186,8 @@ def _is_proof_needed(settings: Settings, addresses: tuple[Listen, ...]) -> bool:
     """
     if settings.server.auth is Auth.TOKEN or not os.access(settings.state, os.W_OK):
         return True
+    if settings.server.tls_elsewhere and any(at.scheme is not Scheme.UNIX for at in addresses):
+        return True
     return not all(each.scheme is Scheme.UNIX or is_loopback(_host_of(each)) for each in addresses)
 
 

@@ -215,7 +215,7 @@ class CloudClient:
 
     def start_multipart(self, blueprint: wire.Blueprint) -> str:
         """Begin the multipart upload of a file; give the storage's upload id ([3p-ctl])."""
-        self._demand_tls(blueprint)
+        self._demand_storage(blueprint)
         answer = self._http.storage(blueprint, doing="beginning a multipart upload")
         return wire.multipart_id(answer.body)
 
@@ -249,7 +249,7 @@ class CloudClient:
             UrlExpired: ask for this chunk's URL again.
             SourceError: the source changed or vanished while it was read.
         """
-        self._demand_tls(blueprint)
+        self._demand_storage(blueprint)
         etag = (self._http.storage(blueprint, body).headers.get("ETag") or "").strip()
         if not wire.is_etag(etag):
             raise EtagMismatch(
@@ -389,9 +389,13 @@ class CloudClient:
     def _effect(self, call: Call) -> None:
         reading.acknowledged(self._http.ask(call).body, secrets=_secrets(call))
 
-    def _demand_tls(self, blueprint: wire.Blueprint) -> None:
+    def _demand_storage(self, blueprint: wire.Blueprint) -> None:
+        """Refuse a storage that no honest cloud names: in the clear, or this machine itself."""
         if self._base.startswith("https:") and not blueprint.url.startswith("https:"):
             raise CloudGarbled("the cloud named a storage without TLS, which is not used")
+        # what listens here trusts us more than it trusts the cloud, our own API before all
+        if wire.is_loopback(blueprint.url) and not wire.is_loopback(self._base):
+            raise CloudGarbled("the cloud named this machine itself as its storage")
 
 
 def _name(piece: str) -> str:

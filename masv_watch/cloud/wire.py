@@ -10,6 +10,7 @@ Law 3. Reading is tolerant (unknown keys, missing extras), meaning is strict (id
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -41,8 +42,13 @@ _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,4096}")
 _ETAG = re.compile(r'(?:W/)?(?:"[\x21\x23-\x7e]{1,256}"|[\x21\x23-\x2b\x2d-\x7e]{1,256})')
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _METHODS = {"PUT", "POST"}
-#: framing is ours: a blueprint cannot know how its body is sent
-_FRAMING = {"content-length", "transfer-encoding", "connection", "expect"}
+#: ours to say: a blueprint cannot know how its body is sent, nor speak for whoever sends it
+_OURS = {
+    "content-length", "transfer-encoding", "connection", "expect", "upgrade", "te", "trailer",
+    "host", "origin", "sec-fetch-site",
+}  # fmt: skip
+#: a last label that makes resolvers read the whole host as an IPv4 address, as in "127.1"
+_NUMERIC = re.compile(r"(?:0[xX][0-9a-fA-F]*|[0-9]+)")
 #: "for ever", where the cloud counts days ([mcp portals.ts])
 _UNLIMITED = -1
 
@@ -265,7 +271,7 @@ def blueprint(tree: Json) -> Blueprint:
         for name, value in headers.items()
     ):
         raise garbled("a blueprint with unusable headers")
-    kept = {name: value for name, value in headers.items() if name.lower() not in _FRAMING}
+    kept = {name: value for name, value in headers.items() if name.lower() not in _OURS}
     return Blueprint(method=method, url=url, headers=kept, body=read_text(tree, "body"))
 
 
@@ -377,6 +383,22 @@ def survives(path: str, name: str) -> bool:
     """Say whether the cloud keeps folder and base name exactly as they are sent ([docs-chars])."""
     whole = f"{path}/{name}" if path else name
     return bool(name) and "/" not in name and cleaned(whole) == whole and cleaned(path) == path
+
+
+def is_loopback(url: str) -> bool:
+    """Say whether the host of a URL names this machine itself, in whichever spelling."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        # a short or foreign spelling of an address, which nobody needs and which may be any
+        return _NUMERIC.fullmatch(host.rpartition(".")[2]) is not None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    address = mapped or address
+    # connecting to the unspecified address reaches this machine as well
+    return address.is_loopback or address.is_unspecified
 
 
 def is_etag(text: str) -> bool:

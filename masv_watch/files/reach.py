@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from masv_watch.errors import SourceForbidden
+from masv_watch.files.approach import resolved_root
 from masv_watch.files.rights import Guarded, User, Wish, is_granted, parse_entries
 from masv_watch.names import shown
 
@@ -126,8 +127,9 @@ class Places:
         if roots is not None:
             pairs = set()
             for root in roots:
-                real = os.path.realpath(root)
-                pairs |= {(root.rstrip(b"/"), real.rstrip(b"/")), (real.rstrip(b"/"),) * 2}
+                real = resolved_root(root)
+                if real is not None:
+                    pairs |= {(root.rstrip(b"/"), real.rstrip(b"/")), (real.rstrip(b"/"),) * 2}
             # the inner of two nested roots speaks first
             self._roots = sorted(pairs, key=lambda pair: len(pair[0]), reverse=True)
 

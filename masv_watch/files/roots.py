@@ -23,6 +23,7 @@ from masv_watch.errors import (
     SourceUnreadable,
     SourceVanished,
 )
+from masv_watch.files.approach import approach
 from masv_watch.files.reach import Reach
 from masv_watch.files.rights import Wish
 from masv_watch.model import Identity
@@ -82,7 +83,7 @@ class Root:
 
     @classmethod
     def open(cls, path: bytes, *, fresh: bool = False, reach: Reach | None = None) -> Root:
-        """Open a root by its absolute path; the root itself may be reached through links.
+        """Open a root by its absolute path, which leads through links as `approach` allows them.
 
         With `fresh` every file is opened for its identity, because a plain stat on a network file
         system may be a minute old. With `reach` every folder and file below is judged by it, and
@@ -96,7 +97,7 @@ class Root:
         try:
             # an automounter and a dead server answer only to a real look
             os.stat(path + b"/.")
-            descriptor = os.open(path, _PASS)
+            descriptor = approach(path)
             if reach is not None:
                 _admit(reach, descriptor, path)
             return cls(path, descriptor, fresh=fresh, reach=reach)

@@ -109,11 +109,20 @@ UPDATE uploads SET fence = fence + 1, lease_until = 0 WHERE id = :id;
 -- name: forget_words
 UPDATE uploads SET access_code = NULL, password = NULL WHERE id = :id;
 
+-- name: readers
+SELECT DISTINCT reader FROM files WHERE upload_id = :upload_id;
+
 -- name: living_secrets
 SELECT access_code, password, package_token FROM uploads WHERE state NOT IN ('complete', 'gone');
 
 -- name: set_finalize_wanted
 UPDATE uploads SET finalize_wanted = :wanted WHERE id = :id;
+
+-- name: count_refusal
+UPDATE uploads SET refusals = refusals + 1 WHERE id = :id;
+
+-- name: forget_refusals
+UPDATE uploads SET refusals = 0 WHERE id = :id;
 
 -- name: forget_secrets
 UPDATE uploads SET access_code = NULL, password = NULL, package_token = NULL WHERE id = :id;

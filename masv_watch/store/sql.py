@@ -223,11 +223,18 @@ def move_upload(
 
 
 def _follow(tx: Transaction, row: Row, event: UploadEvent, after: UploadState) -> None:
-    """Keep the wish to finalize over a source that changes, and forget what was for the way."""
+    """Keep the wish to finalize over a source that changes, and forget what was for the way.
+
+    Refused finalizes are counted until one succeeds or a person has looked.
+    """
     if event is UploadEvent.FINALIZE:
         tx.run("set_finalize_wanted", id=row["id"], wanted=1)
     if after is UploadState.COMPLETE:
         tx.run("forget_words", id=row["id"])
+    if event is UploadEvent.REFUSED:
+        tx.run("count_refusal", id=row["id"])
+    elif event in (UploadEvent.FINALIZED, UploadEvent.RESUME):
+        tx.run("forget_refusals", id=row["id"])
 
 
 def _end_drops(tx: Transaction, upload: Row, *, delivered: bool) -> None:
@@ -360,6 +367,7 @@ def upload_of(row: Row, seal: Seal) -> Upload:
             "id", "hot_folder", "name", "message", "package_id", "package_asked_at", "finalize_at",
             "retry_at", "attempts", "error_code", "error", "fence", "lease_until", "created_at",
             "joined_at", "finalized_at", "size", "sent", "file_count", "priority", "chunk_size",
+            "refusals",
         )
     }  # fmt: skip
     return Upload(

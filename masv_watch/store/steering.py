@@ -228,6 +228,11 @@ class SteeringVerbs:
         """Give a hash that tells nothing about its content."""
         return self.seal.digest(content)
 
+    def readers(self, upload_id: str) -> set[int | None]:
+        """Give whose rights the files of an upload were read by; None stands for the daemon's."""
+        rows = self.engine.read(lambda tx: tx.all("readers", upload_id=upload_id))
+        return {row["reader"] for row in rows}
+
     def living_secrets(self) -> list[Secret]:
         """List the secrets of uploads that are not delivered yet."""
         rows = self.engine.read(lambda tx: tx.all("living_secrets"))

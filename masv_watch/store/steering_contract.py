@@ -133,6 +133,10 @@ class Steering(Protocol):
         """Give a hash that tells nothing about its content to who has not this state's key."""
         ...
 
+    def readers(self, upload_id: str) -> set[int | None]:
+        """Give whose rights the files of an upload were read by; None stands for the daemon's."""
+        ...
+
     def living_secrets(self) -> list[Secret]:
         """List codes, passwords and tokens of uploads that are not delivered yet."""
         ...

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from masv_watch.errors import SourceForbidden
 
 MIB = 1024 * 1024
+#: chunks of one file, whatever the cloud says: S3 takes no more, and each is held in memory
+MOST_CHUNKS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +24,7 @@ class Limits:
     min_chunk: int = 5 * MIB
     #: bytes
     max_chunk: int = 5 * 1024 * MIB
-    max_count: int = 10_000
+    max_count: int = MOST_CHUNKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +40,27 @@ class Span:
 def cut(size: int, asked: int, limits: Limits) -> int:
     """Give the chunk size for a file: as asked, grown until the count fits, within the limits.
 
-    It is whole MiB unless a limit is not ([inferred], cloud-api E).
+    The count is never above MOST_CHUNKS. The size is whole MiB unless a limit is not ([inferred],
+    cloud-api E).
 
     Raises:
         SourceForbidden: no chunk size fits; the file is larger than the cloud takes.
     """
-    least = -(-size // limits.max_count)
+    most = min(limits.max_count, MOST_CHUNKS)
+    least = -(-size // most)
     if least > limits.max_chunk:
         raise SourceForbidden(
             f"a file of {size} bytes is larger than the cloud takes"
-            f" ({limits.max_count} chunks of {limits.max_chunk} bytes)",
+            f" ({most} chunks of {limits.max_chunk} bytes)",
             hint="split the file, or leave it out with `ignore`",
         )
     wanted = -(-max(asked, least, 1) // MIB) * MIB
     return max(limits.min_chunk, min(wanted, limits.max_chunk))
+
+
+def is_cut_too_small(size: int, chunk_size: int) -> bool:
+    """Say whether this chunk size would make more chunks of a file than any storage takes."""
+    return size > MOST_CHUNKS * chunk_size
 
 
 def spans(size: int, chunk_size: int) -> list[Span]:

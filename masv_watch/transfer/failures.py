@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 #: seconds between two looks at an upload that waits for its drop to settle again
 RELOOK_S = 2.0
 
+#: seconds: a longer pause that the cloud asks for is taken as a slip of it or of a proxy
+MOST_SLOW_S = 300.0
+
 _GONE_CURE = "nothing is made again by itself: drop the files once more under another name"
 
 
@@ -146,7 +149,8 @@ class Failures:
     def _slow_down(self, error: MasvWatchError) -> None:
         wait_s = error.facts.get("retry_after_s")
         if isinstance(error, CloudThrottled) and isinstance(wait_s, int | float):
-            self.slow_until = max(self.slow_until, self._store.now() + float(wait_s))
+            asked_s = min(float(wait_s), MOST_SLOW_S)
+            self.slow_until = max(self.slow_until, self._store.now() + asked_s)
 
     def _retry(self, key: Key, error: MasvWatchError) -> None:
         claim, in_hand = key.claim, key.in_hand
@@ -181,8 +185,12 @@ class Failures:
 
     def _attempts(self, key: Key) -> int:
         """Count the failures in a row so far: what went through meanwhile began the count anew."""
+        upload = key.claim.upload
+        if key.step is Step.FINALIZE:
+            # between two refused finalizes everything else may go well
+            return max(upload.attempts, upload.refusals)
         if key.in_hand is None:
-            return key.claim.upload.attempts
+            return upload.attempts
         row = self._store.file(key.in_hand.file.id)
         return 0 if row is None else row.attempts
 

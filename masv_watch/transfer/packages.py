@@ -6,6 +6,8 @@ retry. Its functions run on the crew's workers, handed out by `transfer.sender`.
 Law 1. The intent is stored before the effect; when an intent of an earlier try is found, the cloud
 is asked before the effect is repeated.
 Law 2. Finalize is asked only after a last look at every source, and only while every drop is whole.
+Law 3. A finalize that is refused because files are missing has those sent again, after a pause and
+only MOST_REFUSALS - 1 times in a row.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from masv_watch import files
 from masv_watch.cloud.client import CloudClient
 from masv_watch.errors import (
     CloudRefused,
+    CloudUnreachable,
     NoSession,
     PackageGone,
     SourceChanged,
@@ -31,6 +34,7 @@ from masv_watch.model import (
     Drop,
     Identity,
     Secret,
+    SourceFile,
     TaskDraft,
     TaskKind,
     Upload,
@@ -41,6 +45,10 @@ from masv_watch.store.contract import Store
 from masv_watch.uploads import read_package
 
 log = logging.getLogger(__name__)
+
+#: finalizes in a row that may be refused for missing files before a person must look: each costs
+#: sending those files again
+MOST_REFUSALS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +175,8 @@ class Packages:
 
         Raises:
             SourceChanged: a source changed, which is noted; no finalize was asked.
+            CloudUnreachable: the cloud refused and had not all files, which are sent again.
+            CloudRefused: it refused for another reason, or once too often.
         """
         if upload.finalize_asked and self._was_finalized(upload):
             self._complete(upload)
@@ -197,9 +207,23 @@ class Packages:
             self._complete(upload)
             return
         self._store.note_finalize_unasked(upload.id, upload.fence)
-        if not self._reopen_unfinished(upload):
+        lost = self._unfinished(upload)
+        if not lost:
             raise error
+        if upload.refusals + 1 >= MOST_REFUSALS:
+            raise CloudRefused(
+                f"the cloud refused to finalize {MOST_REFUSALS} times in a row and says each time"
+                f" that it has not all files: {error.message}",
+                hint=f"ask MASV about package {upload.package_id}, then"
+                f" masv-watch resume {upload.id}; or delete the upload",
+                **error.facts,
+            ) from error
+        for file in lost:
+            self._store.note_file_lost(file, upload.fence)
         self._store.advance_claimed(upload, UploadEvent.REFUSED, error=str(error))
+        raise CloudUnreachable(
+            f"the cloud has not all files, {len(lost)} are sent again: {error.message}"
+        ) from error
 
     def _ask(self, upload: Upload) -> _Asked:
         """Ask whether a finalize took effect; a portal's package may not tell (cloud-api N7)."""
@@ -217,17 +241,15 @@ class Packages:
             return _Asked(is_finalized=False, is_known=False)
         return _Asked(is_finalized=state in {"finalized", "expired"}, is_known=bool(state))
 
-    def _reopen_unfinished(self, upload: Upload) -> bool:
+    def _unfinished(self, upload: Upload) -> list[SourceFile]:
+        """List the files that we closed and that the cloud says it has not whole."""
         package_id, token = held_package(upload)
         done = {seen.id for seen in self._cloud.files(package_id, token) if seen.completed}
-        lost = [
+        return [
             file
             for file in self._store.files(upload.id)
             if file.closed and file.cloud_id not in done
         ]
-        for file in lost:
-            self._store.note_file_lost(file, upload.fence)
-        return bool(lost)
 
     def _clear_leftovers(self, upload: Upload) -> None:
         package_id, token = held_package(upload)

@@ -28,6 +28,7 @@ from masv_watch.loops import Clock
 from masv_watch.metrics import Metrics
 from masv_watch.model import SourceFile, Transfer, UploadState
 from masv_watch.store.contract import Store
+from masv_watch.transfer.chunks import is_cut_too_small
 from masv_watch.transfer.claims import SMALL, Claim, FileInHand, Key, Step, share
 from masv_watch.transfer.crew import Crew, Outcome
 from masv_watch.transfer.failures import RELOOK_S, Failures
@@ -124,6 +125,15 @@ class Sender:
             claim.abort.set()
 
     @property
+    def slow_until(self) -> float:
+        """Give the store time, in seconds, until which nothing is sent because the cloud asked."""
+        return self._failures.slow_until
+
+    def forget_slowness(self) -> None:
+        """Go on at once: a person looked into what slowed us."""
+        self._failures.slow_until = 0.0
+
+    @property
     def is_still(self) -> bool:
         """Say whether nothing is out any more."""
         return self._grip.crew.busy == 0
@@ -182,7 +192,10 @@ class Sender:
             self._tell_refusal("the store did not take a step", error)
 
     def _rests_until(self, claim: Claim) -> float:
-        return max(self._failures.slow_until, claim.rest_until if claim.out == 0 else 0.0)
+        own = claim.rest_until if claim.out == 0 else 0.0
+        # a person who deletes waits for no other upload's bucket
+        is_deletion = claim.upload.state is UploadState.DELETING
+        return own if is_deletion else max(self._failures.slow_until, own)
 
     def _renew(self, claim: Claim) -> None:
         now = self._store.now()
@@ -224,12 +237,20 @@ class Sender:
         if room < self._grip.crew.size // 2 + 1:
             return
         rows = self._store.next_files(claim.upload.id, room + len(claim.files))
-        new = [row for row in rows if row.id not in claim.files][:room]
+        due = [row for row in rows if row.id not in claim.files][:room]
+        new = [self._cut_sanely(claim, row) for row in due]
         to_open = [row.id for row in new if row.cloud_id is None and not row.open_asked]
         if to_open:
             self._store.note_files_asked(claim.upload.id, claim.upload.fence, to_open)
         for row in new:
             claim.files[row.id] = self._take_in_hand(row)
+
+    def _cut_sanely(self, claim: Claim, row: SourceFile) -> SourceFile:
+        """Give a file as it is, or begun anew when it was cut into more than may be sent."""
+        if row.chunk_size is None or not is_cut_too_small(row.identity.size, row.chunk_size):
+            return row
+        self._store.note_file_lost(row, claim.upload.fence)
+        return self._store.file(row.id) or row
 
     def _take_in_hand(self, row: SourceFile) -> FileInHand:
         in_hand = FileInHand(

@@ -17,7 +17,13 @@ from masv_watch import files
 from masv_watch.cloud import wire
 from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.wire import AddedFile, Blueprint, FileSeen
-from masv_watch.errors import CloudRefused, CloudUnreachable, EtagMismatch, UrlExpired
+from masv_watch.errors import (
+    CloudGarbled,
+    CloudRefused,
+    CloudUnreachable,
+    EtagMismatch,
+    UrlExpired,
+)
 from masv_watch.model import Chunk, SourceFile, Transfer
 from masv_watch.store.contract import Store
 from masv_watch.transfer.chunks import Limits, Span, cut, window
@@ -65,7 +71,7 @@ class Sending:
             last_modified=_iso(file.identity.mtime_ns),
         )
         asked = upload.chunk_size or self._transfer().chunk_size
-        chunk_size = cut(file.identity.size, asked, _limits(added))
+        chunk_size = cut(file.identity.size, asked, limits_of(added, file.identity.size))
         multipart_id = self._cloud.start_multipart(added.blueprint)
         self._store.note_file_opened(
             file,
@@ -202,13 +208,21 @@ def _is_done(seen: FileSeen, file: SourceFile) -> bool:
     return seen.completed and seen.size in {None, file.identity.size}
 
 
-def _limits(added: AddedFile) -> Limits:
+def limits_of(added: AddedFile, size: int) -> Limits:
+    """Give the cloud's limits for a file of this size.
+
+    Raises:
+        CloudGarbled: no storage has such limits.
+    """
     known = Limits()
-    return Limits(
-        min_chunk=known.min_chunk if added.min_chunk is None else added.min_chunk,
-        max_chunk=added.max_chunk or known.max_chunk,
-        max_count=added.max_count or known.max_count,
-    )
+    max_chunk = added.max_chunk or known.max_chunk
+    min_chunk = min(known.min_chunk, max_chunk) if added.min_chunk is None else added.min_chunk
+    if min_chunk > max_chunk or max_chunk < min(size, known.min_chunk):
+        raise CloudGarbled(
+            f"the cloud wants chunks of {min_chunk} to {max_chunk} bytes, which no storage takes"
+        )
+    max_count = min(added.max_count or known.max_count, known.max_count)
+    return Limits(min_chunk=min_chunk, max_chunk=max_chunk, max_count=max_count)
 
 
 def _iso(mtime_ns: int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from masv_watch import lifecycle
 from masv_watch.cloud.wire import Team
-from masv_watch.errors import IllegalTransition, NotFound, Unprocessable
+from masv_watch.errors import Denied, IllegalTransition, NotFound, Unprocessable
 from masv_watch.login import Login
 from masv_watch.logs import register_secrets
 from masv_watch.model import (
@@ -37,6 +37,10 @@ from masv_watch.uploads.views import (
 from masv_watch.uploads.wishes import Sources, Wish, draft_of, repeat_of
 
 _SHOWN_ID = 64
+#: characters of a team's name in a hint
+_SHOWN_TEAM = 64
+#: teams that a hint lists
+_LISTED = 20
 
 
 class Uploads:
@@ -92,8 +96,6 @@ class Uploads:
             SourceForbidden: a path is not there, or not his to send.
             Unprocessable: nothing to send, an unknown team, or a key that was used otherwise.
         """
-        # before anything may repeat them: the cloud quotes what it refuses
-        register_secrets(*filter(None, (wish.password, wish.access_code)))
         repeat = repeat_of(wish, key, caller, self._store.digest)
         earlier = None if repeat is None else self._store.repeated(repeat)
         if earlier is not None:
@@ -107,7 +109,10 @@ class Uploads:
             idle_s=0.0 if self._auto_finalize() else None,
             repeat=repeat,
         )
-        return self._store.create_upload(draft)
+        upload_id = self._store.create_upload(draft)
+        # not before: a wish that is refused must not teach the log words to blacken
+        register_secrets(*filter(None, (wish.password, wish.access_code)))
+        return upload_id
 
     def _demand_session(self, wish: Wish) -> None:
         if self._login is None:
@@ -115,7 +120,8 @@ class Uploads:
         self._login.key()
         teams = self._login.known_teams()
         if teams is not None and not any(_is_meant(team, wish.team or "") for team in teams):
-            known = ", ".join(team.subdomain for team in teams) or "none"
+            named = [team.subdomain[:_SHOWN_TEAM] for team in teams[:_LISTED]]
+            known = ", ".join(named) or "none"
             raise Unprocessable(
                 f"the session does not belong to team {wish.team!r}",
                 hint=f"name one of its teams: {known}",
@@ -176,6 +182,15 @@ class Uploads:
                     )
                 )
         return views
+
+    def undeleted(self) -> Sequence[str]:
+        """Say which deleted uploads the cloud still has, and why: no list shows them any more."""
+        wanted = Selection(states=(UploadState.DELETING,))
+        return [
+            f"upload {upload.id} was deleted and waits for the cloud: {upload.error}"
+            for upload in self._store.select_uploads(wanted)
+            if upload.error
+        ]
 
     def view(self, upload_id: str) -> UploadView:
         """Give one upload as the list shows it.
@@ -253,6 +268,27 @@ class Uploads:
             self._store.delete_upload(upload_id, takes_package=takes_package)
         except IllegalTransition as error:
             raise _missing(upload_id) from error
+
+    def demand_his(self, upload_id: str, caller: Caller, *, to: str) -> None:
+        """Refuse what would give a caller bytes, or take them from others, that are not his.
+
+        The owners may do everything. Who has nothing but the token may do it with hot folders'
+        uploads, everybody else only with uploads of which he named every file.
+
+        Raises:
+            NotFound: no such upload.
+            Denied: a file of it came by somebody else.
+        """
+        upload = self.find(upload_id)
+        reader = _reader(caller)
+        if reader is None or (reader == TOKEN_HOLDER and upload.hot_folder is not None):
+            return
+        if self._store.readers(upload_id) != {reader}:
+            raise Denied(
+                f"only who named every file of an upload, root and the daemon's own user may {to}"
+                " it",
+                hint="ask one of them for it",
+            )
 
     def prioritize(self, upload_id: str, priority: int) -> None:
         """Set whose turn it is among those that wait: higher goes first.

@@ -13,7 +13,7 @@ from masv_watch.cloud import wire
 from masv_watch.cloud.client import CloudClient
 from masv_watch.errors import IllegalTransition, NoSession, PackageGone, TokenExpired
 from masv_watch.login import Login
-from masv_watch.model import Secret, Upload, UploadState, UploadType
+from masv_watch.model import Caller, Secret, Upload, UploadState, UploadType
 from masv_watch.uploads.desk import Uploads
 from masv_watch.uploads.views import calls_for
 
@@ -35,15 +35,17 @@ class Links:
         self._login = login
         self._register_secret = register_secret
 
-    def create(self, upload_id: str) -> wire.CreatedLink:
+    def create(self, upload_id: str, caller: Caller) -> wire.CreatedLink:
         """Make a link without an address and give it with its secret.
 
         Raises:
+            Denied: the caller did not name every file of it himself; nothing was asked.
             NotFound: no such upload.
             IllegalTransition: it is not complete, or not a team's; nothing was asked.
             CloudError: the cloud did not make it.
         """
         upload = self._uploads.find(upload_id)
+        self._uploads.demand_his(upload_id, caller, to="share")
         package_id, token = _linkable(upload)
         try:
             made = self._cloud.create_link(package_id, token)
@@ -77,6 +79,14 @@ def read_package(cloud: CloudClient, login: Login, upload: Upload) -> wire.Packa
     )
 
 
+def _how_to_complete(upload: Upload) -> str:
+    if upload.state is UploadState.FINALIZING:
+        return "it is being finalized: ask again when it is complete"
+    if upload.state is UploadState.IDLE:
+        return "finalize it first"
+    return "once it is idle, finalize it"
+
+
 def _linkable(upload: Upload) -> tuple[str, Secret]:
     facts: dict[str, object] = {
         "state": lifecycle.SHOWN_AS[upload.state],
@@ -91,7 +101,7 @@ def _linkable(upload: Upload) -> tuple[str, Secret]:
     if upload.state is not UploadState.COMPLETE:
         raise IllegalTransition(
             "a share link can be made once the upload is complete",
-            hint="finalize it first",
+            hint=_how_to_complete(upload),
             **facts,
         )
     if upload.package_id is None or upload.package_token is None:

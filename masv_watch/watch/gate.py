@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 
 from masv_watch import files
-from masv_watch.errors import SourceUnreadable
+from masv_watch.errors import SourceForbidden, SourceUnreadable
 from masv_watch.model import Rule
 from masv_watch.names import shown
 from masv_watch.watch.settle import RootState, judge_root
@@ -23,9 +23,10 @@ log = logging.getLogger(__name__)
 class Gate:
     """The root of one rule, looked at before each sweep by one thread."""
 
-    def __init__(self, rule: Rule) -> None:
-        """Begin without knowing the root."""
+    def __init__(self, rule: Rule, denied: Callable[[], frozenset[tuple[int, int]]]) -> None:
+        """Begin without knowing the root; `denied` is what `files.never_sent` gives."""
         self._rule = rule
+        self._denied = denied
         self._expected: tuple[int, int] | None = None
         #: None before the first look
         self.root_state: RootState | None = None
@@ -40,7 +41,10 @@ class Gate:
         """
         network = files.filesystem_kind(self._rule.path) == "network"
         try:
-            root = files.Root.open(self._rule.path, fresh=network)
+            root = files.Root.open(self._rule.path, fresh=network, reach=self._reach())
+        except SourceForbidden as error:
+            self._show(RootState.UNREACHABLE, f"{error.message}; watch another folder")
+            return None
         except SourceUnreadable as error:
             verdict = judge_root(self._expected, error, network=network)
             self._show(verdict.state, f"{error.message}; it is taken up when it is there")
@@ -54,6 +58,10 @@ class Gate:
         self._expected = root.identity
         self._show(RootState.PRESENT, "")
         return root
+
+    def _reach(self) -> files.Reach:
+        # our own files are never sent, whatever is mounted or linked into a hot folder
+        return files.Reach(roots=None, uid=None, gids=frozenset(), denied=self._denied())
 
     def _doubt(self, root: files.Root, *, is_same: bool) -> str:
         """Say what speaks against a root of which drops are expected; "" when nothing does."""

@@ -100,11 +100,15 @@ class Intake:
         metrics: Metrics,
         bell: Bell,
         stop: Callable[[], bool],
+        denied: Callable[[], frozenset[tuple[int, int]]] = frozenset,
     ) -> None:
-        """Begin with an empty memory; `stop` is asked often during a sweep."""
+        """Begin with an empty memory; `stop` is asked often during a sweep.
+
+        `denied` is what `files.never_sent` gives: the daemon's own files.
+        """
         self.rule = rule
         self.bell = bell
-        self.gate = Gate(rule)
+        self.gate = Gate(rule, denied)
         self._store = store
         self._uploads = uploads
         self._hints = hints

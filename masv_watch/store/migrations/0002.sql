@@ -12,6 +12,8 @@ ALTER TABLE uploads ADD COLUMN password TEXT;
 ALTER TABLE uploads ADD COLUMN finalize_wanted INTEGER NOT NULL DEFAULT 0;
 -- deleting takes the package along even when it is delivered
 ALTER TABLE uploads ADD COLUMN takes_package INTEGER NOT NULL DEFAULT 0;
+-- finalizes in a row that the cloud refused because files were missing
+ALTER TABLE uploads ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
 -- the user who named it, whose rights count when it is looked at again; none: the daemon's own
 ALTER TABLE files ADD COLUMN reader INTEGER;
 CREATE INDEX uploads_by_age ON uploads (created_at, id);

@@ -51,6 +51,8 @@ class Caller:
         self.store = open_store(str(folder / "state"), clock=FakeClock(), metrics=metrics)
         self.health = Health(live=True, ready=True)
         self.auth_until = None
+        #: called at the begin of every look at sources: a test may have it hang
+        self.before_a_look = lambda: None
         #: hot folders as their loops would show them
         self.sights = []
         #: names of hot folders that were asked to sweep
@@ -67,7 +69,7 @@ class Caller:
             self.store,
             auth_until=lambda: self.auth_until,
             login=self.login,
-            sources=Paths(lambda: self.settings, denied=lambda: never_sent([])),
+            sources=Paths(lambda: self.settings, denied=self._denied),
             auto_finalize=lambda: self.settings.server.auto_finalize,
         )
         self.moves = Moves(self.store, monotonic=clock.monotonic)
@@ -90,8 +92,14 @@ class Caller:
             token=lambda: self.token,
             clock=clock,
         )
-        self.app = build_app(desk, guard)
+        #: by which refusals are counted
+        self.clock = FakeClock()
+        self.app = build_app(desk, guard, monotonic=self.clock.monotonic)
         self.listener = Listeners(self.app, (Listen(port=0),), on_close=self.moves.stop)
+
+    def _denied(self):
+        self.before_a_look()
+        return never_sent([])
 
     @property
     def port(self):

@@ -13,7 +13,7 @@ import pytest
 from masv_watch.api.doors import Bound
 from masv_watch.api.peers import Peers
 from masv_watch.loops import SystemClock
-from masv_watch.model import Auth, Listen, Scheme
+from masv_watch.model import NOBODY, Auth, Listen, Scheme
 from tests.integration.api.listening import (
     JSON,
     PLAIN,
@@ -348,7 +348,7 @@ def test_kernel_that_does_not_tell_is_said_once_and_admits_nobody(doors, monkeyp
     with_token = curl(*ways[0], "-H", f"Authorization: Bearer {house.token.reveal()}")
 
     assert answers == [401, 401, 200, 401]
-    assert (with_token[0], with_token[1]["uid"]) == (200, None)
+    assert (with_token[0], with_token[1]["uid"]) == (200, NOBODY)
     assert caplog.text.count("callers are known by the token alone") == 1
 
 

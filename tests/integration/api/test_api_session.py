@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
 
 import pytest
 
+from masv_watch.cloud import wire
 from masv_watch.cloud.client import CloudClient
+from masv_watch.errors import Unprocessable
+from masv_watch.login import Login
+from masv_watch.loops import SystemClock
+from masv_watch.metrics import Metrics
+from masv_watch.model import Caller as Asking
 from masv_watch.model import Chunk, Draft, Masv, Secret, Terms, UploadEvent, UploadType
+from masv_watch.uploads import Uploads, Wish
 from tests.integration.api.calling import UPLOADS, Short, said
 from tests.integration.api.conftest import Caller
 from tests.integration.store.making import claim, file_draft, finalize, must, send_files
 from tests.processes import Sandbox, ask, free_port
 
 LOGIN, TEAMS = "/api/v1/login", "/api/v1/teams"
+OWNER = Asking(uid=0, is_owner=True)
 USER = {"email": "me@example.com", "password": "sandbox"}
 TEAM_KEYS = {
     "custom_expiry_default", "custom_expiry_enabled", "download_limit_default",
@@ -261,3 +270,27 @@ def test_link_of_a_package_that_is_gone_is_409(build, cloud):
     answer = short.ask(f"{UPLOADS}/{upload_id}/link", "POST")
 
     assert (answer.status, said(answer)[0]) == (409, 1207)
+
+
+def test_hint_at_the_teams_of_a_session_is_bounded(build, cloud):
+    """Whoever belongs to a thousand teams of long names gets a sentence, not a page."""
+    build("sandbox-key")
+    caller = build.built[0]
+    named = tuple(wire.Team(id=str(n), name="", subdomain=f"{n:03}" + "x" * 500) for n in range(99))
+    user = wire.User(id="1", email="me@example.com", name="Me")
+    signed = wire.SignedIn(user=user, teams=named, token=wire.UserToken("a-user-token"))
+    login = Login(
+        CloudClient(caller.http, api_url=cloud.api),
+        Masv(api_url=cloud.api),
+        clock=SystemClock(),
+        metrics=Metrics(),
+        remembered=json.dumps({"api_url": cloud.api, **wire.sign_in_answer(signed)}),
+    )
+    uploads = Uploads(caller.store, auth_until=lambda: None, login=login)
+
+    with pytest.raises(Unprocessable) as caught:
+        uploads.ask(Wish(type=UploadType.TEAM, paths=(b"/srv",), team="acme"), OWNER)
+
+    hint = caught.value.hint
+    assert hint.startswith("name one of its teams: 000xxx")
+    assert [len(name) for name in hint.partition(": ")[2].split(", ")] == [64] * 20

@@ -480,3 +480,19 @@ def test_storage_without_tls_behind_a_cloud_with_it_is_not_used(connect, sandbox
         strict.start_multipart(blueprint)
     with pytest.raises(CloudGarbled, match="without TLS"):
         strict.put_chunk(blueprint, Piece(b"x"))
+
+
+def test_storage_that_is_this_machine_is_used_by_a_cloud_that_is_it_too_alone(connect, sandbox):
+    """No cloud from elsewhere has us call what listens here, such as our own API."""
+    elsewhere = connect("http://cloud.example")
+    blueprint = wire.Blueprint(method="POST", url=f"{sandbox.api}/v1/uploads/lied-about")
+
+    with pytest.raises(CloudGarbled, match="this machine itself"):
+        elsewhere.start_multipart(blueprint)
+    with pytest.raises(CloudGarbled, match="this machine itself"):
+        elsewhere.put_chunk(blueprint, Piece(b"x"))
+    before = len(sandbox.requests("lied-about"))
+    with pytest.raises(CloudError):
+        connect(sandbox.api).start_multipart(blueprint)
+
+    assert (before, len(sandbox.requests("lied-about"))) == (0, 1)

@@ -404,6 +404,16 @@ def test_chunk_is_sent_exactly_as_the_blueprint_says(serve, http):
         assert request.header(name) is None
 
 
+def test_storage_request_calls_itself_one_of_another_site(serve, http):
+    """A server that guards against forged calls, as our own API does, never takes it for ours."""
+    server = serve(says(answer(200, b"", 'ETag: "e"')))
+
+    http.storage(blueprint(server, headers={"Sec-Fetch-Site": "none"}), Bytes(b"x"))
+
+    assert server.requests[0].header("Sec-Fetch-Site") == "cross-site"
+    assert server.requests[0].head.lower().count("sec-fetch-site") == 1
+
+
 def test_chunk_body_is_read_in_blocks_up_to_a_mebibyte(serve, http):
     """Constant memory, few system calls."""
     server = serve(says(answer(200, b"", 'ETag: "e"')))

@@ -415,3 +415,37 @@ def test_filesystem_kind_of_real_paths(hot: Path, tmp_path: Path) -> None:
     assert filesystem_kind(os.fsencode(hot)) == "local"
     assert filesystem_kind(os.fsencode(tmp_path / "link")) == "local"
     assert filesystem_kind(os.fsencode(tmp_path / "gone")) == "local"
+
+
+@pytest.mark.parametrize("target", ["hot", "/"])
+def test_open_of_a_root_by_a_link_that_others_can_set_is_refused(
+    hot: Path, tmp_path: Path, target: str
+) -> None:
+    """Whoever may write beside a root could otherwise lead us to any folder of the machine."""
+    (hot / "a").write_bytes(b"1")
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    (beside / "way").symlink_to(hot if target == "hot" else target)
+
+    with Root.open(os.fsencode(beside / "way")) as opened:
+        assert opened.list_folder()
+    beside.chmod(0o777)
+    for path in (beside / "way", beside / "way" / ".", beside / "way" / ".." / hot.name):
+        with pytest.raises(SourceUnreadable, match="link"):
+            Root.open(os.fsencode(path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes folders of another user")
+def test_open_of_a_root_by_a_link_in_the_folder_of_another_user_is_refused(
+    hot: Path, tmp_path: Path
+) -> None:
+    """His folder is his to change, whatever its mode says."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o755)
+    (theirs / "way").symlink_to(hot)
+    os.chown(theirs, NOBODY, NOBODY)
+
+    with pytest.raises(SourceUnreadable, match="link"):
+        Root.open(os.fsencode(theirs / "way"))
+    os.chown(theirs, 0, 0)
+    Root.open(os.fsencode(theirs / "way")).close()

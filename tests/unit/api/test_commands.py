@@ -277,3 +277,41 @@ def test_every_shape_of_a_call_refuses_what_it_does_not_know():
     for kind in kinds:
         with pytest.raises(Unprocessable, match="unknown"):
             read(kind, {"no such field": 1})
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_object_with_very_many_names_is_refused_before_it_is_looked_at(kind):
+    """An error for each unknown name would cost a thousand times the body."""
+    names = {f"x{number}": 1 for number in range(65)}
+
+    for error in (
+        refused(kind, names),
+        refused(kind, {"paths": [names]}),
+        tried_query(UploadsAsked, dict.fromkeys(names, "1")),
+    ):
+        assert "65 names, and at most 64 are read" in error.message
+        assert error.hint
+    assert "unknown field `x0`" in refused(kind, dict(list(names.items())[:64])).message
+
+
+def tried_query(kind, query):
+    with pytest.raises(Unprocessable) as caught:
+        read_query(kind, query)
+    return caught.value
+
+
+def test_list_of_wrong_texts_is_refused_by_its_first_one():
+    """The others are not looked at: a list may be long, and an error is large."""
+    paths = refused(FilesAdded, {"paths": ["/srv/a.mov", *["x"] * 1000]})
+    recipients = refused(TeamCreate, {**TEAM, "recipients": ["x"] * 1000})
+
+    assert (paths.facts["field"], recipients.facts["field"]) == ("paths[1]", "recipients[0]")
+    assert "more" not in paths.message + recipients.message
+
+
+def test_name_of_any_length_is_unknown():
+    """A long one is cut and compared with nothing."""
+    error = refused(TeamCreate, {**TEAM, "paths" * 100_000: 1})
+
+    assert len(error.message) < 120
+    assert error.hint.startswith("known: ")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from masv_watch.api.doors import Door
 from masv_watch.api.guard import DOOR, Guard, own_hosts
 from masv_watch.errors import Denied, NotJson, Unauthenticated
-from masv_watch.model import Auth, Listen, Scheme, Secret, Server
+from masv_watch.model import NOBODY, Auth, Listen, Scheme, Secret, Server
 from tests.doubles import FakeClock
 
 TOKEN = "0123456789abcdef" * 4
@@ -123,7 +123,7 @@ def test_host_of_any_text_is_judged_without_an_error(host):
 def test_host_on_a_unix_socket_is_not_looked_at():
     """Whoever opened the file was led by no name."""
     for host in (None, "", "evil.example", "localhost"):
-        assert admit(guard(UNIX), door(UNIX), host=host).uid is None
+        assert admit(guard(UNIX), door(UNIX), host=host).uid == NOBODY
 
 
 @pytest.mark.parametrize(
@@ -372,3 +372,22 @@ def test_path_that_only_looks_like_health_needs_proof(path):
     environ = {DOOR: door(), "REQUEST_METHOD": "GET", "PATH_INFO": path}
     with pytest.raises(Unauthenticated):
         guard().admit({**environ, "HTTP_HOST": "localhost:8080"})
+
+
+def test_caller_of_this_machine_whom_the_kernel_does_not_name_has_nobodys_rights():
+    """The token admits him, but hiding from the kernel lends him no rights beyond his own."""
+    here, afar = door(peer="127.0.0.1"), door(peer="192.0.2.9")
+
+    assert admit(guard(), here).uid == NOBODY
+    assert not admit(guard(), here).is_owner
+    assert admit(guard(), afar).uid is None
+
+
+def test_call_through_what_ends_tls_in_front_of_us_needs_the_token(monkeypatch):
+    """Whoever connects there is a proxy: its user says nothing about who calls."""
+    monkeypatch.setattr("masv_watch.api.peers.Peers.uid_of", lambda _self, _door: 0)
+    here = door(peer="127.0.0.1")
+
+    assert admit(guard(), here, HTTP_AUTHORIZATION=None).is_owner
+    with pytest.raises(Unauthenticated, match="needs its token"):
+        admit(guard(tls_elsewhere=True), here, HTTP_AUTHORIZATION=None)

@@ -183,3 +183,22 @@ def test_every_status_of_an_error_that_a_caller_meets_is_described(tree):
 
     # a method that a route does not know is in no description
     assert met - described == {405}
+
+
+def test_calls_that_wait_say_in_the_table_that_they_can_be_busy(table):
+    """Whatever takes a place can find none."""
+    busy = {
+        (route.method, route.path.removeprefix(BASE)) for route in table if 503 in route.refuses
+    }
+
+    assert busy == {
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("POST", "/uploads"),
+        ("POST", "/portals/uploads"),
+        ("POST", "/uploads/<upload_id>/files"),
+        ("POST", "/uploads/<upload_id>/link"),
+        ("GET", "/login"),
+        ("POST", "/login"),
+        ("GET", "/teams"),
+    }

@@ -273,6 +273,30 @@ def test_blueprint_headers_of_framing_are_left_out():
     assert (found.method, found.headers) == ("PUT", {"x-amz-acl": "private"})
 
 
+@pytest.mark.parametrize("name", ["Sec-Fetch-Site", "ORIGIN", "host", "Connection", "upgrade"])
+def test_blueprint_headers_that_speak_for_the_sender_are_left_out(name):
+    """A cloud never decides as whom, or through what, we speak to a server."""
+    found = wire.blueprint({"method": "PUT", "url": URL, "headers": {name: "none", "a": "b"}})
+
+    assert found.headers == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [
+        *((host, True) for host in ("127.0.0.1", "127.9.9.9:8080", "LOCALHOST:1", "localhost.")),
+        *((host, True) for host in ("a.localhost", "[::1]", "[0:0::1]:80", "[::ffff:127.0.0.1]")),
+        *((host, True) for host in ("0.0.0.0", "[::]", "127.1", "2130706433", "0x7f.0.0.1")),
+        *((host, True) for host in ("0177.0.0.1", "127.0.0.1.", "1.2.3.0x7f")),
+        *((host, False) for host in ("10.0.0.1", "storage.example", "[2001:db8::1]", "1.example")),
+        *((host, False) for host in ("localhost.example", "127.0.0.1.example", "s3.face")),
+    ],
+)
+def test_host_of_this_machine_is_known_in_every_spelling(host, is_ours):
+    """What a resolver takes for this machine is taken for it before it is asked."""
+    assert wire.is_loopback(f"https://{host}/k?x=1") is is_ours
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE", "", None, "PUT\r\n"])
 def test_blueprint_with_another_method_is_refused(method):
     """A blueprint writes, so it is a PUT or a POST."""

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from masv_watch.errors import Remedy, SourceForbidden
-from masv_watch.transfer.chunks import MIB, Limits, cut, missing, spans, window
+from masv_watch.cloud.wire import AddedFile, Blueprint
+from masv_watch.errors import CloudGarbled, Remedy, SourceForbidden
+from masv_watch.transfer.chunks import (
+    MIB,
+    MOST_CHUNKS,
+    Limits,
+    cut,
+    is_cut_too_small,
+    missing,
+    spans,
+    window,
+)
+from masv_watch.transfer.sending import limits_of
 
 TB = 10**12
 LIMITS = Limits()
@@ -33,6 +44,8 @@ def test_chunk_size_of_any_file_that_fits_keeps_every_limit(size, asked):
     st.integers(1, 10 * 1024 * MIB),
     st.integers(1, 20_000),
 )
+@example(20_000 * 5 * MIB, 1, 5 * MIB, 5 * MIB, 20_000)
+@example(20_000 * 5 * MIB, 1, 5 * MIB, 10 * MIB, 20_000)
 def test_chunk_size_under_any_limits_fits_or_is_refused(size, asked, least, most, count):
     """Whatever limits the cloud names, a file is cut within them or not at all."""
     assume(least <= most)
@@ -40,10 +53,60 @@ def test_chunk_size_under_any_limits_fits_or_is_refused(size, asked, least, most
     try:
         chunk = cut(size, asked, limits)
     except SourceForbidden:
-        assert size > most * count
+        assert size > most * min(count, MOST_CHUNKS)
     else:
         assert least <= chunk <= most
-        assert -(-size // chunk) <= count
+        assert -(-size // chunk) <= min(count, MOST_CHUNKS)
+
+
+@given(SIZES, *(st.none() | st.integers(1, 2**62) for _ in range(3)))
+@example(TB, None, 1, 2**62)
+@example(TB, 1, 1, 2**62)
+@example(1, 6 * 1024 * MIB, None, None)
+@example(5 * MIB, None, 5 * MIB - 1, None)
+def test_limits_of_a_lying_cloud_never_make_too_many_chunks(size, least, most, count):
+    """Whatever the cloud names, a file is at most 10,000 chunks of a size that storages take."""
+    blueprint = Blueprint(method="POST", url="https://storage.example/k")
+    added = AddedFile(id="f", blueprint=blueprint, min_chunk=least, max_chunk=most, max_count=count)
+    try:
+        chunk = cut(size, 1, limits_of(added, size))
+    except (CloudGarbled, SourceForbidden):
+        return
+
+    assert not is_cut_too_small(size, chunk)
+    assert -(-size // chunk) <= min(MOST_CHUNKS, count or MOST_CHUNKS)
+    assert most is None or chunk <= most
+    assert chunk >= min(size, least or 5 * MIB, 5 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("size", "least", "most"),
+    [(5 * MIB, None, 5 * MIB - 1), (TB, 1, 1), (TB, 1, MIB), (1, 6 * 1024 * MIB, None)],
+)
+def test_limits_that_no_storage_has_are_garbled(size, least, most):
+    """The cloud is asked again later, not believed."""
+    blueprint = Blueprint(method="POST", url="https://storage.example/k")
+    added = AddedFile(id="f", blueprint=blueprint, min_chunk=least, max_chunk=most, max_count=2**62)
+
+    with pytest.raises(CloudGarbled, match="which no storage takes"):
+        limits_of(added, size)
+
+
+@pytest.mark.parametrize(
+    ("size", "chunk_size", "is_too_small"),
+    [
+        (0, 1, False),
+        (10_000, 1, False),
+        (10_001, 1, True),
+        (TB, 1024, True),
+        (TB, 100 * MIB, False),
+    ],
+)
+def test_stored_chunk_size_is_too_small_from_one_chunk_over_the_most(
+    size, chunk_size, is_too_small
+):
+    """What a row says is not cut before it is known to be few."""
+    assert is_cut_too_small(size, chunk_size) is is_too_small
 
 
 @pytest.mark.parametrize(

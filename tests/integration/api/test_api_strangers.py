@@ -1,0 +1,152 @@
+"""What those get who prove nothing or own nothing: of the answers, of the session, of the log."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from masv_watch.api import app
+from masv_watch.api.routes import Health
+from masv_watch.errors import SourceUnreadable
+from masv_watch.model import Auth, Masv
+from tests.integration.api.calling import UPLOADS
+from tests.integration.api.conftest import Caller
+from tests.integration.api.listening import JSON, STRANGER, curl
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a second user needs root")
+LOGIN = "/api/v1/login"
+
+
+@pytest.fixture
+def build(tmp_path):
+    built = []
+
+    def build(**settings):
+        built.append(Caller(tmp_path / str(len(built)), **settings))
+        return built[-1]
+
+    yield build
+    for caller in built:
+        caller.close()
+
+
+@needs_root
+def test_second_user_who_is_trusted_may_not_sign_in():
+    """Everybody's uploads go by the one session: it is root's and the daemon's own user's."""
+    folder = Path(tempfile.mkdtemp(prefix="masv-watch-"))
+    folder.chmod(0o755)
+    caller = Caller(
+        folder / "daemon",
+        masv=Masv(api_url="http://127.0.0.1:9"),
+        trusted_users=(str(STRANGER),),
+    )
+    body = '{"email": "me@example.com", "password": "canary"}'
+    call = ("-H", JSON, "-d", body, f"{caller.url}{LOGIN}")
+    proof = ("-H", f"Authorization: Bearer {caller.token.reveal()}")
+
+    refused = [curl(*call, uid=STRANGER), curl(*proof, *call, uid=STRANGER)]
+    wrong = curl("-H", JSON, "-d", "{}", f"{caller.url}{LOGIN}", uid=STRANGER)
+    looked, own = curl(f"{caller.url}{LOGIN}", uid=STRANGER), curl(*call)
+
+    for status, tree in [*refused, wrong]:
+        assert (status, tree["code"]) == (403, 1503)
+        assert "root and the daemon's own user" in tree["message"]
+        assert "masv.api_key" in tree["hint"]
+    # he may ask who is signed in, and the owner's call gets as far as the cloud
+    assert (looked[0], own[0]) == (401, 502)
+    caller.close()
+    shutil.rmtree(folder)
+
+
+def test_ready_without_proof_tells_whether_and_nothing_else(build):
+    """Names of folders and loops are for those who may call; how it stands is for everybody."""
+    caller = build(auth=Auth.TOKEN)
+    caller.health = Health(live=True, ready=False, why="not swept: a", concerns=("b is away",))
+
+    bare = caller.call("/readyz")
+    proven = caller.call("/readyz", headers=[f"Authorization: Bearer {caller.token.reveal()}"])
+
+    assert (bare.status, bare.tree) == (503, {"ready": False, "why": "", "concerns": []})
+    assert proven.status == 503
+    assert proven.tree == {"ready": False, "why": "not swept: a", "concerns": ["b is away"]}
+
+
+def test_ready_tells_the_own_user_everything(build):
+    """`masv-watch status` needs no token for the concerns."""
+    caller = build()
+    caller.health = Health(live=True, ready=True, concerns=("b is away",))
+
+    assert caller.call("/readyz").tree["concerns"] == ["b is away"]
+
+
+@pytest.mark.parametrize("shown", [(), ("Authorization: Basic abc",)])
+def test_hint_of_a_missing_token_shows_how_to_send_it(build, shown):
+    """What hides secrets must not hide the words that tell what to do."""
+    answer = build(auth=Auth.TOKEN).call(UPLOADS, headers=shown)
+
+    assert answer.status == 401
+    assert "Authorization: Bearer TOKEN" in answer.tree["hint"]
+
+
+def test_words_from_outside_are_masked_where_they_look_like_a_secret(build, tmp_path):
+    """A disk or a cloud may quote what nobody is to see."""
+    caller = build()
+    words = SourceUnreadable("it said password=canary-1", hint="X-User-Token: canary-2")
+
+    def failing():
+        raise words
+
+    caller.before_a_look = failing
+    answer = caller.ask(UPLOADS, "POST", {"subdomain": "acme", "paths": [str(tmp_path)]})
+
+    assert (answer.status, answer.tree["code"]) == (409, 1103)
+    assert b"canary" not in answer.body
+
+
+def lines(caplog):
+    return [each for each in caplog.records if each.message == "a call was refused"]
+
+
+def test_same_refusal_is_logged_once_a_minute_with_how_many_came(build, caplog):
+    """Who is refused again and again cannot fill the log; what he did is still told."""
+    caller = build(auth=Auth.TOKEN)
+    for number in range(50):
+        assert caller.call(f"/{number}").status == 401
+    caller.call("/", host="elsewhere.example")
+    caller.clock.advance(app.QUIET_S - 1)
+    caller.call("/before")
+    caller.clock.advance(1)
+    caller.call("/after")
+    caller.clock.advance(app.QUIET_S)
+    caller.call("/later")
+
+    told = [(each.code, each.call, each.times) for each in lines(caplog)]
+
+    assert told == [
+        (1502, "GET /0", 1),
+        (1503, "GET /", 1),
+        (1502, "GET /after", 51),
+        (1502, "GET /later", 1),
+    ]
+
+
+def test_kinds_of_refusals_that_are_remembered_are_bounded(build, caplog, monkeypatch):
+    """Beyond the bound the one that was logged longest ago is forgotten, and logged again."""
+    monkeypatch.setattr(app, "MOST_KINDS", 2)
+    caller = build(auth=Auth.TOKEN)
+    caplog.set_level(logging.WARNING)
+    kinds = [
+        {},
+        {"host": "elsewhere.example"},
+        {"headers": ["Authorization: Bearer wrong"]},
+    ]
+
+    for kind in [*kinds, kinds[2], kinds[1], kinds[0]]:
+        caller.call("/", **kind)
+
+    assert len(lines(caplog)) == 4

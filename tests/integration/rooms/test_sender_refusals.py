@@ -1,0 +1,140 @@
+"""A cloud that takes everything and then denies it: what is sent again, and who is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from masv_watch.errors import CloudRefused, CloudUnreachable
+from masv_watch.transfer.packages import MOST_REFUSALS
+from masv_watch.uploads import WaitReason
+from tests.integration.rooms.sent import CHUNK, Door, Room
+
+FINALIZE = "POST /v1/packages/[^/]+/finalize$"
+
+
+def _forgetful(room: Room) -> Any:
+    """Give the cloud as it is, but no file of its lists was ever finalized."""
+
+    def files(*given: Any, **named: Any) -> Any:
+        return [replace(seen, completed=False) for seen in room.cloud.files(*given, **named)]
+
+    return Door(room.cloud, files=files)
+
+
+def _refuse(room: Room, times: int | None) -> None:
+    words = {"message": "package has unfinished files"}
+    room.sandbox.fault("status", FINALIZE, status=400, body=words, times=times)
+
+
+def _puts(room: Room, upload_id: str) -> int:
+    """Count how often the only file of an upload was sent: its URL and its end are asked for."""
+    package_id = room.upload(upload_id).package_id
+    return len(room.requests("POST", f"/v1/packages/{package_id}/files/")) // 2
+
+
+def _finalizes(room: Room, upload_id: str) -> int:
+    return int(room.package(upload_id)["finalize_calls"])
+
+
+def test_refused_finalize_of_missing_files_waits_before_they_are_sent_again(room: Room):
+    """Nothing is sent again at once, and meanwhile everybody may read why."""
+    _refuse(room, 1)
+    room.build(cloud=_forgetful(room))
+    upload_id = room.drop("once", 100)
+    room.until(lambda: room.upload(upload_id).retry_at > room.clock.wall())
+    for _ in range(50):
+        room.turn()
+    waiting, refused = room.desk.view(upload_id).waiting, room.upload(upload_id)
+    sent = _puts(room, upload_id)
+    complete = room.until_state(upload_id, "complete")
+
+    assert waiting is not None
+    assert waiting.reason is WaitReason.RETRYING
+    assert "package has unfinished files" in waiting.cure
+    assert (refused.state, refused.refusals, sent) == ("transferring", 1, 1)
+    assert (complete.refusals, _puts(room, upload_id), _finalizes(room, upload_id)) == (0, 2, 2)
+
+
+def test_finalize_that_stays_refused_ends_in_an_error_with_a_cure(room: Room):
+    """Everything is sent five times at most, whatever the cloud says and over any restart."""
+    _refuse(room, None)
+    room.build(cloud=_forgetful(room))
+    upload_id = room.drop("never", 100)
+
+    def twice() -> bool:
+        room.clock.advance(0.25)
+        return room.upload(upload_id).refusals == 2
+
+    room.until(twice)
+    room.restart(cloud=_forgetful(room))
+    failed = room.until_state(upload_id, "error")
+
+    assert failed.error_code == CloudRefused.code
+    assert "package has unfinished files" in failed.error
+    assert f"masv-watch resume {upload_id}" in failed.error
+    assert _finalizes(room, upload_id) == MOST_REFUSALS
+    assert _puts(room, upload_id) == MOST_REFUSALS
+
+
+def test_pauses_between_refused_finalizes_grow(room: Room):
+    """What is sent in between goes well, and begins no count anew."""
+    _refuse(room, None)
+    room.build(cloud=_forgetful(room))
+    upload_id = room.drop("longer", 100)
+    pauses: dict[int, float] = {}
+
+    def over() -> bool:
+        upload = room.upload(upload_id)
+        if upload.retry_at > room.clock.wall():
+            pauses.setdefault(upload.refusals, upload.retry_at - room.clock.wall())
+        room.clock.advance(0.25)
+        return upload.state == "error"
+
+    room.until(over)
+    found = [pauses[number] for number in sorted(pauses)]
+
+    assert len(found) == MOST_REFUSALS - 1
+    assert all(later > 1.5 * sooner for sooner, later in pairwise(found))
+
+
+def test_resume_after_refused_finalizes_asks_again_before_it_sends(room: Room):
+    """A person had it mended: the count begins anew and what lies there is not sent once more."""
+    _refuse(room, None)
+    room.build(cloud=_forgetful(room))
+    upload_id = room.drop("mended", 100)
+    room.until_state(upload_id, "error")
+    sent = _puts(room, upload_id)
+    room.sandbox.heal()
+    room.desk.resume(upload_id)
+    resumed = room.upload(upload_id)
+    room.until_state(upload_id, "complete")
+
+    assert resumed.refusals == 0
+    assert _puts(room, upload_id) == sent
+    assert _finalizes(room, upload_id) == MOST_REFUSALS + 1
+
+
+def test_file_that_was_cut_into_too_many_chunks_begins_anew(room: Room):
+    """No chunk size of an earlier day makes more chunks than a storage takes."""
+
+    def opened(*given: Any, **named: Any) -> None:
+        room.store.note_file_opened(*given, **{**named, "chunk_size": 1024})
+
+    def reset(*_given: Any) -> str:
+        raise CloudUnreachable("a reset")
+
+    room.build(
+        store=Door(room.store, note_file_opened=opened), cloud=Door(room.cloud, put_chunk=reset)
+    )
+    upload_id = room.drop("crumbs", 2 * CHUNK + 1)
+    room.until(lambda: room.file(upload_id).error)
+    first = room.file(upload_id)
+    room.restart()
+    room.until_state(upload_id, "complete")
+    (file,) = room.package(upload_id)["files"]
+
+    assert first.chunk_size == 1024
+    assert (file["size"], file["id"] == first.cloud_id) == (2 * CHUNK + 1, False)
+    assert [chunk.size for chunk in room.store.chunks(room.file(upload_id).id)] == [CHUNK, CHUNK, 1]

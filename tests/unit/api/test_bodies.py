@@ -1,0 +1,28 @@
+"""How single values are written in an answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from masv_watch.api.bodies import link_body
+from masv_watch.cloud.wire import CreatedLink
+from masv_watch.model import Secret
+
+
+@pytest.mark.parametrize(
+    ("told", "written"),
+    [
+        ("2026-01-02T03:04:05+14:00", "2026-01-01T13:04:05.000"),
+        ("2026-01-02T03:04:05.6789Z", "2026-01-02T03:04:05.678"),
+        ("2026-01-02T03:04:05", "2026-01-02T03:04:05.000"),
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00.000"),
+        ("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.000"),
+        ("soon", "soon"),
+        ("", ""),
+    ],
+)
+def test_expiry_of_a_link_is_written_as_the_page_does_whatever_the_cloud_says(told, written):
+    """In UTC without the zone's letter; what UTC has no year for stays as it is."""
+    link = CreatedLink(id="one", secret=Secret("a-secret"), expiry=told, email="", locked=False)
+
+    assert link_body(link)["expiry"] == written
