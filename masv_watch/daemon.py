@@ -169,6 +169,9 @@ class Daemon:
             health=self.health,
             now=self.store.now,
             metrics=self._metrics.text,
+            count_refused=lambda method, code: self._metrics.count(
+                "calls_refused", method=method, code=code
+            ),
         )
 
     def _denied(self) -> frozenset[tuple[int, int]]:

@@ -87,7 +87,7 @@ def build_app(desk: Desk, guard: Guard, *, monotonic: Callable[[], float]) -> bo
     refusals = _Refusals(monotonic)
     app = bottle.Bottle()
     app.default_error_handler = _bottle_error
-    app.add_hook("before_request", lambda: _admit(guard, refusals))
+    app.add_hook("before_request", lambda: _admit(guard, refusals, desk.count_refused))
     table = routes(desk)
     for route in (*table, _description(table)):
         app.route(route.path, route.method, _answered(route))
@@ -105,6 +105,10 @@ def _description(table: list[Route]) -> Route:
     )
 
 
+#: a caller's own word must not become a label
+_METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+
+
 def refusal(status: int) -> tuple[bytes, list[tuple[str, str]]]:
     """Give body and headers for what is refused before any route is known."""
     known = _OWN.get(status)
@@ -112,12 +116,14 @@ def refusal(status: int) -> tuple[bytes, list[tuple[str, str]]]:
     return body, [_JSON, *_HEADERS]
 
 
-def _admit(guard: Guard, refusals: _Refusals) -> None:
+def _admit(guard: Guard, refusals: _Refusals, count_refused: Callable[[str, int], None]) -> None:
     environ = bottle.request.environ
     try:
         environ[CALLER] = guard.admit(environ)
     except MasvWatchError as error:
         door, code, reason = _door(), error.code, error.message
+        method = str(bottle.request.method)
+        count_refused(method if method in _METHODS else "OTHER", code)
         if times := refusals.times(door, code, reason):
             log.warning(
                 "a call was refused",

@@ -60,6 +60,8 @@ class Desk:
     now: Callable[[], float]
     #: the counters in Prometheus' text form
     metrics: Callable[[], str]
+    #: told the method and the error code of each call that was not let in
+    count_refused: Callable[[str, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

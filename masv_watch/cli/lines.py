@@ -49,7 +49,9 @@ def clauses(upload: Upload) -> Iterator[str]:
         cure = f": {waiting.cure}" if waiting.cure else ""
         yield f"waits, {waiting.reason}{until}{ahead}{cure}"
     if failure:
-        yield " - ".join(word for word in (failure.message, failure.cure) if word)
+        # most messages end with what helps already
+        cure = "" if failure.cure in failure.message else failure.cure
+        yield " - ".join(word for word in (failure.message, cure) if word)
     if upload.state == "complete" and upload.open_tasks:
         yield f"{counted(upload.open_tasks, 'task')} open"
     if upload.refused_tasks:

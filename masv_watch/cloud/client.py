@@ -168,7 +168,8 @@ class CloudClient:
                 raise
             raise CloudRefused(
                 f"the portal's access code is wrong or missing: {error.message}",
-                hint="correct to.access_code, reload (SIGHUP), then masv-watch resume ID",
+                hint="in a hot folder correct to.access_code, reload (SIGHUP), then masv-watch"
+                " resume ID; what the API made delete, and make it again with the right code",
                 status=error.facts["status"],
             ) from error
 

@@ -34,10 +34,15 @@ def approach(path: bytes) -> int:
 
 
 def resolved_root(path: bytes) -> bytes | None:
-    """Give a root's path without links, None when there is no way to it that we may go."""
+    """Give a root's path without links, None when the way to it is one that others can change.
+
+    A root that is not there stays as it is written: a walk that follows no link decides on it.
+    """
     try:
         descriptor, names = _walk(path)
-    except (OSError, ValueError, SourceUnreadable):
+    except OSError:
+        return path
+    except (ValueError, SourceUnreadable):
         return None
     os.close(descriptor)
     return b"/" + b"/".join(names)

@@ -199,19 +199,19 @@ class Failures:
         if claim.upload.state is UploadState.DELETING:
             self._leave_package(claim, error)
             return
-        self._store.advance_claimed(
-            claim.upload, UploadEvent.FAIL, code=error.code, error=str(error)
-        )
+        resume = f"resume {claim.upload.id}"
+        told = str(error).replace("resume ID", resume)
+        self._store.advance_claimed(claim.upload, UploadEvent.FAIL, code=error.code, error=told)
         log.error(
             "an upload failed",
             extra={
                 "upload": claim.upload.id,
                 "code": error.code,
                 "reason": error.message,
-                "cure": error.hint or f"masv-watch resume {claim.upload.id}",
+                "cure": error.hint.replace("resume ID", resume) or f"masv-watch {resume}",
             },
         )
-        claim.error = str(error)
+        claim.error = told
         claim.abort.set()
         claim.ending = True
 

@@ -53,6 +53,8 @@ class Caller:
         self.auth_until = None
         #: called at the begin of every look at sources: a test may have it hang
         self.before_a_look = lambda: None
+        #: method and error code of each call that was not let in
+        self.refused = []
         #: hot folders as their loops would show them
         self.sights = []
         #: names of hot folders that were asked to sweep
@@ -84,6 +86,7 @@ class Caller:
             health=lambda: self.health,
             now=self.store.now,
             metrics=metrics.text,
+            count_refused=lambda method, code: self.refused.append((method, code)),
         )
         self.token = Secret("0123456789abcdef0123456789abcdef")
         guard = Guard(

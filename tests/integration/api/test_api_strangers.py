@@ -135,6 +135,18 @@ def test_same_refusal_is_logged_once_a_minute_with_how_many_came(build, caplog):
     ]
 
 
+def test_every_refused_call_is_counted_though_few_are_logged(build):
+    """What the log leaves out the metrics still tell, by no word of the caller's own."""
+    caller = build(auth=Auth.TOKEN)
+    for method in ("GET", "GET", "DELETE", "JUNK"):
+        caller.call(UPLOADS, method)
+    caller.call(UPLOADS, host="elsewhere.example")
+
+    assert caller.refused == [
+        ("GET", 1502), ("GET", 1502), ("DELETE", 1502), ("OTHER", 1502), ("GET", 1503),
+    ]  # fmt: skip
+
+
 def test_kinds_of_refusals_that_are_remembered_are_bounded(build, caplog, monkeypatch):
     """Beyond the bound the one that was logged longest ago is forgotten, and logged again."""
     monkeypatch.setattr(app, "MOST_KINDS", 2)
