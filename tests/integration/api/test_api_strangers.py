@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -162,3 +163,36 @@ def test_kinds_of_refusals_that_are_remembered_are_bounded(build, caplog, monkey
         caller.call("/", **kind)
 
     assert len(lines(caplog)) == 4
+
+
+@needs_root
+def test_link_and_package_of_anothers_upload_are_refused_over_the_api():
+    """A trusted user steers every upload, but gets no bytes that he did not name himself."""
+    folder = Path(tempfile.mkdtemp(prefix="masv-watch-"))
+    folder.chmod(0o755)
+    media = folder / "media"
+    media.mkdir()
+    (media / "a.mov").write_bytes(b"take")
+    caller = Caller(
+        folder / "daemon",
+        trusted_users=(str(STRANGER),),
+        allowed_roots=(os.fsencode(media),),
+    )
+    wish = json.dumps(
+        {"subdomain": "dailies", "sender_email": "a@example.com", "paths": [str(media / "a.mov")]}
+    )
+    create = ("-H", JSON, "-d", wish, f"{caller.url}/api/v1/portals/uploads")
+    roots, his = curl(*create)[1]["upload_id"], curl(*create, uid=STRANGER)[1]["upload_id"]
+
+    def asked(upload_id, uid):
+        one = f"{caller.url}{UPLOADS}/{upload_id}"
+        link = curl("-X", "POST", "-H", JSON, f"{one}/link", uid=uid)
+        taken = curl("-X", "DELETE", f"{one}?package=delete", uid=uid)
+        return [(status, tree.get("code")) for status, tree in (link, taken)]
+
+    assert asked(roots, STRANGER) == [(403, 1503), (403, 1503)]
+    # a portal makes no links, but that is said to him as it is to its owner
+    assert [status for status, _ in asked(his, STRANGER)] == [409, 200]
+    assert [status for status, _ in asked(roots, 0)] == [409, 200]
+    caller.close()
+    shutil.rmtree(folder)
