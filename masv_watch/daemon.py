@@ -380,7 +380,7 @@ class Daemon:
     def _refuse_reload(self, *problems: str) -> None:
         for problem in problems:
             log.error("the configuration is not taken over", extra={"problem": problem})
-        self._refused = next(iter(problems), "")
+        self._refused = next(iter(problems), "").partition("\n")[0]
         self._metrics.gauge("config_last_reload_success", 0)
         self._heart.ready("the last reload failed; the earlier configuration goes on")
 

@@ -181,6 +181,11 @@ def test_small_drop_is_delivered_while_a_large_slow_one_still_goes(world: Dispat
     world.until_delivered("large.mov")
 
 
+def _concerns(world: Dispatch) -> list[str]:
+    found: list[str] = ask(world.daemon.api, "/readyz")[1]["concerns"]
+    return found
+
+
 def test_broken_configuration_at_reload_changes_nothing_and_names_its_place(world: Dispatch):
     """A reload is all or nothing (behaviour 7.2)."""
     good = world.config.read_text()
@@ -191,8 +196,14 @@ def test_broken_configuration_at_reload_changes_nothing_and_names_its_place(worl
     said = eventually(lambda: world.lines("the configuration is not taken over", place))
     world.drop("still here.mov", b"still here")
     (package,) = world.until_delivered("still here.mov")
+    concerns = _concerns(world)
     world.config.write_text(good)
+    world.reload()
 
+    eventually(lambda: not _concerns(world), within=10)
+    assert len(concerns) == 1
+    assert f"the last reload was refused, the earlier goes on: {place}" in concerns[0]
+    assert "\n" not in concerns[0]
     assert len(said) == 1
     assert "dorp" in said[0]
     assert digests(package) == expected("still here.mov", b"still here")
