@@ -38,7 +38,7 @@ from masv_watch.reception import Reception, private_places
 from masv_watch.roster import Roster
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.claims import Key
-from masv_watch.transfer.crew import Crew
+from masv_watch.transfer.crew import SMALL_WORKERS, Crew, Lane
 from masv_watch.transfer.packages import Packages
 from masv_watch.transfer.sender import Effects, Sender
 from masv_watch.transfer.sending import Sending
@@ -100,9 +100,7 @@ class Daemon:
         settings, clock, metrics = self._settings, self._clock, self._metrics
         self.store.start_over()
         logs.register_secrets(*self.store.living_secrets())
-        self._http = Http(
-            clock=clock, metrics=metrics, connections=settings.transfer.connections + 2
-        )
+        self._http = Http(clock=clock, metrics=metrics, connections=2 * SMALL_WORKERS)
         cloud = CloudClient(self._http, api_url=settings.masv.api_url)
         self._login = Login(
             cloud,
@@ -180,7 +178,10 @@ class Daemon:
 
     def _build_sender(self, cloud: CloudClient) -> Sender:
         self._crew: Crew[Key] = Crew(
-            self._settings.transfer.connections,
+            {
+                Lane.SMALL: lambda: SMALL_WORKERS,
+                Lane.LARGE: lambda: self._settings.transfer.connections,
+            },
             bell=self._sender_bell,
             clock=self._clock,
             metrics=self._metrics,
@@ -281,7 +282,6 @@ class Daemon:
 
     def _start(self) -> None:
         self._told_ready = False
-        self._crew.start()
         for loop in self._loops:
             loop.start()
         self._roster.start()

@@ -635,6 +635,19 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """A range of file sizes, both ends included."""
+
+    #: bytes
+    least: int = 0
+    #: bytes; the default is above every file
+    most: int = 2**62
+
+
+ANY_SIZE = Sizes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """A slice of a file that the cloud acknowledged."""
 

@@ -70,3 +70,18 @@ class FakeClock:
             self._wall += after_s
             self._boottime = 0.0
             self._monotonic = 0.0
+
+
+class BodyByReads:
+    """What makes a chunk's body of a class that has `read(n)` and a length."""
+
+    is_plain = False
+
+    def read_into(self, block):
+        """Fill a block by one read."""
+        found = self.read(len(block))
+        block[: len(found)] = found
+        return len(found)
+
+    def look(self):
+        """Be wanted to the end."""

@@ -19,8 +19,9 @@ from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from masv_watch.cloud import reading, wire
-from masv_watch.cloud.http import ANSWER_LIMIT, LISTING_LIMIT, Body, Call, Http
+from masv_watch.cloud.http import ANSWER_LIMIT, LISTING_LIMIT, Call, Http
 from masv_watch.cloud.refusals import Door
+from masv_watch.cloud.streams import Body
 from masv_watch.errors import (
     CloudGarbled,
     CloudRefused,

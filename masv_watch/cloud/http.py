@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -33,12 +33,11 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from masv_watch import __version__, loops
 from masv_watch.cloud import reading, wire
 from masv_watch.cloud.refusals import Answer, Door, judge
-from masv_watch.errors import CloudGarbled, CloudUnreachable, MasvWatchError, SourceChanged
+from masv_watch.cloud.streams import BLOCK, Body, Deadlines, Pour, as_content, streaming_pool
+from masv_watch.errors import CloudGarbled, CloudUnreachable, MasvWatchError
 from masv_watch.metrics import Metrics
 from masv_watch.model import Secret
 
-#: bytes of one block of a body
-BLOCK = 1024 * 1024
 #: bytes of an ordinary answer, of a listing, and of a refusal whose words are all that is wanted
 ANSWER_LIMIT = 1024 * 1024
 LISTING_LIMIT = 64 * 1024 * 1024
@@ -46,44 +45,11 @@ REFUSAL_LIMIT = 64 * 1024
 #: seconds: a TLS failure is not tried again faster (fault 51)
 TLS_PAUSE_S = 60.0
 
-#: one blocking send covers a whole block: short ones keep a slow link from looking stalled
-_LEAST_BLOCK = 64 * 1024
-_FIRST_BLOCK = 256 * 1024
-_QUICK_S, _SLOW_S = 0.5, 2.0
 _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "identity",
     "User-Agent": f"masv-watch/{__version__}",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadlines:
-    """How long each kind of wait may last."""
-
-    #: seconds to connect, and for one send to make progress (measured: it is the connect time-out
-    #: that bounds a stalled send)
-    connect_s: float = 15.0
-    #: seconds until an answer begins
-    answer_s: float = 60.0
-    #: seconds until a finalize answers: the cloud puts the chunks together meanwhile
-    finalize_s: float = 300.0
-    #: seconds that every chunk may take, however small
-    least_put_s: float = 120.0
-    #: bytes a second: slower than this over a whole body counts as stalled (fault 54)
-    least_rate: float = 64 * 1024.0
-
-
-class Body(Protocol):
-    """What a chunk's body must offer; `files.Slice` does."""
-
-    def read(self, n: int, /) -> bytes:
-        """Give at most `n` bytes, b"" only after the last."""
-        ...
-
-    def __len__(self) -> int:
-        """Give the whole length in bytes."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +98,7 @@ class Http:
         trusted = ca_bundle or DEFAULT_CA_BUNDLE_PATH
         self._session = _session(connections, trusted)
         self._control = _pool(connections, trusted)
-        self._storage = _pool(connections, trusted)
+        self._storage = streaming_pool(connections, trusted)
 
     def ask(self, call: Call) -> Answer:
         """Make a control call and give its good answer.
@@ -171,7 +137,6 @@ class Http:
         loops.assert_outside_transaction()
         said = blueprint.body.encode()
         size = len(said) if body is None else len(body)
-        content = said if body is None else _Paced(body, self._clock, self._deadlines)
         headers = {
             "Accept-Encoding": "identity",
             **blueprint.headers,
@@ -184,7 +149,7 @@ class Http:
             raw = self._storage.urlopen(
                 blueprint.method,
                 blueprint.url,
-                body=content,
+                body=said if body is None else as_content(self._pour(body)),
                 headers=headers,
                 **_plainly(self._deadlines.connect_s, self._deadlines.answer_s),
             )
@@ -192,6 +157,9 @@ class Http:
         self._metrics.count("storage_answers", status=answer.status)
         judge(answer, doing=doing, door=Door.STORAGE)
         return answer
+
+    def _pour(self, body: Body) -> Pour:
+        return Pour(body, clock=self._clock, deadlines=self._deadlines)
 
     def close(self) -> None:
         """Close every idle connection."""
@@ -255,48 +223,6 @@ class Http:
         if is_good and len(found) > limit:
             raise CloudGarbled(f"the cloud's answer is longer than {limit} bytes")
         return bytes(found[:limit])
-
-
-class _Paced:
-    """A body that gives up once it is slower than the minimum rate, in blocks fit for the link."""
-
-    def __init__(self, body: Body, clock: loops.Clock, deadlines: Deadlines) -> None:
-        self._body = body
-        self._clock = clock
-        self._left = len(body)
-        self._allowed_s = max(deadlines.least_put_s, len(body) / deadlines.least_rate)
-        self._rate = deadlines.least_rate
-        self._block = _FIRST_BLOCK
-        self._began: float | None = None
-        self._handed_at = 0.0
-
-    def read(self, n: int = -1) -> bytes:
-        """Give the next block; called by the library once the one before has left."""
-        now = self._clock.monotonic()
-        if self._began is None:
-            self._began = self._handed_at = now
-        elif now - self._began > self._allowed_s:
-            raise CloudUnreachable(
-                f"the link is slower than {self._rate / 1024:.0f} KiB/s over a whole chunk"
-            )
-        else:
-            self._fit(now - self._handed_at)
-        wanted = min(self._left, self._block, n if n > 0 else BLOCK)
-        if wanted == 0:
-            return b""
-        block = self._body.read(wanted)
-        if not block:
-            # handing over b"" early would hang until the answer's time-out (probe 7)
-            raise SourceChanged("a chunk's source ended before its size")
-        self._left -= len(block)
-        self._handed_at = self._clock.monotonic()
-        return block
-
-    def _fit(self, took_s: float) -> None:
-        if took_s > _SLOW_S:
-            self._block = _LEAST_BLOCK
-        elif took_s < _QUICK_S:
-            self._block = min(2 * self._block, BLOCK)
 
 
 class _PlainSession(requests.Session):

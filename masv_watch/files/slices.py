@@ -1,16 +1,18 @@
 """A re-openable slice of a source file: the body of one PUT.
 
-Owns the fence around the bytes of a chunk and their hashes. Never sends, never retries and never
-holds more than one block. Called by the sender; the HTTP library reads it like a file.
+Owns the fence around the bytes of a chunk and their hashes. Never retries, never decides where the
+bytes go and never holds more than one block. Called by the sender; `cloud.streams` reads it.
 
 Law 1. Before the first byte and after the last, descriptor and path show the settled identity.
 Law 2. The last block is handed over only after that second look, so that a changed file's chunk
-       is never complete at the storage.
+       is never complete at the storage. What the kernel sends by itself leaves later than it was
+       handed over: whoever uses `send_to` looks once more after the storage's answer.
 Law 3. An empty answer means the end: a file that gives too little raises (probe 7).
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -23,7 +25,10 @@ from masv_watch.files.roots import Root, demand_same, identity_of
 from masv_watch.model import Identity, Verify
 from masv_watch.names import shown
 
-_BLOCK = 1 << 20
+#: bytes of the largest block that is read at once
+BLOCK = 1 << 20
+#: what only the medium of a source reports while the kernel sends from it to a socket
+_OF_THE_SOURCE = {errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV}
 
 
 class Slice:
@@ -58,6 +63,7 @@ class Slice:
         self._verify = verify
         self._on_bytes = on_bytes
         self._descriptor = -1
+        self._root: Root | None = None
         self._start_hashes()
 
     def open(self) -> Slice:
@@ -67,9 +73,9 @@ class Slice:
             SourceChanged, SourceVanished, SourceUnreadable, SourceForbidden.
         """
         self.close()
-        with Root.open(self._root_path) as root:
-            self._descriptor = root.open_file(self._path)
+        self._root = Root.open(self._root_path)
         try:
+            self._descriptor = self._root.open_file(self._path)
             self.check()
         except BaseException:
             self.close()
@@ -81,6 +87,9 @@ class Slice:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+        if self._root is not None:
+            self._root.close()
+            self._root = None
 
     def __enter__(self) -> Slice:
         """Open the slice."""
@@ -148,23 +157,90 @@ class Slice:
     def read(self, n: int | None = -1) -> bytes:
         """Give the next block, at most 1 MiB however much is asked; b"" only at the end.
 
+        Raises: as `read_into`.
+        """
+        wanted = min(self.left, BLOCK, BLOCK if n is None or n < 0 else n)
+        block = b""
+
+        def fetch(descriptor: int, position: int) -> memoryview:
+            nonlocal block
+            block = os.pread(descriptor, wanted, position)
+            return memoryview(block)
+
+        self._hand_over(wanted, fetch)
+        return block
+
+    def read_into(self, block: memoryview) -> int:
+        """Fill a block with the next bytes and give how many; 0 only at the end.
+
         Raises:
             SourceChanged: the file is not the settled one any more, or gives too few bytes.
             SourceVanished, SourceUnreadable: it is gone, or the medium reports an error.
             ValueError: the slice is not open.
         """
-        if self._descriptor < 0:
-            raise ValueError("the slice is not open")
-        wanted = min(_BLOCK, self._size - self._read, _BLOCK if n is None or n < 0 else n)
+        wanted = min(len(block), self.left)
+
+        def fetch(descriptor: int, position: int) -> memoryview:
+            return block[: os.preadv(descriptor, [block[:wanted]], position)]
+
+        return self._hand_over(wanted, fetch)
+
+    def _hand_over(self, wanted: int, fetch: Callable[[int, int], memoryview]) -> int:
+        descriptor = self._open_descriptor()
         if wanted <= 0:
-            return b""
+            return 0
         if self._read == 0:
             self.check()
-        block = self._block(wanted)
-        if self._read + len(block) == self._size:
+        try:
+            block = fetch(descriptor, self._offset + self._read)
+        except OSError as error:
+            self._translate(error)
+            raise
+        self._demand_some(len(block))
+        if len(block) == self.left:
             self.check()
-        self._note(block)
-        return block
+        self._hash(block)
+        self._note(len(block))
+        return len(block)
+
+    @property
+    def is_plain(self) -> bool:
+        """Say whether nobody looks at the bytes on their way, so that the kernel may send them."""
+        return self._xxh is None and self._md5 is None
+
+    def send_to(self, out: int, at_most: int) -> int:
+        """Have the kernel send the next bytes to a socket's descriptor; give how many.
+
+        0 means the end.
+
+        Raises: as `read_into`; BlockingIOError when the socket takes nothing now; another OSError
+            that is the socket's.
+        """
+        descriptor = self._open_descriptor()
+        wanted = min(at_most, self.left)
+        if wanted <= 0:
+            return 0
+        if self._read == 0 or wanted == self.left:
+            self.check()
+        try:
+            count = os.sendfile(out, descriptor, self._offset + self._read, wanted)
+        except OSError as error:
+            if error.errno in _OF_THE_SOURCE:
+                self._translate(error)
+            raise
+        self._demand_some(count)
+        self._note(count)
+        return count
+
+    def look(self) -> None:
+        """Tell `on_bytes` of no byte: it raises when the slice is not wanted any more."""
+        if self._on_bytes:
+            self._on_bytes(0)
+
+    @property
+    def left(self) -> int:
+        """Give the bytes that were not handed over yet."""
+        return self._size - self._read
 
     def check(self) -> None:
         """Assure that the descriptor and the path both show the settled identity.
@@ -172,37 +248,38 @@ class Slice:
         Raises:
             SourceChanged, SourceVanished, SourceUnreadable, SourceForbidden; ValueError: not open.
         """
+        descriptor, root = self._open_descriptor(), self._root
+        if root is None:
+            raise ValueError("the slice is not open")
+        # the path first: a removed file is gone, not changed, and that has another remedy
+        demand_same(root.identify(self._path), self._identity, self._path)
+        with root.border(self._path):
+            held = identity_of(os.fstat(descriptor))
+        demand_same(held, self._identity, self._path)
+
+    def _open_descriptor(self) -> int:
         if self._descriptor < 0:
             raise ValueError("the slice is not open")
-        with Root.open(self._root_path) as root:
-            # the path first: a removed file is gone, not changed, and that has another remedy
-            demand_same(root.identify(self._path), self._identity, self._path)
-            with root.border(self._path):
-                held = identity_of(os.fstat(self._descriptor))
-            demand_same(held, self._identity, self._path)
+        return self._descriptor
 
-    def _block(self, wanted: int) -> bytes:
-        try:
-            block = os.pread(self._descriptor, wanted, self._offset + self._read)
-        except OSError as error:
-            self._translate(error)
-            raise
-        if not block:
+    def _demand_some(self, count: int) -> None:
+        if not count:
             raise SourceChanged(f"{shown(self._path)} ends before its size", path=self._path)
-        return block
 
     def _translate(self, error: OSError) -> None:
         with Root.open(self._root_path) as root, root.border(self._path):
             raise error
 
-    def _note(self, block: bytes) -> None:
+    def _hash(self, block: memoryview) -> None:
         if self._xxh:
             self._xxh.update(block)
         if self._md5:
             self._md5.update(block)
-        self._read += len(block)
+
+    def _note(self, count: int) -> None:
+        self._read += count
         if self._on_bytes:
-            self._on_bytes(len(block))
+            self._on_bytes(count)
 
     def _start_hashes(self) -> None:
         self._read = 0

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from masv_watch.model import (
+    ANY_SIZE,
     Chunk,
     Draft,
     Drop,
@@ -24,6 +25,7 @@ from masv_watch.model import (
     HoldReason,
     Link,
     Secret,
+    Sizes,
     SourceFile,
     Task,
     TaskDraft,
@@ -209,8 +211,10 @@ class Undertakings(Protocol):
         """Say whether an upload of ours names this package."""
         ...
 
-    def next_files(self, upload_id: str, limit: int) -> list[SourceFile]:
-        """List files that are due and not closed, oldest first."""
+    def next_files(
+        self, upload_id: str, limit: int, *, sizes: Sizes = ANY_SIZE
+    ) -> list[SourceFile]:
+        """List files of these sizes that are due and not closed, oldest first."""
         ...
 
     def next_retry(self, upload_id: str) -> float | None:
@@ -233,6 +237,13 @@ class Undertakings(Protocol):
 
     def note_etag(self, file: SourceFile, fence: int, chunk: Chunk, *, last: bool) -> None:
         """Store that the cloud holds a chunk; `last` also stores the intent to close the file."""
+        ...
+
+    def note_file_shipped(self, file: SourceFile, fence: int, chunk: Chunk) -> None:
+        """Store that the cloud has a file of one chunk whole: where, its etag, and that it closed.
+
+        `file` carries the cloud's ids, which no earlier verb stored.
+        """
         ...
 
     def chunks(self, file_id: int) -> list[Chunk]:

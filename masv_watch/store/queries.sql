@@ -268,7 +268,7 @@ UPDATE files SET stale = 1, error = :note WHERE id = :id;
 
 -- name: next_files
 SELECT * FROM files WHERE upload_id = :upload_id AND closed = 0 AND stale = 0
-AND retry_at <= :now ORDER BY retry_at, id LIMIT :limit;
+AND retry_at <= :now AND size BETWEEN :least AND :most ORDER BY retry_at, id LIMIT :limit;
 
 -- name: next_retry
 SELECT min(retry_at) AS at FROM files WHERE upload_id = :upload_id AND closed = 0 AND stale = 0;
@@ -290,6 +290,11 @@ UPDATE files SET sent = sent + :size, close_asked = max(close_asked, :last), att
 
 -- name: note_file_closed
 UPDATE files SET closed = 1, attempts = 0, error = '' WHERE id = :id AND closed = 0;
+
+-- name: note_file_shipped
+UPDATE files SET cloud_id = :cloud_id, multipart_id = :multipart_id, chunk_size = :chunk_size,
+    sent = :sent, close_asked = 1, closed = 1, attempts = 0, error = ''
+WHERE id = :id AND closed = 0 AND cloud_id IS NULL;
 
 -- name: note_file_retry
 UPDATE files SET attempts = :attempts, retry_at = :retry_at, error = :error WHERE id = :id;

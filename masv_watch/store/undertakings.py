@@ -13,9 +13,11 @@ from typing import TypeVar
 
 from masv_watch.errors import FenceLost, SourceChanged
 from masv_watch.model import (
+    ANY_SIZE,
     Chunk,
     DropEvent,
     Secret,
+    Sizes,
     SourceFile,
     TaskDraft,
     Upload,
@@ -178,11 +180,20 @@ class UndertakingVerbs:
             lambda tx: tx.one("package_is_ours", package_id=package_id) is not None
         )
 
-    def next_files(self, upload_id: str, limit: int) -> list[SourceFile]:
+    def next_files(
+        self, upload_id: str, limit: int, *, sizes: Sizes = ANY_SIZE
+    ) -> list[SourceFile]:
         """List files that are due and not closed."""
         return rows_as(
             self.engine.read(
-                lambda tx: tx.all("next_files", upload_id=upload_id, now=tx.now, limit=limit)
+                lambda tx: tx.all(
+                    "next_files",
+                    upload_id=upload_id,
+                    now=tx.now,
+                    limit=limit,
+                    least=sizes.least,
+                    most=sizes.most,
+                )
             ),
             file_of,
         )
@@ -238,19 +249,31 @@ class UndertakingVerbs:
         def note(tx: Transaction) -> None:
             hold_version(tx, file)
             known = tx.one("chunk", file_id=file.id, number=chunk.number) is not None
-            tx.run(
-                "add_chunk",
-                file_id=file.id,
-                number=chunk.number,
-                size=chunk.size,
-                etag=chunk.etag,
-                hash=chunk.hash,
-            )
+            _add_chunk(tx, file.id, chunk)
             size = 0 if known else chunk.size
             tx.run("note_file_sent", id=file.id, size=size, last=int(last))
             tx.run("count_files", id=file.upload_id, size=0, sent=size, files=0, open=0)
 
         self._fenced(file.upload_id, fence, note)
+
+    def note_file_shipped(self, file: SourceFile, fence: int, chunk: Chunk) -> None:
+        """Store that the cloud has a file of one chunk whole."""
+
+        def ship(tx: Transaction) -> None:
+            hold_version(tx, replace(file, cloud_id=None))
+            shipped = tx.run(
+                "note_file_shipped",
+                id=file.id,
+                cloud_id=file.cloud_id,
+                multipart_id=file.multipart_id,
+                chunk_size=file.chunk_size,
+                sent=chunk.size,
+            )
+            if shipped:
+                _add_chunk(tx, file.id, chunk)
+                tx.run("count_files", id=file.upload_id, size=0, sent=chunk.size, files=0, open=-1)
+
+        self._fenced(file.upload_id, fence, ship)
 
     def chunks(self, file_id: int) -> list[Chunk]:
         """List the acknowledged chunks of a file."""
@@ -399,6 +422,17 @@ class UndertakingVerbs:
             return job(tx)
 
         return self.engine.write(checked)
+
+
+def _add_chunk(tx: Transaction, file_id: int, chunk: Chunk) -> None:
+    tx.run(
+        "add_chunk",
+        file_id=file_id,
+        number=chunk.number,
+        size=chunk.size,
+        etag=chunk.etag,
+        hash=chunk.hash,
+    )
 
 
 def _await_quiet(tx: Transaction, upload: Row, file_id: int, note: str) -> None:

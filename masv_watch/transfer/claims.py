@@ -8,6 +8,7 @@ reads the rows again. Used by `transfer.sender` and `transfer.sending`.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +16,8 @@ from enum import StrEnum
 from masv_watch.cloud.wire import Blueprint
 from masv_watch.model import Chunk, SourceFile, Upload, UploadState
 from masv_watch.transfer.chunks import Span, missing
+from masv_watch.transfer.crew import Lane
+from masv_watch.transfer.leftbehind import LeftBehind
 
 #: bytes; below, the calls of a file cost more than its bytes, so one worker makes them all
 SMALL = 5 * 1024 * 1024
@@ -90,8 +93,22 @@ class Claim:
     #: store clock, seconds of the last renewal
     renewed_at: float
     files: dict[int, FileInHand] = field(default_factory=dict)
+    #: those of them whose chunks are pieces of their own
+    large: dict[int, FileInHand] = field(default_factory=dict)
+    #: lanes for which the store had no further file at the last look
+    exhausted: set[Lane] = field(default_factory=set)
+    #: small files in hand that were not handed out yet, in order
+    waiting: deque[FileInHand] = field(default_factory=deque)
     #: pieces of this upload that are with the workers
     out: int = 0
+    #: chunks of large files among them
+    chunks_out: int = 0
+    #: what earlier tries left in the package, looked up once
+    left_behind: LeftBehind = field(default_factory=LeftBehind)
+    #: the row is read again before anything else is decided
+    is_stale: bool = False
+    #: store clock, seconds of the last look at the row
+    looked_at: float = 0.0
     #: set when the sender should hand out nothing more and let the upload go
     ending: bool = False
     #: set when every worker of this upload should give up at its next block
@@ -112,6 +129,26 @@ class Claim:
         """Remember what it was claimed for."""
         self.is_deletion = self.upload.state is UploadState.DELETING
 
+    def take(self, in_hand: FileInHand) -> None:
+        """Take a file in hand."""
+        self.files[in_hand.file.id] = in_hand
+        if in_hand.is_small:
+            self.waiting.append(in_hand)
+        else:
+            self.large[in_hand.file.id] = in_hand
+
+    def put_down(self, in_hand: FileInHand) -> None:
+        """Put down a file that is closed; one that turned out to have several chunks goes on."""
+        if not in_hand.missing:
+            self.forget(in_hand)
+        elif not in_hand.is_small:
+            self.large[in_hand.file.id] = in_hand
+
+    def forget(self, in_hand: FileInHand) -> None:
+        """Hold a file no more; its row says what is still to be done."""
+        self.files.pop(in_hand.file.id, None)
+        self.large.pop(in_hand.file.id, None)
+
     @property
     def goes_on(self) -> bool:
         """Say whether the upload still wants what it was claimed for."""
@@ -126,7 +163,7 @@ class Claim:
 
 
 def share(claim: Claim, claims: Iterable[Claim], *, workers: int, now: float) -> int:
-    """Say how many pieces of a claim may be out before its next chunk waits.
+    """Say how many chunks of a claim may be out before its next one waits.
 
     One more than there are workers when it is alone, so that none of them waits for the sender;
     else one worker is left to each other claim that has something to do: a chunk may last minutes,

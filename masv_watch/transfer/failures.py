@@ -71,6 +71,7 @@ class Failures:
         Raises: StoreError, IllegalTransition, FenceLost when the row is not as it was in hand.
         """
         claim = key.claim
+        claim.left_behind.doubt()
         self._metrics.count("failures", step=key.step, code=error.code)
         if isinstance(error, FenceLost):
             self.lose(key)
@@ -151,6 +152,8 @@ class Failures:
         if isinstance(error, CloudThrottled) and isinstance(wait_s, int | float):
             asked_s = min(float(wait_s), MOST_SLOW_S)
             self.slow_until = max(self.slow_until, self._store.now() + asked_s)
+            # all together: what waits behind a busy worker does not go out either
+            self._grip.take_back()
 
     def _retry(self, key: Key, error: MasvWatchError) -> None:
         claim, in_hand = key.claim, key.in_hand

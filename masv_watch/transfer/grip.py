@@ -11,7 +11,23 @@ from collections.abc import Callable
 from masv_watch.model import UploadState
 from masv_watch.store.contract import Store
 from masv_watch.transfer.claims import Claim, FileInHand, Key, Step
-from masv_watch.transfer.crew import Crew
+from masv_watch.transfer.crew import Crew, Lane
+
+
+def lane_of(step: Step) -> Lane:
+    """Say who works on a step: only chunks wait for bytes to leave."""
+    return Lane.LARGE if step is Step.SEND_CHUNK else Lane.SMALL
+
+
+def put_back(key: Key) -> None:
+    """Let a piece that nobody began be handed out again."""
+    in_hand = key.in_hand
+    if in_hand is None or in_hand.stopped:
+        return
+    if key.span is not None and in_hand.to_send is not None:
+        in_hand.to_send = sorted([*in_hand.to_send, key.span], key=lambda span: span.number)
+    elif key.step is Step.SHIP_FILE:
+        key.claim.waiting.append(in_hand)
 
 
 class Grip:
@@ -28,11 +44,13 @@ class Grip:
         return self.claims.get(claim.upload.id) is claim
 
     def give(self, key: Key, piece: Callable[[], None]) -> None:
-        """Hand a piece to the crew."""
+        """Hand a piece to the crew, in the lane of its step."""
         key.claim.out += 1
+        if key.span is not None:
+            key.claim.chunks_out += 1
         if key.in_hand is not None:
             key.in_hand.out += 1
-        self.crew.hand_in(key, piece)
+        self.crew.hand_in(lane_of(key.step), key, piece)
 
     def give_file(
         self,
@@ -48,14 +66,22 @@ class Grip:
     def take_in(self, key: Key) -> None:
         """Count a piece as back, whatever became of it."""
         key.claim.out -= 1
+        if key.span is not None:
+            key.claim.chunks_out -= 1
         if key.in_hand is not None:
             key.in_hand.out -= 1
+
+    def take_back(self) -> None:
+        """Take what no worker has begun: it is still to be done, in its order."""
+        for key in self.crew.take_back():
+            self.take_in(key)
+            put_back(key)
 
     def release_stopped(self, key: Key) -> None:
         """Forget a file of which nothing more goes out once nothing of it is out."""
         in_hand = key.in_hand
         if in_hand is not None and in_hand.stopped and in_hand.out == 0:
-            key.claim.files.pop(in_hand.file.id, None)
+            key.claim.forget(in_hand)
 
     def end(self, claim: Claim, *, retry_at: float = 0.0, error: str = "") -> None:
         """Let a claim go once nothing of it is out; it is not claimed again before `retry_at`."""

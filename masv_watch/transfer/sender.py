@@ -26,11 +26,11 @@ from masv_watch.errors import (
 from masv_watch.login import Login
 from masv_watch.loops import Clock
 from masv_watch.metrics import Metrics
-from masv_watch.model import SourceFile, Transfer, UploadState
+from masv_watch.model import Sizes, SourceFile, Transfer, UploadState
 from masv_watch.store.contract import Store
 from masv_watch.transfer.chunks import is_cut_too_small
 from masv_watch.transfer.claims import SMALL, Claim, FileInHand, Key, Step, share
-from masv_watch.transfer.crew import Crew, Outcome
+from masv_watch.transfer.crew import Crew, Lane, Outcome
 from masv_watch.transfer.failures import RELOOK_S, Failures
 from masv_watch.transfer.grip import Grip
 from masv_watch.transfer.packages import Packages
@@ -44,6 +44,8 @@ LEASE_S = 30.0
 RENEW_S = 10.0
 #: seconds: an upload that waits longer than this gives its place to another
 PATIENCE_S = 5.0
+#: seconds after which a row is read again though nobody told that it moved
+LOOK_S = 0.25
 #: seconds between two log lines about a store that takes nothing
 QUIET_S = 10.0
 _BRIEFLY_S = 0.1
@@ -93,13 +95,23 @@ class Sender:
         self._quiet_until = 0.0
         self._stopping = False
         self._turn = 0
+        #: whether a row may have moved since the last tick
+        self._moved = True
+        self._claimed_at = 0.0
+        self._claims_due = True
+        store.listen(self._note_move)
+
+    def _note_move(self) -> None:
+        self._moved = True
 
     def tick(self) -> float:
         """Take outcomes, claim what is due and hand out pieces; give the seconds to the next."""
-        for outcome in self._grip.crew.take_outcomes():
+        outcomes = self._grip.crew.take_outcomes()
+        for outcome in outcomes:
             self._weigh(outcome)
         if self._stopping:
-            self._take_back()
+            self._grip.take_back()
+        self._mark_stale(is_idle=not outcomes)
         # leases are prolonged before anything is claimed: one that ran out while this machine slept
         # would be claimed again by ourselves
         for claim in self._in_turn():
@@ -139,18 +151,28 @@ class Sender:
         return self._grip.crew.busy == 0
 
     def _in_turn(self) -> list[Claim]:
-        """List the claims, each tick with another one first: a large one starves nobody."""
+        """List the claims by priority, among equals each tick with another one first.
+
+        A large one starves nobody.
+        """
         claims = list(self._grip.claims.values())
         self._turn = (self._turn + 1) % max(len(claims), 1)
-        return claims[self._turn :] + claims[: self._turn]
+        turned = claims[self._turn :] + claims[: self._turn]
+        return sorted(turned, key=lambda claim: -claim.upload.priority)
 
-    def _take_back(self) -> None:
-        """Take what no worker has begun: its row says that it is still to be done."""
-        for key in self._grip.crew.take_back():
-            self._grip.take_in(key)
+    def _mark_stale(self, *, is_idle: bool) -> None:
+        """Have every row read again that may have moved: not at each outcome of a small file."""
+        moved, self._moved = self._moved or is_idle, False
+        now = self._store.now()
+        for claim in self._grip.claims.values():
+            claim.is_stale |= moved or not 0.0 <= now - claim.looked_at < LOOK_S
+        self._claims_due = moved or not 0.0 <= now - self._claimed_at < LOOK_S
 
     def _take_up(self) -> list[Claim]:
         """Claim what is due, as far as there is a place for it."""
+        if not self._claims_due:
+            return []
+        self._claimed_at = self._store.now()
         try:
             self._store.finalize_due()
             slots = sum(1 for claim in self._grip.claims.values() if claim.takes_slot)
@@ -198,7 +220,11 @@ class Sender:
         return own if is_deletion else max(self._failures.slow_until, own)
 
     def _renew(self, claim: Claim) -> None:
-        now = self._store.now()
+        if not claim.is_stale:
+            return
+        now = claim.looked_at = self._store.now()
+        claim.is_stale = False
+        claim.exhausted.clear()
         row = self._store.upload(claim.upload.id)
         if row is None or row.fence != claim.upload.fence:
             raise FenceLost(f"upload {claim.upload.id} has a newer claim")
@@ -223,27 +249,37 @@ class Sender:
             self._grip.give(Key(claim=claim, step=step), piece)
 
     def _hand_out_files(self, claim: Claim) -> None:
-        self._fill(claim)
-        for in_hand in list(claim.files.values()):
-            if self._grip.crew.room == 0:
-                return
+        if not claim.files:
+            claim.exhausted.clear()
+        self._fill(claim, Lane.SMALL, Sizes(most=SMALL))
+        self._fill(claim, Lane.LARGE, Sizes(least=SMALL + 1))
+        crew = self._grip.crew
+        while claim.waiting and crew.room(Lane.SMALL):
+            in_hand = claim.waiting.popleft()
+            if not in_hand.stopped:
+                self._grip.give_file(claim, in_hand, Step.SHIP_FILE, self._effects.sending.ship)
+        for in_hand in list(claim.large.values()):
             self._hand_out_file(claim, in_hand)
         if not claim.files and claim.out == 0:
             self._conclude(claim)
 
-    def _fill(self, claim: Claim) -> None:
+    def _fill(self, claim: Claim, lane: Lane, sizes: Sizes) -> None:
         """Take more files in hand, storing the intent to add them in one transaction."""
-        room = 2 * self._grip.crew.size - len(claim.files)
-        if room < self._grip.crew.size // 2 + 1:
+        size = self._grip.crew.size(lane)
+        held = len(claim.large) if lane is Lane.LARGE else len(claim.files) - len(claim.large)
+        room = 2 * size - held
+        if room < size // 2 + 1 or lane in claim.exhausted:
             return
-        rows = self._store.next_files(claim.upload.id, room + len(claim.files))
+        rows = self._store.next_files(claim.upload.id, room + held, sizes=sizes)
         due = [row for row in rows if row.id not in claim.files][:room]
+        if len(due) < room:
+            claim.exhausted.add(lane)
         new = [self._cut_sanely(claim, row) for row in due]
         to_open = [row.id for row in new if row.cloud_id is None and not row.open_asked]
         if to_open:
             self._store.note_files_asked(claim.upload.id, claim.upload.fence, to_open)
         for row in new:
-            claim.files[row.id] = self._take_in_hand(row)
+            claim.take(self._take_in_hand(row))
 
     def _cut_sanely(self, claim: Claim, row: SourceFile) -> SourceFile:
         """Give a file as it is, or begun anew when it was cut into more than may be sent."""
@@ -268,22 +304,19 @@ class Sender:
         sending = self._effects.sending
         if in_hand.stopped:
             return
-        if in_hand.is_small:
-            if in_hand.out == 0:
-                self._grip.give_file(claim, in_hand, Step.SHIP_FILE, sending.ship)
-        elif in_hand.to_send is None:
-            if in_hand.out == 0:
-                self._grip.give_file(claim, in_hand, Step.OPEN_FILE, sending.open)
-        elif in_hand.to_send:
+        if in_hand.to_send:
             self._hand_out_chunks(claim, in_hand)
-        elif in_hand.out == 0:
-            self._grip.give_file(claim, in_hand, Step.CLOSE_FILE, sending.close)
+        elif in_hand.out == 0 and self._grip.crew.room(Lane.SMALL):
+            if in_hand.to_send is None:
+                self._grip.give_file(claim, in_hand, Step.OPEN_FILE, sending.open)
+            else:
+                self._grip.give_file(claim, in_hand, Step.CLOSE_FILE, sending.close)
 
     def _hand_out_chunks(self, claim: Claim, in_hand: FileInHand) -> None:
-        sending = self._effects.sending
+        sending, crew = self._effects.sending, self._grip.crew
         now, claims = self._store.now(), self._grip.claims.values()
-        fair = share(claim, claims, workers=self._grip.crew.size, now=now)
-        while in_hand.to_send and self._grip.crew.room and claim.out < fair:
+        fair = share(claim, claims, workers=crew.size(Lane.LARGE), now=now)
+        while in_hand.to_send and crew.room(Lane.LARGE) and claim.chunks_out < fair:
             span = in_hand.to_send.pop(0)
             key = Key(claim=claim, step=Step.SEND_CHUNK, in_hand=in_hand, span=span)
             self._grip.give(key, partial(sending.send, claim, in_hand, span))
@@ -342,9 +375,9 @@ class Sender:
 
     def _done(self, key: Key) -> None:
         key.claim.is_token_fresh = key.step is Step.RENEW_TOKEN
+        key.claim.is_stale |= key.in_hand is None
         if key.step in {Step.SHIP_FILE, Step.CLOSE_FILE} and key.in_hand is not None:
-            if not key.in_hand.missing:
-                key.claim.files.pop(key.in_hand.file.id, None)
+            key.claim.put_down(key.in_hand)
         elif key.step is Step.RENEW_TOKEN:
             key.claim.renewing = False
         elif key.step is Step.FINALIZE:

@@ -10,24 +10,28 @@ Law 3. A body is a fresh slice of the identity that settled; what is not that id
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypedDict
 
 from masv_watch import files
 from masv_watch.cloud import wire
 from masv_watch.cloud.client import CloudClient
-from masv_watch.cloud.wire import AddedFile, Blueprint, FileSeen
+from masv_watch.cloud.wire import AddedFile, Blueprint
 from masv_watch.errors import (
     CloudGarbled,
     CloudRefused,
     CloudUnreachable,
     EtagMismatch,
+    MasvWatchError,
     UrlExpired,
 )
 from masv_watch.model import Chunk, SourceFile, Transfer
 from masv_watch.store.contract import Store
 from masv_watch.transfer.chunks import Limits, Span, cut, window
 from masv_watch.transfer.claims import Claim, FileInHand
+from masv_watch.transfer.leftbehind import Listing, listing_of
 from masv_watch.transfer.packages import delete_cloud_file, held_package
 
 #: chunk URLs asked for at once; they expire, so not for a whole large file
@@ -48,7 +52,38 @@ class Sending:
         self._transfer = transfer
 
     def ship(self, claim: Claim, in_hand: FileInHand) -> None:
-        """Add, send and close a small file in one go."""
+        """Add, send and close a small file in one go, and store it once at its end.
+
+        What was reached is stored when it cannot be ended, so that the next try goes on from there.
+        """
+        file = in_hand.file
+        if file.cloud_id is not None or in_hand.may_exist:
+            self._ship_by_steps(claim, in_hand)
+            return
+        with self._slice(claim, file, Span(number=1, offset=0, size=file.identity.size)) as body:
+            in_hand.file = self._begin(claim, file)
+            in_hand.cut([])
+            if in_hand.missing > 1:
+                # the cloud takes smaller chunks than we took the file for
+                self._note_opened(claim, in_hand.file)
+                in_hand.is_small = False
+                return
+            self._ship_whole(claim, in_hand, body)
+
+    def _ship_whole(self, claim: Claim, in_hand: FileInHand, body: files.Slice) -> None:
+        chunk = None
+        try:
+            chunk = self._deliver(claim, in_hand, body, number=1)
+            self._cloud.close_file(*held_package(claim.upload), **_closing(in_hand.file, [chunk]))
+        except MasvWatchError:
+            self._note_opened(claim, in_hand.file)
+            if chunk is not None:
+                self._store.note_etag(in_hand.file, claim.upload.fence, chunk, last=True)
+            raise
+        self._store.note_file_shipped(in_hand.file, claim.upload.fence, chunk)
+        in_hand.missing = 0
+
+    def _ship_by_steps(self, claim: Claim, in_hand: FileInHand) -> None:
         if in_hand.file.cloud_id is None:
             self.open(claim, in_hand)
         while in_hand.to_send and not claim.abort.is_set():
@@ -58,11 +93,17 @@ class Sending:
 
     def open(self, claim: Claim, in_hand: FileInHand) -> None:
         """Add a file to the package and begin its multipart upload."""
-        file, upload = in_hand.file, claim.upload
-        package_id, token = held_package(upload)
-        files.check_identity(upload.root, file.path, file.identity)
+        file = in_hand.file
+        files.check_identity(claim.upload.root, file.path, file.identity)
         if in_hand.may_exist:
             self._clear_orphans(claim, file)
+        self._note_opened(claim, self._begin(claim, file))
+        self._reread(in_hand)
+
+    def _begin(self, claim: Claim, file: SourceFile) -> SourceFile:
+        """Give a file as it is once the cloud takes its chunks; nothing is stored yet."""
+        upload = claim.upload
+        package_id, token = held_package(upload)
         added = self._cloud.add_file(
             package_id,
             token,
@@ -73,14 +114,16 @@ class Sending:
         asked = upload.chunk_size or self._transfer().chunk_size
         chunk_size = cut(file.identity.size, asked, limits_of(added, file.identity.size))
         multipart_id = self._cloud.start_multipart(added.blueprint)
+        return replace(file, cloud_id=added.id, multipart_id=multipart_id, chunk_size=chunk_size)
+
+    def _note_opened(self, claim: Claim, file: SourceFile) -> None:
         self._store.note_file_opened(
             file,
-            upload.fence,
-            cloud_id=added.id,
-            multipart_id=multipart_id,
-            chunk_size=chunk_size,
+            claim.upload.fence,
+            cloud_id=file.cloud_id or "",
+            multipart_id=file.multipart_id or "",
+            chunk_size=file.chunk_size or 0,
         )
-        self._reread(in_hand)
 
     def _reread(self, in_hand: FileInHand) -> None:
         row = self._store.file(in_hand.file.id)
@@ -90,29 +133,36 @@ class Sending:
 
     def _clear_orphans(self, claim: Claim, file: SourceFile) -> None:
         """Delete what an add whose answer was lost left in the package."""
-        package_id, token = held_package(claim.upload)
-        ours = {row.cloud_id for row in self._store.files(claim.upload.id)}
-        for seen in self._cloud.files(package_id, token):
-            if seen.id not in ours and (seen.path, seen.name) == (file.package_path, file.name):
-                delete_cloud_file(self._cloud, package_id, token, seen.id)
+        place = (file.package_path, file.name)
+        for cloud_id in self._left_behind(claim).orphans.get(place, ()):
+            delete_cloud_file(self._cloud, *held_package(claim.upload), cloud_id)
+
+    def _left_behind(self, claim: Claim) -> Listing:
+        def ask() -> Listing:
+            ours = {row.cloud_id for row in self._store.files(claim.upload.id)}
+            return listing_of(self._cloud.files(*held_package(claim.upload)), ours)
+
+        return claim.left_behind.listing(ask)
 
     def send(self, claim: Claim, in_hand: FileInHand, span: Span) -> None:
         """Send one chunk and store its etag."""
-        for attempt in range(1, FRESH_URLS + 1):
-            blueprint = self._url(claim, in_hand, span.number, is_first=attempt == 1)
+        with self._slice(claim, in_hand.file, span) as body:
+            chunk = self._deliver(claim, in_hand, body, number=span.number)
+        last = in_hand.acknowledge()
+        self._store.note_etag(in_hand.file, claim.upload.fence, chunk, last=last)
+
+    def _deliver(
+        self, claim: Claim, in_hand: FileInHand, body: files.Slice, *, number: int
+    ) -> Chunk:
+        """Bring one chunk to the storage, with a fresh URL where one has expired."""
+        for attempt in range(1, FRESH_URLS):
+            blueprint = self._url(claim, in_hand, number, is_first=attempt == 1)
             try:
-                chunk = self._put(claim, in_hand.file, span, blueprint)
+                return self._put(claim, in_hand, body, number=number, blueprint=blueprint)
             except UrlExpired:
-                if attempt == FRESH_URLS:
-                    raise
-                continue
-            except CloudRefused as error:
-                if error.facts.get("status") == 404:
-                    self._judge_forgotten(claim, in_hand)
-                raise
-            last = in_hand.acknowledge()
-            self._store.note_etag(in_hand.file, claim.upload.fence, chunk, last=last)
-            return
+                body.seek(0)
+        blueprint = self._url(claim, in_hand, number, is_first=False)
+        return self._put(claim, in_hand, body, number=number, blueprint=blueprint)
 
     def _judge_forgotten(self, claim: Claim, in_hand: FileInHand) -> None:
         """Find out why the storage does not know a multipart upload.
@@ -126,12 +176,35 @@ class Sending:
             self._store.note_file_lost(in_hand.file, claim.upload.fence)
             raise CloudUnreachable("the storage forgot what it had of a file, which begins anew")
 
-    def _put(self, claim: Claim, file: SourceFile, span: Span, blueprint: Blueprint) -> Chunk:
+    def _put(
+        self,
+        claim: Claim,
+        in_hand: FileInHand,
+        body: files.Slice,
+        *,
+        number: int,
+        blueprint: Blueprint,
+    ) -> Chunk:
+        try:
+            etag = self._cloud.put_chunk(blueprint, body)
+        except CloudRefused as error:
+            if error.facts.get("status") == 404:
+                self._judge_forgotten(claim, in_hand)
+            raise
+        if body.left:
+            raise CloudUnreachable("the storage answered before it had the whole chunk")
+        # what the kernel sent by itself may have left after the slice's own look
+        body.check()
+        if not wire.etag_agrees(etag, body.md5):
+            raise EtagMismatch("the storage acknowledged other bytes than were sent", limit=5)
+        return Chunk(number=number, size=len(body), etag=etag, hash=body.hash)
+
+    def _slice(self, claim: Claim, file: SourceFile, span: Span) -> files.Slice:
         def on_bytes(_size: int) -> None:
             if claim.abort.is_set():
                 raise CloudUnreachable("sending was stopped")
 
-        body = files.Slice(
+        return files.Slice(
             claim.upload.root,
             file.path,
             file.identity,
@@ -140,13 +213,6 @@ class Sending:
             verify=self._transfer().verify,
             on_bytes=on_bytes,
         )
-        with body:
-            etag = self._cloud.put_chunk(blueprint, body)
-            if body.read_bytes != span.size:
-                raise CloudUnreachable("the storage answered before it had the whole chunk")
-            if not wire.etag_agrees(etag, body.md5):
-                raise EtagMismatch("the storage acknowledged other bytes than were sent", limit=5)
-            return Chunk(number=span.number, size=span.size, etag=etag, hash=body.hash)
 
     def _url(self, claim: Claim, in_hand: FileInHand, number: int, *, is_first: bool) -> Blueprint:
         """Give the URL of a chunk, used once; the first is asked for in windows."""
@@ -179,33 +245,37 @@ class Sending:
         if in_hand.may_be_closed and self._is_closed(claim, file):
             self._store.note_file_closed(file, upload.fence)
             return
-        package_id, token = held_package(upload)
         try:
             self._cloud.close_file(
-                package_id,
-                token,
-                file_id=file.cloud_id or "",
-                multipart_id=file.multipart_id or "",
-                size=file.identity.size,
-                chunk_size=file.chunk_size or 0,
-                chunks=self._store.chunks(file.id),
+                *held_package(upload), **_closing(file, self._store.chunks(file.id))
             )
         except CloudRefused:
+            claim.left_behind.doubt()
             if not self._is_closed(claim, file):
                 raise
         self._store.note_file_closed(file, upload.fence)
 
     def _is_closed(self, claim: Claim, file: SourceFile) -> bool:
-        package_id, token = held_package(claim.upload)
-        return any(
-            _is_done(seen, file)
-            for seen in self._cloud.files(package_id, token)
-            if seen.id == file.cloud_id
-        )
+        whole = self._left_behind(claim).whole
+        return file.cloud_id in whole and whole[file.cloud_id] in {None, file.identity.size}
 
 
-def _is_done(seen: FileSeen, file: SourceFile) -> bool:
-    return seen.completed and seen.size in {None, file.identity.size}
+class _Closing(TypedDict):
+    file_id: str
+    multipart_id: str
+    size: int
+    chunk_size: int
+    chunks: Sequence[Chunk]
+
+
+def _closing(file: SourceFile, chunks: Sequence[Chunk]) -> _Closing:
+    return _Closing(
+        file_id=file.cloud_id or "",
+        multipart_id=file.multipart_id or "",
+        size=file.identity.size,
+        chunk_size=file.chunk_size or 0,
+        chunks=chunks,
+    )
 
 
 def limits_of(added: AddedFile, size: int) -> Limits:

@@ -13,7 +13,8 @@ import pytest
 
 from masv_watch import loops
 from masv_watch.cloud.client import CloudClient
-from masv_watch.cloud.http import Deadlines, Http
+from masv_watch.cloud.http import Http
+from masv_watch.cloud.streams import Deadlines
 from masv_watch.metrics import Metrics
 from masv_watch.model import Secret
 

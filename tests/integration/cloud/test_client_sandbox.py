@@ -28,13 +28,14 @@ from masv_watch.errors import (
 from masv_watch.model import Chunk, Secret
 from masv_watch.names import sent_name
 from masv_watch.transfer.chunks import Limits, cut, missing, spans, window
+from tests.doubles import BodyByReads
 from tests.integration.cloud.conftest import KEY
 
 MIB = 1 << 20
 NOON = "2023-11-14T22:13:20.000Z"
 
 
-class Piece:
+class Piece(BodyByReads):
     """One slice of bytes as a body."""
 
     def __init__(self, content):

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from masv_watch import files
 from masv_watch.cloud.client import CloudClient
-from masv_watch.cloud.http import Deadlines, Http
+from masv_watch.cloud.http import Http
+from masv_watch.cloud.streams import Deadlines
 from masv_watch.delivery.outbox import LETTERS, SOURCES, Outbox, Outside
 from masv_watch.login import Login
 from masv_watch.loops import SystemClock
@@ -41,14 +42,14 @@ from masv_watch.model import (
 from masv_watch.names import sent_name
 from masv_watch.store.sqlite import SqliteStore, open_store
 from masv_watch.transfer.packages import tasks_for
-from tests.doubles import FakeClock
+from tests.doubles import BodyByReads, FakeClock
 from tests.processes import Sandbox, ask
 
 FOLDER = "out"
 LEASE_S = 600.0
 
 
-class Body:
+class Body(BodyByReads):
     """Bytes as the body of one chunk."""
 
     def __init__(self, content: bytes) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 from masv_watch import files
 from masv_watch.cloud.client import CloudClient
-from masv_watch.cloud.http import Deadlines, Http
+from masv_watch.cloud.http import Http
+from masv_watch.cloud.streams import Deadlines
 from masv_watch.errors import SourceError
 from masv_watch.login import Login
 from masv_watch.loops import Bell, SystemClock
@@ -34,13 +35,13 @@ from masv_watch.model import (
 )
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.claims import Key
-from masv_watch.transfer.crew import Crew
+from masv_watch.transfer.crew import Crew, Lane
 from masv_watch.transfer.packages import Packages
 from masv_watch.transfer.sender import Effects, Sender
 from masv_watch.transfer.sending import Sending
 from masv_watch.transfer.settling import Settling
 from masv_watch.uploads import Uploads
-from tests.doubles import FakeClock
+from tests.doubles import BodyByReads, FakeClock
 from tests.processes import Sandbox
 from tests.waiting import eventually
 
@@ -95,7 +96,7 @@ class Hold:
         return answer
 
 
-class Watched:
+class Watched(BodyByReads):
     """The body of a chunk whose read blocks are counted; it may stand still before one of them."""
 
     def __init__(self, body: Any, hold: Hold | None = None) -> None:
@@ -113,6 +114,10 @@ class Watched:
         block: bytes = self._read(size)
         self.blocks += 1
         return block
+
+    def look(self) -> None:
+        """Raise when the body is not wanted any more."""
+        self._body.look()
 
 
 class Room:
@@ -150,8 +155,8 @@ class Room:
         masv = Masv(api_url=self.sandbox.api, team="acme", api_key=Secret("sandbox-key"))
         login = Login(cloud, masv, clock=self.clock, metrics=metrics)
         # the workers' loops wait for pieces in real time
-        self.crew: Crew[Key] = Crew(self.workers, bell=Bell(), clock=SystemClock(), metrics=metrics)
-        self.crew.start()
+        sizes = dict.fromkeys(Lane, lambda: self.workers)
+        self.crew: Crew[Key] = Crew(sizes, bell=Bell(), clock=SystemClock(), metrics=metrics)
         transfer = Transfer(connections=self.workers, chunk_size=CHUNK, active_uploads=self.slots)
         self.sender = Sender(
             store,

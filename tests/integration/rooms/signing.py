@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from masv_watch.cloud.client import CloudClient
-from masv_watch.cloud.http import Deadlines, Http
+from masv_watch.cloud.http import Http
+from masv_watch.cloud.streams import Deadlines
 from masv_watch.errors import NoSession
 from masv_watch.login import Login
 from masv_watch.loops import SystemClock
