@@ -186,6 +186,8 @@ class CloudClient:
             f"/v1/packages/{_name(package_id)}/files",
             token,
             doing="listing files",
+            # asked once after a crash, and perhaps very long
+            often=False,
             limit=LISTING_LIMIT,
         )
         return wire.files_seen(self._json(call))
@@ -238,8 +240,6 @@ class CloudClient:
             token,
             body={"upload_id": multipart_id},
             doing="asking for chunk URLs",
-            # a presigned URL is about 1 KiB, and a file may have 10,000
-            limit=LISTING_LIMIT,
         )
         return wire.blueprints(self._json(call), start=start, count=count)
 

@@ -32,6 +32,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from masv_watch import __version__, loops
 from masv_watch.cloud import reading, wire
+from masv_watch.cloud.exchange import TLS_PAUSE_S, Ask, Exchange, Limits
 from masv_watch.cloud.refusals import Answer, Door, judge
 from masv_watch.cloud.streams import BLOCK, Body, Deadlines, Pour, as_content, streaming_pool
 from masv_watch.errors import CloudGarbled, CloudUnreachable, MasvWatchError
@@ -42,8 +43,6 @@ from masv_watch.model import Secret
 ANSWER_LIMIT = 1024 * 1024
 LISTING_LIMIT = 64 * 1024 * 1024
 REFUSAL_LIMIT = 64 * 1024
-#: seconds: a TLS failure is not tried again faster (fault 51)
-TLS_PAUSE_S = 60.0
 
 _HEADERS = {
     "Accept": "application/json",
@@ -97,7 +96,7 @@ class Http:
         self._deadlines = deadlines or Deadlines()
         trusted = ca_bundle or DEFAULT_CA_BUNDLE_PATH
         self._session = _session(connections, trusted)
-        self._control = _pool(connections, trusted)
+        self._exchange = Exchange(trusted)
         self._storage = streaming_pool(connections, trusted)
 
     def ask(self, call: Call) -> Answer:
@@ -116,9 +115,11 @@ class Http:
             headers["Content-Type"] = "application/json"
             data = b"" if call.body is None else json.dumps(call.body).encode()
             headers["Content-Length"] = str(len(data))
-        with map_exceptions(call.url, call.doing):
-            raw = (self._through_pool if call.often else self._through_session)(call, headers, data)
-            answer = self._taken(raw, call.limit)
+        if call.often:
+            answer = self._exchanged(self._ask_of(call, headers, data))
+        else:
+            with map_exceptions(call.url, call.doing):
+                answer = self._taken(self._through_session(call, headers, data), call.limit)
         self._metrics.count("cloud_answers", status=answer.status)
         secrets = call.secrets if call.secret is None else (call.secret, *call.secrets)
         judge(answer, doing=call.doing, door=call.door, secrets=secrets)
@@ -145,26 +146,45 @@ class Http:
             # careful servers take this for a forged call of another site, and storages ignore it.
             "Sec-Fetch-Site": "cross-site",
         }
-        with map_exceptions(blueprint.url, doing):
-            raw = self._storage.urlopen(
-                blueprint.method,
-                blueprint.url,
-                body=said if body is None else as_content(self._pour(body)),
-                headers=headers,
-                **_plainly(self._deadlines.connect_s, self._deadlines.answer_s),
+        if body is None or size <= BLOCK:
+            answer = self._exchanged(
+                Ask(
+                    doing=doing,
+                    method=blueprint.method,
+                    url=blueprint.url,
+                    host=host_of(blueprint.url),
+                    headers=headers,
+                    content=said if body is None else body,
+                    limits=self._limits(self._put_s(size), ANSWER_LIMIT),
+                )
             )
-            answer = self._taken(raw, ANSWER_LIMIT)
+        else:
+            answer = self._poured(blueprint, body, headers, doing)
         self._metrics.count("storage_answers", status=answer.status)
         judge(answer, doing=doing, door=Door.STORAGE)
         return answer
 
-    def _pour(self, body: Body) -> Pour:
-        return Pour(body, clock=self._clock, deadlines=self._deadlines)
+    def _put_s(self, size: int) -> float:
+        return self._deadlines.answer_s + size / self._deadlines.least_rate
+
+    def _poured(
+        self, blueprint: wire.Blueprint, body: Body, headers: Mapping[str, str], doing: str
+    ) -> Answer:
+        pour = Pour(body, clock=self._clock, deadlines=self._deadlines)
+        with map_exceptions(blueprint.url, doing):
+            raw = self._storage.urlopen(
+                blueprint.method,
+                blueprint.url,
+                body=as_content(pour),
+                headers=headers,
+                **_plainly(self._deadlines.connect_s, self._deadlines.answer_s),
+            )
+            return self._taken(raw, ANSWER_LIMIT)
 
     def close(self) -> None:
         """Close every idle connection."""
         self._session.close()
-        self._control.clear()
+        self._exchange.close()
         self._storage.clear()
 
     def _through_session(self, call: Call, headers: Mapping[str, str], data: bytes | None) -> Any:
@@ -178,14 +198,28 @@ class Http:
             stream=True,
         ).raw
 
-    def _through_pool(self, call: Call, headers: Mapping[str, str], data: bytes | None) -> Any:
-        return self._control.urlopen(
-            call.method,
-            call.url,
-            body=data,
+    def _ask_of(self, call: Call, headers: Mapping[str, str], data: bytes | None) -> Ask:
+        return Ask(
+            doing=call.doing,
+            method=call.method,
+            url=call.url,
+            host=host_of(call.url),
             headers=headers,
-            **_plainly(self._deadlines.connect_s, self._answer_s(call)),
+            content=data,
+            limits=self._limits(self._answer_s(call), call.limit),
         )
+
+    def _limits(self, answer_s: float, good: int) -> Limits:
+        return Limits(
+            connect_s=self._deadlines.connect_s,
+            answer_s=answer_s,
+            good=good,
+            refusal=REFUSAL_LIMIT,
+        )
+
+    def _exchanged(self, ask: Ask) -> Answer:
+        raw = self._exchange.ask(ask)
+        return Answer(status=raw.status, headers=raw.headers, body=raw.body, at=self._clock.wall())
 
     def _answer_s(self, call: Call) -> float:
         return self._deadlines.finalize_s if call.is_finalize else self._deadlines.answer_s
@@ -253,16 +287,6 @@ def _session(connections: int, trusted: str) -> requests.Session:
         adapter = _WideAdapter(pool_maxsize=connections, pool_block=True, max_retries=0)
         session.mount(scheme, adapter)
     return session
-
-
-def _pool(connections: int, trusted: str) -> urllib3.PoolManager:
-    return urllib3.PoolManager(
-        maxsize=connections,
-        block=True,
-        blocksize=BLOCK,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=trusted,
-    )
 
 
 def _plainly(connect_s: float, answer_s: float) -> dict[str, Any]:
