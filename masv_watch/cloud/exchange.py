@@ -326,6 +326,8 @@ _LOST = {
     pycurl.E_SEND_ERROR: "broke the connection",
     pycurl.E_RECV_ERROR: "broke the connection",
     pycurl.E_ABORTED_BY_CALLBACK: "broke the connection",
+    # it would have sent the body again
+    pycurl.E_SEND_FAIL_REWIND: "broke the connection",
 }
 
 

@@ -9,8 +9,8 @@ import ssl
 import subprocess
 import time
 import traceback
-from functools import partial
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
