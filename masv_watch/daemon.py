@@ -29,23 +29,18 @@ from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
 from masv_watch.config.load import Loaded, load
 from masv_watch.delivery.outbox import LETTERS, SOURCES, Outbox, Outside
+from masv_watch.departure import Departure
 from masv_watch.errors import CannotListen, ConfigError, SourceError
 from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock
 from masv_watch.metrics import Metrics
-from masv_watch.model import DropState, Secret, Settings, Settle
+from masv_watch.model import DropState, Settings
 from masv_watch.reception import Reception, private_places
 from masv_watch.roster import Roster
 from masv_watch.store.sqlite import open_store
-from masv_watch.transfer.claims import Key
-from masv_watch.transfer.crew import SMALL_WORKERS, Crew, Lane
-from masv_watch.transfer.packages import Packages
-from masv_watch.transfer.sender import Effects, Sender
-from masv_watch.transfer.sending import Sending
-from masv_watch.transfer.settling import Settling
+from masv_watch.transfer.crew import SMALL_WORKERS
 from masv_watch.uploads import HotFolders, Links, Uploads
 from masv_watch.watch.paths import Paths
-from masv_watch.watch.settle import quiet_for
 
 log = logging.getLogger(__name__)
 
@@ -114,11 +109,11 @@ class Daemon:
             lambda: self._settings, denied=self._denied, stop=lambda: self._stop_asked
         )
         self.uploads = self._build_uploads()
-        self._sender_bell = Bell()
-        self._sender = self._build_sender(cloud)
+        self._departure = self._build_departure(cloud)
+        self._sender = self._departure.sender
         self._roster = self._build_roster()
         self._loops = [
-            self._loop("sender", self._sender.tick, self._sender_bell),
+            self._loop("sender", self._sender.tick, self._departure.bell),
             *self._build_outboxes(cloud),
         ]
         self._housekeeping = self._build_housekeeping()
@@ -176,34 +171,17 @@ class Daemon:
         places = private_places(self._loaded, path=self._path, environ=self._environ)
         return files.never_sent(places)
 
-    def _build_sender(self, cloud: CloudClient) -> Sender:
-        self._crew: Crew[Key] = Crew(
-            {
-                Lane.SMALL: lambda: SMALL_WORKERS,
-                Lane.LARGE: lambda: self._settings.transfer.connections,
-            },
-            bell=self._sender_bell,
-            clock=self._clock,
-            metrics=self._metrics,
-        )
-        effects = Effects(
-            packages=Packages(self.store, cloud, self._login, self._access_code),
-            sending=Sending(self.store, cloud, transfer=lambda: self._settings.transfer),
-            settling=Settling(
-                self.store, look=self._paths.look_again, quiet_s=_quiet_s, clock=self._clock
-            ),
-            crew=self._crew,
-            login=self._login,
-        )
-        self.store.listen(self._sender_bell.ring)
-        return Sender(
+    def _build_departure(self, cloud: CloudClient) -> Departure:
+        return Departure(
             self.store,
-            effects,
-            transfer=lambda: self._settings.transfer,
-            source_changed=lambda name: self._roster.hurry(name or ""),
+            cloud,
+            self._login,
+            settings=lambda: self._settings,
+            look=self._paths.look_again,
+            # built later, as its intakes need the front desk
+            source_changed=lambda name: self._roster.hurry(name),  # noqa: PLW0108 - not there yet
             clock=self._clock,
             metrics=self._metrics,
-            luck=random.random,
         )
 
     def _build_outboxes(self, cloud: CloudClient) -> list[Loop]:
@@ -315,7 +293,7 @@ class Daemon:
         self._sender.abort()
         self._wait_still(ABORT_S)
         self._end_loops()
-        self._crew.stop(WORKERS_S)
+        self._departure.end(WORKERS_S)
         self._http.close()
         self.store.close()
         log.info("stopped")
@@ -396,7 +374,6 @@ class Daemon:
             "state": (old.state, new.state),
             "server.listen": (old.server.listen, new.server.listen),
             "masv.api_url": (old.masv.api_url, new.masv.api_url),
-            "transfer.connections": (old.transfer.connections, new.transfer.connections),
         }  # fmt: skip
         return [key for key, (before, after) in pairs.items() if before != after]
 
@@ -464,11 +441,6 @@ class Daemon:
         pause_s = self._login.pause_s()
         return None if pause_s is None else self.store.now() + pause_s
 
-    def _access_code(self, hot_folder: str | None) -> Secret | None:
-        # read as it is now, so that no secret is stored and a corrected code counts at once
-        rules = self._settings.hot_folders
-        return next((rule.to.access_code for rule in rules if rule.name == hot_folder), None)
-
     def _empty_trash(self) -> None:
         for rule in self._settings.hot_folders:
             if rule.after.delivered != "delete":
@@ -491,9 +463,3 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE)
-
-
-def _quiet_s(path: bytes) -> float:
-    """Give how long a caller's changed file must be quiet; `path` is below "/"."""
-    above = b"/" + path.rpartition(b"/")[0]
-    return quiet_for(Settle(), files.filesystem_kind(above))

@@ -436,8 +436,9 @@ class Mail:
 class Transfer:
     """How bytes leave."""
 
-    #: parallel connections for all uploads together
-    connections: int = 8
+    #: parallel connections that carry chunks, for all uploads together; None: tuned by what they
+    #: carry
+    connections: int | None = None
     #: bytes of one chunk before the cloud's limits
     chunk_size: int = 100 * 1024 * 1024
     #: uploads that send at the same time

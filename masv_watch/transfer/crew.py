@@ -96,9 +96,10 @@ class Crew(Generic[K]):
         """Count the pieces handed in whose outcome was not taken yet."""
         return sum(self._busy.values())
 
-    def busy_in(self, lane: Lane) -> int:
-        """Count them in one lane."""
-        return self._busy[lane]
+    def is_full(self, lane: Lane) -> bool:
+        """Say whether a lane has as many workers as it may have, each with a piece."""
+        size = self.size(lane)
+        return self._busy[lane] >= size == self._lanes[lane].count
 
     def hand_in(self, lane: Lane, key: K, piece: Callable[[], None]) -> None:
         """Queue a piece; its outcome carries the key."""
@@ -152,6 +153,10 @@ class _Workers(Generic[K]):
         #: held while a piece comes in or a worker ends: none of them misses the other
         self._door = threading.Lock()
         self._loops: dict[str, Loop] = {}
+
+    @property
+    def count(self) -> int:
+        return len(self._loops)
 
     def put(self, piece: tuple[K, Callable[[], None]], busy: int) -> None:
         with self._door:

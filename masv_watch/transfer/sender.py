@@ -36,6 +36,7 @@ from masv_watch.transfer.grip import Grip
 from masv_watch.transfer.packages import Packages
 from masv_watch.transfer.sending import Sending
 from masv_watch.transfer.settling import Settling
+from masv_watch.transfer.tuner import Tuner
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Effects:
     sending: Sending
     settling: Settling
     crew: Crew[Key]
+    tuner: Tuner
     login: Login
 
 
@@ -120,6 +122,8 @@ class Sender:
             for claim in self._take_up():
                 self._attend(claim)
         self._metrics.gauge("uploads_in_hand", len(self._grip.claims))
+        self._effects.tuner.tick(is_full=self._grip.crew.is_full(Lane.LARGE))
+        self._metrics.gauge("connections", self._effects.tuner.connections())
         return self._pause_s()
 
     def _pause_s(self) -> float:

@@ -44,12 +44,21 @@ class Sending:
     """The effects on files over one cloud and one store."""
 
     def __init__(
-        self, store: Store, cloud: CloudClient, *, transfer: Callable[[], Transfer]
+        self,
+        store: Store,
+        cloud: CloudClient,
+        *,
+        transfer: Callable[[], Transfer],
+        on_sent: Callable[[int], None],
     ) -> None:
-        """Work with these; `transfer` gives the settings as they are now."""
+        """Work with these; `transfer` gives the settings as they are now.
+
+        `on_sent` is told the bytes of each block of a chunk of its own piece.
+        """
         self._store = store
         self._cloud = cloud
         self._transfer = transfer
+        self._on_sent = on_sent
 
     def ship(self, claim: Claim, in_hand: FileInHand) -> None:
         """Add, send and close a small file in one go, and store it once at its end.
@@ -60,7 +69,8 @@ class Sending:
         if file.cloud_id is not None or in_hand.may_exist:
             self._ship_by_steps(claim, in_hand)
             return
-        with self._slice(claim, file, Span(number=1, offset=0, size=file.identity.size)) as body:
+        whole = Span(number=1, offset=0, size=file.identity.size)
+        with self._slice(claim, file, whole, is_piece=False) as body:
             in_hand.file = self._begin(claim, file)
             in_hand.cut([])
             if in_hand.missing > 1:
@@ -146,7 +156,7 @@ class Sending:
 
     def send(self, claim: Claim, in_hand: FileInHand, span: Span) -> None:
         """Send one chunk and store its etag."""
-        with self._slice(claim, in_hand.file, span) as body:
+        with self._slice(claim, in_hand.file, span, is_piece=True) as body:
             chunk = self._deliver(claim, in_hand, body, number=span.number)
         last = in_hand.acknowledge()
         self._store.note_etag(in_hand.file, claim.upload.fence, chunk, last=last)
@@ -199,10 +209,12 @@ class Sending:
             raise EtagMismatch("the storage acknowledged other bytes than were sent", limit=5)
         return Chunk(number=number, size=len(body), etag=etag, hash=body.hash)
 
-    def _slice(self, claim: Claim, file: SourceFile, span: Span) -> files.Slice:
-        def on_bytes(_size: int) -> None:
+    def _slice(self, claim: Claim, file: SourceFile, span: Span, *, is_piece: bool) -> files.Slice:
+        def on_bytes(size: int) -> None:
             if claim.abort.is_set():
                 raise CloudUnreachable("sending was stopped")
+            if is_piece:
+                self._on_sent(size)
 
         return files.Slice(
             claim.upload.root,

@@ -40,6 +40,7 @@ from masv_watch.transfer.packages import Packages
 from masv_watch.transfer.sender import Effects, Sender
 from masv_watch.transfer.sending import Sending
 from masv_watch.transfer.settling import Settling
+from masv_watch.transfer.tuner import Tuner
 from masv_watch.uploads import Uploads
 from tests.doubles import BodyByReads, FakeClock
 from tests.processes import Sandbox
@@ -162,7 +163,9 @@ class Room:
             store,
             Effects(
                 packages=Packages(store, cloud, login, lambda _folder: None),
-                sending=Sending(store, cloud, transfer=lambda: transfer),
+                sending=Sending(
+                    store, cloud, transfer=lambda: transfer, on_sent=lambda _size: None
+                ),
                 settling=Settling(
                     store,
                     look=self.look_again,
@@ -170,6 +173,7 @@ class Room:
                     clock=self.clock,
                 ),
                 crew=self.crew,
+                tuner=Tuner(lambda: self.workers, clock=self.clock),
                 login=login,
             ),
             transfer=lambda: transfer,

@@ -1,0 +1,90 @@
+"""Everything that sends, built as one: the crew, what it is tuned by, and the sender over them.
+
+Owns how these parts are joined and in which order they end. Never decides what goes out. Built,
+started and stopped by `daemon`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from masv_watch import files
+from masv_watch.cloud.client import CloudClient
+from masv_watch.login import Login
+from masv_watch.loops import Bell, Clock
+from masv_watch.metrics import Metrics
+from masv_watch.model import Identity, Secret, Settings, Settle
+from masv_watch.store.contract import Store
+from masv_watch.transfer.claims import Key
+from masv_watch.transfer.crew import SMALL_WORKERS, Crew, Lane
+from masv_watch.transfer.packages import Packages
+from masv_watch.transfer.sender import Effects, Sender
+from masv_watch.transfer.sending import Sending
+from masv_watch.transfer.settling import Settling
+from masv_watch.transfer.tuner import Tuner
+from masv_watch.watch.settle import quiet_for
+
+
+class Departure:
+    """The sending room of one daemon."""
+
+    def __init__(
+        self,
+        store: Store,
+        cloud: CloudClient,
+        login: Login,
+        *,
+        settings: Callable[[], Settings],
+        look: Callable[[bytes, int | None], Identity],
+        source_changed: Callable[[str], None],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """Build everything; no thread runs before there is work.
+
+        `settings` are asked as they are now; `look` looks at a caller's source by his rights;
+        `source_changed` is told which hot folder to look at.
+        """
+        self._settings = settings
+        self.bell = Bell()
+        tuner = Tuner(lambda: settings().transfer.connections, clock=clock)
+        self._crew: Crew[Key] = Crew(
+            {Lane.SMALL: lambda: SMALL_WORKERS, Lane.LARGE: tuner.connections},
+            bell=self.bell,
+            clock=clock,
+            metrics=metrics,
+        )
+        effects = Effects(
+            packages=Packages(store, cloud, login, self._access_code),
+            sending=Sending(store, cloud, transfer=lambda: settings().transfer, on_sent=tuner.note),
+            settling=Settling(store, look=look, quiet_s=_quiet_s, clock=clock),
+            crew=self._crew,
+            tuner=tuner,
+            login=login,
+        )
+        store.listen(self.bell.ring)
+        self.sender = Sender(
+            store,
+            effects,
+            transfer=lambda: settings().transfer,
+            source_changed=lambda name: source_changed(name or ""),
+            clock=clock,
+            metrics=metrics,
+            luck=random.random,
+        )
+
+    def end(self, timeout_s: float) -> None:
+        """End the workers, waiting at most so long; the sender's loop has ended before."""
+        self._crew.stop(timeout_s)
+
+    def _access_code(self, hot_folder: str | None) -> Secret | None:
+        # read as it is now, so that no secret is stored and a corrected code counts at once
+        rules = self._settings().hot_folders
+        return next((rule.to.access_code for rule in rules if rule.name == hot_folder), None)
+
+
+def _quiet_s(path: bytes) -> float:
+    """Give how long a caller's changed file must be quiet; `path` is below "/"."""
+    above = b"/" + path.rpartition(b"/")[0]
+    return quiet_for(Settle(), files.filesystem_kind(above))
