@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
 import socket
 import ssl
 import subprocess
@@ -29,8 +30,9 @@ from masv_watch.errors import (
     SourceError,
     UrlExpired,
 )
+from masv_watch.files import Root, Slice
 from masv_watch.metrics import Metrics
-from masv_watch.model import Secret
+from masv_watch.model import Secret, Verify
 from tests.doubles import BodyByReads, FakeClock
 from tests.integration.cloud.scripted import (
     OK,
@@ -656,3 +658,59 @@ def test_unknown_certificate_is_refused_unless_it_was_given(often, serve, certif
     assert CANARY not in shown(caught.value)
     assert not server.requests
     assert friend.ask(call(server, often=often)).body == b"[]"
+
+
+@pytest.mark.parametrize("safe", [False, True], ids=["plain", "tls"])
+def test_large_chunk_that_nobody_hashes_arrives_whole(safe, serve, certificate, tmp_path):
+    """By the kernel where it can send, by blocks where TLS is between."""
+    context = None
+    if safe:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+    content = os.urandom(9 * MIB + 5)
+    (tmp_path / "clip").write_bytes(content)
+    top = os.fsencode(tmp_path)
+    with Root.open(top) as root:
+        identity = root.identify(b"clip")
+    server = serve(says(answer(200, b"", 'ETag: "e"')), tls=context)
+    http = Http(
+        clock=loops.SystemClock(),
+        metrics=Metrics(),
+        connections=1,
+        ca_bundle=str(certificate),
+        deadlines=SHORT,
+    )
+    body = Slice(top, b"clip", identity, offset=2, size=9 * MIB + 1, verify=Verify.SIZE)
+
+    with body:
+        http.storage(blueprint(server), body)
+    http.close()
+
+    assert server.requests[0].body == content[2 : 9 * MIB + 3]
+
+
+@pytest.mark.fault(53)
+def test_large_chunk_that_is_not_wanted_any_more_ends_though_nobody_reads(serve, http, tmp_path):
+    """A pause waits for no storage that takes nothing."""
+    server = serve(deaf)
+    patient = Deadlines(connect_s=30.0, answer_s=30.0)
+    http = Http(clock=loops.SystemClock(), metrics=Metrics(), connections=1, deadlines=patient)
+    (tmp_path / "clip").write_bytes(b"")
+    os.truncate(tmp_path / "clip", 64 * MIB)
+    top = os.fsencode(tmp_path)
+    with Root.open(top) as root:
+        identity = root.identify(b"clip")
+    began = time.monotonic()
+
+    def on_bytes(size):
+        if not size:
+            raise CloudUnreachable("sending was stopped")
+
+    for verify in (Verify.SIZE, Verify.FAST):
+        body = Slice(
+            top, b"clip", identity, offset=0, size=64 * MIB, verify=verify, on_bytes=on_bytes
+        )
+        with body, pytest.raises(CloudUnreachable, match="stopped"):
+            http.storage(blueprint(server), body)
+
+    assert time.monotonic() - began < 10.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import threading
 import tracemalloc
 from collections.abc import Callable
@@ -288,3 +289,68 @@ def test_slice_of_a_sparse_file_reads_its_holes(hot: Path) -> None:
         read = drain(body)
 
     assert read == bytes(MIB + 5)
+
+
+def poured(body: Slice, block: int = MIB) -> bytes:
+    """Have the kernel send a slice to its end, over a socket that is read all the while."""
+    here, there = socket.socketpair()
+    got = bytearray()
+
+    def read() -> None:
+        while block := there.recv(1 << 20):
+            got.extend(block)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        while body.send_to(here.fileno(), block):
+            pass
+    finally:
+        here.close()
+        reader.join()
+        there.close()
+    return bytes(got)
+
+
+@pytest.mark.parametrize(("offset", "size"), [(0, len(CONTENT)), (5, MIB), (7, 1), (9, 0)])
+def test_slice_that_nobody_hashes_is_sent_by_the_kernel(hot: Path, offset: int, size: int) -> None:
+    """The same bytes, without one of them in our memory."""
+    counted: list[int] = []
+    with slice_of(hot, offset, size, verify=Verify.SIZE, on_bytes=counted.append) as body:
+        assert body.is_plain
+        assert poured(body) == CONTENT[offset : offset + size]
+        assert (body.left, sum(counted), body.hash) == (0, size, "")
+
+
+@pytest.mark.parametrize("verify", [Verify.FAST, Verify.STRICT])
+def test_slice_that_is_hashed_is_not_for_the_kernel(hot: Path, verify: Verify) -> None:
+    """What is hashed must pass our hands."""
+    assert not slice_of(hot, verify=verify).is_plain
+
+
+@pytest.mark.fault(12)
+def test_slice_that_changes_while_the_kernel_sends_it_never_gives_its_last_byte(hot: Path) -> None:
+    """The fence holds for what the kernel sends as well."""
+    path = hot / "CARD" / "clip"
+
+    def change(_size: int) -> None:
+        path.write_bytes(CONTENT[::-1])
+
+    with (
+        slice_of(hot, verify=Verify.SIZE, on_bytes=change) as body,
+        pytest.raises(SourceChanged),
+    ):
+        poured(body)
+
+    assert body.left > 0
+
+
+@pytest.mark.fault(12)
+def test_slice_that_changes_after_its_last_byte_fails_the_look_after_the_answer(hot: Path) -> None:
+    """Pages that the kernel sends leave when they are acknowledged, not when they are handed over."""
+    with slice_of(hot, verify=Verify.SIZE) as body:
+        poured(body)
+        (hot / "CARD" / "clip").write_bytes(CONTENT[::-1])
+
+        with pytest.raises(SourceChanged):
+            body.check()

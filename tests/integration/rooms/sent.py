@@ -71,6 +71,34 @@ class Door:
         return getattr(self.real, name)
 
 
+class Nth:
+    """A verb that does something else at its nth call, counted from 1."""
+
+    def __init__(self, real: Any, nth: int = 0, instead: Any = None) -> None:
+        """Hand every other call on; no call is the nth where it is 0."""
+        self._real, self._nth, self._instead = real, nth, instead
+        self._lock = threading.Lock()
+        self.calls = 0
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        """Count the call and carry it out."""
+        with self._lock:
+            self.calls += 1
+            is_it = self.calls == self._nth
+        if is_it:
+            self._instead()
+        return self._real(*given, **named)
+
+
+def raising(error: Exception) -> Any:
+    """Give what raises an error when it is called."""
+
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
 class Hold:
     """A verb that stands still at its nth call, counted from 1, until the test lets it go on."""
 

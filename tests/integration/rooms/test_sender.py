@@ -17,41 +17,15 @@ from masv_watch.errors import (
 )
 from masv_watch.model import Draft, Secret, Terms, UploadType
 from masv_watch.transfer.sender import LEASE_S
-from tests.integration.rooms.sent import CHUNK, Door, Room
+from tests.integration.rooms.sent import CHUNK, Door, Nth, Room, raising
 from tests.waiting import eventually
-
-
-class Nth:
-    """A verb that does something else at its nth call, counted from 1."""
-
-    def __init__(self, real: Any, nth: int, instead: Any) -> None:
-        """Hand every other call on."""
-        self._real, self._nth, self._instead = real, nth, instead
-        self._lock = threading.Lock()
-        self.calls = 0
-
-    def __call__(self, *given: Any, **named: Any) -> Any:
-        """Count the call and carry it out."""
-        with self._lock:
-            self.calls += 1
-            is_it = self.calls == self._nth
-        if is_it:
-            self._instead()
-        return self._real(*given, **named)
-
-
-def _raising(error: Exception) -> Any:
-    def fail() -> None:
-        raise error
-
-    return fail
 
 
 def test_worker_that_crashes_is_logged_and_its_upload_goes_on(
     room: Room, caplog: pytest.LogCaptureFixture
 ):
     """A fault of our own code costs one piece, is told with its traceback, and stops nothing."""
-    put = Nth(room.cloud.put_chunk, 2, _raising(ZeroDivisionError("a fault of our own")))
+    put = Nth(room.cloud.put_chunk, 2, raising(ZeroDivisionError("a fault of our own")))
     room.build(cloud=Door(room.cloud, put_chunk=put))
     upload_id = room.drop("crash", 3 * CHUNK, 100)
 
@@ -160,7 +134,7 @@ def test_store_that_refuses_one_write_delays_and_loses_nothing(room: Room, verb:
 
     What was out is given back, and no lease or claim is left behind.
     """
-    nth = Nth(getattr(room.store, verb), 1, _raising(StoreFull("the disk is full")))
+    nth = Nth(getattr(room.store, verb), 1, raising(StoreFull("the disk is full")))
     room.build(store=Door(room.store, **{verb: nth}))
     upload_id = room.drop(f"full {verb}", CHUNK + 5, 10, 0)
 
@@ -285,7 +259,7 @@ def test_token_that_stays_refused_is_renewed_once_and_then_backs_off(room: Room)
 
 def test_storage_that_forgot_a_multipart_upload_gets_the_file_anew(room: Room):
     """An upload that lay still too long begins its file again instead of failing for ever."""
-    put = Nth(room.cloud.put_chunk, 2, _raising(CloudUnreachable("a reset")))
+    put = Nth(room.cloud.put_chunk, 2, raising(CloudUnreachable("a reset")))
     forgotten: list[str] = []
 
     def put_or_forget(blueprint: Any, body: Any) -> str:
