@@ -347,7 +347,7 @@ def test_slice_that_changes_while_the_kernel_sends_it_never_gives_its_last_byte(
 
 @pytest.mark.fault(12)
 def test_slice_that_changes_after_its_last_byte_fails_the_look_after_the_answer(hot: Path) -> None:
-    """Pages that the kernel sends leave when they are acknowledged, not when they are handed over."""
+    """Pages that the kernel sends leave when they are acknowledged, not when handed over."""
     with slice_of(hot, verify=Verify.SIZE) as body:
         poured(body)
         (hot / "CARD" / "clip").write_bytes(CONTENT[::-1])
