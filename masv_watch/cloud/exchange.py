@@ -13,7 +13,6 @@ Law 3. After an error its handle and connections are never used again.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +28,10 @@ from masv_watch.errors import CloudError, CloudGarbled, CloudUnreachable, MasvWa
 TLS_PAUSE_S = 60.0
 #: bytes of all headers of one answer
 _MOST_HEADERS = 32 * 1024
-_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: |\r?\n|$)")
+#: bytes of a body that leaves at once, whoever waits for it
+_AT_ONCE = 64 * 1024
+#: the least status that refuses
+_REFUSALS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,9 @@ class Ask:
     host: str
     headers: Mapping[str, str] = field(repr=False)
     limits: Limits
+    #: whether the answer's headers matter; each costs a step back into Python, and of those that do
+    #: not matter only what slows or leads elsewhere is given
+    wants_headers: bool = False
     #: None sends no body
     content: bytes | Body | None = field(default=None, repr=False)
 
@@ -67,14 +72,20 @@ class Headers(Mapping[str, str]):
 
     __slots__ = ("_values",)
 
-    def __init__(self, lines: list[bytes]) -> None:
-        """Read the lines of the last header block."""
-        self._values: dict[str, str] = {}
+    def __init__(self, values: Mapping[str, str]) -> None:
+        """Give these, whose names are in lower case."""
+        self._values = values
+
+    @classmethod
+    def read(cls, lines: list[bytes]) -> Headers:
+        """Read the lines of a header block."""
+        values = {}
         for line in lines:
             name, colon, value = line.partition(b":")
             if colon:
                 key = name.strip().lower().decode("latin-1")
-                self._values[key] = value.strip().decode("latin-1")
+                values[key] = value.strip().decode("latin-1")
+        return cls(values)
 
     def __getitem__(self, name: str) -> str:
         """Give the value of a header."""
@@ -165,14 +176,23 @@ class _Turn:
             body = body[: limits.refusal]
         elif len(body) > limits.good:
             raise CloudGarbled(f"the cloud's answer is longer than {limits.good} bytes")
-        return Raw(status=status, headers=Headers(self._lines), body=body)
+        return Raw(status=status, headers=self._headers(curl), body=body)
+
+    def _headers(self, curl: Any) -> Headers:
+        if self._ask.wants_headers:
+            return Headers.read(self._lines)
+        found = {
+            "retry-after": curl.getinfo(pycurl.RETRY_AFTER),
+            "location": curl.getinfo(pycurl.REDIRECT_URL),
+        }
+        return Headers({name: str(value) for name, value in found.items() if value})
 
     def _judge(self, curl: Any, error: pycurl.error) -> None:
         """Raise what broke the exchange, unless its answer is known all the same."""
         if self._error is not None:
             raise self._error from None
         # the status of a refusal is known already: its words are a courtesy (early 403)
-        is_refusal = self._is_headed() and not self._is_good()
+        is_refusal = int(curl.getinfo(pycurl.RESPONSE_CODE)) >= _REFUSALS
         if not self._is_full and not is_refusal:
             raise self._translated(curl, error) from None
 
@@ -186,12 +206,13 @@ class _Turn:
             (pycurl.CAINFO, self._trusted),
             (pycurl.CONNECTTIMEOUT_MS, int(limits.connect_s * 1000)),
             (pycurl.TIMEOUT_MS, int((limits.connect_s + limits.answer_s) * 1000)),
-            (pycurl.HEADERFUNCTION, self._take_header),
             (pycurl.WRITEFUNCTION, self._take_body),
             (pycurl.PREREQFUNCTION, self._admit),
             *_ALWAYS,
         ):
             curl.setopt(option, value)
+        if ask.wants_headers:
+            curl.setopt(pycurl.HEADERFUNCTION, self._take_header)
         if isinstance(ask.content, bytes):
             curl.setopt(pycurl.POSTFIELDS, ask.content)
         elif ask.content is not None:
@@ -202,8 +223,9 @@ class _Turn:
         curl.setopt(pycurl.INFILESIZE_LARGE, len(body))
         curl.setopt(pycurl.UPLOAD_BUFFERSIZE, min(max(len(body), 16 * 1024), BLOCK))
         curl.setopt(pycurl.READFUNCTION, self._guarded(self._read, pycurl.READFUNC_ABORT))
-        curl.setopt(pycurl.XFERINFOFUNCTION, self._guarded(self._look, 1))
-        curl.setopt(pycurl.NOPROGRESS, 0)
+        if len(body) > _AT_ONCE:
+            curl.setopt(pycurl.XFERINFOFUNCTION, self._guarded(self._look, 1))
+            curl.setopt(pycurl.NOPROGRESS, 0)
 
     def _guarded(self, run: Callable[..., Any], failed: int) -> Callable[..., Any]:
         """Keep an error of the body: one that leaves a callback would only be printed."""
@@ -252,23 +274,10 @@ class _Turn:
     def _take_body(self, block: bytes) -> int | None:
         self._size += len(block)
         self._blocks.append(block)
-        limits = self._ask.limits
-        limit = limits.good if self._is_good() else limits.refusal
-        if self._size > limit:
+        if self._size > max(self._ask.limits.good, self._ask.limits.refusal):
             self._is_full = True
             return 0
         return None
-
-    def _is_headed(self) -> bool:
-        """Say whether the headers of a final answer came to their end."""
-        return bool(self._lines) and not self._lines[-1].strip() and not self._is_in(b"1")
-
-    def _is_good(self) -> bool:
-        return self._is_in(b"2")
-
-    def _is_in(self, hundreds: bytes) -> bool:
-        found = _LINE.match(self._lines[0]) if self._lines else None
-        return found is not None and found[1].startswith(hundreds)
 
     def _translated(self, curl: Any, error: pycurl.error) -> CloudError:
         code = int(error.args[0])

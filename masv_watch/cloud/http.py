@@ -155,6 +155,7 @@ class Http:
                     host=host_of(blueprint.url),
                     headers=headers,
                     content=said if body is None else body,
+                    wants_headers=True,
                     limits=self._limits(self._put_s(size), ANSWER_LIMIT),
                 )
             )
