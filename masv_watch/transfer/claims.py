@@ -99,6 +99,8 @@ class Claim:
     exhausted: set[Lane] = field(default_factory=set)
     #: small files in hand that were not handed out yet, in order
     waiting: deque[FileInHand] = field(default_factory=deque)
+    #: small files that went, as their workers say; put down by the sender
+    shipped: deque[FileInHand] = field(default_factory=deque)
     #: pieces of this upload that are with the workers
     out: int = 0
     #: chunks of large files among them
@@ -113,6 +115,8 @@ class Claim:
     ending: bool = False
     #: set when every worker of this upload should give up at its next block
     abort: threading.Event = field(default_factory=threading.Event)
+    #: set when workers should begin no further file: the cloud asked us to slow down
+    halt: threading.Event = field(default_factory=threading.Event)
     #: a token is being renewed: nothing else goes out meanwhile
     renewing: bool = False
     #: the token was renewed and has proved nothing yet: another refusal is not about its age
@@ -136,6 +140,11 @@ class Claim:
             self.waiting.append(in_hand)
         else:
             self.large[in_hand.file.id] = in_hand
+
+    def put_down_shipped(self) -> None:
+        """Put down the small files that went since the last look."""
+        while self.shipped:
+            self.put_down(self.shipped.popleft())
 
     def put_down(self, in_hand: FileInHand) -> None:
         """Put down a file that is closed; one that turned out to have several chunks goes on."""
@@ -173,11 +182,14 @@ def share(claim: Claim, claims: Iterable[Claim], *, workers: int, now: float) ->
     return max(1, workers - others) if others else workers + 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class Key:
     """Which piece of work an outcome belongs to."""
 
     claim: Claim
     step: Step
+    #: the file that it is about; of several small ones the one that is being sent
     in_hand: FileInHand | None = None
     span: Span | None = None
+    #: small files that are still to be sent, one after the other
+    batch: deque[FileInHand] = field(default_factory=deque)

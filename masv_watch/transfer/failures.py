@@ -153,6 +153,8 @@ class Failures:
             asked_s = min(float(wait_s), MOST_SLOW_S)
             self.slow_until = max(self.slow_until, self._store.now() + asked_s)
             # all together: what waits behind a busy worker does not go out either
+            for claim in self._grip.claims.values():
+                claim.halt.set()
             self._grip.take_back()
 
     def _retry(self, key: Key, error: MasvWatchError) -> None:

@@ -20,14 +20,17 @@ def lane_of(step: Step) -> Lane:
 
 
 def put_back(key: Key) -> None:
-    """Let a piece that nobody began be handed out again."""
+    """Let what nobody began of a piece be handed out again."""
+    put_back_batch(key)
     in_hand = key.in_hand
-    if in_hand is None or in_hand.stopped:
-        return
-    if key.span is not None and in_hand.to_send is not None:
+    if key.span is not None and in_hand is not None and in_hand.to_send is not None:
         in_hand.to_send = sorted([*in_hand.to_send, key.span], key=lambda span: span.number)
-    elif key.step is Step.SHIP_FILE:
-        key.claim.waiting.append(in_hand)
+
+
+def put_back_batch(key: Key) -> None:
+    """Let the small files of a piece that went not be handed out again, in their order."""
+    key.claim.waiting.extendleft(reversed(key.batch))
+    key.batch.clear()
 
 
 class Grip:
@@ -68,7 +71,7 @@ class Grip:
         key.claim.out -= 1
         if key.span is not None:
             key.claim.chunks_out -= 1
-        if key.in_hand is not None:
+        if key.in_hand is not None and key.step is not Step.SHIP_FILE:
             key.in_hand.out -= 1
 
     def take_back(self) -> None:

@@ -12,6 +12,7 @@ Law 3. A lost fence drops the work and touches nothing.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +33,7 @@ from masv_watch.transfer.chunks import is_cut_too_small
 from masv_watch.transfer.claims import SMALL, Claim, FileInHand, Key, Step, share
 from masv_watch.transfer.crew import Crew, Lane, Outcome
 from masv_watch.transfer.failures import RELOOK_S, Failures
-from masv_watch.transfer.grip import Grip
+from masv_watch.transfer.grip import Grip, put_back_batch
 from masv_watch.transfer.packages import Packages
 from masv_watch.transfer.sending import Sending
 from masv_watch.transfer.settling import Settling
@@ -47,6 +48,8 @@ RENEW_S = 10.0
 PATIENCE_S = 5.0
 #: seconds after which a row is read again though nobody told that it moved
 LOOK_S = 0.25
+#: small files that one worker takes at once, where there are plenty
+MOST_AT_ONCE = 8
 #: seconds between two log lines about a store that takes nothing
 QUIET_S = 10.0
 _BRIEFLY_S = 0.1
@@ -109,6 +112,8 @@ class Sender:
     def tick(self) -> float:
         """Take outcomes, claim what is due and hand out pieces; give the seconds to the next."""
         outcomes = self._grip.crew.take_outcomes()
+        for claim in self._grip.claims.values():
+            claim.put_down_shipped()
         for outcome in outcomes:
             self._weigh(outcome)
         if self._stopping:
@@ -239,6 +244,7 @@ class Sender:
 
     def _hand_out(self, claim: Claim) -> None:
         upload, packages = claim.upload, self._effects.packages
+        claim.halt.clear()
         if upload.state is UploadState.DELETING:
             self._hand_out_alone(claim, Step.DELETE, partial(packages.delete, upload))
         elif upload.state is UploadState.FINALIZING:
@@ -257,22 +263,28 @@ class Sender:
             claim.exhausted.clear()
         self._fill(claim, Lane.SMALL, Sizes(most=SMALL))
         self._fill(claim, Lane.LARGE, Sizes(least=SMALL + 1))
-        crew = self._grip.crew
-        while claim.waiting and crew.room(Lane.SMALL):
-            in_hand = claim.waiting.popleft()
-            if not in_hand.stopped:
-                self._grip.give_file(claim, in_hand, Step.SHIP_FILE, self._effects.sending.ship)
+        self._hand_out_small(claim)
         for in_hand in list(claim.large.values()):
             self._hand_out_file(claim, in_hand)
         if not claim.files and claim.out == 0:
             self._conclude(claim)
 
+    def _hand_out_small(self, claim: Claim) -> None:
+        """Hand out small files: one to each worker while there are few, more at once else."""
+        crew = self._grip.crew
+        while claim.waiting and crew.room(Lane.SMALL):
+            count = max(1, min(MOST_AT_ONCE, len(claim.waiting) // crew.size(Lane.SMALL)))
+            batch = deque(claim.waiting.popleft() for _ in range(count))
+            key = Key(claim=claim, step=Step.SHIP_FILE, batch=batch)
+            self._grip.give(key, partial(self._effects.sending.ship_each, key))
+
     def _fill(self, claim: Claim, lane: Lane, sizes: Sizes) -> None:
         """Take more files in hand, storing the intent to add them in one transaction."""
         size = self._grip.crew.size(lane)
         held = len(claim.large) if lane is Lane.LARGE else len(claim.files) - len(claim.large)
-        room = 2 * size - held
-        if room < size // 2 + 1 or lane in claim.exhausted:
+        most = MOST_AT_ONCE * size if lane is Lane.SMALL else 2 * size
+        room = most - held
+        if room <= most // 4 or lane in claim.exhausted:
             return
         rows = self._store.next_files(claim.upload.id, room + held, sizes=sizes)
         due = [row for row in rows if row.id not in claim.files][:room]
@@ -353,6 +365,7 @@ class Sender:
         """Draw the consequence of one outcome."""
         key = outcome.key
         self._grip.take_in(key)
+        put_back_batch(key)
         error = outcome.error
         if outcome.crashed:
             error = CloudUnreachable("a worker crashed; the log has the traceback")
@@ -379,8 +392,8 @@ class Sender:
 
     def _done(self, key: Key) -> None:
         key.claim.is_token_fresh = key.step is Step.RENEW_TOKEN
-        key.claim.is_stale |= key.in_hand is None
-        if key.step in {Step.SHIP_FILE, Step.CLOSE_FILE} and key.in_hand is not None:
+        key.claim.is_stale |= key.in_hand is None and key.step is not Step.SHIP_FILE
+        if key.step is Step.CLOSE_FILE and key.in_hand is not None:
             key.claim.put_down(key.in_hand)
         elif key.step is Step.RENEW_TOKEN:
             key.claim.renewing = False

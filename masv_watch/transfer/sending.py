@@ -30,7 +30,7 @@ from masv_watch.errors import (
 from masv_watch.model import Chunk, SourceFile, Transfer
 from masv_watch.store.contract import Store
 from masv_watch.transfer.chunks import Limits, Span, cut, window
-from masv_watch.transfer.claims import Claim, FileInHand
+from masv_watch.transfer.claims import Claim, FileInHand, Key
 from masv_watch.transfer.leftbehind import Listing, listing_of
 from masv_watch.transfer.packages import delete_cloud_file, held_package
 
@@ -59,6 +59,18 @@ class Sending:
         self._cloud = cloud
         self._transfer = transfer
         self._on_sent = on_sent
+
+    def ship_each(self, key: Key) -> None:
+        """Send the small files of a piece one after the other, as long as they are wanted.
+
+        At an error `key.in_hand` is the file that it is about, and the rest waits in the batch.
+        """
+        claim = key.claim
+        while key.batch and not claim.abort.is_set() and not claim.halt.is_set():
+            key.in_hand = key.batch.popleft()
+            self.ship(claim, key.in_hand)
+            claim.shipped.append(key.in_hand)
+            key.in_hand = None
 
     def ship(self, claim: Claim, in_hand: FileInHand) -> None:
         """Add, send and close a small file in one go, and store it once at its end.
