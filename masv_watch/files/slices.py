@@ -44,8 +44,11 @@ class Slice:
         size: int,
         verify: Verify = Verify.FAST,
         on_bytes: Callable[[int], None] | None = None,
+        most: Callable[[], int] | None = None,
     ) -> None:
         """Describe the slice; nothing is opened yet.
+
+        `most` is asked before each block how many bytes are worth handing over at once.
 
         `on_bytes` is told the size of each block as it is handed over, and the negative sum when
         the slice is rewound, so that its total is always what this attempt has handed over.
@@ -62,6 +65,7 @@ class Slice:
         self._size = size
         self._verify = verify
         self._on_bytes = on_bytes
+        self._most = most
         self._descriptor = -1
         self._root: Root | None = None
         self._start_hashes()
@@ -159,7 +163,7 @@ class Slice:
 
         Raises: as `read_into`.
         """
-        wanted = min(self.left, BLOCK, BLOCK if n is None or n < 0 else n)
+        wanted = self._worth(BLOCK if n is None or n < 0 else min(n, BLOCK))
         block = b""
 
         def fetch(descriptor: int, position: int) -> memoryview:
@@ -178,7 +182,7 @@ class Slice:
             SourceVanished, SourceUnreadable: it is gone, or the medium reports an error.
             ValueError: the slice is not open.
         """
-        wanted = min(len(block), self.left)
+        wanted = self._worth(len(block))
 
         def fetch(descriptor: int, position: int) -> memoryview:
             return block[: os.preadv(descriptor, [block[:wanted]], position)]
@@ -217,7 +221,7 @@ class Slice:
             that is the socket's.
         """
         descriptor = self._open_descriptor()
-        wanted = min(at_most, self.left)
+        wanted = self._worth(at_most)
         if wanted <= 0:
             return 0
         if self._read == 0 or wanted == self.left:
@@ -256,6 +260,9 @@ class Slice:
         with root.border(self._path):
             held = identity_of(os.fstat(descriptor))
         demand_same(held, self._identity, self._path)
+
+    def _worth(self, at_most: int) -> int:
+        return min(at_most, self.left, at_most if self._most is None else max(self._most(), 1))
 
     def _open_descriptor(self) -> int:
         if self._descriptor < 0:
