@@ -86,6 +86,9 @@ class Bell:
 
     def ring(self) -> None:
         """Wake the waiting thread, or let its next wait return at once."""
+        if self._rung:
+            # whoever clears it looks afterwards, and so sees what this ring was for
+            return
         with self._condition:
             self._rung = True
             self._condition.notify_all()

@@ -68,11 +68,23 @@ class _Job(Generic[T]):
 
     def __init__(self, run: Callable[[Transaction], T]) -> None:
         self.run = run
-        self.ended = threading.Event()
+        # held until it ended; an Event would cost more than a small job
+        self._running = threading.Lock()
+        self._running.acquire()
+        self.has_ended = False
         self.result: T | None = None
         self.error: BaseException | None = None
         self.moved: list[Moved] = []
         self.rings = False
+
+    def end(self) -> None:
+        """Let its caller go on; called once."""
+        self.has_ended = True
+        self._running.release()
+
+    def wait(self) -> None:
+        """Wait until it ended; called once."""
+        self._running.acquire()
 
 
 class SqliteEngine:
@@ -126,7 +138,7 @@ class SqliteEngine:
         with self._door:
             self._refuse_if_closed()
             self._queue.put(waiting)
-        waiting.ended.wait()
+        waiting.wait()
         if waiting.error is not None:
             raise waiting.error
         return waiting.result  # type: ignore[return-value] # set whenever error is not
@@ -201,7 +213,7 @@ class SqliteEngine:
                     for job in jobs:
                         self._commit([job])
                 for job in jobs:
-                    job.ended.set()
+                    job.end()
         finally:
             self._answer_all(jobs)
 
@@ -219,14 +231,14 @@ class SqliteEngine:
         with self._door:
             self._closed = True
         self.trouble = "the store's writer ended - restart the daemon"
-        left = [job for job in jobs if not job.ended.is_set()]
+        left = [job for job in jobs if not job.has_ended]
         while not self._queue.empty():
             job = self._queue.get()
             if job is not None:
                 left.append(job)
         for job in left:
             job.error = StoreUnusable("the store's writer ended", hint="restart the daemon")
-            job.ended.set()
+            job.end()
 
     def _commit(self, jobs: list[_Job[Any]]) -> bool:
         """Run jobs in one transaction; say whether all of them have their verdict (law 3)."""
