@@ -443,6 +443,7 @@ static int put_part(struct line *line, struct file *file) {
 
 /* What a TLS front threw away in our stead: POST /_put/F1?bytes=N&first=NS&last=NS */
 static int note_put(struct line *line) {
+    line->kind = PUT;
     struct file *file = file_of(line->piece[1]);
     int64_t bytes = asked(line, "bytes"), first = asked(line, "first"), last = asked(line, "last");
     int64_t seen = atomic_load(&byte_first);

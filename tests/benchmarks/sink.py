@@ -14,7 +14,6 @@ product and never asserts anything. Used by the benchmarks.
 from __future__ import annotations
 
 import functools
-import json
 import os
 import shutil
 import subprocess
@@ -30,6 +29,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT))
 
+from tests.benchmarks.figures import CannotMeasureError  # noqa: E402
 from tests.processes import Daemon, ask, free_port  # noqa: E402
 from tests.waiting import eventually  # noqa: E402
 
@@ -37,10 +37,6 @@ from tests.waiting import eventually  # noqa: E402
 START_S = 60.0
 #: what `state` a delivered upload has
 COMPLETE = "complete"
-
-
-class CannotMeasureError(Exception):
-    """Something that the measurement needs is missing or went wrong: no figure is better."""
 
 
 @functools.cache
@@ -145,13 +141,10 @@ class Watcher:
         folder: str = "drop: each",
         state: Path | None = None,
         environ: dict[str, str] | None = None,
-        program: tuple[str, ...] = (),
     ) -> None:
         """Write the configuration; `folder` are further keys of the hot folder, as flow YAML.
 
-        `state` keeps the database elsewhere: on a disk, where the drops lie in memory.
-        `program` replaces `python -m masv_watch` where the daemon needs another way to start.
-        """
+        `state` keeps the database elsewhere: on a disk, where the drops lie in memory."""
         self.top, self.out = top, top / "out"
         self.out.mkdir(parents=True)
         self.config = top / "masv-watch.yml"
@@ -169,7 +162,7 @@ class Watcher:
         self.config.chmod(0o600)
         self.daemon = Daemon(self.config, port, top / "daemon.log")
         self.api = self.daemon.api
-        self._environ, self._program = environ or {}, program
+        self._environ = environ or {}
 
     @property
     def pid(self) -> int:
@@ -179,14 +172,7 @@ class Watcher:
 
     def start(self) -> Watcher:
         """Start the daemon and wait until it is ready."""
-        if self._program:
-            with self.daemon.log.open("ab") as log:
-                self.daemon.process = subprocess.Popen(
-                    [*self._program, "run", "-c", str(self.config)],
-                    cwd=PROJECT, stdout=log, stderr=log, env={**os.environ, **self._environ},
-                )  # fmt: skip
-        else:
-            self.daemon.start(environ=self._environ)
+        self.daemon.start(environ=self._environ)
         try:
             self.daemon.until_ready()
         except BaseException:
@@ -292,9 +278,3 @@ def work_folder(*, in_memory: bool = False) -> Iterator[Path]:
     where = "/dev/shm" if in_memory else None
     with tempfile.TemporaryDirectory(prefix="masv-watch-bench-", dir=where) as top:
         yield Path(top)
-
-
-def save(path: str | None, figures: dict[str, Any]) -> None:
-    """Write the figures as JSON where `--json` asked for them."""
-    if path:
-        Path(path).write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")

@@ -1,0 +1,145 @@
+"""Figures of one benchmark: kept by sender and kind, told as tables, held against goals.
+
+Owns how rounds are collected, how minimum, median and maximum and the ratio to a peer are printed
+as a fragment of reStructuredText, what a goal is and how a missed one is told, and the JSON. Never
+measures and never part of the product. Used by the benchmarks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+
+class CannotMeasureError(Exception):
+    """Something that the measurement needs is missing or went wrong: no figure is better."""
+
+
+class Figures:
+    """What one run of one benchmark measured."""
+
+    def __init__(self, title: str, rounds: int) -> None:
+        """Begin with nothing."""
+        self.title, self.rounds = title, rounds
+        self._values: dict[str, dict[str, list[float]]] = {}
+        self._goals: list[dict[str, Any]] = []
+
+    def add(self, sender: str, **figures: float) -> None:
+        """Keep what one round gave for one sender, and tell it on stderr while it goes on."""
+        for kind, value in figures.items():
+            self._values.setdefault(kind, {}).setdefault(sender, []).append(value)
+        told = ", ".join(f"{kind} {plain(value)}" for kind, value in figures.items())
+        print(f"  {sender}: {told}", file=sys.stderr, flush=True)
+
+    def of(self, kind: str, sender: str) -> list[float]:
+        """Give all values of a kind for a sender."""
+        return self._values[kind][sender]
+
+    def median(self, kind: str, sender: str) -> float:
+        """Give the median of a kind for a sender."""
+        return statistics.median(self.of(kind, sender))
+
+    def table(self, kind: str, heading: str, *, peer: str | None = None) -> str:
+        """Write minimum, median and maximum of a kind, and each median over the peer's."""
+        ratio = [f"over {peer}"] if peer else []
+        rows = [["sender", "minimum", "median", "maximum", *ratio]]
+        for sender, values in self._values[kind].items():
+            middle = statistics.median(values)
+            row = [sender, plain(min(values)), plain(middle), plain(max(values))]
+            rows.append(row + ([f"{middle / self.median(kind, peer):.2f}"] if peer else []))
+        return f"{heading}:\n\n{simple_table(rows)}"
+
+    def goal(self, what: str, measured: float, *, limit: float, most: bool, aim: float) -> None:
+        """Hold a figure against the goal that it must reach and the aim beyond it."""
+
+        def reaches(line: float) -> bool:
+            return measured <= line if most else measured >= line
+
+        self._goals.append({
+            "what": what, "measured": measured, "goal": limit, "at_most": most, "aim": aim,
+            "reached": reaches(limit), "aim_reached": reaches(aim),
+        })  # fmt: skip
+
+    def tell(self, tables: Sequence[str], path: str | None) -> None:
+        """Print tables and goals, and write the JSON where it was asked for."""
+        print(f"\n{self.title}\n\n{machine()}; rounds, interleaved: {self.rounds}.\n")
+        print("\n\n".join(tables) + "\n")
+        for goal in self._goals:
+            bound = "at most" if goal["at_most"] else "at least"
+            verdict = "reached" if goal["reached"] else "MISSED"
+            beyond = "reached too" if goal["aim_reached"] else "not reached"
+            print(
+                f"goal: {goal['what']}, {bound} {plain(goal['goal'])}:"
+                f" measured {plain(goal['measured'])}, {verdict}"
+                f" (the aim beyond, {plain(goal['aim'])}: {beyond})"
+            )
+        if path:
+            tree = {
+                "benchmark": self.title, "machine": machine(), "rounds": self.rounds,
+                "figures": self._values, "goals": self._goals,
+            }  # fmt: skip
+            Path(path).write_text(json.dumps(tree, indent=1) + "\n")
+
+
+def plain(value: float) -> str:
+    """Write a figure with three digits that count."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def simple_table(rows: Sequence[Sequence[str]]) -> str:
+    """Write a simple table of reStructuredText, its first row as the heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    rule = "  ".join("=" * width for width in widths)
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join([rule, lines[0], rule, *lines[1:], rule])
+
+
+def machine() -> str:
+    """Name what the figures hold for."""
+    cpu = next(
+        (
+            row.partition(":")[2].strip()
+            for row in Path("/proc/cpuinfo").read_text().splitlines()
+            if row.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{os.cpu_count()} cores of {cpu}, {memory:.0f} GiB, Linux {platform.release()},"
+        f" Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+    )
+
+
+def parser(text: str | None, *, rounds: int) -> argparse.ArgumentParser:
+    """Give the command line that every benchmark has."""
+    made = argparse.ArgumentParser(description=(text or "").partition("\n")[0])
+    made.add_argument("--rounds", type=int, default=rounds)
+    made.add_argument("--json", metavar="FILE", help="write every figure there")
+    return made
+
+
+def main(measure: Callable[[], None]) -> int:
+    """Run a benchmark; a missed goal is no failure, but having no figure is one."""
+    try:
+        measure()
+    except CannotMeasureError as error:
+        print(f"\nCANNOT MEASURE: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def turned(senders: Sequence[Any], turn: int) -> list[Any]:
+    """Give the senders in another order each round, so that none always goes first."""
+    start = turn % len(senders)
+    return [*senders[start:], *senders[:start]]
