@@ -61,10 +61,12 @@ test-browser: setup ## pages of other sites in a real browser (needs chromium-he
 test-faults: setup ## the fault matrix and the crash loops, long ones included
 	$(BIN)/python -m pytest -q -m 'fault or long' --ignore=tests/benchmarks
 
-bench: setup ## every benchmark, one after the other
-	@shopt -s nullglob; found=(tests/benchmarks/bench_*.py); \
+bench: setup ## every benchmark, one after the other; fails where one could not measure
+	@shopt -s nullglob; found=(tests/benchmarks/bench_*.py); failed=(); \
 	[ $${#found[@]} -gt 0 ] || { echo "bench: there is no tests/benchmarks/bench_*.py yet" >&2; exit 1; }; \
-	for bench in "$${found[@]}"; do echo "bench: $$bench"; $(BIN)/python "$$bench"; done
+	for bench in "$${found[@]}"; do echo "bench: $$bench"; \
+		$(BIN)/python "$$bench" || failed+=("$$bench"); done; \
+	[ $${#failed[@]} -eq 0 ] || { echo "bench: could not measure: $${failed[*]}" >&2; exit 1; }
 
 demo: setup ## the main job on the embedded sandbox cloud; KEEP=1 leaves it running
 	@$(BIN)/python demo/main_job.py $(if $(KEEP),--keep)

@@ -199,7 +199,7 @@ def run(words: list[str] | None = None) -> None:
     way = "TLS 1.3" if options.tls else "plain HTTP"
     figures = Figures(f"One file of {options.mib} MiB over 4 connections, {way}", options.rounds)
     with ExitStack() as stack:
-        top = stack.enter_context(work_folder(in_memory=True))
+        top = stack.enter_context(work_folder(in_memory=2 * options.mib * MIB))
         state = stack.enter_context(work_folder())
         sink = stack.enter_context(Sink())
         front = stack.enter_context(Front(sink, state)) if options.tls else None

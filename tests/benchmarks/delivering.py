@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.figures import CannotMeasureError
-from tests.benchmarks.sink import Sink, Watcher, cpu_s, forget_peak, memory_mib
+from tests.benchmarks.sink import SPARE, Sink, Watcher, cpu_s, forget_peak, memory_mib
 from tests.waiting import eventually
 
 #: seconds over which the idle daemon's CPU is looked at before a drop
@@ -145,7 +145,7 @@ def filled(path: Path, size: int, *, seed: int = 1) -> Path:
         CannotMeasureError: there is no room for it.
     """
     free = shutil.disk_usage(path.parent).free
-    if free < size + 256 * MIB:
+    if free < size + SPARE:
         raise CannotMeasureError(
             f"{path.parent} has {free // MIB} MiB left, and {size // MIB} MiB are to lie there:"
             " ask for less with --mib"

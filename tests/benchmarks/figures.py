@@ -56,6 +56,30 @@ class Figures:
             rows.append(row + ([f"{middle / self.median(kind, peer):.2f}"] if peer else []))
         return f"{heading}:\n\n{simple_table(rows)}"
 
+    def tail(self, kind: str, heading: str) -> str:
+        """Write minimum, p50, p99 and maximum of a kind for each sender."""
+        rows = [["sender", "minimum", "p50", "p99", "maximum"]]
+        for sender, values in self._values[kind].items():
+            found = (min(values), statistics.median(values), self.p99(kind, sender), max(values))
+            rows.append([sender, *map(plain, found)])
+        return f"{heading}:\n\n{simple_table(rows)}"
+
+    def summary(self, sender: str, headings: dict[str, str]) -> str:
+        """Write minimum, median and maximum of several kinds for one sender."""
+        rows = [["figure", "minimum", "median", "maximum"]]
+        for kind, heading in headings.items():
+            values = self.of(kind, sender)
+            found = (min(values), statistics.median(values), max(values))
+            rows.append([heading, *map(plain, found)])
+        return f"{sender}:\n\n{simple_table(rows)}"
+
+    def p99(self, kind: str, sender: str) -> float:
+        """Give the 99th percentile of a kind for a sender; of few values, nearly the maximum."""
+        values = self.of(kind, sender)
+        if len(values) < 2:
+            return values[0]
+        return statistics.quantiles(values, n=100, method="inclusive")[98]
+
     def goal(self, what: str, measured: float, *, limit: float, most: bool, aim: float) -> None:
         """Hold a figure against the goal that it must reach and the aim beyond it."""
 

@@ -35,6 +35,9 @@ from tests.waiting import eventually  # noqa: E402
 
 #: seconds for a process to become ready
 START_S = 60.0
+#: where files cost no disk, and the bytes that others are left there
+MEMORY = Path("/dev/shm")
+SPARE = 256 * 1024 * 1024
 #: what `state` a delivered upload has
 COMPLETE = "complete"
 
@@ -273,8 +276,17 @@ def forget_peak(pid: int) -> None:
 
 
 @contextmanager
-def work_folder(*, in_memory: bool = False) -> Iterator[Path]:
-    """Give a folder that is removed afterwards; `in_memory` on /dev/shm, so that no disk counts."""
-    where = "/dev/shm" if in_memory else None
+def work_folder(*, in_memory: int | None = None) -> Iterator[Path]:
+    """Give a folder that is removed afterwards.
+
+    It lies in memory where `in_memory` bytes have room there, else on the disk of the temporary
+    folder, which is said: then it is the page cache that holds them.
+    """
+    where = None
+    if in_memory is not None:
+        if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= in_memory + SPARE:
+            where = str(MEMORY)
+        else:
+            print(f"  {MEMORY} has no room for {in_memory >> 20} MiB: on disk", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="masv-watch-bench-", dir=where) as top:
         yield Path(top)

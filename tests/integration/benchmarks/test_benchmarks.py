@@ -1,0 +1,117 @@
+"""Small slices of the benchmarks: they measure everybody, and say so when they cannot."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.figures import Figures
+from tests.benchmarks.sink import Sink
+from tests.processes import ask
+
+SLOWEST_S = 280
+
+
+@pytest.fixture(autouse=True)
+def tools():
+    """Fail where a peer is missing: nothing here is skipped quietly."""
+    for program, package in (("cc", "gcc"), ("curl", "curl"), ("rclone", "rclone")):
+        if shutil.which(program) is None:
+            pytest.fail(f"{program} is missing: install the Debian package `{package}`")
+
+
+def bench(project: Path, name: str, *words: str, environ: dict[str, str] | None = None):
+    return subprocess.run(
+        [sys.executable, f"tests/benchmarks/{name}.py", "--rounds", "1", *words],
+        cwd=project, capture_output=True, text=True, timeout=SLOWEST_S, check=False, env=environ,
+    )  # fmt: skip
+
+
+def is_table(text: str, heading: str, rows: int) -> bool:
+    """Say whether reStructuredText has a simple table with so many rows below a heading."""
+    rule = r"=+(?:  =+)+\n"
+    found = re.search(rf"{re.escape(heading)}:\n\n{rule}.+\n{rule}((?:.+\n)+?){rule}", text)
+    return found is not None and found[1].count("\n") == rows
+
+
+@pytest.mark.timeout(SLOWEST_S + 20)
+@pytest.mark.parametrize("words", [(), ("--tls",)], ids=["plain", "tls"])
+def test_large_file_slice_measures_every_sender(project, tmp_path, words):
+    """CPU, throughput and memory of the daemon twice, of curl, and of rclone in both its forms."""
+    out = tmp_path / "figures.json"
+
+    done = bench(
+        project, "bench_large_file", "--mib", "64", "--part-mib", "16", "--json", str(out), *words
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert is_table(done.stdout, "CPU seconds of the sender for a GiB", 5), done.stdout
+    figures = json.loads(out.read_text())["figures"]
+    for kind in ("cpu", "rate", "seconds", "memory"):
+        assert len(figures[kind]) == 5
+        assert all(value > 0 for values in figures[kind].values() for value in values), kind
+
+
+@pytest.mark.timeout(SLOWEST_S + 20)
+def test_small_files_slice_measures_the_daemon_and_every_number_of_threads(project, tmp_path):
+    """All files went out by five calls each, or the benchmark would have ended with an error."""
+    out = tmp_path / "figures.json"
+
+    done = bench(
+        project, "bench_small_files", "--files", "200", "--peer-files", "50", "--json", str(out)
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert is_table(done.stdout, "Files a second", 6), done.stdout
+    tree = json.loads(out.read_text())
+    assert all(value > 0 for values in tree["figures"]["rate"].values() for value in values)
+    assert [goal["goal"] for goal in tree["goals"]] == [1.5]
+
+
+def test_large_file_without_a_peer_says_which_and_measures_nothing(project, tmp_path):
+    """A comparison without its peer ends with an error, before anything was sent."""
+    for program in ("curl", "cc", "openssl"):
+        (tmp_path / program).symlink_to(shutil.which(program))
+
+    done = bench(project, "bench_large_file", environ={"PATH": str(tmp_path)})
+
+    assert done.returncode == 2
+    assert "CANNOT MEASURE: rclone missing" in done.stderr
+    assert "goal:" not in done.stdout
+
+
+def test_missed_goal_is_told_and_a_reached_one_too(capsys):
+    """Each goal has one line with its verdict, and the aim beyond it."""
+    figures = Figures("A title", 1)
+    figures.goal("seconds", 2.0, limit=1.0, most=True, aim=0.5)
+    figures.goal("files a second", 2.0, limit=1.0, most=False, aim=3.0)
+    figures.goal("calls", 1.0, limit=1.0, most=True, aim=1.0)
+
+    figures.tell([], None)
+
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("goal: ")]
+    assert "seconds, at most 1: measured 2, MISSED (the aim beyond, 0.5: not reached)" in lines[0]
+    assert "files a second, at least 1: measured 2, reached (the aim beyond, 3: not" in lines[1]
+    assert "measured 1, reached (the aim beyond, 1: reached too)" in lines[2]
+
+
+def test_sink_counts_a_file_that_was_closed_without_all_its_bytes():
+    """What the benchmarks take as proof that everything was sent is compared by the sink."""
+    with Sink() as sink:
+        package = ask(sink.url, "/v1/teams/team1/packages", "POST", {"name": "a"})[1]["id"]
+        for count, size in ((1, 4), (2, 5)):
+            added = ask(sink.url, f"/v1/packages/{package}/files", "POST", {"name": "f"})[1]
+            id_ = added["file"]["id"]
+            ask(sink.url, f"/storage/{id_}?partNumber=1", "PUT", 1234)
+            ask(sink.url, f"/v1/packages/{package}/files/{id_}/finalize", "POST", {"size": size})
+            counts = sink.counts()
+            assert counts["calls"]["file_finalize"] == count
+            assert counts["bytes_put"] == 4 * count
+        assert counts["wrong_sizes"] == 1
+        assert counts["put_first"] <= counts["put_last"] < counts["last"]["file_finalize"]
