@@ -600,6 +600,10 @@ class Drop:
     settled_at: float | None
 
 
+#: chunks of one file, whatever the cloud says: S3 takes no more, and each is held in memory
+MOST_CHUNKS = 10_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
     """One source file of an upload."""
@@ -633,6 +637,13 @@ class SourceFile:
     error: str
     #: the user who named it, whose rights count when it is looked at again; None: the daemon's own
     reader: int | None = None
+    #: which version of its source this is for its cloud file; 0 for the first
+    version: int = 0
+    #: chunks that the cloud takes of it
+    max_chunks: int = MOST_CHUNKS
+    #: of its whole content, with how it is made (`files.hashes`); empty until it is closed, and
+    #: with `verify: size`
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -658,6 +669,21 @@ class Chunk:
     etag: str
     #: xxh3-128 of its bytes, hex; empty with `verify: size`
     hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileProof:
+    """What the rows show of one file: which version of it the cloud was told to put together."""
+
+    path: bytes
+    #: under which every byte was read
+    identity: Identity
+    #: as in `SourceFile`
+    hash: str
+    #: in order; those that the cloud was told
+    chunks: tuple[Chunk, ...]
+    #: why this is not one whole version; empty when it is
+    doubt: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,11 +17,13 @@ from typing import Protocol
 
 from masv_watch.model import (
     ANY_SIZE,
+    MOST_CHUNKS,
     Chunk,
     Draft,
     Drop,
     DropDraft,
     DropEvent,
+    FileProof,
     HoldReason,
     Link,
     Secret,
@@ -105,8 +107,9 @@ class Ledger(Protocol):
     def settle_again(self, draft: DropDraft) -> None:
         """Take in what a changed drop holds now that it is quiet again.
 
-        Files of equal identity keep what was acknowledged, others start anew, new ones join, and
-        ones that vanished before the cloud knew of them are left out and noted.
+        Files of equal identity keep what was acknowledged, others begin their next version (see
+        `Versions`), new ones join, and ones that vanished before the cloud knew of them are left
+        out and noted.
 
         Raises:
             SourceVanished: a file that the cloud already has is gone; nothing is changed.
@@ -226,9 +229,16 @@ class Undertakings(Protocol):
         ...
 
     def note_file_opened(
-        self, file: SourceFile, fence: int, *, cloud_id: str, multipart_id: str, chunk_size: int
+        self,
+        file: SourceFile,
+        fence: int,
+        *,
+        cloud_id: str,
+        multipart_id: str,
+        chunk_size: int,
+        max_chunks: int = MOST_CHUNKS,
     ) -> None:
-        """Store where the cloud takes a file's chunks."""
+        """Store where the cloud takes a file's chunks, and how many at most."""
         ...
 
     def note_file_lost(self, file: SourceFile, fence: int) -> None:
@@ -236,7 +246,13 @@ class Undertakings(Protocol):
         ...
 
     def note_etag(self, file: SourceFile, fence: int, chunk: Chunk, *, last: bool) -> None:
-        """Store that the cloud holds a chunk; `last` also stores the intent to close the file."""
+        """Store that the cloud holds a chunk; `last` also stores the intent to close the file.
+
+        It takes the place of what was kept of an earlier version at its number.
+
+        Raises:
+            FenceLost: the file is another version than the claimer has in hand; nothing is stored.
+        """
         ...
 
     def note_file_shipped(self, file: SourceFile, fence: int, chunk: Chunk) -> None:
@@ -247,11 +263,11 @@ class Undertakings(Protocol):
         ...
 
     def chunks(self, file_id: int) -> list[Chunk]:
-        """List the acknowledged chunks of a file by number."""
+        """List the acknowledged chunks of a file's present version by number."""
         ...
 
     def note_file_closed(self, file: SourceFile, fence: int) -> None:
-        """Store that the cloud finalized a file."""
+        """Store that the cloud finalized a file, and the hash of all of it (`files.hashes`)."""
         ...
 
     def note_file_retry(
@@ -310,6 +326,32 @@ class Undertakings(Protocol):
         ...
 
 
+class Versions(Protocol):
+    """The versions of a file whose source changed on its way.
+
+    A next version keeps the cloud file as long as it is open and takes the new size, and of the
+    chunks those that have a hash and lie in the new size as they did in the old; else it begins
+    anew, with a cloud file of its own. What is kept counts as sent only once `note_etag` took it
+    over. The cloud goes on showing the modification time of the version that opened the file.
+    """
+
+    def kept_chunk(self, file: SourceFile, number: int) -> Chunk | None:
+        """Give what the storage has of an earlier version at this number, or None."""
+        ...
+
+    def forget_kept(self, file: SourceFile, fence: int, number: int) -> None:
+        """Store that other bytes go to this number, before they do: what is kept there is over."""
+        ...
+
+    def prove(self, upload_id: str) -> list[FileProof]:
+        """Show of every file of an upload, by path, which one version the cloud put together.
+
+        One without a doubt is closed under the identity that settled last, all its chunks were
+        acknowledged under it, none is missing, and its hash is made of theirs.
+        """
+        ...
+
+
 class Obligations(Protocol):
     """What hangs on a delivered upload: link, letters, disposal."""
 
@@ -354,7 +396,7 @@ class Obligations(Protocol):
         ...
 
 
-class Store(Ledger, Undertakings, Steering, Obligations, Protocol):
+class Store(Ledger, Undertakings, Versions, Steering, Obligations, Protocol):
     """All verbs of the store, and its clock."""
 
     def now(self) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from masv_watch import lifecycle
-from masv_watch.errors import FenceLost, IllegalTransition, SourceVanished
+from masv_watch.errors import IllegalTransition, SourceVanished
 from masv_watch.model import (
     Drop,
     DropDraft,
@@ -18,7 +18,6 @@ from masv_watch.model import (
     DropState,
     FileDraft,
     HoldReason,
-    SourceFile,
     UploadEvent,
     UploadState,
 )
@@ -34,6 +33,7 @@ from masv_watch.store.sql import (
     must,
     rows_as,
 )
+from masv_watch.store.versions import begin_version, reset
 
 _LIVING = {DropState.SETTLING, DropState.HELD, DropState.QUEUED, DropState.TAKEN}
 _LEAVING = {DropEvent.CANCEL, DropEvent.SUPERSEDE}
@@ -321,41 +321,9 @@ def _leave_out(tx: Transaction, drop: Row, file: Row) -> None:
 
 
 def _renew(tx: Transaction, old: Row, new: FileDraft) -> None:
-    reset(tx, old, size=new.identity.size)
+    begin_version(tx, old, size=new.identity.size)
     tx.run("renew_file", id=old["id"], **identity_values(new.identity))
     tx.run("unstale_file", id=old["id"])
-
-
-def reset(tx: Transaction, file: Row, *, size: int) -> None:
-    """Forget all that the cloud has of a file; its cloud file becomes a leftover to delete."""
-    if file["cloud_id"] is not None:
-        tx.run("add_leftover", upload_id=file["upload_id"], cloud_id=file["cloud_id"])
-    tx.run("remove_chunks", file_id=file["id"])
-    tx.run("reset_file", id=file["id"])
-    tx.run(
-        "count_files",
-        id=file["upload_id"],
-        size=size - file["size"],
-        sent=-file["sent"],
-        files=0,
-        open=1 if file["closed"] else 0,
-    )
-
-
-def hold_version(tx: Transaction, file: SourceFile) -> Row:
-    """Give the row of a file if it still is the version that the claimer has in hand.
-
-    Raises:
-        FenceLost: its source settled anew, or the cloud lost it, since the claimer read it.
-    """
-    row = tx.one("file", id=file.id)
-    if (
-        row is None
-        or identity_of(row) != file.identity
-        or file.cloud_id not in (None, row["cloud_id"])
-    ):
-        raise FenceLost(f"file {file.id} began anew meanwhile")
-    return row
 
 
 def add_file(

@@ -258,7 +258,11 @@ UPDATE files SET size = :size, mtime_ns = :mtime_ns, ctime_ns = :ctime_ns, inode
 -- name: reset_file
 UPDATE files SET open_asked = CASE WHEN cloud_id IS NULL THEN open_asked ELSE 0 END,
     cloud_id = NULL, multipart_id = NULL, chunk_size = NULL, sent = 0, close_asked = 0, closed = 0,
-    attempts = 0, retry_at = 0, error = '' WHERE id = :id;
+    attempts = 0, retry_at = 0, error = '', version = 0, hash = '' WHERE id = :id;
+
+-- name: renew_version
+UPDATE files SET version = version + 1, sent = 0, attempts = 0, retry_at = 0, error = ''
+WHERE id = :id;
 
 -- name: unstale_file
 UPDATE files SET stale = 0, retry_at = 0, attempts = 0, error = '' WHERE id = :id;
@@ -282,36 +286,56 @@ UPDATE files SET open_asked = 1 WHERE id = :id;
 
 -- name: note_file_opened
 UPDATE files SET cloud_id = :cloud_id, multipart_id = :multipart_id, chunk_size = :chunk_size,
-    attempts = 0, error = '' WHERE id = :id;
+    max_chunks = :max_chunks, attempts = 0, error = '' WHERE id = :id;
 
 -- name: note_file_sent
 UPDATE files SET sent = sent + :size, close_asked = max(close_asked, :last), attempts = 0,
     error = '' WHERE id = :id;
 
 -- name: note_file_closed
-UPDATE files SET closed = 1, attempts = 0, error = '' WHERE id = :id AND closed = 0;
+UPDATE files SET closed = 1, hash = :hash, attempts = 0, error = '' WHERE id = :id AND closed = 0;
 
 -- name: note_file_shipped
 UPDATE files SET cloud_id = :cloud_id, multipart_id = :multipart_id, chunk_size = :chunk_size,
-    sent = :sent, close_asked = 1, closed = 1, attempts = 0, error = ''
+    max_chunks = :max_chunks, sent = :sent, close_asked = 1, closed = 1, hash = :hash,
+    attempts = 0, error = ''
 WHERE id = :id AND closed = 0 AND cloud_id IS NULL;
 
 -- name: note_file_retry
 UPDATE files SET attempts = :attempts, retry_at = :retry_at, error = :error WHERE id = :id;
 
 -- name: chunks
-SELECT * FROM chunks WHERE file_id = :file_id ORDER BY number;
+SELECT * FROM chunks WHERE file_id = :file_id
+AND version = (SELECT version FROM files WHERE id = :file_id) ORDER BY number;
 
 -- name: chunk
-SELECT * FROM chunks WHERE file_id = :file_id AND number = :number;
+SELECT * FROM chunks WHERE file_id = :file_id AND number = :number AND version = :version;
+
+-- name: kept_chunk
+SELECT * FROM chunks WHERE file_id = :file_id AND number = :number AND version < :version;
+
+-- name: any_chunk
+SELECT 1 AS yes FROM chunks WHERE file_id = :file_id LIMIT 1;
+
+-- name: chunks_of_upload
+SELECT * FROM chunks WHERE file_id IN (SELECT id FROM files WHERE upload_id = :upload_id)
+ORDER BY file_id, number;
 
 -- name: add_chunk
-INSERT INTO chunks (file_id, number, size, etag, hash)
-VALUES (:file_id, :number, :size, :etag, :hash)
-ON CONFLICT (file_id, number) DO UPDATE SET etag = excluded.etag, hash = excluded.hash;
+INSERT INTO chunks (file_id, number, size, etag, hash, version)
+VALUES (:file_id, :number, :size, :etag, :hash, :version)
+ON CONFLICT (file_id, number) DO UPDATE SET size = excluded.size, etag = excluded.etag,
+    hash = excluded.hash, version = excluded.version;
 
 -- name: remove_chunks
 DELETE FROM chunks WHERE file_id = :file_id;
+
+-- name: remove_unfit_chunks
+DELETE FROM chunks WHERE file_id = :file_id
+AND (hash = '' OR size <> max(0, min(:chunk_size, :size - (number - 1) * :chunk_size)));
+
+-- name: remove_kept_chunk
+DELETE FROM chunks WHERE file_id = :file_id AND number = :number AND version < :version;
 
 -- name: leftovers
 SELECT cloud_id FROM leftovers WHERE upload_id = :upload_id ORDER BY cloud_id;

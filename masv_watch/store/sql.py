@@ -448,7 +448,8 @@ def file_of(row: Row) -> SourceFile:
         key: row[key]
         for key in (
             "id", "upload_id", "drop_id", "package_path", "name", "cloud_id", "multipart_id",
-            "chunk_size", "sent", "attempts", "retry_at", "error", "reader",
+            "chunk_size", "sent", "attempts", "retry_at", "error", "reader", "version",
+            "max_chunks", "hash",
         )
     }  # fmt: skip
     return SourceFile(

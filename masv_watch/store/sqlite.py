@@ -34,6 +34,7 @@ from masv_watch.store.seal import Seal
 from masv_watch.store.sql import Moved, Row, Transaction, known_seal, load_statements
 from masv_watch.store.steering import SteeringVerbs
 from masv_watch.store.undertakings import UndertakingVerbs
+from masv_watch.store.versions import VersionVerbs
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ JOB_ERRORS = (
     ValueError,
 )
 #: the newest migration that this version knows
-SCHEMA = 2
+SCHEMA = 3
 
 _FILE = "masv-watch.db"
 _LOCK = "daemon.lock"
@@ -296,7 +297,9 @@ class SqliteEngine:
                 ring()
 
 
-class SqliteStore(LedgerVerbs, CreationVerbs, UndertakingVerbs, SteeringVerbs, ObligationVerbs):
+class SqliteStore(
+    LedgerVerbs, CreationVerbs, UndertakingVerbs, VersionVerbs, SteeringVerbs, ObligationVerbs
+):
     """The whole contract over one SQLite file."""
 
     def start_over(self) -> None:

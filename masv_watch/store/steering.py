@@ -28,7 +28,7 @@ from masv_watch.model import (
     UploadState,
     UploadType,
 )
-from masv_watch.store.ledger import add_file, hold_version, release_held, reset
+from masv_watch.store.ledger import add_file, release_held
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
     Engine,
@@ -43,6 +43,7 @@ from masv_watch.store.sql import (
     rows_as,
     task_of,
 )
+from masv_watch.store.versions import begin_version, hold_version
 
 _SESSION = "session"
 
@@ -187,7 +188,7 @@ class SteeringVerbs:
         def settle(tx: Transaction) -> None:
             hold_fence(tx, file.upload_id, fence)
             row = hold_version(tx, file)
-            reset(tx, row, size=identity.size)
+            begin_version(tx, row, size=identity.size)
             tx.run("renew_file", id=file.id, **identity_values(identity))
             tx.run("unstale_file", id=file.id)
 

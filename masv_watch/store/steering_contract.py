@@ -102,7 +102,7 @@ class Steering(Protocol):
         ...
 
     def settle_file(self, file: SourceFile, fence: int, identity: Identity) -> None:
-        """Take in what a changed file of a caller is now that it is quiet; it is sent anew."""
+        """Take in what a changed file of a caller is now that it is quiet: its next version."""
         ...
 
     def pause_folder(self, hot_folder: str) -> None:

@@ -12,8 +12,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from masv_watch.errors import FenceLost, SourceChanged
+from masv_watch.files.hashes import hash_of_file
 from masv_watch.model import (
     ANY_SIZE,
+    MOST_CHUNKS,
     Chunk,
     DropEvent,
     Secret,
@@ -24,12 +26,7 @@ from masv_watch.model import (
     UploadEvent,
     UploadState,
 )
-from masv_watch.store.ledger import (
-    hold_version,
-    is_beyond_change,
-    reset,
-    unsettle,
-)
+from masv_watch.store.ledger import is_beyond_change, unsettle
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
     Engine,
@@ -44,6 +41,7 @@ from masv_watch.store.sql import (
     rows_as,
     upload_of,
 )
+from masv_watch.store.versions import begin_version, close_file, hold_version, reset
 
 T = TypeVar("T")
 
@@ -217,7 +215,14 @@ class UndertakingVerbs:
         self._fenced(upload_id, fence, note)
 
     def note_file_opened(
-        self, file: SourceFile, fence: int, *, cloud_id: str, multipart_id: str, chunk_size: int
+        self,
+        file: SourceFile,
+        fence: int,
+        *,
+        cloud_id: str,
+        multipart_id: str,
+        chunk_size: int,
+        max_chunks: int = MOST_CHUNKS,
     ) -> None:
         """Store where the cloud takes a file's chunks."""
 
@@ -229,6 +234,7 @@ class UndertakingVerbs:
                 cloud_id=cloud_id,
                 multipart_id=multipart_id,
                 chunk_size=chunk_size,
+                max_chunks=max_chunks,
             )
 
         self._fenced(file.upload_id, fence, note)
@@ -247,9 +253,10 @@ class UndertakingVerbs:
         """Store that the cloud holds a chunk."""
 
         def note(tx: Transaction) -> None:
-            hold_version(tx, file)
-            known = tx.one("chunk", file_id=file.id, number=chunk.number) is not None
-            _add_chunk(tx, file.id, chunk)
+            version = hold_version(tx, file)["version"]
+            place = {"file_id": file.id, "number": chunk.number, "version": version}
+            known = tx.one("chunk", **place) is not None
+            _add_chunk(tx, file.id, version, chunk)
             size = 0 if known else chunk.size
             tx.run("note_file_sent", id=file.id, size=size, last=int(last))
             tx.run("count_files", id=file.upload_id, size=0, sent=size, files=0, open=0)
@@ -267,10 +274,15 @@ class UndertakingVerbs:
                 cloud_id=file.cloud_id,
                 multipart_id=file.multipart_id,
                 chunk_size=file.chunk_size,
+                max_chunks=file.max_chunks,
                 sent=chunk.size,
+                hash=hash_of_file(
+                    [chunk], size=file.identity.size, chunk_size=file.chunk_size or 0
+                ),
             )
             if shipped:
-                _add_chunk(tx, file.id, chunk)
+                # one that has no cloud file yet is in its first version
+                _add_chunk(tx, file.id, 0, chunk)
                 tx.run("count_files", id=file.upload_id, size=0, sent=chunk.size, files=0, open=-1)
 
         self._fenced(file.upload_id, fence, ship)
@@ -283,8 +295,7 @@ class UndertakingVerbs:
         """Store that the cloud finalized a file."""
 
         def close(tx: Transaction) -> None:
-            hold_version(tx, file)
-            if tx.run("note_file_closed", id=file.id):
+            if close_file(tx, hold_version(tx, file)):
                 tx.run("count_files", id=file.upload_id, size=0, sent=0, files=0, open=-1)
 
         self._fenced(file.upload_id, fence, close)
@@ -424,10 +435,11 @@ class UndertakingVerbs:
         return self.engine.write(checked)
 
 
-def _add_chunk(tx: Transaction, file_id: int, chunk: Chunk) -> None:
+def _add_chunk(tx: Transaction, file_id: int, version: int, chunk: Chunk) -> None:
     tx.run(
         "add_chunk",
         file_id=file_id,
+        version=version,
         number=chunk.number,
         size=chunk.size,
         etag=chunk.etag,
@@ -436,11 +448,11 @@ def _add_chunk(tx: Transaction, file_id: int, chunk: Chunk) -> None:
 
 
 def _await_quiet(tx: Transaction, upload: Row, file_id: int, note: str) -> None:
-    """Begin a caller's file anew: no drop tells when it is quiet, so it is looked at again."""
+    """End a version of a caller's file; no drop tells when it is quiet, so it is looked at."""
     row = must(tx.one("file", id=file_id), f"file {file_id}")
     if row["stale"]:
         return
-    reset(tx, row, size=row["size"])
+    begin_version(tx, row, size=row["size"])
     tx.run("stale_file", id=file_id, note=note)
     move_upload(
         tx, upload, UploadEvent.SOURCE_CHANGED, code=upload["error_code"], error=upload["error"]

@@ -10,10 +10,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from masv_watch.errors import SourceForbidden
+from masv_watch.model import MOST_CHUNKS
 
 MIB = 1024 * 1024
-#: chunks of one file, whatever the cloud says: S3 takes no more, and each is held in memory
-MOST_CHUNKS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

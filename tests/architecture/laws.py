@@ -20,6 +20,7 @@ PURE = (
     "errors",
     "model",
     "names",
+    "files.hashes",
     "lifecycle",
     "retry",
     "preview",

@@ -191,7 +191,8 @@ class Dispatch:
         return set(
             self.rows(
                 "SELECT files.cloud_id, chunks.number FROM chunks"
-                " JOIN files ON files.id = chunks.file_id WHERE files.cloud_id IS NOT NULL"
+                " JOIN files ON files.id = chunks.file_id AND files.version = chunks.version"
+                " WHERE files.cloud_id IS NOT NULL"
             )
         )
 
