@@ -192,6 +192,16 @@ class CloudClient:
         )
         return wire.files_seen(self._json(call))
 
+    def spec(self) -> wire.Spec:
+        """Ask what the cloud takes of any file ([docs-upload]; with which proof is not printed)."""
+        call = Call(
+            doing="asking for the limits of chunks",
+            method="GET",
+            url=f"{self._base}/v1/system/packages/spec",
+            door=Door.PUBLIC,
+        )
+        return wire.spec(self._json(call))
+
     def add_file(
         self, package_id: str, token: Secret, *, name: str, path: str, last_modified: str
     ) -> wire.AddedFile:

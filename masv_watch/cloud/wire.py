@@ -176,6 +176,17 @@ class AddedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What the cloud takes of any file ([docs-upload]); None where it does not say."""
+
+    #: bytes
+    min_chunk: int | None
+    #: bytes
+    max_chunk: int | None
+    max_count: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileSeen:
     """A file of a package as the cloud lists it ([docs-dl])."""
 
@@ -243,21 +254,31 @@ def package_seen(tree: Json) -> PackageSeen:
 
 
 def added_file(tree: Json) -> AddedFile:
-    """Read the answer of a file create; both spellings of the count occur ([3p-ctl])."""
-    count = read_number(tree, "max_chunks_count")
-    added = AddedFile(
+    """Read the answer of a file create, which may name the limits of this file ([3p-ctl])."""
+    limits = spec(tree)
+    return AddedFile(
         id=read_id(read_object(tree, "file"), "id"),
         blueprint=blueprint(read_object(tree, "create_blueprint")),
+        min_chunk=limits.min_chunk,
+        max_chunk=limits.max_chunk,
+        max_count=limits.max_count,
+    )
+
+
+def spec(tree: Json) -> Spec:
+    """Read the limits of chunks; both spellings of their count occur ([docs-upload], [3p-ctl])."""
+    count = read_number(tree, "max_chunks_count")
+    found = Spec(
         min_chunk=read_number(tree, "min_chunk_size"),
         max_chunk=read_number(tree, "max_chunk_size"),
         max_count=read_number(tree, "max_chunk_count") if count is None else count,
     )
-    if 0 in {added.max_chunk, added.max_count} or (
-        None not in {added.min_chunk, added.max_chunk}
-        and (added.min_chunk or 0) > (added.max_chunk or 0)
+    if 0 in {found.max_chunk, found.max_count} or (
+        None not in {found.min_chunk, found.max_chunk}
+        and (found.min_chunk or 0) > (found.max_chunk or 0)
     ):
         raise garbled("the limits of the chunks contradict themselves")
-    return added
+    return found
 
 
 def blueprint(tree: Json) -> Blueprint:

@@ -18,9 +18,8 @@ from typing import TypedDict
 from masv_watch import files
 from masv_watch.cloud import wire
 from masv_watch.cloud.client import CloudClient
-from masv_watch.cloud.wire import AddedFile, Blueprint
+from masv_watch.cloud.wire import Blueprint
 from masv_watch.errors import (
-    CloudGarbled,
     CloudRefused,
     CloudUnreachable,
     EtagMismatch,
@@ -29,9 +28,10 @@ from masv_watch.errors import (
 )
 from masv_watch.model import Chunk, SourceFile, Transfer
 from masv_watch.store.contract import Store
-from masv_watch.transfer.chunks import Limits, Span, cut, window
+from masv_watch.transfer.chunks import Span, cut, window
 from masv_watch.transfer.claims import Claim, FileInHand, Key
 from masv_watch.transfer.leftbehind import Listing, listing_of
+from masv_watch.transfer.limits import KnownLimits
 from masv_watch.transfer.packages import delete_cloud_file, held_package
 
 #: chunk URLs asked for at once; they expire, so not for a whole large file
@@ -59,6 +59,7 @@ class Sending:
         self._cloud = cloud
         self._transfer = transfer
         self._on_sent = on_sent
+        self._limits = KnownLimits(cloud)
 
     def ship_each(self, key: Key) -> None:
         """Send the small files of a piece one after the other, as long as they are wanted.
@@ -134,9 +135,16 @@ class Sending:
             last_modified=_iso(file.identity.mtime_ns),
         )
         asked = upload.chunk_size or self._transfer().chunk_size
-        chunk_size = cut(file.identity.size, asked, limits_of(added, file.identity.size))
+        limits = self._limits.of(added, file.identity.size)
+        chunk_size = cut(file.identity.size, asked, limits)
         multipart_id = self._cloud.start_multipart(added.blueprint)
-        return replace(file, cloud_id=added.id, multipart_id=multipart_id, chunk_size=chunk_size)
+        return replace(
+            file,
+            cloud_id=added.id,
+            multipart_id=multipart_id,
+            chunk_size=chunk_size,
+            max_chunks=limits.max_count,
+        )
 
     def _note_opened(self, claim: Claim, file: SourceFile) -> None:
         self._store.note_file_opened(
@@ -145,6 +153,7 @@ class Sending:
             cloud_id=file.cloud_id or "",
             multipart_id=file.multipart_id or "",
             chunk_size=file.chunk_size or 0,
+            max_chunks=file.max_chunks,
         )
 
     def _reread(self, in_hand: FileInHand) -> None:
@@ -300,23 +309,6 @@ def _closing(file: SourceFile, chunks: Sequence[Chunk]) -> _Closing:
         chunk_size=file.chunk_size or 0,
         chunks=chunks,
     )
-
-
-def limits_of(added: AddedFile, size: int) -> Limits:
-    """Give the cloud's limits for a file of this size.
-
-    Raises:
-        CloudGarbled: no storage has such limits.
-    """
-    known = Limits()
-    max_chunk = added.max_chunk or known.max_chunk
-    min_chunk = min(known.min_chunk, max_chunk) if added.min_chunk is None else added.min_chunk
-    if min_chunk > max_chunk or max_chunk < min(size, known.min_chunk):
-        raise CloudGarbled(
-            f"the cloud wants chunks of {min_chunk} to {max_chunk} bytes, which no storage takes"
-        )
-    max_count = min(added.max_count or known.max_count, known.max_count)
-    return Limits(min_chunk=min_chunk, max_chunk=max_chunk, max_count=max_count)
 
 
 def _iso(mtime_ns: int) -> str:

@@ -192,6 +192,15 @@ def test_package_object_of_the_documentation_is_read_whole():
 
 
 @pytest.mark.parametrize("spelling", ["max_chunks_count", "max_chunk_count"])
+def test_specification_with_either_spelling_of_the_count_has_its_limit(spelling):
+    """The endpoint is documented with one, the answer of a file has the other."""
+    found = wire.spec({spelling: 77, "max_chunk_size": 8, "min_chunk_size": 3, "more": []})
+
+    assert (found.min_chunk, found.max_chunk, found.max_count) == (3, 8, 77)
+    assert wire.spec({}) == wire.Spec(min_chunk=None, max_chunk=None, max_count=None)
+
+
+@pytest.mark.parametrize("spelling", ["max_chunks_count", "max_chunk_count"])
 def test_added_file_with_either_spelling_of_the_count_has_its_limit(spelling):
     """Two pages of the documentation spell the same key in two ways."""
     tree = {key: value for key, value in ADDED.items() if key != "max_chunks_count"}
@@ -488,6 +497,7 @@ READERS = {
     "created_package": wire.created_package,
     "package_seen": wire.package_seen,
     "added_file": wire.added_file,
+    "spec": wire.spec,
     "blueprint": wire.blueprint,
     "blueprints": lambda tree: wire.blueprints(tree, start=0, count=1),
     "files_seen": wire.files_seen,

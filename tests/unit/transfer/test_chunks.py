@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from masv_watch.cloud import wire
 from masv_watch.cloud.wire import AddedFile, Blueprint
 from masv_watch.errors import CloudGarbled, Remedy, SourceForbidden
 from masv_watch.transfer.chunks import (
@@ -18,7 +19,7 @@ from masv_watch.transfer.chunks import (
     spans,
     window,
 )
-from masv_watch.transfer.sending import limits_of
+from masv_watch.transfer.limits import limits_of, limits_of_spec
 
 TB = 10**12
 LIMITS = Limits()
@@ -135,6 +136,74 @@ def test_largest_file_on_paper_is_sent_whole():
     assert len(found) == 9997
     assert sum(span.size for span in found) == size
     assert found[-1].offset + found[-1].size == size
+
+
+def _cloud_says(spelling: str, count: int, size: int) -> dict[str, object]:
+    return {
+        "file": {"id": "f"},
+        "create_blueprint": {"method": "POST", "url": "https://storage.example/k"},
+        spelling: count,
+        "max_chunk_size": size,
+        "min_chunk_size": 5 * MIB,
+    }
+
+
+@given(
+    ASKED,
+    st.sampled_from(["max_chunks_count", "max_chunk_count"]),
+    st.integers(1, 20_000),
+    st.integers(5 * MIB, 5 * 1024 * MIB),
+)
+@example(100 * MIB, "max_chunk_count", 10_000, 5 * 1024 * MIB)
+@example(100 * MIB, "max_chunks_count", 2_794, 5 * 1024 * MIB)
+@example(100 * MIB, "max_chunks_count", 2_793, 5 * 1024 * MIB)
+def test_largest_file_on_paper_is_cut_within_whatever_the_cloud_answers(
+    asked: int, spelling: str, count: int, most: int
+):
+    """15 TB from the answer's JSON to the last chunk: within count and size, or refused."""
+    size = 15 * TB
+    limits = limits_of(wire.added_file(_cloud_says(spelling, count, most)), size)
+    fits = size <= min(count, MOST_CHUNKS) * most
+    try:
+        chunk = cut(size, asked, limits)
+    except SourceForbidden:
+        assert not fits
+        return
+    found = spans(size, chunk)
+
+    assert fits
+    assert len(found) <= min(count, MOST_CHUNKS)
+    assert 5 * MIB <= chunk <= most
+    assert all(span.size == chunk for span in found[:-1])
+    assert 0 < found[-1].size <= chunk
+    assert found[-1].offset + found[-1].size == size
+
+
+@given(
+    SIZES,
+    ASKED,
+    *(st.none() | st.integers(0, 2**62) for _ in range(6)),
+)
+@example(15 * TB, 100 * MIB, None, None, None, None, None, None)
+@example(15 * TB, 100 * MIB, None, None, None, 5 * MIB, 5 * 1024 * MIB, 10_000)
+@example(15 * TB, 100 * MIB, None, None, None, 1, 5 * MIB, 1)
+def test_limits_from_answer_and_specification_together_never_break_a_storage(
+    size, asked, least, most, count, spec_least, spec_most, spec_count
+):
+    """Whatever the two say: few enough chunks, of a size that every storage takes, or an error."""
+    blueprint = Blueprint(method="POST", url="https://storage.example/k")
+    added = AddedFile(id="f", blueprint=blueprint, min_chunk=least, max_chunk=most, max_count=count)
+    spec = wire.Spec(min_chunk=spec_least, max_chunk=spec_most, max_count=spec_count)
+    try:
+        limits = limits_of(added, size, limits_of_spec(spec))
+        chunk = cut(size, asked, limits)
+    except (CloudGarbled, SourceForbidden):
+        return
+
+    assert -(-size // chunk) <= min(MOST_CHUNKS, count or spec_count or MOST_CHUNKS)
+    assert chunk <= (most or spec_most or 5 * 1024 * MIB)
+    named = [each for each in (least, spec_least) if each is not None]
+    assert chunk >= min(size, 5 * MIB, *named)
 
 
 def test_file_larger_than_the_cloud_takes_is_refused_with_a_way_out():
