@@ -57,7 +57,13 @@ class Departure:
         )
         effects = Effects(
             packages=Packages(store, cloud, login, self._access_code),
-            sending=Sending(store, cloud, transfer=lambda: settings().transfer, on_sent=tuner.note),
+            sending=Sending(
+                store,
+                cloud,
+                transfer=lambda: settings().transfer,
+                on_sent=tuner.note,
+                metrics=metrics,
+            ),
             settling=Settling(store, look=look, quiet_s=_quiet_s, clock=clock),
             crew=self._crew,
             tuner=tuner,

@@ -4,7 +4,7 @@ Owns the order of asking and doing for a file, and the fence around each chunk. 
 a retry and never chooses what comes next. Its functions run on the crew's workers.
 
 Law 1. The intent is stored before the effect; an intent of an earlier try makes it look first.
-Law 2. A chunk counts only once its etag is stored; a stored etag is never sent for again.
+Law 2. A chunk counts only once its etag is stored; one stored for this version is never sent again.
 Law 3. A body is a fresh slice of the identity that settled; what is not that identity raises.
 """
 
@@ -26,10 +26,12 @@ from masv_watch.errors import (
     MasvWatchError,
     UrlExpired,
 )
+from masv_watch.metrics import Metrics
 from masv_watch.model import Chunk, SourceFile, Transfer
 from masv_watch.store.contract import Store
 from masv_watch.transfer.chunks import Span, cut, window
 from masv_watch.transfer.claims import Claim, FileInHand, Key
+from masv_watch.transfer.keeping import Keeping
 from masv_watch.transfer.leftbehind import Listing, listing_of
 from masv_watch.transfer.limits import KnownLimits
 from masv_watch.transfer.packages import delete_cloud_file, held_package
@@ -50,6 +52,7 @@ class Sending:
         *,
         transfer: Callable[[], Transfer],
         on_sent: Callable[[int], None],
+        metrics: Metrics,
     ) -> None:
         """Work with these; `transfer` gives the settings as they are now.
 
@@ -59,6 +62,7 @@ class Sending:
         self._cloud = cloud
         self._transfer = transfer
         self._on_sent = on_sent
+        self._keeping = Keeping(store, cloud, transfer=transfer, metrics=metrics)
         self._limits = KnownLimits(cloud)
 
     def ship_each(self, key: Key) -> None:
@@ -176,7 +180,15 @@ class Sending:
         return claim.left_behind.listing(ask)
 
     def send(self, claim: Claim, in_hand: FileInHand, span: Span) -> None:
-        """Send one chunk and store its etag."""
+        """Send one chunk and store its etag; what the storage has of it already is kept."""
+        try:
+            if not self._keeping.keep(claim, in_hand, span):
+                self._send_bytes(claim, in_hand, span)
+        except CloudRefused as error:
+            self._keeping.judge(claim, in_hand, error)
+            raise
+
+    def _send_bytes(self, claim: Claim, in_hand: FileInHand, span: Span) -> None:
         with self._slice(claim, in_hand.file, span, is_piece=True) as body:
             chunk = self._deliver(claim, in_hand, body, number=span.number)
         last = in_hand.acknowledge()
@@ -282,9 +294,10 @@ class Sending:
             self._cloud.close_file(
                 *held_package(upload), **_closing(file, self._store.chunks(file.id))
             )
-        except CloudRefused:
+        except CloudRefused as error:
             claim.left_behind.doubt()
             if not self._is_closed(claim, file):
+                self._keeping.judge(claim, in_hand, error)
                 raise
         self._store.note_file_closed(file, upload.fence)
 

@@ -32,6 +32,7 @@ from masv_watch.model import (
     Transfer,
     Upload,
     UploadType,
+    Verify,
 )
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.claims import Key
@@ -158,6 +159,7 @@ class Room:
         self.top = top
         #: uploads that send at the same time
         self.slots = 4
+        self.verify = Verify.FAST
         #: which changed files of callers were looked at again, and by whose rights
         self.looks: list[tuple[bytes, int | None]] = []
         #: what such a look raises, where a test says so
@@ -180,19 +182,28 @@ class Room:
     def build(self, *, store: Any = None, cloud: Any = None) -> Sender:
         """Make the room, with doors of the test's own in front of store or cloud."""
         store, cloud = store or self.store, cloud or self.cloud
-        metrics = Metrics()
+        metrics = self.metrics = Metrics()
         masv = Masv(api_url=self.sandbox.api, team="acme", api_key=Secret("sandbox-key"))
         login = Login(cloud, masv, clock=self.clock, metrics=metrics)
         # the workers' loops wait for pieces in real time
         sizes = dict.fromkeys(Lane, lambda: self.workers)
         self.crew: Crew[Key] = Crew(sizes, bell=Bell(), clock=SystemClock(), metrics=metrics)
-        transfer = Transfer(connections=self.workers, chunk_size=CHUNK, active_uploads=self.slots)
+        transfer = Transfer(
+            connections=self.workers,
+            chunk_size=CHUNK,
+            active_uploads=self.slots,
+            verify=self.verify,
+        )
         self.sender = Sender(
             store,
             Effects(
                 packages=Packages(store, cloud, login, lambda _folder: None),
                 sending=Sending(
-                    store, cloud, transfer=lambda: transfer, on_sent=lambda _size: None
+                    store,
+                    cloud,
+                    transfer=lambda: transfer,
+                    on_sent=lambda _size: None,
+                    metrics=metrics,
                 ),
                 settling=Settling(
                     store,
