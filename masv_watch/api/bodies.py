@@ -117,6 +117,8 @@ def file_body(file: SourceFile, now: float) -> FileBody:
         "size": file.identity.size,
         "progress": file.sent,
     }
+    if file.hash and file.closed:
+        body["hash"] = file.hash
     if file.error and not file.closed:
         body["reason"] = file.error
     return body

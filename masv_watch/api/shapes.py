@@ -58,12 +58,18 @@ class UploadBody(TypedDict):
 
 
 class FileBody(TypedDict):
-    """A file by its path inside the package; `size` and `progress` are bytes."""
+    """A file by its path inside the package; `size` and `progress` are bytes.
+
+    `hash` is there once the file is complete, unless it was sent with `verify: size`. Its beginning
+    says how it is made: `xxh3-128:` of the bytes; `xxh3-128/N:` of a text with a line for each
+    chunk of N bytes, that is the chunk's xxh3-128 in hex, a blank, its size, a line feed.
+    """
 
     path: str
     state: FileWord
     size: int
     progress: int
+    hash: NotRequired[str]
     reason: NotRequired[str]
 
 

@@ -182,6 +182,10 @@ def test_page_list_shows_every_upload_and_details_show_every_file(station, reade
     station.sandbox.heal()
     done = station.until(upload_id, "idle")
     assert {file["state"] for file in done["files"]} == {"complete"}
+    hashes = {file["path"]: file["hash"] for file in done["files"]}
+    assert hashes["large1.mov"].startswith(f"xxh3-128/{CHUNK}:")
+    assert hashes["small1.txt"].startswith("xxh3-128:")
+    assert not any("hash" in file for file in files.values() if file["state"] != "complete")
 
 
 def test_page_pause_stops_the_bytes_and_resume_sends_the_rest(station, reader, tmp_path):
