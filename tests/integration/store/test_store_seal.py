@@ -264,7 +264,7 @@ def test_seal_gives_back_what_it_closed_and_shows_none_of_it(text: str) -> None:
     assert seal.open(closed) == Secret(text) == seal.open(again)
     assert hash(seal.open(closed)) == hash(Secret(text))
     assert closed != again
-    assert len(text) < 4 or text not in closed
+    assert len(text) < 4 or text not in closed.removeprefix("sealed:")
     assert repr(seal.open(closed)) == "Secret(***)"
 
 
