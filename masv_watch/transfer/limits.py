@@ -76,7 +76,7 @@ def limits_of_spec(spec: Spec) -> Limits:
     return Limits(
         min_chunk=min_chunk,
         max_chunk=max_chunk,
-        max_count=min(spec.max_count or known.max_count, MOST_CHUNKS),
+        max_count=spec.max_count or known.max_count,
     )
 
 
