@@ -14,7 +14,7 @@ from masv_watch.cloud.client import CloudClient
 from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock
 from masv_watch.metrics import Metrics
-from masv_watch.model import Identity, Secret, Settings, Settle
+from masv_watch.model import Identity, Secret, Settings, Settle, Transfer
 from masv_watch.store.contract import Store
 from masv_watch.transfer.claims import Key
 from masv_watch.transfer.crew import SMALL_WORKERS, Crew, Lane
@@ -49,20 +49,12 @@ class Departure:
         self._settings = settings
         self.bell = Bell()
         tuner = Tuner(lambda: settings().transfer.connections, clock=clock)
-        self._crew: Crew[Key] = Crew(
-            {Lane.SMALL: lambda: SMALL_WORKERS, Lane.LARGE: tuner.connections},
-            bell=self.bell,
-            clock=clock,
-            metrics=metrics,
-        )
+        lanes = {Lane.SMALL: lambda: SMALL_WORKERS, Lane.LARGE: tuner.connections}
+        self._crew: Crew[Key] = Crew(lanes, bell=self.bell, clock=clock, metrics=metrics)
         effects = Effects(
             packages=Packages(store, cloud, login, self._access_code),
             sending=Sending(
-                store,
-                cloud,
-                transfer=lambda: settings().transfer,
-                on_sent=tuner.note,
-                metrics=metrics,
+                store, cloud, transfer=self._transfer, on_sent=tuner.note, metrics=metrics
             ),
             settling=Settling(store, look=look, quiet_s=_quiet_s, clock=clock),
             crew=self._crew,
@@ -73,7 +65,7 @@ class Departure:
         self.sender = Sender(
             store,
             effects,
-            transfer=lambda: settings().transfer,
+            transfer=self._transfer,
             source_changed=lambda name: source_changed(name or ""),
             clock=clock,
             metrics=metrics,
@@ -83,6 +75,9 @@ class Departure:
     def end(self, timeout_s: float) -> None:
         """End the workers, waiting at most so long; the sender's loop has ended before."""
         self._crew.stop(timeout_s)
+
+    def _transfer(self) -> Transfer:
+        return self._settings().transfer
 
     def _access_code(self, hot_folder: str | None) -> Secret | None:
         # read as it is now, so that no secret is stored and a corrected code counts at once
