@@ -20,6 +20,8 @@ from masv_watch.errors import CloudRefused, MasvWatchError, NoSession
 from masv_watch.login import Login
 from masv_watch.loops import SystemClock
 from masv_watch.metrics import Metrics
+from masv_watch.model import DropMode
+from masv_watch.watch.rules import starts_early
 
 #: problems, warnings and ok lines while they are gathered
 _Lists = tuple[list[str], list[str], list[str]]
@@ -39,7 +41,7 @@ def examine(loaded: Loaded, *, file: str, probe: bool) -> Found:
     problems = [*_templates(loaded)]
     warnings = [*loaded.warnings]
     count = len(loaded.settings.hot_folders)
-    ok = [f"ok: {file}: {count} hot folder{'' if count == 1 else 's'}"]
+    ok = [f"ok: {file}: {count} hot folder{'' if count == 1 else 's'}", *_waiting(loaded)]
     if probe:
         seen = world.probe(loaded.settings, places=loaded.places, file=file)
         problems += seen.problems
@@ -62,6 +64,19 @@ def _templates(loaded: Loaded) -> list[str]:
             for sentence in letters.check_template(rule.link.template)
         ]
     return problems
+
+
+def _waiting(loaded: Loaded) -> list[str]:
+    """Say which rules send nothing of a folder before it is whole though nobody asked for that."""
+    notes = []
+    for index, rule in enumerate(loaded.settings.hot_folders):
+        start = starts_early(rule)
+        if rule.early is None and rule.drop in (DropMode.FOLDER, DropMode.BATCH) and start.reason:
+            notes.append(
+                f"ok: hot_folders[{index}]: nothing of a folder goes up before all of it has"
+                f" arrived: {start.reason}"
+            )
+    return notes
 
 
 def _probe_mail(loaded: Loaded, file: str, warnings: list[str], ok: list[str]) -> None:

@@ -39,7 +39,7 @@ from masv_watch.reception import Reception, private_places
 from masv_watch.roster import Roster
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.crew import SMALL_WORKERS
-from masv_watch.uploads import HotFolders, Links, Uploads
+from masv_watch.uploads import HotFolders, Links, Uploads, WaitReason
 from masv_watch.watch.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -426,7 +426,8 @@ class Daemon:
                 continue
             if terms is not None and terms.batch:
                 self.uploads.finalize(view.upload.id)
-            if view.state in {"transferring", "idle"}:
+            is_held = view.waiting is not None and view.waiting.reason is WaitReason.HELD
+            if view.state in {"transferring", "idle"} and not is_held:
                 return False
         return not self.store.open_tasks()
 

@@ -145,7 +145,9 @@ CURES: Mapping[HoldReason, str] = {
     HoldReason.ROOT_UNAVAILABLE: "mount or create the hot folder; it goes on by itself",
     HoldReason.UNREADABLE: "let the daemon's user read every file and folder of the drop",
     HoldReason.UNSTABLE_SOURCE: "find what rewrites the file; it ends once the file is quiet",
-    HoldReason.LIMIT_EXCEEDED: "raise the limit or release the drop",
+    HoldReason.LIMIT_EXCEEDED: (
+        "masv-watch release DROP sends it all the same; with enough taken out it goes by itself"
+    ),
     HoldReason.EMPTY: "put at least one file that can be sent into the folder",
     HoldReason.NO_RECIPIENT: "name recipients for the subfolder",
     HoldReason.INITIAL_ASK: (
@@ -157,9 +159,22 @@ CURES: Mapping[HoldReason, str] = {
     HoldReason.STATE_DISK_LOW: "free space on the disk of the state folder; it goes on by itself",
     HoldReason.AUTH: "correct masv.api_key and reload the configuration (SIGHUP)",
     HoldReason.QUOTA: "raise the quota at MASV, then masv-watch resume ID",
-    HoldReason.OPERATOR: "masv-watch release",
+    HoldReason.OPERATOR: "masv-watch release DROP",
 }
 """The one-line cure of each hold reason."""
+
+SENDS_ON = frozenset({HoldReason.UNREADABLE, HoldReason.EMPTY})
+"""Reasons for which a taken drop is only not finalized: its settled files go up all the same."""
+
+RELEASABLE = frozenset(
+    {
+        HoldReason.INITIAL_ASK,
+        HoldReason.LIMIT_EXCEEDED,
+        HoldReason.REDROP_ASK,
+        HoldReason.OPERATOR,
+    }
+)
+"""Reasons that only ask a person; every other ends when what stands in the way is gone."""
 
 _SHOWN_UPLOAD: Mapping[UploadState, Shown] = {
     _U.TRANSFERRING: Shown.UPLOADING,
@@ -189,6 +204,20 @@ def advance(table: Mapping[S, Mapping[E, S]], state: S, event: E) -> S:
             allowed=list(legal),
         )
     return legal[event]
+
+
+def is_arriving(drop: Drop) -> bool:
+    """Say whether a drop was taken by its first settled files and was never whole yet."""
+    return drop.state is DropState.TAKEN and not drop.whole and drop.settled_at is None
+
+
+def is_given_up(drop: Drop) -> bool:
+    """Say whether a drop ended with its upload before all of it had arrived.
+
+    What still arrives of it is the content that nobody wanted, not new content.
+    """
+    ended = drop.state is DropState.CANCELLED and drop.settled_at is None
+    return ended and drop.upload_id is not None
 
 
 def shown(

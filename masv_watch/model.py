@@ -277,6 +277,11 @@ class Package:
     name: str = "{name}"
     message: str = ""
 
+    @property
+    def of_the_whole(self) -> tuple[str, ...]:
+        """Give the placeholders in use that are known only when a drop is whole."""
+        return tuple(word for word in ("{files}", "{size}") if word in self.name + self.message)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkWish:
@@ -316,6 +321,9 @@ class Rule:
     #: whether the built-in list of temporary and system names applies
     ignore_builtin: bool = True
     initial: Initial = Initial.AUTO
+    #: whether settled files go up while the rest of their drop arrives; None: with `folder` and
+    #: `batch` (`watch.rules.starts_early` decides)
+    early: bool | None = None
     #: `file:line` where the rule stands
     at: str = ""
 
@@ -494,14 +502,30 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropDraft:
-    """A quiet drop about to be taken, with all its files."""
+    """A drop about to be taken: quiet, with all its files, or arriving, with those that settled."""
 
     drop_id: int
-    #: size and times of everything in it, as one hash (`watch.settle.signature`)
+    #: size and times of everything in it, as one hash (`watch.settle.signature`); empty while it
+    #: arrives
     signature: str
     files: tuple[FileDraft, ...]
     #: what was left out and why, one clause each, names escaped
     skipped: tuple[str, ...] = ()
+    #: quiet: nothing more belongs to it
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """What one sample showed of a taken drop that is not whole."""
+
+    drop_id: int
+    #: files that settled since the sample before, and those that settled anew
+    settled: tuple[FileDraft, ...] = ()
+    #: paths of files that are in the upload and are not as they settled
+    changed: tuple[bytes, ...] = ()
+    #: paths of files that are in the upload and not there any more
+    gone: tuple[bytes, ...] = ()
 
 
 #: stands for a local caller whom the kernel does not name: he may have read what everybody may
@@ -593,11 +617,16 @@ class Drop:
     #: taken and quiet: every file of it is in the upload
     whole: bool
     upload_id: str | None
+    #: of what it held when it was whole last; empty before
     signature: str
+    #: bytes and files when it was whole last; 0 before
     size: int
     file_count: int
     seen_at: float
+    #: when it was whole last; None before
     settled_at: float | None
+    #: a person let it go past its limits
+    limit_waived: bool = False
 
 
 #: chunks of one file, whatever the cloud says: S3 takes no more, and each is held in memory

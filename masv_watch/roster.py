@@ -6,17 +6,22 @@ itself. Built, started and stopped by `daemon`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from masv_watch.lifecycle import is_arriving
 from masv_watch.loops import Bell, Clock, Loop
 from masv_watch.metrics import Metrics
-from masv_watch.model import DropEvent, DropState, Rule
+from masv_watch.model import Drop, DropEvent, DropState, Rule
+from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import FolderSight, Uploads
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.intake import Intake
 from masv_watch.watch.rules import Fate, Match, Matcher
+
+log = logging.getLogger(__name__)
 
 #: seconds that the loop of a removed rule gets to end; a hung folder gets no more
 SWAP_S = 5.0
@@ -114,11 +119,28 @@ class Roster:
         self._forget_removed()
 
     def _forget_removed(self) -> None:
-        """Drop from view what settles or is held where no rule is any more; the rest goes on."""
+        """Drop from view what settles or is held where no rule looks any more; the rest goes on.
+
+        What still arrived there could never become whole, so that its upload goes with it.
+        """
         for drop in self._store.drops(living=True):
-            if drop.hot_folder not in self._watched and drop.state is not DropState.TAKEN:
+            watched = self._watched.get(drop.hot_folder)
+            if watched is None and drop.state is not DropState.TAKEN:
                 note = "its hot folder is not configured any more"
                 self._store.advance_drop(drop.id, DropEvent.CANCEL, note=note)
+            elif is_arriving(drop) and not self._is_looked_at(drop, watched):
+                note = "it was arriving where no hot folder is configured any more"
+                self._store.abandon(drop.id, note)
+                log.warning(
+                    "an upload ends: its drop was still arriving in a hot folder that is gone",
+                    extra={"upload": drop.upload_id, "drop": shown(drop.path)},
+                )
+
+    def _is_looked_at(self, drop: Drop, watched: _Watched | None) -> bool:
+        upload = self._store.upload(drop.upload_id) if drop.upload_id else None
+        return (
+            upload is not None and watched is not None and watched.intake.rule.path == upload.root
+        )
 
     def hurry(self, hot_folder: str) -> None:
         """Ask a hot folder to sweep soon; an unknown one is fine."""

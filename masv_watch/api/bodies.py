@@ -94,9 +94,10 @@ def details_body(details: UploadDetails, now: float) -> DetailsBody:
 
 
 def drop_body(view: DropView) -> DropBody:
-    """Give what settles or is held, with the reason and what helps."""
+    """Give what arrives, settles or is held, with the reason and what helps."""
     drop = view.drop
     return {
+        "id": drop.id,
         "hot_folder": drop.hot_folder,
         "path": shown(drop.path),
         "generation": drop.generation,
@@ -106,6 +107,9 @@ def drop_body(view: DropView) -> DropBody:
         "cure": view.cure,
         "upload_id": drop.upload_id,
         "seen_at": iso(drop.seen_at),
+        "whole": drop.whole,
+        "files": view.files,
+        "files_up": view.files_up,
     }
 
 

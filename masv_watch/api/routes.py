@@ -20,7 +20,7 @@ from masv_watch.api import bodies, shapes
 from masv_watch.api import commands as asked
 from masv_watch.api.moves import Moves
 from masv_watch.api.places import MOST_ASKING, MOST_WALKS, Places
-from masv_watch.errors import BadRequest, Denied, Unprocessable
+from masv_watch.errors import BadRequest, Denied, NotFound, Unprocessable
 from masv_watch.lifecycle import SHOWN_AS
 from masv_watch.login import Login
 from masv_watch.model import Caller, Secret, Selection
@@ -180,6 +180,10 @@ def _of_lists(desk: Desk) -> list[Route]:
         wanted = _query(asked.DropsAsked)
         return [bodies.drop_body(view) for view in desk.folders.drops(wanted.hot_folder)]
 
+    def release(drop_id: str) -> shapes.DropBody:
+        _body(asked.Nothing)
+        return bodies.drop_body(desk.folders.release_drop(_number_of(drop_id, "drop")))
+
     def moves() -> Iterable[bytes]:
         wanted, last = _query(asked.MovesAsked), _last_event()
         # a client that comes back by itself still asks with the query of its first time
@@ -194,7 +198,10 @@ def _of_lists(desk: Desk) -> list[Route]:
               summary="Show one upload with its files, drops and tasks."),
         Route(method="GET", path=f"{BASE}/drops", answer=drops, asks=asked.DropsAsked,
               gives=list[shapes.DropBody], refuses=(422,),
-              summary="List what settles or is held, with the reason and what helps."),
+              summary="List what arrives, settles or is held, with the reason and what helps."),
+        Route(method="POST", path=f"{BASE}/drops/<drop_id>/release", answer=release,
+              takes=asked.Nothing, gives=shapes.DropBody, refuses=(404, 409, 422),
+              summary="Send a drop that is held until a person says so."),
         Route(method="GET", path=f"{BASE}/events", answer=moves, asks=asked.MovesAsked,
               gives=shapes.MoveBody | shapes.GapBody, form="text/event-stream", refuses=(422,),
               summary="Follow what moves, as server-sent events."),
@@ -375,6 +382,12 @@ def _query(kind: type[asked.T]) -> asked.T:
         raise BadRequest("the query of this call cannot be read as UTF-8") from error
     # a parameter that is given twice counts by its last value
     return asked.read_query(kind, dict(given))
+
+
+def _number_of(text: str, noun: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        return int(text)
+    raise NotFound(f"there is no {noun} {text[:64]!r}", hint="masv-watch status lists them")
 
 
 def _caller() -> Caller:

@@ -124,8 +124,12 @@ class LinkBody(TypedDict):
 
 
 class DropBody(TypedDict):
-    """What settles or is held, with the reason and what helps."""
+    """What arrives, settles or is held, with the reason and what helps.
 
+    `files` are in an upload already, `files_up` of them the cloud has whole.
+    """
+
+    id: int
     hot_folder: str
     path: str
     generation: int
@@ -135,6 +139,9 @@ class DropBody(TypedDict):
     cure: str
     upload_id: str | None
     seen_at: str | None
+    whole: bool
+    files: int
+    files_up: int
 
 
 class FolderBody(TypedDict):

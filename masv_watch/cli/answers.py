@@ -106,7 +106,7 @@ class Details:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drop:
-    """What settles or is held."""
+    """What arrives, settles or is held."""
 
     hot_folder: str
     path: str
@@ -114,6 +114,9 @@ class Drop:
     reason: str = ""
     note: str = ""
     cure: str = ""
+    #: files that are in an upload, and those of them that the cloud has whole
+    files: int = 0
+    files_up: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,22 +258,30 @@ def details(tree: Json) -> Details:
 
 
 def drops(tree: Json) -> list[Drop]:
-    """Read the list of what settles or is held.
+    """Read the list of what arrives, settles or is held.
 
     Raises:
         NotOurs: it is none.
     """
-    return [
-        Drop(
-            hot_folder=_needed(one, "hot_folder"),
-            path=_text(one, "path"),
-            state=_needed(one, "state"),
-            reason=_text(one, "reason"),
-            note=_text(one, "note"),
-            cure=_text(one, "cure"),
-        )
-        for one in _list(tree, "a list of drops")
-    ]
+    return [drop(one) for one in _list(tree, "a list of drops")]
+
+
+def drop(tree: Json) -> Drop:
+    """Read one drop.
+
+    Raises:
+        NotOurs: it is none.
+    """
+    return Drop(
+        hot_folder=_needed(tree, "hot_folder"),
+        path=_text(tree, "path"),
+        state=_needed(tree, "state"),
+        reason=_text(tree, "reason"),
+        note=_text(tree, "note"),
+        cure=_text(tree, "cure"),
+        files=_number(tree, "files"),
+        files_up=_number(tree, "files_up"),
+    )
 
 
 def hot_folders(tree: Json) -> list[HotFolder]:

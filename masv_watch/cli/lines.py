@@ -68,10 +68,17 @@ def wants_a_look(upload: Upload) -> bool:
 def drop_line(drop: Drop) -> str:
     """Give a drop on one line, with the reason of its hold and what helps."""
     line = f"{drop.state}: {drop.hot_folder}/{drop.path}"
+    if drop.files:
+        line = f"{line}, {files_up(drop)}"
     if not drop.reason:
         return line
     said = ": ".join(word for word in (drop.reason, drop.note) if word)
     return " - ".join(word for word in (f"{line} ({said})", drop.cure) if word)
+
+
+def files_up(drop: Drop) -> str:
+    """Say how many of the files that arrived so far the cloud has."""
+    return f"{drop.files_up:,} of {counted(drop.files, 'file')} up"
 
 
 def hot_folder_line(folder: HotFolder) -> str:

@@ -359,7 +359,8 @@ def _drops_table(drops: Sequence[Drop]) -> Table:
     table.add_column("WHY, AND WHAT HELPS", overflow="fold")
     for drop in drops:
         said = ": ".join(word for word in (drop.reason, drop.note) if word)
-        why = Text(said)
+        up = lines.files_up(drop) if drop.files else ""
+        why = Text("\n".join(word for word in (up, said) if word))
         why.append(f"\n{drop.cure}" if drop.cure else "", style="dim")
         table.add_row(Text(f"{drop.hot_folder}/{drop.path}"), _state(drop.state), why)
     return table

@@ -174,8 +174,10 @@ def _steering(commands: Any) -> None:
 def _folders(commands: Any) -> None:
     scan = _call(commands, "scan", verbs.scan, "sweep a hot folder now")
     scan.add_argument("folder", metavar="NAME", help="the hot folder")
-    release = _call(commands, "release", verbs.release, "send what a hot folder's first start held")
-    release.add_argument("--folder", required=True, metavar="NAME", help="the hot folder")
+    release = _call(commands, "release", verbs.release, "send what is held until a person says so")
+    which = release.add_mutually_exclusive_group(required=True)
+    which.add_argument("drop", metavar="DROP", nargs="?", help="its number, as `status` names it")
+    which.add_argument("--folder", metavar="NAME", help="what this hot folder's first start held")
     ledger = commands.add_parser(
         "ledger",
         help="steer the record of what was seen and sent",

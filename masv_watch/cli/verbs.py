@@ -82,7 +82,12 @@ def scan(options: argparse.Namespace) -> int:
 
 
 def release(options: argparse.Namespace) -> int:
-    """Send what the first start of a hot folder held."""
+    """Send what is held: one drop, or what the first start of a hot folder held."""
+    if options.drop is not None:
+        desk = desk_of(options)
+        drop, tree = desk.caller.send("POST", place("drops", options.drop, "release"), answers.drop)
+        desk.print(tree, f"released {drop.hot_folder}/{drop.path}: sent once quiet")
+        return OK
     return _answer_initial(
         options,
         "release",

@@ -16,6 +16,7 @@ from masv_watch.config.problems import listed, quoted
 from masv_watch.config.reading import Path, Reading, above, is_path, real_path
 from masv_watch.config.secrets import FromEnv, Plain
 from masv_watch.config.values import shown
+from masv_watch.model import Package
 
 
 def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[Fault], list[Fault]]:
@@ -33,6 +34,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         _aliases(reading, at)
         _link(reading, at)
         _letters(reading, at)
+        _early(reading, at)
     return reading.faults, reading.warnings
 
 
@@ -208,3 +210,30 @@ def _letters(reading: Reading, at: Path) -> None:
         if isinstance(one, str) and one.lower() in told:
             message = f"{shown(one)} is a recipient too: MASV mails it, our letter is not sent"
             reading.warn((*at, "link", "mail_to", number), message)
+
+
+_TEXTS = (
+    ("package", "name"),
+    ("package", "message"),
+    ("package_name",),
+    ("package_description",),
+)
+
+
+def _early(reading: Reading, at: Path) -> None:
+    """Say where an early start that was asked for cannot be had."""
+    if reading.get(*at, "early") is not True:
+        return
+    if reading.get(*at, "drop") == "file":
+        message = "has no effect with `drop: file`: only folders arrive file by file"
+        reading.warn((*at, "early"), message)
+    for key in _TEXTS:
+        text = reading.get(*at, *key)
+        named = Package(name=text).of_the_whole if isinstance(text, str) else ()
+        if named:
+            message = (
+                f"has no effect: `{'.'.join(key)}` names {listed(list(named), 'and')}, known only"
+                " when a drop is whole"
+            )
+            reading.warn((*at, "early"), message)
+            return

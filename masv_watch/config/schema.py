@@ -214,6 +214,7 @@ class DefaultsKeys:
     ignore_builtin: Flag | None = None
     after: AfterKeys | None = None
     initial: _Initial | None = None
+    early: Flag | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +234,7 @@ class HotFolderKeys:
     ignore: list[Text] | None = None
     ignore_builtin: Flag | None = None
     initial: _Initial | None = None
+    early: Flag | None = None
     sender_email: Address | None = None
     package_name: Template | None = None
     package_description: Prose | None = None

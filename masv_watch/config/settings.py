@@ -118,6 +118,7 @@ def _rule(
             ignore=_patterns(keys.ignore, defaults.ignore),
             ignore_builtin=_first(keys.ignore_builtin, defaults.ignore_builtin),
             initial=model.Initial(initial) if initial else None,
+            early=_first(keys.early, defaults.early),
         ),
     )
 

@@ -37,6 +37,7 @@ from masv_watch.model import (
     UploadEvent,
     UploadState,
 )
+from masv_watch.store.arriving_contract import Arriving
 from masv_watch.store.steering_contract import Steering
 
 
@@ -136,7 +137,7 @@ class Undertakings(Protocol):
         ...
 
     def join_upload(self, upload_id: str, drop: DropDraft) -> None:
-        """Let a quiet drop join an upload that is still open.
+        """Let a drop join an upload that is still open, whole or with what settled of it.
 
         Raises:
             IllegalTransition: the upload is finalizing or ended; nothing is changed.
@@ -396,7 +397,7 @@ class Obligations(Protocol):
         ...
 
 
-class Store(Ledger, Undertakings, Versions, Steering, Obligations, Protocol):
+class Store(Ledger, Arriving, Undertakings, Versions, Steering, Obligations, Protocol):
     """All verbs of the store, and its clock."""
 
     def now(self) -> float:

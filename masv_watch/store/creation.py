@@ -79,7 +79,7 @@ class CreationVerbs:
         return None if row is None else str(row["id"])
 
     def join_upload(self, upload_id: str, drop: DropDraft) -> None:
-        """Let a quiet drop join an open upload."""
+        """Let a drop join an open upload."""
 
         def join(tx: Transaction) -> None:
             row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
@@ -96,6 +96,9 @@ class CreationVerbs:
 def _join(tx: Transaction, upload_id: str, draft: DropDraft) -> None:
     row = must(tx.one("drop", id=draft.drop_id), f"drop {draft.drop_id}")
     move_drop(tx, row, DropEvent.TAKE)
-    take(tx, draft.drop_id, upload_id, draft)
+    if draft.is_whole:
+        take(tx, draft.drop_id, upload_id, draft)
+    else:
+        tx.run("begin_drop", id=draft.drop_id, upload_id=upload_id)
     for file in draft.files:
         add_file(tx, upload_id, draft.drop_id, file)

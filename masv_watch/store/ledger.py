@@ -18,6 +18,7 @@ from masv_watch.model import (
     DropState,
     FileDraft,
     HoldReason,
+    Identity,
     UploadEvent,
     UploadState,
 )
@@ -40,6 +41,8 @@ _LEAVING = {DropEvent.CANCEL, DropEvent.SUPERSEDE}
 
 
 _TAKEN = DropState.TAKEN
+#: the reasons of `lifecycle.SENDS_ON` as the statements look for them
+SENDS_ON = f" {' '.join(sorted(lifecycle.SENDS_ON))} "
 _OVER = {UploadState.COMPLETE, UploadState.DELETING, UploadState.GONE}
 
 
@@ -133,7 +136,9 @@ class LedgerVerbs:
             else:
                 move_drop(tx, row, event, hold=hold, note=note)
             if row["state"] == DropState.TAKEN and event in _LEAVING:
-                _leave(tx, row)
+                leave(tx, row)
+            if row["state"] == DropState.TAKEN and hold is not None:
+                _stop_sending(tx, row, hold)
             return drop_of(must(tx.one("drop", id=drop_id), f"drop {drop_id}"))
 
         return self.engine.write(advance)
@@ -196,8 +201,24 @@ def release_held(tx: Transaction, hot_folder: str, reason: HoldReason) -> int:
     """Release what is held for this reason, in this transaction; give how many drops."""
     rows = tx.all("drops_held", hot_folder=hot_folder, hold=reason)
     for row in rows:
-        move_drop(tx, row, DropEvent.RELEASE, note="released")
+        release_one(tx, row)
     return len(rows)
+
+
+def release_one(tx: Transaction, drop: Row) -> None:
+    """Release a held drop in this transaction; what passed a limit is not asked about again."""
+    move_drop(tx, drop, DropEvent.RELEASE, note="released")
+    if drop["hold"] == HoldReason.LIMIT_EXCEEDED:
+        tx.run("waive_limit", id=drop["id"])
+    if drop["state"] == DropState.TAKEN:
+        tx.run("clear_upload_retry", id=drop["upload_id"])
+
+
+def _stop_sending(tx: Transaction, drop: Row, hold: HoldReason) -> None:
+    """Take an upload from whoever sends it: its files in hand give up, and others are chosen."""
+    upload = must(tx.one("upload", id=drop["upload_id"]), "upload")
+    if hold not in lifecycle.SENDS_ON and upload["state"] == UploadState.TRANSFERRING:
+        tx.run("end_claim", id=upload["id"])
 
 
 def _refuse(tx: Transaction, row: Row, event: DropEvent) -> None:
@@ -218,7 +239,7 @@ def _refuse(tx: Transaction, row: Row, event: DropEvent) -> None:
         )
 
 
-def _leave(tx: Transaction, drop: Row) -> None:
+def leave(tx: Transaction, drop: Row) -> None:
     """Take a drop that ended out of its upload; the last one takes the upload along."""
     upload = must(tx.one("upload", id=drop["upload_id"]), "upload")
     if UploadState(upload["state"]) in _OVER:
@@ -228,9 +249,7 @@ def _leave(tx: Transaction, drop: Row) -> None:
         move_upload(tx, upload, UploadEvent.DELETE)
         return
     for file in tx.all("files_of_drop", drop_id=drop["id"], upload_id=upload["id"]):
-        reset(tx, file, size=0)
-        tx.run("count_files", id=upload["id"], size=0, sent=0, files=-1, open=-1)
-        tx.run("remove_file", id=file["id"])
+        remove_file(tx, file)
     tx.run("remove_skipped", upload_id=upload["id"], drop_id=drop["id"])
     tx.run("leave_upload", id=drop["id"])
 
@@ -239,6 +258,7 @@ def unsettle(tx: Transaction, drop_id: int, note: str) -> None:
     """Mark a taken drop as changed, and its upload as not idle, in this transaction."""
     row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
     if row["state"] != DropState.TAKEN or not row["whole"]:
+        # what never was whole counts its changes file by file (`restart_file`)
         return
     upload = must(tx.one("upload", id=row["upload_id"]), "upload")
     if is_beyond_change(upload):
@@ -268,6 +288,21 @@ def is_beyond_change(upload: Row) -> bool:
     )
 
 
+def restart_file(tx: Transaction, file: Row, note: str) -> None:
+    """Send nothing more of a file until it has settled anew; its drop has other content now.
+
+    Files that change one after the other, before the first is settled anew, are one change.
+    """
+    if file["stale"]:
+        return
+    drop = must(tx.one("drop", id=file["drop_id"]), f"drop {file['drop_id']}")
+    is_first = not tx.number("stale_files", drop_id=drop["id"])
+    if is_first and lifecycle.is_arriving(drop_of(drop)):
+        move_drop(tx, drop, DropEvent.CHANGE, hold=_hold_of(drop), note=note)
+        tx.run("count_generation", id=drop["id"])
+    tx.run("stale_file", id=file["id"], note=note)
+
+
 def _hold_of(row: Row) -> HoldReason | None:
     return None if row["hold"] is None else HoldReason(row["hold"])
 
@@ -283,23 +318,44 @@ def _settle_again(tx: Transaction, draft: DropDraft) -> None:
         for file in tx.all("files_of_drop", drop_id=row["id"], upload_id=row["upload_id"])
     }
     staying = {new.path for new in draft.files}
+    renamed = {_content(new.identity) for new in draft.files if new.path not in known}
     for path, file in known.items():
         if path not in staying:
-            _leave_out(tx, row, file)
+            _leave_out(tx, file, is_renamed=_content(identity_of(file)) in renamed)
     for new in draft.files:
-        if new.path not in known:
-            add_file(tx, row["upload_id"], row["id"], new)
-        elif _is_version(known[new.path], new):
-            # the number of its device may be that of an earlier boot
-            tx.run("renew_file", id=known[new.path]["id"], **identity_values(new.identity))
-            tx.run("unstale_file", id=known[new.path]["id"])
-        else:
-            _renew(tx, known[new.path], new)
+        take_in_file(tx, row, known.get(new.path), new)
+    if row["settled_at"] is None:
+        # of a batch, this is the moment at which its last file settled
+        tx.run("note_joined", id=row["upload_id"], now=tx.now)
     # other holds ended with the change; what a person holds waits for a person
     kept = HoldReason.OPERATOR if row["hold"] == HoldReason.OPERATOR else None
     move_drop(tx, row, DropEvent.QUIET, hold=kept)
     tx.run("clear_upload_retry", id=row["upload_id"])
     take(tx, row["id"], row["upload_id"], draft)
+
+
+def take_in_file(tx: Transaction, drop: Row, known: Row | None, new: FileDraft) -> bool:
+    """Let a settled file be of a drop's upload as it is now; say whether there is more to send.
+
+    `known` is the row that the upload has of it. Equal identity keeps what was acknowledged.
+    """
+    if known is None:
+        add_file(tx, drop["upload_id"], drop["id"], new)
+        return True
+    if not _is_version(known, new):
+        _renew(tx, known, new)
+        return True
+    if identity_of(known) == new.identity and not (known["stale"] or known["error"]):
+        return False
+    # the number of its device may be that of an earlier boot
+    tx.run("renew_file", id=known["id"], **identity_values(new.identity))
+    tx.run("unstale_file", id=known["id"])
+    return bool(known["stale"])
+
+
+def _content(identity: Identity) -> tuple[int, int, int]:
+    """Give what a rename leaves as it was."""
+    return identity.inode, identity.size, identity.mtime_ns
 
 
 def _is_version(row: Row, new: FileDraft) -> bool:
@@ -309,14 +365,21 @@ def _is_version(row: Row, new: FileDraft) -> bool:
     )
 
 
-def _leave_out(tx: Transaction, drop: Row, file: Row) -> None:
-    if file["open_asked"]:
+def _leave_out(tx: Transaction, file: Row, *, is_renamed: bool) -> None:
+    # an add that is under way may still leave a file in the package that no row names
+    if file["open_asked"] and not (is_renamed and file["cloud_id"] is not None):
         raise SourceVanished(
             "a file vanished while its package was being sent",
             hint="put it back, then masv-watch resume ID; or delete the upload",
             path=bytes(file["path"]),
         )
-    tx.run("count_files", id=drop["upload_id"], size=-file["size"], sent=0, files=-1, open=-1)
+    remove_file(tx, file)
+
+
+def remove_file(tx: Transaction, file: Row) -> None:
+    """Take a file out of its upload; what the cloud has of it goes before the finalize."""
+    reset(tx, file, size=0)
+    tx.run("count_files", id=file["upload_id"], size=0, sent=0, files=-1, open=-1)
     tx.run("remove_file", id=file["id"])
 
 

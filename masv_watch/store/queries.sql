@@ -46,6 +46,40 @@ UPDATE drops SET state = :after, hold = :hold, note = :note WHERE id = :id AND s
 UPDATE drops SET whole = 1, upload_id = :upload_id, signature = :signature, size = :size,
     file_count = :file_count, settled_at = :now WHERE id = :id;
 
+-- name: begin_drop
+UPDATE drops SET whole = 0, upload_id = :upload_id, signature = '', size = 0, file_count = 0,
+    settled_at = NULL WHERE id = :id;
+
+-- name: count_generation
+UPDATE drops SET generation = generation + 1 WHERE id = :id;
+
+-- name: waive_limit
+UPDATE drops SET limit_waived = 1 WHERE id = :id;
+
+-- name: given_up
+SELECT * FROM drops WHERE hot_folder = :hot_folder AND state = 'cancelled' AND settled_at IS NULL
+AND upload_id IS NOT NULL ORDER BY id;
+
+-- name: note_given_up
+UPDATE drops SET signature = :signature, settled_at = :now
+WHERE id = :id AND state = 'cancelled' AND settled_at IS NULL;
+
+-- name: files_up
+SELECT drops.id AS drop_id, count(files.id) AS files, coalesce(sum(files.closed), 0) AS up
+FROM drops JOIN files ON files.drop_id = drops.id AND files.upload_id = drops.upload_id
+WHERE drops.id IN (SELECT id FROM drops WHERE state = 'taken' AND whole = 0
+    UNION SELECT id FROM drops WHERE state = 'taken' AND hold IS NOT NULL)
+GROUP BY drops.id;
+
+-- name: held_drops
+SELECT * FROM drops WHERE state = 'taken' AND hold IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM files WHERE upload_id = drops.upload_id AND closed = 0 AND stale = 0
+    AND (drop_id IS NULL OR drop_id NOT IN (
+        SELECT id FROM drops AS stopped WHERE stopped.upload_id = drops.upload_id
+        AND stopped.state = 'taken' AND stopped.hold IS NOT NULL
+        AND instr(:sends_on, ' ' || stopped.hold || ' ') = 0)))
+ORDER BY id;
+
 -- name: leave_upload
 UPDATE drops SET whole = 0, upload_id = NULL WHERE id = :id;
 
@@ -89,6 +123,8 @@ ORDER BY started DESC, priority DESC, created_at, id;
 
 -- name: unsettled_uploads
 SELECT DISTINCT upload_id FROM drops WHERE state = 'taken' AND whole = 0
+AND (settled_at IS NOT NULL OR NOT EXISTS (
+    SELECT 1 FROM files WHERE upload_id = drops.upload_id AND closed = 0 AND stale = 0))
 UNION SELECT DISTINCT upload_id FROM files WHERE stale = 1 AND closed = 0 AND drop_id IS NULL;
 
 -- name: uploads_in
@@ -239,6 +275,16 @@ SELECT * FROM files WHERE id = :id;
 -- name: files
 SELECT * FROM files WHERE upload_id = :upload_id ORDER BY path;
 
+-- name: file_at
+SELECT * FROM files WHERE upload_id = :upload_id AND path = :path;
+
+-- name: asked_files
+SELECT count(*) AS number FROM files
+WHERE drop_id = :drop_id AND upload_id = :upload_id AND open_asked = 1;
+
+-- name: stale_files
+SELECT count(*) AS number FROM files WHERE drop_id = :drop_id AND stale = 1;
+
 -- name: files_of_drop
 SELECT * FROM files WHERE drop_id = :drop_id AND upload_id = :upload_id ORDER BY path;
 
@@ -272,10 +318,17 @@ UPDATE files SET stale = 1, error = :note WHERE id = :id;
 
 -- name: next_files
 SELECT * FROM files WHERE upload_id = :upload_id AND closed = 0 AND stale = 0
-AND retry_at <= :now AND size BETWEEN :least AND :most ORDER BY retry_at, id LIMIT :limit;
+AND retry_at <= :now AND size BETWEEN :least AND :most
+AND (drop_id IS NULL OR drop_id NOT IN (
+    SELECT id FROM drops WHERE upload_id = :upload_id AND state = 'taken' AND hold IS NOT NULL
+    AND instr(:sends_on, ' ' || hold || ' ') = 0))
+ORDER BY retry_at, id LIMIT :limit;
 
 -- name: next_retry
-SELECT min(retry_at) AS at FROM files WHERE upload_id = :upload_id AND closed = 0 AND stale = 0;
+SELECT min(retry_at) AS at FROM files WHERE upload_id = :upload_id AND closed = 0 AND stale = 0
+AND (drop_id IS NULL OR drop_id NOT IN (
+    SELECT id FROM drops WHERE upload_id = :upload_id AND state = 'taken' AND hold IS NOT NULL
+    AND instr(:sends_on, ' ' || hold || ' ') = 0));
 
 -- name: next_look
 SELECT min(retry_at) AS at FROM files WHERE upload_id = :upload_id AND stale = 1 AND closed = 0
@@ -283,6 +336,9 @@ AND drop_id IS NULL;
 
 -- name: note_file_asked
 UPDATE files SET open_asked = 1 WHERE id = :id;
+
+-- name: note_file_unasked
+UPDATE files SET open_asked = 0 WHERE id = :id AND cloud_id IS NULL;
 
 -- name: note_file_opened
 UPDATE files SET cloud_id = :cloud_id, multipart_id = :multipart_id, chunk_size = :chunk_size,

@@ -146,35 +146,6 @@ def load_statements() -> dict[str, str]:
     }
 
 
-def known_seal(folder: str, engine: Engine) -> Seal:
-    """Give the seal of a state; what was stored before there was one is sealed now.
-
-    Raises:
-        StoreUnusable: its key is missing, or is that of another state.
-    """
-    row = engine.read(lambda tx: tx.one("meta", key="seal"))
-    seal = Seal.of(folder, may_make=row is None)
-    if row is not None:
-        seal.demand(row["value"])
-        return seal
-
-    def close_all(tx: Transaction) -> None:
-        for upload in tx.all("unsealed_uploads"):
-            tx.run(
-                "seal_upload", id=upload["id"], token=seal.close(Secret(upload["package_token"]))
-            )
-        for link in tx.all("unsealed_links"):
-            tx.run(
-                "seal_link", upload_id=link["upload_id"], secret=seal.close(Secret(link["secret"]))
-            )
-
-    engine.write(close_all)
-    # until the proof is stored a crash repeats all of it: no plain value survives in a free page
-    engine.scrub()
-    engine.write(lambda tx: tx.run("set_meta", key="seal", value=seal.proof()))
-    return seal
-
-
 def move_upload(
     tx: Transaction,
     row: Row,
@@ -408,6 +379,7 @@ def drop_of(row: Row) -> Drop:
         state=DropState(row["state"]),
         hold=None if row["hold"] is None else HoldReason(row["hold"]),
         whole=bool(row["whole"]),
+        limit_waived=bool(row["limit_waived"]),
     )
 
 

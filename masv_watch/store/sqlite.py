@@ -22,19 +22,22 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from importlib.resources import files as package_files
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from masv_watch.errors import MasvWatchError, StoreBusy, StoreError, StoreFull, StoreUnusable
 from masv_watch.loops import Clock, start_thread, transaction_flag
 from masv_watch.metrics import Metrics
+from masv_watch.store.arriving import ArrivingVerbs
 from masv_watch.store.creation import CreationVerbs
 from masv_watch.store.ledger import LedgerVerbs
 from masv_watch.store.obligations import ObligationVerbs
 from masv_watch.store.seal import Seal
-from masv_watch.store.sql import Moved, Row, Transaction, known_seal, load_statements
+from masv_watch.store.sealing import known_seal
+from masv_watch.store.sql import Row, Transaction, load_statements
 from masv_watch.store.steering import SteeringVerbs
 from masv_watch.store.undertakings import UndertakingVerbs
 from masv_watch.store.versions import VersionVerbs
+from masv_watch.store.writes import Write
 
 T = TypeVar("T")
 
@@ -64,30 +67,6 @@ _FILE = "masv-watch.db"
 _LOCK = "daemon.lock"
 
 
-class _Job(Generic[T]):
-    """A write that waits for its commit."""
-
-    def __init__(self, run: Callable[[Transaction], T]) -> None:
-        self.run = run
-        # held until it ended; an Event would cost more than a small job
-        self._running = threading.Lock()
-        self._running.acquire()
-        self.has_ended = False
-        self.result: T | None = None
-        self.error: BaseException | None = None
-        self.moved: list[Moved] = []
-        self.rings = False
-
-    def end(self) -> None:
-        """Let its caller go on; called once."""
-        self.has_ended = True
-        self._running.release()
-
-    def wait(self) -> None:
-        """Wait until it ended; called once."""
-        self._running.acquire()
-
-
 class SqliteEngine:
     """A database file with its writer thread."""
 
@@ -104,7 +83,7 @@ class SqliteEngine:
         #: what kept the last batch from being stored; "" when it was stored
         self.trouble = ""
         self._rings: list[Callable[[], None]] = []
-        self._queue: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Write[Any] | None] = queue.SimpleQueue()
         #: connections that no reader uses now; as many as ever read at the same time
         self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._door = threading.Lock()
@@ -135,7 +114,7 @@ class SqliteEngine:
             StoreError: the database could not take it; nothing of it is stored.
             MasvWatchError: the job's own verdict; nothing of it is stored.
         """
-        waiting = _Job(job)
+        waiting = Write(job)
         with self._door:
             self._refuse_if_closed()
             self._queue.put(waiting)
@@ -206,7 +185,7 @@ class SqliteEngine:
         return max(self._clock.wall(), float(row["at"])) - self._clock.boottime()
 
     def _serve(self) -> None:
-        jobs: list[_Job[Any]] = []
+        jobs: list[Write[Any]] = []
         try:
             while (first := self._queue.get()) is not None:
                 jobs = [first, *self._queued()]
@@ -218,7 +197,7 @@ class SqliteEngine:
         finally:
             self._answer_all(jobs)
 
-    def _queued(self) -> Iterator[_Job[Any]]:
+    def _queued(self) -> Iterator[Write[Any]]:
         for _ in range(BATCH - 1):
             if self._queue.empty():
                 return
@@ -228,7 +207,7 @@ class SqliteEngine:
                 return
             yield job
 
-    def _answer_all(self, jobs: list[_Job[Any]]) -> None:
+    def _answer_all(self, jobs: list[Write[Any]]) -> None:
         with self._door:
             self._closed = True
         self.trouble = "the store's writer ended - restart the daemon"
@@ -241,7 +220,7 @@ class SqliteEngine:
             job.error = StoreUnusable("the store's writer ended", hint="restart the daemon")
             job.end()
 
-    def _commit(self, jobs: list[_Job[Any]]) -> bool:
+    def _commit(self, jobs: list[Write[Any]]) -> bool:
         """Run jobs in one transaction; say whether all of them have their verdict (law 3)."""
         try:
             with _translated(self._path), transaction_flag():
@@ -261,7 +240,7 @@ class SqliteEngine:
         self._announce(jobs)
         return True
 
-    def _attempt(self, job: _Job[Any]) -> None:
+    def _attempt(self, job: Write[Any]) -> None:
         job.error, job.moved = None, []
         tx = Transaction(_executor(self._connection), self._statements, self.now())
         self._connection.execute("SAVEPOINT job")
@@ -277,7 +256,7 @@ class SqliteEngine:
             job.moved, job.rings = tx.moved, tx.rings
         self._connection.execute("RELEASE job")
 
-    def _announce(self, jobs: list[_Job[Any]]) -> None:
+    def _announce(self, jobs: list[Write[Any]]) -> None:
         moves = [move for job in jobs if job.error is None for move in job.moved]
         for move in moves:
             log.info(
@@ -298,7 +277,13 @@ class SqliteEngine:
 
 
 class SqliteStore(
-    LedgerVerbs, CreationVerbs, UndertakingVerbs, VersionVerbs, SteeringVerbs, ObligationVerbs
+    LedgerVerbs,
+    ArrivingVerbs,
+    CreationVerbs,
+    UndertakingVerbs,
+    VersionVerbs,
+    SteeringVerbs,
+    ObligationVerbs,
 ):
     """The whole contract over one SQLite file."""
 

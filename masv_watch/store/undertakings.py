@@ -26,7 +26,7 @@ from masv_watch.model import (
     UploadEvent,
     UploadState,
 )
-from masv_watch.store.ledger import is_beyond_change, unsettle
+from masv_watch.store.ledger import SENDS_ON, is_beyond_change, restart_file, unsettle
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
     Engine,
@@ -191,6 +191,7 @@ class UndertakingVerbs:
                     limit=limit,
                     least=sizes.least,
                     most=sizes.most,
+                    sends_on=SENDS_ON,
                 )
             ),
             file_of,
@@ -200,7 +201,10 @@ class UndertakingVerbs:
         """Give when the first waiting file is due, or None."""
 
         def find(tx: Transaction) -> list[float]:
-            rows = (tx.one(name, upload_id=upload_id) for name in ("next_retry", "next_look"))
+            rows = (
+                tx.one("next_retry", upload_id=upload_id, sends_on=SENDS_ON),
+                tx.one("next_look", upload_id=upload_id),
+            )
             return [float(row["at"]) for row in rows if row is not None and row["at"] is not None]
 
         return min(self.engine.read(find), default=None)
@@ -325,11 +329,11 @@ class UndertakingVerbs:
             if is_beyond_change(upload):
                 return
             # a worker may still hold the version before the one that settled meanwhile
-            hold_version(tx, replace(file, cloud_id=None))
+            row = hold_version(tx, replace(file, cloud_id=None))
             if file.drop_id is None:
                 _await_quiet(tx, upload, file.id, note)
                 return
-            tx.run("stale_file", id=file.id, note=note)
+            restart_file(tx, row, note)
             unsettle(tx, file.drop_id, note)
 
         self._fenced(file.upload_id, fence, change)

@@ -136,6 +136,9 @@ class Failures:
             return
         elif not in_hand.stopped:
             in_hand.stopped = True
+            if not in_hand.may_exist:
+                # a source is looked at before the cloud is asked for anything of it
+                self._store.note_file_unasked(in_hand.file, claim.upload.fence)
             self._store.note_source_changed(in_hand.file, claim.upload.fence, str(error))
             log.info(
                 "a source changed; it waits until it is quiet again",

@@ -17,6 +17,7 @@ from masv_watch.model import (
     TOKEN_HOLDER,
     Caller,
     Draft,
+    Drop,
     DropDraft,
     Selection,
     TaskState,
@@ -66,7 +67,7 @@ class Uploads:
         self._auto_finalize = auto_finalize
 
     def create(self, draft: Draft) -> str:
-        """Make a quiet draft an upload and give its id; a batch draft joins the open package.
+        """Make a hot folder's draft an upload and give its id; one of a batch joins the open one.
 
         Raises:
             IllegalTransition: its drop was taken or ended meanwhile; nothing is changed.
@@ -160,7 +161,7 @@ class Uploads:
         """List the uploads of a selection, every one oldest first without it."""
         uploads = self._store.select_uploads(wanted or Selection())
         open_tasks, refused = self._store.open_tasks(), self._store.refused_tasks()
-        unsettled = self._store.unsettled()
+        unsettled, held = self._store.unsettled(), self._held()
         ahead = {upload_id: number for number, upload_id in enumerate(self._store.queued())}
         now, auth_until = self._store.now(), self._auth_until()
         views = []
@@ -171,6 +172,7 @@ class Uploads:
                 ahead=ahead.get(upload.id),
                 auth_until=auth_until,
                 settling=upload.id in unsettled,
+                held=held.get(upload.id),
             )
             if waiting is not None or not waiting_only:
                 views.append(
@@ -208,6 +210,7 @@ class Uploads:
             ahead=queued.index(upload_id) if upload_id in queued else None,
             auth_until=self._auth_until(),
             settling=upload_id in self._store.unsettled(),
+            held=self._held().get(upload_id),
         )
         return view_of(
             line,
@@ -215,6 +218,9 @@ class Uploads:
             open_tasks=tasks.count(TaskState.DUE),
             refused_tasks=tasks.count(TaskState.REFUSED),
         )
+
+    def _held(self) -> dict[str, Drop]:
+        return {drop.upload_id: drop for drop in self._store.held_drops() if drop.upload_id}
 
     def details(self, upload_id: str) -> UploadDetails:
         """Give one upload with its files.

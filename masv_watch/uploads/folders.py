@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from masv_watch import lifecycle
 from masv_watch.errors import IllegalTransition, NotFound
 from masv_watch.model import Drop, DropState, HoldReason, Rule
 from masv_watch.store.contract import Store
@@ -38,7 +39,7 @@ class FolderView:
     state: str
     #: store clock, seconds; None while it is not paused
     paused_at: float | None
-    #: drops that settle, and drops that are held
+    #: drops that arrive or settle, and drops that are held
     settling: int
     held: int
 
@@ -78,12 +79,34 @@ class HotFolders:
         raise NotFound(f"there is no hot folder {name[:64]!r}", hint=f"known: {known}")
 
     def drops(self, hot_folder: str | None = None) -> tuple[DropView, ...]:
-        """List what settles or is held, oldest first."""
+        """List what arrives, settles or is held, oldest first."""
+        counts = self._store.files_up()
         return tuple(
-            DropView(drop=drop, cure=cure_of(drop))
+            _drop_view(drop, counts.get(drop.id, (0, 0)))
             for drop in self._store.drops(hot_folder, living=True)
-            if drop.state is not DropState.TAKEN or drop.hold is not None
+            if drop.state is not DropState.TAKEN or drop.hold is not None or not drop.whole
         )
+
+    def release_drop(self, drop_id: int) -> DropView:
+        """Send what is held and only waits for a person's word.
+
+        Raises:
+            NotFound: there is no such drop.
+            IllegalTransition: it is not held, or another answer is needed than that word.
+        """
+        known = self._store.drop(drop_id)
+        try:
+            drop = self._store.release_drop(drop_id)
+        except IllegalTransition as error:
+            cure = "" if known is None else cure_of(known)
+            raise IllegalTransition(
+                error.message,
+                hint=cure or "masv-watch status lists what is held and why",
+                state=known.state if known is not None else None,
+                allowed=[],
+            ) from error
+        self._hurry(drop.hot_folder)
+        return _drop_view(drop, self._store.files_up().get(drop.id, (0, 0)))
 
     def scan(self, name: str) -> None:
         """Have a hot folder swept soon.
@@ -160,13 +183,19 @@ class HotFolders:
         return drops
 
 
+def _drop_view(drop: Drop, counts: tuple[int, int]) -> DropView:
+    return DropView(drop=drop, cure=cure_of(drop), files=counts[0], files_up=counts[1])
+
+
 def _view(sight: FolderSight, paused_at: float | None, living: Sequence[Drop]) -> FolderView:
-    states = [drop.state for drop in living if drop.hot_folder == sight.rule.name]
+    own = [drop for drop in living if drop.hot_folder == sight.rule.name]
+    states = [drop.state for drop in own]
+    arriving = sum(1 for drop in own if lifecycle.is_arriving(drop))
     state = "waiting" if sight.reason else "watching"
     return FolderView(
         sight=sight,
         state=state if paused_at is None else "paused",
         paused_at=paused_at,
-        settling=states.count(DropState.SETTLING) + states.count(DropState.QUEUED),
+        settling=states.count(DropState.SETTLING) + states.count(DropState.QUEUED) + arriving,
         held=states.count(DropState.HELD),
     )

@@ -29,6 +29,7 @@ class WaitReason(StrEnum):
     QUEUED = "queued"
     RETRYING = "retrying"
     SETTLING = "settling"
+    HELD = "held"
     FINALIZING = "finalizing"
     AUTH = "auth"
 
@@ -75,11 +76,14 @@ class UploadDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropView:
-    """A drop that is not on its way yet, or that waits on its way."""
+    """A drop that is not on its way yet, or that arrives or waits on its way."""
 
     drop: Drop
     #: what helps, one line; empty when nothing needs help
     cure: str
+    #: its files that are in an upload, and those of them that the cloud has whole
+    files: int = 0
+    files_up: int = 0
 
 
 def line_of(upload: Upload) -> UploadLine:
@@ -110,10 +114,12 @@ def waiting_for(
     ahead: int | None,
     auth_until: float | None,
     settling: bool = False,
+    held: Drop | None = None,
 ) -> Waiting | None:
     """Say what keeps an upload from moving at this store time, or None when nothing does.
 
     `ahead` counts the uploads that get a slot first; None for one that does not wait for a slot.
+    `held` is a drop of it whose hold is all that it waits for.
     """
     if upload.state is UploadState.FINALIZING:
         return Waiting(reason=WaitReason.FINALIZING, until=_later(upload.retry_at, now))
@@ -122,14 +128,16 @@ def waiting_for(
     if auth_until is not None and upload.type is UploadType.TEAM:
         cure = lifecycle.CURES[HoldReason.AUTH]
         return Waiting(reason=WaitReason.AUTH, until=auth_until, cure=cure)
-    return _hindrance(upload, now=now, ahead=ahead, settling=settling)
+    return _hindrance(upload, now=now, ahead=ahead, settling=settling, held=held)
 
 
 def _hindrance(
-    upload: UploadLine, *, now: float, ahead: int | None, settling: bool
+    upload: UploadLine, *, now: float, ahead: int | None, settling: bool, held: Drop | None
 ) -> Waiting | None:
     if upload.retry_at > now and upload.error:
         return Waiting(reason=WaitReason.RETRYING, until=upload.retry_at, cure=upload.error)
+    if held is not None and held.hold is not None:
+        return Waiting(reason=WaitReason.HELD, cure=f"{held.hold}: {cure_of(held)}")
     if settling:
         return Waiting(reason=WaitReason.SETTLING, cure=lifecycle.CURES[HoldReason.GROWING])
     if ahead is not None:
@@ -177,6 +185,7 @@ def cure_of(drop: Drop) -> str:
     if drop.hold is None:
         return ""
     cure = lifecycle.CURES[drop.hold].replace("NAME", drop.hot_folder)
+    cure = cure.replace("release DROP", f"release {drop.id}")
     return cure.replace("resume ID", f"resume {drop.upload_id}") if drop.upload_id else cure
 
 

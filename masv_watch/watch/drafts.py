@@ -1,4 +1,4 @@
-"""Turn a quiet drop and its rule into a draft of an upload.
+"""Turn a drop and its rule into a draft of an upload.
 
 Owns what is frozen of a rule when a drop is taken: whom it goes to, what it is called, what happens
 after. Never reads a disk or a clock. Called by intake.
@@ -6,12 +6,14 @@ after. Never reads a disk or a clock. Called by intake.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from masv_watch.model import Draft, DropDraft, DropMode, Rule, Terms
 from masv_watch.names import shown
 from masv_watch.watch.rules import gather, package_name
-from masv_watch.watch.scan import Tree
+from masv_watch.watch.scan import Placed, Tree
+from masv_watch.watch.settle import Seen
 
 
 def terms_of(rule: Rule) -> Terms:
@@ -30,19 +32,27 @@ def terms_of(rule: Rule) -> Terms:
     )
 
 
-def drop_draft(drop_id: int, tree: Tree) -> DropDraft:
+def drop_draft(drop_id: int, tree: Tree, seen: Seen) -> DropDraft:
     """Give a quiet drop with its files, and what was left out of it."""
     empty = [f"{shown(path)} is an empty folder" for path in tree.empty_folders()]
     return DropDraft(
         drop_id=drop_id,
-        signature=tree.seen().signature,
+        signature=seen.signature,
         files=gather(tree.top, tree.files),
         skipped=(*(str(entry) for entry in tree.skipped), *empty),
     )
 
 
+def arriving_draft(drop_id: int, tree: Tree, settled: Iterable[Placed]) -> DropDraft:
+    """Give a drop that still arrives, with what settled of it."""
+    return DropDraft(drop_id=drop_id, signature="", files=gather(tree.top, settled), is_whole=False)
+
+
 def draft_of(rule: Rule, tree: Tree, drop: DropDraft, *, local: datetime, earlier: int) -> Draft:
-    """Give the upload of one quiet drop; `earlier` deliveries of the name give it a number."""
+    """Give the upload of one drop; `earlier` deliveries of the name give it a number.
+
+    One that still arrives is named by a rule that does not name what only the whole shows.
+    """
 
     def fill(template: str) -> str:
         return package_name(

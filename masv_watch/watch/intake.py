@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from masv_watch import files
-from masv_watch.errors import IllegalTransition, SourceError, SourceVanished
+from masv_watch.errors import SourceError, SourceVanished
+from masv_watch.lifecycle import is_given_up
 from masv_watch.loops import Bell, Clock
 from masv_watch.metrics import Metrics
 from masv_watch.model import (
@@ -25,19 +26,19 @@ from masv_watch.model import (
     DropState,
     HoldReason,
     Rule,
-    UploadEvent,
-    UploadState,
 )
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.adoption import adopt
-from masv_watch.watch.drafts import draft_of, drop_draft
+from masv_watch.watch.arrivals import Arrivals, Look
 from masv_watch.watch.gate import Gate
+from masv_watch.watch.handover import Handover
 from masv_watch.watch.hints import Hints, Sight
-from masv_watch.watch.rules import Matcher, Role, Standing, role
+from masv_watch.watch.limits import LIMITS, Limits, exceeds
+from masv_watch.watch.rules import Matcher, Role, Standing, role, starts_early
 from masv_watch.watch.scan import Tree, one, sweep
-from masv_watch.watch.settle import Entry, State, Verdict, judge, quiet_for
+from masv_watch.watch.settle import Entry, Seen, State, Verdict, judge, quiet_for
 
 log = logging.getLogger(__name__)
 
@@ -59,18 +60,26 @@ _ENDED = {
     DropState.IGNORED,
 }
 #: holds that end by themselves when the drop itself changes for the better
-_OURS = {HoldReason.EMPTY, HoldReason.UNREADABLE, HoldReason.LOOSE_FILE}
+_OURS = {
+    HoldReason.EMPTY,
+    HoldReason.UNREADABLE,
+    HoldReason.LOOSE_FILE,
+    HoldReason.LIMIT_EXCEEDED,
+}
 
 
 @dataclass(slots=True)
 class _Remembered:
     """What is kept of an entry between two samples."""
 
-    entry: Entry
-    retry_at: float
     drop_id: int
+    #: None before the first sample
+    entry: Entry | None = None
+    retry_at: float = 0.0
     #: whether only a change of its own can bring it further
-    held: bool
+    held: bool = False
+    #: its files by their own; None where nothing of it goes before the whole
+    arrivals: Arrivals | None = None
 
 
 @dataclass(slots=True)
@@ -101,6 +110,7 @@ class Intake:
         bell: Bell,
         stop: Callable[[], bool],
         denied: Callable[[], frozenset[tuple[int, int]]] = frozenset,
+        limits: Limits = LIMITS,
     ) -> None:
         """Begin with an empty memory; `stop` is asked often during a sweep.
 
@@ -110,7 +120,9 @@ class Intake:
         self.bell = bell
         self.gate = Gate(rule, denied)
         self._store = store
-        self._uploads = uploads
+        self._hand = Handover(rule, store=store, uploads=uploads, clock=clock)
+        self._limits = limits
+        self._is_early = starts_early(rule).is_early
         self._hints = hints
         self._clock = clock
         self._metrics = metrics
@@ -286,36 +298,34 @@ class Intake:
         if reason:
             self._tell_skipped(tree.top, reason)
             return False
-        fence = tree.seen().fence
-        if self._memory.concluded.get(tree.top) == fence:
+        seen = tree.seen()
+        if self._memory.concluded.get(tree.top) == seen.fence:
             return True
         self._memory.concluded.pop(tree.top, None)
         latest = self._store.latest_drop(self.rule.name, tree.top)
-        if latest is not None and latest.state in _ENDED:
-            if latest.signature == tree.seen().signature and not _never_sent(latest):
-                self._conclude(tree)
+        is_loose = standing.standing is Standing.HELD
+        is_unwanted = latest is not None and is_given_up(latest) and not is_loose
+        if latest is not None and latest.state in _ENDED and not is_unwanted:
+            if latest.signature == seen.signature and not _never_sent(latest):
+                self._conclude(tree.top, seen)
                 return True
             latest = None
         taken = latest is not None and latest.state is DropState.TAKEN
-        if latest is not None and taken and self._is_elsewhere(latest):
+        if latest is not None and taken and self._hand.is_elsewhere(latest):
             # the rule's path changed while it is on its way: what stands here has to wait
             self._await(latest)
             return True
-        if latest is None or not taken or self._changed(latest, tree):
-            self._judge(tree, latest, loose=standing.standing is Standing.HELD)
+        if latest is None or not taken or self._changed(latest, seen):
+            self._judge(tree, seen, latest, loose=is_loose)
         return True
 
-    def _is_elsewhere(self, drop: Drop) -> bool:
-        upload = self._store.upload(drop.upload_id) if drop.upload_id else None
-        return upload is not None and upload.root != self.rule.path
+    def _conclude(self, top: bytes, seen: Seen) -> None:
+        self._memory.growing.pop(top, None)
+        self._memory.concluded[top] = seen.fence
 
-    def _conclude(self, tree: Tree) -> None:
-        self._memory.growing.pop(tree.top, None)
-        self._memory.concluded[tree.top] = tree.seen().fence
-
-    def _changed(self, drop: Drop, tree: Tree) -> bool:
+    def _changed(self, drop: Drop, seen: Seen) -> bool:
         """Say whether a taken drop has to be judged again, noting a change that is new."""
-        if drop.whole and drop.signature == tree.seen().signature:
+        if drop.whole and drop.signature == seen.signature:
             return False
         if drop.whole:
             self._store.note_change(drop.id, "changed after it was taken")
@@ -342,82 +352,75 @@ class Intake:
             for path, drop in self._memory.awaited.items()
         )
 
-    def _judge(self, tree: Tree, latest: Drop | None, *, loose: bool) -> None:
+    def _judge(self, tree: Tree, seen: Seen, latest: Drop | None, *, loose: bool) -> None:
         if latest is not None and latest.hold is not None and latest.hold not in _OURS:
             self._memory.growing.pop(tree.top, None)
             self._await(latest)
             return
         drop = latest or self._store.see_drop(self.rule.name, tree.top)
         if loose:
-            self._hold(drop, HoldReason.LOOSE_FILE, shown(tree.top))
+            self._hand.hold(drop, HoldReason.LOOSE_FILE, shown(tree.top))
             return
+        known = self._remembered(tree, drop)
+        now, quiet_s = self._clock.monotonic(), self._quiet_s()
+        verdict = judge(known.entry, seen, now, self.rule.settle, quiet_s=quiet_s)
+        hold, note = verdict.hold, _first_failed(verdict)
+        excess = exceeds(seen, self._limits)
+        if excess.hold is not None and not drop.limit_waived:
+            hold, note = excess.hold, excess.detail
+        look = None
+        if known.arrivals is not None and hold is not HoldReason.LIMIT_EXCEEDED:
+            look = known.arrivals.look(tree.files, now, self.rule.settle, quiet_s=quiet_s)
+        known.entry = verdict.entry
+        known.held = hold in _OURS and not (look and look.unsettled)
+        # a change rings or is found by a sweep; to look more often would only warm the disk
+        known.retry_at = max(verdict.retry_at, now + REPROBE_S * known.held)
+        if is_given_up(drop):
+            self._see_out(tree.top, seen, drop, verdict)
+        elif verdict.state is State.QUIET and hold is None:
+            self._take(tree, seen, drop)
+        else:
+            if look is not None and known.arrivals is not None:
+                drop = self._hand_on(tree, drop, known.arrivals, look)
+            self._hold_or_release(drop, hold, note)
+
+    def _remembered(self, tree: Tree, drop: Drop) -> _Remembered:
         known = self._memory.growing.get(tree.top)
-        verdict = judge(
-            known.entry if known and known.drop_id == drop.id else None,
-            tree.seen(),
-            self._clock.monotonic(),
-            self.rule.settle,
-            quiet_s=quiet_for(self.rule.settle, files.filesystem_kind(self.rule.path)),
-        )
-        self._remember(tree.top, drop, verdict)
-        if verdict.state is State.QUIET:
-            self._take(tree, drop)
-        elif verdict.hold in _OURS:
-            detail = next((f.detail for f in verdict.findings if not f.passed), "")
-            self._hold(drop, verdict.hold, detail)
+        if known is None or known.drop_id != drop.id:
+            is_early = self._is_early and tree.kind == "folder"
+            known = _Remembered(drop.id, arrivals=Arrivals() if is_early else None)
+            self._memory.growing[tree.top] = known
+        return known
+
+    def _quiet_s(self) -> float:
+        return quiet_for(self.rule.settle, files.filesystem_kind(self.rule.path))
+
+    def _see_out(self, top: bytes, seen: Seen, drop: Drop, verdict: Verdict) -> None:
+        """Let what nobody wants come to its end: only other content under its name is sent."""
+        if verdict.state is State.QUIET or verdict.hold is HoldReason.EMPTY:
+            self._store.note_given_up(drop.id, seen.signature)
+            self._conclude(top, seen)
+
+    def _hand_on(self, tree: Tree, drop: Drop, arrivals: Arrivals, look: Look) -> Drop:
+        """Let what settled go before the rest of its drop has arrived; give the drop as it is."""
+        if self._hand.hand_on(tree, drop, look):
+            arrivals.hand_on(path for path, _ in look.settled)
+        return self._store.latest_drop(self.rule.name, tree.top) or drop
+
+    def _hold_or_release(self, drop: Drop, hold: HoldReason | None, note: str) -> None:
+        if hold in _OURS:
+            self._hand.hold(drop, hold, note)
         elif drop.hold is not None:
             self._store.advance_drop(drop.id, DropEvent.RELEASE)
 
-    def _remember(self, top: bytes, drop: Drop, verdict: Verdict) -> None:
-        held = verdict.hold in _OURS
-        # a change rings or is found by a sweep; to look more often would only warm the disk
-        retry_at = max(verdict.retry_at, self._clock.monotonic() + REPROBE_S * held)
-        self._memory.growing[top] = _Remembered(verdict.entry, retry_at, drop.id, held)
-
-    def _hold(self, drop: Drop, reason: HoldReason | None, note: str) -> None:
-        if reason is None or (drop.hold, drop.note) == (reason, note):
-            return
-        if drop.state is DropState.HELD:
-            drop = self._store.advance_drop(drop.id, DropEvent.RELEASE)
-        self._store.advance_drop(drop.id, DropEvent.BLOCK, hold=reason, note=note)
-
-    def _take(self, tree: Tree, drop: Drop) -> None:
+    def _take(self, tree: Tree, seen: Seen, drop: Drop) -> None:
         """Hand a quiet drop to the front desk; the ledger holds it from here on."""
-        if drop.state is not DropState.TAKEN and self.rule.name in self._store.paused_folders():
-            self._hold(drop, HoldReason.PAUSED, "the hot folder is paused")
-            if self.rule.name not in self._store.paused_folders():
-                # resumed meanwhile: that released what was held before this hold
-                self._store.release(self.rule.name, HoldReason.PAUSED)
-            return
-        if drop.state is DropState.HELD:
-            drop = self._store.advance_drop(drop.id, DropEvent.RELEASE)
-        draft = drop_draft(drop.id, tree)
         try:
-            if drop.state is DropState.TAKEN:
-                self._store.settle_again(draft)
-            else:
-                earlier = self._store.delivered_before(self.rule.name, tree.top)
-                local = self._clock.local(self._clock.wall())
-                self._uploads.create(draft_of(self.rule, tree, draft, local=local, earlier=earlier))
-        except IllegalTransition as error:
-            # a person or another thread was faster; the next sweep sees what became of it
-            log.info("a drop was not taken", extra={"drop": drop.id, "reason": str(error)})
-            return
+            if self._hand.take(tree, seen, drop):
+                self._conclude(tree.top, seen)
         except SourceVanished as error:
-            self._fail_vanished(drop, error)
-            return
-        self._conclude(tree)
-
-    def _fail_vanished(self, drop: Drop, error: SourceVanished) -> None:
-        self._memory.growing.pop(drop.path, None)
-        upload = self._store.upload(drop.upload_id) if drop.upload_id else None
-        if upload is None or upload.state not in _STOPPABLE or self._is_elsewhere(drop):
-            return
-        self._store.advance_upload(upload.id, UploadEvent.FAIL, code=error.code, error=str(error))
-        log.error(
-            "an upload failed: a source vanished while it was sent",
-            extra={"upload": upload.id, "drop": shown(drop.path), "cure": error.hint},
-        )
+            self._memory.growing.pop(tree.top, None)
+            self._hand.fail(drop, error)
 
     def _notice_missing(self, seen: set[bytes]) -> None:
         """Let go of what a whole sweep of a present root did not show any more."""
@@ -429,13 +432,12 @@ class Intake:
                     drop.id, DropEvent.CANCEL, note="it vanished before it was sent"
                 )
             elif not drop.whole:
-                self._fail_vanished(
-                    drop,
-                    SourceVanished(
-                        f"{shown(drop.path)} vanished while it was sent",
-                        hint=f"put it back, then masv-watch resume {drop.upload_id}",
-                    ),
-                )
+                self._memory.growing.pop(drop.path, None)
+                self._hand.miss(drop)
+        for drop in self._store.given_up(self.rule.name):
+            if drop.path not in seen:
+                # whatever comes under its name from now on is new
+                self._store.note_given_up(drop.id, "")
         for top in list(self._memory.growing.keys() - seen):
             del self._memory.growing[top]
         for top in list(self._memory.concluded.keys() - seen):
@@ -461,13 +463,10 @@ def _left_out(tree: Tree, standing: Role) -> str:
     return standing.findings[-1].detail if standing.standing is Standing.SKIPPED else ""
 
 
+def _first_failed(verdict: Verdict) -> str:
+    return next((finding.detail for finding in verdict.findings if not finding.passed), "")
+
+
 def _never_sent(drop: Drop) -> bool:
-    """Say whether a drop ended because it vanished before it was taken: it may come again."""
+    """Say whether a drop ended because it vanished before it was sent: it may come again."""
     return drop.state is DropState.CANCELLED and drop.settled_at is None
-
-
-_STOPPABLE = {
-    UploadState.TRANSFERRING,
-    UploadState.PAUSED,
-    UploadState.IDLE,
-}

@@ -40,8 +40,8 @@ from masv_watch.watch import scan
 from masv_watch.watch.rules import Matcher, gather
 from masv_watch.watch.scan import Tree
 
-#: files and folders that one call may name and hold, as of one drop
-BUDGET = scan.BUDGET
+#: files and folders that one call may name and hold
+BUDGET = 1_000_000
 
 _ABSOLUTE = "give absolute paths without the names . and .."
 #: what is wrong with a disk or with us says nothing about what is there

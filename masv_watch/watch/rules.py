@@ -1,8 +1,9 @@
 """What a rule makes of the names in a hot folder: left out, held, or packed under which name.
 
-Owns the list of names that are never sent and the naming of packages and of what is in them. Never
-touches the disk or the clock: entries and times are handed in. Called by the sweep and by intake,
-and by whoever explains a decision.
+Owns the list of names that are never sent, the naming of packages and of what is in them, and
+whether a rule lets files go before their drop is whole. Never touches the disk or the clock:
+entries and times are handed in. Called by the sweep and by intake, and by whoever explains a
+decision.
 
 Law 1. What is ours (`.masv-watch`, `.masv-trash`, copies under way, the target of a move) is left
        out whatever a rule says; a pattern of the rule may take back a built-in one, never these.
@@ -106,6 +107,18 @@ class Role(Decision):
     hold: HoldReason | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyStart(Decision):
+    """Whether settled files of a drop that still arrives go up."""
+
+    is_early: bool
+
+    @property
+    def reason(self) -> str:
+        """Give the clause that speaks against it; "" when nothing does."""
+        return next((finding.detail for finding in self.findings if not finding.passed), "")
+
+
 class Matcher:
     """A rule's patterns, compiled once; it may be shared between threads."""
 
@@ -169,6 +182,25 @@ def role(kind: str, mode: DropMode) -> Role:
     if mode is DropMode.FILE and kind == "folder":
         return _role(Standing.SKIPPED, mode, "is a folder, and files are sent")
     return _role(Standing.TAKEN, mode, f"is a {kind}")
+
+
+def starts_early(rule: Rule) -> EarlyStart:
+    """Say whether settled files of a folder go up while the rest of it arrives.
+
+    Only where nothing could still refuse the drop once it is whole.
+    """
+    by_default = rule.drop in (DropMode.FOLDER, DropMode.BATCH)
+    wanted = by_default if rule.early is None else rule.early
+    said = f"early: {str(wanted).lower()}" + (f" for drop: {rule.drop}" * (rule.early is None))
+    findings = (_finding("early", said, wanted, rule.at), *_could_refuse(rule))
+    return EarlyStart(is_early=all(finding.passed for finding in findings), findings=findings)
+
+
+def _could_refuse(rule: Rule) -> tuple[Finding, ...]:
+    """Test what a rule asks of a whole drop: each key that can refuse one is asked about here."""
+    named = rule.package.of_the_whole
+    detail = f"{' and '.join(named) or 'nothing'} in its name or message is of the whole drop"
+    return (_finding("names", detail, not named, rule.at),)
 
 
 def gather(

@@ -22,8 +22,9 @@ from masv_watch.watch.settle import Seen, fence, signature
 
 Placed = tuple[bytes, Identity]
 
-#: entries of one drop that are held in memory; a long path counts as several
-BUDGET = 1_000_000
+#: entries of one drop that are held in memory; a long path counts as several. More than the files
+#: that a drop may have unasked (`watch.limits`): what a person lets go must still be walked
+BUDGET = 2_000_000
 _PATH_UNIT = 256
 
 

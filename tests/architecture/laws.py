@@ -26,6 +26,8 @@ PURE = (
     "preview",
     "watch.rules",
     "watch.settle",
+    "watch.arrivals",
+    "watch.limits",
     "watch.bundles",
     "transfer.chunks",
     "transfer.schedule",

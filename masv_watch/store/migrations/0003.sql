@@ -7,3 +7,11 @@ ALTER TABLE files ADD COLUMN max_chunks INTEGER NOT NULL DEFAULT 10000;
 ALTER TABLE files ADD COLUMN hash TEXT NOT NULL DEFAULT '';
 -- under which version of its file it was acknowledged
 ALTER TABLE chunks ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+-- What drops need that are taken while they still arrive.
+-- a person let it go past its limits
+ALTER TABLE drops ADD COLUMN limit_waived INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX drops_stopped ON drops (upload_id) WHERE state = 'taken' AND hold IS NOT NULL;
+-- ended before all of it had arrived (`lifecycle.is_given_up`)
+CREATE INDEX drops_given_up ON drops (hot_folder)
+    WHERE state = 'cancelled' AND settled_at IS NULL AND upload_id IS NOT NULL;
+CREATE INDEX files_stale ON files (drop_id) WHERE stale = 1;

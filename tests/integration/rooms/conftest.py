@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.integration.rooms.delivered import World
 from tests.integration.rooms.sent import Room
 from tests.integration.rooms.signing import Desk
+from tests.integration.rooms.watched import Room as WatchedRoom
 from tests.processes import Sandbox
 
 
@@ -50,3 +52,19 @@ def desk(sandbox: Sandbox) -> Iterator[Desk]:
     made = Desk(sandbox)
     yield made
     made.http.close()
+
+
+@pytest.fixture
+def make_room(tmp_path: Path) -> Iterator[Callable[..., WatchedRoom]]:
+    """Give the way to a room over `tmp_path/hot`, which is there unless a test says otherwise."""
+    rooms: list[WatchedRoom] = []
+
+    def make(*, there: bool = True, **settings: Any) -> WatchedRoom:
+        if there:
+            (tmp_path / "hot").mkdir(exist_ok=True)
+        rooms.append(WatchedRoom(tmp_path, **settings))
+        return rooms[-1]
+
+    yield make
+    for room in rooms:
+        room.close()

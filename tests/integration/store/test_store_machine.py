@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from masv_watch import lifecycle
 from masv_watch.errors import (
     FenceLost,
     IllegalTransition,
@@ -19,6 +21,7 @@ from masv_watch.errors import (
     SourceVanished,
 )
 from masv_watch.model import (
+    Arrived,
     Chunk,
     Drop,
     DropEvent,
@@ -107,6 +110,11 @@ class StoreMachine(RuleBasedStateMachine):
         for file in files:
             self.settled[upload_id, file.path] = file.identity
 
+    def lose_claim(self, upload_id: str) -> None:
+        """Forget a claim that another verb took away."""
+        if upload_id in self.fences:
+            self.zombies.append((upload_id, self.fences.pop(upload_id)))
+
     @initialize(path=st.sampled_from(PATHS), content=contents)
     def first(self, path: bytes, content: dict[bytes, tuple[int, int]]) -> None:
         """Begin with something to do."""
@@ -130,6 +138,59 @@ class StoreMachine(RuleBasedStateMachine):
             return
         assert drop.state in ("settling", "queued")
         self.note_settled(upload_id, drop, files)
+
+    @rule(path=st.sampled_from(PATHS), content=contents, batch=st.booleans())
+    def begin(self, path: bytes, content: dict[bytes, tuple[int, int]], *, batch: bool) -> None:
+        """Intake finds the first settled files of an entry that still arrives."""
+        drop = self.store.see_drop(FOLDER, path)
+        whole = making.drop_draft(drop, drafts(path, content))
+        draft = replace(whole, signature="", is_whole=False)
+        joins = self.store.open_batch(FOLDER) if batch else None
+        try:
+            if joins is None:
+                self.store.create_upload(making.upload_draft(draft, batch=batch))
+            else:
+                self.store.join_upload(joins, draft)
+        except IllegalTransition:
+            assert drop.state in ("taken", "held")
+
+    @rule(
+        pick=picks,
+        content=contents,
+        changed=st.sets(st.sampled_from(NAMES)),
+        gone=st.sets(st.sampled_from(NAMES)),
+    )
+    def note_arrived(
+        self,
+        pick: int,
+        content: dict[bytes, tuple[int, int]],
+        changed: set[bytes],
+        gone: set[bytes],
+    ) -> None:
+        """More of it settles, changes and goes while it arrives."""
+        drop = self.drop(pick, "taken")
+        if drop is None:
+            return
+        arrived = Arrived(
+            drop_id=drop.id,
+            settled=tuple(drafts(drop.path, content)),
+            changed=tuple(drop.path + b"/" + name for name in sorted(changed)),
+            gone=tuple(drop.path + b"/" + name for name in sorted(gone)),
+        )
+        try:
+            self.store.note_arrived(arrived)
+        except IllegalTransition:
+            assert drop.whole
+
+    @rule(pick=picks, only_unsent=st.booleans())
+    def abandon(self, pick: int, *, only_unsent: bool) -> None:
+        """What arrives vanishes, or its hot folder does."""
+        drop = self.drop(pick, "taken")
+        if drop is None or drop.upload_id is None:
+            return
+        if self.store.abandon(drop.id, "vanished", only_unsent=only_unsent):
+            assert lifecycle.is_arriving(drop)
+            self.note_settled(drop.upload_id, drop, [])
 
     @rule(pick=picks)
     def change(self, pick: int) -> None:
@@ -164,10 +225,14 @@ class StoreMachine(RuleBasedStateMachine):
         if drop is None or event is DropEvent.FINISH:
             return
         hold = HoldReason.OPERATOR if event is DropEvent.BLOCK else None
+        upload = self.store.upload(drop.upload_id) if drop.upload_id else None
         try:
             self.store.advance_drop(drop.id, event, hold=hold)
         except IllegalTransition:
             return
+        is_sent = upload is not None and upload.state is UploadState.TRANSFERRING
+        if hold is not None and drop.state is DropState.TAKEN and is_sent:
+            self.lose_claim(drop.upload_id or "")
         leaves = drop.state is DropState.TAKEN and event in (DropEvent.CANCEL, DropEvent.SUPERSEDE)
         now = next(one for one in self.store.drops() if one.id == drop.id)
         if leaves and now.upload_id is None:
@@ -378,6 +443,24 @@ class StoreMachine(RuleBasedStateMachine):
             if state in OPEN:
                 inside += [(file.drop_id, file.path) for file in self.store.files(upload_id)]
         assert len(inside) == len(set(inside))
+
+    @invariant()
+    def nothing_is_handed_out_of_what_is_held_or_waits(self) -> None:
+        """No file of a held drop is chosen, and none that changed and has not settled anew."""
+        held = {drop.id for drop in self.store.drops() if drop.state == "taken" and drop.hold}
+        for row in self.bench.rows()["uploads"]:
+            for file in self.store.next_files(row[0], 99):
+                assert file.drop_id not in held
+                assert not file.stale
+
+    @invariant()
+    def what_is_idle_or_asked_for_is_whole(self) -> None:
+        """Only a package whose every drop is whole comes to rest or to its finalize."""
+        for row in self.bench.rows()["uploads"]:
+            upload = self.store.upload(row[0])
+            if upload is not None and upload.state in ("idle", "finalizing", "complete"):
+                drops = self.store.drops_of(upload.id)
+                assert all(drop.whole for drop in drops if drop.state == "taken")
 
     @invariant()
     def finalized_once(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masv_watch.model import After, DropMode, HoldReason, Identity, Rule, To
+from masv_watch.model import After, DropMode, HoldReason, Identity, Package, Rule, To
 from masv_watch.watch.rules import (
     BUILTIN,
     Fate,
@@ -20,6 +20,7 @@ from masv_watch.watch.rules import (
     match,
     package_name,
     role,
+    starts_early,
 )
 
 ID = Identity(size=5, mtime_ns=7, ctime_ns=8, inode=9, device=10)
@@ -266,3 +267,39 @@ def test_human_size_is_short_for_any_number(size: int) -> None:
     """At most four signs and a unit, never 1000 of one unit below the last."""
     assert re.fullmatch(r"\d{1,4}(\.\d)? (B|kB|MB|GB|TB|PB)", human_size(size))
     assert not human_size(min(size, 10**15)).startswith("1000")
+
+
+@pytest.mark.parametrize(
+    ("drop", "early", "expected"),
+    [
+        (DropMode.FOLDER, None, True),
+        (DropMode.BATCH, None, True),
+        (DropMode.EACH, None, False),
+        (DropMode.FILE, None, False),
+        (DropMode.FOLDER, False, False),
+        (DropMode.BATCH, False, False),
+        (DropMode.EACH, True, True),
+    ],
+)
+def test_rule_starts_early_by_its_drop_or_by_its_word(
+    drop: DropMode, early: bool | None, expected: bool
+) -> None:
+    """Folders and batches go up as they arrive; a word of the rule beats that."""
+    start = starts_early(rule(drop=drop, early=early))
+
+    assert start.is_early is expected
+    assert bool(start.reason) is not expected
+
+
+@pytest.mark.parametrize("text", ["{files}", "{name} of {size}", "{files} files, {size}"])
+@pytest.mark.parametrize("key", ["name", "message"])
+@pytest.mark.parametrize("early", [None, True])
+def test_rule_that_names_the_whole_never_starts_early(
+    key: str, text: str, early: bool | None
+) -> None:
+    """A package is named before it has its first file, and nobody knows then how many follow."""
+    start = starts_early(rule(drop=DropMode.FOLDER, early=early, package=Package(**{key: text})))
+
+    assert not start.is_early
+    assert "is of the whole drop" in start.reason
+    assert [each.test for each in start.findings] == ["early", "names"]

@@ -1,0 +1,157 @@
+"""The verbs of drops that are taken while they still arrive, and of those that wait on their way.
+
+Owns how files join a drop that is not whole, and how such a drop ends before it is. Never decides
+what settled. Part of the store; the contract stands in `store.arriving_contract`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from masv_watch import lifecycle
+from masv_watch.errors import IllegalTransition
+from masv_watch.model import (
+    Arrived,
+    Drop,
+    DropEvent,
+    DropState,
+    HoldReason,
+    SourceFile,
+    UploadEvent,
+    UploadState,
+)
+from masv_watch.store.ledger import (
+    SENDS_ON,
+    leave,
+    release_one,
+    remove_file,
+    restart_file,
+    take_in_file,
+)
+from masv_watch.store.sql import (
+    Engine,
+    Row,
+    Transaction,
+    drop_of,
+    hold_fence,
+    move_drop,
+    move_upload,
+    must,
+    rows_as,
+)
+
+_OVER = {UploadState.DELETING, UploadState.GONE}
+
+
+class ArrivingVerbs:
+    """`arriving_contract.Arriving` in SQL."""
+
+    engine: Engine
+
+    def note_arrived(self, arrived: Arrived) -> None:
+        """Take in what a sample showed of a drop that is not whole."""
+
+        def note(tx: Transaction) -> None:
+            drop = must(tx.one("drop", id=arrived.drop_id), f"drop {arrived.drop_id}")
+            if drop["state"] != DropState.TAKEN or drop["whole"]:
+                raise IllegalTransition(f"drop {arrived.drop_id} is not one that still arrives")
+            upload = must(tx.one("upload", id=drop["upload_id"]), "upload")
+            if UploadState(upload["state"]) not in _OVER:
+                _take_in(tx, drop, upload, arrived)
+
+        self.engine.write(note)
+
+    def note_file_unasked(self, file: SourceFile, fence: int) -> None:
+        """Take back the intent to add a file."""
+
+        def note(tx: Transaction) -> None:
+            hold_fence(tx, file.upload_id, fence)
+            tx.run("note_file_unasked", id=file.id)
+
+        self.engine.write(note)
+
+    def abandon(self, drop_id: int, note: str, *, only_unsent: bool = False) -> bool:
+        """End a drop that still arrives, as if it had never been taken."""
+
+        def abandon(tx: Transaction) -> bool:
+            drop = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
+            if not lifecycle.is_arriving(drop_of(drop)):
+                return False
+            place = {"drop_id": drop_id, "upload_id": drop["upload_id"]}
+            if only_unsent and tx.number("asked_files", **place):
+                return False
+            move_drop(tx, drop, DropEvent.CANCEL, note=note)
+            leave(tx, drop)
+            # what comes again under its path is a drop of its own, and is sent
+            tx.run("leave_upload", id=drop_id)
+            return True
+
+        return self.engine.write(abandon)
+
+    def given_up(self, hot_folder: str) -> list[Drop]:
+        """List the drops that ended with their upload before all of them had arrived."""
+        return rows_as(
+            self.engine.read(lambda tx: tx.all("given_up", hot_folder=hot_folder)), drop_of
+        )
+
+    def note_given_up(self, drop_id: int, signature: str) -> None:
+        """Say what a drop that was given up came to."""
+        self.engine.write(
+            lambda tx: tx.run("note_given_up", id=drop_id, signature=signature, now=tx.now)
+        )
+
+    def files_up(self) -> Mapping[int, tuple[int, int]]:
+        """Count the files of each drop that arrives or is held on its way."""
+        rows = self.engine.read(lambda tx: tx.all("files_up"))
+        return {int(row["drop_id"]): (int(row["files"]), int(row["up"])) for row in rows}
+
+    def held_drops(self) -> list[Drop]:
+        """List the taken drops whose hold is all that their upload waits for."""
+        return rows_as(
+            self.engine.read(lambda tx: tx.all("held_drops", sends_on=SENDS_ON)), drop_of
+        )
+
+    def drop(self, drop_id: int) -> Drop | None:
+        """Give one drop, or None."""
+        row = self.engine.read(lambda tx: tx.one("drop", id=drop_id))
+        return None if row is None else drop_of(row)
+
+    def release_drop(self, drop_id: int) -> Drop:
+        """Release one drop from a hold that asks a person."""
+
+        def release(tx: Transaction) -> Drop:
+            row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
+            hold = row["hold"]
+            if hold is None or HoldReason(hold) not in lifecycle.RELEASABLE:
+                raise IllegalTransition(f"drop {drop_id} is not held for an answer", state=hold)
+            release_one(tx, row)
+            return drop_of(must(tx.one("drop", id=drop_id), f"drop {drop_id}"))
+
+        return self.engine.write(release)
+
+
+def _take_in(tx: Transaction, drop: Row, upload: Row, arrived: Arrived) -> None:
+    place = {"upload_id": upload["id"]}
+    for path in arrived.gone:
+        file = tx.one("file_at", path=path, **place)
+        if file is not None and not file["open_asked"]:
+            remove_file(tx, file)
+    for path in arrived.changed:
+        file = tx.one("file_at", path=path, **place)
+        if file is not None:
+            restart_file(tx, file, "changed before its drop was whole")
+    # each is asked for by its own: after a restart all of them are told again
+    joined = [
+        take_in_file(tx, drop, tx.one("file_at", path=new.path, **place), new)
+        for new in arrived.settled
+    ]
+    if any(joined):
+        move_upload(
+            tx,
+            upload,
+            UploadEvent.FILES_ADDED,
+            code=upload["error_code"],
+            error=upload["error"],
+        )
+        tx.run("note_joined", id=upload["id"], now=tx.now)
+        tx.run("clear_upload_retry", id=upload["id"])

@@ -1,0 +1,157 @@
+"""What a verdict does to the ledger: hold a drop, take it, hand on what settled of it, end it.
+
+Owns the way of one hot folder's drops from a verdict to the front desk. Never looks at a disk and
+never judges; intake does both. Built by intake, used on its thread only.
+
+Law 1. A drop is taken in the transaction that makes its upload; from there on its terms are frozen.
+Law 2. Whole comes only from a quiet tree; what arrives before that joins, and finalizes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from masv_watch.errors import IllegalTransition, SourceVanished
+from masv_watch.lifecycle import is_arriving
+from masv_watch.loops import Clock
+from masv_watch.model import (
+    Arrived,
+    Drop,
+    DropDraft,
+    DropEvent,
+    DropState,
+    HoldReason,
+    Rule,
+    UploadEvent,
+    UploadState,
+)
+from masv_watch.names import shown
+from masv_watch.store.contract import Store
+from masv_watch.uploads import Uploads
+from masv_watch.watch.arrivals import Look
+from masv_watch.watch.drafts import arriving_draft, draft_of, drop_draft
+from masv_watch.watch.rules import gather
+from masv_watch.watch.scan import Tree
+from masv_watch.watch.settle import Seen
+
+log = logging.getLogger(__name__)
+
+_STOPPABLE = {
+    UploadState.TRANSFERRING,
+    UploadState.PAUSED,
+    UploadState.IDLE,
+}
+
+
+class Handover:
+    """The consequences of verdicts for one rule."""
+
+    def __init__(self, rule: Rule, *, store: Store, uploads: Uploads, clock: Clock) -> None:
+        """Work on these."""
+        self._rule = rule
+        self._store = store
+        self._uploads = uploads
+        self._clock = clock
+
+    def hold(self, drop: Drop, reason: HoldReason | None, note: str) -> None:
+        """Hold a drop for a reason, unless it is held for the very same."""
+        if reason is None or (drop.hold, drop.note) == (reason, note):
+            return
+        if drop.state is DropState.HELD:
+            drop = self._store.advance_drop(drop.id, DropEvent.RELEASE)
+        self._store.advance_drop(drop.id, DropEvent.BLOCK, hold=reason, note=note)
+
+    def take(self, tree: Tree, seen: Seen, drop: Drop) -> bool:
+        """Hand a quiet drop to the front desk; say whether the ledger holds it from here on.
+
+        Raises:
+            SourceVanished: a file is gone that the cloud has already.
+        """
+        if drop.state is not DropState.TAKEN and self._is_paused():
+            self.hold(drop, HoldReason.PAUSED, "the hot folder is paused")
+            if not self._is_paused():
+                # resumed meanwhile: that released what was held before this hold
+                self._store.release(self._rule.name, HoldReason.PAUSED)
+            return False
+        draft = drop_draft(drop.id, tree, seen)
+        try:
+            if drop.state is DropState.TAKEN:
+                self._store.settle_again(draft)
+            else:
+                self._create(tree, drop, draft)
+        except IllegalTransition as error:
+            # a person or another thread was faster; the next sweep sees what became of it
+            log.info("a drop was not taken", extra={"drop": drop.id, "reason": str(error)})
+            return False
+        return True
+
+    def hand_on(self, tree: Tree, drop: Drop, look: Look) -> bool:
+        """Give the front desk what settled of a drop that arrives; say whether it has it now.
+
+        The first settled file takes the drop; a paused hot folder begins nothing.
+        """
+        try:
+            if drop.state is DropState.TAKEN:
+                self._note(tree, drop, look)
+            elif not look.settled or self._is_paused():
+                return False
+            else:
+                self._create(tree, drop, arriving_draft(drop.id, tree, look.settled))
+        except IllegalTransition as error:
+            log.info("files did not join", extra={"drop": drop.id, "reason": str(error)})
+            return False
+        return True
+
+    def _note(self, tree: Tree, drop: Drop, look: Look) -> None:
+        if look.settled or look.changed or look.gone:
+            self._store.note_arrived(
+                Arrived(
+                    drop_id=drop.id,
+                    settled=gather(tree.top, look.settled),
+                    changed=look.changed,
+                    gone=look.gone,
+                )
+            )
+
+    def _create(self, tree: Tree, drop: Drop, draft: DropDraft) -> None:
+        if drop.state is DropState.HELD:
+            self._store.advance_drop(drop.id, DropEvent.RELEASE)
+        earlier = self._store.delivered_before(self._rule.name, tree.top)
+        local = self._clock.local(self._clock.wall())
+        self._uploads.create(draft_of(self._rule, tree, draft, local=local, earlier=earlier))
+
+    def _is_paused(self) -> bool:
+        return self._rule.name in self._store.paused_folders()
+
+    def miss(self, drop: Drop) -> None:
+        """Draw the consequence of a taken drop that is gone and never became whole again."""
+        if self.is_elsewhere(drop):
+            return
+        # nobody was told of it and the cloud has nothing of it: as if it had not been taken
+        if is_arriving(drop) and self._store.abandon(
+            drop.id, "it vanished before it was sent", only_unsent=True
+        ):
+            return
+        self.fail(
+            drop,
+            SourceVanished(
+                f"{shown(drop.path)} vanished while it was sent",
+                hint=f"put it back, then masv-watch resume {drop.upload_id}",
+            ),
+        )
+
+    def fail(self, drop: Drop, error: SourceVanished) -> None:
+        """Stop the upload of a drop that cannot be sent as it was begun."""
+        upload = self._store.upload(drop.upload_id) if drop.upload_id else None
+        if upload is None or upload.state not in _STOPPABLE or self.is_elsewhere(drop):
+            return
+        self._store.advance_upload(upload.id, UploadEvent.FAIL, code=error.code, error=str(error))
+        log.error(
+            "an upload failed: a source vanished while it was sent",
+            extra={"upload": upload.id, "drop": shown(drop.path), "cure": error.hint},
+        )
+
+    def is_elsewhere(self, drop: Drop) -> bool:
+        """Say whether a drop came from another path than the rule has now."""
+        upload = self._store.upload(drop.upload_id) if drop.upload_id else None
+        return upload is not None and upload.root != self._rule.path
