@@ -110,10 +110,11 @@ class Daemon:
         )
         self.uploads = self._build_uploads()
         self._departure = self._build_departure(cloud)
+        self._departure.adopt()
         self._sender = self._departure.sender
         self._roster = self._build_roster()
         self._loops = [
-            self._loop("sender", self._sender.tick, self._departure.bell),
+            self._loop("sender", self._departure.tick, self._departure.bell),
             *self._build_outboxes(cloud),
         ]
         self._housekeeping = self._build_housekeeping()
@@ -159,6 +160,7 @@ class Daemon:
             links=Links(self.uploads, cloud, self._login, register_secret=logs.register_secrets),
             login=self._login,
             moves=Moves(self.store, monotonic=self._clock.monotonic),
+            limits=self._departure.limits,
             health=self.health,
             now=self.store.now,
             metrics=self._metrics.text,
@@ -350,6 +352,7 @@ class Daemon:
         self._login.adopt(self._settings.masv)
         self._sender.forget_slowness()
         self._roster.swap(old.hot_folders, loaded.settings.hot_folders)
+        self._departure.adopt()
         self.store.hurry()
         self._metrics.gauge("config_last_reload_success", 1)
         self._heart.ready(f"watching {len(self._roster)} hot folders")

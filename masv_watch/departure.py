@@ -16,12 +16,14 @@ from masv_watch.loops import Bell, Clock
 from masv_watch.metrics import Metrics
 from masv_watch.model import Identity, Secret, Settings, Settle, Transfer
 from masv_watch.store.contract import Store
+from masv_watch.transfer.bandwidth import LimitKeeper
 from masv_watch.transfer.claims import Key
 from masv_watch.transfer.crew import SMALL_WORKERS, Crew, Lane
 from masv_watch.transfer.packages import Packages
 from masv_watch.transfer.sender import Effects, Sender
 from masv_watch.transfer.sending import Sending
 from masv_watch.transfer.settling import Settling
+from masv_watch.transfer.throttle import Throttle
 from masv_watch.transfer.tuner import Tuner
 from masv_watch.watch.settle import quiet_for
 
@@ -47,15 +49,16 @@ class Departure:
         `source_changed` is told which hot folder to look at.
         """
         self._settings = settings
+        self._store = store
         self.bell = Bell()
+        throttle = Throttle(clock=clock, metrics=metrics)
+        self.limits = LimitKeeper(store, throttle, settings=settings, clock=clock, metrics=metrics)
         tuner = Tuner(lambda: settings().transfer.connections, clock=clock)
         lanes = {Lane.SMALL: lambda: SMALL_WORKERS, Lane.LARGE: tuner.connections}
         self._crew: Crew[Key] = Crew(lanes, bell=self.bell, clock=clock, metrics=metrics)
         effects = Effects(
             packages=Packages(store, cloud, login, self._access_code),
-            sending=Sending(
-                store, cloud, transfer=self._transfer, on_sent=tuner.note, metrics=metrics
-            ),
+            sending=self._sending(cloud, throttle, tuner, metrics),
             settling=Settling(store, look=look, quiet_s=_quiet_s, clock=clock),
             crew=self._crew,
             tuner=tuner,
@@ -72,12 +75,39 @@ class Departure:
             luck=random.random,
         )
 
+    def adopt(self) -> None:
+        """Take over the configuration as it is now: limits, and priorities of what is on its way.
+
+        Raises:
+            StoreError: the priorities could not be stored.
+        """
+        self.limits.adopt()
+        rules = self._settings().hot_folders
+        self._store.adopt_priorities({rule.name: rule.priority for rule in rules})
+
+    def tick(self) -> float:
+        """Turn the sender, and let the limits of this moment hold; give the seconds to the next."""
+        self.limits.tick()
+        return self.sender.tick()
+
     def end(self, timeout_s: float) -> None:
         """End the workers, waiting at most so long; the sender's loop has ended before."""
         self._crew.stop(timeout_s)
 
     def _transfer(self) -> Transfer:
         return self._settings().transfer
+
+    def _sending(
+        self, cloud: CloudClient, throttle: Throttle, tuner: Tuner, metrics: Metrics
+    ) -> Sending:
+        return Sending(
+            self._store,
+            cloud,
+            transfer=self._transfer,
+            throttle=throttle,
+            on_sent=tuner.note,
+            metrics=metrics,
+        )
 
     def _access_code(self, hot_folder: str | None) -> Secret | None:
         # read as it is now, so that no secret is stored and a corrected code counts at once

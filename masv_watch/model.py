@@ -302,6 +302,35 @@ class After:
     move_to: str | None = None
 
 
+#: every weekday, 0 is Monday
+EVERY_DAY = frozenset(range(7))
+#: minutes of a day, by its clock
+DAY_MINUTES = 24 * 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimetableLine:
+    """A limit with the days and hours at which it holds, by the wall clock."""
+
+    #: bytes a second; None: no limit
+    limit: int | None
+    #: weekdays on which its hours begin, 0 is Monday
+    days: frozenset[int] = EVERY_DAY
+    #: minutes after midnight
+    start: int = 0
+    #: minutes after midnight, not included; before `start` when they end on the next day
+    end: int = DAY_MINUTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timetable:
+    """How fast bytes may leave, and when; the first line that holds counts, none is no limit."""
+
+    #: name of its time zone; None: the machine's
+    tz: str | None = None
+    lines: tuple[TimetableLine, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One hot folder's settings at one moment."""
@@ -324,6 +353,12 @@ class Rule:
     #: whether settled files go up while the rest of their drop arrives; None: with `folder` and
     #: `batch` (`watch.rules.starts_early` decides)
     early: bool | None = None
+    #: higher goes first; live for what is on its way, unless a person set another
+    priority: int = 0
+    #: bytes of one chunk before the cloud's limits; None: the configured size
+    chunk_size: int | None = None
+    #: how fast its own bytes may leave, beside the limit for all
+    bandwidth: Timetable = field(default_factory=Timetable)
     #: `file:line` where the rule stands
     at: str = ""
 
@@ -464,7 +499,64 @@ class Settings:
     server: Server = field(default_factory=Server)
     mail: Mail | None = None
     transfer: Transfer = field(default_factory=Transfer)
+    #: how fast the bytes of all uploads together may leave
+    bandwidth: Timetable = field(default_factory=Timetable)
     hot_folders: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaySpan:
+    """The hours of one weekday in which a posted limit holds."""
+
+    enabled: bool = False
+    #: minutes after midnight
+    start: int = 0
+    #: minutes after midnight, not included; before `start` when they end on the next day
+    end: int = DAY_MINUTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """A limit for all uploads as a caller posts it, in the form of MASV's own agent."""
+
+    enabled: bool
+    #: bits a second; 0 where nothing is limited
+    rate: int = 0
+    #: whether it holds only in the hours of `schedule`
+    is_scheduled: bool = False
+    #: Monday first
+    schedule: tuple[DaySpan, ...] = (DaySpan(),) * 7
+
+
+class LimitSource(StrEnum):
+    """Who says how fast all uploads together may go."""
+
+    API = "api"
+    CONFIG = "config"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitNow:
+    """How fast bytes may leave at this moment."""
+
+    #: bytes a second; None: no limit
+    limit: int | None
+    #: seconds since 1970; None: it does not change by itself
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsView:
+    """Every limit as it is now."""
+
+    source: LimitSource
+    #: what a caller posted; None where the configuration counts
+    posted: RateLimit | None
+    #: the one for all uploads together
+    total: LimitNow
+    #: those of hot folders that have their own
+    hot_folders: Mapping[str, LimitNow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

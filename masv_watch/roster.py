@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from masv_watch.lifecycle import is_arriving
 from masv_watch.loops import Bell, Clock, Loop
 from masv_watch.metrics import Metrics
-from masv_watch.model import Drop, DropEvent, DropState, Rule
+from masv_watch.model import Drop, DropEvent, DropState, Rule, Timetable
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import FolderSight, Uploads
@@ -104,11 +104,14 @@ class Roster:
         self._hints.stop()
 
     def swap(self, old: Iterable[Rule], new: Iterable[Rule]) -> None:
-        """Take over a reloaded configuration; a rule that says the same goes on undisturbed."""
+        """Take over a reloaded configuration.
+
+        A rule that says the same of what it watches goes on undisturbed; the rest is read as it is
+        needed.
+        """
         rules = list(new)
-        # where a rule stands in its file does not change what it says
-        before = {replace(rule, at="") for rule in old}
-        kept = {rule.name for rule in rules if replace(rule, at="") in before}
+        before = {_watching(rule) for rule in old}
+        kept = {rule.name for rule in rules if _watching(rule) in before}
         for name in [name for name in self._watched if name not in kept]:
             self._watched.pop(name).loop.stop(SWAP_S)
             self._hints.disarm(name)
@@ -116,6 +119,8 @@ class Roster:
             if rule.name not in self._watched:
                 self._watched[rule.name] = self._watch(rule)
                 self._watched[rule.name].loop.start()
+            else:
+                self._watched[rule.name].intake.rule = rule
         self._forget_removed()
 
     def _forget_removed(self) -> None:
@@ -201,6 +206,11 @@ class Roster:
 
     def _all(self) -> list[_Watched]:
         return list(self._watched.values())
+
+
+def _watching(rule: Rule) -> Rule:
+    """Leave out of a rule what does not change how its hot folder is watched."""
+    return replace(rule, at="", priority=0, chunk_size=None, bandwidth=Timetable())
 
 
 def _goes_along(match: Match) -> bool:

@@ -14,6 +14,7 @@ from typing import cast
 
 from masv_watch.api.shapes import (
     AutomationBody,
+    DayBody,
     DetailsBody,
     DropBody,
     ErrorBody,
@@ -21,8 +22,10 @@ from masv_watch.api.shapes import (
     FileWord,
     FolderBody,
     FolderWord,
+    LimitNowBody,
     LinkBody,
     MoveBody,
+    RateLimitBody,
     SessionBody,
     TaskBody,
     TeamBody,
@@ -33,7 +36,19 @@ from masv_watch.api.shapes import (
 from masv_watch.cloud.wire import CreatedLink, Team
 from masv_watch.errors import IllegalTransition, MasvWatchError, PackageGone, Unprocessable
 from masv_watch.login import Session
-from masv_watch.model import DropMode, Move, Rule, SourceFile, Task, UploadLine, UploadState
+from masv_watch.model import (
+    DaySpan,
+    DropMode,
+    LimitNow,
+    LimitsView,
+    Move,
+    RateLimit,
+    Rule,
+    SourceFile,
+    Task,
+    UploadLine,
+    UploadState,
+)
 from masv_watch.names import shown
 from masv_watch.uploads import DropView, FolderView, UploadDetails, UploadView, Waiting
 
@@ -222,8 +237,43 @@ def automation_body(view: FolderView) -> AutomationBody:
         "message": rule.package.message,
         "blacklist": list(rule.ignore),
         "enabled": view.state != "paused",
-        "priority": 0,
+        "priority": rule.priority,
     }
+
+
+def rate_limit_body(view: LimitsView) -> RateLimitBody:
+    """Give the limit of all uploads; where none was posted the agent's keys show what holds now."""
+    now = _limit_now(view.total)
+    said = view.posted or RateLimit(
+        enabled=view.total.limit is not None, rate=now["rate_limit_bps"] or 0
+    )
+    mon, tue, wed, thu, fri, sat, sun = map(_day_body, said.schedule)
+    return {
+        "enabled": said.enabled,
+        "rate_limit_bps": said.rate,
+        "schedule_enabled": said.is_scheduled,
+        "schedule": {
+            "mon": mon, "tue": tue, "wed": wed, "thu": thu, "fri": fri, "sat": sat, "sun": sun
+        },
+        "source": view.source,
+        "now": now,
+        "hot_folders": [
+            {"name": name, **_limit_now(limit)} for name, limit in view.hot_folders.items()
+        ],
+    }  # fmt: skip
+
+
+def _limit_now(limit: LimitNow) -> LimitNowBody:
+    bits = None if limit.limit is None else limit.limit * 8
+    return {"rate_limit_bps": bits, "until": iso(limit.until)}
+
+
+def _day_body(span: DaySpan) -> DayBody:
+    return {"enabled": span.enabled, "start": _clock(span.start), "end": _clock(span.end)}
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def session_body(session: Session) -> SessionBody:

@@ -11,8 +11,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -436,6 +436,7 @@ _SAID = {
     "string_type": "must be text",
     "string_unicode": _HALF,
     "list_type": "must be a list",
+    "dataclass_type": "must be an object",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -457,7 +458,7 @@ def _sentence(found: ErrorDetails, where: str, noun: str) -> str:
 
 
 def _advice(kind: type[Any], found: ErrorDetails, noun: str) -> str:
-    known = [each.name for each in fields(kind)]
+    known = [each.name for each in fields(_section(kind, found["loc"][:-1]))]
     if found["type"] != "unexpected_keyword_argument":
         return ""
     name = str(found["loc"][-1])
@@ -466,6 +467,15 @@ def _advice(kind: type[Any], found: ErrorDetails, noun: str) -> str:
     if meant:
         return f"did you mean `{meant[0]}`?"
     return f"known: {', '.join(known)}" if known else f"this call takes no {noun}"
+
+
+def _section(kind: type[Any], loc: tuple[int | str, ...]) -> type[Any]:
+    """Give the shape within a shape to which a place leads."""
+    for step in loc:
+        hint = get_type_hints(kind).get(str(step))
+        inner = [arm for arm in (hint, *get_args(hint)) if is_dataclass(arm)]
+        kind = inner[0] if inner and isinstance(inner[0], type) else kind
+    return kind
 
 
 def _bytes(paths: Sequence[str]) -> tuple[bytes, ...]:

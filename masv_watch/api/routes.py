@@ -6,9 +6,6 @@ front desk answers, `api.bodies` writes it. Mounted by `api.app`; `api.openapi` 
 
 from __future__ import annotations
 
-import base64
-import json
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +15,13 @@ import bottle
 
 from masv_watch.api import bodies, shapes
 from masv_watch.api import commands as asked
+from masv_watch.api.limits import Keeper, RateLimitAsked
 from masv_watch.api.moves import Moves
+from masv_watch.api.paging import page_of
 from masv_watch.api.places import MOST_ASKING, MOST_WALKS, Places
 from masv_watch.errors import BadRequest, Denied, NotFound, Unprocessable
-from masv_watch.lifecycle import SHOWN_AS
 from masv_watch.login import Login
-from masv_watch.model import Caller, Secret, Selection
+from masv_watch.model import Caller, Secret
 from masv_watch.uploads import HotFolders, Links, Uploads, UploadView, Wish
 
 #: where a call's environment says who makes it
@@ -56,6 +54,7 @@ class Desk:
     links: Links
     login: Login
     moves: Moves
+    limits: Keeper
     health: Callable[[], Health]
     now: Callable[[], float]
     #: the counters in Prometheus' text form
@@ -103,6 +102,7 @@ def routes(desk: Desk) -> list[Route]:
         *_of_links(desk, asking),
         *_of_folders(desk),
         *_of_folder_verbs(desk),
+        *_of_limits(desk.limits),
         *_of_session(desk, asking),
     ]
 
@@ -342,6 +342,33 @@ def _of_folder_verbs(desk: Desk) -> list[Route]:
     ]  # fmt: skip
 
 
+def _of_limits(limits: Keeper) -> list[Route]:
+    def shown() -> shapes.RateLimitBody:
+        return bodies.rate_limit_body(limits.view())
+
+    def post() -> shapes.RateLimitBody:
+        limits.post(_body(RateLimitAsked).wish())
+        return shown()
+
+    def reset() -> shapes.RateLimitBody:
+        limits.reset()
+        return shown()
+
+    path = f"{BASE}/settings/upload_rate_limit"
+    return [
+        Route(method="GET", path=path, answer=shown, gives=shapes.RateLimitBody,
+              summary="Say how fast all uploads together may go, in bits a second, who says so,"
+              " and what holds now."),
+        Route(method="POST", path=path, answer=post, takes=RateLimitAsked,
+              gives=shapes.RateLimitBody, refuses=(422,),
+              summary="Limit all uploads together, in bits a second. It counts instead of the"
+              " configuration's `bandwidth` at once, and over reloads and restarts, until it is"
+              " posted anew or deleted; `enabled: false` is no limit. Hot folders keep theirs."),
+        Route(method="DELETE", path=path, answer=reset, gives=shapes.RateLimitBody,
+              summary="Forget what was posted: the configuration's `bandwidth` counts again."),
+    ]  # fmt: skip
+
+
 def _of_session(desk: Desk, asking: Places) -> list[Route]:
     def session() -> shapes.SessionBody:
         with asking:
@@ -424,50 +451,9 @@ def _last_event() -> int | None:
 
 def _page(uploads: Uploads, wanted: asked.UploadsAsked) -> list[UploadView]:
     """Give one page of uploads; the header Link leads to the next one while there is one."""
-    sort = wanted.sort.removeprefix("-")
-    selection = Selection(
-        states=tuple(state for state, word in SHOWN_AS.items() if word == wanted.state)
-        if wanted.state
-        else (),
-        type=wanted.type,
-        hot_folder=wanted.hot_folder,
-        sort=sort,
-        descending=wanted.sort.startswith("-"),
-        after=None if wanted.cursor is None else _place(wanted.cursor, sort),
-        # how many of the rows wait is known only once they were looked at
-        limit=None if wanted.limit is None or wanted.waiting is not None else wanted.limit + 1,
-    )
-    page = uploads.list(selection, waiting_only=bool(wanted.waiting))
-    if wanted.waiting is False:
-        page = [view for view in page if view.waiting is None]
-    if wanted.limit is not None and len(page) > wanted.limit:
-        page = page[: wanted.limit]
+    page, cursor = page_of(uploads, wanted)
+    if cursor:
         query = dict(parse_qsl(bottle.request.query_string))
-        query["cursor"] = _cursor(page[-1], sort)
+        query["cursor"] = cursor
         bottle.response.set_header("Link", f'<{BASE}/uploads?{urlencode(query)}>; rel="next"')
     return page
-
-
-def _cursor(view: UploadView, sort: str) -> str:
-    place = json.dumps([sort, getattr(view.upload, sort), view.upload.id], ensure_ascii=False)
-    return base64.urlsafe_b64encode(place.encode()).decode("ascii")
-
-
-def _place(cursor: str, sort: str) -> tuple[float | str, str]:
-    try:
-        said, value, upload_id = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
-        if said == sort and _is_place(sort, value) and str(uuid.UUID(upload_id)) == upload_id:
-            return value, upload_id
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        pass
-    raise Unprocessable(
-        "`cursor` is none of this list",
-        hint="follow the Link header of the page before, with the same sort",
-        field="cursor",
-    )
-
-
-def _is_place(sort: str, value: object) -> bool:
-    if sort == "name":
-        return isinstance(value, str) and value.encode("utf-8", "ignore").decode() == value
-    return isinstance(value, int | float) and abs(value) < 2**63

@@ -213,6 +213,51 @@ class AutomationBody(TypedDict):
     priority: int
 
 
+class DayBody(TypedDict):
+    """The hours of one weekday in which a limit holds."""
+
+    enabled: bool
+    start: str
+    end: str
+
+
+class ScheduleBody(TypedDict):
+    """The hours of each weekday."""
+
+    mon: DayBody
+    tue: DayBody
+    wed: DayBody
+    thu: DayBody
+    fri: DayBody
+    sat: DayBody
+    sun: DayBody
+
+
+class LimitNowBody(TypedDict):
+    """What holds now: bits a second, None for no limit; `until`: when another limit follows."""
+
+    rate_limit_bps: int | None
+    until: str | None
+
+
+class FolderLimitBody(LimitNowBody):
+    """What holds now for a hot folder with a limit of its own."""
+
+    name: str
+
+
+class RateLimitBody(TypedDict):
+    """The limit of all uploads as MASV's own agent shows it, who says so, and what holds now."""
+
+    enabled: bool
+    rate_limit_bps: int
+    schedule_enabled: bool
+    schedule: ScheduleBody
+    source: model.LimitSource
+    now: LimitNowBody
+    hot_folders: list[FolderLimitBody]
+
+
 class MoveBody(TypedDict):
     """One move of a state."""
 

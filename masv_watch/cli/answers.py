@@ -120,6 +120,27 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast something may go now."""
+
+    #: the hot folder; empty for all uploads together
+    name: str
+    #: bits a second; 0 for no limit
+    rate: int
+    #: ISO 8601; empty when no time can be named
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """The limits of bandwidth as they are now, the one for all first."""
+
+    #: `api`, `config` or `none`
+    source: str
+    paces: tuple[Pace, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HotFolder:
     """A hot folder and how it is."""
 
@@ -355,6 +376,21 @@ def link(tree: Json) -> Link:
         expiry=_text(tree, "expiry"),
         is_locked=_mapping(tree).get("locked") is True,
     )
+
+
+def rate_limit(tree: Json) -> RateLimit:
+    """Read the limits of bandwidth.
+
+    Raises:
+        NotOurs: it is something else.
+    """
+    folders = [_pace(one, _needed(one, "name")) for one in _members(tree, "hot_folders")]
+    total = _pace(_mapping(tree).get("now"), "")
+    return RateLimit(source=_needed(tree, "source"), paces=(total, *folders))
+
+
+def _pace(tree: Json, name: str) -> Pace:
+    return Pace(name=name, rate=_number(tree, "rate_limit_bps"), until=_text(tree, "until"))
 
 
 def happening(tree: Json) -> Happening:

@@ -14,10 +14,13 @@ from masv_watch.cli.answers import (
     Happening,
     HotFolder,
     Link,
+    Pace,
+    RateLimit,
     Task,
     Upload,
     printable,
 )
+from masv_watch.config.units import show_rate
 from masv_watch.delivery.letters import size_text
 
 #: reasons for which an upload waits in the normal course of things
@@ -120,6 +123,25 @@ def link_lines(link: Link) -> Iterator[str]:
     yield f"email: {link.email}"
     yield f"expiry: {link.expiry}"
     yield f"locked: {'true' if link.is_locked else 'false'}"
+
+
+def limit_lines(limit: RateLimit) -> Iterator[str]:
+    """Say how fast uploads may go, and who says so."""
+    total, *folders = limit.paces
+    yield _pace_line("all uploads", total) + _SAID_BY.get(limit.source, "")
+    for pace in folders:
+        yield _pace_line(f"hot folder {pace.name}", pace)
+
+
+_SAID_BY = {
+    "api": ", as set by `masv-watch limit` or the API",
+    "config": ", as the configuration says",
+}
+
+
+def _pace_line(whose: str, pace: Pace) -> str:
+    rate = f"at most {show_rate(pace.rate // 8)}" if pace.rate else "no limit"
+    return f"{whose}: {rate}{f' until {pace.until}' if pace.until else ''}"
 
 
 def counted(count: int, noun: str) -> str:

@@ -170,6 +170,13 @@ def _steering(commands: Any) -> None:
     priority.add_argument("id", metavar="ID", help=_ID)
     priority.add_argument("priority", type=int, metavar="N", help="higher goes first; default 0")
 
+    limit = _call(commands, "limit", verbs.limit, "show or set how fast all uploads may go")
+    limit.add_argument(
+        "rate", metavar="RATE", nargs="*",
+        help="as 50 Mbit/s; off: no limit; config: as the configuration says again; left out: show"
+        " what holds now",
+    )  # fmt: skip
+
 
 def _folders(commands: Any) -> None:
     scan = _call(commands, "scan", verbs.scan, "sweep a hot folder now")

@@ -15,6 +15,8 @@ from masv_watch.cli.caller import place
 from masv_watch.cli.desk import Desk, desk_of
 from masv_watch.cli.outcomes import OK, Ended, WrongUsage
 from masv_watch.cloud.wire import link_url
+from masv_watch.config import timetable
+from masv_watch.config.problems import Wrong
 from masv_watch.delivery.letters import size_text
 from masv_watch.model import Secret
 
@@ -173,3 +175,29 @@ def priority(options: argparse.Namespace) -> int:
     upload, tree = desk.caller.send("PATCH", path, answers.upload, body)
     desk.print(tree, f"upload {upload.id} has priority {upload.priority}")
     return OK
+
+
+def limit(options: argparse.Namespace) -> int:
+    """Show or set how fast all uploads together may go."""
+    desk = desk_of(options)
+    path = place("settings", "upload_rate_limit")
+    rate = " ".join(options.rate)
+    if rate in {"", "show"}:
+        found, tree = desk.caller.get(path, answers.rate_limit)
+    elif rate == "config":
+        found, tree = desk.caller.send("DELETE", path, answers.rate_limit)
+    else:
+        body = _wished_rate(rate)
+        found, tree = desk.caller.send("POST", path, answers.rate_limit, body)
+    desk.print(tree, *lines.limit_lines(found))
+    return OK
+
+
+def _wished_rate(rate: str) -> dict[str, Any]:
+    if rate == "off":
+        return {"enabled": False}
+    try:
+        wished = timetable.limit(rate)
+    except Wrong as wrong:
+        raise WrongUsage(f"limit: {wrong.message}") from wrong
+    return {"enabled": False} if wished is None else {"enabled": True, "rate_limit_bps": wished * 8}

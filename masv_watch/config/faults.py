@@ -35,6 +35,8 @@ _MISSING = {
     "to": "`to` is missing - {recipients: [ADDRESS, ...]} or {portal: NAME, sender: ADDRESS}",
     "host": "`host` is missing - the mail server's name",
     "smtp": "`smtp` is missing - {host: ..., port: 587, tls: starttls}",
+    "limit": "`limit` is missing - 200 Mbit/s, 25 MB/s or unlimited",
+    "rules": '`rules` is missing - [{hours: "08:00-19:00", limit: 200 Mbit/s}, ...]',
     "from": "`from` is missing - the address that our letters come from",
 }
 
@@ -139,6 +141,7 @@ _LISTS = {
     "trusted_users": "write [NAME, ...]",
     "trusted_groups": "write [NAME, ...]",
     "hosts": "write [NAME, ...]",
+    "rules": 'write [{hours: "08:00-19:00", limit: 200 Mbit/s}, ...]',
     "hot_folders": "each entry begins with `- name: ...`",
 }
 

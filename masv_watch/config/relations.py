@@ -29,13 +29,30 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
     exposure.check(reading, state)
     if not list(reading.folders()) and not reading.get("hot_folders"):
         reading.warn(("hot_folders",), "there is no hot folder, so nothing is watched")
+    _timetable(reading, ("bandwidth",))
     for at in reading.folders():
+        _timetable(reading, (*at, "bandwidth"))
         _destination(reading, at)
         _aliases(reading, at)
         _link(reading, at)
         _letters(reading, at)
         _early(reading, at)
     return reading.faults, reading.warnings
+
+
+def _timetable(reading: Reading, at: Path) -> None:
+    """Warn of lines that can never hold: the first one without days and hours always does."""
+    lines = reading.get(*at, "rules")
+    always = None
+    for number, line in enumerate(lines if isinstance(lines, list) else []):
+        if not isinstance(line, dict):
+            continue
+        if always is not None:
+            where = reading.line_of((*at, "rules", always))
+            message = f"never holds: the first that fits counts, and line {where} always fits"
+            reading.warn((*at, "rules", number), message)
+        elif not {"days", "hours"} & line.keys():
+            always = number
 
 
 def _names(reading: Reading) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from masv_watch.config import access, faults, values
+from masv_watch.config import access, faults, timetable, values
 from masv_watch.config.problems import Wrong
 from masv_watch.config.secrets import BROKEN, Plain
 from masv_watch.model import Listen, Secret
@@ -135,12 +135,35 @@ class MailKeys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BandwidthRuleKeys:
+    """One entry of `bandwidth.rules:`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    limit: Annotated[int | None, _leaf(timetable.limit)]
+    days: Annotated[frozenset[int], _leaf(timetable.days)] | None = None
+    hours: Annotated[tuple[int, int], _leaf(timetable.hours)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandwidthKeys:
+    """`bandwidth:`, of all or of a hot folder."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    rules: list[BandwidthRuleKeys]
+    tz: Annotated[str, _leaf(timetable.zone)] | None = None
+
+
+_Bandwidth = Annotated[BandwidthKeys, _first(timetable.bandwidth)]
+_ChunkSize = Annotated[int, _leaf(values.bytes_between("5 MiB", "5 GiB"))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferKeys:
     """`transfer:`."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
     connections: Annotated[int | None, _leaf(values.connections)] = None
-    chunk_size: Annotated[int, _leaf(values.bytes_between("5 MiB", "5 GiB"))] | None = None
+    chunk_size: _ChunkSize | None = None
     active_uploads: Annotated[int, _leaf(values.whole(1, 64))] | None = None
     verify: Annotated[str, _leaf(values.one_of("size", "fast", "strict"))] | None = None
 
@@ -235,6 +258,9 @@ class HotFolderKeys:
     ignore_builtin: Flag | None = None
     initial: _Initial | None = None
     early: Flag | None = None
+    priority: Annotated[int, _leaf(values.whole(-100, 100))] | None = None
+    chunk_size: _ChunkSize | None = None
+    bandwidth: _Bandwidth | None = None
     sender_email: Address | None = None
     package_name: Template | None = None
     package_description: Prose | None = None
@@ -257,6 +283,7 @@ class Keys:
     state: Annotated[str, _leaf(values.state)] | None = None
     mail: MailKeys | None = None
     transfer: TransferKeys | None = None
+    bandwidth: _Bandwidth | None = None
     defaults: DefaultsKeys | None = None
     hot_folders: list[HotFolderKeys] | None = None
 

@@ -21,6 +21,7 @@ def settings(keys: schema.Keys, *, state: str, beside: str, lines: list[str]) ->
     defaults = keys.defaults or schema.DefaultsKeys()
     folders = keys.hot_folders or []
     masv = keys.masv or schema.MasvKeys()
+    bandwidth = _timetable(keys.bandwidth, tz=None)
     return model.Settings(
         masv=model.Masv(
             **_said(
@@ -31,8 +32,9 @@ def settings(keys: schema.Keys, *, state: str, beside: str, lines: list[str]) ->
         server=_server(keys.server or schema.ServerKeys(), beside),
         mail=_mail(keys.mail) if keys.mail else None,
         transfer=_transfer(keys.transfer or schema.TransferKeys()),
+        bandwidth=bandwidth,
         hot_folders=tuple(
-            _rule(folder, defaults, beside=beside, at=at)
+            _rule(folder, defaults, beside=beside, at=at, tz=bandwidth.tz)
             for folder, at in zip(folders, lines, strict=True)
         ),
     )
@@ -99,8 +101,32 @@ def _transfer(keys: schema.TransferKeys) -> model.Transfer:
     )
 
 
+def _timetable(keys: schema.BandwidthKeys | None, *, tz: str | None) -> model.Timetable:
+    if keys is None:
+        return model.Timetable(tz=tz)
+    return model.Timetable(
+        tz=keys.tz or tz,
+        lines=tuple(
+            model.TimetableLine(
+                limit=line.limit,
+                **_said(
+                    days=line.days,
+                    start=line.hours[0] if line.hours else None,
+                    end=line.hours[1] if line.hours else None,
+                ),
+            )
+            for line in keys.rules
+        ),
+    )
+
+
 def _rule(
-    keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys, *, beside: str, at: str
+    keys: schema.HotFolderKeys,
+    defaults: schema.DefaultsKeys,
+    *,
+    beside: str,
+    at: str,
+    tz: str | None,
 ) -> model.Rule:
     initial = keys.initial or defaults.initial
     return model.Rule(
@@ -112,6 +138,8 @@ def _rule(
         package=_package(keys),
         link=_link(keys.link or schema.LinkKeys(), beside),
         after=_after(keys.after, defaults.after),
+        chunk_size=keys.chunk_size,
+        bandwidth=_timetable(keys.bandwidth, tz=tz),
         at=at,
         **_said(
             drop=model.DropMode(keys.drop) if keys.drop else None,
@@ -119,6 +147,7 @@ def _rule(
             ignore_builtin=_first(keys.ignore_builtin, defaults.ignore_builtin),
             initial=model.Initial(initial) if initial else None,
             early=_first(keys.early, defaults.early),
+            priority=keys.priority,
         ),
     )
 

@@ -1,7 +1,7 @@
-"""Read and write durations and sizes with their units.
+"""Read and write durations, sizes and rates with their units.
 
-Owns what `15s` and `100 MiB` mean. Never guesses a unit: a bare number is refused in words that say
-so. Called by the schema.
+Owns what `15s`, `100 MiB` and `200 Mbit/s` mean. Never guesses a unit: a bare number is refused in
+words that say so. Called by the schema.
 """
 
 from __future__ import annotations
@@ -29,6 +29,16 @@ _BYTES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
+#: bits a second; in the order in which they are listed
+_RATES = {
+    "kbit/s": 10**3,
+    "Mbit/s": 10**6,
+    "Gbit/s": 10**9,
+    **{f"{unit}/s": 8 * size for unit, size in _BYTES.items() if unit not in {"TB", "TiB"}},
+}
+_RATE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]+(?:/[A-Za-z]+)?)", re.ASCII)
+#: what people write for a unit of rate
+_LIKE_RATE = re.compile(r"([kmg]?)(i?)(bits?|bytes?|b)(?:/s|/sec|/second|ps)?", re.IGNORECASE)
 _AMOUNT = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]+)", re.ASCII)
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?", re.ASCII)
 
@@ -54,6 +64,49 @@ def size(text: str) -> int:
     if amount.denominator != 1:
         raise Wrong(f"{quoted(text)} is not a whole number of bytes")
     return int(amount)
+
+
+def rate(text: str) -> int:
+    """Read a rate such as `200 Mbit/s` as bytes a second, fractions of one left out.
+
+    Raises:
+        Wrong: it is no number with a unit of bits or bytes a second.
+    """
+    found = _RATE.fullmatch(text)
+    if found is None:
+        if _NUMBER.fullmatch(text):
+            raise Wrong(bare(text, "200 Mbit/s"))
+        raise Wrong(f"{quoted(text)} is not a number with a unit - for example 200 Mbit/s")
+    if found[2] not in _RATES:
+        meant = _rate_meant(found[2])
+        hint = f" (did you mean {listed([f'`{found[1]} {unit}`' for unit in meant])}?)"
+        raise Wrong(
+            f"the unit {quoted(found[2])} is not known{hint if meant else ''} -"
+            f" {listed(tuple(_RATES))}"
+        )
+    return int(Fraction(found[1]) * _RATES[found[2]] / 8)
+
+
+def _rate_meant(unit: str) -> list[str]:
+    """Guess units of rate: both of bits and bytes where a bare b may mean either."""
+    found = _LIKE_RATE.fullmatch(unit)
+    if found is None:
+        return []
+    prefix, binary, kind = found[1], found[2], found[3]
+    size = {"": "", "k": "k", "m": "M", "g": "G"}[prefix.lower()]
+    if binary:
+        return [f"{size.upper()}iB/s"] if size else []
+    are_bits = kind.lower().startswith("bit") or (kind == "b" and unit.lower().endswith("ps"))
+    are_bytes = kind.lower().startswith("byte") or kind == "B"
+    meant = [*([] if are_bytes else [f"{size}bit/s"]), *([] if are_bits else [f"{size}B/s"])]
+    return [one for one in meant if one in _RATES]
+
+
+def show_rate(amount: int) -> str:
+    """Write bytes a second in bits, with the largest unit that leaves at least one."""
+    bits = amount * 8
+    unit = next((one for one in ("Gbit/s", "Mbit/s") if bits >= _RATES[one]), "kbit/s")
+    return f"{bits / _RATES[unit]:.3f}".rstrip("0").rstrip(".") + f" {unit}"
 
 
 def show_duration(seconds: float) -> str:

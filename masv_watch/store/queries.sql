@@ -131,7 +131,16 @@ UNION SELECT DISTINCT upload_id FROM files WHERE stale = 1 AND closed = 0 AND dr
 SELECT * FROM uploads WHERE state = :state ORDER BY created_at, id;
 
 -- name: set_priority
-UPDATE uploads SET priority = :priority WHERE id = :id;
+UPDATE uploads SET priority = :priority, prioritized = 1 WHERE id = :id;
+
+-- name: set_rule_priority
+UPDATE uploads SET priority = :priority WHERE hot_folder = :hot_folder AND prioritized = 0
+AND priority <> :priority AND state IN ('transferring', 'paused', 'idle', 'finalizing', 'error')
+RETURNING id;
+
+-- name: in_line
+SELECT priority FROM uploads WHERE state IN ('transferring', 'finalizing') AND started = 0
+AND retry_at <= :now AND lease_until <= :now ORDER BY priority DESC LIMIT :limit;
 
 -- name: set_started
 UPDATE uploads SET started = 1, retry_at = 0 WHERE id = :id;

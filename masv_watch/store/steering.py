@@ -46,6 +46,7 @@ from masv_watch.store.sql import (
 from masv_watch.store.versions import begin_version, hold_version
 
 _SESSION = "session"
+_RATE_LIMIT = "upload_rate_limit"
 
 
 class SteeringVerbs:
@@ -132,13 +133,31 @@ class SteeringVerbs:
         self.engine.write(note)
 
     def prioritize(self, upload_id: str, priority: int) -> None:
-        """Set whose turn it is."""
+        """Set whose turn it is as a person says it."""
 
         def prioritize(tx: Transaction) -> None:
             tx.run("set_priority", id=upload_id, priority=priority)
             tx.rings = True
 
         self.engine.write(prioritize)
+
+    def adopt_priorities(self, priorities: Mapping[str, int]) -> int:
+        """Give each unfinished upload the priority of its hot folder."""
+
+        def adopt(tx: Transaction) -> int:
+            changed = 0
+            for hot_folder, priority in priorities.items():
+                values = {"hot_folder": hot_folder, "priority": priority}
+                changed += len(tx.all("set_rule_priority", **values))
+            tx.rings = tx.rings or changed > 0
+            return changed
+
+        return self.engine.write(adopt)
+
+    def in_line(self, limit: int) -> list[int]:
+        """List the priorities of uploads that wait for a slot and are due."""
+        rows = self.engine.read(lambda tx: tx.all("in_line", now=tx.now, limit=limit))
+        return [int(row["priority"]) for row in rows]
 
     def start_upload(self, upload_id: str) -> None:
         """Let an upload go at once."""
@@ -238,6 +257,15 @@ class SteeringVerbs:
         """List the secrets of uploads that are not delivered yet."""
         rows = self.engine.read(lambda tx: tx.all("living_secrets"))
         return [self.seal.open(text) for row in rows for text in tuple(row) if text is not None]
+
+    def remember_rate_limit(self, text: str | None) -> None:
+        """Keep the limit that a caller posted."""
+        self.engine.write(lambda tx: tx.run("set_meta", key=_RATE_LIMIT, value=text or ""))
+
+    def remembered_rate_limit(self) -> str | None:
+        """Give the limit that a caller posted, or None."""
+        row = self.engine.read(lambda tx: tx.one("meta", key=_RATE_LIMIT))
+        return str(row["value"]) if row and row["value"] else None
 
     def remember_session(self, text: str | None) -> None:
         """Keep who signed in, sealed."""

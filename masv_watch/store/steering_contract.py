@@ -82,7 +82,18 @@ class Steering(Protocol):
         ...
 
     def prioritize(self, upload_id: str, priority: int) -> None:
-        """Set whose turn it is: higher goes first."""
+        """Set whose turn it is as a person says it: higher goes first."""
+        ...
+
+    def adopt_priorities(self, priorities: Mapping[str, int]) -> int:
+        """Give each unfinished upload the priority of its hot folder; say how many changed.
+
+        One that a person gave a priority of its own keeps it.
+        """
+        ...
+
+    def in_line(self, limit: int) -> list[int]:
+        """List the priorities of uploads that wait for a slot and are due, the highest first."""
         ...
 
     def start_upload(self, upload_id: str) -> None:
@@ -139,6 +150,14 @@ class Steering(Protocol):
 
     def living_secrets(self) -> list[Secret]:
         """List codes, passwords and tokens of uploads that are not delivered yet."""
+        ...
+
+    def remember_rate_limit(self, text: str | None) -> None:
+        """Keep the limit that a caller posted; None forgets it."""
+        ...
+
+    def remembered_rate_limit(self) -> str | None:
+        """Give the limit that a caller posted, or None."""
         ...
 
     def remember_session(self, text: str | None) -> None:

@@ -35,6 +35,7 @@ from masv_watch.transfer.crew import Crew, Lane, Outcome
 from masv_watch.transfer.failures import RELOOK_S, Failures
 from masv_watch.transfer.grip import Grip, put_back_batch
 from masv_watch.transfer.packages import Packages
+from masv_watch.transfer.schedule import Holder, yielders
 from masv_watch.transfer.sending import Sending
 from masv_watch.transfer.settling import Settling
 from masv_watch.transfer.tuner import Tuner
@@ -185,9 +186,10 @@ class Sender:
         try:
             self._store.finalize_due()
             slots = sum(1 for claim in self._grip.claims.values() if claim.takes_slot)
-            uploads = self._store.claim_uploads(
-                max(self._transfer().active_uploads - slots, 0), LEASE_S
-            )
+            free = max(self._transfer().active_uploads - slots, 0)
+            if not free:
+                self._make_room()
+            uploads = self._store.claim_uploads(free, LEASE_S)
         except StoreError as error:
             self._tell_refusal("the store gave no further upload", error)
             return []
@@ -195,6 +197,26 @@ class Sender:
         new = [Claim(upload=upload, renewed_at=now) for upload in uploads]
         self._grip.claims.update({claim.upload.id: claim for claim in new})
         return new
+
+    def _make_room(self) -> None:
+        """Let uploads yield to ones of higher priority that wait, once their chunks are sent."""
+        active = [claim for claim in self._grip.claims.values() if claim.takes_slot]
+        holders = [
+            Holder(
+                upload_id=claim.upload.id,
+                priority=claim.upload.priority,
+                created_at=claim.upload.created_at,
+            )
+            for claim in active
+            if not claim.ending and claim.upload.state is UploadState.TRANSFERRING
+        ]
+        # places that are being vacated go to the first in line
+        leaving = sum(1 for claim in active if claim.ending)
+        waiting = self._store.in_line(len(active))[leaving:] if holders else []
+        for upload_id in yielders(holders, waiting):
+            claim = self._grip.claims[upload_id]
+            claim.halt.set()
+            self._grip.end(claim)
 
     def _tell_refusal(self, sentence: str, error: StoreError) -> None:
         """Log what the store refused, but not at every tick: a full disk lasts."""

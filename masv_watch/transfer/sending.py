@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypedDict
 
 from masv_watch import files
 from masv_watch.cloud import wire
 from masv_watch.cloud.client import CloudClient
+from masv_watch.cloud.streams import BLOCK
 from masv_watch.cloud.wire import Blueprint
 from masv_watch.errors import (
     CloudRefused,
@@ -35,6 +37,7 @@ from masv_watch.transfer.keeping import Keeping
 from masv_watch.transfer.leftbehind import Listing, listing_of
 from masv_watch.transfer.limits import KnownLimits
 from masv_watch.transfer.packages import delete_cloud_file, held_package
+from masv_watch.transfer.throttle import Throttle
 
 #: chunk URLs asked for at once; they expire, so not for a whole large file
 URL_WINDOW = 16
@@ -51,6 +54,7 @@ class Sending:
         cloud: CloudClient,
         *,
         transfer: Callable[[], Transfer],
+        throttle: Throttle,
         on_sent: Callable[[int], None],
         metrics: Metrics,
     ) -> None:
@@ -61,6 +65,7 @@ class Sending:
         self._store = store
         self._cloud = cloud
         self._transfer = transfer
+        self._throttle = throttle
         self._on_sent = on_sent
         self._keeping = Keeping(store, cloud, transfer=transfer, metrics=metrics)
         self._limits = KnownLimits(cloud)
@@ -181,6 +186,9 @@ class Sending:
 
     def send(self, claim: Claim, in_hand: FileInHand, span: Span) -> None:
         """Send one chunk and store its etag; what the storage has of it already is kept."""
+        if claim.ending:
+            # its upload yields: what nobody began is for its next turn
+            return
         try:
             if not self._keeping.keep(claim, in_hand, span):
                 self._send_bytes(claim, in_hand, span)
@@ -198,6 +206,9 @@ class Sending:
         self, claim: Claim, in_hand: FileInHand, body: files.Slice, *, number: int
     ) -> Chunk:
         """Bring one chunk to the storage, with a fresh URL where one has expired."""
+        if len(body) <= BLOCK:
+            # sent in one go by a call whose time runs on: it waits before
+            self._throttle.admit(len(body), claim.upload.hot_folder, claim.abort)
         for attempt in range(1, FRESH_URLS):
             blueprint = self._url(claim, in_hand, number, is_first=attempt == 1)
             try:
@@ -243,7 +254,11 @@ class Sending:
         return Chunk(number=number, size=len(body), etag=etag, hash=body.hash)
 
     def _slice(self, claim: Claim, file: SourceFile, span: Span, *, is_piece: bool) -> files.Slice:
+        is_paced = span.size > BLOCK
+
         def on_bytes(size: int) -> None:
+            if is_paced:
+                self._throttle.admit(size, claim.upload.hot_folder, claim.abort)
             if claim.abort.is_set():
                 raise CloudUnreachable("sending was stopped")
             if is_piece:
@@ -257,6 +272,7 @@ class Sending:
             size=span.size,
             verify=self._transfer().verify,
             on_bytes=on_bytes,
+            most=partial(self._throttle.block, claim.upload.hot_folder) if is_paced else None,
         )
 
     def _url(self, claim: Claim, in_hand: FileInHand, number: int, *, is_first: bool) -> Blueprint:

@@ -73,4 +73,6 @@ def draft_of(rule: Rule, tree: Tree, drop: DropDraft, *, local: datetime, earlie
         message=fill(rule.package.message),
         terms=terms_of(rule),
         drops=(drop,),
+        priority=rule.priority,
+        chunk_size=rule.chunk_size,
     )

@@ -15,3 +15,7 @@ CREATE INDEX drops_stopped ON drops (upload_id) WHERE state = 'taken' AND hold I
 CREATE INDEX drops_given_up ON drops (hot_folder)
     WHERE state = 'cancelled' AND settled_at IS NULL AND upload_id IS NOT NULL;
 CREATE INDEX files_stale ON files (drop_id) WHERE stale = 1;
+-- a person set the priority: the one of its hot folder's rule does not count any more
+ALTER TABLE uploads ADD COLUMN prioritized INTEGER NOT NULL DEFAULT 0;
+-- until now no rule had a priority, so whatever is not 0 came from a person
+UPDATE uploads SET prioritized = 1 WHERE priority <> 0;

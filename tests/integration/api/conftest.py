@@ -21,6 +21,8 @@ from masv_watch.loops import SystemClock
 from masv_watch.metrics import Metrics
 from masv_watch.model import Listen, Masv, Secret, Server, Settings
 from masv_watch.store.sqlite import open_store
+from masv_watch.transfer.bandwidth import LimitKeeper
+from masv_watch.transfer.throttle import Throttle
 from masv_watch.uploads import HotFolders, Links, Uploads
 from masv_watch.watch.paths import Paths
 from tests.doubles import FakeClock
@@ -74,6 +76,10 @@ class Caller:
             sources=Paths(lambda: self.settings, denied=self._denied),
             auto_finalize=lambda: self.settings.server.auto_finalize,
         )
+        throttle = Throttle(clock=clock, metrics=metrics)
+        self.limits = LimitKeeper(
+            self.store, throttle, settings=lambda: self.settings, clock=clock, metrics=metrics
+        )
         self.moves = Moves(self.store, monotonic=clock.monotonic)
         desk = Desk(
             uploads=uploads,
@@ -83,6 +89,7 @@ class Caller:
             links=Links(uploads, cloud, self.login, register_secret=lambda _secret: None),
             login=self.login,
             moves=self.moves,
+            limits=self.limits,
             health=lambda: self.health,
             now=self.store.now,
             metrics=metrics.text,

@@ -95,13 +95,25 @@ class Wire:
             return 401, {"code": 1502, "message": "uid 1234 may not call", "hint": hint}
         if words == ["readyz"]:
             return 200, {"ready": True, "why": "", "concerns": []}
-        if words[0] == "uploads":
-            return self._uploads(call, words[1:])
-        if words[0] == "hot_folders":
-            return self._folders(words[1:])
+        rooms = {
+            "uploads": lambda: self._uploads(call, words[1:]),
+            "hot_folders": lambda: self._folders(words[1:]),
+            "settings": lambda: (200, self._limit(call)),
+        }
+        if words[0] in rooms:
+            return rooms[words[0]]()
         if words == ["portals", "uploads"]:
             return 201, {"upload_id": self.add("99999999-0000-4000-8000-000000000000")}
         return (200, []) if words == ["drops"] else (404, {"code": 1504, "message": "no route"})
+
+    def _limit(self, call: Call) -> dict[str, Any]:
+        rate = (call.body or {}).get("rate_limit_bps")
+        source = {"POST": "api", "DELETE": "none"}.get(call.method, "config")
+        now = {"rate_limit_bps": rate, "until": None}
+        if call.method == "GET":
+            now = {"rate_limit_bps": 200_000_000, "until": "2026-01-02T19:00:00.000Z"}
+        slow = {"name": "out", "rate_limit_bps": 1_500_000, "until": None}
+        return {"source": source, "now": now, "hot_folders": [slow]}
 
     def _uploads(self, call: Call, words: list[str]) -> tuple[int, Any]:
         if not words:

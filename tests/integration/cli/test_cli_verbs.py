@@ -10,6 +10,9 @@ from tests.integration.cli.standin import LINK
 
 OK, FAILED, USAGE, STATE, UNREACHABLE, NO_LISTEN = range(6)
 ONE = "3f2a91bc-0000-4000-8000-000000000001"
+CONFIGURED = (
+    "all uploads: at most 200 Mbit/s until 2026-01-02T19:00:00.000Z, as the configuration says"
+)
 TWO = "3f2a91bc-0000-4000-8000-000000000002"
 CONFIG = """\
 version: 1
@@ -288,3 +291,60 @@ def test_wrong_words_are_usage_and_call_nobody(tell, wire, words):
     assert (status, out) == (USAGE, "")
     assert err.startswith("usage: masv-watch")
     assert not wire.calls
+
+
+@pytest.mark.parametrize(
+    ("words", "method", "body", "said"),
+    [
+        ((), "GET", None,
+         CONFIGURED),
+        (("show",), "GET", None,
+         CONFIGURED),
+        (("50 Mbit/s",), "POST", {"enabled": True, "rate_limit_bps": 50_000_000},
+         "all uploads: at most 50 Mbit/s, as set by `masv-watch limit` or the API"),
+        (("12.5", "MB/s"), "POST", {"enabled": True, "rate_limit_bps": 100_000_000},
+         "all uploads: at most 100 Mbit/s, as set by `masv-watch limit` or the API"),
+        (("off",), "POST", {"enabled": False},
+         "all uploads: no limit, as set by `masv-watch limit` or the API"),
+        (("unlimited",), "POST", {"enabled": False},
+         "all uploads: no limit, as set by `masv-watch limit` or the API"),
+        (("config",), "DELETE", None, "all uploads: no limit"),
+    ],
+    ids=lambda one: "-".join(one) if isinstance(one, tuple) else "",
+)  # fmt: skip
+def test_limit_is_shown_set_and_handed_back(tell, wire, words, method, body, said):
+    """One call, and a line for all uploads and for each hot folder with a limit of its own."""
+    status, out, err = tell("limit", *words)
+
+    assert (status, err) == (OK, "")
+    assert out == f"{said}\nhot folder out: at most 1.5 Mbit/s\n"
+    (made,) = wire.calls
+    assert (made.method, made.path) == (method, "/api/v1/settings/upload_rate_limit")
+    assert made.body == body
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("50",), "50 has no unit - write it with one, for example 200 Mbit/s"),
+        (("50", "mbit"), "did you mean `50 Mbit/s`?"),
+        (("0",), "0 would send nothing"),
+        (("1", "kbit/s"), "out of range - 64 kbit/s to 1000 Gbit/s"),
+        (("none",), "did you mean `unlimited`?"),
+    ],
+    ids=lambda one: "-".join(one) if isinstance(one, tuple) else "",
+)
+def test_limit_that_is_none_is_refused_before_anything_is_asked(tell, wire, words, hint):
+    """The words of the configuration, and no call."""
+    status, out, err = tell("limit", *words)
+
+    assert (status, out) == (USAGE, "")
+    assert hint in err
+    assert wire.calls == []
+
+
+def test_limit_with_json_prints_the_answer_unchanged(tell, wire):
+    """What the daemon said, value for value."""
+    _, out, _ = tell("limit", "off", "--json")
+
+    assert json.loads(out)["source"] == "api"

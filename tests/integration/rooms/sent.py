@@ -41,6 +41,7 @@ from masv_watch.transfer.packages import Packages
 from masv_watch.transfer.sender import Effects, Sender
 from masv_watch.transfer.sending import Sending
 from masv_watch.transfer.settling import Settling
+from masv_watch.transfer.throttle import Throttle
 from masv_watch.transfer.tuner import Tuner
 from masv_watch.uploads import Uploads
 from tests.doubles import BodyByReads, FakeClock
@@ -178,6 +179,8 @@ class Room:
         self.desk = Uploads(self.store, auth_until=lambda: None)
         self.told: list[str | None] = []
         self.sender: Sender | None = None
+        # workers wait for it in real time
+        self.throttle = Throttle(clock=SystemClock(), metrics=Metrics())
 
     def build(self, *, store: Any = None, cloud: Any = None) -> Sender:
         """Make the room, with doors of the test's own in front of store or cloud."""
@@ -202,6 +205,7 @@ class Room:
                     store,
                     cloud,
                     transfer=lambda: transfer,
+                    throttle=self.throttle,
                     on_sent=lambda _size: None,
                     metrics=metrics,
                 ),
