@@ -18,6 +18,7 @@ from masv_watch.metrics import Metrics
 from masv_watch.model import Caller as Asking
 from masv_watch.model import Chunk, Draft, Masv, Secret, Terms, UploadEvent, UploadType
 from masv_watch.uploads import Uploads, Wish
+from tests.doubles import BodyByReads
 from tests.integration.api.calling import UPLOADS, Short, said
 from tests.integration.api.conftest import Caller
 from tests.integration.store.making import claim, file_draft, finalize, must, send_files
@@ -172,7 +173,7 @@ def asked(cloud):
     return [each for each in cloud.witness("requests") if each["path"].endswith("/v1/teams")]
 
 
-class Content(io.BytesIO):
+class Content(BodyByReads, io.BytesIO):
     """The bytes of a file as the body of a chunk."""
 
     def __len__(self):

@@ -53,6 +53,8 @@ def test_file_that_begins_anew_during_its_put_does_not_cost_the_claim(room: Room
         room.settle_again(upload_id)
 
     put = Nth(room.cloud.put_chunk, 2, rewrite)
+    # no other chunk is on its way that could find the change before it has settled
+    room.workers = 1
     room.build(cloud=Door(room.cloud, put_chunk=put))
     fences = set()
 
