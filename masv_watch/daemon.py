@@ -149,6 +149,8 @@ class Daemon:
             login=self._login,
             sources=self._paths,
             auto_finalize=lambda: self._settings.server.auto_finalize,
+            # built later, as it needs the paths that the desk looks at
+            traffic=lambda: self._departure.meter.traffic(),  # noqa: PLW0108 - not there yet
         )
 
     def _build_desk(self, cloud: CloudClient) -> Desk:
@@ -163,11 +165,17 @@ class Daemon:
             limits=self._departure.limits,
             health=self.health,
             now=self.store.now,
-            metrics=self._metrics.text,
+            flow=self._departure.meter.flow,
+            counted_since=self.store.now(),
+            metrics=self._metrics_text,
             count_refused=lambda method, code: self._metrics.count(
                 "calls_refused", method=method, code=code
             ),
         )
+
+    def _metrics_text(self) -> str:
+        self._departure.meter.report(self._metrics)
+        return self._metrics.text()
 
     def _denied(self) -> frozenset[tuple[int, int]]:
         places = private_places(self._loaded, path=self._path, environ=self._environ)

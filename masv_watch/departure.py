@@ -19,6 +19,7 @@ from masv_watch.store.contract import Store
 from masv_watch.transfer.bandwidth import LimitKeeper
 from masv_watch.transfer.claims import Key
 from masv_watch.transfer.crew import SMALL_WORKERS, Crew, Lane
+from masv_watch.transfer.meter import Meter
 from masv_watch.transfer.packages import Packages
 from masv_watch.transfer.sender import Effects, Sender
 from masv_watch.transfer.sending import Sending
@@ -53,6 +54,7 @@ class Departure:
         self.bell = Bell()
         throttle = Throttle(clock=clock, metrics=metrics)
         self.limits = LimitKeeper(store, throttle, settings=settings, clock=clock, metrics=metrics)
+        self.meter = Meter(monotonic=clock.monotonic)
         tuner = Tuner(lambda: settings().transfer.connections, clock=clock)
         lanes = {Lane.SMALL: lambda: SMALL_WORKERS, Lane.LARGE: tuner.connections}
         self._crew: Crew[Key] = Crew(lanes, bell=self.bell, clock=clock, metrics=metrics)
@@ -62,6 +64,7 @@ class Departure:
             settling=Settling(store, look=look, quiet_s=_quiet_s, clock=clock),
             crew=self._crew,
             tuner=tuner,
+            meter=self.meter,
             login=login,
         )
         store.listen(self.bell.ring)
@@ -106,6 +109,7 @@ class Departure:
             transfer=self._transfer,
             throttle=throttle,
             on_sent=tuner.note,
+            meter=self.meter,
             metrics=metrics,
         )
 

@@ -10,11 +10,38 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 #: every name is printed with this in front
 PREFIX = "masv_watch_"
+#: what each number says; a counter stands here without the `_total` behind its name
+HELP: Mapping[str, str] = {
+    "acknowledged_bytes": "Bytes of chunks that the cloud acknowledged; hot_folder is empty for"
+    " uploads that callers made.",
+    "auth_refused": "1 while the cloud does not believe our key or sign-in.",
+    "calls_refused": "Calls of our API that were not let in.",
+    "chunks_acknowledged": "Chunks that the cloud acknowledged.",
+    "cloud_answers": "Answers of the cloud's API by status.",
+    "config_last_reload_success": "1 when the last reload was taken over, 0 when it was refused.",
+    "connections": "Connections that may carry chunks of large files now.",
+    "connections_busy": "Connections that carry a chunk or wait for its acknowledgement.",
+    "failures": "Steps of sending that failed, by step and error code.",
+    "files_closed": "Files that the cloud put together from their chunks.",
+    "in_flight_bytes": "Bytes handed over in chunks that are not acknowledged yet.",
+    "loop_crashes": "Turns of a loop that ended in a fault of our own.",
+    "resent_bytes": "Bytes handed over in chunks that failed, so that they are sent again.",
+    "retries": "Steps of sending that failed and are tried again, by step and error code.",
+    "send_rate_bytes_per_second": "Bytes handed over in a second, over the last 10 seconds.",
+    "sent_bytes": "Bytes handed over: acknowledged, in flight or sent in vain.",
+    "storage_answers": "Answers of the cloud's storage by status.",
+    "sweep_seconds": "How long the last sweep of a hot folder took.",
+    "task_failures": "Tries of a link, letter or disposal that failed, by error code.",
+    "tasks_done": "Links, letters and disposals that are done.",
+    "transitions": "Moves of uploads, drops and tasks by the state that they reached.",
+    "uploads_in_hand": "Uploads that are being worked on.",
+}
 #: label sets of one metric; further ones are counted together, each value as `other`
 LABEL_SETS = 200
 #: characters of a label value
@@ -40,7 +67,7 @@ class Metrics:
         """Begin with nothing counted."""
         self._lock = threading.Lock()
         self._metrics: dict[str, _Metric] = {}
-        self._help: dict[str, str] = {}
+        self._help = dict(HELP)
 
     def describe(self, name: str, sentence: str) -> None:
         """Give a metric the sentence printed as its help."""

@@ -857,6 +857,62 @@ class Upload:
     takes_package: bool = False
     #: finalizes in a row that the cloud refused because files were missing
     refusals: int = 0
+    #: bytes that were handed over in vain and sent again, or are to be
+    resent: int = 0
+    #: steps that failed and were tried again
+    retries: int = 0
+    #: why, the last time; empty while there was none
+    retry_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toll:
+    """What failures cost an upload beyond what its row says."""
+
+    #: bytes that were handed over in vain
+    resent: int = 0
+    #: steps that failed and were tried again
+    retries: int = 0
+    #: why, the last time; empty when there was none
+    reason: str = ""
+
+
+NO_TOLL = Toll()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What is on its way of one upload right now."""
+
+    #: bytes since it was taken up
+    acknowledged: int = 0
+    #: bytes handed over in chunks that are not acknowledged yet
+    in_flight: int = 0
+    #: bytes a second that were handed over of late; 0 while nothing moves or that is not known
+    rate: float = 0.0
+    toll: Toll = NO_TOLL
+
+
+STILL = Traffic()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """What is on its way of all uploads together; sums since the process began."""
+
+    #: bytes
+    acknowledged: int = 0
+    #: bytes handed over in chunks that are not acknowledged yet
+    in_flight: int = 0
+    #: bytes that were handed over in vain
+    resent: int = 0
+    retries: int = 0
+    #: why, the last time; empty while there was none
+    reason: str = ""
+    #: bytes a second that were handed over of late
+    rate: float = 0.0
+    #: connections that carry a chunk or wait for its acknowledgement
+    busy: int = 0
 
 
 class UploadLine(NamedTuple):
@@ -878,6 +934,11 @@ class UploadLine(NamedTuple):
     retry_at: float
     error_code: int | None
     error: str
+    #: bytes that were handed over in vain
+    resent: int = 0
+    #: steps that failed and were tried again, and why the last time
+    retries: int = 0
+    retry_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from math import ceil
 from typing import cast
 
 from masv_watch.api.shapes import (
@@ -27,6 +28,7 @@ from masv_watch.api.shapes import (
     MoveBody,
     RateLimitBody,
     SessionBody,
+    StatsBody,
     TaskBody,
     TeamBody,
     UploadBody,
@@ -50,12 +52,19 @@ from masv_watch.model import (
     UploadState,
 )
 from masv_watch.names import shown
-from masv_watch.uploads import DropView, FolderView, UploadDetails, UploadView, Waiting
+from masv_watch.uploads import (
+    DropView,
+    FolderView,
+    SendingView,
+    UploadDetails,
+    UploadView,
+    Waiting,
+)
 
 
 def upload_body(view: UploadView) -> UploadBody:
     """Give an upload as the list shows it."""
-    upload = view.upload
+    upload, traffic = view.upload, view.traffic
     body: UploadBody = {
         "upload_id": upload.id,
         "type": upload.type,
@@ -63,6 +72,15 @@ def upload_body(view: UploadView) -> UploadBody:
         "package_name": upload.name,
         "progress": upload.sent,
         "size": upload.size,
+        # a chunk that was stored a moment ago may still be counted as on its way
+        "bytes_in_flight": min(traffic.in_flight, max(upload.size - upload.sent, 0)),
+        "bytes_resent": upload.resent + traffic.toll.resent,
+        "rate_bytes_per_s": round(traffic.rate),
+        "eta_s": None if view.eta_s is None else ceil(view.eta_s),
+        "retries": {
+            "count": upload.retries + traffic.toll.retries,
+            "last_reason": traffic.toll.reason or upload.retry_reason,
+        },
         "created_at": _iso(upload.created_at),
         "finalized_at": iso(upload.finalized_at),
         "hot_folder": upload.hot_folder,
@@ -87,6 +105,22 @@ def _cure(upload: UploadLine) -> str:
         # resuming would only ask for the same package again
         return "drop the files once more under another name"
     return f"masv-watch resume {upload.id}"
+
+
+def stats_body(view: SendingView, since: float) -> StatsBody:
+    """Give how the sending of all uploads goes; the sums began at `since`, store clock."""
+    flow = view.flow
+    return {
+        "since": _iso(since),
+        "bytes_acknowledged": flow.acknowledged,
+        "bytes_in_flight": flow.in_flight,
+        "bytes_resent": flow.resent,
+        "bytes_left": view.unsent,
+        "rate_bytes_per_s": round(flow.rate),
+        "eta_s": None if view.eta_s is None else ceil(view.eta_s),
+        "connections_busy": flow.busy,
+        "retries": {"count": flow.retries, "last_reason": flow.reason},
+    }
 
 
 def details_body(details: UploadDetails, now: float) -> DetailsBody:
@@ -135,6 +169,8 @@ def file_body(file: SourceFile, now: float) -> FileBody:
         "state": _file_state(file, now),
         "size": file.identity.size,
         "progress": file.sent,
+        "attempts": file.attempts,
+        "next_try": _iso(file.retry_at) if file.retry_at > now and not file.closed else None,
     }
     if file.hash and file.closed:
         body["hash"] = file.hash

@@ -45,7 +45,16 @@ _NOT_READABLE = "A source cannot be read now; `message` says which and why."
 _FORMATS = {
     "upload_id": "uuid",
     **dict.fromkeys(
-        ("created_at", "finalized_at", "since", "until", "seen_at", "paused_at", "last_sweep"),
+        (
+            "created_at",
+            "finalized_at",
+            "since",
+            "until",
+            "seen_at",
+            "paused_at",
+            "last_sweep",
+            "next_try",
+        ),
         "date-time",
     ),
 }

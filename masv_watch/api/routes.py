@@ -21,7 +21,7 @@ from masv_watch.api.paging import page_of
 from masv_watch.api.places import MOST_ASKING, MOST_WALKS, Places
 from masv_watch.errors import BadRequest, Denied, NotFound, Unprocessable
 from masv_watch.login import Login
-from masv_watch.model import Caller, Secret
+from masv_watch.model import Caller, Flow, Secret
 from masv_watch.uploads import HotFolders, Links, Uploads, UploadView, Wish
 
 #: where a call's environment says who makes it
@@ -57,6 +57,9 @@ class Desk:
     limits: Keeper
     health: Callable[[], Health]
     now: Callable[[], float]
+    #: what is on its way of all uploads, and since when it is counted (store clock, seconds)
+    flow: Callable[[], Flow]
+    counted_since: float
     #: the counters in Prometheus' text form
     metrics: Callable[[], str]
     #: told the method and the error code of each call that was not let in
@@ -97,6 +100,7 @@ def routes(desk: Desk) -> list[Route]:
         *_of_health(desk),
         *_of_creates(desk),
         *_of_lists(desk),
+        *_of_drops(desk),
         *_of_pauses(desk),
         *_of_steering(desk),
         *_of_links(desk, asking),
@@ -176,13 +180,8 @@ def _of_lists(desk: Desk) -> list[Route]:
     def upload(upload_id: str) -> shapes.DetailsBody:
         return bodies.details_body(desk.uploads.details(upload_id), desk.now())
 
-    def drops() -> list[shapes.DropBody]:
-        wanted = _query(asked.DropsAsked)
-        return [bodies.drop_body(view) for view in desk.folders.drops(wanted.hot_folder)]
-
-    def release(drop_id: str) -> shapes.DropBody:
-        _body(asked.Nothing)
-        return bodies.drop_body(desk.folders.release_drop(_number_of(drop_id, "drop")))
+    def stats() -> shapes.StatsBody:
+        return bodies.stats_body(desk.uploads.sending(desk.flow()), desk.counted_since)
 
     def moves() -> Iterable[bytes]:
         wanted, last = _query(asked.MovesAsked), _last_event()
@@ -196,15 +195,30 @@ def _of_lists(desk: Desk) -> list[Route]:
         Route(method="GET", path=f"{BASE}/uploads/<upload_id>", answer=upload,
               gives=shapes.DetailsBody, refuses=(404,),
               summary="Show one upload with its files, drops and tasks."),
+        Route(method="GET", path=f"{BASE}/stats", answer=stats, gives=shapes.StatsBody,
+              summary="Say how the sending of all uploads goes: rate, time left, bytes, retries."),
+        Route(method="GET", path=f"{BASE}/events", answer=moves, asks=asked.MovesAsked,
+              gives=shapes.MoveBody | shapes.GapBody, form="text/event-stream", refuses=(422,),
+              summary="Follow what moves, as server-sent events."),
+    ]  # fmt: skip
+
+
+def _of_drops(desk: Desk) -> list[Route]:
+    def drops() -> list[shapes.DropBody]:
+        wanted = _query(asked.DropsAsked)
+        return [bodies.drop_body(view) for view in desk.folders.drops(wanted.hot_folder)]
+
+    def release(drop_id: str) -> shapes.DropBody:
+        _body(asked.Nothing)
+        return bodies.drop_body(desk.folders.release_drop(_number_of(drop_id, "drop")))
+
+    return [
         Route(method="GET", path=f"{BASE}/drops", answer=drops, asks=asked.DropsAsked,
               gives=list[shapes.DropBody], refuses=(422,),
               summary="List what arrives, settles or is held, with the reason and what helps."),
         Route(method="POST", path=f"{BASE}/drops/<drop_id>/release", answer=release,
               takes=asked.Nothing, gives=shapes.DropBody, refuses=(404, 409, 422),
               summary="Send a drop that is held until a person says so."),
-        Route(method="GET", path=f"{BASE}/events", answer=moves, asks=asked.MovesAsked,
-              gives=shapes.MoveBody | shapes.GapBody, form="text/event-stream", refuses=(422,),
-              summary="Follow what moves, as server-sent events."),
     ]  # fmt: skip
 
 

@@ -36,8 +36,21 @@ class FailureBody(TypedDict):
     cure: str
 
 
+class RetriesBody(TypedDict):
+    """How many steps failed and were tried again, and why the last one did; empty without one."""
+
+    count: int
+    last_reason: str
+
+
 class UploadBody(TypedDict):
-    """An upload as the list shows it; `progress` and `size` are bytes."""
+    """An upload as the list shows it.
+
+    `progress` is the bytes that the cloud acknowledged, of `size`; `bytes_in_flight` left in chunks
+    that it has not acknowledged yet; `bytes_resent` left in vain, because a chunk failed or was
+    lost. `rate_bytes_per_s` is what left over the last 10 seconds, by which `eta_s` is the seconds
+    until all has left: null while it waits, stands still, or is not sending.
+    """
 
     upload_id: str
     type: model.UploadType
@@ -45,6 +58,11 @@ class UploadBody(TypedDict):
     package_name: str
     progress: int
     size: int
+    bytes_in_flight: int
+    bytes_resent: int
+    rate_bytes_per_s: int
+    eta_s: int | None
+    retries: RetriesBody
     created_at: str
     finalized_at: str | None
     hot_folder: str | None
@@ -60,6 +78,8 @@ class UploadBody(TypedDict):
 class FileBody(TypedDict):
     """A file by its path inside the package; `size` and `progress` are bytes.
 
+    `attempts` failed in a row; `next_try` is null while it need not wait.
+
     `hash` is there once the file is complete, unless it was sent with `verify: size`. Its beginning
     says how it is made: `xxh3-128:` of the bytes; `xxh3-128/N:` of a text with a line for each
     chunk of N bytes, that is the chunk's xxh3-128 in hex, a blank, its size, a line feed.
@@ -70,6 +90,8 @@ class FileBody(TypedDict):
     size: int
     progress: int
     hash: NotRequired[str]
+    attempts: int
+    next_try: str | None
     reason: NotRequired[str]
 
 
@@ -99,6 +121,24 @@ class DetailsBody(UploadBody):
     skipped: list[str]
     drops: list[DropOfUpload]
     tasks: list[TaskBody]
+
+
+class StatsBody(TypedDict):
+    """How the sending of all uploads goes; `since` is when the sums of bytes and retries began.
+
+    `bytes_left` are not acknowledged yet of all uploads that are to be sent, those that wait for
+    their turn too, and `eta_s` is the seconds until they have left at the present rate.
+    """
+
+    since: str
+    bytes_acknowledged: int
+    bytes_in_flight: int
+    bytes_resent: int
+    bytes_left: int
+    rate_bytes_per_s: int
+    eta_s: int | None
+    connections_busy: int
+    retries: RetriesBody
 
 
 class CreatedBody(TypedDict):

@@ -10,10 +10,25 @@ Law 3. Unknown keys are passed over and new ones may be missing: the daemon may 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from masv_watch import logs
+from masv_watch.cli.seen import (
+    Details,
+    Drop,
+    Failure,
+    File,
+    Happening,
+    Health,
+    HotFolder,
+    Link,
+    Pace,
+    RateLimit,
+    Stats,
+    Task,
+    Upload,
+    Waiting,
+)
 
 Json = Any
 
@@ -22,170 +37,6 @@ _LONGEST_TEXT = 2000
 
 class NotOurs(Exception):
     """An answer is not masv-watch's; the text says what is odd about it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """What an upload waits for."""
-
-    reason: str
-    #: ISO 8601; empty when no time can be named
-    until: str = ""
-    #: uploads that go first
-    ahead: int = 0
-    cure: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """Why an upload is in error, and what helps."""
-
-    message: str
-    cure: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
-    """An upload as the list has it."""
-
-    id: str
-    type: str
-    #: one of the five documented words
-    state: str
-    name: str
-    #: bytes acknowledged, and in all
-    sent: int
-    size: int
-    created_at: str = ""
-    #: empty for an upload that a caller made
-    hot_folder: str = ""
-    file_count: int = 0
-    priority: int = 0
-    waiting: Waiting | None = None
-    failure: Failure | None = None
-    open_tasks: int = 0
-    refused_tasks: int = 0
-
-    @property
-    def is_finalizing(self) -> bool:
-        """Say whether it is idle for the moment only."""
-        return self.waiting is not None and self.waiting.reason == "finalizing"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class File:
-    """A file of an upload."""
-
-    path: str
-    state: str
-    #: bytes acknowledged, and in all
-    sent: int
-    size: int
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What hangs on a delivered upload."""
-
-    kind: str
-    key: str
-    state: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Details:
-    """An upload with everything in it."""
-
-    upload: Upload
-    files: tuple[File, ...] = ()
-    skipped: tuple[str, ...] = ()
-    tasks: tuple[Task, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drop:
-    """What arrives, settles or is held."""
-
-    hot_folder: str
-    path: str
-    state: str
-    reason: str = ""
-    note: str = ""
-    cure: str = ""
-    #: files that are in an upload, and those of them that the cloud has whole
-    files: int = 0
-    files_up: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How fast something may go now."""
-
-    #: the hot folder; empty for all uploads together
-    name: str
-    #: bits a second; 0 for no limit
-    rate: int
-    #: ISO 8601; empty when no time can be named
-    until: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimit:
-    """The limits of bandwidth as they are now, the one for all first."""
-
-    #: `api`, `config` or `none`
-    source: str
-    paces: tuple[Pace, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HotFolder:
-    """A hot folder and how it is."""
-
-    name: str
-    state: str
-    reason: str = ""
-    #: ISO 8601; empty before the first one
-    last_sweep: str = ""
-    #: drops that settle and drops that are held
-    settling: int = 0
-    held: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """How the daemon is."""
-
-    is_ready: bool
-    why: str = ""
-    concerns: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """A share link; `id` and `secret` as they came, for they go into a URL."""
-
-    id: str
-    secret: str
-    email: str
-    expiry: str
-    is_locked: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
-    """One event of the daemon's record."""
-
-    id: str
-    at: str
-    noun: str
-    noun_id: str
-    event: str
-    before: str = ""
-    after: str = ""
-    detail: str = ""
 
 
 def printable(text: str) -> str:
@@ -227,7 +78,17 @@ def upload(tree: Json) -> Upload:
         failure=_failure(_mapping(tree).get("error")),
         open_tasks=_number(tree, "open_tasks"),
         refused_tasks=_number(tree, "refused_tasks"),
+        in_flight=_number(tree, "bytes_in_flight"),
+        rate=_number(tree, "rate_bytes_per_s"),
+        eta_s=_number_if_known(tree, "eta_s"),
+        resent=_number(tree, "bytes_resent"),
+        retries=_number(_retries(tree), "count"),
+        retry_reason=_text(_retries(tree), "last_reason"),
     )
+
+
+def _retries(tree: Json) -> Json:
+    return _mapping(tree).get("retries") or {}
 
 
 def _waiting(tree: Json) -> Waiting | None:
@@ -262,6 +123,8 @@ def details(tree: Json) -> Details:
                 sent=_number(one, "progress"),
                 size=_number(one, "size"),
                 reason=_text(one, "reason"),
+                attempts=_number(one, "attempts"),
+                next_try=_text(one, "next_try"),
             )
             for one in _members(tree, "files")
         ),
@@ -341,6 +204,27 @@ def health(tree: Json) -> Health:
         raise NotOurs("`ready` is missing")
     concerns = tuple(_plain(one, "concerns") for one in _members(tree, "concerns"))
     return Health(is_ready=ready, why=_text(tree, "why"), concerns=concerns)
+
+
+def stats(tree: Json) -> Stats | None:
+    """Read how the sending of all goes; None from a daemon that does not know the call.
+
+    Raises:
+        NotOurs: it is something else.
+    """
+    if "rate_bytes_per_s" not in _mapping(tree):
+        return None
+    return Stats(
+        rate=_number(tree, "rate_bytes_per_s"),
+        eta_s=_number_if_known(tree, "eta_s"),
+        left=_number(tree, "bytes_left"),
+        in_flight=_number(tree, "bytes_in_flight"),
+        busy=_number(tree, "connections_busy"),
+        resent=_number(tree, "bytes_resent"),
+        retries=_number(_retries(tree), "count"),
+        retry_reason=_text(_retries(tree), "last_reason"),
+        since=_text(tree, "since"),
+    )
 
 
 def count(tree: Json, key: str) -> int:
@@ -454,6 +338,10 @@ def _word(tree: Json, key: str) -> str:
     found = _mapping(tree).get(key)
     is_number = isinstance(found, int) and not isinstance(found, bool)
     return str(found) if is_number else _text(tree, key)
+
+
+def _number_if_known(tree: Json, key: str) -> int | None:
+    return None if _mapping(tree).get(key) is None else _number(tree, key)
 
 
 def _number(tree: Json, key: str) -> int:

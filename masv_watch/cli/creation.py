@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from masv_watch.cli import answers, lines, output
+from masv_watch.cli import answers, lines, output, seen
 from masv_watch.cli.caller import WALK_S, place
 from masv_watch.cli.desk import Desk, desk_of
 from masv_watch.cli.outcomes import FAILED, OK, Refused, WrongUsage
@@ -155,7 +155,7 @@ class _Delivery:
         self._desk = desk
         self._path = place("uploads", upload_id, "finalize")
 
-    def is_over(self, upload: answers.Upload) -> bool:
+    def is_over(self, upload: seen.Upload) -> bool:
         if upload.state == "idle" and not upload.is_finalizing:
             try:
                 self._desk.caller.send("POST", self._path, answers.upload)
@@ -166,6 +166,6 @@ class _Delivery:
         return upload.state in {"complete", "error"}
 
 
-def _is_sent(upload: answers.Upload) -> bool:
+def _is_sent(upload: seen.Upload) -> bool:
     is_idle = upload.state == "idle" and not upload.is_finalizing
     return is_idle or upload.state in {"complete", "error"}

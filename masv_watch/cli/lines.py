@@ -8,32 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from masv_watch.cli.answers import (
+from masv_watch.cli.answers import printable
+from masv_watch.cli.seen import (
     Details,
     Drop,
+    File,
     Happening,
     HotFolder,
     Link,
     Pace,
     RateLimit,
+    Stats,
     Task,
     Upload,
-    printable,
 )
 from masv_watch.config.units import show_rate
 from masv_watch.delivery.letters import size_text
 
 #: reasons for which an upload waits in the normal course of things
 _IN_TURN = frozenset({"queued", "finalizing"})
+#: states in which what failures cost so far is still of interest in a list
+_UNDERWAY = frozenset({"transferring", "paused", "error"})
 
 
 def upload_line(upload: Upload) -> str:
-    """Give an upload on one line, with what keeps it from moving or from being done."""
+    """Give an upload on one line: what keeps it from moving or from being done, or how it moves."""
+    moving = pace(upload)
+    return f"{steady_line(upload)}  ({moving})" if moving else steady_line(upload)
+
+
+def steady_line(upload: Upload) -> str:
+    """Give an upload on one line without what is another number at every look."""
     line = (
         f"{upload.id}  {upload.state:<12}  {share(upload.sent, upload.size, upload.state):>5}  "
         f"{size_text(upload.size):>9}  {upload.name}"
     )
-    return "  ".join([line, *(f"({clause})" for clause in clauses(upload))])
+    return "  ".join([line, *(f"({clause})" for clause in remarks(upload))])
 
 
 def share(sent: int, size: int, state: str) -> str:
@@ -60,6 +70,65 @@ def clauses(upload: Upload) -> Iterator[str]:
     if upload.refused_tasks:
         refused = counted(upload.refused_tasks, "task")
         yield f"{refused} refused: masv-watch show {upload.id}"
+
+
+def remarks(upload: Upload) -> Iterator[str]:
+    """Say what keeps an upload from moving or being done, and what failures cost it so far."""
+    yield from clauses(upload)
+    if upload.state in _UNDERWAY and trouble(upload):
+        yield trouble(upload)
+
+
+def pace(upload: Upload) -> str:
+    """Say how an upload moves; empty when it does not."""
+    if upload.state != "transferring":
+        return ""
+    return _moving(upload.rate, upload.eta_s, upload.in_flight)
+
+
+def _moving(rate: int, eta_s: int | None, in_flight: int) -> str:
+    words = [
+        rate_text(rate),
+        "" if eta_s is None else f"{duration_text(eta_s)} left",
+        f"{size_text(in_flight)} in flight" if in_flight else "",
+    ]
+    return ", ".join(word for word in words if word)
+
+
+def trouble(upload: Upload) -> str:
+    """Say what failures cost an upload so far; empty when they cost nothing."""
+    is_said = upload.waiting is not None and upload.waiting.cure == upload.retry_reason
+    reason = "" if is_said else upload.retry_reason
+    return _cost(upload.retries, upload.resent, reason)
+
+
+def _cost(retries: int, resent: int, reason: str) -> str:
+    words = [
+        f"tried again {counted(retries, 'time')}" if retries else "",
+        f"{size_text(resent)} sent again" if resent else "",
+    ]
+    said = ", ".join(word for word in words if word)
+    return f"{said}; last reason: {reason}" if said and reason else said
+
+
+def sending_line(stats: Stats) -> str:
+    """Say how the sending of all uploads goes; empty while there is nothing to send."""
+    moving = _moving(stats.rate, stats.eta_s, stats.in_flight)
+    if not stats.left:
+        return ""
+    if not moving:
+        return f"sending: nothing moves, {size_text(stats.left)} to be sent"
+    busy = f" on {counted(stats.busy, 'connection')}" if stats.busy else ""
+    return f"sending: {moving}{busy}"
+
+
+def stats_lines(stats: Stats) -> Iterator[str]:
+    """Say how the sending of all uploads goes, and what failures cost it since the start."""
+    if sending_line(stats):
+        yield sending_line(stats)
+    cost = _cost(stats.retries, stats.resent, stats.retry_reason)
+    if cost:
+        yield f"since {stats.since}: {cost}"
 
 
 def wants_a_look(upload: Upload) -> bool:
@@ -92,14 +161,26 @@ def hot_folder_line(folder: HotFolder) -> str:
 
 def details_lines(details: Details) -> Iterator[str]:
     """Give an upload, its files, what was left out and what hangs on it."""
-    yield upload_line(details.upload)
+    upload = details.upload
+    yield upload_line(upload)
+    if upload.state not in _UNDERWAY and trouble(upload):
+        yield f"  {trouble(upload)}"
     for file in details.files:
-        reason = f"  ({file.reason})" if file.reason else ""
+        reason = f"  ({why(file)})" if file.reason else ""
         yield f"  {file.state:<12} {size_text(file.size):>9}  {file.path}{reason}"
     for left_out in details.skipped:
         yield f"  left out: {left_out}"
     for task in details.tasks:
         yield f"  {task_name(task)}: {task.state}{f'  {task.note}' if task.note else ''}"
+
+
+def why(file: File) -> str:
+    """Say why a file waits, how often it was tried, and when it is tried again."""
+    tried = f"tried {counted(file.attempts, 'time')}" if file.attempts else ""
+    again = f"again at {file.next_try}" if file.next_try else ""
+    return "; ".join(
+        word for word in (file.reason, ", ".join(filter(None, (tried, again)))) if word
+    )
 
 
 def task_name(task: Task) -> str:
@@ -149,17 +230,16 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def rate_text(bytes_per_s: float | None) -> str:
-    """Say how fast something moves; empty while that is not known."""
-    return "" if bytes_per_s is None else f"{size_text(round(bytes_per_s))}/s"
+def rate_text(bytes_per_s: int) -> str:
+    """Say how fast something moves; empty while it does not."""
+    return f"{size_text(bytes_per_s)}/s" if bytes_per_s else ""
 
 
-def duration_text(seconds: float | None) -> str:
+def duration_text(seconds: int | None) -> str:
     """Say how long something still takes; empty while that is not known."""
     if seconds is None:
         return ""
-    whole = round(seconds)
-    days, rest = divmod(whole, 86400)
+    days, rest = divmod(seconds, 86400)
     hours, rest = divmod(rest, 3600)
     clock = f"{hours}:{rest // 60:02}:{rest % 60:02}"
     return f"{days} d {clock}" if days else clock

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -21,8 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from masv_watch.cli import lines
-from masv_watch.cli.answers import Details, Drop, File, Health, HotFolder, Upload
-from masv_watch.cli.progress import Meter
+from masv_watch.cli.seen import Details, Drop, File, Health, HotFolder, Stats, Upload
 from masv_watch.delivery.letters import size_text
 
 #: one style for each documented state and for the states of drops and files
@@ -66,6 +65,8 @@ class Screen:
         uploads: Sequence[Upload],
         drops: Sequence[Drop],
         folders: Sequence[HotFolder],
+        *,
+        stats: Stats | None,
     ) -> None:
         """Draw how everything is."""
         self._console.print(_health(health), soft_wrap=True)
@@ -74,6 +75,8 @@ class Screen:
         if folders:
             self._apart(_folders_table(folders))
         self._apart(_counts(uploads))
+        for line in lines.stats_lines(stats) if stats else ():
+            self._console.print(Text(line), soft_wrap=True)
         troubled = [upload for upload in uploads if lines.wants_a_look(upload)]
         if troubled:
             self._apart(_uploads_table(troubled))
@@ -83,6 +86,8 @@ class Screen:
     def details(self, details: Details) -> None:
         """Draw one upload with its files and what hangs on it."""
         self._console.print(_head(details.upload), soft_wrap=True)
+        if lines.pace(details.upload):
+            self._console.print(Text(lines.pace(details.upload)), soft_wrap=True)
         if details.files:
             self._apart(_files_table(details.files[:_FILES]))
         if len(details.files) > _FILES:
@@ -129,14 +134,14 @@ class LiveScreen:
         """Show the cursor again, whatever ended the pictures."""
         self._live.stop()
 
-    def uploads(
-        self, uploads: Sequence[Upload], meters: Mapping[str, Meter], remark: str = ""
-    ) -> None:
-        """Draw every upload as it moves, as many as fit."""
+    def uploads(self, uploads: Sequence[Upload], stats: Stats | None, remark: str = "") -> None:
+        """Draw every upload as it moves, as many as fit, and all of them together."""
         if not uploads:
             self._draw(Text("no uploads"), remark)
             return
-        shown, hidden = _that_fit(uploads, self._console.size.height - 4)
+        line = lines.sending_line(stats) if stats else ""
+        together = [Text(line, no_wrap=True, overflow="ellipsis")] if line else []
+        shown, hidden = _that_fit(uploads, self._console.size.height - 4 - len(together))
         short = lines.short_ids(upload.id for upload in uploads)
         is_roomy = self._console.width >= _ROOMY
         table = _live_table(self._console.width, max(map(len, short.values())), is_roomy)
@@ -147,25 +152,23 @@ class LiveScreen:
                 _state(upload.state),
                 Text(upload.name),
                 *([_bar(upload)] if is_roomy else []),
-                *_figures(upload, meters[upload.id]),
+                *_figures(upload),
             )
             style = _STYLES["error"] if upload.failure else "yellow"
             below += [
                 Text(f"{short[upload.id]}: {clause}", style, no_wrap=True, overflow="ellipsis")
-                for clause in lines.clauses(upload)
+                for clause in lines.remarks(upload)
             ]
         if hidden:
             below.append(Text(f"and {hidden:,} more", style="dim"))
-        self._draw(Group(table, *below), remark)
+        self._draw(Group(table, *below, *together), remark)
 
-    def details(self, details: Details, meter: Meter, remark: str = "") -> None:
+    def details(self, details: Details, remark: str = "") -> None:
         """Draw one upload with the files in flight, as many as fit."""
         upload = details.upload
         pace = Table.grid(padding=(0, 2, 0, 0))
-        figures = (lines.rate_text(_rate(upload, meter)), _left_words(upload, meter))
         pace.add_row(
-            _bar(upload, max(min(self._console.width - 36, 60), 8)),
-            *(Text(word) for word in figures if word),
+            _bar(upload, max(min(self._console.width - 48, 60), 8)), Text(lines.pace(upload))
         )
         head: list[RenderableType] = [_head(upload), pace]
         moving = [file for file in details.files if file.state in {"transferring", "retrying"}]
@@ -226,29 +229,18 @@ def _uploads_table(uploads: Sequence[Upload]) -> Table:
 
 def _named(upload: Upload) -> Text:
     text = Text(upload.name)
-    for clause in lines.clauses(upload):
+    for clause in lines.remarks(upload):
         text.append(f"\n{clause}", style=_STYLES["error"] if upload.failure else "dim")
+    if lines.pace(upload):
+        text.append(f"\n{lines.pace(upload)}", style="dim")
     return text
 
 
-def _figures(upload: Upload, meter: Meter) -> Iterable[Text]:
+def _figures(upload: Upload) -> Iterable[Text]:
     yield Text(lines.share(upload.sent, upload.size, upload.state))
     yield Text(size_text(upload.size))
-    yield Text(lines.rate_text(_rate(upload, meter)))
-    yield Text(lines.duration_text(_left_s(upload, meter)))
-
-
-def _rate(upload: Upload, meter: Meter) -> float | None:
-    return meter.rate if upload.state == "transferring" and upload.waiting is None else None
-
-
-def _left_s(upload: Upload, meter: Meter) -> float | None:
-    return meter.left_s(upload.size) if _rate(upload, meter) else None
-
-
-def _left_words(upload: Upload, meter: Meter) -> str:
-    left = lines.duration_text(_left_s(upload, meter))
-    return f"{left} left" if left else ""
+    yield Text(lines.rate_text(upload.rate if upload.state == "transferring" else 0))
+    yield Text(lines.duration_text(upload.eta_s))
 
 
 def _bar(upload: Upload, width: int = _BAR) -> ProgressBar:
@@ -270,7 +262,7 @@ def _that_fit(uploads: Sequence[Upload], height: int) -> tuple[list[Upload], int
     chosen: list[Upload] = []
     used = 0
     for upload in sorted(uploads, key=rank):
-        used += 1 + sum(1 for _ in lines.clauses(upload))
+        used += 1 + sum(1 for _ in lines.remarks(upload))
         if chosen and used > height:
             break
         chosen.append(upload)
@@ -292,6 +284,8 @@ def _head(upload: Upload) -> Text:
     text.append(f"\n{', '.join(words)}", style="dim")
     for clause in lines.clauses(upload):
         text.append(f"\n{clause}", style=_STYLES["error"] if upload.failure else "yellow")
+    if lines.trouble(upload):
+        text.append(f"\n{lines.trouble(upload)}", style="yellow")
     return text
 
 
@@ -303,7 +297,7 @@ def _files_table(files: Sequence[File]) -> Table:
     table.add_column("FILE", overflow="fold")
     for file in files:
         path = Text(file.path)
-        path.append(f"  ({file.reason})" if file.reason else "", style="yellow")
+        path.append(f"  ({lines.why(file)})" if file.reason else "", style="yellow")
         table.add_row(
             _state(file.state),
             Text(lines.share(file.sent, file.size, file.state)),

@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from masv_watch.cli import answers, lines, output
+from masv_watch.cli import answers, lines, output, seen
 from masv_watch.cli.caller import place
 from masv_watch.cli.desk import Desk, desk_of
 from masv_watch.cli.outcomes import OK, DaemonUnreachable, Refused, WrongUsage
 from masv_watch.cli.output import say
-from masv_watch.cli.progress import Meter
 from masv_watch.loops import Bell, SystemClock
 
 T = TypeVar("T")
@@ -37,23 +36,34 @@ def status(options: argparse.Namespace) -> int:
     uploads, listed = desk.caller.get(place("uploads"), answers.uploads)
     drops, held = desk.caller.get(place("drops"), answers.drops)
     folders, known = desk.caller.get(place("hot_folders"), answers.hot_folders)
+    stats, counted = _stats(desk)
     screen = output.screen()
     if desk.wants_json:
-        say(json.dumps({**ready, "uploads": listed, "drops": held, "hot_folders": known}))
+        say(
+            json.dumps({**ready, "uploads": listed, "drops": held, "hot_folders": known, **counted})
+        )
     elif screen is not None:
         with output.taken():
-            screen.status(health, uploads, drops[:_LISTED], folders)
+            screen.status(health, uploads, drops[:_LISTED], folders, stats=stats)
         _say_more(drops)
     else:
-        _status_lines(health, uploads, drops, folders)
+        _status_lines(health, uploads, drops, folders, stats=stats)
     return OK
 
 
+def _stats(desk: Desk) -> tuple[seen.Stats | None, answers.Json]:
+    """Ask how all sending goes; a daemon of another age may not know the call."""
+    stats, tree = desk.caller.get(place("stats"), answers.stats, 200, 404)
+    return stats, {"stats": tree} if stats else {}
+
+
 def _status_lines(
-    health: answers.Health,
-    uploads: list[answers.Upload],
-    drops: list[answers.Drop],
-    folders: list[answers.HotFolder],
+    health: seen.Health,
+    uploads: list[seen.Upload],
+    drops: list[seen.Drop],
+    folders: list[seen.HotFolder],
+    *,
+    stats: seen.Stats | None,
 ) -> None:
     say("ready" if health.is_ready else f"not ready: {health.why}")
     say(*(f"look at: {concern}" for concern in health.concerns))
@@ -61,6 +71,7 @@ def _status_lines(
     counts = Counter(upload.state for upload in uploads)
     said = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     say(f"uploads: {said or 'none yet'}")
+    say(*(lines.stats_lines(stats) if stats else ()))
     say(*(lines.upload_line(upload) for upload in uploads if lines.wants_a_look(upload)))
     owed = sum(1 for upload in uploads if upload.state == "complete" and upload.open_tasks)
     if owed:
@@ -69,7 +80,7 @@ def _status_lines(
     _say_more(drops)
 
 
-def _say_more(drops: list[answers.Drop]) -> None:
+def _say_more(drops: list[seen.Drop]) -> None:
     if len(drops) > _LISTED:
         say(f"and {len(drops) - _LISTED} more that settle or are held; --json lists all")
 
@@ -78,12 +89,8 @@ def uploads(options: argparse.Namespace) -> int:
     """List the uploads, once or until interrupted."""
     desk = desk_of(options)
     path = _listing(options)
-
-    def look() -> list[answers.Upload]:
-        return desk.caller.get(path, answers.uploads)[0]
-
     if _is_watched(options):
-        return _watch_all(look)
+        return _watch_all(desk, path)
     found, tree = desk.caller.get(path, answers.uploads)
     screen = output.screen()
     if desk.wants_json:
@@ -118,20 +125,21 @@ def _is_watched(options: argparse.Namespace) -> bool:
     return bool(options.watch)
 
 
-def _watch_all(look: Callable[[], list[answers.Upload]]) -> int:
+def _watch_all(desk: Desk, path: str) -> int:
+    def look() -> list[seen.Upload]:
+        return desk.caller.get(path, answers.uploads)[0]
+
     screen = output.screen()
-    meters = Meters()
     if screen is None:
         said: dict[str, str] = {}
         for found, _ in looks(look):
-            changed = [line for line in map(lines.upload_line, found) if _is_news(said, line)]
+            changed = [line for line in map(lines.steady_line, found) if _is_news(said, line)]
             say(*changed)
         return OK
     with screen.live() as live:
-        for found, remark in looks(look):
-            meters.note(found)
+        for (found, stats), remark in looks(lambda: (look(), _stats(desk)[0])):
             with output.taken():
-                live.uploads(found, meters.all, remark)
+                live.uploads(found, stats, remark)
     return OK
 
 
@@ -140,22 +148,6 @@ def _is_news(said: dict[str, str], line: str) -> bool:
     is_news = said.get(upload_id) != line
     said[upload_id] = line
     return is_news
-
-
-class Meters:
-    """A meter for every upload that is looked at."""
-
-    def __init__(self) -> None:
-        """Begin without any."""
-        self.all: dict[str, Meter] = {}
-        self._clock = SystemClock()
-
-    def note(self, uploads: list[answers.Upload]) -> None:
-        """Remember a look at these and forget the ones that are gone."""
-        now = self._clock.monotonic()
-        self.all = {one.id: self.all.get(one.id) or Meter() for one in uploads}
-        for one in uploads:
-            self.all[one.id].note(now, one.sent)
 
 
 def show(options: argparse.Namespace) -> int:
@@ -176,8 +168,8 @@ def show(options: argparse.Namespace) -> int:
 
 
 def follow(
-    desk: Desk, path: str, *, until: Callable[[answers.Upload], bool], is_quiet: bool = False
-) -> tuple[answers.Details, answers.Json]:
+    desk: Desk, path: str, *, until: Callable[[seen.Upload], bool], is_quiet: bool = False
+) -> tuple[seen.Details, answers.Json]:
     """Show one upload as it moves, until it is as wanted; give the last look.
 
     Raises:
@@ -185,34 +177,31 @@ def follow(
         KeyboardInterrupt: the person has seen enough.
     """
 
-    def look() -> tuple[answers.Details, answers.Json]:
+    def look() -> tuple[seen.Details, answers.Json]:
         return desk.caller.get(path, answers.details)
 
     screen = None if is_quiet else output.screen()
     if screen is None:
         return _followed(look, until=until, is_quiet=is_quiet)
-    meters = Meters()
     with screen.live() as live:
         for last, remark in looks(look):
-            upload = last[0].upload
-            meters.note([upload])
             with output.taken():
-                live.details(last[0], meters.all[upload.id], remark)
-            if until(upload):
+                live.details(last[0], remark)
+            if until(last[0].upload):
                 break
     return last
 
 
 def _followed(
-    look: Callable[[], tuple[answers.Details, answers.Json]],
+    look: Callable[[], tuple[seen.Details, answers.Json]],
     *,
-    until: Callable[[answers.Upload], bool],
+    until: Callable[[seen.Upload], bool],
     is_quiet: bool,
-) -> tuple[answers.Details, answers.Json]:
+) -> tuple[seen.Details, answers.Json]:
     said: dict[str, str] = {}
     for last, _ in looks(look):
         upload = last[0].upload
-        line = lines.upload_line(upload)
+        line = lines.steady_line(upload)
         if not is_quiet and _is_news(said, line):
             say(line)
         if until(upload):

@@ -18,6 +18,7 @@ from typing import Protocol
 from masv_watch.model import (
     ANY_SIZE,
     MOST_CHUNKS,
+    NO_TOLL,
     Chunk,
     Draft,
     Drop,
@@ -33,6 +34,7 @@ from masv_watch.model import (
     TaskDraft,
     TaskEvent,
     TaskKind,
+    Toll,
     Upload,
     UploadEvent,
     UploadState,
@@ -183,8 +185,10 @@ class Undertakings(Protocol):
         """
         ...
 
-    def renew(self, upload_id: str, fence: int, lease_s: float) -> Upload:
+    def renew(self, upload_id: str, fence: int, lease_s: float, *, toll: Toll = NO_TOLL) -> Upload:
         """Prolong a claim and give the row as it stands.
+
+        `toll` is added to what failures cost the upload, here and wherever it is taken.
 
         Raises:
             FenceLost: the row has a newer claim or is gone.
@@ -199,6 +203,7 @@ class Undertakings(Protocol):
         retry_at: float = 0.0,
         attempts: int = 0,
         error: str = "",
+        toll: Toll = NO_TOLL,
     ) -> None:
         """End a claim; the upload is not claimed again before `retry_at`."""
         ...
@@ -272,7 +277,14 @@ class Undertakings(Protocol):
         ...
 
     def note_file_retry(
-        self, file: SourceFile, fence: int, *, attempts: int, retry_at: float, error: str
+        self,
+        file: SourceFile,
+        fence: int,
+        *,
+        attempts: int,
+        retry_at: float,
+        error: str,
+        toll: Toll = NO_TOLL,
     ) -> None:
         """Store that a file waits until `retry_at`, and why."""
         ...

@@ -96,7 +96,7 @@ SELECT * FROM uploads WHERE state NOT IN ('deleting', 'gone') ORDER BY created_a
 SELECT json_group_array(json_array(id, type, state, name, hot_folder, package_id, size, sent,
     file_count, priority, printf('%!.17g', created_at),
     iif(finalized_at IS NULL, NULL, printf('%!.17g', finalized_at)), printf('%!.17g', retry_at),
-    error_code, error)) AS lines
+    error_code, error, resent, retries, retry_reason)) AS lines
 FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
     WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
@@ -108,7 +108,7 @@ WHERE :after_id = '' OR (sorted, id) > (:after, :after_id) ORDER BY sorted, id L
 SELECT json_group_array(json_array(id, type, state, name, hot_folder, package_id, size, sent,
     file_count, priority, printf('%!.17g', created_at),
     iif(finalized_at IS NULL, NULL, printf('%!.17g', finalized_at)), printf('%!.17g', retry_at),
-    error_code, error)) AS lines
+    error_code, error, resent, retries, retry_reason)) AS lines
 FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
     WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
@@ -219,6 +219,13 @@ UPDATE uploads SET joined_at = :now, finalize_at = NULL WHERE id = :id;
 -- name: count_files
 UPDATE uploads SET size = size + :size, sent = sent + :sent, file_count = file_count + :files,
     open_files = open_files + :open WHERE id = :id;
+
+-- name: add_toll
+UPDATE uploads SET resent = resent + :resent, retries = retries + :retries,
+    retry_reason = CASE WHEN :reason <> '' THEN :reason ELSE retry_reason END WHERE id = :id;
+
+-- name: unsent
+SELECT coalesce(sum(size - sent), 0) AS number FROM uploads WHERE state = 'transferring';
 
 -- name: advance_upload
 UPDATE uploads SET state = :after, error_code = :code, error = :error, finalize_at = :finalize_at,

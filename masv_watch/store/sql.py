@@ -338,7 +338,7 @@ def upload_of(row: Row, seal: Seal) -> Upload:
             "id", "hot_folder", "name", "message", "package_id", "package_asked_at", "finalize_at",
             "retry_at", "attempts", "error_code", "error", "fence", "lease_until", "created_at",
             "joined_at", "finalized_at", "size", "sent", "file_count", "priority", "chunk_size",
-            "refusals",
+            "refusals", "resent", "retries", "retry_reason",
         )
     }  # fmt: skip
     return Upload(

@@ -77,6 +77,10 @@ class SteeringVerbs:
         """List the ids of uploads that wait for a slot, in their order."""
         return [str(row["id"]) for row in self.engine.read(lambda tx: tx.all("queued", now=tx.now))]
 
+    def unsent(self) -> int:
+        """Give the bytes that the uploads which are to be sent still lack."""
+        return self.engine.read(lambda tx: tx.number("unsent"))
+
     def unsettled(self) -> set[str]:
         """Give the ids of uploads that wait for a source to be quiet again."""
         rows = self.engine.read(lambda tx: tx.all("unsettled_uploads"))
@@ -280,11 +284,11 @@ class SteeringVerbs:
 
 def _line_of(line: list[Any]) -> UploadLine:
     # times are written with all their digits, which a number of JSON would lose
-    id_, type_, state, *middle, created, finalized, retry, code, error = line
+    id_, type_, state, *middle, created, finalized, retry = line[:13]
     finalized = None if finalized is None else float(finalized)
     times = (float(created), finalized, float(retry))
     return UploadLine._make(
-        (id_, UploadType(type_), UploadState(state), *middle, *times, code, error)
+        (id_, UploadType(type_), UploadState(state), *middle, *times, *line[13:])
     )
 
 

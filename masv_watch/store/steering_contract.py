@@ -35,6 +35,10 @@ class Steering(Protocol):
         """List the ids of uploads that wait for a slot, in the order in which they get one."""
         ...
 
+    def unsent(self) -> int:
+        """Give the bytes that are not acknowledged of all uploads that are to be sent."""
+        ...
+
     def unsettled(self) -> set[str]:
         """Give the ids of uploads that wait for a source to be quiet again."""
         ...

@@ -16,12 +16,14 @@ from masv_watch.files.hashes import hash_of_file
 from masv_watch.model import (
     ANY_SIZE,
     MOST_CHUNKS,
+    NO_TOLL,
     Chunk,
     DropEvent,
     Secret,
     Sizes,
     SourceFile,
     TaskDraft,
+    Toll,
     Upload,
     UploadEvent,
     UploadState,
@@ -114,10 +116,11 @@ class UndertakingVerbs:
 
         return self.engine.write(claim) if self.engine.read(due) else []
 
-    def renew(self, upload_id: str, fence: int, lease_s: float) -> Upload:
+    def renew(self, upload_id: str, fence: int, lease_s: float, *, toll: Toll = NO_TOLL) -> Upload:
         """Prolong a claim and give the row."""
 
         def renew(tx: Transaction) -> Upload:
+            _add_toll(tx, upload_id, toll)
             row = tx.one("renew", id=upload_id, fence=fence, lease_until=tx.now + lease_s)
             if row is None:
                 raise FenceLost(f"upload {upload_id} has a newer claim")
@@ -133,21 +136,22 @@ class UndertakingVerbs:
         retry_at: float = 0.0,
         attempts: int = 0,
         error: str = "",
+        toll: Toll = NO_TOLL,
     ) -> None:
         """End a claim."""
-        self._fenced(
-            upload_id,
-            fence,
-            lambda tx: _run(
-                tx,
+
+        def let_go(tx: Transaction) -> None:
+            tx.run(
                 "let_go",
                 id=upload_id,
                 fence=fence,
                 retry_at=retry_at,
                 attempts=attempts,
                 error=error,
-            ),
-        )
+            )
+            _add_toll(tx, upload_id, toll)
+
+        self._fenced(upload_id, fence, let_go)
 
     def note_package_asked(self, upload_id: str, fence: int) -> None:
         """Store the intent to create the package."""
@@ -305,21 +309,22 @@ class UndertakingVerbs:
         self._fenced(file.upload_id, fence, close)
 
     def note_file_retry(
-        self, file: SourceFile, fence: int, *, attempts: int, retry_at: float, error: str
+        self,
+        file: SourceFile,
+        fence: int,
+        *,
+        attempts: int,
+        retry_at: float,
+        error: str,
+        toll: Toll = NO_TOLL,
     ) -> None:
         """Store that a file waits, and why."""
-        self._fenced(
-            file.upload_id,
-            fence,
-            lambda tx: _run(
-                tx,
-                "note_file_retry",
-                id=file.id,
-                attempts=attempts,
-                retry_at=retry_at,
-                error=error,
-            ),
-        )
+
+        def wait(tx: Transaction) -> None:
+            tx.run("note_file_retry", id=file.id, attempts=attempts, retry_at=retry_at, error=error)
+            _add_toll(tx, file.upload_id, toll)
+
+        self._fenced(file.upload_id, fence, wait)
 
     def note_source_changed(self, file: SourceFile, fence: int, note: str) -> None:
         """Stop a file whose source changed; its drop is no longer whole."""
@@ -449,6 +454,17 @@ def _add_chunk(tx: Transaction, file_id: int, version: int, chunk: Chunk) -> Non
         etag=chunk.etag,
         hash=chunk.hash,
     )
+
+
+def _add_toll(tx: Transaction, upload_id: str, toll: Toll) -> None:
+    if toll != NO_TOLL:
+        tx.run(
+            "add_toll",
+            id=upload_id,
+            resent=toll.resent,
+            retries=toll.retries,
+            reason=toll.reason,
+        )
 
 
 def _await_quiet(tx: Transaction, upload: Row, file_id: int, note: str) -> None:

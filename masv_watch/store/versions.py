@@ -114,6 +114,9 @@ def reset(tx: Transaction, file: Row, *, size: int) -> None:
     tx.run("remove_chunks", file_id=file["id"])
     tx.run("reset_file", id=file["id"])
     _recount(tx, file, size=size)
+    if size and file["sent"]:
+        # what leaves its upload is not sent again
+        tx.run("add_toll", id=file["upload_id"], resent=file["sent"], retries=0, reason="")
 
 
 def _recount(tx: Transaction, file: Row, *, size: int) -> None:

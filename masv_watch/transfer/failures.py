@@ -177,19 +177,22 @@ class Failures:
                 "reason": str(error),
             },
         )
+        self._grip.meter.retried(claim.upload, key.step, error)
         if in_hand is None:
             claim.attempts = attempts
             self._grip.end(claim, retry_at=decision.at, error=str(error))
             return
         if not in_hand.stopped:
             in_hand.stopped = True
-            self._store.note_file_retry(
-                in_hand.file,
-                claim.upload.fence,
-                attempts=attempts,
-                retry_at=decision.at,
-                error=str(error),
-            )
+            with self._grip.meter.owed(claim.upload.id) as toll:
+                self._store.note_file_retry(
+                    in_hand.file,
+                    claim.upload.fence,
+                    attempts=attempts,
+                    retry_at=decision.at,
+                    error=str(error),
+                    toll=toll,
+                )
 
     def _attempts(self, key: Key) -> int:
         """Count the failures in a row so far: what went through meanwhile began the count anew."""

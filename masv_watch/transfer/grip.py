@@ -12,6 +12,7 @@ from masv_watch.model import UploadState
 from masv_watch.store.contract import Store
 from masv_watch.transfer.claims import Claim, FileInHand, Key, Step
 from masv_watch.transfer.crew import Crew, Lane
+from masv_watch.transfer.meter import Meter
 
 
 def lane_of(step: Step) -> Lane:
@@ -36,10 +37,11 @@ def put_back_batch(key: Key) -> None:
 class Grip:
     """The claims in hand over one store and one crew."""
 
-    def __init__(self, store: Store, crew: Crew[Key]) -> None:
+    def __init__(self, store: Store, crew: Crew[Key], meter: Meter) -> None:
         """Begin with nothing in hand."""
         self._store = store
         self.crew = crew
+        self.meter = meter
         self.claims: dict[str, Claim] = {}
 
     def holds(self, claim: Claim) -> bool:
@@ -95,15 +97,15 @@ class Grip:
         """End a claim's lease if nothing of it is out."""
         if claim.out:
             return
-        if self._is_asked_for(claim):
-            self._store.let_go(claim.upload.id, claim.upload.fence)
-        else:
+        upload, waits = claim.upload, not self._is_asked_for(claim)
+        with self.meter.owed(upload.id) as toll:
             self._store.let_go(
-                claim.upload.id,
-                claim.upload.fence,
-                retry_at=claim.retry_at,
-                attempts=claim.attempts,
-                error=claim.error,
+                upload.id,
+                upload.fence,
+                retry_at=claim.retry_at if waits else 0.0,
+                attempts=claim.attempts if waits else 0,
+                error=claim.error if waits else "",
+                toll=toll,
             )
         self.claims.pop(claim.upload.id, None)
 

@@ -34,6 +34,7 @@ from masv_watch.transfer.claims import SMALL, Claim, FileInHand, Key, Step, shar
 from masv_watch.transfer.crew import Crew, Lane, Outcome
 from masv_watch.transfer.failures import RELOOK_S, Failures
 from masv_watch.transfer.grip import Grip, put_back_batch
+from masv_watch.transfer.meter import Meter
 from masv_watch.transfer.packages import Packages
 from masv_watch.transfer.schedule import Holder, yielders
 from masv_watch.transfer.sending import Sending
@@ -65,6 +66,7 @@ class Effects:
     settling: Settling
     crew: Crew[Key]
     tuner: Tuner
+    meter: Meter
     login: Login
 
 
@@ -88,7 +90,7 @@ class Sender:
         self._transfer = transfer
         self._clock = clock
         self._metrics = metrics
-        self._grip = Grip(store, effects.crew)
+        self._grip = Grip(store, effects.crew, effects.meter)
         self._failures = Failures(
             store,
             self._grip,
@@ -114,7 +116,8 @@ class Sender:
         """Take outcomes, claim what is due and hand out pieces; give the seconds to the next."""
         outcomes = self._grip.crew.take_outcomes()
         for claim in self._grip.claims.values():
-            claim.put_down_shipped()
+            for _ in range(claim.put_down_shipped()):
+                self._grip.meter.file_closed(claim.upload)
         for outcome in outcomes:
             self._weigh(outcome)
         if self._stopping:
@@ -127,6 +130,7 @@ class Sender:
         if not self._stopping:
             for claim in self._take_up():
                 self._attend(claim)
+        self._grip.meter.keep(self._grip.claims)
         self._metrics.gauge("uploads_in_hand", len(self._grip.claims))
         self._effects.tuner.tick(is_full=self._grip.crew.is_full(Lane.LARGE))
         self._metrics.gauge("connections", self._effects.tuner.connections())
@@ -261,7 +265,8 @@ class Sender:
             raise FenceLost(f"upload {claim.upload.id} has a newer claim")
         claim.upload = row
         if now - claim.renewed_at >= RENEW_S:
-            claim.upload = self._store.renew(row.id, row.fence, LEASE_S)
+            with self._grip.meter.owed(row.id) as toll:
+                claim.upload = self._store.renew(row.id, row.fence, LEASE_S, toll=toll)
             claim.renewed_at = now
 
     def _hand_out(self, claim: Claim) -> None:
@@ -416,6 +421,8 @@ class Sender:
         key.claim.is_token_fresh = key.step is Step.RENEW_TOKEN
         key.claim.is_stale |= key.in_hand is None and key.step is not Step.SHIP_FILE
         if key.step is Step.CLOSE_FILE and key.in_hand is not None:
+            if not key.in_hand.missing:
+                self._grip.meter.file_closed(key.claim.upload)
             key.claim.put_down(key.in_hand)
         elif key.step is Step.RENEW_TOKEN:
             key.claim.renewing = False

@@ -32,10 +32,11 @@ from masv_watch.metrics import Metrics
 from masv_watch.model import Chunk, SourceFile, Transfer
 from masv_watch.store.contract import Store
 from masv_watch.transfer.chunks import Span, cut, window
-from masv_watch.transfer.claims import Claim, FileInHand, Key
+from masv_watch.transfer.claims import Claim, FileInHand, Key, Step
 from masv_watch.transfer.keeping import Keeping
 from masv_watch.transfer.leftbehind import Listing, listing_of
 from masv_watch.transfer.limits import KnownLimits
+from masv_watch.transfer.meter import Meter, Sent
 from masv_watch.transfer.packages import delete_cloud_file, held_package
 from masv_watch.transfer.throttle import Throttle
 
@@ -57,16 +58,18 @@ class Sending:
         throttle: Throttle,
         on_sent: Callable[[int], None],
         metrics: Metrics,
+        meter: Meter,
     ) -> None:
         """Work with these; `transfer` gives the settings as they are now.
 
-        `on_sent` is told the bytes of each block of a chunk of its own piece.
+        `on_sent` is told the bytes of each block of a chunk of its own piece, `meter` of every one.
         """
         self._store = store
         self._cloud = cloud
         self._transfer = transfer
         self._throttle = throttle
         self._on_sent = on_sent
+        self._meter = meter
         self._keeping = Keeping(store, cloud, transfer=transfer, metrics=metrics)
         self._limits = KnownLimits(cloud)
 
@@ -92,7 +95,10 @@ class Sending:
             self._ship_by_steps(claim, in_hand)
             return
         whole = Span(number=1, offset=0, size=file.identity.size)
-        with self._slice(claim, file, whole, is_piece=False) as body:
+        with (
+            self._meter.began(claim.upload) as sent,
+            self._slice(claim, file, whole, sent, is_piece=False) as body,
+        ):
             in_hand.file = self._begin(claim, file)
             in_hand.cut([])
             if in_hand.missing > 1:
@@ -100,9 +106,9 @@ class Sending:
                 self._note_opened(claim, in_hand.file)
                 in_hand.is_small = False
                 return
-            self._ship_whole(claim, in_hand, body)
+            self._ship_whole(claim, in_hand, body, sent)
 
-    def _ship_whole(self, claim: Claim, in_hand: FileInHand, body: files.Slice) -> None:
+    def _ship_whole(self, claim: Claim, in_hand: FileInHand, body: files.Slice, sent: Sent) -> None:
         chunk = None
         try:
             chunk = self._deliver(claim, in_hand, body, number=1)
@@ -111,8 +117,10 @@ class Sending:
             self._note_opened(claim, in_hand.file)
             if chunk is not None:
                 self._store.note_etag(in_hand.file, claim.upload.fence, chunk, last=True)
+                sent.acknowledged()
             raise
         self._store.note_file_shipped(in_hand.file, claim.upload.fence, chunk)
+        sent.acknowledged()
         in_hand.missing = 0
 
     def _ship_by_steps(self, claim: Claim, in_hand: FileInHand) -> None:
@@ -197,10 +205,12 @@ class Sending:
             raise
 
     def _send_bytes(self, claim: Claim, in_hand: FileInHand, span: Span) -> None:
-        with self._slice(claim, in_hand.file, span, is_piece=True) as body:
-            chunk = self._deliver(claim, in_hand, body, number=span.number)
-        last = in_hand.acknowledge()
-        self._store.note_etag(in_hand.file, claim.upload.fence, chunk, last=last)
+        with self._meter.began(claim.upload) as sent:
+            with self._slice(claim, in_hand.file, span, sent, is_piece=True) as body:
+                chunk = self._deliver(claim, in_hand, body, number=span.number)
+            last = in_hand.acknowledge()
+            self._store.note_etag(in_hand.file, claim.upload.fence, chunk, last=last)
+            sent.acknowledged()
 
     def _deliver(
         self, claim: Claim, in_hand: FileInHand, body: files.Slice, *, number: int
@@ -213,8 +223,9 @@ class Sending:
             blueprint = self._url(claim, in_hand, number, is_first=attempt == 1)
             try:
                 return self._put(claim, in_hand, body, number=number, blueprint=blueprint)
-            except UrlExpired:
+            except UrlExpired as error:
                 body.seek(0)
+                self._meter.retried(claim.upload, Step.SEND_CHUNK, error)
         blueprint = self._url(claim, in_hand, number, is_first=False)
         return self._put(claim, in_hand, body, number=number, blueprint=blueprint)
 
@@ -253,7 +264,9 @@ class Sending:
             raise EtagMismatch("the storage acknowledged other bytes than were sent", limit=5)
         return Chunk(number=number, size=len(body), etag=etag, hash=body.hash)
 
-    def _slice(self, claim: Claim, file: SourceFile, span: Span, *, is_piece: bool) -> files.Slice:
+    def _slice(
+        self, claim: Claim, file: SourceFile, span: Span, sent: Sent, *, is_piece: bool
+    ) -> files.Slice:
         is_paced = span.size > BLOCK
 
         def on_bytes(size: int) -> None:
@@ -261,6 +274,7 @@ class Sending:
                 self._throttle.admit(size, claim.upload.hot_folder, claim.abort)
             if claim.abort.is_set():
                 raise CloudUnreachable("sending was stopped")
+            sent.note(size)
             if is_piece:
                 self._on_sent(size)
 

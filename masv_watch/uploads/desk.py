@@ -6,7 +6,7 @@ cloud. Called by intake, by the sender for what changed, and by the API.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from masv_watch import lifecycle
 from masv_watch.cloud.wire import Team
@@ -14,13 +14,16 @@ from masv_watch.errors import Denied, IllegalTransition, NotFound, Unprocessable
 from masv_watch.login import Login
 from masv_watch.logs import register_secrets
 from masv_watch.model import (
+    STILL,
     TOKEN_HOLDER,
     Caller,
     Draft,
     Drop,
     DropDraft,
+    Flow,
     Selection,
     TaskState,
+    Traffic,
     Upload,
     UploadEvent,
     UploadState,
@@ -28,9 +31,11 @@ from masv_watch.model import (
 )
 from masv_watch.store.contract import Store
 from masv_watch.uploads.views import (
+    SendingView,
     UploadDetails,
     UploadView,
     calls_for,
+    eta_of,
     line_of,
     view_of,
     waiting_for,
@@ -55,16 +60,19 @@ class Uploads:
         login: Login | None = None,
         sources: Sources | None = None,
         auto_finalize: Callable[[], bool] = lambda: False,
+        traffic: Callable[[], Mapping[str, Traffic]] = dict,
     ) -> None:
         """Work on this store; `auth_until` tells when a refused key is tried again.
 
         `login` and `sources` serve the creates of callers; a desk without them serves none.
+        `traffic` says what is on its way of each upload that is in hand.
         """
         self._store = store
         self._auth_until = auth_until
         self._login = login
         self._sources = sources
         self._auto_finalize = auto_finalize
+        self._traffic = traffic
 
     def create(self, draft: Draft) -> str:
         """Make a hot folder's draft an upload and give its id; one of a batch joins the open one.
@@ -159,6 +167,7 @@ class Uploads:
         self, wanted: Selection | None = None, *, waiting_only: bool = False
     ) -> list[UploadView]:
         """List the uploads of a selection, every one oldest first without it."""
+        traffic = self._traffic()
         uploads = self._store.select_uploads(wanted or Selection())
         open_tasks, refused = self._store.open_tasks(), self._store.refused_tasks()
         unsettled, held = self._store.unsettled(), self._held()
@@ -181,6 +190,7 @@ class Uploads:
                         waiting,
                         open_tasks=open_tasks.get(upload.id, 0),
                         refused_tasks=refused.get(upload.id, 0),
+                        traffic=traffic.get(upload.id, STILL),
                     )
                 )
         return views
@@ -200,6 +210,7 @@ class Uploads:
         Raises:
             NotFound: no such upload, or it is being deleted.
         """
+        traffic = self._traffic().get(upload_id, STILL)
         upload = self.find(upload_id)
         tasks = [task.state for task in self._store.tasks(upload_id)]
         queued = self._store.queued() if upload.state is UploadState.TRANSFERRING else []
@@ -217,10 +228,17 @@ class Uploads:
             waiting,
             open_tasks=tasks.count(TaskState.DUE),
             refused_tasks=tasks.count(TaskState.REFUSED),
+            traffic=traffic,
         )
 
     def _held(self) -> dict[str, Drop]:
         return {drop.upload_id: drop for drop in self._store.held_drops() if drop.upload_id}
+
+    def sending(self, flow: Flow) -> SendingView:
+        """Say how the sending of all uploads goes, those that wait for their turn too."""
+        unsent = self._store.unsent()
+        eta_s = eta_of(unsent, in_flight=flow.in_flight, rate=flow.rate) if unsent else None
+        return SendingView(flow=flow, unsent=unsent, eta_s=eta_s)
 
     def details(self, upload_id: str) -> UploadDetails:
         """Give one upload with its files.

@@ -11,10 +11,13 @@ from enum import StrEnum
 
 from masv_watch import lifecycle
 from masv_watch.model import (
+    STILL,
     Drop,
+    Flow,
     HoldReason,
     SourceFile,
     Task,
+    Traffic,
     Upload,
     UploadEvent,
     UploadLine,
@@ -61,6 +64,9 @@ class UploadView:
     open_tasks: int
     #: tasks that ended without success
     refused_tasks: int = 0
+    traffic: Traffic = STILL
+    #: seconds until every byte has left, by the measured rate; None when that cannot be told
+    eta_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +78,17 @@ class UploadDetails:
     drops: tuple[Drop, ...]
     tasks: tuple[Task, ...]
     skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingView:
+    """How the sending of all uploads goes."""
+
+    flow: Flow
+    #: bytes of all uploads that are to be sent, waiting ones too, that are not acknowledged
+    unsent: int
+    #: seconds until all of them have left, by the measured rate; None when that cannot be told
+    eta_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +121,9 @@ def line_of(upload: Upload) -> UploadLine:
         retry_at=upload.retry_at,
         error_code=upload.error_code,
         error=upload.error,
+        resent=upload.resent,
+        retries=upload.retries,
+        retry_reason=upload.retry_reason,
     )
 
 
@@ -145,11 +165,30 @@ def _hindrance(
     return None
 
 
+def eta_of(unsent: int, *, in_flight: int, rate: float) -> float | None:
+    """Give the seconds until these bytes have left; None while nothing moves.
+
+    What is in flight has left already.
+    """
+    return max(unsent - in_flight, 0) / rate if rate > 0 else None
+
+
 def view_of(
-    upload: UploadLine, waiting: Waiting | None, *, open_tasks: int, refused_tasks: int
+    upload: UploadLine,
+    waiting: Waiting | None,
+    *,
+    open_tasks: int,
+    refused_tasks: int,
+    traffic: Traffic = STILL,
 ) -> UploadView:
     """Put together what people see of an upload."""
+    eta_s = None
+    if waiting is None and upload.state is UploadState.TRANSFERRING and traffic is not STILL:
+        unsent = upload.size - upload.sent
+        eta_s = eta_of(unsent, in_flight=traffic.in_flight, rate=traffic.rate)
     return UploadView(
+        traffic=traffic,
+        eta_s=eta_s,
         upload=upload,
         state=lifecycle.SHOWN_AS[upload.state] or "",
         waiting=waiting,

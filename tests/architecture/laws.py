@@ -30,6 +30,7 @@ PURE = (
     "watch.limits",
     "watch.bundles",
     "transfer.chunks",
+    "transfer.pace",
     "transfer.schedule",
     "cloud.refusals",
     "cloud.reading",

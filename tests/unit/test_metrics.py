@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import threading
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from masv_watch.metrics import LABEL_SETS, Metrics
+from masv_watch.metrics import HELP, LABEL_SETS, Metrics
+from tests.architecture.laws import sources
 
 
 def test_metrics_text_prints_kinds_labels_and_help_sorted():
@@ -26,6 +29,28 @@ def test_metrics_text_prints_kinds_labels_and_help_sorted():
         "# TYPE masv_watch_chunks_total counter\n"
         'masv_watch_chunks_total{engine="own",outcome="ok"} 3\n'
     )
+
+
+def test_metrics_have_help_for_every_name_that_the_package_counts(project):
+    """Who looks at the page needs no source to read it, and no sentence is left of old names."""
+    named = set()
+    for source in sources(project):
+        for node in ast.walk(source.tree):
+            is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            if is_call and node.func.attr in {"count", "gauge"} and node.args:
+                first = node.args[0]
+                owner = source.dotted(node.func.value)
+                if isinstance(first, ast.Constant) and owner.endswith("metrics"):
+                    named.add(first.value)
+
+    # these are counted by one line over a table
+    table = {
+        "sent_bytes", "acknowledged_bytes", "resent_bytes", "chunks_acknowledged", "files_closed",
+    }  # fmt: skip
+    assert named | table == set(HELP)
+    assert len(named) > 10
+    for name, sentence in HELP.items():
+        assert re.fullmatch(r"[A-Z1].*\.", sentence), name
 
 
 def test_metrics_counter_that_would_go_down_is_refused():

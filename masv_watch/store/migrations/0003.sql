@@ -19,3 +19,9 @@ CREATE INDEX files_stale ON files (drop_id) WHERE stale = 1;
 ALTER TABLE uploads ADD COLUMN prioritized INTEGER NOT NULL DEFAULT 0;
 -- until now no rule had a priority, so whatever is not 0 came from a person
 UPDATE uploads SET prioritized = 1 WHERE priority <> 0;
+-- What failures cost an upload.
+-- bytes that were handed over in vain, or acknowledged and lost again
+ALTER TABLE uploads ADD COLUMN resent INTEGER NOT NULL DEFAULT 0;
+-- steps that failed and were tried again, and why the last time
+ALTER TABLE uploads ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE uploads ADD COLUMN retry_reason TEXT NOT NULL DEFAULT '';

@@ -19,7 +19,7 @@ from masv_watch.files import never_sent
 from masv_watch.login import Login
 from masv_watch.loops import SystemClock
 from masv_watch.metrics import Metrics
-from masv_watch.model import Listen, Masv, Secret, Server, Settings
+from masv_watch.model import Flow, Listen, Masv, Secret, Server, Settings
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.bandwidth import LimitKeeper
 from masv_watch.transfer.throttle import Throttle
@@ -59,6 +59,8 @@ class Caller:
         self.refused = []
         #: hot folders as their loops would show them
         self.sights = []
+        #: what is on its way, as the sending room would tell
+        self.flow, self.traffic = Flow(), {}
         #: names of hot folders that were asked to sweep
         self.hurried = []
         self.settings = Settings(
@@ -75,6 +77,7 @@ class Caller:
             login=self.login,
             sources=Paths(lambda: self.settings, denied=self._denied),
             auto_finalize=lambda: self.settings.server.auto_finalize,
+            traffic=lambda: self.traffic,
         )
         throttle = Throttle(clock=clock, metrics=metrics)
         self.limits = LimitKeeper(
@@ -92,6 +95,8 @@ class Caller:
             limits=self.limits,
             health=lambda: self.health,
             now=self.store.now,
+            flow=lambda: self.flow,
+            counted_since=self.store.now(),
             metrics=metrics.text,
             count_refused=lambda method, code: self.refused.append((method, code)),
         )

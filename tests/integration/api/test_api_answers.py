@@ -147,7 +147,15 @@ def test_details_add_files_drops_and_what_is_owed(caller):
     assert answer.tree["state"] == "complete"
     assert answer.tree["open_tasks"] == 2
     assert answer.tree["files"] == [
-        {"path": "a.mov", "state": "complete", "size": 10, "progress": 10, "hash": "xxh3-128:h"}
+        {
+            "path": "a.mov",
+            "state": "complete",
+            "size": 10,
+            "progress": 10,
+            "attempts": 0,
+            "next_try": None,
+            "hash": "xxh3-128:h",
+        }
     ]
     told = {each["kind"]: (each["state"], each["note"]) for each in answer.tree["tasks"]}
     assert told == {

@@ -73,6 +73,8 @@ class Wire:
     #: hot folder -> why it is paused
     paused: dict[str, str] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
+    #: None: a daemon of an age that does not know the call
+    stats: dict[str, Any] | None = None
     token: str | None = None
     #: looks at one upload that are answered with 503 before one is answered
     stumbles: int = 0
@@ -104,7 +106,8 @@ class Wire:
             return rooms[words[0]]()
         if words == ["portals", "uploads"]:
             return 201, {"upload_id": self.add("99999999-0000-4000-8000-000000000000")}
-        return (200, []) if words == ["drops"] else (404, {"code": 1504, "message": "no route"})
+        known = {"drops": [], "stats": self.stats}.get(words[0])
+        return (404, {"code": 1504, "message": "no route"}) if known is None else (200, known)
 
     def _limit(self, call: Call) -> dict[str, Any]:
         rate = (call.body or {}).get("rate_limit_bps")

@@ -14,6 +14,11 @@ OK, FAILED, USAGE, STATE, UNREACHABLE, NO_LISTEN = range(6)
 ONE = "3f2a91bc-0000-4000-8000-000000000001"
 TWO = "4f2a91bc-0000-4000-8000-000000000002"
 MADE = "99999999-0000-4000-8000-000000000000"
+STATS = {
+    "since": "2026-01-02T03:04:05.000Z", "bytes_acknowledged": 0, "bytes_in_flight": 8_000_000,
+    "bytes_resent": 4_200_000, "bytes_left": 9_000_000_000, "rate_bytes_per_s": 123_400_000,
+    "eta_s": 65, "connections_busy": 3, "retries": {"count": 2, "last_reason": "a \x1b[31m503"},
+}  # fmt: skip
 COLOURS = ("\x1b[3", "\x1b[9", ";3")
 
 
@@ -85,6 +90,68 @@ def test_status_on_a_terminal_shows_folders_and_what_wants_a_look(standin, wire)
     assert "b.mov" not in text
 
 
+def test_status_tells_how_the_sending_of_all_goes(standin, wire):
+    """Rate, time left and what failures cost, in words; a script gets the numbers."""
+    wire.stats = STATS
+    text, _, status = seen(standin, "status", width=160)
+    piped = subprocess.run(
+        [sys.executable, "-m", "masv_watch", "status", "--url", standin.url],
+        cwd=PROJECT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    cost = "tried again 2 times, 4.2 MB sent again; last reason: a \\x1b[31m503"
+    wanted = [
+        "sending: 123.4 MB/s, 0:01:05 left, 8.0 MB in flight on 3 connections",
+        f"since 2026-01-02T03:04:05.000Z: {cost}",
+    ]
+
+    assert status == piped.returncode == OK
+    for line in wanted:
+        assert line in [each.rstrip() for each in text.splitlines()]
+        assert line in piped.stdout.splitlines()
+
+
+def test_status_of_a_daemon_that_does_not_tell_how_it_sends_is_the_rest(standin, wire):
+    """The commands may be newer than the daemon."""
+    text, _, status = seen(standin, "status", width=160)
+
+    assert status == OK
+    assert "sending" not in text
+    assert "uploads: 1 complete, 1 transferring" in text
+
+
+def test_show_of_a_moving_upload_tells_its_pace_and_what_failures_cost(standin, wire):
+    """On the terminal a line each; in a pipe in brackets behind the upload."""
+    wire.uploads[ONE] |= {
+        "package_name": "a.mov", "rate_bytes_per_s": 12_300_000, "eta_s": 75,
+        "bytes_in_flight": 5_242_880, "bytes_resent": 4_200_000,
+        "retries": {"count": 1, "last_reason": "no answer in time"},
+    }  # fmt: skip
+    wire.details[ONE] = {
+        "files": [
+            {"path": "a.mov", "state": "retrying", "size": 1000, "progress": 400, "attempts": 2,
+             "next_try": "2026-01-02T03:04:09.000Z", "reason": "no answer in time"},
+        ],
+    }  # fmt: skip
+    text, _, status = seen(standin, "show", ONE, width=160)
+    piped = subprocess.run(
+        [sys.executable, "-m", "masv_watch", "show", ONE, "--url", standin.url],
+        cwd=PROJECT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    pace = "12.3 MB/s, 0:01:15 left, 5.2 MB in flight"
+    cost = "tried again 1 time, 4.2 MB sent again; last reason: no answer in time"
+    why = "(no answer in time; tried 2 times, again at 2026-01-02T03:04:09.000Z)"
+
+    assert status == piped.returncode == OK
+    seen_lines = [line.rstrip() for line in text.splitlines()]
+    assert pace in seen_lines
+    assert cost in seen_lines
+    assert f"retrying  40 %  1.0 kB  a.mov  {why}" in seen_lines
+    assert piped.stdout.splitlines() == [
+        f"{ONE}  transferring   40 %     1.0 kB  a.mov  ({cost})  ({pace})",
+        f"  retrying        1.0 kB  a.mov  {why}",
+    ]
+
+
 def test_show_on_a_terminal_lists_files_left_outs_and_tasks(standin, wire):
     """The whole id stands there too, to be copied."""
     wire.details[TWO] = {
@@ -104,15 +171,18 @@ def test_show_on_a_terminal_lists_files_left_outs_and_tasks(standin, wire):
 
 
 def test_watch_of_uploads_moves_until_interrupted_and_leaves_the_cursor(standin, wire):
-    """Rate and time left come from successive answers; Ctrl-C is a clean end."""
+    """Rate and time left are the daemon's, of each and of all; Ctrl-C is a clean end."""
     wire.script[ONE] = [
-        {"size": 10**9, "progress": 10**8 * number, "package_name": "moving.mov"}
+        {"size": 10**9, "progress": 10**8 * number, "package_name": "moving.mov",
+         "rate_bytes_per_s": 98_700_000, "eta_s": 9 - number, "bytes_in_flight": 5_000_000}
         for number in range(9)
-    ]
+    ]  # fmt: skip
+    wire.stats = STATS
     with Terminal("uploads", "--watch", "--url", standin.url, width=110) as terminal:
         terminal.until("moving.mov")
-        terminal.until("MB/s")
-        terminal.until("0:00:0")
+        terminal.until("98.7 MB/s   0:00:08")
+        terminal.until("0:00:07")
+        terminal.until("sending: 123.4 MB/s, 0:01:05 left, 8.0 MB in flight on 3 connections")
         terminal.interrupt()
         status = terminal.end()
 
@@ -140,7 +210,12 @@ def test_watch_of_many_uploads_shows_what_moves_and_counts_the_rest(standin, wir
 
 def test_watch_of_one_upload_ends_with_it(standin, wire):
     """The last picture stays; a pipe gets a line for each change."""
-    looks = [{"progress": 100}, {"progress": 100}, {"progress": 1000, "state": "complete"}]
+    looks = [
+        {"progress": 100, "rate_bytes_per_s": 50, "eta_s": 18},
+        # another rate is no news for a pipe
+        {"progress": 100, "rate_bytes_per_s": 60, "eta_s": 15},
+        {"progress": 1000, "state": "complete"},
+    ]
     wire.script[ONE] = [dict(look) for look in looks]
     text, _, status = seen(standin, "show", ONE, "--watch")
     wire.uploads[ONE] |= {"state": "transferring", "package_name": "a.mov"}

@@ -37,6 +37,7 @@ from masv_watch.model import (
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.claims import Key
 from masv_watch.transfer.crew import Crew, Lane
+from masv_watch.transfer.meter import Meter
 from masv_watch.transfer.packages import Packages
 from masv_watch.transfer.sender import Effects, Sender
 from masv_watch.transfer.sending import Sending
@@ -186,6 +187,8 @@ class Room:
         """Make the room, with doors of the test's own in front of store or cloud."""
         store, cloud = store or self.store, cloud or self.cloud
         metrics = self.metrics = Metrics()
+        # connections move in real time
+        self.meter = Meter(monotonic=SystemClock().monotonic)
         masv = Masv(api_url=self.sandbox.api, team="acme", api_key=Secret("sandbox-key"))
         login = Login(cloud, masv, clock=self.clock, metrics=metrics)
         # the workers' loops wait for pieces in real time
@@ -208,6 +211,7 @@ class Room:
                     throttle=self.throttle,
                     on_sent=lambda _size: None,
                     metrics=metrics,
+                    meter=self.meter,
                 ),
                 settling=Settling(
                     store,
@@ -217,6 +221,7 @@ class Room:
                 ),
                 crew=self.crew,
                 tuner=Tuner(lambda: self.workers, clock=self.clock),
+                meter=self.meter,
                 login=login,
             ),
             transfer=lambda: transfer,

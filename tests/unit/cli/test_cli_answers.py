@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masv_watch.cli import answers
+from masv_watch.cli import answers, seen
 from masv_watch.cli.answers import NotOurs, printable
 
 UPLOAD = {
@@ -18,16 +18,21 @@ UPLOAD = {
     "files_total": 2, "priority": 3, "open_tasks": 1, "refused_tasks": 0,
     "waiting": {"reason": "queued", "since": None, "until": None, "ahead": 2, "cure": ""},
     "error": {"code": 1102, "message": "away", "cure": "bring it back"}, "novelty": [1],
+    "bytes_in_flight": 5, "bytes_resent": 4, "rate_bytes_per_s": 3, "eta_s": 0,
+    "retries": {"count": 2, "last_reason": "a \x1b503"},
 }  # fmt: skip
 READERS = [
     answers.uploads, answers.upload, answers.details, answers.drops, answers.hot_folders,
     answers.hot_folder, answers.health, answers.created, answers.link, answers.happening,
+    answers.stats,
 ]  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from([*UPLOAD, "id", "name", "drops", "ready"]), inner)
+        | st.dictionaries(
+            st.sampled_from([*UPLOAD, "id", "name", "drops", "ready", "count"]), inner
+        )
     ),
     max_leaves=12,
 )
@@ -39,8 +44,10 @@ def test_upload_with_everything_is_read_and_unknown_keys_are_passed_over():
 
     assert (found.id, found.state, found.sent, found.size) == ("u1", "idle", 10, 20)
     assert (found.hot_folder, found.file_count, found.priority) == ("out", 2, 3)
-    assert found.waiting == answers.Waiting(reason="queued", ahead=2)
-    assert found.failure == answers.Failure(message="away", cure="bring it back")
+    assert (found.in_flight, found.resent, found.rate, found.eta_s) == (5, 4, 3, 0)
+    assert (found.retries, found.retry_reason) == (2, "a \\x1b503")
+    assert found.waiting == seen.Waiting(reason="queued", ahead=2)
+    assert found.failure == seen.Failure(message="away", cure="bring it back")
 
 
 def test_upload_of_an_older_daemon_has_nothing_where_keys_are_missing():
@@ -48,6 +55,8 @@ def test_upload_of_an_older_daemon_has_nothing_where_keys_are_missing():
     found = answers.upload({"upload_id": "u1", "state": "paused"})
 
     assert (found.hot_folder, found.waiting, found.failure, found.priority) == ("", None, None, 0)
+    assert (found.rate, found.eta_s, found.retries, found.retry_reason) == (0, None, 0, "")
+    assert answers.stats({"code": 1504, "message": "no such route"}) is None
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masv_watch.cli import lines
-from masv_watch.cli.answers import Drop, Failure, Happening, Task, Upload, Waiting
+from masv_watch.cli.seen import (
+    Details,
+    Drop,
+    Failure,
+    File,
+    Happening,
+    Stats,
+    Task,
+    Upload,
+    Waiting,
+)
 
 
 def upload(**rest):
@@ -35,6 +45,91 @@ def test_upload_line_of_a_failure_says_what_helps():
     found = upload(state="error", failure=Failure(message="away", cure="bring it back"))
 
     assert lines.upload_line(found).endswith("  (away - bring it back)")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, ""),
+        ({"rate": 12_300_000}, "12.3 MB/s"),
+        ({"rate": 12_300_000, "eta_s": 75}, "12.3 MB/s, 0:01:15 left"),
+        ({"in_flight": 5_000_000}, "5.0 MB in flight"),
+        ({"rate": 10, "eta_s": 0, "in_flight": 7}, "10 B/s, 0:00:00 left, 7 B in flight"),
+        ({"rate": 10, "eta_s": 1, "state": "paused"}, ""),
+    ],
+)
+def test_pace_says_what_is_known_and_nothing_of_what_stands(more, said):
+    """Rate, time left and bytes in flight, each only where it says something."""
+    found = upload(**more)
+
+    assert lines.pace(found) == said
+    assert lines.upload_line(found).endswith(f"  ({said})" if said else "  take.mov")
+    assert lines.steady_line(found).endswith("  take.mov")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, ""),
+        ({"retries": 1, "retry_reason": "no answer"}, "tried again 1 time; last reason: no answer"),
+        ({"resent": 4_200_000}, "4.2 MB sent again"),
+        ({"retries": 2, "resent": 10}, "tried again 2 times, 10 B sent again"),
+        ({"retry_reason": "of nothing"}, ""),
+        (
+            {"retries": 2, "retry_reason": "x", "waiting": Waiting(reason="retrying", cure="x")},
+            "tried again 2 times",
+        ),
+    ],
+)
+def test_trouble_says_what_failures_cost_and_why_once(more, said):
+    """A reason that stands in the same line already is not said again."""
+    found = upload(**more)
+
+    assert lines.trouble(found) == said
+    assert (f"({said})" in lines.steady_line(found)) is bool(said)
+
+
+def test_trouble_of_what_is_done_stands_in_its_details_only():
+    """A list of a thousand deliveries is no list of a thousand old failures."""
+    done = upload(state="complete", retries=3, resent=10, retry_reason="x")
+
+    assert lines.upload_line(done).endswith("  take.mov")
+    assert list(lines.details_lines(Details(upload=done))) == [
+        lines.upload_line(done), "  tried again 3 times, 10 B sent again; last reason: x",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stats", "said"),
+    [
+        (Stats(), []),
+        # what left a moment ago still has a rate
+        (Stats(rate=10), []),
+        (Stats(left=1000), ["sending: nothing moves, 1.0 kB to be sent"]),
+        (Stats(left=1000, rate=10, eta_s=100), ["sending: 10 B/s, 0:01:40 left"]),
+        (
+            Stats(left=1000, in_flight=7, busy=1, resent=3, since="T"),
+            ["sending: 7 B in flight on 1 connection", "since T: 3 B sent again"],
+        ),
+    ],
+)
+def test_stats_lines_say_how_it_goes_and_what_failures_cost(stats, said):
+    """At rest there is nothing to say."""
+    assert list(lines.stats_lines(stats)) == said
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, ""),
+        ({"reason": "x"}, "x"),
+        ({"reason": "x", "attempts": 1}, "x; tried 1 time"),
+        ({"reason": "x", "attempts": 2, "next_try": "T"}, "x; tried 2 times, again at T"),
+    ],
+)
+def test_why_of_a_file_names_tries_and_the_next_one(more, said):
+    """Who waits sees until when."""
+    assert lines.why(File(path="a", state="retrying", sent=0, size=1, **more)) == said
 
 
 @pytest.mark.parametrize(
@@ -97,7 +192,7 @@ def test_happening_line_shows_the_states_that_it_moved_between():
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(None, ""), (0.4, "0:00:00"), (59.6, "0:01:00"), (3661, "1:01:01"), (90061, "1 d 1:01:01")],
+    [(None, ""), (0, "0:00:00"), (60, "0:01:00"), (3661, "1:01:01"), (90061, "1 d 1:01:01")],
 )
 def test_duration_text_is_a_clock_with_days_before_it(seconds, said):
     """Nothing is said while nothing is known."""
