@@ -178,6 +178,7 @@ def _tell(values: dict[str, Any], tree: Any, error: MasvWatchError | None = None
             "call": _call(),
             "upload": values.get("upload_id") or made or "",
             "hot_folder": values.get("hot_folder", ""),
+            "drop": values.get("drop_id", ""),
             "outcome": "done" if error is None else f"refused, {error.code}",
             "reason": "" if error is None else error.message,
         },
