@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from masv_watch.model import Terms, Upload, UploadState, UploadType
+from masv_watch.model import Drop, DropState, HoldReason, Terms, Upload, UploadState, UploadType
 from masv_watch.uploads import WaitReason, waiting_for
 from masv_watch.uploads.views import line_of
 
@@ -96,6 +96,20 @@ def test_waiting_for_a_retry_names_its_time_and_the_failure():
 def test_waiting_for_a_changed_source_is_settling():
     """A source that changes while it is sent has to come to rest first."""
     assert waits(MOVING, settling=True).reason is WaitReason.SETTLING
+
+
+def test_waiting_for_a_held_drop_names_the_hold_and_its_cure():
+    """Before the writer and the queue, which can do nothing about it."""
+    held = Drop(
+        id=7, hot_folder="out", path=b"a", generation=1, state=DropState.TAKEN,
+        hold=HoldReason.LIMIT_EXCEEDED, note="", whole=False, upload_id="u", signature="", size=0,
+        file_count=0, seen_at=0.0, settled_at=None,
+    )  # fmt: skip
+
+    found = waits(MOVING, held=held, settling=True, ahead=1)
+
+    assert found.reason is WaitReason.HELD
+    assert found.cure.startswith("limit_exceeded: masv-watch release 7 ")
 
 
 def test_waiting_for_a_finalize_is_shown_whatever_else_holds():

@@ -60,6 +60,9 @@ class Call:
     body: Any
 
 
+NO_ROUTE = {"code": 1504, "message": "no route"}
+
+
 @dataclass
 class Wire:
     """What is behind the socket."""
@@ -106,8 +109,14 @@ class Wire:
             return rooms[words[0]]()
         if words == ["portals", "uploads"]:
             return 201, {"upload_id": self.add("99999999-0000-4000-8000-000000000000")}
-        known = {"drops": [], "stats": self.stats}.get(words[0])
-        return (404, {"code": 1504, "message": "no route"}) if known is None else (200, known)
+        if words[0] == "stats":
+            return 200, self.stats
+        return self._drops(words[1:]) if words[0] == "drops" else (404, NO_ROUTE)
+
+    def _drops(self, words: list[str]) -> tuple[int, Any]:
+        if not words:
+            return 200, []
+        return 200, {"hot_folder": "out", "path": f"CARD{words[0]}", "state": "settling"}
 
     def _limit(self, call: Call) -> dict[str, Any]:
         rate = (call.body or {}).get("rate_limit_bps")

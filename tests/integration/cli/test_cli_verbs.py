@@ -45,6 +45,7 @@ def wire(standin):
         (("scan", "out"), "POST hot_folders/out/scan", "hot folder out is swept now"),
         (("release", "--folder", "out"), "POST hot_folders/out/release",
          "released 2 drops: sent once quiet"),
+        (("release", "7"), "POST drops/7/release", "released out/CARD7: sent once quiet"),
         (("ledger", "seed", "out"), "POST hot_folders/out/seed",
          "recorded 2 drops as seen: never sent"),
     ],

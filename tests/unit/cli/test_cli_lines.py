@@ -172,6 +172,21 @@ def test_drop_line_names_reason_note_and_cure():
     assert lines.drop_line(Drop(hot_folder="out", path="a", state="settling")) == "settling: out/a"
 
 
+@pytest.mark.parametrize(
+    ("files", "up", "said"),
+    [
+        (1, 0, "0 of 1 file up"),
+        (30, 12, "12 of 30 files up"),
+        (5000, 1200, "1,200 of 5,000 files up"),
+    ],
+)
+def test_drop_line_of_what_arrives_says_how_many_files_are_up(files, up, said):
+    """Files so far: how many will come nobody knows."""
+    drop = Drop(hot_folder="out", path="CARD", state="taken", files=files, files_up=up)
+
+    assert lines.drop_line(drop) == f"taken: out/CARD, {said}"
+
+
 def test_task_name_says_what_is_owed():
     """An unknown kind of a newer daemon keeps its own word."""
     names = [lines.task_name(Task(kind=kind, key="k", state="due")) for kind in (
