@@ -73,3 +73,30 @@ def test_check_gathers_what_the_machine_says_of_the_server(
 
     assert "ok: server.allowed_roots[1]: /usr is there and can be read" in found.ok
     assert any("server.allowed_roots[0]: warning: /nowhere/x" in one for one in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("more", "is_told"),
+    [
+        ("drop: folder, package: {name: '{name} {files}'}", True),
+        ("drop: batch, package: {message: '{size}'}", True),
+        ("drop: folder", False),
+        ("drop: each, package: {message: '{size}'}", False),
+        ("drop: folder, early: false, package: {message: '{size}'}", False),
+    ],
+)
+def test_check_says_where_a_name_keeps_files_from_going_early(
+    tmp_path: Path, more: str, is_told: bool
+) -> None:
+    """What the default would do, and does not do here, is said once, and is no warning."""
+    path = tmp_path / "masv-watch.yml"
+    to = "to: {portal: dailies, sender: a@example.com}"
+    path.write_text(
+        f"version: 1\nhot_folders:\n  - {{name: out, path: {tmp_path}, {to}, {more}}}\n"
+    )
+    found = check.examine(load.load(str(path), environ={}), file=str(path), probe=False)
+
+    told = [line for line in found.ok if "before all of it has arrived" in line]
+    assert len(told) == is_told
+    assert all(line.startswith("ok: hot_folders[0]: ") for line in told)
+    assert found.warnings == ()

@@ -368,7 +368,7 @@ def test_defaults_fill_key_by_key_and_lists_replace(tmp_path: Path) -> None:
     """A hot folder's own key wins; what it does not say comes from `defaults`."""
     common = (
         "defaults: {settle: {quiet: 9s, samples: 7}, finalize: {idle: 4s}, ignore: [a, b], "
-        "ignore_builtin: false, after: {delivered: delete}, initial: ask}\n"
+        "ignore_builtin: false, after: {delivered: delete}, initial: ask, early: true}\n"
     )
     text = HEAD + common + OUT + "    settle: {quiet: 2s}\n    ignore: []\n    initial: send\n"
 
@@ -377,6 +377,41 @@ def test_defaults_fill_key_by_key_and_lists_replace(tmp_path: Path) -> None:
     assert rule.settle == model.Settle(quiet_s=2, samples=7)
     assert (rule.idle_s, rule.ignore, rule.ignore_builtin) == (4, (), False)
     assert (rule.after, rule.initial) == (model.After(delivered="delete"), model.Initial.SEND)
+    assert rule.early is True
+    own = loaded(tmp_path, text + "    early: false\n").settings.hot_folders[0]
+    assert own.early is False
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (
+            "package: {message: '{files} files, {size}'}",
+            "has no effect: `package.message` names {files} and {size}, known only when",
+        ),
+        ("package_name: '{size}'", "has no effect: `package_name` names {size}, known only when"),
+        ("drop: file", "has no effect with `drop: file`: only folders arrive file by file"),
+    ],
+)
+def test_early_start_that_cannot_be_had_is_a_warning(tmp_path: Path, more: str, words: str) -> None:
+    """What was asked for and does not happen is said at its place, and only there."""
+    text = f"{HEAD}{OUT}    early: true\n    {more}\n"
+
+    (told,) = loaded(tmp_path, text).warnings
+
+    assert told.startswith(
+        f"{tmp_path}/masv-watch.yml:7:12: hot_folders[0].early: warning: {words}"
+    )
+    assert loaded(tmp_path, text.replace("early: true", "early: false")).warnings == ()
+    assert loaded(tmp_path, text.replace("    early: true\n", "")).warnings == ()
+
+
+@pytest.mark.parametrize("value", ["maybe", "1", "[]", "'true'"])
+def test_early_start_is_true_or_false_and_nothing_else(tmp_path: Path, value: str) -> None:
+    """A word that is none is refused at its place."""
+    (problem,) = refused(tmp_path, f"{HEAD}{OUT}    early: {value}\n")
+
+    assert problem[:3] == (7, 12, "hot_folders[0].early")
 
 
 def test_aliases_are_the_full_forms(tmp_path: Path) -> None:
