@@ -109,7 +109,7 @@ class Wire:
             return rooms[words[0]]()
         if words == ["portals", "uploads"]:
             return 201, {"upload_id": self.add("99999999-0000-4000-8000-000000000000")}
-        if words[0] == "stats":
+        if words[0] == "stats" and self.stats is not None:
             return 200, self.stats
         return self._drops(words[1:]) if words[0] == "drops" else (404, NO_ROUTE)
 
