@@ -52,9 +52,9 @@ class Departure:
         self._settings = settings
         self._store = store
         self.bell = Bell()
+        self.meter = Meter(monotonic=clock.monotonic)
         throttle = Throttle(clock=clock, metrics=metrics)
         self.limits = LimitKeeper(store, throttle, settings=settings, clock=clock, metrics=metrics)
-        self.meter = Meter(monotonic=clock.monotonic)
         tuner = Tuner(lambda: settings().transfer.connections, clock=clock)
         lanes = {Lane.SMALL: lambda: SMALL_WORKERS, Lane.LARGE: tuner.connections}
         self._crew: Crew[Key] = Crew(lanes, bell=self.bell, clock=clock, metrics=metrics)

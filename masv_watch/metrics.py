@@ -23,7 +23,7 @@ HELP: Mapping[str, str] = {
     "auth_refused": "1 while the cloud does not believe our key or sign-in.",
     "calls_refused": "Calls of our API that were not let in.",
     "chunks_acknowledged": "Chunks that the cloud acknowledged.",
-    "chunks_kept": "Chunks of changed files that did not go again, because they are the same.",
+    "chunks_kept": "Chunks of changed files that did not have to go again.",
     "cloud_answers": "Answers of the cloud's API by status.",
     "config_last_reload_success": "1 when the last reload was taken over, 0 when it was refused.",
     "connections": "Connections that may carry chunks of large files now.",
@@ -31,7 +31,8 @@ HELP: Mapping[str, str] = {
     "failures": "Steps of sending that failed, by step and error code.",
     "files_closed": "Files that the cloud put together from their chunks.",
     "in_flight_bytes": "Bytes handed over in chunks that are not acknowledged yet.",
-    "limit_wait_seconds": "Seconds that workers waited for a limit of ours.",
+    "limit_bytes_per_second": "Limit of bandwidth that holds now; absent where there is none.",
+    "limit_wait_seconds": "Time that blocks waited for a limit of bandwidth.",
     "loop_crashes": "Turns of a loop that ended in a fault of our own.",
     "resent_bytes": "Bytes handed over in chunks that failed, so that they are sent again.",
     "retries": "Steps of sending that failed and are tried again, by step and error code.",
@@ -69,12 +70,6 @@ class Metrics:
         """Begin with nothing counted."""
         self._lock = threading.Lock()
         self._metrics: dict[str, _Metric] = {}
-        self._help = dict(HELP)
-
-    def describe(self, name: str, sentence: str) -> None:
-        """Give a metric the sentence printed as its help."""
-        with self._lock:
-            self._help[_checked(name)] = sentence
 
     def count(self, name: str, by: float = 1.0, /, **labels: object) -> None:
         """Add to a counter; it is printed with `_total` behind its name.
@@ -117,7 +112,7 @@ class Metrics:
             lines = [
                 line
                 for name in sorted(self._metrics)
-                for line in _printed(name, self._metrics[name], self._help.get(name, ""))
+                for line in _printed(name, self._metrics[name], HELP.get(name, ""))
             ]
         return "".join(f"{line}\n" for line in lines)
 

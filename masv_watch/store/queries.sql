@@ -386,6 +386,9 @@ SELECT * FROM chunks WHERE file_id = :file_id AND number = :number AND version =
 -- name: kept_chunk
 SELECT * FROM chunks WHERE file_id = :file_id AND number = :number AND version < :version;
 
+-- name: chunk_bytes
+SELECT coalesce(sum(size), 0) AS number FROM chunks WHERE file_id = :file_id;
+
 -- name: any_chunk
 SELECT 1 AS yes FROM chunks WHERE file_id = :file_id LIMIT 1;
 

@@ -48,8 +48,10 @@ class VersionVerbs:
 
         def forget(tx: Transaction) -> None:
             hold_fence(tx, file.upload_id, fence)
-            version = hold_version(tx, file)["version"]
-            tx.run("remove_kept_chunk", file_id=file.id, number=number, version=version)
+            row = hold_version(tx, file)
+            before = _bytes_of(tx, row)
+            tx.run("remove_kept_chunk", file_id=file.id, number=number, version=row["version"])
+            _count_lost(tx, row, before)
 
         self.engine.write(forget)
 
@@ -92,7 +94,9 @@ def begin_version(tx: Transaction, file: Row, *, size: int) -> None:
     if not _takes(file, size):
         reset(tx, file, size=size)
         return
+    before = _bytes_of(tx, file)
     tx.run("remove_unfit_chunks", file_id=file["id"], chunk_size=file["chunk_size"], size=size)
+    _count_lost(tx, file, before)
     if tx.one("any_chunk", file_id=file["id"]) is None:
         reset(tx, file, size=size)
         return
@@ -111,12 +115,24 @@ def reset(tx: Transaction, file: Row, *, size: int) -> None:
     """Forget all that the cloud has of a file; its cloud file becomes a leftover to delete."""
     if file["cloud_id"] is not None:
         tx.run("add_leftover", upload_id=file["upload_id"], cloud_id=file["cloud_id"])
+    before = _bytes_of(tx, file)
     tx.run("remove_chunks", file_id=file["id"])
     tx.run("reset_file", id=file["id"])
     _recount(tx, file, size=size)
-    if size and file["sent"]:
+    if size:
         # what leaves its upload is not sent again
-        tx.run("add_toll", id=file["upload_id"], resent=file["sent"], retries=0, reason="")
+        _count_lost(tx, file, before)
+
+
+def _bytes_of(tx: Transaction, file: Row) -> int:
+    return tx.number("chunk_bytes", file_id=file["id"])
+
+
+def _count_lost(tx: Transaction, file: Row, before: int) -> None:
+    """Count the acknowledged bytes that are gone since there were so many: they go once more."""
+    lost = before - _bytes_of(tx, file)
+    if lost > 0:
+        tx.run("add_toll", id=file["upload_id"], resent=lost, retries=0, reason="")
 
 
 def _recount(tx: Transaction, file: Row, *, size: int) -> None:

@@ -64,7 +64,6 @@ class LimitKeeper:
         self._posted = _read(store.remembered_rate_limit())
         self._held = Rates()
         self._looked_at = clock.monotonic()
-        metrics.describe(_GAUGE, "Limit of bandwidth that holds now; absent where there is none.")
         self._look()
 
     def tick(self) -> None:

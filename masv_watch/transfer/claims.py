@@ -141,14 +141,10 @@ class Claim:
         else:
             self.large[in_hand.file.id] = in_hand
 
-    def put_down_shipped(self) -> int:
-        """Put down the small files that went since the last look; give how many are closed."""
-        closed = 0
+    def put_down_shipped(self) -> None:
+        """Put down the small files that went since the last look."""
         while self.shipped:
-            in_hand = self.shipped.popleft()
-            closed += not in_hand.missing
-            self.put_down(in_hand)
-        return closed
+            self.put_down(self.shipped.popleft())
 
     def put_down(self, in_hand: FileInHand) -> None:
         """Put down a file that is closed; one that turned out to have several chunks goes on."""

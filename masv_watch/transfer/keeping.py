@@ -47,7 +47,6 @@ class Keeping:
         self._cloud = cloud
         self._transfer = transfer
         self._metrics = metrics
-        metrics.describe("chunks_kept", "Chunks of changed files that did not have to go again.")
 
     def keep(self, claim: Claim, in_hand: FileInHand, span: Span) -> bool:
         """Take over what the storage has of a chunk; False when the chunk must be sent.

@@ -23,7 +23,7 @@ from masv_watch.errors import MasvWatchError
 from masv_watch.logs import redacted
 from masv_watch.metrics import Metrics
 from masv_watch.model import Flow, Toll, Traffic, Upload
-from masv_watch.transfer.pace import Pace
+from masv_watch.transfer.rate import Rate
 
 
 @dataclass(eq=False, slots=True)
@@ -48,7 +48,7 @@ class _Tally:
     resent: int = 0
     retries: int = 0
     reason: str = ""
-    pace: Pace = field(default_factory=Pace)
+    rate: Rate = field(default_factory=Rate)
 
 
 class Sent:
@@ -103,7 +103,7 @@ class Meter:
         self._tallies: dict[str, _Tally] = {}
         #: by hot folder; empty for what callers made
         self._folders: dict[str, _Sums] = {}
-        self._pace = Pace()
+        self._rate = Rate()
         self._busy = 0
         self._retries: Counter[tuple[str, int]] = Counter()
         self._reason = ""
@@ -123,8 +123,8 @@ class Meter:
             tally.folder.in_flight += size
             if size > 0:
                 self._busy += is_first
-                tally.pace.note(now, size)
-                self._pace.note(now, size)
+                tally.rate.note(now, size)
+                self._rate.note(now, size)
             else:
                 # only a whole chunk is taken back
                 self._busy -= 1
@@ -178,7 +178,7 @@ class Meter:
     def keep(self, upload_ids: Collection[str]) -> None:
         """Forget every upload but these; what is still out of one goes on counting for all.
 
-        The pace of one that is taken up again begins anew.
+        The rate of one that is taken up again begins anew.
         """
         with self._door:
             for upload_id in [each for each in self._tallies if each not in upload_ids]:
@@ -192,7 +192,7 @@ class Meter:
                 upload_id: Traffic(
                     acknowledged=tally.acknowledged,
                     in_flight=tally.in_flight,
-                    rate=tally.pace.rate(now),
+                    rate=tally.rate.at(now),
                     toll=_toll_of(tally),
                 )
                 for upload_id, tally in self._tallies.items()
@@ -209,7 +209,7 @@ class Meter:
                 resent=sum(folder.resent for folder in folders),
                 retries=self._retries.total(),
                 reason=self._reason,
-                rate=self._pace.rate(now),
+                rate=self._rate.at(now),
                 busy=self._busy,
             )
 

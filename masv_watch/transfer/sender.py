@@ -116,8 +116,7 @@ class Sender:
         """Take outcomes, claim what is due and hand out pieces; give the seconds to the next."""
         outcomes = self._grip.crew.take_outcomes()
         for claim in self._grip.claims.values():
-            for _ in range(claim.put_down_shipped()):
-                self._grip.meter.file_closed(claim.upload)
+            claim.put_down_shipped()
         for outcome in outcomes:
             self._weigh(outcome)
         if self._stopping:
@@ -421,8 +420,6 @@ class Sender:
         key.claim.is_token_fresh = key.step is Step.RENEW_TOKEN
         key.claim.is_stale |= key.in_hand is None and key.step is not Step.SHIP_FILE
         if key.step is Step.CLOSE_FILE and key.in_hand is not None:
-            if not key.in_hand.missing:
-                self._grip.meter.file_closed(key.claim.upload)
             key.claim.put_down(key.in_hand)
         elif key.step is Step.RENEW_TOKEN:
             key.claim.renewing = False

@@ -57,8 +57,8 @@ class Sending:
         transfer: Callable[[], Transfer],
         throttle: Throttle,
         on_sent: Callable[[int], None],
-        metrics: Metrics,
         meter: Meter,
+        metrics: Metrics,
     ) -> None:
         """Work with these; `transfer` gives the settings as they are now.
 
@@ -121,6 +121,7 @@ class Sending:
             raise
         self._store.note_file_shipped(in_hand.file, claim.upload.fence, chunk)
         sent.acknowledged()
+        self._meter.file_closed(claim.upload)
         in_hand.missing = 0
 
     def _ship_by_steps(self, claim: Claim, in_hand: FileInHand) -> None:
@@ -318,7 +319,7 @@ class Sending:
         file, upload = in_hand.file, claim.upload
         files.check_identity(upload.root, file.path, file.identity)
         if in_hand.may_be_closed and self._is_closed(claim, file):
-            self._store.note_file_closed(file, upload.fence)
+            self._note_closed(claim, file)
             return
         try:
             self._cloud.close_file(
@@ -329,7 +330,11 @@ class Sending:
             if not self._is_closed(claim, file):
                 self._keeping.judge(claim, in_hand, error)
                 raise
-        self._store.note_file_closed(file, upload.fence)
+        self._note_closed(claim, file)
+
+    def _note_closed(self, claim: Claim, file: SourceFile) -> None:
+        self._store.note_file_closed(file, claim.upload.fence)
+        self._meter.file_closed(claim.upload)
 
     def _is_closed(self, claim: Claim, file: SourceFile) -> bool:
         whole = self._left_behind(claim).whole

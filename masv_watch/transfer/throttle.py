@@ -33,7 +33,6 @@ class Throttle:
         self._rates = Rates()
         #: None while there is no limit at all
         self._held: Rates | None = None
-        metrics.describe("limit_wait_seconds", "Time that blocks waited for a limit of bandwidth.")
 
     def change(self, rates: Rates) -> None:
         """Let other limits hold at once, also for the blocks that wait."""

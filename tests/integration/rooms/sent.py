@@ -210,8 +210,8 @@ class Room:
                     transfer=lambda: transfer,
                     throttle=self.throttle,
                     on_sent=lambda _size: None,
-                    metrics=metrics,
                     meter=self.meter,
+                    metrics=metrics,
                 ),
                 settling=Settling(
                     store,

@@ -26,7 +26,7 @@ _SPANNED = int(SPAN_S / _WIDTH_S)
 _KEPT = _SPANNED + 1
 
 
-class Pace:
+class Rate:
     """The bytes of the last seconds; for one thread at a time."""
 
     __slots__ = ("_last", "_since", "_sums")
@@ -58,14 +58,14 @@ class Pace:
                 self._sums[between % _KEPT] = 0
         self._last = number
 
-    def rate(self, at: float) -> float:
+    def at(self, now: float) -> float:
         """Give bytes in a second at this time; 0 while that is not known."""
-        at = max(at, self._last * _WIDTH_S)
-        counted_s = min(at - self._since, SPAN_S)
-        number = int(at / _WIDTH_S)
+        now = max(now, self._last * _WIDTH_S)
+        counted_s = min(now - self._since, SPAN_S)
+        number = int(now / _WIDTH_S)
         oldest = number - _SPANNED
         if counted_s < LEAST_S or self._last < oldest:
             return 0.0
         within = sum(self._sums[each % _KEPT] for each in range(oldest, self._last + 1))
-        over = self._sums[oldest % _KEPT] * (at / _WIDTH_S - number)
+        over = self._sums[oldest % _KEPT] * (now / _WIDTH_S - number)
         return (within - over) / counted_s
