@@ -55,20 +55,20 @@ class Departure:
         self.meter = Meter(monotonic=clock.monotonic)
         throttle = Throttle(clock=clock, metrics=metrics)
         self.limits = LimitKeeper(store, throttle, settings=settings, clock=clock, metrics=metrics)
-        tuner = Tuner(lambda: settings().transfer.connections, clock=clock)
-        lanes = {Lane.SMALL: lambda: SMALL_WORKERS, Lane.LARGE: tuner.connections}
+        self._tuner = Tuner(lambda: settings().transfer.connections, clock=clock)
+        lanes = {Lane.SMALL: lambda: SMALL_WORKERS, Lane.LARGE: self._connections}
         self._crew: Crew[Key] = Crew(lanes, bell=self.bell, clock=clock, metrics=metrics)
         effects = Effects(
             packages=Packages(store, cloud, login, self._access_code),
-            sending=self._sending(cloud, throttle, tuner, metrics),
+            sending=self._sending(cloud, throttle, metrics),
             settling=Settling(store, look=look, quiet_s=_quiet_s, clock=clock),
             crew=self._crew,
-            tuner=tuner,
+            tuner=self._tuner,
             meter=self.meter,
             login=login,
         )
         store.listen(self.bell.ring)
-        self.sender = Sender(
+        self.sender: Sender = Sender(
             store,
             effects,
             transfer=self._transfer,
@@ -100,15 +100,16 @@ class Departure:
     def _transfer(self) -> Transfer:
         return self._settings().transfer
 
-    def _sending(
-        self, cloud: CloudClient, throttle: Throttle, tuner: Tuner, metrics: Metrics
-    ) -> Sending:
+    def _connections(self) -> int:
+        return self._tuner.connections() + self.sender.extra
+
+    def _sending(self, cloud: CloudClient, throttle: Throttle, metrics: Metrics) -> Sending:
         return Sending(
             self._store,
             cloud,
             transfer=self._transfer,
             throttle=throttle,
-            on_sent=tuner.note,
+            on_sent=self._tuner.note,
             meter=self.meter,
             metrics=metrics,
         )

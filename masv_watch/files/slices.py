@@ -44,11 +44,12 @@ class Slice:
         size: int,
         verify: Verify = Verify.FAST,
         on_bytes: Callable[[int], None] | None = None,
-        most: Callable[[], int] | None = None,
+        most: Callable[[int], int] | None = None,
     ) -> None:
         """Describe the slice; nothing is opened yet.
 
-        `most` is asked before each block how many bytes are worth handing over at once.
+        `most` is asked before each block how many of so many bytes may be handed over now; it may
+        take its time, and it may raise.
 
         `on_bytes` is told the size of each block as it is handed over, and the negative sum when
         the slice is rewound, so that its total is always what this attempt has handed over.
@@ -262,7 +263,10 @@ class Slice:
         demand_same(held, self._identity, self._path)
 
     def _worth(self, at_most: int) -> int:
-        return min(at_most, self.left, at_most if self._most is None else max(self._most(), 1))
+        wanted = min(at_most, self.left)
+        if self._most is None or wanted <= 0:
+            return wanted
+        return min(wanted, max(self._most(wanted), 1))
 
     def _open_descriptor(self) -> int:
         if self._descriptor < 0:

@@ -72,7 +72,8 @@ WHERE drops.id IN (SELECT id FROM drops WHERE state = 'taken' AND whole = 0
 GROUP BY drops.id;
 
 -- name: held_drops
-SELECT * FROM drops WHERE state = 'taken' AND hold IS NOT NULL AND NOT EXISTS (
+SELECT * FROM drops WHERE id IN (SELECT id FROM drops WHERE state = 'taken' AND hold IS NOT NULL)
+AND NOT EXISTS (
     SELECT 1 FROM files WHERE upload_id = drops.upload_id AND closed = 0 AND stale = 0
     AND (drop_id IS NULL OR drop_id NOT IN (
         SELECT id FROM drops AS stopped WHERE stopped.upload_id = drops.upload_id

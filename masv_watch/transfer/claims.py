@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -166,6 +166,14 @@ class Claim:
         return self.upload.state in (UploadState.TRANSFERRING, UploadState.FINALIZING)
 
     @property
+    def sends_chunks(self) -> bool:
+        """Say whether chunks of it are out or could be."""
+        files = self.large.values()
+        return bool(self.chunks_out) or (
+            not self.ending and any(each.to_send and not each.stopped for each in files)
+        )
+
+    @property
     def takes_slot(self) -> bool:
         """Say whether it counts among the active uploads."""
         return not self.is_deletion and not self.upload.is_started
@@ -180,6 +188,16 @@ def share(claim: Claim, claims: Iterable[Claim], *, workers: int, now: float) ->
     """
     others = sum(1 for other in claims if other is not claim and other.rest_until <= now)
     return max(1, workers - others) if others else workers + 1
+
+
+def guests(claims: Collection[Claim], *, connections: int) -> int:
+    """Count the claims with chunks to send that have no connection because others have them all.
+
+    A chunk of a large upload may last many minutes: each guest gets a connection beside the others,
+    at once, until one of theirs is free.
+    """
+    out = sum(claim.chunks_out for claim in claims)
+    return sum(claim.sends_chunks and out - claim.chunks_out >= connections for claim in claims)
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

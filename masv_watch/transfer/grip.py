@@ -23,6 +23,8 @@ def lane_of(step: Step) -> Lane:
 def put_back(key: Key) -> None:
     """Let what nobody began of a piece be handed out again."""
     put_back_batch(key)
+    if key.step is Step.RENEW_TOKEN:
+        key.claim.renewing = False
     in_hand = key.in_hand
     if key.span is not None and in_hand is not None and in_hand.to_send is not None:
         in_hand.to_send = sorted([*in_hand.to_send, key.span], key=lambda span: span.number)

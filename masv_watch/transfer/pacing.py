@@ -6,21 +6,27 @@ never locks and never asks for the time: it is handed in. Called by `transfer.th
 Law 1. A byte passes two limits: the one for all, and the one of its hot folder where it has one.
 Law 2. First come, first served: a block waits for those before it that can go, and for none that
        waits for its own hot folder's limit. No upload starves another, however large it is.
-Law 3. A limit that was not used up is not saved up, but for SLACK_S.
+Law 3. A limit that was not used up is not saved up, but for SLACK_S; what waited in the line while
+       others went is no idleness, and up to CATCH_UP_S of it is made up for.
 Law 4. A block goes as soon as the one before it is paid: it pays while it is on its way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 #: seconds: a block that comes so late is not the loss of its limit; more would be a burst
 SLACK_S = 0.1
+#: the same for a block that was waiting meanwhile, for another limit or to be woken
+CATCH_UP_S = 0.25
 #: seconds of a new limit that what went out under the old one may cost at most
 _DEBT_S = 0.25
 #: seconds that one block should take, and the bounds of its size in bytes
-_BLOCK_S = 0.25
+_BLOCK_S = 0.125
+#: seconds of their limits for which small files are in the hands of workers, and the least workers
+WORK_S = 1.0
+LEAST_WORKERS = 4
 LEAST_BLOCK, MOST_BLOCK = 4 * 1024, 1024 * 1024
 #: bytes: more than anybody hands over at once
 ANY_BLOCK = 1 << 62
@@ -43,13 +49,33 @@ class Rates:
         """Say whether any limit counts for a hot folder's bytes, or for a caller's (None)."""
         return self.total is not None or self.of(hot_folder) is not None
 
+    def least(self, hot_folder: str | None) -> int | None:
+        """Give the slower of the limits that count for a hot folder's bytes, or a caller's."""
+        known = [rate for rate in (self.total, self.of(hot_folder)) if rate is not None]
+        return min(known) if known else None
+
     def block(self, hot_folder: str | None) -> int:
         """Give the largest block worth handing over at once, in bytes; any where none counts."""
-        known = [rate for rate in (self.total, self.of(hot_folder)) if rate is not None]
-        if not known:
+        rate = self.least(hot_folder)
+        if rate is None:
             return ANY_BLOCK
-        wanted = int(min(known) * _BLOCK_S) // LEAST_BLOCK * LEAST_BLOCK
+        wanted = int(rate * _BLOCK_S) // LEAST_BLOCK * LEAST_BLOCK
         return max(LEAST_BLOCK, min(wanted, MOST_BLOCK))
+
+    def workers(self, hot_folder: str | None, sizes: Iterable[int], most: int) -> int:
+        """Say how many workers are worth having for files of these sizes, each sent by one.
+
+        As many as keep the limits busy for WORK_S; more would only wait, and others need them.
+        """
+        rate = self.least(hot_folder)
+        if rate is None:
+            return most
+        wanted, left = 0, rate * WORK_S
+        for size in sizes:
+            if left <= 0 or wanted >= most:
+                return min(max(wanted, LEAST_WORKERS), most)
+            wanted, left = wanted + 1, left - size
+        return most
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -58,6 +84,11 @@ class Place:
 
     size: int
     hot_folder: str | None
+    since: float
+
+    def forgives(self, now: float) -> float:
+        """Give the time from before which nothing that its limits did not use is made up for."""
+        return max(self.since - SLACK_S, now - CATCH_UP_S)
 
 
 class Pacing:
@@ -82,9 +113,9 @@ class Pacing:
             for name, rate in rates.folders.items()
         }
 
-    def join(self, size: int, hot_folder: str | None) -> Place:
+    def join(self, size: int, hot_folder: str | None, now: float) -> Place:
         """Take a place at the end of the line for a block of `size` bytes."""
-        place = Place(size=size, hot_folder=hot_folder)
+        place = Place(size=size, hot_folder=hot_folder, since=now)
         self._places[place] = None
         return place
 
@@ -106,13 +137,14 @@ class Pacing:
 
     def _due(self, place: Place, now: float) -> float:
         """Say when a block may go if everybody before it goes as soon as he may."""
-        total, at = self.rates.total, self._total_at(now)
+        total, oldest = self.rates.total, place.forgives(now)
+        at = self._total_at(oldest)
         folders: dict[str, float] = {}
         for other in self._places:
             name, own = other.hot_folder, self.rates.of(other.hot_folder)
             due = at
             if name is not None and own is not None:
-                due = folders.get(name, self._folder_at(name, now))
+                due = folders.get(name, self._folder_at(name, oldest))
                 folders[name] = due + other.size / own
             if other is place:
                 return max(due, at)
@@ -120,19 +152,19 @@ class Pacing:
                 at += other.size / total
         raise ValueError("it has no place in the line")
 
-    def _total_at(self, now: float) -> float:
-        oldest = now - SLACK_S
+    def _total_at(self, oldest: float) -> float:
         return oldest if self.rates.total is None else max(self._free_at, oldest)
 
-    def _folder_at(self, name: str, now: float) -> float:
-        return max(self._folder_free_at[name], now - SLACK_S)
+    def _folder_at(self, name: str, oldest: float) -> float:
+        return max(self._folder_free_at[name], oldest)
 
     def _pay(self, place: Place, now: float) -> None:
         name, total, own = place.hot_folder, self.rates.total, self.rates.of(place.hot_folder)
         if total is not None:
-            self._free_at = self._total_at(now) + place.size / total
+            self._free_at = self._total_at(place.forgives(now)) + place.size / total
         if name is not None and own is not None:
-            self._folder_free_at[name] = self._folder_at(name, now) + place.size / own
+            paid_from = self._folder_at(name, place.forgives(now))
+            self._folder_free_at[name] = paid_from + place.size / own
 
 
 def _carried(free_at: float, before: int | None, after: int | None, now: float) -> float:

@@ -30,7 +30,7 @@ from masv_watch.metrics import Metrics
 from masv_watch.model import Sizes, SourceFile, Transfer, UploadState
 from masv_watch.store.contract import Store
 from masv_watch.transfer.chunks import is_cut_too_small
-from masv_watch.transfer.claims import SMALL, Claim, FileInHand, Key, Step, share
+from masv_watch.transfer.claims import SMALL, Claim, FileInHand, Key, Step, guests, share
 from masv_watch.transfer.crew import Crew, Lane, Outcome
 from masv_watch.transfer.failures import RELOOK_S, Failures
 from masv_watch.transfer.grip import Grip, put_back_batch
@@ -100,6 +100,8 @@ class Sender:
             metrics=metrics,
             luck=luck,
         )
+        #: connections beside the tuned number, for guests
+        self.extra = 0
         self._quiet_until = 0.0
         self._stopping = False
         self._turn = 0
@@ -122,6 +124,7 @@ class Sender:
         if self._stopping:
             self._grip.take_back()
         self._mark_stale(is_idle=not outcomes)
+        self._welcome()
         # leases are prolonged before anything is claimed: one that ran out while this machine slept
         # would be claimed again by ourselves
         for claim in self._in_turn():
@@ -134,6 +137,13 @@ class Sender:
         self._effects.tuner.tick(is_full=self._grip.crew.is_full(Lane.LARGE))
         self._metrics.gauge("connections", self._effects.tuner.connections())
         return self._pause_s()
+
+    def _welcome(self) -> None:
+        """Let guests have a connection at once, before all that waits for one."""
+        claims = self._grip.claims.values()
+        self.extra = guests(claims, connections=self._effects.tuner.connections())
+        if self.extra and any(claim.sends_chunks and not claim.chunks_out for claim in claims):
+            self._grip.take_back()
 
     def _pause_s(self) -> float:
         # of a claim that has nothing out, no outcome will ring the bell
@@ -298,7 +308,8 @@ class Sender:
     def _hand_out_small(self, claim: Claim) -> None:
         """Hand out small files: one to each worker while there are few, more at once else."""
         crew = self._grip.crew
-        while claim.waiting and crew.room(Lane.SMALL):
+        most = self._effects.sending.workers(claim, 2 * crew.size(Lane.SMALL))
+        while claim.waiting and crew.room(Lane.SMALL) and claim.out - claim.chunks_out < most:
             count = max(1, min(MOST_AT_ONCE, len(claim.waiting) // crew.size(Lane.SMALL)))
             batch = deque(claim.waiting.popleft() for _ in range(count))
             key = Key(claim=claim, step=Step.SHIP_FILE, batch=batch)
@@ -357,7 +368,7 @@ class Sender:
     def _hand_out_chunks(self, claim: Claim, in_hand: FileInHand) -> None:
         sending, crew = self._effects.sending, self._grip.crew
         now, claims = self._store.now(), self._grip.claims.values()
-        fair = share(claim, claims, workers=crew.size(Lane.LARGE), now=now)
+        fair = 1 if self.extra else share(claim, claims, workers=crew.size(Lane.LARGE), now=now)
         while in_hand.to_send and crew.room(Lane.LARGE) and claim.chunks_out < fair:
             span = in_hand.to_send.pop(0)
             key = Key(claim=claim, step=Step.SEND_CHUNK, in_hand=in_hand, span=span)

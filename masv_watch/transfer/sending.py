@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TypedDict
 
 from masv_watch import files
@@ -72,6 +71,14 @@ class Sending:
         self._meter = meter
         self._keeping = Keeping(store, cloud, transfer=transfer, metrics=metrics)
         self._limits = KnownLimits(cloud)
+
+    def workers(self, claim: Claim, most: int) -> int:
+        """Say how many pieces of a claim's small files may be out: more would only wait.
+
+        What waits for a limit of its own must not have every worker of the lane.
+        """
+        sizes = (in_hand.file.identity.size for in_hand in claim.waiting)
+        return self._throttle.workers(claim.upload.hot_folder, sizes, most)
 
     def ship_each(self, key: Key) -> None:
         """Send the small files of a piece one after the other, as long as they are wanted.
@@ -268,13 +275,18 @@ class Sending:
     def _slice(
         self, claim: Claim, file: SourceFile, span: Span, sent: Sent, *, is_piece: bool
     ) -> files.Slice:
+        toll = self._throttle.toll(claim.upload.hot_folder, claim.abort)
+        # what goes in one call has waited for all of it before
         is_paced = span.size > BLOCK
 
+        def most(wanted: int) -> int:
+            granted = toll.ask(wanted) if is_paced else wanted
+            _demand_wanted(claim)
+            return granted
+
         def on_bytes(size: int) -> None:
-            if is_paced:
-                self._throttle.admit(size, claim.upload.hot_folder, claim.abort)
-            if claim.abort.is_set():
-                raise CloudUnreachable("sending was stopped")
+            _demand_wanted(claim)
+            toll.note(size)
             sent.note(size)
             if is_piece:
                 self._on_sent(size)
@@ -287,7 +299,7 @@ class Sending:
             size=span.size,
             verify=self._transfer().verify,
             on_bytes=on_bytes,
-            most=partial(self._throttle.block, claim.upload.hot_folder) if is_paced else None,
+            most=most,
         )
 
     def _url(self, claim: Claim, in_hand: FileInHand, number: int, *, is_first: bool) -> Blueprint:
@@ -339,6 +351,11 @@ class Sending:
     def _is_closed(self, claim: Claim, file: SourceFile) -> bool:
         whole = self._left_behind(claim).whole
         return file.cloud_id in whole and whole[file.cloud_id] in {None, file.identity.size}
+
+
+def _demand_wanted(claim: Claim) -> None:
+    if claim.abort.is_set():
+        raise CloudUnreachable("sending was stopped")
 
 
 class _Closing(TypedDict):

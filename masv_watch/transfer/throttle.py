@@ -11,6 +11,7 @@ Law 2. A wait ends when the block's turn comes, when the limits change, or when 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 from masv_watch.loops import Clock
 from masv_watch.metrics import Metrics
@@ -58,10 +59,19 @@ class Throttle:
         if rates is not None and size > 0 and rates.holds_back(hot_folder):
             self._take_turn(size, hot_folder, stop)
 
+    def workers(self, hot_folder: str | None, sizes: Iterable[int], most: int) -> int:
+        """Say how many of at most so many workers are worth having for small files."""
+        rates = self._held
+        return most if rates is None else rates.workers(hot_folder, sizes, most)
+
+    def toll(self, hot_folder: str | None, stop: threading.Event) -> Toll:
+        """Give the way of one chunk through the throttle."""
+        return Toll(self, hot_folder, stop)
+
     def _take_turn(self, size: int, hot_folder: str | None, stop: threading.Event) -> None:
         began = self._clock.monotonic()
         with self._door:
-            place, rates = self._pacing.join(size, hot_folder), self._rates
+            place, rates = self._pacing.join(size, hot_folder, began), self._rates
             wait_s = self._pacing.ask(place, began)
         if not wait_s:
             return
@@ -85,6 +95,30 @@ class Throttle:
             if not wait_s:
                 return
             due = now + wait_s
+
+
+class Toll:
+    """The way of one chunk: each block is paid before it is handed over, each byte once."""
+
+    def __init__(self, throttle: Throttle, hot_folder: str | None, stop: threading.Event) -> None:
+        """Begin with nothing paid."""
+        self._throttle = throttle
+        self._hot_folder = hot_folder
+        self._stop = stop
+        #: bytes that may be handed over and were not yet
+        self._paid = 0
+
+    def ask(self, wanted: int) -> int:
+        """Wait until some of so many bytes may be handed over, and give how many."""
+        if self._paid <= 0:
+            size = min(wanted, self._throttle.block(self._hot_folder))
+            self._throttle.admit(size, self._hot_folder, self._stop)
+            self._paid = size
+        return min(wanted, self._paid)
+
+    def note(self, size: int) -> None:
+        """Note bytes that were handed over; what is handed over again is paid again."""
+        self._paid -= max(size, 0)
 
 
 def _labels(hot_folder: str | None) -> dict[str, str]:

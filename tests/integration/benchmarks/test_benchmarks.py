@@ -115,3 +115,13 @@ def test_sink_counts_a_file_that_was_closed_without_all_its_bytes():
             assert counts["bytes_put"] == 4 * count
         assert counts["wrong_sizes"] == 1
         assert counts["put_first"] <= counts["put_last"] < counts["last"]["file_finalize"]
+
+
+def test_sweep_slice_measures_a_folder_with_and_without_early_start(project):
+    """Time by mode, and what stays between two sweeps."""
+    done = bench(project, "bench_sweep", "--files", "300")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for early in ("False", "True"):
+        assert re.search(rf"early={early} +median +\d+ ms", done.stdout), done.stdout
+        assert re.search(rf"early={early} +kept between two sweeps \d", done.stdout), done.stdout

@@ -359,10 +359,16 @@ def test_slice_that_changes_after_its_last_byte_fails_the_look_after_the_answer(
 def test_slice_hands_over_no_more_at_once_than_is_worth_it(hot: Path) -> None:
     """A limit of a few KiB a second is kept by small blocks, not by minutes of silence."""
     counted: list[int] = []
-    with slice_of(hot, size=10_000, most=lambda: 4096, on_bytes=counted.append) as body:
+    with slice_of(
+        hot, size=10_000, most=lambda wanted: min(wanted, 4096), on_bytes=counted.append
+    ) as body:
         assert drain(body) == CONTENT[:10_000]
     with slice_of(
-        hot, size=10_000, most=lambda: 4096, on_bytes=counted.append, verify=Verify.SIZE
+        hot,
+        size=10_000,
+        most=lambda wanted: min(wanted, 4096),
+        on_bytes=counted.append,
+        verify=Verify.SIZE,
     ) as body:
         assert poured(body) == CONTENT[:10_000]
 

@@ -118,6 +118,36 @@ def test_acknowledged_bytes_that_are_lost_again_count_as_resent(store: Store) ->
     assert making.must(store.upload(upload.id)).sent == 0
 
 
+def changed(store: Store, size: int) -> Upload:
+    """Let the only file change on its way, after 5 of its 10 bytes were acknowledged."""
+    upload = sending(store)
+    (file,) = store.files(upload.id)
+    store.note_etag(file, upload.fence, Chunk(number=1, size=5, etag="e", hash="h"), last=False)
+    (drop,) = store.drops_of(upload.id)
+    store.note_change(drop.id, "changed")
+    again = making.drop_draft(drop, [making.file_draft(drop.path, size, version=2)])
+    store.settle_again(again)
+    return making.must(store.upload(upload.id))
+
+
+def test_chunk_that_a_change_may_have_left_alone_counts_only_once_other_bytes_go(
+    store: Store,
+) -> None:
+    """What is kept costs nothing; what is not the same any more goes once more."""
+    upload = changed(store, size=10)
+    kept = cost(store, upload.id)
+    store.forget_kept(file_again(store, upload.id), upload.fence, 1)
+    store.forget_kept(file_again(store, upload.id), upload.fence, 1)
+
+    assert kept == (0, 0, "")
+    assert cost(store, upload.id) == (5, 0, "")
+
+
+def test_chunk_that_does_not_fit_the_next_version_goes_once_more(store: Store) -> None:
+    """A shorter file has another first chunk."""
+    assert cost(store, changed(store, size=3).id) == (5, 0, "")
+
+
 def test_acknowledged_bytes_of_a_drop_that_leaves_are_not_resent(store: Store) -> None:
     """Nobody sends them again."""
     upload_id, drops = making.create(store, b"a", b"b", batch=True)

@@ -59,7 +59,7 @@ class Link:
                 waiting = [(now, *rest) for _, *rest in waiting]
                 heapq.heapify(waiting)
             folder, size = self.connections[number]
-            place = place or self.pacing.join(size, folder)
+            place = place or self.pacing.join(size, folder, now)
             wait_s = self.pacing.ask(place, now)
             if wait_s:
                 heapq.heappush(waiting, (now + wait_s + self.late_s, next(order), number, place))
@@ -156,14 +156,23 @@ def test_limit_of_a_hot_folder_holds_beside_the_one_for_all():
     assert link.bytes(5.0, 15.0) == pytest.approx(40 * SLOW, rel=0.05)
 
 
+def test_limit_of_a_hot_folder_loses_nothing_by_the_turns_of_others():
+    """What waits while another's block is paid was no idleness of its own limit."""
+    connections = [("slow", 125_000)] * 64 + [("fast", Rates(total=2 * SLOW).block(None))] * 8
+    link = Link(pacing(2 * SLOW, slow=SLOW // 2), connections, late_s=0.01).run(40.0)
+
+    assert link.bytes(10.0, 40.0, "slow") == pytest.approx(15 * SLOW, rel=0.02)
+    assert link.bytes(10.0, 40.0) == pytest.approx(60 * SLOW, rel=0.02)
+
+
 def test_limit_of_a_hot_folder_holds_without_one_for_all():
     """Where only a folder is limited, the others are not held at all."""
     line = pacing(slow=SLOW)
     link = Link(line, [("slow", 100 * KIB)] * 4).run(20.0)
 
     assert link.bytes(5.0, 15.0, "slow") == pytest.approx(10 * SLOW, rel=0.05)
-    assert line.ask(line.join(MIB, "fast"), 20.0) == 0.0
-    assert line.ask(line.join(MIB, None), 20.0) == 0.0
+    assert line.ask(line.join(MIB, "fast", 20.0), 20.0) == 0.0
+    assert line.ask(line.join(MIB, None, 20.0), 20.0) == 0.0
 
 
 def test_limit_for_all_below_that_of_a_hot_folder_is_the_one_that_counts():
@@ -195,8 +204,8 @@ def test_limits_of_several_hot_folders_are_never_exceeded(connections, late_s):
 def test_change_of_a_limit_counts_for_blocks_that_wait():
     """A block that would have waited a minute goes within moments of the new pace."""
     line = pacing(8_000)
-    assert line.ask(line.join(MIB, None), 1.0) == 0.0
-    place = line.join(MIB, None)
+    assert line.ask(line.join(MIB, None, 1.0), 1.0) == 0.0
+    place = line.join(MIB, None, 1.0)
     assert line.ask(place, 1.0) > 100
 
     line.change(Rates(total=FAST), 2.0)
@@ -220,8 +229,8 @@ def test_lowered_limit_is_in_effect_at_once_and_owes_nothing_for_the_past():
 def test_place_that_is_given_up_costs_nothing():
     """A paused upload's block leaves the line, and those behind it move up."""
     line = pacing(SLOW)
-    assert line.ask(line.join(SLOW, None), 0.0) == 0.0
-    first, second = line.join(SLOW, None), line.join(SLOW, None)
+    assert line.ask(line.join(SLOW, None, 0.0), 0.0) == 0.0
+    first, second = line.join(SLOW, None, 0.0), line.join(SLOW, None, 0.0)
     behind = line.ask(second, 0.0)
 
     line.leave(first)
@@ -230,10 +239,30 @@ def test_place_that_is_given_up_costs_nothing():
     line.leave(first)
 
 
-def test_block_is_a_quarter_of_a_second_within_its_bounds():
+@pytest.mark.parametrize(
+    ("rate", "size", "workers"),
+    [
+        # a second's worth of such files, and never fewer than a few
+        (FAST, 100 * KIB, 64), (5 * SLOW, 100 * KIB, 49), (SLOW, 100 * KIB, 10), (SLOW, MIB, 4),
+        (8_000, 100 * KIB, 4), (SLOW, 0, 64),
+    ],
+)  # fmt: skip
+def test_workers_for_small_files_are_as_many_as_the_limit_keeps_busy(rate, size, workers):
+    """What waits for a limit must not have every worker: others' calls need one."""
+    assert Rates(total=rate).workers(None, [size] * 500, 64) == workers
+    assert Rates(folders={"slow": rate}).workers("slow", [size] * 500, 64) == workers
+    assert Rates(folders={"slow": rate}).workers("fast", [size] * 500, 64) == 64
+
+
+def test_workers_for_the_last_small_files_are_not_held_back():
+    """Less than a second's worth: all of them may go."""
+    assert Rates(total=SLOW).workers(None, [10 * KIB] * 5, 64) == 64
+
+
+def test_block_is_an_eighth_of_a_second_within_its_bounds():
     """Small where the link is slow, never above a MiB, any size where nothing is limited."""
     assert Rates(total=8_000).block(None) == LEAST_BLOCK
-    assert Rates(total=SLOW).block(None) == 249_856
+    assert Rates(total=SLOW).block(None) == 122_880
     assert Rates(total=FAST).block(None) == MOST_BLOCK
-    assert Rates(total=FAST, folders={"slow": SLOW}).block("slow") == 249_856
+    assert Rates(total=FAST, folders={"slow": SLOW}).block("slow") == 122_880
     assert Rates(folders={"slow": SLOW}).block("fast") == ANY_BLOCK
