@@ -67,6 +67,17 @@ class ConnectionLost(Exception):
     """The connection ends here without an answer."""
 
 
+class _Input(io.BufferedReader):
+    """What a client sends; it remembers the last line that was read."""
+
+    last = b""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Give the next line."""
+        self.last = super().readline(size)
+        return self.last
+
+
 class Front(ThreadingHTTPServer):
     """The one port of the sandbox."""
 
@@ -109,16 +120,28 @@ class Exchange(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     timeout = _IDLE_S
     server: Front
+    #: as the library reads it
+    raw_requestline: bytes
 
     def setup(self) -> None:
         """Prepare a connection's state."""
         super().setup()
+        self.rfile.close()
+        self.rfile: _Input = _Input(self.connection.makefile("rb", buffering=0))
         self._left = 0
         self._size = 0
         self._block: memoryview | None = None
 
     def log_message(self, format: str, *args: Any) -> None:
         """Write no access log: /_sandbox/requests is one."""
+
+    def parse_request(self) -> bool:
+        """Read a head; one that was cut is no request, though the library would take it for one."""
+        is_line_whole = self.raw_requestline.endswith(b"\n")
+        if is_line_whole and super().parse_request() and self.rfile.last:
+            return True
+        self.close_connection = True
+        return False
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer a request that could not be parsed, in the API's form."""

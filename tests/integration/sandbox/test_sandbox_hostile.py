@@ -144,6 +144,22 @@ def test_request_unparsable_is_refused_in_json(sandbox, raw, status):
     assert json.loads(body)["message"]
 
 
+def test_request_whose_head_was_cut_is_never_acted_on(package):
+    """A line that breaks behind any byte of a head says nothing, and nothing comes of it."""
+    head = (
+        f"POST /v1/packages/{package.id}/finalize HTTP/1.1\r\nHost: h\r\n"
+        f"X-Package-Token: {package.token}\r\nContent-Type: application/json\r\n\r\n"
+    ).encode()
+    before = len(package.sandbox.witness("requests"))
+
+    answers = {spoken(package.sandbox, head[:size]) for size in range(len(head))}
+
+    assert answers == {b""}
+    assert len(package.sandbox.witness("requests")) == before
+    assert package.seen()["finalize_calls"] == 0
+    assert spoken(package.sandbox, head).startswith(b"HTTP/1.1 400")
+
+
 def test_keep_alive_unread_body_never_desyncs(package):
     """A refused PUT with a body leaves the connection in step."""
     client = http.client.HTTPConnection(*package.sandbox.address, timeout=10)
