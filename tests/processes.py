@@ -53,10 +53,13 @@ def opened(state: Path, text: str) -> str:
 class Sandbox:
     """A sandbox process on free ports, with its data in a folder."""
 
+    #: what the interpreter runs
+    program: tuple[str, ...] = ("-m", "masv_watch", "sandbox")
+
     def __init__(self, data: Path, *flags: str) -> None:
         self.process = subprocess.Popen(
             [
-                sys.executable, "-m", "masv_watch", "sandbox", "--listen", "127.0.0.1:0",
+                sys.executable, *self.program, "--listen", "127.0.0.1:0",
                 "--smtp", "127.0.0.1:0", "--data", str(data), *flags,
             ],
             cwd=PROJECT, stdout=subprocess.PIPE, text=True,

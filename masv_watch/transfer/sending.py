@@ -24,6 +24,7 @@ from masv_watch.errors import (
     CloudRefused,
     CloudUnreachable,
     EtagMismatch,
+    FenceLost,
     MasvWatchError,
     UrlExpired,
 )
@@ -183,9 +184,11 @@ class Sending:
 
     def _reread(self, in_hand: FileInHand) -> None:
         row = self._store.file(in_hand.file.id)
-        if row is not None:
-            in_hand.file = row
-            in_hand.cut(self._store.chunks(row.id))
+        if row is None or row.chunk_size is None:
+            # its source settled anew in between, and with it the file began anew
+            raise FenceLost(f"file {in_hand.file.id} began anew meanwhile")
+        in_hand.file = row
+        in_hand.cut(self._store.chunks(row.id))
 
     def _clear_orphans(self, claim: Claim, file: SourceFile) -> None:
         """Delete what an add whose answer was lost left in the package."""

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -69,10 +69,15 @@ class Dispatch:
         transfer: str = "connections: 4, chunk_size: 5 MiB",
         key: str = "sandbox-key",
         flags: tuple[str, ...] = (),
+        behind: Callable[[str], str] = lambda api: api,
     ) -> None:
-        """Start the sandbox and write the configuration; the daemon is started by the test."""
+        """Start the sandbox and write the configuration; the daemon is started by the test.
+
+        `behind` is given the sandbox's address and gives the one that the daemon is to know.
+        """
         self.top, self.state = top, top / "state"
         self.sandbox = Sandbox(top / "cloud", *flags)
+        self.api = behind(self.sandbox.api)
         self.port = free_port()
         self.folders = {"out": "to: {recipients: []}", **(folders or {})}
         self.transfer = transfer
@@ -86,7 +91,7 @@ class Dispatch:
         """Write the configuration; further words replace the keys of a hot folder."""
         self.folders.update(folders)
         head = _CONFIG.format(
-            api=self.sandbox.api, key=key, port=self.port, state=self.state, transfer=self.transfer
+            api=self.api, key=key, port=self.port, state=self.state, transfer=self.transfer
         )
         lines = [
             f"  - {{name: {name}, path: {self.top / name}, settle: {{quiet: 1s}}, {keys}}}\n"
