@@ -181,8 +181,7 @@ def judge(figures: Figures, *, tls: bool) -> list[str]:
         figures.table("rate", "MiB a second from the first byte to the last", peer=CURL),
         figures.table(
             "seconds",
-            "Seconds from the drop to complete, at least 1 of them settling,"
-            " or from the start of the command to its end",
+            "Seconds from the drop to complete (1 and more of them settling), or of the command",
         ),
         figures.table("memory", "Resident memory of the sender, the most, MiB", peer=CURL),
     ]

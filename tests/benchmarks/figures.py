@@ -140,7 +140,8 @@ def machine() -> str:
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
-        f"{os.cpu_count()} cores of {cpu}, {memory:.0f} GiB, Linux {platform.release()},"
+        f"{os.cpu_count()} cores of {cpu}, {memory:.0f} GiB,"
+        f" Linux {platform.release().partition('-')[0]},"
         f" Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
     )
 
