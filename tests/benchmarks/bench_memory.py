@@ -31,17 +31,17 @@ CONNECTIONS = 32
 PATIENCE_S = 900.0
 
 
-def sample(watcher: Watcher, sink: Sink, size: int) -> tuple[list[tuple[float, float]], float]:
-    """Drop a hollow file; give the resident MiB by seconds, and the most at any moment."""
+def sample(watcher: Watcher, sink: Sink, size: int) -> list[tuple[float, float]]:
+    """Drop a hollow file; give the resident MiB by seconds from the drop on, idle at first."""
     hollow = watcher.top / "hollow.mov"
     with hollow.open("wb") as file:
         file.truncate(size)
     watcher.until_idle()
+    found = [(0.0, memory_mib(watcher.pid)[0])]
     sink.reset()
     forget_peak(watcher.pid)
     began = time.monotonic()
     watcher.drop(hollow)
-    found = []
     while not sink.counts()["finalized"]:
         took = time.monotonic() - began
         if took > PATIENCE_S:
@@ -52,7 +52,7 @@ def sample(watcher: Watcher, sink: Sink, size: int) -> tuple[list[tuple[float, f
     watcher.until_complete(hollow.name)
     if sink.counts()["bytes_put"] < size:
         raise CannotMeasureError(f"the sink did not get everything: {sink.counts()}")
-    return found, memory_mib(watcher.pid)[1]
+    return found
 
 
 def gained(samples: list[tuple[float, float]]) -> float:
@@ -88,10 +88,11 @@ def run() -> None:
                 transfer=f"connections: {CONNECTIONS}",
             ) as watcher,
         ):  # fmt: skip
-            samples, most = sample(watcher, sink, size)
-            counts = sink.counts()
+            idle, *samples = sample(watcher, sink, size)
+            most, counts = memory_mib(watcher.pid)[1], sink.counts()
         figures.add(
             DAEMON,
+            idle=idle[1],
             most=most,
             early=samples[0][1],
             late=samples[-1][1],
@@ -109,6 +110,7 @@ def run() -> None:
     )  # fmt: skip
     headings = {
         "most": "resident memory, the most, MiB",
+        "idle": "before the drop, MiB",
         "early": "at the first sample, MiB",
         "late": "at the last sample, MiB",
         "gained": "gained over the second half, MiB",
