@@ -119,7 +119,7 @@ def run() -> None:
             figures.add(PEER, **by_curl(part, other))
     figures.goal(
         "milliseconds from the pause to the last byte, the most", max(figures.of("last", DAEMON)),
-        limit=2000, most=True, aim=1000,
+        limit=2000, most=True,
     )  # fmt: skip
     tables = [
         figures.tail("last", "Milliseconds from the pause, or the kill, to the last byte seen"),

@@ -80,15 +80,11 @@ class Figures:
             return values[0]
         return statistics.quantiles(values, n=100, method="inclusive")[98]
 
-    def goal(self, what: str, measured: float, *, limit: float, most: bool, aim: float) -> None:
-        """Hold a figure against the goal that it must reach and the aim beyond it."""
-
-        def reaches(line: float) -> bool:
-            return measured <= line if most else measured >= line
-
+    def goal(self, what: str, measured: float, *, limit: float, most: bool) -> None:
+        """Hold a figure against the goal that it must reach."""
+        reached = measured <= limit if most else measured >= limit
         self._goals.append({
-            "what": what, "measured": measured, "goal": limit, "at_most": most, "aim": aim,
-            "reached": reaches(limit), "aim_reached": reaches(aim),
+            "what": what, "measured": measured, "goal": limit, "at_most": most, "reached": reached,
         })  # fmt: skip
 
     def tell(self, tables: Sequence[str], path: str | None) -> None:
@@ -98,11 +94,9 @@ class Figures:
         for goal in self._goals:
             bound = "at most" if goal["at_most"] else "at least"
             verdict = "reached" if goal["reached"] else "MISSED"
-            beyond = "reached too" if goal["aim_reached"] else "not reached"
             print(
                 f"goal: {goal['what']}, {bound} {plain(goal['goal'])}:"
                 f" measured {plain(goal['measured'])}, {verdict}"
-                f" (the aim beyond, {plain(goal['aim'])}: {beyond})"
             )
         if path:
             tree = {
