@@ -71,7 +71,7 @@ def test_small_files_slice_measures_the_daemon_and_every_number_of_threads(proje
     assert is_table(done.stdout, "Files a second", 6), done.stdout
     tree = json.loads(out.read_text())
     assert all(value > 0 for values in tree["figures"]["rate"].values() for value in values)
-    assert [goal["goal"] for goal in tree["goals"]] == [1.5]
+    assert [goal["goal"] for goal in tree["goals"]] == [2.5, 2.0]
 
 
 def test_large_file_without_a_peer_says_which_and_measures_nothing(project, tmp_path):

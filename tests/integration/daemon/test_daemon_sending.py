@@ -278,19 +278,18 @@ def test_source_that_changes_while_its_chunk_is_on_the_wire_never_counts(
     """A chunk of two versions is never complete; one version is delivered (faults 12, 16, 18)."""
     name = f"{change}.mov"
     # held before a byte is taken, and larger than what the kernel's buffers swallow
-    world.sandbox.fault("stall", "PUT /storage/", seconds=2.5, when="before", times=4)
+    world.sandbox.fault("stall", "PUT /storage/", seconds=4.0, when="before", times=2)
     world.transfer = "connections: 4, chunk_size: 20 MiB"
     world.configure()
     world.reload()
     source = world.top / "out" / name
-    old, new = os.urandom(40 * MIB), os.urandom(21 * MIB)
+    old, new, other = os.urandom(40 * MIB), os.urandom(21 * MIB), world.top / "other"
+    other.write_bytes(new)
     world.drop(name, old)
     eventually(lambda: world.upload(name)["package_id"], every=0.05, within=20)
     faults = lambda: world.sandbox.witness("faults")[0]["fired"]  # noqa: E731 - asked twice
     eventually(lambda: faults() >= 2, within=10, every=0.05)
     if change == "replaced":
-        other = world.top / "other"
-        other.write_bytes(new)
         other.replace(source)
     elif change == "truncated":
         new = old[: 21 * MIB]

@@ -81,6 +81,8 @@ class Throttled(Dispatch):
 
     def close(self) -> None:
         """End both processes and the meter."""
+        # what a limit holds back would use up all of a stop's grace
+        self.daemon.kill()
         super().close()
         if self.meter is not None:
             self.meter.close()
