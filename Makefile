@@ -9,8 +9,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
-# Two at a time: more gains nothing on the machines that this has to work on.
-WORKERS ?= 2
+# One more than the cores of a small machine: many tests wait for a process or a quiet time.
+WORKERS ?= 3
 
 .PHONY: help setup lint test test-browser test-faults bench demo clean
 
