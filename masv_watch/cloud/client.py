@@ -48,6 +48,11 @@ class CloudClient:
         self._http = http
         self._base = api_url.rstrip("/")
 
+    @property
+    def answer_s(self) -> float | None:
+        """Give the seconds in which it answers at best; None while that is not known."""
+        return self._http.nearness.answer_s
+
     def sign_in(self, email: str, password: Secret) -> wire.SignedIn:
         """Exchange e-mail and password for a user token ([docs-tokens]).
 

@@ -107,6 +107,8 @@ class Raw:
     status: int
     headers: Headers
     body: bytes
+    #: seconds from the request to the first byte of the answer, as libcurl's own clock says
+    answer_s: float
 
 
 class Exchange:
@@ -176,7 +178,9 @@ class _Turn:
             body = body[: limits.refusal]
         elif len(body) > limits.good:
             raise CloudGarbled(f"the cloud's answer is longer than {limits.good} bytes")
-        return Raw(status=status, headers=self._headers(curl), body=body)
+        first_at = curl.getinfo(pycurl.STARTTRANSFER_TIME)
+        answer_s = first_at - curl.getinfo(pycurl.PRETRANSFER_TIME)
+        return Raw(status=status, headers=self._headers(curl), body=body, answer_s=answer_s)
 
     def _headers(self, curl: Any) -> Headers:
         if self._ask.wants_headers:

@@ -33,6 +33,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from masv_watch import __version__, loops
 from masv_watch.cloud import reading, wire
 from masv_watch.cloud.exchange import TLS_PAUSE_S, Ask, Exchange, Limits
+from masv_watch.cloud.nearness import Nearness
 from masv_watch.cloud.refusals import Answer, Door, judge
 from masv_watch.cloud.streams import BLOCK, Body, Deadlines, Pour, as_content, streaming_pool
 from masv_watch.errors import CloudGarbled, CloudUnreachable, MasvWatchError
@@ -97,6 +98,7 @@ class Http:
         trusted = ca_bundle or DEFAULT_CA_BUNDLE_PATH
         self._session = _session(connections, trusted)
         self._exchange = Exchange(trusted)
+        self.nearness = Nearness()
         self._storage = streaming_pool(connections, trusted)
 
     def ask(self, call: Call) -> Answer:
@@ -220,6 +222,8 @@ class Http:
 
     def _exchanged(self, ask: Ask) -> Answer:
         raw = self._exchange.ask(ask)
+        if ask.content is None or isinstance(ask.content, bytes):
+            self.nearness.note(self._clock.monotonic(), raw.answer_s)
         return Answer(status=raw.status, headers=raw.headers, body=raw.body, at=self._clock.wall())
 
     def _answer_s(self, call: Call) -> float:

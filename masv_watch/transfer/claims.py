@@ -105,6 +105,8 @@ class Claim:
     out: int = 0
     #: chunks of large files among them
     chunks_out: int = 0
+    #: pieces of small files among them
+    ships_out: int = 0
     #: what earlier tries left in the package, looked up once
     left_behind: LeftBehind = field(default_factory=LeftBehind)
     #: the row is read again before anything else is decided

@@ -27,8 +27,21 @@ K = TypeVar("K")
 
 #: workers of the lane of small files: on a long link they wait for answers most of the time
 SMALL_WORKERS = 64
+#: with a cloud next door the workers would only wait for each other: so many pieces are enough for
+#: each millisecond that it takes to answer (measured: the calls of a file cost us about one)
+PIECES_A_MS, LEAST_PIECES = 8, 2
 #: seconds that a worker waits for a piece before it ends
 IDLE_S = 20.0
+
+
+def worth_handing_out(answer_s: float | None) -> int:
+    """Say how many pieces of small files are worth it when the cloud answers in so many seconds.
+
+    At most one waits behind each that runs.
+    """
+    if answer_s is None:
+        return LEAST_PIECES
+    return max(LEAST_PIECES, min(int(answer_s * 1000 * PIECES_A_MS), 2 * SMALL_WORKERS))
 
 
 class Lane(StrEnum):

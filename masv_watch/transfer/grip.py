@@ -55,6 +55,7 @@ class Grip:
         key.claim.out += 1
         if key.span is not None:
             key.claim.chunks_out += 1
+        key.claim.ships_out += key.step is Step.SHIP_FILE
         if key.in_hand is not None:
             key.in_hand.out += 1
         self.crew.hand_in(lane_of(key.step), key, piece)
@@ -75,6 +76,7 @@ class Grip:
         key.claim.out -= 1
         if key.span is not None:
             key.claim.chunks_out -= 1
+        key.claim.ships_out -= key.step is Step.SHIP_FILE
         if key.in_hand is not None and key.step is not Step.SHIP_FILE:
             key.in_hand.out -= 1
 

@@ -306,14 +306,20 @@ class Sender:
             self._conclude(claim)
 
     def _hand_out_small(self, claim: Claim) -> None:
-        """Hand out small files: one to each worker while there are few, more at once else."""
-        crew = self._grip.crew
-        most = self._effects.sending.workers(claim, 2 * crew.size(Lane.SMALL))
-        while claim.waiting and crew.room(Lane.SMALL) and claim.out - claim.chunks_out < most:
+        """Hand out small files: one to each worker while there are few, more at once else.
+
+        Each claim has a piece out, however many others have.
+        """
+        crew, sending = self._grip.crew, self._effects.sending
+        most = sending.workers(claim, 2 * crew.size(Lane.SMALL))
+        out = sum(each.ships_out for each in self._grip.claims.values())
+        room = max(sending.worth_handing_out() - out, not claim.ships_out)
+        while claim.waiting and room and crew.room(Lane.SMALL) and claim.ships_out < most:
+            room -= 1
             count = max(1, min(MOST_AT_ONCE, len(claim.waiting) // crew.size(Lane.SMALL)))
             batch = deque(claim.waiting.popleft() for _ in range(count))
             key = Key(claim=claim, step=Step.SHIP_FILE, batch=batch)
-            self._grip.give(key, partial(self._effects.sending.ship_each, key))
+            self._grip.give(key, partial(sending.ship_each, key))
 
     def _fill(self, claim: Claim, lane: Lane, sizes: Sizes) -> None:
         """Take more files in hand, storing the intent to add them in one transaction."""

@@ -33,6 +33,7 @@ from masv_watch.model import Chunk, SourceFile, Transfer
 from masv_watch.store.contract import Store
 from masv_watch.transfer.chunks import Span, cut, window
 from masv_watch.transfer.claims import Claim, FileInHand, Key, Step
+from masv_watch.transfer.crew import worth_handing_out
 from masv_watch.transfer.keeping import Keeping
 from masv_watch.transfer.leftbehind import Listing, listing_of
 from masv_watch.transfer.limits import KnownLimits
@@ -72,6 +73,10 @@ class Sending:
         self._meter = meter
         self._keeping = Keeping(store, cloud, transfer=transfer, metrics=metrics)
         self._limits = KnownLimits(cloud)
+
+    def worth_handing_out(self) -> int:
+        """Say how many pieces of small files may be out, of all claims together."""
+        return worth_handing_out(self._cloud.answer_s)
 
     def workers(self, claim: Claim, most: int) -> int:
         """Say how many pieces of a claim's small files may be out: more would only wait.
