@@ -63,3 +63,11 @@ def test_guests_are_counted_each():
     host = claim("host", chunks_out=4, to_send=90)
 
     assert guests([host, claim("a", to_send=1), claim("b", to_send=1)], connections=4) == 2
+
+
+def test_guests_are_never_all():
+    """Three uploads with two chunks out each, of which some wait: one of them is the host."""
+    claims = [claim(str(number), chunks_out=2, to_send=5) for number in range(3)]
+
+    assert guests(claims, connections=4) == 2
+    assert guests([claim("alone", chunks_out=5, to_send=5)], connections=4) == 0
