@@ -139,7 +139,7 @@ def plan(desk, *, examples=10, max_steps=2, url=None):
         "seed": 4,
         "continue-on-failure": True,
         "max-stream-events": 1,
-        "request-timeout": 0.3 if url else 0.05,
+        "request-timeout": 2.0 if url else 0.05,
         "generation": {
             "mode": "all",
             "max-examples": examples,
