@@ -497,3 +497,16 @@ def test_storage_that_is_this_machine_is_used_by_a_cloud_that_is_it_too_alone(co
         connect(sandbox.api).start_multipart(blueprint)
 
     assert (before, len(sandbox.requests("lied-about"))) == (0, 1)
+
+
+def test_client_knows_in_how_many_seconds_the_cloud_answers_at_best(cloud, sandbox):
+    """A call that waits says nothing of how far away it is; before the first nothing is known."""
+    before = cloud.answer_s
+    package = team_package(cloud, sandbox, name="near")
+    Sending(cloud, package, name="quick.bin")
+    at_best = cloud.answer_s
+    sandbox.fault("stall", f"POST /v1/packages/{package.id}/files", seconds=0.5)
+    Sending(cloud, package, name="late.bin")
+
+    assert before is None
+    assert 0.0 < cloud.answer_s <= at_best < 0.5

@@ -152,3 +152,31 @@ def test_listing_after_a_kill_is_asked_once_for_all_files(room: Room):
 def test_step_of_each_lane_is_the_one_that_waits_for_bytes():
     """Only chunks go to the few connections of the large lane."""
     assert [step for step in Step if lane_of(step) is Lane.LARGE] == [Step.SEND_CHUNK]
+
+
+@pytest.mark.parametrize(("answer_s", "pieces"), [(None, 3), (0.0, 3), (0.001, 4), (1.0, 4)])
+def test_small_files_have_no_more_pieces_out_than_a_cloud_so_near_is_worth(
+    room: Room, answer_s: float | None, pieces: int
+):
+    """Who answers at once is asked by two, who is far away by every worker.
+
+    Each upload has a piece out all the same: the second one is the third piece.
+    """
+    first, second = room.drop("first", *[100] * 40), room.drop("second", *[100] * 40)
+    go_on, began = threading.Event(), Nth(room.cloud.add_file)
+
+    def add_file(*given: object, **named: object) -> object:
+        answer = began(*given, **named)
+        assert go_on.wait(20)
+        return answer
+
+    room.build(cloud=Door(room.cloud, add_file=add_file, answer_s=answer_s))
+    room.until(lambda: began.calls >= pieces)
+    for _ in range(50):
+        room.turn()
+    at_once = began.calls
+    go_on.set()
+
+    assert at_once == pieces
+    room.until_complete(first)
+    room.until_complete(second)
