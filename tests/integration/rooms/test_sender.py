@@ -72,6 +72,27 @@ def test_file_that_begins_anew_during_its_put_does_not_cost_the_claim(room: Room
     assert room.told == []
 
 
+def test_file_that_begins_anew_as_soon_as_it_was_opened_is_no_fault_of_ours(
+    room: Room, caplog: pytest.LogCaptureFixture
+):
+    """Between the row that says that it is open and the next look at it its source settles anew."""
+    upload_id = room.drop("soon", 2 * CHUNK)
+    opened = room.store.note_file_opened
+
+    def note_file_opened(*given: Any, **named: Any) -> None:
+        opened(*given, **named)
+        if noted.calls == 1:
+            (room.root / "soon" / "f0").write_bytes(b"new" * 1000)
+            room.settle_again(upload_id)
+
+    noted = Nth(note_file_opened)
+    room.build(store=Door(room.store, note_file_opened=noted))
+    package = room.until_complete(upload_id)
+
+    assert [file["size"] for file in package["files"]] == [3000]
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 def test_change_of_an_old_version_never_marks_the_one_that_settled_since(room: Room):
     """A worker that finds its old version gone does not stop the new one for ever."""
     upload_id = room.drop("late", 2 * CHUNK)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
-from masv_watch.transfer.claims import Claim, FileInHand, guests, share
+from masv_watch.transfer.claims import Claim, FileInHand, Key, Step, guests, share
+from masv_watch.transfer.grip import put_back
 from tests.unit.test_uploads import MOVING
 
 
@@ -71,3 +72,13 @@ def test_guests_are_never_all():
 
     assert guests(claims, connections=4) == 2
     assert guests([claim("alone", chunks_out=5, to_send=5)], connections=4) == 0
+
+
+def test_renewal_of_a_token_that_nobody_began_is_not_waited_for():
+    """It was taken back: the next refusal asks for another one."""
+    made = claim("refused")
+    made.renewing = True
+
+    put_back(Key(claim=made, step=Step.RENEW_TOKEN))
+
+    assert not made.renewing
