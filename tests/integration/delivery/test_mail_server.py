@@ -92,11 +92,12 @@ class Peer:
 
         async def serve() -> None:
             await self._loop.create_server(protocol, sock=self._listener, ssl=tls)
-            self._up.set()
 
         def run() -> None:
             asyncio.set_event_loop(self._loop)
             self._loop.run_until_complete(serve())
+            # not within serve: a stop that ended that run would leave the next one without end
+            self._up.set()
             self._loop.run_forever()
 
         self._thread = threading.Thread(target=run, daemon=True)
