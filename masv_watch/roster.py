@@ -120,7 +120,7 @@ class Roster:
                 self._watched[rule.name] = self._watch(rule)
                 self._watched[rule.name].loop.start()
             else:
-                self._watched[rule.name].intake.rule = rule
+                self._watched[rule.name].intake.adopt(rule)
         self._forget_removed()
 
     def _forget_removed(self) -> None:

@@ -53,6 +53,10 @@ class Handover:
         self._uploads = uploads
         self._clock = clock
 
+    def adopt(self, rule: Rule) -> None:
+        """Take over a rule that says the same of what is watched."""
+        self._rule = rule
+
     def hold(self, drop: Drop, reason: HoldReason | None, note: str) -> None:
         """Hold a drop for a reason, unless it is held for the very same."""
         if reason is None or (drop.hold, drop.note) == (reason, note):

@@ -1,44 +1,31 @@
-"""The loop of one hot folder: sweep, judge, and hand quiet drops to the front desk.
+"""The loop of one hot folder: when it is swept, when it is sampled, and through which gate.
 
-Owns when a sweep is due, what is remembered between two samples, and what each verdict does to the
-ledger. Never talks to the cloud and never changes a source. Built by `daemon`, one for each rule.
+Owns when a look is due and what its root must be for it. Never judges an entry: `entries` does.
+Never talks to the cloud and never changes a source. Built by `roster`, one for each rule.
 
 Law 1. The sweep is the truth; a hint only makes it come sooner (faults 1 to 4).
-Law 2. Only a whole sweep of a present root proves that something is gone.
-Law 3. What settled is either in the ledger as taken, or judged again at every sweep: there is no
-number of tries after which it is forgotten (pains 10, 54).
+Law 2. A look that broke off proves nothing; it is begun again.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from masv_watch import files
-from masv_watch.errors import SourceError, SourceVanished
-from masv_watch.lifecycle import is_given_up
+from masv_watch.errors import SourceError
 from masv_watch.loops import Bell, Clock
 from masv_watch.metrics import Metrics
-from masv_watch.model import (
-    Drop,
-    DropEvent,
-    DropState,
-    HoldReason,
-    Rule,
-)
-from masv_watch.names import shown
+from masv_watch.model import DropState, Rule
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.adoption import adopt
-from masv_watch.watch.arrivals import Arrivals, Look
+from masv_watch.watch.entries import Entries
 from masv_watch.watch.gate import Gate
-from masv_watch.watch.handover import Handover
 from masv_watch.watch.hints import Hints, Sight
-from masv_watch.watch.limits import LIMITS, Limits, exceeds
-from masv_watch.watch.rules import Matcher, Role, Standing, role, starts_early
-from masv_watch.watch.scan import Tree, one, sweep
-from masv_watch.watch.settle import Entry, Seen, State, Verdict, judge, quiet_for
+from masv_watch.watch.limits import LIMITS, Limits
+from masv_watch.watch.rules import Matcher
+from masv_watch.watch.scan import one, sweep
 
 log = logging.getLogger(__name__)
 
@@ -51,48 +38,6 @@ LEAST_PAUSE_S = 0.5
 _BREATH = 4.0
 #: seconds after which a root that does not answer counts as unreachable
 PATIENCE_S = 5.0
-
-_ENDED = {
-    DropState.DONE,
-    DropState.CANCELLED,
-    DropState.SUPERSEDED,
-    DropState.DUPLICATE,
-    DropState.IGNORED,
-}
-#: holds that end by themselves when the drop itself changes for the better
-_OURS = {
-    HoldReason.EMPTY,
-    HoldReason.UNREADABLE,
-    HoldReason.LOOSE_FILE,
-    HoldReason.LIMIT_EXCEEDED,
-}
-
-
-@dataclass(slots=True)
-class _Remembered:
-    """What is kept of an entry between two samples."""
-
-    drop_id: int
-    #: None before the first sample
-    entry: Entry | None = None
-    retry_at: float = 0.0
-    #: whether only a change of its own can bring it further
-    held: bool = False
-    #: its files by their own; None where nothing of it goes before the whole
-    arrivals: Arrivals | None = None
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What one process remembers of a hot folder; a restart begins anew."""
-
-    growing: dict[bytes, _Remembered] = field(default_factory=dict)
-    #: fence of each entry about which nothing is to be done until it changes
-    concluded: dict[bytes, str] = field(default_factory=dict)
-    told: set[bytes] = field(default_factory=set)
-    #: drops whose row must move first, as they stood: one of those held for each reason, and those
-    #: that changed after their finalize
-    awaited: dict[bytes, Drop] = field(default_factory=dict)
 
 
 class Intake:
@@ -120,15 +65,12 @@ class Intake:
         self.bell = bell
         self.gate = Gate(rule, denied)
         self._store = store
-        self._hand = Handover(rule, store=store, uploads=uploads, clock=clock)
-        self._limits = limits
-        self._is_early = starts_early(rule).is_early
+        self.entries = Entries(rule, store=store, uploads=uploads, clock=clock, limits=limits)
         self._hints = hints
         self._clock = clock
         self._metrics = metrics
         self._stop = stop
         self._matcher = Matcher(rule)
-        self._memory = _Memory()
         self._dirty = True
         self._sweep_at = 0.0
         self._not_before = 0.0
@@ -147,27 +89,34 @@ class Intake:
         self._dirty = True
         self.bell.ring()
 
+    def adopt(self, rule: Rule) -> None:
+        """Take over a rule that says the same of what is watched."""
+        self.rule = rule
+        self.entries.adopt(rule)
+
     @property
     def is_at_rest(self) -> bool:
         """Say whether everything that was seen is taken, held or concluded."""
-        moving = any(not known.held for known in self._memory.growing.values())
-        return self.looked and not self._dirty and not moving
+        return self.looked and not self._dirty and self.entries.is_at_rest
 
     def tick(self) -> float:
         """Sweep if one is due, else sample what is growing; give the seconds to the next."""
         now = self._clock.monotonic()
-        if self._has_answer():
+        if self.entries.has_answer():
             self._dirty = True
         if (self._dirty or now >= self._sweep_at) and now >= self._not_before:
             self._sweep(now)
         else:
             self._sample(now)
+        self._dirty = self.entries.take_dirt() or self._dirty
         return self._pause()
 
     def _pause(self) -> float:
         now = self._clock.monotonic()
-        due = [known.retry_at for known in self._memory.growing.values()]
-        due.append(max(self._sweep_at, self._not_before))
+        due = [max(self._sweep_at, self._not_before)]
+        sample_at = self.entries.due_at()
+        if sample_at is not None:
+            due.append(sample_at)
         if self._dirty:
             due.append(self._not_before)
         return max(min(due) - now, 0.01)
@@ -196,9 +145,8 @@ class Intake:
         self._metrics.gauge("sweep_seconds", ended - began, hot_folder=self.rule.name)
 
     def _lose_root(self, now: float) -> None:
-        """Settle everything anew when the root is back; nothing of it is missing until then."""
         self._hints.disarm(self.rule.name)
-        self._memory.growing.clear()
+        self.entries.lose_root()
         self.looked = True
         self._sweep_at = now + REPROBE_S
         self._not_before = now + LEAST_PAUSE_S
@@ -221,23 +169,18 @@ class Intake:
 
     def _look_at_all(self, root: files.Root) -> None:
         self._meet(root)
-        self._memory.awaited.clear()
-        for drop in self._store.drops(self.rule.name, living=True):
-            if drop.state is DropState.TAKEN and not drop.whole:
-                # the sender missed it or saw it change, perhaps for a moment only (fault 7)
-                self._memory.concluded.pop(drop.path, None)
+        self.entries.begin()
         names: set[bytes] = set()
         drops: set[bytes] = set()
         for tree in sweep(root, self._matcher, stop=self._stop):
             names.add(tree.top)
-            if self._look_at(tree):
+            if self.entries.look_at(tree):
                 drops.add(tree.top)
         if self._stop():
             return
         if drops and not self._store.is_adopted(self.rule.name, self.rule.path):
             self._store.adopt(self.rule.name, self.rule.path)
-        self._notice_missing(drops)
-        self._memory.told &= names
+        self.entries.end(names, drops)
         self.looked, self._trouble = True, ""
         self.last_sweep = self._clock.monotonic()
 
@@ -256,7 +199,7 @@ class Intake:
             self._met = root.identity
 
     def _sample(self, now: float) -> None:
-        due = [top for top, known in self._memory.growing.items() if known.retry_at <= now]
+        due = self.entries.due(now)
         if not due:
             return
         root = self._open_root()
@@ -270,11 +213,9 @@ class Intake:
     def _look_at_some(self, root: files.Root, tops: list[bytes]) -> None:
         for top in tops:
             tree = one(root, top, self._matcher, stop=self._stop)
-            is_drop = tree is not None and self._look_at(tree)
+            is_drop = tree is not None and self.entries.look_at(tree)
             if not is_drop and not self._stop():
-                # only a whole sweep proves what became of it
-                self._memory.growing.pop(top, None)
-                self._dirty = True
+                self.entries.lose(top)
 
     def hangs(self, now: float) -> bool:
         """Say whether the root has not answered for so long that nobody waits for it (fault 10)."""
@@ -290,183 +231,3 @@ class Intake:
     def _expects_drops(self) -> bool:
         living = self._store.drops(self.rule.name, living=True)
         return any(drop.state in (DropState.TAKEN, DropState.HELD) for drop in living)
-
-    def _look_at(self, tree: Tree) -> bool:
-        """Draw the consequence of one sample of a top-level entry; say whether it is a drop."""
-        standing = role(tree.kind, self.rule.drop)
-        reason = _left_out(tree, standing)
-        if reason:
-            self._tell_skipped(tree.top, reason)
-            return False
-        seen = tree.seen()
-        if self._memory.concluded.get(tree.top) == seen.fence:
-            return True
-        self._memory.concluded.pop(tree.top, None)
-        latest = self._store.latest_drop(self.rule.name, tree.top)
-        is_loose = standing.standing is Standing.HELD
-        is_unwanted = latest is not None and is_given_up(latest) and not is_loose
-        if latest is not None and latest.state in _ENDED and not is_unwanted:
-            if latest.signature == seen.signature and not _never_sent(latest):
-                self._conclude(tree.top, seen)
-                return True
-            latest = None
-        taken = latest is not None and latest.state is DropState.TAKEN
-        if latest is not None and taken and self._hand.is_elsewhere(latest):
-            # the rule's path changed while it is on its way: what stands here has to wait
-            self._await(latest)
-            return True
-        if latest is None or not taken or self._changed(latest, seen):
-            self._judge(tree, seen, latest, loose=is_loose)
-        return True
-
-    def _conclude(self, top: bytes, seen: Seen) -> None:
-        self._memory.growing.pop(top, None)
-        self._memory.concluded[top] = seen.fence
-
-    def _changed(self, drop: Drop, seen: Seen) -> bool:
-        """Say whether a taken drop has to be judged again, noting a change that is new."""
-        if drop.whole and drop.signature == seen.signature:
-            return False
-        if drop.whole:
-            self._store.note_change(drop.id, "changed after it was taken")
-            again = self._store.latest_drop(self.rule.name, drop.path)
-            if again is not None and again.state in _ENDED:
-                # delivered; what stands here now is a generation of its own
-                self._dirty = True
-                return False
-            if again is not None and again.whole:
-                # it goes out as it was; what it is now is a drop of its own once that one is done
-                self._await(again)
-                return False
-        return True
-
-    def _await(self, drop: Drop) -> None:
-        """Sweep again once a row has moved that a person, a command or another room moves."""
-        known = self._memory.awaited
-        if drop.hold is None or all(each.hold is not drop.hold for each in known.values()):
-            known[drop.path] = drop
-
-    def _has_answer(self) -> bool:
-        return any(
-            self._store.latest_drop(self.rule.name, path) != drop
-            for path, drop in self._memory.awaited.items()
-        )
-
-    def _judge(self, tree: Tree, seen: Seen, latest: Drop | None, *, loose: bool) -> None:
-        if latest is not None and latest.hold is not None and latest.hold not in _OURS:
-            self._memory.growing.pop(tree.top, None)
-            self._await(latest)
-            return
-        drop = latest or self._store.see_drop(self.rule.name, tree.top)
-        if loose:
-            self._hand.hold(drop, HoldReason.LOOSE_FILE, shown(tree.top))
-            return
-        known = self._remembered(tree, drop)
-        now, quiet_s = self._clock.monotonic(), self._quiet_s()
-        verdict = judge(known.entry, seen, now, self.rule.settle, quiet_s=quiet_s)
-        hold, note = verdict.hold, _first_failed(verdict)
-        excess = exceeds(seen, self._limits)
-        if excess.hold is not None and not drop.limit_waived:
-            hold, note = excess.hold, excess.detail
-        look = None
-        if known.arrivals is not None and hold is not HoldReason.LIMIT_EXCEEDED:
-            look = known.arrivals.look(tree.files, now, self.rule.settle, quiet_s=quiet_s)
-        known.entry = verdict.entry
-        known.held = hold in _OURS and not (look and look.unsettled)
-        # a change rings or is found by a sweep; to look more often would only warm the disk
-        known.retry_at = max(verdict.retry_at, now + REPROBE_S * known.held)
-        if is_given_up(drop):
-            self._see_out(tree.top, seen, drop, verdict)
-        elif verdict.state is State.QUIET and hold is None:
-            self._take(tree, seen, drop)
-        else:
-            if look is not None and known.arrivals is not None:
-                drop = self._hand_on(tree, drop, known.arrivals, look)
-            self._hold_or_release(drop, hold, note)
-
-    def _remembered(self, tree: Tree, drop: Drop) -> _Remembered:
-        known = self._memory.growing.get(tree.top)
-        if known is None or known.drop_id != drop.id:
-            is_early = self._is_early and tree.kind == "folder"
-            known = _Remembered(drop.id, arrivals=Arrivals() if is_early else None)
-            self._memory.growing[tree.top] = known
-        return known
-
-    def _quiet_s(self) -> float:
-        return quiet_for(self.rule.settle, files.filesystem_kind(self.rule.path))
-
-    def _see_out(self, top: bytes, seen: Seen, drop: Drop, verdict: Verdict) -> None:
-        """Let what nobody wants come to its end: only other content under its name is sent."""
-        if verdict.state is State.QUIET or verdict.hold is HoldReason.EMPTY:
-            self._store.note_given_up(drop.id, seen.signature)
-            self._conclude(top, seen)
-
-    def _hand_on(self, tree: Tree, drop: Drop, arrivals: Arrivals, look: Look) -> Drop:
-        """Let what settled go before the rest of its drop has arrived; give the drop as it is."""
-        if self._hand.hand_on(tree, drop, look):
-            arrivals.hand_on(path for path, _ in look.settled)
-        return self._store.latest_drop(self.rule.name, tree.top) or drop
-
-    def _hold_or_release(self, drop: Drop, hold: HoldReason | None, note: str) -> None:
-        if hold in _OURS:
-            self._hand.hold(drop, hold, note)
-        elif drop.hold is not None:
-            self._store.advance_drop(drop.id, DropEvent.RELEASE)
-
-    def _take(self, tree: Tree, seen: Seen, drop: Drop) -> None:
-        """Hand a quiet drop to the front desk; the ledger holds it from here on."""
-        try:
-            if self._hand.take(tree, seen, drop):
-                self._conclude(tree.top, seen)
-        except SourceVanished as error:
-            self._memory.growing.pop(tree.top, None)
-            self._hand.fail(drop, error)
-
-    def _notice_missing(self, seen: set[bytes]) -> None:
-        """Let go of what a whole sweep of a present root did not show any more."""
-        for drop in self._store.drops(self.rule.name, living=True):
-            if drop.path in seen:
-                continue
-            if drop.state is not DropState.TAKEN:
-                self._store.advance_drop(
-                    drop.id, DropEvent.CANCEL, note="it vanished before it was sent"
-                )
-            elif not drop.whole:
-                self._memory.growing.pop(drop.path, None)
-                self._hand.miss(drop)
-        for drop in self._store.given_up(self.rule.name):
-            if drop.path not in seen:
-                # whatever comes under its name from now on is new
-                self._store.note_given_up(drop.id, "")
-        for top in list(self._memory.growing.keys() - seen):
-            del self._memory.growing[top]
-        for top in list(self._memory.concluded.keys() - seen):
-            del self._memory.concluded[top]
-
-    def _tell_skipped(self, top: bytes, reason: str) -> None:
-        if top in self._memory.told:
-            return
-        self._memory.told.add(top)
-        log.info(
-            "an entry is left out",
-            extra={"hot_folder": self.rule.name, "entry": shown(top), "reason": reason},
-        )
-
-
-def _left_out(tree: Tree, standing: Role) -> str:
-    """Give why a top-level entry is no drop; "" when it is one."""
-    if tree.kind == "unreadable" and tree.unreadable:
-        # nothing is known but that it is there: held until it can be read
-        return ""
-    if not tree.is_drop and tree.skipped:
-        return tree.skipped[0].reason
-    return standing.findings[-1].detail if standing.standing is Standing.SKIPPED else ""
-
-
-def _first_failed(verdict: Verdict) -> str:
-    return next((finding.detail for finding in verdict.findings if not finding.passed), "")
-
-
-def _never_sent(drop: Drop) -> bool:
-    """Say whether a drop ended because it vanished before it was sent: it may come again."""
-    return drop.state is DropState.CANCELLED and drop.settled_at is None

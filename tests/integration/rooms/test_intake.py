@@ -469,8 +469,7 @@ def test_intake_remembers_nothing_of_names_that_are_gone(make_room):
         name.unlink()
     room.pass_time(PERIOD_S[Sight.DEGRADED])
 
-    memory = room.intake._memory
-    assert not any((memory.told, memory.growing, memory.concluded, memory.awaited))
+    assert room.intake.entries.is_empty
 
 
 def test_intake_takes_three_hundred_folders_of_a_tree_as_one_drop(make_room):
@@ -577,3 +576,14 @@ def test_intake_leaves_a_drop_of_an_earlier_path_to_its_upload(make_room, tmp_pa
     assert room.drop("a.mov").generation == 1
     assert room.drop("a.mov").whole
     assert room.store.upload(upload.id).root == os.fsencode(room.hot)
+
+
+def test_intake_gives_the_priority_of_a_reloaded_rule_to_what_comes_after(make_room):
+    """What a rule says of sending is read as it is when a drop is taken, not as it once was."""
+    room = make_room()
+    room.pass_time(1)
+    room.intake.adopt(replace(room.rule, priority=7))
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(PERIOD_S[Sight.DEGRADED] + QUIET_S + LOOK_S)
+
+    assert [upload.priority for upload in room.taken()] == [7]

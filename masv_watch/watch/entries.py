@@ -1,0 +1,342 @@
+"""What one sample of an entry of a hot folder leads to.
+
+Owns what is remembered of entries between two samples, and what each verdict does to the ledger.
+Never decides when to look, never opens a root and never talks to the cloud. Built by intake, and
+used on its thread only.
+
+Law 1. What settled is either in the ledger as taken, or judged again at every sweep: there is no
+number of tries after which it is forgotten (pains 10, 54).
+Law 2. Only a whole sweep of a present root proves that something is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from masv_watch import files
+from masv_watch.errors import SourceVanished
+from masv_watch.lifecycle import is_given_up
+from masv_watch.loops import Clock
+from masv_watch.model import (
+    Drop,
+    DropEvent,
+    DropState,
+    HoldReason,
+    Rule,
+)
+from masv_watch.names import shown
+from masv_watch.store.contract import Store
+from masv_watch.uploads import Uploads
+from masv_watch.watch.arrivals import Arrivals, Look
+from masv_watch.watch.handover import Handover
+from masv_watch.watch.limits import LIMITS, Limits, exceeds
+from masv_watch.watch.rules import Role, Standing, role, starts_early
+from masv_watch.watch.scan import Tree
+from masv_watch.watch.settle import Entry, Seen, State, Verdict, judge, quiet_for
+
+log = logging.getLogger(__name__)
+
+#: seconds between two looks at what only a change of its own can bring further
+_HELD_S = 15.0
+
+_ENDED = {
+    DropState.DONE,
+    DropState.CANCELLED,
+    DropState.SUPERSEDED,
+    DropState.DUPLICATE,
+    DropState.IGNORED,
+}
+#: holds that end by themselves when the drop itself changes for the better
+_OURS = {
+    HoldReason.EMPTY,
+    HoldReason.UNREADABLE,
+    HoldReason.LOOSE_FILE,
+    HoldReason.LIMIT_EXCEEDED,
+}
+
+
+@dataclass(slots=True)
+class _Remembered:
+    """What is kept of an entry between two samples."""
+
+    drop_id: int
+    #: None before the first sample
+    entry: Entry | None = None
+    retry_at: float = 0.0
+    #: whether only a change of its own can bring it further
+    held: bool = False
+    #: its files by their own; None where nothing of it goes before the whole
+    arrivals: Arrivals | None = None
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What one process remembers of a hot folder; a restart begins anew."""
+
+    growing: dict[bytes, _Remembered] = field(default_factory=dict)
+    #: fence of each entry about which nothing is to be done until it changes
+    concluded: dict[bytes, str] = field(default_factory=dict)
+    told: set[bytes] = field(default_factory=set)
+    #: drops whose row must move first, as they stood: one of those held for each reason, and those
+    #: that changed after their finalize
+    awaited: dict[bytes, Drop] = field(default_factory=dict)
+
+
+class Entries:
+    """The entries of one hot folder as its sweeps show them."""
+
+    def __init__(
+        self,
+        rule: Rule,
+        *,
+        store: Store,
+        uploads: Uploads,
+        clock: Clock,
+        limits: Limits = LIMITS,
+    ) -> None:
+        """Begin with an empty memory."""
+        self.rule = rule
+        self._store = store
+        self._clock = clock
+        self._hand = Handover(rule, store=store, uploads=uploads, clock=clock)
+        self._limits = limits
+        self._is_early = starts_early(rule).is_early
+        self._memory = _Memory()
+        #: something has to be looked for soon, in a sweep
+        self._is_dirty = False
+
+    def adopt(self, rule: Rule) -> None:
+        """Take over a rule that says the same of what is watched."""
+        self.rule = rule
+        self._hand.adopt(rule)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Say whether everything that was seen is taken, held or concluded."""
+        return all(known.held for known in self._memory.growing.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing is remembered of any entry."""
+        memory = self._memory
+        return not any((memory.told, memory.growing, memory.concluded, memory.awaited))
+
+    def take_dirt(self) -> bool:
+        """Say whether a sweep is needed soon, once for each reason."""
+        was, self._is_dirty = self._is_dirty, False
+        return was
+
+    def due_at(self) -> float | None:
+        """Give the monotonic second at which the next sample is of use; None without one."""
+        return min((known.retry_at for known in self._memory.growing.values()), default=None)
+
+    def due(self, now: float) -> list[bytes]:
+        """List the entries of which a sample is due."""
+        return [top for top, known in self._memory.growing.items() if known.retry_at <= now]
+
+    def lose_root(self) -> None:
+        """Settle everything anew when the root is back; nothing of it is missing until then."""
+        self._memory.growing.clear()
+
+    def lose(self, top: bytes) -> None:
+        """Forget an entry that a sample did not show: only a whole sweep proves what became of it.
+
+        It is looked for again soon.
+        """
+        self._memory.growing.pop(top, None)
+        self._is_dirty = True
+
+    def begin(self) -> None:
+        """Take in what the ledger says before a sweep."""
+        self._memory.awaited.clear()
+        for drop in self._store.drops(self.rule.name, living=True):
+            if drop.state is DropState.TAKEN and not drop.whole:
+                # the sender missed it or saw it change, perhaps for a moment only (fault 7)
+                self._memory.concluded.pop(drop.path, None)
+
+    def end(self, names: set[bytes], drops: set[bytes]) -> None:
+        """Draw the consequence of a whole sweep: these names were there, and of them these drops."""
+        self._notice_missing(drops)
+        self._memory.told &= names
+
+    def has_answer(self) -> bool:
+        """Say whether a row moved that a person, a command or another room moves."""
+        return any(
+            self._store.latest_drop(self.rule.name, path) != drop
+            for path, drop in self._memory.awaited.items()
+        )
+
+    def look_at(self, tree: Tree) -> bool:
+        """Draw the consequence of one sample of a top-level entry; say whether it is a drop."""
+        standing = role(tree.kind, self.rule.drop)
+        reason = _left_out(tree, standing)
+        if reason:
+            self._tell_skipped(tree.top, reason)
+            return False
+        seen = tree.seen()
+        if self._memory.concluded.get(tree.top) == seen.fence:
+            return True
+        self._memory.concluded.pop(tree.top, None)
+        latest = self._store.latest_drop(self.rule.name, tree.top)
+        is_loose = standing.standing is Standing.HELD
+        is_unwanted = latest is not None and is_given_up(latest) and not is_loose
+        if latest is not None and latest.state in _ENDED and not is_unwanted:
+            if latest.signature == seen.signature and not _never_sent(latest):
+                self._conclude(tree.top, seen)
+                return True
+            latest = None
+        taken = latest is not None and latest.state is DropState.TAKEN
+        if latest is not None and taken and self._hand.is_elsewhere(latest):
+            # the rule's path changed while it is on its way: what stands here has to wait
+            self._await(latest)
+            return True
+        if latest is None or not taken or self._changed(latest, seen):
+            self._judge(tree, seen, latest, loose=is_loose)
+        return True
+
+    def _conclude(self, top: bytes, seen: Seen) -> None:
+        self._memory.growing.pop(top, None)
+        self._memory.concluded[top] = seen.fence
+
+    def _changed(self, drop: Drop, seen: Seen) -> bool:
+        """Say whether a taken drop has to be judged again, noting a change that is new."""
+        if drop.whole and drop.signature == seen.signature:
+            return False
+        if drop.whole:
+            self._store.note_change(drop.id, "changed after it was taken")
+            again = self._store.latest_drop(self.rule.name, drop.path)
+            if again is not None and again.state in _ENDED:
+                # delivered; what stands here now is a generation of its own
+                self._is_dirty = True
+                return False
+            if again is not None and again.whole:
+                # it goes out as it was; what it is now is a drop of its own once that one is done
+                self._await(again)
+                return False
+        return True
+
+    def _await(self, drop: Drop) -> None:
+        """Sweep again once a row has moved that a person, a command or another room moves."""
+        known = self._memory.awaited
+        if drop.hold is None or all(each.hold is not drop.hold for each in known.values()):
+            known[drop.path] = drop
+
+    def _judge(self, tree: Tree, seen: Seen, latest: Drop | None, *, loose: bool) -> None:
+        if latest is not None and latest.hold is not None and latest.hold not in _OURS:
+            self._memory.growing.pop(tree.top, None)
+            self._await(latest)
+            return
+        drop = latest or self._store.see_drop(self.rule.name, tree.top)
+        if loose:
+            self._hand.hold(drop, HoldReason.LOOSE_FILE, shown(tree.top))
+            return
+        known = self._remembered(tree, drop)
+        now, quiet_s = self._clock.monotonic(), self._quiet_s()
+        verdict = judge(known.entry, seen, now, self.rule.settle, quiet_s=quiet_s)
+        hold, note = verdict.hold, _first_failed(verdict)
+        excess = exceeds(seen, self._limits)
+        if excess.hold is not None and not drop.limit_waived:
+            hold, note = excess.hold, excess.detail
+        look = None
+        if known.arrivals is not None and hold is not HoldReason.LIMIT_EXCEEDED:
+            look = known.arrivals.look(tree.files, now, self.rule.settle, quiet_s=quiet_s)
+        known.entry = verdict.entry
+        known.held = hold in _OURS and not (look and look.unsettled)
+        # a change rings or is found by a sweep; to look more often would only warm the disk
+        known.retry_at = max(verdict.retry_at, now + _HELD_S * known.held)
+        if is_given_up(drop):
+            self._see_out(tree.top, seen, drop, verdict)
+        elif verdict.state is State.QUIET and hold is None:
+            self._take(tree, seen, drop)
+        else:
+            if look is not None and known.arrivals is not None:
+                drop = self._hand_on(tree, drop, known.arrivals, look)
+            self._hold_or_release(drop, hold, note)
+
+    def _remembered(self, tree: Tree, drop: Drop) -> _Remembered:
+        known = self._memory.growing.get(tree.top)
+        if known is None or known.drop_id != drop.id:
+            is_early = self._is_early and tree.kind == "folder"
+            known = _Remembered(drop.id, arrivals=Arrivals() if is_early else None)
+            self._memory.growing[tree.top] = known
+        return known
+
+    def _quiet_s(self) -> float:
+        return quiet_for(self.rule.settle, files.filesystem_kind(self.rule.path))
+
+    def _see_out(self, top: bytes, seen: Seen, drop: Drop, verdict: Verdict) -> None:
+        """Let what nobody wants come to its end: only other content under its name is sent."""
+        if verdict.state is State.QUIET or verdict.hold is HoldReason.EMPTY:
+            self._store.note_given_up(drop.id, seen.signature)
+            self._conclude(top, seen)
+
+    def _hand_on(self, tree: Tree, drop: Drop, arrivals: Arrivals, look: Look) -> Drop:
+        """Let what settled go before the rest of its drop has arrived; give the drop as it is."""
+        if self._hand.hand_on(tree, drop, look):
+            arrivals.hand_on(path for path, _ in look.settled)
+        return self._store.latest_drop(self.rule.name, tree.top) or drop
+
+    def _hold_or_release(self, drop: Drop, hold: HoldReason | None, note: str) -> None:
+        if hold in _OURS:
+            self._hand.hold(drop, hold, note)
+        elif drop.hold is not None:
+            self._store.advance_drop(drop.id, DropEvent.RELEASE)
+
+    def _take(self, tree: Tree, seen: Seen, drop: Drop) -> None:
+        """Hand a quiet drop to the front desk; the ledger holds it from here on."""
+        try:
+            if self._hand.take(tree, seen, drop):
+                self._conclude(tree.top, seen)
+        except SourceVanished as error:
+            self._memory.growing.pop(tree.top, None)
+            self._hand.fail(drop, error)
+
+    def _notice_missing(self, seen: set[bytes]) -> None:
+        """Let go of what a whole sweep of a present root did not show any more."""
+        for drop in self._store.drops(self.rule.name, living=True):
+            if drop.path in seen:
+                continue
+            if drop.state is not DropState.TAKEN:
+                self._store.advance_drop(
+                    drop.id, DropEvent.CANCEL, note="it vanished before it was sent"
+                )
+            elif not drop.whole:
+                self._memory.growing.pop(drop.path, None)
+                self._hand.miss(drop)
+        for drop in self._store.given_up(self.rule.name):
+            if drop.path not in seen:
+                # whatever comes under its name from now on is new
+                self._store.note_given_up(drop.id, "")
+        for top in list(self._memory.growing.keys() - seen):
+            del self._memory.growing[top]
+        for top in list(self._memory.concluded.keys() - seen):
+            del self._memory.concluded[top]
+
+    def _tell_skipped(self, top: bytes, reason: str) -> None:
+        if top in self._memory.told:
+            return
+        self._memory.told.add(top)
+        log.info(
+            "an entry is left out",
+            extra={"hot_folder": self.rule.name, "entry": shown(top), "reason": reason},
+        )
+
+
+def _left_out(tree: Tree, standing: Role) -> str:
+    """Give why a top-level entry is no drop; "" when it is one."""
+    if tree.kind == "unreadable" and tree.unreadable:
+        # nothing is known but that it is there: held until it can be read
+        return ""
+    if not tree.is_drop and tree.skipped:
+        return tree.skipped[0].reason
+    return standing.findings[-1].detail if standing.standing is Standing.SKIPPED else ""
+
+
+def _first_failed(verdict: Verdict) -> str:
+    return next((finding.detail for finding in verdict.findings if not finding.passed), "")
+
+
+def _never_sent(drop: Drop) -> bool:
+    """Say whether a drop ended because it vanished before it was sent: it may come again."""
+    return drop.state is DropState.CANCELLED and drop.settled_at is None
