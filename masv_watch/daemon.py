@@ -327,6 +327,7 @@ class Daemon:
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_reload)
+        files.prepare()
 
     def _on_stop(self, _number: int, _frame: object) -> None:
         if self._stop_asked:

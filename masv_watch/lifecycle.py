@@ -163,7 +163,16 @@ CURES: Mapping[HoldReason, str] = {
 }
 """The one-line cure of each hold reason."""
 
-SENDS_ON = frozenset({HoldReason.UNREADABLE, HoldReason.EMPTY})
+SENDS_ON = frozenset(
+    {
+        HoldReason.UNREADABLE,
+        HoldReason.EMPTY,
+        HoldReason.MARKER_MISSING,
+        HoldReason.OPEN_BY_WRITER,
+        HoldReason.UNSTABLE_SOURCE,
+        HoldReason.INCOMPLETE,
+    }
+)
 """Reasons for which a taken drop is only not finalized: its settled files go up all the same."""
 
 RELEASABLE = frozenset(

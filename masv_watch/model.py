@@ -215,6 +215,8 @@ class Finding:
     detail: str
     #: `file:line` of the rule that asked for the test; empty when it is built in
     rule_at: str = ""
+    #: monotonic, seconds: when the test may come out otherwise by itself; None: only by a change
+    retry_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +224,20 @@ class Decision:
     """What every decider answers with: a verdict of its own kind beside these findings."""
 
     findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objection(Decision):
+    """What a decider has against sending a drop that has stopped changing."""
+
+    #: None when it has nothing against it
+    hold: HoldReason | None = None
+    #: one sentence for people; "" when there is none
+    note: str = ""
+    #: monotonic, seconds: when it may be otherwise by itself; None: only by a change
+    retry_at: float | None = None
+    #: whether it counts before the drop has settled, too
+    is_early: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,8 +260,17 @@ class Settle:
 
     #: seconds without change; None lets the file system decide (15 local, 60 network)
     quiet_s: float | None = None
+    #: whether the hot folder's own pauses decide instead, once some are known
+    is_learned: bool = False
     #: unchanged samples needed within the quiet time
     samples: int = 3
+    #: path of what says that a drop is done, below the root, with `{name}` or `{stem}` of the drop;
+    #: None: nothing does
+    done_marker: str | None = None
+    #: whether the kernel is asked for writers before a drop goes, where it can tell
+    asks_for_writers: bool = True
+    #: seconds after which something that still changes is told of
+    warn_after_s: float = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

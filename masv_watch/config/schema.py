@@ -173,8 +173,11 @@ class SettleKeys:
     """`settle:`."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
-    quiet: Annotated[float, _leaf(values.seconds("1s", "24h"))] | None = None
+    quiet: Annotated[float | str, _leaf(values.quiet)] | None = None
     samples: Annotated[int, _leaf(values.whole(2, 20))] | None = None
+    done_marker: Annotated[str, _leaf(values.done_marker)] | None = None
+    open_check: Annotated[str, _leaf(values.one_of("auto", "never"))] | None = None
+    warn_after: Annotated[float, _leaf(values.seconds("1m", "30d"))] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

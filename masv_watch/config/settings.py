@@ -172,10 +172,17 @@ def _addresses(given: list[str]) -> tuple[str, ...]:
 
 def _settle(own: schema.SettleKeys | None, common: schema.SettleKeys | None) -> model.Settle:
     own, common = own or schema.SettleKeys(), common or schema.SettleKeys()
+    quiet = _first(own.quiet, common.quiet)
+    open_check = _first(own.open_check, common.open_check)
     return model.Settle(
+        quiet_s=None if quiet == "auto" else quiet,
+        is_learned=quiet == "auto",
         **_said(
-            quiet_s=_first(own.quiet, common.quiet), samples=_first(own.samples, common.samples)
-        )
+            samples=_first(own.samples, common.samples),
+            done_marker=_first(own.done_marker, common.done_marker),
+            asks_for_writers=None if open_check is None else open_check == "auto",
+            warn_after_s=_first(own.warn_after, common.warn_after),
+        ),
     )
 
 

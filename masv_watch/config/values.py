@@ -127,6 +127,34 @@ def seconds(least: str, most: str) -> Callable[[object], float]:
     return check
 
 
+def quiet(value: object) -> float | str:
+    """Accept a quiet time, or `auto`, which learns it."""
+    if value == "auto":
+        return "auto"
+    return seconds("1s", "24h")(value)
+
+
+def done_marker(value: object) -> str:
+    """Accept the name of what says that a drop is done, beside the drop or inside of it."""
+    given = _text(value)
+    _placeholders(given, ("name", "stem"), hidden=isinstance(value, FromEnv))
+    steps = given.split("/")
+    if any(step in {"", ".", ".."} for step in steps):
+        raise Wrong(f"{shown(value)} is no path below the hot folder - as {{name}}.done")
+    if not _BRACES.search(steps[0]):
+        raise Wrong(
+            f"{shown(value)} is the same for every drop - begin with {{name}} or {{stem}}, as"
+            " {name}.done or {name}/DONE"
+        )
+    if steps[0] in {"{name}", "{stem}"} and (len(steps) == 1 or steps[0] == "{stem}"):
+        raise Wrong(f"{shown(value)} is the drop itself - as {{name}}.done or {{name}}/DONE")
+    if len(steps) > 1 and steps[0] != "{name}":
+        raise Wrong(
+            f"{shown(value)} lies in a folder of its own - as {{name}}.done or {{name}}/DONE"
+        )
+    return given
+
+
 def bytes_between(least: str, most: str) -> Callable[[object], int]:
     """Accept a size between two, both included."""
 

@@ -198,13 +198,16 @@ class Root:
         with self.border(path):
             return _allowed(self._status(self.folder(above), name, path), path)
 
-    def open_file(self, path: bytes) -> int:
+    def open_file(self, path: bytes, *, is_afresh: bool = True) -> int:
         """Open a regular file for reading and give its descriptor, which the caller closes.
+
+        The walk to it may go along folders that an earlier one left open unless it `is_afresh`.
 
         Raises: as `identify`, and SourceForbidden for all but regular files.
         """
         above, name = _split(path)
-        self.forget_folders()
+        if is_afresh:
+            self.forget_folders()
         with self.border(path):
             return _open_regular(self.folder(above), name, path, self._reach)
 

@@ -41,6 +41,7 @@ from masv_watch.model import (
 )
 from masv_watch.store.arriving_contract import Arriving
 from masv_watch.store.steering_contract import Steering
+from masv_watch.store.watching_contract import Watching
 
 
 class Ledger(Protocol):
@@ -409,7 +410,7 @@ class Obligations(Protocol):
         ...
 
 
-class Store(Ledger, Arriving, Undertakings, Versions, Steering, Obligations, Protocol):
+class Store(Ledger, Arriving, Watching, Undertakings, Versions, Steering, Obligations, Protocol):
     """All verbs of the store, and its clock."""
 
     def now(self) -> float:

@@ -552,3 +552,17 @@ SELECT upload_id, secret FROM links WHERE secret NOT LIKE 'sealed:%';
 
 -- name: seal_link
 UPDATE links SET secret = :secret WHERE upload_id = :upload_id;
+
+-- name: gaps
+SELECT seconds FROM gaps WHERE hot_folder = :hot_folder ORDER BY id DESC;
+
+-- name: add_gap
+INSERT INTO gaps (hot_folder, seconds) VALUES (:hot_folder, :seconds);
+
+-- name: forget_gaps
+DELETE FROM gaps WHERE hot_folder = :hot_folder AND id NOT IN (
+    SELECT id FROM gaps WHERE hot_folder = :hot_folder ORDER BY id DESC LIMIT :kept);
+
+-- name: changes_of
+SELECT count(*) AS number FROM events
+WHERE noun = 'drop' AND noun_id = :drop_id AND event = 'change' AND at > :since;

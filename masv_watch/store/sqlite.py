@@ -37,6 +37,7 @@ from masv_watch.store.sql import Row, Transaction, load_statements
 from masv_watch.store.steering import SteeringVerbs
 from masv_watch.store.undertakings import UndertakingVerbs
 from masv_watch.store.versions import VersionVerbs
+from masv_watch.store.watching import WatchingVerbs
 from masv_watch.store.writes import Write
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ JOB_ERRORS = (
     ValueError,
 )
 #: the newest migration that this version knows
-SCHEMA = 3
+SCHEMA = 4
 
 _FILE = "masv-watch.db"
 _LOCK = "daemon.lock"
@@ -284,6 +285,7 @@ class SqliteStore(
     VersionVerbs,
     SteeringVerbs,
     ObligationVerbs,
+    WatchingVerbs,
 ):
     """The whole contract over one SQLite file."""
 

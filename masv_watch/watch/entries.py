@@ -12,7 +12,8 @@ Law 2. Only a whole sweep of a present root proves that something is gone.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from masv_watch import files
 from masv_watch.errors import SourceVanished
@@ -29,31 +30,24 @@ from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.arrivals import Arrivals, Look
+from masv_watch.watch.assessing import Assessment, Assessor
+from masv_watch.watch.decision import Step
+from masv_watch.watch.generations import PASSING, Related, Relation, relate
 from masv_watch.watch.handover import Handover
-from masv_watch.watch.limits import LIMITS, Limits, exceeds
+from masv_watch.watch.limits import LIMITS, Limits
 from masv_watch.watch.rules import Role, Standing, role, starts_early
 from masv_watch.watch.scan import Tree
-from masv_watch.watch.settle import Entry, Seen, State, Verdict, judge, quiet_for
+from masv_watch.watch.settle import Entry, Seen, State, Verdict
 
 log = logging.getLogger(__name__)
 
 #: seconds between two looks at what only a change of its own can bring further
 _HELD_S = 15.0
-
-_ENDED = {
-    DropState.DONE,
-    DropState.CANCELLED,
-    DropState.SUPERSEDED,
-    DropState.DUPLICATE,
-    DropState.IGNORED,
-}
-#: holds that end by themselves when the drop itself changes for the better
-_OURS = {
-    HoldReason.EMPTY,
-    HoldReason.UNREADABLE,
-    HoldReason.LOOSE_FILE,
-    HoldReason.LIMIT_EXCEEDED,
-}
+_DAY_S = 24 * 3600.0
+#: holds that time alone does not end
+_NOT_BY_TIME = PASSING - {HoldReason.UNSTABLE_SOURCE}
+#: relations in which somebody else has to move first
+_ELSEWHO = (Relation.HELD, Relation.ELSEWHERE)
 
 
 @dataclass(slots=True)
@@ -68,6 +62,8 @@ class _Remembered:
     held: bool = False
     #: its files by their own; None where nothing of it goes before the whole
     arrivals: Arrivals | None = None
+    #: store clock, seconds: when a person was told that it still changes
+    told_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -94,13 +90,14 @@ class Entries:
         uploads: Uploads,
         clock: Clock,
         limits: Limits = LIMITS,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Begin with an empty memory."""
+        """Begin with an empty memory; `stop` ends a long look."""
         self.rule = rule
         self._store = store
         self._clock = clock
         self._hand = Handover(rule, store=store, uploads=uploads, clock=clock)
-        self._limits = limits
+        self.assessor = Assessor(rule, store=store, clock=clock, limits=limits, stop=stop)
         self._is_early = starts_early(rule).is_early
         self._memory = _Memory()
         #: something has to be looked for soon, in a sweep
@@ -110,6 +107,7 @@ class Entries:
         """Take over a rule that says the same of what is watched."""
         self.rule = rule
         self._hand.adopt(rule)
+        self.assessor.adopt(rule)
 
     @property
     def is_at_rest(self) -> bool:
@@ -156,7 +154,7 @@ class Entries:
                 self._memory.concluded.pop(drop.path, None)
 
     def end(self, names: set[bytes], drops: set[bytes]) -> None:
-        """Draw the consequence of a whole sweep: these names were there, and of them these drops."""
+        """Draw the consequence of a whole sweep: these names were seen, of them these drops."""
         self._notice_missing(drops)
         self._memory.told &= names
 
@@ -167,10 +165,10 @@ class Entries:
             for path, drop in self._memory.awaited.items()
         )
 
-    def look_at(self, tree: Tree) -> bool:
+    def look_at(self, root: files.Root, tree: Tree) -> bool:
         """Draw the consequence of one sample of a top-level entry; say whether it is a drop."""
         standing = role(tree.kind, self.rule.drop)
-        reason = _left_out(tree, standing)
+        reason = left_out(tree, standing)
         if reason:
             self._tell_skipped(tree.top, reason)
             return False
@@ -178,43 +176,51 @@ class Entries:
         if self._memory.concluded.get(tree.top) == seen.fence:
             return True
         self._memory.concluded.pop(tree.top, None)
-        latest = self._store.latest_drop(self.rule.name, tree.top)
         is_loose = standing.standing is Standing.HELD
-        is_unwanted = latest is not None and is_given_up(latest) and not is_loose
-        if latest is not None and latest.state in _ENDED and not is_unwanted:
-            if latest.signature == seen.signature and not _never_sent(latest):
-                self._conclude(tree.top, seen)
-                return True
-            latest = None
-        taken = latest is not None and latest.state is DropState.TAKEN
-        if latest is not None and taken and self._hand.is_elsewhere(latest):
-            # the rule's path changed while it is on its way: what stands here has to wait
-            self._await(latest)
-            return True
-        if latest is None or not taken or self._changed(latest, seen):
-            self._judge(tree, seen, latest, loose=is_loose)
+        related = self.relate(tree.top, seen, is_loose=is_loose)
+        if related.relation is Relation.CHANGED and related.drop is not None:
+            related = self._note_change(related.drop, seen)
+        if related.relation is Relation.SAME:
+            self._conclude(tree.top, seen)
+        elif related.relation in _ELSEWHO and related.drop is not None:
+            # what it waits for is moved by a person, a command or another room
+            self._memory.growing.pop(tree.top, None)
+            self._await(related.drop)
+        elif related.relation is not Relation.ON_ITS_WAY:
+            self._judge(root, tree, seen, related, loose=is_loose)
         return True
+
+    def relate(self, top: bytes, seen: Seen, *, is_loose: bool) -> Related:
+        """Say what a look is to the ledger."""
+        latest = self._store.latest_drop(self.rule.name, top)
+        is_elsewhere = latest is not None and self._hand.is_elsewhere(latest)
+        return relate(latest, seen, is_loose=is_loose, is_elsewhere=is_elsewhere)
+
+    def remembered(self, top: bytes) -> Entry | None:
+        """Give what is remembered of an entry that has not settled."""
+        known = self._memory.growing.get(top)
+        return None if known is None else known.entry
 
     def _conclude(self, top: bytes, seen: Seen) -> None:
         self._memory.growing.pop(top, None)
         self._memory.concluded[top] = seen.fence
 
-    def _changed(self, drop: Drop, seen: Seen) -> bool:
-        """Say whether a taken drop has to be judged again, noting a change that is new."""
-        if drop.whole and drop.signature == seen.signature:
-            return False
-        if drop.whole:
-            self._store.note_change(drop.id, "changed after it was taken")
-            again = self._store.latest_drop(self.rule.name, drop.path)
-            if again is not None and again.state in _ENDED:
-                # delivered; what stands here now is a generation of its own
-                self._is_dirty = True
-                return False
-            if again is not None and again.whole:
-                # it goes out as it was; what it is now is a drop of its own once that one is done
-                self._await(again)
-                return False
-        return True
+    def _note_change(self, drop: Drop, seen: Seen) -> Related:
+        """Note a change of what was taken, and say what the look is to the ledger now."""
+        if self.rule.settle.is_learned and drop.settled_at is not None:
+            # it was quiet for that long, and was not whole all the same
+            paused_s = self._store.now() - drop.settled_at + self.assessor.quiet().seconds
+            self.assessor.learn(paused_s)
+        self._store.note_change(drop.id, "changed after it was taken")
+        again = self.relate(drop.path, seen, is_loose=False)
+        if again.relation is Relation.NEW:
+            # delivered; what stands here now is a generation of its own
+            self._is_dirty = True
+            return replace(again, relation=Relation.ON_ITS_WAY)
+        if again.relation is Relation.CHANGED:
+            # it goes out as it was; what it is now is a drop of its own once that one is done
+            return replace(again, relation=Relation.HELD)
+        return again
 
     def _await(self, drop: Drop) -> None:
         """Sweep again once a row has moved that a person, a command or another room moves."""
@@ -222,37 +228,66 @@ class Entries:
         if drop.hold is None or all(each.hold is not drop.hold for each in known.values()):
             known[drop.path] = drop
 
-    def _judge(self, tree: Tree, seen: Seen, latest: Drop | None, *, loose: bool) -> None:
-        if latest is not None and latest.hold is not None and latest.hold not in _OURS:
-            self._memory.growing.pop(tree.top, None)
-            self._await(latest)
-            return
-        drop = latest or self._store.see_drop(self.rule.name, tree.top)
+    def _judge(
+        self, root: files.Root, tree: Tree, seen: Seen, related: Related, *, loose: bool
+    ) -> None:
+        drop = related.drop or self._store.see_drop(self.rule.name, tree.top)
         if loose:
             self._hand.hold(drop, HoldReason.LOOSE_FILE, shown(tree.top))
             return
         known = self._remembered(tree, drop)
-        now, quiet_s = self._clock.monotonic(), self._quiet_s()
-        verdict = judge(known.entry, seen, now, self.rule.settle, quiet_s=quiet_s)
-        hold, note = verdict.hold, _first_failed(verdict)
-        excess = exceeds(seen, self._limits)
-        if excess.hold is not None and not drop.limit_waived:
-            hold, note = excess.hold, excess.detail
-        look = None
-        if known.arrivals is not None and hold is not HoldReason.LIMIT_EXCEEDED:
-            look = known.arrivals.look(tree.files, now, self.rule.settle, quiet_s=quiet_s)
-        known.entry = verdict.entry
-        known.held = hold in _OURS and not (look and look.unsettled)
+        found = self.assessor.assess(root, tree, seen, drop=drop, entry=known.entry)
+        outcome, now = found.outcome, self._clock.monotonic()
+        known.entry = found.verdict.entry
+        look = self._look_inside(root, tree, known, found)
+        known.held = outcome.hold in _NOT_BY_TIME and not (look and look.unsettled)
         # a change rings or is found by a sweep; to look more often would only warm the disk
-        known.retry_at = max(verdict.retry_at, now + _HELD_S * known.held)
+        known.retry_at = max(outcome.retry_at, now + _HELD_S * known.held)
+        self._warn_of_growth(drop, known)
         if is_given_up(drop):
-            self._see_out(tree.top, seen, drop, verdict)
-        elif verdict.state is State.QUIET and hold is None:
+            self._see_out(tree.top, seen, drop, found.verdict)
+        elif outcome.step is Step.GO:
+            self.assessor.learn(found.verdict.entry.longest_gap)
             self._take(tree, seen, drop)
         else:
             if look is not None and known.arrivals is not None:
                 drop = self._hand_on(tree, drop, known.arrivals, look)
-            self._hold_or_release(drop, hold, note)
+            self._hold_or_release(drop, outcome.hold, outcome.note)
+
+    def _look_inside(
+        self, root: files.Root, tree: Tree, known: _Remembered, found: Assessment
+    ) -> Look | None:
+        """Look at the files of a drop by their own, where they may go before the whole."""
+        if known.arrivals is None or found.outcome.hold is HoldReason.LIMIT_EXCEEDED:
+            return None
+        look = known.arrivals.look(
+            tree.files,
+            self._clock.monotonic(),
+            self.rule.settle,
+            quiet_s=found.quiet.seconds,
+        )
+        return replace(look, settled=self.assessor.not_written(root, look.settled))
+
+    def _warn_of_growth(self, drop: Drop, known: _Remembered) -> None:
+        """Tell once a day of what has not settled for long (pains 10, 20)."""
+        now, wants = self._store.now(), self.rule.settle
+        is_late = drop.settled_at is None and now - drop.seen_at > wants.warn_after_s
+        if not is_late or known.held or now - known.told_at < _DAY_S:
+            return
+        known.told_at = now
+        log.warning(
+            "a drop has not settled for long",
+            extra={
+                "hot_folder": self.rule.name,
+                "drop": shown(drop.path),
+                "hours": round((now - drop.seen_at) / 3600, 1),
+                "cure": f"masv-watch explain {shown(self.rule.path)}/{shown(drop.path)}",
+            },
+        )
+
+    def unsettled_for_long(self) -> int:
+        """Count the entries of which `settle.warn_after` was told."""
+        return sum(known.told_at > 0 for known in list(self._memory.growing.values()))
 
     def _remembered(self, tree: Tree, drop: Drop) -> _Remembered:
         known = self._memory.growing.get(tree.top)
@@ -261,9 +296,6 @@ class Entries:
             known = _Remembered(drop.id, arrivals=Arrivals() if is_early else None)
             self._memory.growing[tree.top] = known
         return known
-
-    def _quiet_s(self) -> float:
-        return quiet_for(self.rule.settle, files.filesystem_kind(self.rule.path))
 
     def _see_out(self, top: bytes, seen: Seen, drop: Drop, verdict: Verdict) -> None:
         """Let what nobody wants come to its end: only other content under its name is sent."""
@@ -278,7 +310,7 @@ class Entries:
         return self._store.latest_drop(self.rule.name, tree.top) or drop
 
     def _hold_or_release(self, drop: Drop, hold: HoldReason | None, note: str) -> None:
-        if hold in _OURS:
+        if hold in PASSING:
             self._hand.hold(drop, hold, note)
         elif drop.hold is not None:
             self._store.advance_drop(drop.id, DropEvent.RELEASE)
@@ -323,7 +355,7 @@ class Entries:
         )
 
 
-def _left_out(tree: Tree, standing: Role) -> str:
+def left_out(tree: Tree, standing: Role) -> str:
     """Give why a top-level entry is no drop; "" when it is one."""
     if tree.kind == "unreadable" and tree.unreadable:
         # nothing is known but that it is there: held until it can be read
@@ -331,12 +363,3 @@ def _left_out(tree: Tree, standing: Role) -> str:
     if not tree.is_drop and tree.skipped:
         return tree.skipped[0].reason
     return standing.findings[-1].detail if standing.standing is Standing.SKIPPED else ""
-
-
-def _first_failed(verdict: Verdict) -> str:
-    return next((finding.detail for finding in verdict.findings if not finding.passed), "")
-
-
-def _never_sent(drop: Drop) -> bool:
-    """Say whether a drop ended because it vanished before it was sent: it may come again."""
-    return drop.state is DropState.CANCELLED and drop.settled_at is None

@@ -65,7 +65,9 @@ class Intake:
         self.bell = bell
         self.gate = Gate(rule, denied)
         self._store = store
-        self.entries = Entries(rule, store=store, uploads=uploads, clock=clock, limits=limits)
+        self.entries = Entries(
+            rule, store=store, uploads=uploads, clock=clock, limits=limits, stop=stop
+        )
         self._hints = hints
         self._clock = clock
         self._metrics = metrics
@@ -174,7 +176,7 @@ class Intake:
         drops: set[bytes] = set()
         for tree in sweep(root, self._matcher, stop=self._stop):
             names.add(tree.top)
-            if self.entries.look_at(tree):
+            if self.entries.look_at(root, tree):
                 drops.add(tree.top)
         if self._stop():
             return
@@ -213,7 +215,7 @@ class Intake:
     def _look_at_some(self, root: files.Root, tops: list[bytes]) -> None:
         for top in tops:
             tree = one(root, top, self._matcher, stop=self._stop)
-            is_drop = tree is not None and self.entries.look_at(tree)
+            is_drop = tree is not None and self.entries.look_at(root, tree)
             if not is_drop and not self._stop():
                 self.entries.lose(top)
 

@@ -31,6 +31,7 @@ from masv_watch.model import (
     Rule,
 )
 from masv_watch.names import sent_name, sent_path, shown
+from masv_watch.watch.markers import shape_of
 
 #: names under which something is still being written; while one grows, its folder is not quiet
 TEMPORARY = ("*.part", "*.partial", "*.tmp", "*.filepart", "*.crdownload")
@@ -136,6 +137,8 @@ class Matcher:
         self._temporary = _compiled(TEMPORARY if rule.ignore_builtin else ())
         shape = target_shape(rule)
         self._target = re.compile(shape, re.DOTALL) if shape else None
+        marker = rule.settle.done_marker
+        self._marker = shape_of(marker) if marker else None
 
     def match(self, path: bytes, kind: str, detail: str = "") -> Match:
         """Say whether an entry below the root is sent or left out, and why.
@@ -143,10 +146,9 @@ class Matcher:
         `kind` and `detail` are those of an observation.
         """
         text = _text(path) + ("/" if kind == "folder" else "")
-        if self._ours.check_file(text).include:
-            return _skip("ours", "belongs to masv-watch")
-        if self._target and self._target.match(text):
-            return _skip("target", "is where delivered sources are moved to", at=self._at)
+        reserved = self._reserved(text)
+        if reserved is not None:
+            return reserved
         own = self._own.check_file(text)
         if own.include:
             pattern = self._own_lines[own.index or 0]
@@ -160,6 +162,16 @@ class Matcher:
         if kind in ("link", "other"):
             return _skip("kind", f"is {detail or 'neither a file nor a folder'}")
         return _KEPT
+
+    def _reserved(self, text: str) -> Match | None:
+        """Say what is left out because the rule or we need it for something else."""
+        if self._ours.check_file(text).include:
+            return _skip("ours", "belongs to masv-watch")
+        if self._target and self._target.match(text):
+            return _skip("target", "is where delivered sources are moved to", at=self._at)
+        if self._marker and self._marker.fullmatch(text):
+            return _skip("marker", "is a done marker", at=self._at)
+        return None
 
 
 _KEPT = Match(
@@ -200,7 +212,16 @@ def _could_refuse(rule: Rule) -> tuple[Finding, ...]:
     """Test what a rule asks of a whole drop: each key that can refuse one is asked about here."""
     named = rule.package.of_the_whole
     detail = f"{' and '.join(named) or 'nothing'} in its name or message is of the whole drop"
-    return (_finding("names", detail, not named, rule.at),)
+    marker = rule.settle.done_marker
+    return (
+        _finding("names", detail, not named, rule.at),
+        _finding(
+            "marker",
+            f"the drop waits for {marker}" if marker else "no done marker is waited for",
+            not marker,
+            rule.at,
+        ),
+    )
 
 
 def gather(

@@ -8,28 +8,33 @@ Law 2. Any change of an identity in the tree, folders included, restarts the qui
        14, 18). Times of the file system are compared, never subtracted (fault 43).
 Law 3. Quiet needs both: the quiet time on the monotonic clock, and enough samples spread in it.
 Law 4. An entry that cannot be read in whole is never quiet: nothing is sent without the rest.
-Law 5. Missing is not deleted: only a PRESENT root can prove that an entry is gone (fault 8).
+Law 5. A done marker takes the place of time, never of sameness: it is waited for however long.
+Law 6. Missing is not deleted: only a PRESENT root can prove that an entry is gone (fault 8).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import xxhash
 
 from masv_watch.errors import SourceUnreadable
 from masv_watch.model import Decision, Finding, HoldReason, Identity, Settle
+from masv_watch.names import shown
+from masv_watch.watch.gaps import SPACING_S, pause_between, quiet_time
+from masv_watch.watch.markers import Marker
 
 Files = Iterable[tuple[bytes, Identity]]
 
-_LOCAL_QUIET_S = 15.0
-_NETWORK_QUIET_S = 60.0
 #: a change is noticed at most so much later, however long the quiet time
 _LONGEST_SPACING_S = 15.0
 #: writers create a file first and fill it later
 _EMPTY_FACTOR = 4
+#: seconds and samples that do once a done marker is there
+MARKED_QUIET_S = 2.0
+_MARKED_SAMPLES = 2
 
 
 class State(StrEnum):
@@ -83,6 +88,8 @@ class Entry:
     sampled_at: float
     #: samples that counted since then, that first one included
     samples: int
+    #: seconds: the longest pause of its writer so far (`gaps.pause_between`)
+    longest_gap: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,35 +112,89 @@ class RootVerdict(Decision):
     state: RootState
 
 
-def judge(known: Entry | None, seen: Seen, now: float, wants: Settle, *, quiet_s: float) -> Verdict:
+def judge(
+    known: Entry | None,
+    seen: Seen,
+    now: float,
+    wants: Settle,
+    *,
+    quiet_s: float,
+    marker: Marker | None = None,
+) -> Verdict:
     """Say whether an entry is growing, quiet, empty or not to be read in whole.
 
     `known` is the entry of the verdict before, None for the first sample; `now` is monotonic.
+    `marker` is the drop's done marker where the rule names one; until it is there nothing settles,
+    and from then on it takes the place of the quiet time.
     """
-    waiting_s = quiet_s * _EMPTY_FACTOR if _is_empty_file(seen) else quiet_s
-    spacing_s = min(quiet_s / max(wants.samples, 1), _LONGEST_SPACING_S)
-    entry = _counted(known, seen, now, spacing_s)
-    whole_at = entry.since + waiting_s
-    enough = entry.samples >= wants.samples
-    next_at = max(entry.sampled_at + spacing_s, now)
+    pace = _pace(seen, wants, quiet_s, marker)
+    entry = _counted(known, seen, now, pace=pace, marker=marker)
+    is_same = known is not None and known.fence == entry.fence
+    whole_at = entry.since + pace.waiting_s
+    enough = entry.samples >= pace.samples
+    next_at = max(entry.sampled_at + pace.spacing_s, now)
     if enough and now < whole_at < next_at:
         next_at = whole_at
+    waited = f"{now - entry.since:.0f} of {pace.waiting_s:g} s unchanged"
     findings = (
         _readable(seen),
-        _finding("changes", known is not None and known.fence == seen.fence, _changes(entry, now)),
-        _finding("quiet", now >= whole_at, f"{now - entry.since:.0f} of {waiting_s:g} s unchanged"),
-        _finding("samples", enough, f"{entry.samples} of {wants.samples} samples"),
+        _finding("changes", is_same, _changes(entry, now), retry_at=next_at),
+        *_marked(marker, wants),
+        _finding("quiet", now >= whole_at, waited, retry_at=whole_at),
+        _finding("samples", enough, f"{entry.samples} of {pace.samples} samples", retry_at=next_at),
         _finding("content", seen.files > 0, f"{seen.files} files, {seen.size} bytes"),
     )
-    state, hold = _state(seen, enough and now >= whole_at, now >= entry.since + quiet_s)
-    return Verdict(state=state, entry=entry, retry_at=next_at, hold=hold, findings=findings)
+    state, hold = _state(
+        seen, enough and now >= whole_at, now >= entry.since + min(quiet_s, pace.waiting_s)
+    )
+    if marker is not None and marker.identity is None and not seen.unreadable:
+        state, hold = State.GROWING, HoldReason.MARKER_MISSING
+    return Verdict(
+        state=state, entry=entry, retry_at=next_at, hold=hold, findings=_clocks(findings)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pace:
+    """How long and how often an entry must be seen unchanged."""
+
+    waiting_s: float
+    samples: int
+    spacing_s: float
+
+
+def _pace(seen: Seen, wants: Settle, quiet_s: float, marker: Marker | None) -> _Pace:
+    if marker is not None and marker.identity is not None:
+        quiet_s = min(quiet_s, MARKED_QUIET_S)
+        return _Pace(
+            waiting_s=quiet_s, samples=_MARKED_SAMPLES, spacing_s=quiet_s / _MARKED_SAMPLES
+        )
+    longest_s = SPACING_S if wants.is_learned else _LONGEST_SPACING_S
+    return _Pace(
+        waiting_s=quiet_s * _EMPTY_FACTOR if _is_empty_file(seen) else quiet_s,
+        samples=wants.samples,
+        spacing_s=min(quiet_s / max(wants.samples, 1), longest_s),
+    )
+
+
+def _clocks(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Leave the clock only on what did not pass: what passed waits for nothing."""
+    return tuple(
+        replace(finding, retry_at=None) if finding.passed else finding for finding in findings
+    )
+
+
+def _marked(marker: Marker | None, wants: Settle) -> tuple[Finding, ...]:
+    if marker is None:
+        return ()
+    there = marker.identity is not None
+    said = f"{shown(marker.path)} is {'there' if there else 'not there'}"
+    return (_finding("marker", there, f"{said}, as done_marker {wants.done_marker} asks"),)
 
 
 def quiet_for(wants: Settle, filesystem: str) -> float:
-    """Give the quiet time in seconds: the rule's, else the default of `local` or `network`."""
-    if wants.quiet_s is not None:
-        return wants.quiet_s
-    return _NETWORK_QUIET_S if filesystem == "network" else _LOCAL_QUIET_S
+    """Give the quiet time in seconds of what no hot folder learned anything about."""
+    return quiet_time(wants, filesystem).seconds
 
 
 def signature(files: Files) -> str:
@@ -184,20 +245,28 @@ def judge_root(
     return RootVerdict(state=RootState.REPLACED, findings=(_finding("root", False, detail),))
 
 
-def _counted(known: Entry | None, seen: Seen, now: float, spacing_s: float) -> Entry:
-    if known is None or known.fence != seen.fence or known.signature != seen.signature:
+def _counted(
+    known: Entry | None, seen: Seen, now: float, *, pace: _Pace, marker: Marker | None
+) -> Entry:
+    fence = seen.fence
+    if marker is not None and marker.identity is not None:
+        # a marker that comes, goes or is written anew restarts the clock as any change does
+        fence += f"+{marker.identity}"
+    if known is None or known.fence != fence or known.signature != seen.signature:
+        gap = 0.0
+        if known is not None and not (seen.fence in known.fence or known.fence in seen.fence):
+            gap = pause_between(known.since, known.sampled_at, now)
         return Entry(
-            signature=seen.signature, fence=seen.fence, since=now, sampled_at=now, samples=1
+            signature=seen.signature,
+            fence=fence,
+            since=now,
+            sampled_at=now,
+            samples=1,
+            longest_gap=max(gap, 0.0 if known is None else known.longest_gap),
         )
-    if now < known.sampled_at + spacing_s:
+    if now < known.sampled_at + pace.spacing_s:
         return known
-    return Entry(
-        signature=known.signature,
-        fence=known.fence,
-        since=known.since,
-        sampled_at=now,
-        samples=known.samples + 1,
-    )
+    return replace(known, sampled_at=now, samples=known.samples + 1)
 
 
 def _state(seen: Seen, settled: bool, unchanged: bool) -> tuple[State, HoldReason | None]:
@@ -226,5 +295,5 @@ def _changes(entry: Entry, now: float) -> str:
     return "changed or first seen now" if entry.since == now else "as in the sample before"
 
 
-def _finding(test: str, passed: bool, detail: str) -> Finding:
-    return Finding(test=test, passed=passed, detail=detail)
+def _finding(test: str, passed: bool, detail: str, *, retry_at: float | None = None) -> Finding:
+    return Finding(test=test, passed=passed, detail=detail, retry_at=retry_at)

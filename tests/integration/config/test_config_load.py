@@ -174,6 +174,42 @@ WRONG: list[tuple[str, list[tuple[int, int, str, str]]]] = [
         HEAD + OUT + "    settle: {samples: 1}\n",
         [(7, 23, "hot_folders[0].settle.samples", "2 to 20")],
     ),
+    (
+        HEAD + OUT + "    settle: {done_marker: DONE}\n",
+        [(7, 27, "hot_folders[0].settle.done_marker", "is the same for every drop")],
+    ),
+    (
+        HEAD + OUT + "    settle: {done_marker: '{name}'}\n",
+        [(7, 27, "hot_folders[0].settle.done_marker", "is the drop itself")],
+    ),
+    (
+        HEAD + OUT + "    settle: {done_marker: '{stem}/DONE'}\n",
+        [(7, 27, "hot_folders[0].settle.done_marker", "is the drop itself")],
+    ),
+    (
+        HEAD + OUT + "    settle: {done_marker: 'done/{name}'}\n",
+        [(7, 27, "hot_folders[0].settle.done_marker", "is the same for every drop")],
+    ),
+    (
+        HEAD + OUT + "    settle: {done_marker: 'x{name}/../y'}\n",
+        [(7, 27, "hot_folders[0].settle.done_marker", "is no path below the hot folder")],
+    ),
+    (
+        HEAD + OUT + "    settle: {done_marker: 'x{name}/y'}\n",
+        [(7, 27, "hot_folders[0].settle.done_marker", "lies in a folder of its own")],
+    ),
+    (
+        HEAD + OUT + "    settle: {done_marker: '{nmae}.done'}\n",
+        [(7, 28, "hot_folders[0].settle.done_marker", "did you mean `{name}`?")],
+    ),
+    (
+        HEAD + OUT + "    settle: {open_check: yes}\n",
+        [(7, 26, "hot_folders[0].settle.open_check", "auto")],
+    ),
+    (
+        HEAD + OUT + "    settle: {warn_after: 1s}\n",
+        [(7, 26, "hot_folders[0].settle.warn_after", "1m to 30d")],
+    ),
     (HEAD + OUT + "    settle:\n", [(7, 5, "hot_folders[0].settle", "is empty")]),
     (HEAD + OUT + "    quiet: 5s\n", [(7, 5, "hot_folders[0]", "it belongs in settle.quiet")]),
     (

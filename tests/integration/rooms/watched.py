@@ -66,9 +66,7 @@ class Room:
         self.rule = Rule(
             name="hot",
             path=os.fsencode(self.hot),
-            to=To(recipients=()),
-            settle=Settle(quiet_s=QUIET_S),
-            **settings,
+            **{"to": To(recipients=()), "settle": Settle(quiet_s=QUIET_S), **settings},
         )
         self.uploads = Uploads(self.store, auth_until=lambda: None)
         self.intake = self.begin()

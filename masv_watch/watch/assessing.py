@@ -1,0 +1,181 @@
+"""Every test of one entry, made in its order: what intake acts on and `explain` prints.
+
+Owns which facts the deciders get and where they come from: the look, the ledger, the kernel. Never
+writes a row and remembers nothing of an entry. Built by `entries` for each rule; both its thread
+and one that explains may use it, each with a root of its own.
+
+Law 1. Whoever asks with the same facts gets the same answer: explaining can never differ from
+       doing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from masv_watch import files
+from masv_watch.loops import Clock
+from masv_watch.model import Drop, DropState, Finding, HoldReason, Objection, Rule
+from masv_watch.names import shown
+from masv_watch.store.contract import Store
+from masv_watch.watch.decision import Outcome, Step, decide
+from masv_watch.watch.gaps import Quiet, quiet_time
+from masv_watch.watch.limits import Limits, exceeds
+from masv_watch.watch.markers import Marker, marker_of
+from masv_watch.watch.restless import restless
+from masv_watch.watch.scan import Placed, Tree
+from masv_watch.watch.settle import Entry, Seen, State, Verdict, judge
+
+#: seconds between two questions to the kernel about a file that somebody writes
+WRITER_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What all tests of one look at an entry say."""
+
+    verdict: Verdict
+    outcome: Outcome
+    quiet: Quiet
+
+
+class Assessor:
+    """The tests of one rule."""
+
+    def __init__(
+        self,
+        rule: Rule,
+        *,
+        store: Store,
+        clock: Clock,
+        limits: Limits,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Test by these; `stop` ends a long question to the kernel."""
+        self._rule = rule
+        self._store = store
+        self._clock = clock
+        self._limits = limits
+        self._stop = stop
+        self._gaps: list[float] | None = None
+
+    def adopt(self, rule: Rule) -> None:
+        """Take over a rule that says the same of what is watched."""
+        self._rule = rule
+
+    def assess(
+        self, root: files.Root, tree: Tree, seen: Seen, *, drop: Drop | None, entry: Entry | None
+    ) -> Assessment:
+        """Make every test of one look; `drop` is its row, `entry` what is remembered of it."""
+        now = self._clock.monotonic()
+        quiet = self.quiet(drop)
+        verdict = judge(
+            entry,
+            seen,
+            now,
+            self._rule.settle,
+            quiet_s=quiet.seconds,
+            marker=self._marker(root, tree),
+        )
+        objections = self._objections(seen, drop, quiet, verdict)
+        outcome = decide(verdict, objections)
+        if outcome.step is Step.ASK:
+            outcome = decide(verdict, objections, writers=self._writers(root, tree, now))
+        return Assessment(verdict=verdict, outcome=outcome, quiet=quiet)
+
+    def quiet(self, drop: Drop | None = None) -> Quiet:
+        """Give the quiet time of the hot folder, or of a drop of it that changed too often."""
+        kind = files.filesystem_kind(self._rule.path)
+        quiet = quiet_time(self._rule.settle, kind, self.gaps())
+        if drop is None or drop.state is not DropState.TAKEN:
+            return quiet
+        return restless(quiet, self._store.changes_of(drop.id))
+
+    def gaps(self) -> list[float]:
+        """Give the longest pauses of earlier drops of a hot folder that learns; seconds."""
+        if not self._rule.settle.is_learned:
+            return []
+        if self._gaps is None:
+            self._gaps = list(self._store.gaps(self._rule.name))
+        return self._gaps
+
+    def learn(self, gap: float) -> None:
+        """Remember the longest pause of a drop that settled, or one that came too early."""
+        if self._rule.settle.is_learned:
+            self._store.note_gap(self._rule.name, gap)
+            self._gaps = None
+
+    def not_written(self, root: files.Root, settled: Iterable[Placed]) -> tuple[Placed, ...]:
+        """Leave out of files that settled those which somebody still has open for writing."""
+        placed = tuple(settled)
+        if not placed or not self._asks():
+            return placed
+        found = files.find_writers(
+            root, [path for path, _ in placed], most=len(placed), stop=self._stop
+        )
+        busy = set(found.busy)
+        return tuple(each for each in placed if each[0] not in busy) if busy else placed
+
+    def _objections(
+        self, seen: Seen, drop: Drop | None, quiet: Quiet, verdict: Verdict
+    ) -> tuple[Objection, ...]:
+        waived = drop is not None and drop.limit_waived
+        excess = exceeds(seen, self._limits)
+        return (
+            Objection(
+                hold=None if waived else excess.hold,
+                note=excess.detail,
+                is_early=True,
+                findings=excess.findings,
+            ),
+            *self._restless(quiet, verdict),
+        )
+
+    @staticmethod
+    def _restless(quiet: Quiet, verdict: Verdict) -> tuple[Objection, ...]:
+        if not quiet.is_restless or verdict.state is State.QUIET:
+            return ()
+        return (
+            Objection(
+                hold=HoldReason.UNSTABLE_SOURCE,
+                note=quiet.why,
+                is_early=True,
+                findings=tuple(replace(each, passed=False) for each in quiet.findings),
+            ),
+        )
+
+    def _marker(self, root: files.Root, tree: Tree) -> Marker | None:
+        template = self._rule.settle.done_marker
+        if template is None:
+            return None
+        path = marker_of(template, tree.top, tree.kind)
+        seen = root.observe(path)
+        is_file = seen is not None and seen.kind == "file"
+        return Marker(path=path, identity=seen.identity if seen is not None and is_file else None)
+
+    def _asks(self) -> bool:
+        is_local = files.filesystem_kind(self._rule.path) == "local"
+        return self._rule.settle.asks_for_writers and is_local
+
+    def _writers(self, root: files.Root, tree: Tree, now: float) -> Objection:
+        if not self._asks():
+            why = "on a network file system the kernel knows no writer"
+            if not self._rule.settle.asks_for_writers:
+                why = "the rule says open_check: never"
+            return Objection(findings=(_writing(True, f"not asked: {why}"),))
+        found = files.find_writers(root, [path for path, _ in tree.files], stop=self._stop)
+        if found.busy:
+            note = f"{shown(found.busy[0])} is open for writing"
+            again = now + WRITER_S
+            return Objection(
+                hold=HoldReason.OPEN_BY_WRITER,
+                note=note,
+                retry_at=again,
+                findings=(_writing(False, note, retry_at=again),),
+            )
+        said = f"cannot tell: {found.unknown}" if found.unknown else "no program writes it"
+        return Objection(findings=(_writing(True, said),))
+
+
+def _writing(passed: bool, detail: str, *, retry_at: float | None = None) -> Finding:
+    return Finding(test="writer", passed=passed, detail=detail, retry_at=retry_at)

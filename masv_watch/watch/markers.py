@@ -1,0 +1,46 @@
+"""Done markers: small files by which a writer says that a drop is whole.
+
+Owns which path marks which drop, and which names are markers and no drops of their own. Never looks
+at a disk. Called by the sweep's matcher, by intake and by whoever explains.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from masv_watch.model import Identity
+
+_WORDS = re.compile(r"\{(name|stem)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """The done marker of one drop at one moment."""
+
+    #: below the root
+    path: bytes
+    #: None while it is not there
+    identity: Identity | None
+
+
+def marker_of(template: str, top: bytes, kind: str) -> bytes:
+    """Give the path below the root that marks a top-level entry as done.
+
+    `{name}` is the entry's name, `{stem}` that without its ending; a folder has no ending.
+    """
+    stem, dot, _ = top.rpartition(b".")
+    if not stem or not dot or kind == "folder":
+        stem = top
+    values = {b"{name}": top, b"{stem}": stem}
+    encoded = template.encode("utf-8", "surrogateescape")
+    return re.sub(rb"\{(?:name|stem)\}", lambda found: values[found[0]], encoded)
+
+
+def shape_of(template: str) -> re.Pattern[str]:
+    """Give what every path has that is a marker by this template, for whole paths as text."""
+    pieces = _WORDS.split(template)
+    shape = "".join(
+        "[^/]+" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)
+    )
+    return re.compile(shape, re.DOTALL)
