@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import bottle
 
-from masv_watch.api import bodies, shapes
+from masv_watch.api import bodies, reading, shapes
 from masv_watch.api import commands as asked
 from masv_watch.api.limits import Keeper, RateLimitAsked
 from masv_watch.api.moves import Moves
@@ -411,18 +411,18 @@ def _of_session(desk: Desk, asking: Places) -> list[Route]:
     ]  # fmt: skip
 
 
-def _body(kind: type[asked.T]) -> asked.T:
-    return asked.read_body(kind, bottle.request.body.read())
+def _body(kind: type[reading.T]) -> reading.T:
+    return reading.read_body(kind, bottle.request.body.read())
 
 
-def _query(kind: type[asked.T]) -> asked.T:
+def _query(kind: type[reading.T]) -> reading.T:
     text = bottle.request.query_string
     try:
         given = parse_qsl(text, keep_blank_values=True, errors="strict")
     except ValueError as error:
         raise BadRequest("the query of this call cannot be read as UTF-8") from error
     # a parameter that is given twice counts by its last value
-    return asked.read_query(kind, dict(given))
+    return reading.read_query(kind, dict(given))
 
 
 def _number_of(text: str, noun: str) -> int:

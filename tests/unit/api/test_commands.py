@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from masv_watch.api import commands
 from masv_watch.api.commands import (
-    MOST_PATHS,
     DeletionAsked,
     FilesAdded,
     MovesAsked,
@@ -22,10 +21,9 @@ from masv_watch.api.commands import (
     SignIn,
     TeamCreate,
     UploadsAsked,
-    adapter_of,
-    read_body,
-    read_query,
 )
+from masv_watch.api.fields import MOST_PATHS
+from masv_watch.api.reading import adapter_of, read_body, read_query
 from masv_watch.errors import BadRequest, RequestError, Unprocessable
 from masv_watch.model import UploadType
 
