@@ -23,8 +23,8 @@ from dataclasses import replace
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from masv_watch import files, logs
+from masv_watch.api.calls import Desk, Health
 from masv_watch.api.moves import Moves
-from masv_watch.api.routes import Desk, Health
 from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
 from masv_watch.config.load import Loaded, load
@@ -167,6 +167,7 @@ class Daemon:
             now=self.store.now,
             flow=self._departure.meter.flow,
             counted_since=self.store.now(),
+            explain=self._roster.explain,
             metrics=self._metrics_text,
             count_refused=lambda method, code: self._metrics.count(
                 "calls_refused", method=method, code=code

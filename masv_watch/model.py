@@ -746,6 +746,48 @@ class Drop:
     limit_waived: bool = False
 
 
+class Prospect(StrEnum):
+    """What becomes of a path in a hot folder, at the moment at which it is asked."""
+
+    #: no hot folder has it
+    NOT_WATCHED = "not_watched"
+    #: its hot folder is away or not believed
+    NO_ROOT = "no_root"
+    MISSING = "missing"
+    LEFT_OUT = "left_out"
+    #: it still changes, or is too young
+    SETTLING = "settling"
+    HELD = "held"
+    #: nothing is in its way: the next look takes it
+    GOES = "goes"
+    ON_ITS_WAY = "on_its_way"
+    #: the ledger ended with this content: delivered, recorded, cancelled
+    KNOWN = "known"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation(Decision):
+    """Why a path is sent or not, test by test, at one moment."""
+
+    #: absolute, as it was asked for
+    path: bytes
+    prospect: Prospect
+    #: one sentence for people, names escaped
+    why: str
+    #: what would make it go, one line; "" when nothing has to be done
+    cure: str = ""
+    #: None where no hot folder has it
+    hot_folder: str | None = None
+    #: top-level entry below the root that it belongs to; empty without one
+    top: bytes = b""
+    #: monotonic, seconds: when the findings were made
+    at: float = 0.0
+    #: the newest row of the ledger; None when it has none
+    drop: Drop | None = None
+    #: whom it goes to, as people write it
+    to: tuple[str, ...] = ()
+
+
 #: chunks of one file, whatever the cloud says: S3 takes no more, and each is held in memory
 MOST_CHUNKS = 10_000
 

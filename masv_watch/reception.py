@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from masv_watch import logs
 from masv_watch.api import tls
 from masv_watch.api.app import build_app
+from masv_watch.api.calls import Desk
 from masv_watch.api.doors import Bound, handed_over
 from masv_watch.api.guard import Guard
 from masv_watch.api.private import own_token
-from masv_watch.api.routes import Desk
 from masv_watch.api.server import Listeners
 from masv_watch.config.access import is_loopback
 from masv_watch.config.load import Loaded

@@ -7,13 +7,16 @@ itself. Built, started and stopped by `daemon`.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from masv_watch import files
+from masv_watch.explain import Asked, explain, not_watched
 from masv_watch.lifecycle import is_arriving
 from masv_watch.loops import Bell, Clock, Loop
 from masv_watch.metrics import Metrics
-from masv_watch.model import Drop, DropEvent, DropState, Rule, Timetable
+from masv_watch.model import Caller, Drop, DropEvent, DropState, Explanation, Rule, Timetable
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import FolderSight, Uploads
@@ -146,6 +149,22 @@ class Roster:
         return (
             upload is not None and watched is not None and watched.intake.rule.path == upload.root
         )
+
+    def explain(self, path: bytes, caller: Caller) -> Explanation:
+        """Say why a path is sent or not.
+
+        Raises:
+            NotFound: the caller may not read it, or it is not there and never was.
+        """
+        plain = os.path.normpath(path)
+        for each in self._all():
+            rule = each.intake.rule
+            for root in (rule.path, files.resolved(rule.path)):
+                below = root.rstrip(b"/") + b"/"
+                if plain == root or plain.startswith(below):
+                    asked = Asked(path=path, relative=plain[len(below) :], caller=caller)
+                    return explain(asked, each.intake, store=self._store, clock=self._clock)
+        return not_watched(path, len(self))
 
     def hurry(self, hot_folder: str) -> None:
         """Ask a hot folder to sweep soon; an unknown one is fine."""

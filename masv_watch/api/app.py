@@ -18,9 +18,10 @@ from typing import Any
 import bottle
 
 from masv_watch.api import bodies
+from masv_watch.api.calls import BASE, CALLER, Desk, Route
 from masv_watch.api.guard import DOOR, Guard
 from masv_watch.api.openapi import document
-from masv_watch.api.routes import BASE, CALLER, Desk, Route, routes
+from masv_watch.api.routes import routes
 from masv_watch.errors import (
     BadRequest,
     MasvWatchError,

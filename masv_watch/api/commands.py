@@ -18,6 +18,7 @@ from masv_watch.api.fields import (
     Hidden,
     Label,
     Line,
+    Path,
     Paths,
     Priority,
     Prose,
@@ -187,6 +188,14 @@ class DropsAsked:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
     hot_folder: Word | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplanationAsked:
+    """Which path is to be explained."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    path: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

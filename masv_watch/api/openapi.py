@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from masv_watch import __version__
+from masv_watch.api.calls import BASE, Route
 from masv_watch.api.guard import OPEN_TO_ALL
-from masv_watch.api.routes import BASE, Route
 from masv_watch.api.shapes import ErrorBody
 
 _REF = "#/components/schemas/{model}"
@@ -120,10 +120,18 @@ class _Shapes:
 
     def fields(self, kind: Any) -> Json:
         """Give the fields of a shape by name."""
+        schema = self._whole(kind)
+        return dict(schema.get("properties", {}))
+
+    def required(self, kind: Any) -> frozenset[str]:
+        """Give the names of the fields that must be there."""
+        return frozenset(self._whole(kind).get("required", ()))
+
+    def _whole(self, kind: Any) -> Json:
         schema = self.of(kind)
         if "$ref" in schema:
-            schema = self.definitions[schema["$ref"].rpartition("/")[2]]
-        return dict(schema.get("properties", {}))
+            return dict(self.definitions[schema["$ref"].rpartition("/")[2]])
+        return schema
 
 
 def _say_format(schema: Json, form: str) -> None:
@@ -159,7 +167,12 @@ def _parameters(route: Route, shapes: _Shapes) -> list[Json]:
     ]
     if route.asks is not None:
         parameters += [
-            {"name": name, "in": "query", "required": False, "schema": _filled(schema)}
+            {
+                "name": name,
+                "in": "query",
+                "required": name in shapes.required(route.asks),
+                "schema": _filled(schema),
+            }
             for name, schema in shapes.fields(route.asks).items()
         ]
     if route.is_create:

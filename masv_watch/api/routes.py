@@ -7,90 +7,27 @@ front desk answers, `api.bodies` writes it. Mounted by `api.app`; `api.openapi` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import bottle
 
-from masv_watch.api import bodies, reading, shapes
+from masv_watch.api import bodies, shapes
 from masv_watch.api import commands as asked
+from masv_watch.api.calls import BASE, Desk, Route
+from masv_watch.api.calls import body_of_call as _body
+from masv_watch.api.calls import caller_of_call as _caller
+from masv_watch.api.calls import number_of as _number_of
+from masv_watch.api.calls import query_of_call as _query
+from masv_watch.api.explaining import explaining
 from masv_watch.api.limits import Keeper, RateLimitAsked
-from masv_watch.api.moves import Moves
 from masv_watch.api.paging import page_of
 from masv_watch.api.places import MOST_ASKING, MOST_WALKS, Places
-from masv_watch.errors import BadRequest, Denied, NotFound, Unprocessable
-from masv_watch.login import Login
-from masv_watch.model import Caller, Flow, Secret
-from masv_watch.uploads import HotFolders, Links, Uploads, UploadView, Wish
+from masv_watch.errors import Denied, Unprocessable
+from masv_watch.model import Secret
+from masv_watch.uploads import Uploads, UploadView, Wish
 
-#: where a call's environment says who makes it
-CALLER = "masv_watch.caller"
-BASE = "/api/v1"
 #: characters of an Idempotency-Key
 _LONGEST_KEY = 255
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """How the daemon is."""
-
-    #: the process answers and every vital loop ticks
-    live: bool
-    #: listener, store and loops run, and each present root was swept once
-    ready: bool
-    #: one sentence for people when it is not ready
-    why: str = ""
-    #: what a person should look at though it is ready: a folder that is away, a refused key
-    concerns: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """What the routes ask."""
-
-    uploads: Uploads
-    folders: HotFolders
-    links: Links
-    login: Login
-    moves: Moves
-    limits: Keeper
-    health: Callable[[], Health]
-    now: Callable[[], float]
-    #: what is on its way of all uploads, and since when it is counted (store clock, seconds)
-    flow: Callable[[], Flow]
-    counted_since: float
-    #: the counters in Prometheus' text form
-    metrics: Callable[[], str]
-    #: told the method and the error code of each call that was not let in
-    count_refused: Callable[[str, int], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One call."""
-
-    method: str
-    #: as bottle writes it: `<name>` stands for one piece
-    path: str
-    answer: Callable[..., Any]
-    #: one line for people
-    summary: str
-    #: shape of the answer; None where it is not JSON
-    gives: Any
-    #: shape of the body; None where there is none
-    takes: type[Any] | None = None
-    #: shape of the query; None where there is none
-    asks: type[Any] | None = None
-    status: int = 200
-    #: media type of an answer that is not JSON
-    form: str = "application/json"
-    #: statuses that this call can be refused with beside those of every call
-    refuses: tuple[int, ...] = ()
-    #: whether a repeat is told by the header Idempotency-Key
-    is_create: bool = False
-    #: whether somebody must be signed in at the cloud
-    needs_session: bool = False
 
 
 def routes(desk: Desk) -> list[Route]:
@@ -101,6 +38,7 @@ def routes(desk: Desk) -> list[Route]:
         *_of_creates(desk),
         *_of_lists(desk),
         *_of_drops(desk),
+        *explaining(desk),
         *_of_pauses(desk),
         *_of_steering(desk),
         *_of_links(desk, asking),
@@ -409,31 +347,6 @@ def _of_session(desk: Desk, asking: Places) -> list[Route]:
               summary="List the teams of the session.", refuses=(422, 502, 503),
               needs_session=True),
     ]  # fmt: skip
-
-
-def _body(kind: type[reading.T]) -> reading.T:
-    return reading.read_body(kind, bottle.request.body.read())
-
-
-def _query(kind: type[reading.T]) -> reading.T:
-    text = bottle.request.query_string
-    try:
-        given = parse_qsl(text, keep_blank_values=True, errors="strict")
-    except ValueError as error:
-        raise BadRequest("the query of this call cannot be read as UTF-8") from error
-    # a parameter that is given twice counts by its last value
-    return reading.read_query(kind, dict(given))
-
-
-def _number_of(text: str, noun: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        return int(text)
-    raise NotFound(f"there is no {noun} {text[:64]!r}", hint="masv-watch status lists them")
-
-
-def _caller() -> Caller:
-    caller: Caller = bottle.request.environ[CALLER]
-    return caller
 
 
 def _demand_owner() -> None:

@@ -184,6 +184,40 @@ class DropBody(TypedDict):
     files_up: int
 
 
+class FindingBody(TypedDict):
+    """One test with its verdict.
+
+    `rule_at` is the line of the rule that asked for it, empty where it is built in; `retry_in_s`
+    the seconds until it may come out otherwise by itself, null where only a change helps.
+    """
+
+    test: str
+    passed: bool
+    detail: str
+    rule_at: str
+    retry_in_s: int | None
+
+
+class ExplanationBody(TypedDict):
+    """Why a path in a hot folder is sent or not.
+
+    `top` is the entry of the hot folder that it belongs to, `findings` are all tests in their
+    order, `drop` the newest row of the ledger. `retry_in_s` is the seconds until what only needs
+    time is over, null where time alone does not help.
+    """
+
+    path: str
+    hot_folder: str | None
+    top: str
+    verdict: model.Prospect
+    why: str
+    cure: str
+    retry_in_s: int | None
+    to: list[str]
+    findings: list[FindingBody]
+    drop: DropBody | None
+
+
 class FolderBody(TypedDict):
     """A hot folder; `state` is `watching`, `paused`, or `waiting` while its folder is away."""
 

@@ -64,14 +64,14 @@ def upload(tree: Json) -> Upload:
         NotOurs: it is none.
     """
     return Upload(
-        id=_needed(tree, "upload_id"),
-        type=_text(tree, "type"),
-        state=_needed(tree, "state"),
-        name=_text(tree, "package_name"),
+        id=needed(tree, "upload_id"),
+        type=text(tree, "type"),
+        state=needed(tree, "state"),
+        name=text(tree, "package_name"),
         sent=_number(tree, "progress"),
         size=_number(tree, "size"),
-        created_at=_text(tree, "created_at"),
-        hot_folder=_text(tree, "hot_folder"),
+        created_at=text(tree, "created_at"),
+        hot_folder=text(tree, "hot_folder"),
         file_count=_number(tree, "files_total"),
         priority=_number(tree, "priority"),
         waiting=_waiting(_mapping(tree).get("waiting")),
@@ -80,10 +80,10 @@ def upload(tree: Json) -> Upload:
         refused_tasks=_number(tree, "refused_tasks"),
         in_flight=_number(tree, "bytes_in_flight"),
         rate=_number(tree, "rate_bytes_per_s"),
-        eta_s=_number_if_known(tree, "eta_s"),
+        eta_s=number_if_known(tree, "eta_s"),
         resent=_number(tree, "bytes_resent"),
         retries=_number(_retries(tree), "count"),
-        retry_reason=_text(_retries(tree), "last_reason"),
+        retry_reason=text(_retries(tree), "last_reason"),
     )
 
 
@@ -95,17 +95,17 @@ def _waiting(tree: Json) -> Waiting | None:
     if tree is None:
         return None
     return Waiting(
-        reason=_needed(tree, "reason"),
-        until=_text(tree, "until"),
+        reason=needed(tree, "reason"),
+        until=text(tree, "until"),
         ahead=_number(tree, "ahead"),
-        cure=_text(tree, "cure"),
+        cure=text(tree, "cure"),
     )
 
 
 def _failure(tree: Json) -> Failure | None:
     if tree is None:
         return None
-    return Failure(message=_text(tree, "message"), cure=_text(tree, "cure"))
+    return Failure(message=text(tree, "message"), cure=text(tree, "cure"))
 
 
 def details(tree: Json) -> Details:
@@ -118,25 +118,25 @@ def details(tree: Json) -> Details:
         upload=upload(tree),
         files=tuple(
             File(
-                path=_text(one, "path"),
-                state=_needed(one, "state"),
+                path=text(one, "path"),
+                state=needed(one, "state"),
                 sent=_number(one, "progress"),
                 size=_number(one, "size"),
-                reason=_text(one, "reason"),
+                reason=text(one, "reason"),
                 attempts=_number(one, "attempts"),
-                next_try=_text(one, "next_try"),
+                next_try=text(one, "next_try"),
             )
-            for one in _members(tree, "files")
+            for one in members(tree, "files")
         ),
-        skipped=tuple(_plain(one, "skipped") for one in _members(tree, "skipped")),
+        skipped=tuple(_plain(one, "skipped") for one in members(tree, "skipped")),
         tasks=tuple(
             Task(
-                kind=_needed(one, "kind"),
-                key=_text(one, "key"),
-                state=_needed(one, "state"),
-                note=_text(one, "note"),
+                kind=needed(one, "kind"),
+                key=text(one, "key"),
+                state=needed(one, "state"),
+                note=text(one, "note"),
             )
-            for one in _members(tree, "tasks")
+            for one in members(tree, "tasks")
         ),
     )
 
@@ -157,12 +157,14 @@ def drop(tree: Json) -> Drop:
         NotOurs: it is none.
     """
     return Drop(
-        hot_folder=_needed(tree, "hot_folder"),
-        path=_text(tree, "path"),
-        state=_needed(tree, "state"),
-        reason=_text(tree, "reason"),
-        note=_text(tree, "note"),
-        cure=_text(tree, "cure"),
+        hot_folder=needed(tree, "hot_folder"),
+        path=text(tree, "path"),
+        state=needed(tree, "state"),
+        id=_number(tree, "id"),
+        generation=_number(tree, "generation"),
+        reason=text(tree, "reason"),
+        note=text(tree, "note"),
+        cure=text(tree, "cure"),
         files=_number(tree, "files"),
         files_up=_number(tree, "files_up"),
     )
@@ -184,10 +186,10 @@ def hot_folder(tree: Json) -> HotFolder:
         NotOurs: it is none.
     """
     return HotFolder(
-        name=_needed(tree, "name"),
-        state=_needed(tree, "state"),
-        reason=_text(tree, "reason"),
-        last_sweep=_text(tree, "last_sweep"),
+        name=needed(tree, "name"),
+        state=needed(tree, "state"),
+        reason=text(tree, "reason"),
+        last_sweep=text(tree, "last_sweep"),
         settling=_number(tree, "settling"),
         held=_number(tree, "held"),
     )
@@ -202,8 +204,8 @@ def health(tree: Json) -> Health:
     ready = _mapping(tree).get("ready")
     if not isinstance(ready, bool):
         raise NotOurs("`ready` is missing")
-    concerns = tuple(_plain(one, "concerns") for one in _members(tree, "concerns"))
-    return Health(is_ready=ready, why=_text(tree, "why"), concerns=concerns)
+    concerns = tuple(_plain(one, "concerns") for one in members(tree, "concerns"))
+    return Health(is_ready=ready, why=text(tree, "why"), concerns=concerns)
 
 
 def stats(tree: Json) -> Stats | None:
@@ -216,14 +218,14 @@ def stats(tree: Json) -> Stats | None:
         return None
     return Stats(
         rate=_number(tree, "rate_bytes_per_s"),
-        eta_s=_number_if_known(tree, "eta_s"),
+        eta_s=number_if_known(tree, "eta_s"),
         left=_number(tree, "bytes_left"),
         in_flight=_number(tree, "bytes_in_flight"),
         busy=_number(tree, "connections_busy"),
         resent=_number(tree, "bytes_resent"),
         retries=_number(_retries(tree), "count"),
-        retry_reason=_text(_retries(tree), "last_reason"),
-        since=_text(tree, "since"),
+        retry_reason=text(_retries(tree), "last_reason"),
+        since=text(tree, "since"),
     )
 
 
@@ -244,7 +246,7 @@ def created(tree: Json) -> str:
     Raises:
         NotOurs: there is none.
     """
-    return _needed(tree, "upload_id")
+    return needed(tree, "upload_id")
 
 
 def link(tree: Json) -> Link:
@@ -256,8 +258,8 @@ def link(tree: Json) -> Link:
     return Link(
         id=_raw(tree, "id"),
         secret=_raw(tree, "secret"),
-        email=_text(tree, "email"),
-        expiry=_text(tree, "expiry"),
+        email=text(tree, "email"),
+        expiry=text(tree, "expiry"),
         is_locked=_mapping(tree).get("locked") is True,
     )
 
@@ -268,13 +270,13 @@ def rate_limit(tree: Json) -> RateLimit:
     Raises:
         NotOurs: it is something else.
     """
-    folders = [_pace(one, _needed(one, "name")) for one in _members(tree, "hot_folders")]
+    folders = [_pace(one, needed(one, "name")) for one in members(tree, "hot_folders")]
     total = _pace(_mapping(tree).get("now"), "")
-    return RateLimit(source=_needed(tree, "source"), paces=(total, *folders))
+    return RateLimit(source=needed(tree, "source"), paces=(total, *folders))
 
 
 def _pace(tree: Json, name: str) -> Pace:
-    return Pace(name=name, rate=_number(tree, "rate_limit_bps"), until=_text(tree, "until"))
+    return Pace(name=name, rate=_number(tree, "rate_limit_bps"), until=text(tree, "until"))
 
 
 def happening(tree: Json) -> Happening:
@@ -285,13 +287,13 @@ def happening(tree: Json) -> Happening:
     """
     return Happening(
         id=_word(tree, "id"),
-        at=_text(tree, "at"),
-        noun=_text(tree, "noun"),
+        at=text(tree, "at"),
+        noun=text(tree, "noun"),
         noun_id=_word(tree, "noun_id"),
-        event=_needed(tree, "event"),
-        before=_text(tree, "before"),
-        after=_text(tree, "after"),
-        detail=_text(tree, "detail"),
+        event=needed(tree, "event"),
+        before=text(tree, "before"),
+        after=text(tree, "after"),
+        detail=text(tree, "detail"),
     )
 
 
@@ -307,7 +309,12 @@ def _list(tree: Json, what: str) -> list[Json]:
     return tree
 
 
-def _members(tree: Json, key: str) -> list[Json]:
+def members(tree: Json, key: str) -> list[Json]:
+    """Read a list, which may be missing.
+
+    Raises:
+        NotOurs: it is something else.
+    """
     return _list(_mapping(tree).get(key) or [], f"a list in `{key}`")
 
 
@@ -318,11 +325,21 @@ def _raw(tree: Json, key: str) -> str:
     return found
 
 
-def _needed(tree: Json, key: str) -> str:
+def needed(tree: Json, key: str) -> str:
+    """Read text that must be there.
+
+    Raises:
+        NotOurs: it is not.
+    """
     return printable(_raw(tree, key))
 
 
-def _text(tree: Json, key: str) -> str:
+def text(tree: Json, key: str) -> str:
+    """Read text; "" where there is none.
+
+    Raises:
+        NotOurs: it is something else.
+    """
     found = _mapping(tree).get(key)
     return "" if found is None else _plain(found, key)
 
@@ -337,10 +354,15 @@ def _word(tree: Json, key: str) -> str:
     """Read an id that may be a number."""
     found = _mapping(tree).get(key)
     is_number = isinstance(found, int) and not isinstance(found, bool)
-    return str(found) if is_number else _text(tree, key)
+    return str(found) if is_number else text(tree, key)
 
 
-def _number_if_known(tree: Json, key: str) -> int | None:
+def number_if_known(tree: Json, key: str) -> int | None:
+    """Read a whole number, None where there is none.
+
+    Raises:
+        NotOurs: it is something else.
+    """
     return None if _mapping(tree).get(key) is None else _number(tree, key)
 
 

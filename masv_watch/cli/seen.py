@@ -116,6 +116,8 @@ class Drop:
     hot_folder: str
     path: str
     state: str
+    id: int = 0
+    generation: int = 0
     reason: str = ""
     note: str = ""
     cure: str = ""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from masv_watch import __version__
-from masv_watch.cli import creation, output, verbs, views
+from masv_watch.cli import creation, explaining, output, verbs, views
 from masv_watch.cli.outcomes import FAILED, OK, STATUSES, Ended, lines_of, status_of
 from masv_watch.errors import MasvWatchError
 
@@ -107,6 +107,8 @@ def _looking(commands: Any) -> None:
     show = _call(commands, "show", views.show, "show one upload with its files")
     show.add_argument("id", metavar="ID", help=_ID)
     _watched(show, "go on until it is complete or fails, or Ctrl-C")
+    why = _call(commands, "explain", explaining.explain, "say why a path is sent or not")
+    why.add_argument("path", metavar="PATH", help="a file or folder in a hot folder")
     events = _call(commands, "events", views.events, "print what happens, as it happens")
     events.add_argument("--after", metavar="EVENT", help="begin behind this event's id")
     events.set_defaults(is_endless=True)

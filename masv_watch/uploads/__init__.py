@@ -13,6 +13,7 @@ from masv_watch.uploads.desk import Uploads as Uploads
 from masv_watch.uploads.folders import FolderSight as FolderSight
 from masv_watch.uploads.folders import FolderView as FolderView
 from masv_watch.uploads.folders import HotFolders as HotFolders
+from masv_watch.uploads.folders import drop_view as drop_view
 from masv_watch.uploads.links import Links as Links
 from masv_watch.uploads.links import read_package as read_package
 from masv_watch.uploads.views import DropView as DropView
@@ -21,5 +22,6 @@ from masv_watch.uploads.views import UploadDetails as UploadDetails
 from masv_watch.uploads.views import UploadView as UploadView
 from masv_watch.uploads.views import Waiting as Waiting
 from masv_watch.uploads.views import WaitReason as WaitReason
+from masv_watch.uploads.views import cure_of as cure_of
 from masv_watch.uploads.views import waiting_for as waiting_for
 from masv_watch.uploads.wishes import Wish as Wish

@@ -82,7 +82,7 @@ class HotFolders:
         """List what arrives, settles or is held, oldest first."""
         counts = self._store.files_up()
         return tuple(
-            _drop_view(drop, counts.get(drop.id, (0, 0)))
+            drop_view(drop, counts.get(drop.id, (0, 0)))
             for drop in self._store.drops(hot_folder, living=True)
             if drop.state is not DropState.TAKEN or drop.hold is not None or not drop.whole
         )
@@ -106,7 +106,7 @@ class HotFolders:
                 allowed=[],
             ) from error
         self._hurry(drop.hot_folder)
-        return _drop_view(drop, self._store.files_up().get(drop.id, (0, 0)))
+        return drop_view(drop, self._store.files_up().get(drop.id, (0, 0)))
 
     def scan(self, name: str) -> None:
         """Have a hot folder swept soon.
@@ -183,7 +183,8 @@ class HotFolders:
         return drops
 
 
-def _drop_view(drop: Drop, counts: tuple[int, int]) -> DropView:
+def drop_view(drop: Drop, counts: tuple[int, int] = (0, 0)) -> DropView:
+    """Give a drop as people see it; `counts` are its files in an upload, and those sent."""
     return DropView(drop=drop, cure=cure_of(drop), files=counts[0], files_up=counts[1])
 
 

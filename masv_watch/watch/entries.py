@@ -20,6 +20,7 @@ from masv_watch.errors import SourceVanished
 from masv_watch.lifecycle import is_given_up
 from masv_watch.loops import Clock
 from masv_watch.model import (
+    Decision,
     Drop,
     DropEvent,
     DropState,
@@ -48,6 +49,8 @@ _DAY_S = 24 * 3600.0
 _NOT_BY_TIME = PASSING - {HoldReason.UNSTABLE_SOURCE}
 #: relations in which somebody else has to move first
 _ELSEWHO = (Relation.HELD, Relation.ELSEWHERE)
+#: relations in which no further test is made
+_SETTLED = (*_ELSEWHO, Relation.SAME, Relation.ON_ITS_WAY)
 
 
 @dataclass(slots=True)
@@ -77,6 +80,19 @@ class _Memory:
     #: drops whose row must move first, as they stood: one of those held for each reason, and those
     #: that changed after their finalize
     awaited: dict[bytes, Drop] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined(Decision):
+    """What every test says of one look at an entry, with no consequence drawn."""
+
+    #: why it is no drop; "" when it is one
+    reason: str = ""
+    related: Related | None = None
+    #: a file where folders are sent
+    is_loose: bool = False
+    #: None where the ledger says all
+    assessed: Assessment | None = None
 
 
 class Entries:
@@ -189,6 +205,25 @@ class Entries:
         elif related.relation is not Relation.ON_ITS_WAY:
             self._judge(root, tree, seen, related, loose=is_loose)
         return True
+
+    def examine(self, root: files.Root, tree: Tree) -> Examined:
+        """Make every test of a look without drawing a consequence; any thread, its own root."""
+        standing = role(tree.kind, self.rule.drop)
+        reason = left_out(tree, standing)
+        if reason:
+            return Examined(reason=reason, findings=standing.findings)
+        seen = tree.seen()
+        is_loose = standing.standing is Standing.HELD
+        related = self.relate(tree.top, seen, is_loose=is_loose)
+        findings = (*standing.findings, *related.findings)
+        goes_on = related.relation not in _SETTLED
+        if is_loose or not goes_on:
+            return Examined(related=related, is_loose=is_loose, findings=findings)
+        found = self.assessor.assess(
+            root, tree, seen, drop=related.drop, entry=self.remembered(tree.top)
+        )
+        findings += (*found.quiet.findings, *found.outcome.findings)
+        return Examined(related=related, assessed=found, findings=findings)
 
     def relate(self, top: bytes, seen: Seen, *, is_loose: bool) -> Related:
         """Say what a look is to the ledger."""

@@ -72,6 +72,7 @@ class Intake:
         self._clock = clock
         self._metrics = metrics
         self._stop = stop
+        self._denied = denied
         self._matcher = Matcher(rule)
         self._dirty = True
         self._sweep_at = 0.0
@@ -229,6 +230,15 @@ class Intake:
             return self.gate.open(expects=self._expects_drops)
         finally:
             self._asking_since = None
+
+    def denied(self) -> frozenset[tuple[int, int]]:
+        """Give what is the daemon's own and never sent."""
+        return self._denied()
+
+    @property
+    def matcher(self) -> Matcher:
+        """Give the rule's compiled patterns."""
+        return self._matcher
 
     def _expects_drops(self) -> bool:
         living = self._store.drops(self.rule.name, living=True)

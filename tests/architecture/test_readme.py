@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from masv_watch.api.routes import Desk, Route, routes
+from masv_watch.api.calls import Desk, Route
+from masv_watch.api.routes import routes
 
 
 class _Any:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import pytest
 
 from masv_watch.api.app import build_app
+from masv_watch.api.calls import Desk, Health
 from masv_watch.api.guard import Guard
 from masv_watch.api.moves import Moves
-from masv_watch.api.routes import Desk, Health
 from masv_watch.api.server import Listeners
 from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
+from masv_watch.explain import not_watched
 from masv_watch.files import never_sent
 from masv_watch.login import Login
 from masv_watch.loops import SystemClock
@@ -63,6 +64,8 @@ class Caller:
         self.flow, self.traffic = Flow(), {}
         #: names of hot folders that were asked to sweep
         self.hurried = []
+        #: what a path is explained by
+        self.explain = lambda path, _caller: not_watched(path, 0)
         self.settings = Settings(
             masv=masv or Masv(api_url=api_url, team="acme", api_key=Secret("sandbox-key")),
             state=str(folder / "state"),
@@ -97,6 +100,7 @@ class Caller:
             now=self.store.now,
             flow=lambda: self.flow,
             counted_since=self.store.now(),
+            explain=lambda *asked: self.explain(*asked),  # noqa: PLW0108 - a test may replace it
             metrics=metrics.text,
             count_refused=lambda method, code: self.refused.append((method, code)),
         )

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from masv_watch.api.routes import Health
+from masv_watch.api.calls import Health
 from masv_watch.model import (
     DropEvent,
     HoldReason,

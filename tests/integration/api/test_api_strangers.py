@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from masv_watch.api import app
-from masv_watch.api.routes import Health
+from masv_watch.api.calls import Health
 from masv_watch.errors import SourceUnreadable
 from masv_watch.model import Auth, Masv
 from tests.integration.api.calling import UPLOADS

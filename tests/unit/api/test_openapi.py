@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from masv_watch import errors
+from masv_watch.api.calls import BASE, Desk
 from masv_watch.api.openapi import document
-from masv_watch.api.routes import BASE, Desk, routes
+from masv_watch.api.routes import routes
 from masv_watch.lifecycle import SHOWN_AS
 from masv_watch.uploads import WaitReason
 
@@ -197,6 +198,7 @@ def test_calls_that_wait_say_in_the_table_that_they_can_be_busy(table):
         ("POST", "/uploads"),
         ("POST", "/portals/uploads"),
         ("POST", "/uploads/<upload_id>/files"),
+        ("GET", "/explain"),
         ("POST", "/uploads/<upload_id>/link"),
         ("GET", "/login"),
         ("POST", "/login"),

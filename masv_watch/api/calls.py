@@ -1,0 +1,134 @@
+"""One call of the API: its place in the table, and what it may ask of its surroundings.
+
+Owns the form of a route, the desk that all routes share, and how a call's body, query and caller
+are read. Never answers anything. Used by the tables of routes; `api.openapi` prints them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+import bottle
+
+from masv_watch.api import reading
+from masv_watch.api.limits import Keeper
+from masv_watch.api.moves import Moves
+from masv_watch.errors import BadRequest, NotFound
+from masv_watch.login import Login
+from masv_watch.model import Caller, Explanation, Flow
+from masv_watch.uploads import HotFolders, Links, Uploads
+
+#: where a call's environment says who makes it
+CALLER = "masv_watch.caller"
+BASE = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How the daemon is."""
+
+    #: the process answers and every vital loop ticks
+    live: bool
+    #: listener, store and loops run, and each present root was swept once
+    ready: bool
+    #: one sentence for people when it is not ready
+    why: str = ""
+    #: what a person should look at though it is ready: a folder that is away, a refused key
+    concerns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What the routes ask."""
+
+    uploads: Uploads
+    folders: HotFolders
+    links: Links
+    login: Login
+    moves: Moves
+    limits: Keeper
+    health: Callable[[], Health]
+    now: Callable[[], float]
+    #: what is on its way of all uploads, and since when it is counted (store clock, seconds)
+    flow: Callable[[], Flow]
+    counted_since: float
+    #: why a path in a hot folder is sent or not; refuses what the caller may not know
+    explain: Callable[[bytes, Caller], Explanation]
+    #: the counters in Prometheus' text form
+    metrics: Callable[[], str]
+    #: told the method and the error code of each call that was not let in
+    count_refused: Callable[[str, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One call."""
+
+    method: str
+    #: as bottle writes it: `<name>` stands for one piece
+    path: str
+    answer: Callable[..., Any]
+    #: one line for people
+    summary: str
+    #: shape of the answer; None where it is not JSON
+    gives: Any
+    #: shape of the body; None where there is none
+    takes: type[Any] | None = None
+    #: shape of the query; None where there is none
+    asks: type[Any] | None = None
+    status: int = 200
+    #: media type of an answer that is not JSON
+    form: str = "application/json"
+    #: statuses that this call can be refused with beside those of every call
+    refuses: tuple[int, ...] = ()
+    #: whether a repeat is told by the header Idempotency-Key
+    is_create: bool = False
+    #: whether somebody must be signed in at the cloud
+    needs_session: bool = False
+
+
+def body_of_call(kind: type[reading.T]) -> reading.T:
+    """Read the body of the call that is being answered.
+
+    Raises:
+        BadRequest, Unprocessable: as `reading.read_body`.
+    """
+    return reading.read_body(kind, bottle.request.body.read())
+
+
+def query_of_call(kind: type[reading.T], *, has_paths: bool = False) -> reading.T:
+    """Read the query of the call that is being answered.
+
+    With `has_paths` bytes that are not UTF-8 are let through, as the names of files may have them.
+
+    Raises:
+        BadRequest, Unprocessable: as `reading.read_query`.
+    """
+    text = bottle.request.query_string
+    errors = "surrogateescape" if has_paths else "strict"
+    try:
+        given = parse_qsl(text, keep_blank_values=True, errors=errors)
+    except ValueError as error:
+        raise BadRequest("the query of this call cannot be read as UTF-8") from error
+    # a parameter that is given twice counts by its last value
+    return reading.read_query(kind, dict(given))
+
+
+def number_of(text: str, noun: str) -> int:
+    """Give the number in a path.
+
+    Raises:
+        NotFound: it is none, so that there is no such noun.
+    """
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        return int(text)
+    raise NotFound(f"there is no {noun} {text[:64]!r}", hint="masv-watch status lists them")
+
+
+def caller_of_call() -> Caller:
+    """Say who makes the call that is being answered."""
+    caller: Caller = bottle.request.environ[CALLER]
+    return caller

@@ -1,0 +1,213 @@
+"""Why a path in a hot folder is sent or not: every test in its order, with its verdict.
+
+Owns the order in which the answer is put together, and the sentence on top. Never makes a test of
+its own and changes nothing: the deciders of `watch` say what they say to the intake. Called by
+`roster`, which the API asks.
+
+Law 1. It says that a path goes exactly when the intake's next look takes it.
+Law 2. Nothing is said about what the caller may not read himself (P8).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from masv_watch import files, lifecycle
+from masv_watch.errors import NotFound, SourceError
+from masv_watch.files import Reach, Root, groups_of
+from masv_watch.loops import Clock
+from masv_watch.model import (
+    Caller,
+    Drop,
+    DropState,
+    Explanation,
+    Finding,
+    HoldReason,
+    Prospect,
+    Rule,
+)
+from masv_watch.names import shown
+from masv_watch.store.contract import Store
+from masv_watch.uploads import cure_of
+from masv_watch.watch.decision import Step
+from masv_watch.watch.entries import Examined
+from masv_watch.watch.generations import Relation
+from masv_watch.watch.intake import Intake
+from masv_watch.watch.rules import Fate
+from masv_watch.watch.scan import one
+
+_RELATED = {
+    Relation.SAME: Prospect.KNOWN,
+    Relation.ON_ITS_WAY: Prospect.ON_ITS_WAY,
+    Relation.HELD: Prospect.HELD,
+    Relation.ELSEWHERE: Prospect.HELD,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One question: a path of one hot folder, by one caller."""
+
+    path: bytes
+    #: below the root of the hot folder; empty for the root itself
+    relative: bytes
+    caller: Caller
+
+
+def explain(asked: Asked, intake: Intake, *, store: Store, clock: Clock) -> Explanation:
+    """Say why a path of a hot folder is sent or not.
+
+    Raises:
+        NotFound: the caller may not read it, or it is not there and never was.
+    """
+    rule, top = intake.rule, asked.relative.partition(b"/")[0]
+    answer = _Answer(asked=asked, rule=rule, top=top, at=clock.monotonic())
+    if intake.gate.why:
+        gate = Finding(test="root", passed=False, detail=intake.gate.why)
+        cure = lifecycle.CURES[HoldReason.ROOT_UNAVAILABLE]
+        return answer.give(Prospect.NO_ROOT, intake.gate.why, gate, cure=cure)
+    if not top:
+        detail = f"{shown(rule.path)} is the hot folder {rule.name} itself"
+        return answer.give(Prospect.LEFT_OUT, detail, _finding("root", True, detail))
+    answer.drop = store.latest_drop(rule.name, top)
+    try:
+        with _open(asked, intake) as root:
+            return _look(answer, intake, root, is_paused=rule.name in store.paused_folders())
+    except SourceError as error:
+        gate = Finding(test="root", passed=False, detail=str(error))
+        return answer.give(Prospect.NO_ROOT, str(error), gate, cure=error.hint)
+
+
+def not_watched(path: bytes, hot_folders: int) -> Explanation:
+    """Say that no hot folder has a path."""
+    why = f"{shown(path)} lies in none of the {hot_folders} hot folders"
+    return Explanation(
+        path=path,
+        prospect=Prospect.NOT_WATCHED,
+        why=why,
+        cure="put it into a hot folder, or send it with masv-watch create",
+        findings=(_finding("hot_folder", False, why),),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Answer:
+    """An explanation in the making."""
+
+    asked: Asked
+    rule: Rule
+    top: bytes
+    at: float
+    drop: Drop | None = None
+
+    def give(self, prospect: Prospect, why: str, *findings: Finding, cure: str = "") -> Explanation:
+        """Give the explanation; `why` is its sentence."""
+        root = _finding("root", True, f"{shown(self.rule.path)} is there and the root it was")
+        told = findings if any(each.test == "root" for each in findings) else (root, *findings)
+        to = self.rule.to
+        portal = (f"portal {to.portal}",) if to.portal is not None else ()
+        return Explanation(
+            path=self.asked.path,
+            prospect=prospect,
+            why=why,
+            cure=cure,
+            hot_folder=self.rule.name,
+            top=self.top,
+            at=self.at,
+            drop=self.drop,
+            to=portal or to.recipients or ("nobody",),
+            findings=told,
+        )
+
+
+def _open(asked: Asked, intake: Intake) -> Root:
+    """Open the root as the intake does, once the caller is known to reach what he asks about."""
+    caller = asked.caller
+    if not caller.is_owner:
+        _demand_reach(asked, intake)
+    reach = Reach(roots=None, uid=None, gids=frozenset(), denied=intake.denied())
+    is_fresh = files.filesystem_kind(intake.rule.path) == "network"
+    return Root.open(intake.rule.path, fresh=is_fresh, reach=reach)
+
+
+def _demand_reach(asked: Asked, intake: Intake) -> None:
+    uid = asked.caller.uid
+    reach = Reach(
+        roots=(intake.rule.path,),
+        uid=uid,
+        gids=frozenset() if uid is None else groups_of(uid),
+        denied=intake.denied(),
+    )
+    try:
+        with Root.open(intake.rule.path, reach=reach) as root:
+            seen = root.observe(asked.relative)
+    except SourceError:
+        seen = None
+    if seen is None or seen.kind == "unreadable":
+        raise NotFound("there is no such file that the caller may read", hint="ask its owner")
+
+
+def _look(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> Explanation:
+    asked, matcher = answer.asked, intake.matcher
+    seen = root.observe(asked.relative)
+    if seen is None:
+        return _missing(answer)
+    own = matcher.match(seen.path, seen.kind, seen.detail)
+    if own.fate is Fate.SKIP:
+        why = f"{shown(asked.relative)} is left out: it {own.reason}"
+        return answer.give(Prospect.LEFT_OUT, why, *own.findings)
+    tree = one(root, answer.top, matcher)
+    if tree is None:
+        return _missing(answer)
+    return _of_examined(answer, intake.entries.examine(root, tree), is_paused=is_paused)
+
+
+def _missing(answer: _Answer) -> Explanation:
+    path, drop = shown(answer.asked.path), answer.drop
+    if drop is None:
+        raise NotFound(f"{path} is not there, and the ledger does not know it")
+    why = f"{path} is not there; the ledger has it as {drop.state}"
+    return answer.give(Prospect.MISSING, why, _finding("there", False, why), cure=cure_of(drop))
+
+
+def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explanation:
+    top, rule = shown(answer.top), answer.rule
+    if found.reason:
+        return answer.give(
+            Prospect.LEFT_OUT, f"{top} is left out: it {found.reason}", *found.findings
+        )
+    related, assessed = found.related, found.assessed
+    if found.is_loose:
+        cure = lifecycle.CURES[HoldReason.LOOSE_FILE]
+        return answer.give(Prospect.HELD, f"{top} is a loose file", *found.findings, cure=cure)
+    if related is None or assessed is None:
+        return _of_ledger(answer, found)
+    outcome, findings = assessed.outcome, found.findings
+    if outcome.step is Step.GO and is_paused and (related.drop is None or not related.drop.whole):
+        paused = _finding("paused", False, f"the hot folder {rule.name} is paused")
+        cure = lifecycle.CURES[HoldReason.PAUSED].replace("NAME", rule.name)
+        is_taken = related.drop is not None and related.drop.state is DropState.TAKEN
+        if not is_taken:
+            return answer.give(Prospect.HELD, paused.detail, *findings, paused, cure=cure)
+    if outcome.step is Step.GO:
+        return answer.give(Prospect.GOES, f"{top} goes at the next look", *findings)
+    prospect = Prospect.HELD if outcome.step is Step.HOLD else Prospect.SETTLING
+    cure = "" if outcome.hold is None else lifecycle.CURES[outcome.hold]
+    cure = cure.replace("NAME", rule.name)
+    if related.drop is not None:
+        cure = cure.replace("release DROP", f"release {related.drop.id}")
+    return answer.give(prospect, f"{top}: {outcome.note}", *findings, cure=cure)
+
+
+def _of_ledger(answer: _Answer, found: Examined) -> Explanation:
+    related = found.related
+    relation = related.relation if related is not None else Relation.ON_ITS_WAY
+    why = f"{shown(answer.top)}: {found.findings[-1].detail}"
+    cure = "" if answer.drop is None else cure_of(answer.drop)
+    if relation is Relation.SAME and answer.drop is not None:
+        cure = f"masv-watch resend {answer.drop.id} sends it all the same"
+    return answer.give(_RELATED[relation], why, *found.findings, cure=cure)
+
+
+def _finding(test: str, passed: bool, detail: str) -> Finding:
+    return Finding(test=test, passed=passed, detail=detail)

@@ -1,0 +1,269 @@
+"""Any order of writing, waiting and asking: nothing is missed, nothing doubled, and each look is
+explained before it is taken."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from masv_watch import files
+from masv_watch.errors import NotFound
+from masv_watch.explain import Asked, explain
+from masv_watch.model import (
+    Caller,
+    DropMode,
+    DropState,
+    Initial,
+    Prospect,
+    Settle,
+    UploadState,
+)
+from masv_watch.watch.hints import Sight
+from masv_watch.watch.intake import PERIOD_S, REPROBE_S
+from masv_watch.watch.scan import one
+from tests.integration.rooms.watched import LOOK_S, QUIET_S, SPACING_S, Room
+
+OWNER = Caller(uid=0, is_owner=True)
+NAMES = ("a.mov", "b.mov", "CARD")
+INSIDE = ("x", "deep/y", "draft.tmp")
+#: seconds after which what stands still was found and has settled
+WHOLE_S = max(PERIOD_S[Sight.DEGRADED], REPROBE_S) + 4 * QUIET_S + 5 * SPACING_S + 2 * LOOK_S
+
+
+class IntakeMachine(RuleBasedStateMachine):
+    """People at a hot folder, an operator, and the intake between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.top = Path(tempfile.mkdtemp(prefix="intake-machine-"))
+        (self.top / "hot").mkdir()
+        self.before = signal.getsignal(signal.SIGIO)
+        files.prepare()
+        self.room: Room
+        #: a time that no other write has
+        self.writes = 0
+        #: seconds of the store's clock of each top's last change
+        self.changed_at: dict[str, float] = {}
+        self.is_marked = False
+        #: how often each content was taken: its top and the ledger's signature
+        self.taken: Counter[tuple[bytes, str]] = Counter()
+        self.seen_uploads: set[str] = set()
+
+    def teardown(self) -> None:
+        self.room.close()
+        signal.signal(signal.SIGIO, self.before)
+        shutil.rmtree(self.top)
+
+    @initialize(
+        drop=st.sampled_from([DropMode.EACH, DropMode.FOLDER, DropMode.FILE]),
+        marked=st.booleans(),
+    )
+    def first(self, drop: DropMode, marked: bool) -> None:
+        """Start over an empty hot folder."""
+        self.is_marked = marked
+        settle = Settle(quiet_s=QUIET_S, done_marker="{name}.done" if marked else None)
+        self.room = Room(self.top, drop=drop, initial=Initial.SEND, early=False, settle=settle)
+        self.room.pass_time(1)
+
+    @property
+    def now(self) -> float:
+        return self.room.store.now()
+
+    def path(self, name: str, inside: str) -> Path:
+        return self.room.hot / name / inside if name == "CARD" else self.room.hot / name
+
+    @rule(name=st.sampled_from(NAMES), inside=st.sampled_from(INSIDE), size=st.integers(0, 3))
+    def write(self, name: str, inside: str, size: int) -> None:
+        """Somebody writes a file, at a time of its own."""
+        path = self.path(name, inside)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"a" * size)
+        self.writes += 1
+        os.utime(path, ns=(10**18 + self.writes, 10**18 + self.writes))
+        self.changed_at[name] = self.now
+
+    @rule(name=st.sampled_from(NAMES))
+    def remove(self, name: str) -> None:
+        """Somebody takes it away."""
+        path = self.room.hot / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        self.changed_at.pop(name, None)
+
+    @rule(name=st.sampled_from(NAMES))
+    def move_aside(self, name: str) -> None:
+        """Somebody takes it out of the hot folder, or puts it back as it was."""
+        path, aside = self.room.hot / name, self.top / f"aside-{name}"
+        if aside.exists() and not path.exists():
+            aside.rename(path)
+            self.changed_at[name] = self.now
+        elif path.exists() and not aside.exists():
+            path.rename(aside)
+            self.changed_at.pop(name, None)
+
+    @rule(name=st.sampled_from(NAMES), is_there=st.booleans())
+    def mark(self, name: str, is_there: bool) -> None:
+        """The writer says that he is done, or takes it back."""
+        marker = self.room.hot / f"{name}.done"
+        if is_there:
+            marker.touch()
+        else:
+            marker.unlink(missing_ok=True)
+
+    @rule(name=st.sampled_from(NAMES), mode=st.sampled_from([0o600, 0o644, 0o755]))
+    def touch_rights(self, name: str, mode: int) -> None:
+        """A chmod: other rights are no other content."""
+        path = self.room.hot / name
+        if path.exists():
+            path.chmod(mode | 0o100 * path.is_dir())
+            self.changed_at[name] = self.now
+
+    @rule(name=st.sampled_from(NAMES))
+    def odd(self, name: str) -> None:
+        """A FIFO and a link to nowhere beside the files stop nobody."""
+        if not (self.room.hot / f"{name}.fifo").exists():
+            os.mkfifo(self.room.hot / f"{name}.fifo")
+
+    @rule(seconds=st.sampled_from([0.5, SPACING_S, QUIET_S, PERIOD_S[Sight.DEGRADED]]))
+    def wait(self, seconds: float) -> None:
+        """Time passes."""
+        self.room.pass_time(seconds)
+
+    @rule()
+    def hurry(self) -> None:
+        """A notification rings."""
+        self.room.intake.hurry()
+
+    @rule()
+    def restart(self) -> None:
+        """The daemon starts anew and remembers nothing of what it sampled."""
+        self.room.begin()
+
+    @rule(seconds=st.sampled_from([0.5, QUIET_S, 40.0]))
+    def lose_root(self, seconds: float) -> None:
+        """The hot folder goes away for a while, and comes back as it was."""
+        self.room.hot.rename(self.top / "away")
+        self.room.pass_time(seconds)
+        (self.top / "away").rename(self.room.hot)
+
+    @rule(name=st.sampled_from(NAMES), size=st.integers(0, 3), seconds=st.integers(6, 40))
+    def arrive(self, name: str, size: int, seconds: int) -> None:
+        """Somebody drops something, says that he is done, and watches what becomes of it."""
+        self.write(name, "x", size)
+        self.mark(name, is_there=True)
+        self.explained_looks(seconds)
+
+    @rule(paused=st.booleans())
+    def pause(self, paused: bool) -> None:
+        """An operator pauses the hot folder, or resumes it."""
+        if paused:
+            self.room.store.pause_folder("hot")
+        else:
+            self.room.store.resume_folder("hot")
+            self.room.intake.hurry()
+
+    @rule()
+    def deliver(self) -> None:
+        """The sender delivers what can be."""
+        for upload in self.room.taken():
+            drops = self.room.store.drops_of(upload.id)
+            if upload.state is UploadState.TRANSFERRING and all(drop.whole for drop in drops):
+                # as a restart does: no other upload is kept by an earlier claim
+                self.room.store.start_over()
+                self.room.deliver(upload)
+
+    @rule(seconds=st.integers(1, 12))
+    def explained_looks(self, seconds: int) -> None:
+        """What is explained as going goes at that very look, and nothing else does."""
+        for _ in range(seconds):
+            if not self.room.intake.gate.why:
+                for name in NAMES:
+                    self.explained_look(name)
+                self.nothing_unsettled_goes_and_nothing_goes_twice()
+            self.room.clock.advance(1)
+
+    def explained_look(self, name: str) -> None:
+        """Ask why a name is sent or not, let the intake look at it, and compare."""
+        said = self.explained(name)
+        before = self.room.drop(name)
+        with files.Root.open(os.fsencode(self.room.hot)) as root:
+            tree = one(root, os.fsencode(name), self.room.intake.matcher)
+            if tree is None:
+                assert said in (None, Prospect.MISSING)
+                return
+            self.room.intake.entries.look_at(root, tree)
+        after = self.room.drop(name)
+        went = after is not None and after.whole and after.state is DropState.TAKEN
+        was = before is not None and before.whole and before.state is DropState.TAKEN
+        assert (went and not was) == (said is Prospect.GOES), (said, before, after)
+
+    def explained(self, name: str) -> Prospect | None:
+        """Ask why a name is sent or not; None when nothing knows it."""
+        path = os.fsencode(name)
+        whole = os.fsencode(self.room.hot) + b"/" + path
+        asked = Asked(path=whole, relative=path, caller=OWNER)
+        room = self.room
+        try:
+            return explain(asked, room.intake, store=room.store, clock=room.clock).prospect
+        except NotFound:
+            return None
+
+    @rule()
+    def whole(self) -> None:
+        """What stands still for long enough is taken: nothing that settled is missed."""
+        self.room.store.resume_folder("hot")
+        self.room.intake.hurry()
+        self.room.pass_time(WHOLE_S)
+        self.deliver()
+        self.room.pass_time(WHOLE_S)
+        for name in NAMES:
+            said = self.explained(name)
+            assert said is not Prospect.GOES
+            if self.is_sendable(name):
+                drop = self.room.drop(name)
+                assert drop is not None
+                assert drop.state in (DropState.TAKEN, DropState.DONE), (drop, said)
+                assert said in (Prospect.ON_ITS_WAY, Prospect.KNOWN)
+
+    def is_sendable(self, name: str) -> bool:
+        """Say whether a name stands in the folder as a whole that the rule sends."""
+        path, mode = self.room.hot / name, self.room.rule.drop
+        kind = DropMode.FOLDER if path.is_dir() else DropMode.FILE
+        marked = not self.is_marked or (self.room.hot / f"{name}.done").exists()
+        has_files = not path.is_dir() or any(
+            each.is_file() and each.name != "draft.tmp" for each in path.rglob("*")
+        )
+        return path.exists() and mode in (DropMode.EACH, kind) and marked and has_files
+
+    @invariant()
+    def nothing_unsettled_goes_and_nothing_goes_twice(self) -> None:
+        """A new upload's source stood still for the quiet time, and was never taken before."""
+        for upload in self.room.taken():
+            if upload.id in self.seen_uploads:
+                continue
+            self.seen_uploads.add(upload.id)
+            (drop,) = self.room.store.drops_of(upload.id)
+            changed_at = self.changed_at.get(os.fsdecode(drop.path), 0.0)
+            least = 2.0 if self.is_marked else QUIET_S
+            assert upload.created_at - changed_at >= least - 1e-3, (drop, changed_at)
+            self.taken[drop.path, drop.signature] += 1
+            assert self.taken[drop.path, drop.signature] == 1
+
+
+IntakeMachine.TestCase.settings = settings(
+    max_examples=120,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestIntakeInAnyOrder = IntakeMachine.TestCase
