@@ -196,7 +196,8 @@ def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explan
     cure = cure.replace("NAME", rule.name)
     if related.drop is not None:
         cure = cure.replace("release DROP", f"release {related.drop.id}")
-    return answer.give(prospect, f"{top}: {outcome.note}", *findings, cure=cure)
+    why = outcome.note if outcome.note.startswith(top) else f"{top}: {outcome.note}"
+    return answer.give(prospect, why, *findings, cure=cure)
 
 
 def _of_ledger(answer: _Answer, found: Examined) -> Explanation:

@@ -166,13 +166,9 @@ def _parameters(route: Route, shapes: _Shapes) -> list[Json]:
         for name in _PIECE.findall(route.path)
     ]
     if route.asks is not None:
+        needed = shapes.required(route.asks)
         parameters += [
-            {
-                "name": name,
-                "in": "query",
-                "required": name in shapes.required(route.asks),
-                "schema": _filled(schema),
-            }
+            {"name": name, "in": "query", "required": name in needed, "schema": _filled(schema)}
             for name, schema in shapes.fields(route.asks).items()
         ]
     if route.is_create:

@@ -104,7 +104,7 @@ def explained_lines(found: Explained) -> Iterator[str]:
     yield f"{found.path} {_WORDS.get(found.verdict, found.verdict)}"
     yield f"  {found.why}"
     if found.retry_in_s is not None and found.verdict in {"settling", "held"}:
-        yield f"  time alone may bring it further in {duration_text(found.retry_in_s)}"
+        yield f"  time alone may bring it further in {_span(found.retry_in_s)}"
     if found.cure:
         yield f"  {found.cure}"
     if found.hot_folder:
@@ -112,6 +112,10 @@ def explained_lines(found: Explained) -> Iterator[str]:
     if found.drop is not None:
         yield f"  ledger: {_row(found.drop)}"
     yield from (_line(each) for each in found.findings)
+
+
+def _span(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 120 else duration_text(seconds)
 
 
 def _row(drop: Drop) -> str:
@@ -124,5 +128,5 @@ def _line(each: Tested) -> str:
     at = f"  [{each.rule_at}]" if each.rule_at else ""
     left = ""
     if not each.has_passed and each.retry_in_s is not None:
-        left = f", {duration_text(each.retry_in_s)} left"
+        left = f", {_span(each.retry_in_s)} left"
     return f"  {'yes' if each.has_passed else 'NO':<3}  {each.test:<14} {each.detail}{left}{at}"

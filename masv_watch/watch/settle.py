@@ -141,7 +141,12 @@ def judge(
         _finding("changes", is_same, _changes(entry, now), retry_at=next_at),
         *_marked(marker, wants),
         _finding("quiet", now >= whole_at, waited, retry_at=whole_at),
-        _finding("samples", enough, f"{entry.samples} of {pace.samples} samples", retry_at=next_at),
+        _finding(
+            "samples",
+            enough,
+            f"{min(entry.samples, pace.samples)} of {pace.samples} samples",
+            retry_at=next_at,
+        ),
         _finding("content", seen.files > 0, f"{seen.files} files, {seen.size} bytes"),
     )
     state, hold = _state(
