@@ -60,6 +60,22 @@ class Initial(StrEnum):
     IGNORE = "ignore"
 
 
+class Redrop(StrEnum):
+    """What happens when new content comes under the name of what was delivered."""
+
+    SEND = "send"
+    SKIP = "skip"
+    ASK = "ask"
+
+
+class Late(StrEnum):
+    """What happens to files that come into a folder that was delivered."""
+
+    SEND = "send"
+    ASK = "ask"
+    IGNORE = "ignore"
+
+
 class Verify(StrEnum):
     """How closely what was sent is compared with what the storage acknowledged."""
 
@@ -238,6 +254,8 @@ class Objection(Decision):
     retry_at: float | None = None
     #: whether it counts before the drop has settled, too
     is_early: bool = False
+    #: what ends the drop instead of sending it; None where nothing does
+    ends: DropEvent | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,6 +393,8 @@ class Rule:
     #: whether the built-in list of temporary and system names applies
     ignore_builtin: bool = True
     initial: Initial = Initial.AUTO
+    redrop: Redrop = Redrop.SEND
+    late: Late = Late.SEND
     #: whether settled files go up while the rest of their drop arrives; None: with `folder` and
     #: `batch` (`watch.rules.starts_early` decides)
     early: bool | None = None
@@ -630,6 +650,8 @@ class DropDraft:
     skipped: tuple[str, ...] = ()
     #: quiet: nothing more belongs to it
     is_whole: bool = True
+    #: only what was not delivered before with the same folder
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -744,6 +766,10 @@ class Drop:
     settled_at: float | None
     #: a person let it go past its limits
     limit_waived: bool = False
+    #: a person wants it sent whatever was delivered before
+    is_answered: bool = False
+    #: only what was not delivered before with the same folder
+    is_late: bool = False
 
 
 class Prospect(StrEnum):
@@ -832,6 +858,19 @@ class SourceFile:
     #: of its whole content, with how it is made (`files.hashes`); empty until it is closed, and
     #: with `verify: size`
     hash: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredFile:
+    """A file as it was delivered last."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+    #: of its whole content (`files.hashes`); empty where none was kept
+    hash: str
+    #: bytes of each of its chunks but the last
+    chunk_size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -226,6 +226,8 @@ class AfterKeys:
 
 
 _Initial = Annotated[str, _leaf(values.one_of("auto", "send", "ask", "ignore"))]
+_Redrop = Annotated[str, _leaf(values.one_of("send", "skip", "ask"))]
+_Late = Annotated[str, _leaf(values.one_of("send", "ask", "ignore"))]
 _Drop = Annotated[str, _leaf(values.one_of("each", "file", "folder", "batch"))]
 
 
@@ -240,6 +242,8 @@ class DefaultsKeys:
     ignore_builtin: Flag | None = None
     after: AfterKeys | None = None
     initial: _Initial | None = None
+    redrop: _Redrop | None = None
+    late: _Late | None = None
     early: Flag | None = None
 
 
@@ -260,6 +264,8 @@ class HotFolderKeys:
     ignore: list[Text] | None = None
     ignore_builtin: Flag | None = None
     initial: _Initial | None = None
+    redrop: _Redrop | None = None
+    late: _Late | None = None
     early: Flag | None = None
     priority: Annotated[int, _leaf(values.whole(-100, 100))] | None = None
     chunk_size: _ChunkSize | None = None

@@ -129,6 +129,8 @@ def _rule(
     tz: str | None,
 ) -> model.Rule:
     initial = keys.initial or defaults.initial
+    redrop = keys.redrop or defaults.redrop
+    late = keys.late or defaults.late
     return model.Rule(
         name=keys.name,
         path=clean_path(keys.path),
@@ -146,6 +148,8 @@ def _rule(
             ignore=_patterns(keys.ignore, defaults.ignore),
             ignore_builtin=_first(keys.ignore_builtin, defaults.ignore_builtin),
             initial=model.Initial(initial) if initial else None,
+            redrop=model.Redrop(redrop) if redrop else None,
+            late=model.Late(late) if late else None,
             early=_first(keys.early, defaults.early),
             priority=keys.priority,
         ),

@@ -15,6 +15,7 @@ Law 6. Nothing is overwritten, and no source goes away before what replaces it i
 Law 7. Within a reach nothing is read that is denied or that its user may not read (P8).
 """
 
+from masv_watch.files.contents import hash_content as hash_content
 from masv_watch.files.mounts import filesystem_kind as filesystem_kind
 from masv_watch.files.mounts import resolved as resolved
 from masv_watch.files.moving import Emptied as Emptied

@@ -129,7 +129,7 @@ class LedgerVerbs:
 
         def advance(tx: Transaction) -> Drop:
             row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
-            _refuse(tx, row, event)
+            refuse(tx, row, event)
             if row["state"] == DropState.TAKEN and event is DropEvent.CHANGE:
                 # never without its upload
                 unsettle(tx, drop_id, note)
@@ -210,6 +210,8 @@ def release_one(tx: Transaction, drop: Row) -> None:
     move_drop(tx, drop, DropEvent.RELEASE, note="released")
     if drop["hold"] == HoldReason.LIMIT_EXCEEDED:
         tx.run("waive_limit", id=drop["id"])
+    if drop["hold"] == HoldReason.REDROP_ASK:
+        tx.run("answer_drop", id=drop["id"])
     if drop["state"] == DropState.TAKEN:
         tx.run("clear_upload_retry", id=drop["upload_id"])
 
@@ -221,7 +223,7 @@ def _stop_sending(tx: Transaction, drop: Row, hold: HoldReason) -> None:
         tx.run("end_claim", id=upload["id"])
 
 
-def _refuse(tx: Transaction, row: Row, event: DropEvent) -> None:
+def refuse(tx: Transaction, row: Row, event: DropEvent) -> None:
     """Refuse what the table allows but this row cannot bear."""
     if event is DropEvent.TAKE and row["state"] in (DropState.SETTLING, DropState.QUEUED):
         raise IllegalTransition(
@@ -422,6 +424,7 @@ def take(tx: Transaction, drop_id: int, upload_id: str, draft: DropDraft) -> Non
         file_count=len(draft.files),
         now=tx.now,
     )
+    tx.run("late_drop", id=drop_id, late=int(draft.is_late))
     tx.run("remove_skipped", upload_id=upload_id, drop_id=drop_id)
     for reason in draft.skipped:
         tx.run("add_skipped", upload_id=upload_id, drop_id=drop_id, reason=reason)

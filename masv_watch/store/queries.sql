@@ -566,3 +566,45 @@ DELETE FROM gaps WHERE hot_folder = :hot_folder AND id NOT IN (
 -- name: changes_of
 SELECT count(*) AS number FROM events
 WHERE noun = 'drop' AND noun_id = :drop_id AND event = 'change' AND at > :since;
+
+-- name: delivered_files
+SELECT files.path, files.size, files.mtime_ns, files.inode, files.hash,
+    coalesce(files.chunk_size, 0) AS chunk_size
+FROM drops JOIN files ON files.drop_id = drops.id
+JOIN uploads ON uploads.id = files.upload_id AND uploads.finalized_at IS NOT NULL
+WHERE drops.hot_folder = :hot_folder AND drops.path = :path AND drops.forgotten = 0
+ORDER BY uploads.finalized_at, files.id;
+
+-- name: was_delivered
+SELECT 1 AS yes FROM drops JOIN uploads ON uploads.id = drops.upload_id
+WHERE drops.hot_folder = :hot_folder AND drops.path = :path AND drops.forgotten = 0
+AND uploads.finalized_at IS NOT NULL LIMIT 1;
+
+-- name: like_drops
+SELECT * FROM drops WHERE hot_folder = :hot_folder AND file_count = :file_count AND size = :size
+AND state IN ('taken', 'done') AND path <> :path AND forgotten = 0 AND late = 0
+AND EXISTS (SELECT 1 FROM uploads WHERE uploads.id = drops.upload_id AND finalized_at IS NOT NULL)
+ORDER BY id DESC LIMIT :most;
+
+-- name: late_drops_since
+SELECT count(*) AS number FROM drops WHERE hot_folder = :hot_folder AND path = :path AND late = 1
+AND settled_at > :since;
+
+-- name: conclude_drop
+UPDATE drops SET signature = :signature, size = :size, file_count = :file_count,
+    settled_at = :now WHERE id = :id;
+
+-- name: answer_drop
+UPDATE drops SET answered = 1 WHERE id = :id;
+
+-- name: forget_path
+UPDATE drops SET forgotten = 1, signature = '' WHERE hot_folder = :hot_folder AND path = :path
+AND state NOT IN ('settling', 'held', 'queued', 'taken');
+
+-- name: late_drop
+UPDATE drops SET late = :late WHERE id = :id;
+
+-- name: forgotten_paths
+SELECT DISTINCT path FROM drops WHERE hot_folder = :hot_folder AND forgotten = 1
+AND NOT EXISTS (SELECT 1 FROM drops AS newer WHERE newer.hot_folder = drops.hot_folder
+    AND newer.path = drops.path AND newer.generation > drops.generation AND newer.forgotten = 0);

@@ -6,7 +6,9 @@ what follows from it. Part of the store; the contract stands in `store.watching_
 
 from __future__ import annotations
 
-from masv_watch.store.sql import Engine, Transaction
+from masv_watch.model import DeliveredFile, Drop, DropEvent, DropState
+from masv_watch.store.ledger import refuse
+from masv_watch.store.sql import Engine, Transaction, drop_of, move_drop, must, rows_as
 
 #: drops of a hot folder whose longest pause is kept
 _KEPT_GAPS = 500
@@ -31,6 +33,88 @@ class WatchingVerbs:
             tx.run("forget_gaps", hot_folder=hot_folder, kept=_KEPT_GAPS)
 
         self.engine.write(note)
+
+    def delivered_files(self, hot_folder: str, path: bytes) -> dict[bytes, DeliveredFile]:
+        """Give every file that was delivered of a drop's path."""
+        rows = self.engine.read(
+            lambda tx: tx.all("delivered_files", hot_folder=hot_folder, path=path)
+        )
+        # later ones last: each path shows its last delivery
+        return {
+            bytes(row["path"]): DeliveredFile(
+                size=row["size"],
+                mtime_ns=row["mtime_ns"],
+                inode=row["inode"],
+                hash=row["hash"],
+                chunk_size=row["chunk_size"],
+            )
+            for row in rows
+        }
+
+    def was_delivered(self, hot_folder: str, path: bytes) -> bool:
+        """Say whether anything was delivered of a drop's path."""
+        place = {"hot_folder": hot_folder, "path": path}
+        return self.engine.read(lambda tx: tx.one("was_delivered", **place)) is not None
+
+    def like_drops(
+        self, hot_folder: str, path: bytes, *, files: int, size: int, most: int
+    ) -> list[Drop]:
+        """List delivered drops of other paths with so many files and bytes."""
+        like = {"hot_folder": hot_folder, "path": path, "file_count": files, "size": size}
+        return rows_as(
+            self.engine.read(lambda tx: tx.all("like_drops", most=most, **like)), drop_of
+        )
+
+    def late_drops(self, hot_folder: str, path: bytes) -> int:
+        """Count the drops of late files of a path within a day."""
+        place = {"hot_folder": hot_folder, "path": path}
+        return self.engine.read(
+            lambda tx: tx.number("late_drops_since", since=tx.now - _DAY_S, **place)
+        )
+
+    def conclude_drop(
+        self, drop_id: int, event: DropEvent, *, signature: str, size: int, files: int, note: str
+    ) -> None:
+        """End a drop without sending it."""
+
+        def conclude(tx: Transaction) -> None:
+            row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
+            if row["state"] == DropState.HELD:
+                move_drop(tx, row, DropEvent.RELEASE)
+                row = must(tx.one("drop", id=drop_id), "drop")
+            move_drop(tx, row, event, note=note)
+            tx.run(
+                "conclude_drop",
+                id=drop_id,
+                signature=signature,
+                size=size,
+                file_count=files,
+                now=tx.now,
+            )
+
+        self.engine.write(conclude)
+
+    def resend_drop(self, drop_id: int) -> Drop:
+        """Let a drop that ended go again."""
+
+        def resend(tx: Transaction) -> Drop:
+            row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
+            refuse(tx, row, DropEvent.RESEND)
+            move_drop(tx, row, DropEvent.RESEND, note="to be sent again")
+            tx.run("answer_drop", id=drop_id)
+            return drop_of(must(tx.one("drop", id=drop_id), "drop"))
+
+        return self.engine.write(resend)
+
+    def forget_path(self, hot_folder: str, path: bytes) -> int:
+        """Let what ended under a path count no more."""
+        place = {"hot_folder": hot_folder, "path": path}
+        return self.engine.write(lambda tx: tx.run("forget_path", **place))
+
+    def forgotten_paths(self, hot_folder: str) -> list[bytes]:
+        """List the paths of a hot folder that a person had forgotten."""
+        rows = self.engine.read(lambda tx: tx.all("forgotten_paths", hot_folder=hot_folder))
+        return [bytes(row["path"]) for row in rows]
 
     def changes_of(self, drop_id: int) -> int:
         """Count how often a drop changed within a day."""

@@ -6,8 +6,10 @@ the outside. Part of `store.contract`, whose laws hold here; implemented in `sto
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
+
+from masv_watch.model import DeliveredFile, Drop, DropEvent
 
 
 class Watching(Protocol):
@@ -19,6 +21,54 @@ class Watching(Protocol):
 
     def note_gap(self, hot_folder: str, seconds: float) -> None:
         """Remember the longest pause of one more drop; the oldest beyond `gaps.KEPT` goes."""
+        ...
+
+    def delivered_files(self, hot_folder: str, path: bytes) -> Mapping[bytes, DeliveredFile]:
+        """Give every file that was delivered of a drop's path, each as it was the last time."""
+        ...
+
+    def was_delivered(self, hot_folder: str, path: bytes) -> bool:
+        """Say whether anything was delivered of a drop's path."""
+        ...
+
+    def like_drops(
+        self, hot_folder: str, path: bytes, *, files: int, size: int, most: int
+    ) -> list[Drop]:
+        """List delivered drops of other paths with so many files and bytes, the newest first."""
+        ...
+
+    def late_drops(self, hot_folder: str, path: bytes) -> int:
+        """Count the drops of late files of a path within the last 24 hours."""
+        ...
+
+    def conclude_drop(
+        self, drop_id: int, event: DropEvent, *, signature: str, size: int, files: int, note: str
+    ) -> None:
+        """End a drop without sending it: this content is not judged again.
+
+        Raises:
+            IllegalTransition: it is taken or ended already; nothing is changed.
+        """
+        ...
+
+    def resend_drop(self, drop_id: int) -> Drop:
+        """Let a drop that ended go again, whatever was delivered of it.
+
+        Raises:
+            NotFound: there is no such drop.
+            IllegalTransition: it has not ended, or has a newer generation; nothing is changed.
+        """
+        ...
+
+    def forget_path(self, hot_folder: str, path: bytes) -> int:
+        """Let what ended under a path count no more; give how many rows. What stands there is new.
+
+        A drop that settles, waits or is on its way stays as it is.
+        """
+        ...
+
+    def forgotten_paths(self, hot_folder: str) -> Sequence[bytes]:
+        """List the paths of a hot folder that a person had forgotten, and nothing came of since."""
         ...
 
     def changes_of(self, drop_id: int) -> int:

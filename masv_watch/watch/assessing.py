@@ -20,8 +20,10 @@ from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.watch.decision import Outcome, Step, decide
 from masv_watch.watch.gaps import Quiet, quiet_time
+from masv_watch.watch.histories import Histories
 from masv_watch.watch.limits import Limits, exceeds
 from masv_watch.watch.markers import Marker, marker_of
+from masv_watch.watch.redrops import Compared, Moment
 from masv_watch.watch.restless import restless
 from masv_watch.watch.scan import Placed, Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict, judge
@@ -37,6 +39,8 @@ class Assessment:
     verdict: Verdict
     outcome: Outcome
     quiet: Quiet
+    #: beside what was delivered before; None before it settled, and once it is on its way
+    compared: Compared | None = None
 
 
 class Assessor:
@@ -58,6 +62,7 @@ class Assessor:
         self._limits = limits
         self._stop = stop
         self._gaps: list[float] | None = None
+        self.histories = Histories(store, stop=stop)
 
     def adopt(self, rule: Rule) -> None:
         """Take over a rule that says the same of what is watched."""
@@ -78,10 +83,21 @@ class Assessor:
             marker=self._marker(root, tree),
         )
         objections = self._objections(seen, drop, quiet, verdict)
+        compared = self._compared(tree, drop, verdict)
+        if compared is not None:
+            moment = Moment(now=now, since=verdict.entry.since, quiet_s=quiet.seconds)
+            past = self.histories.objection(self._rule, root, tree, found=compared, moment=moment)
+            objections = (*objections, past)
         outcome = decide(verdict, objections)
         if outcome.step is Step.ASK:
             outcome = decide(verdict, objections, writers=self._writers(root, tree, now))
-        return Assessment(verdict=verdict, outcome=outcome, quiet=quiet)
+        return Assessment(verdict=verdict, outcome=outcome, quiet=quiet, compared=compared)
+
+    def _compared(self, tree: Tree, drop: Drop | None, verdict: Verdict) -> Compared | None:
+        is_taken = drop is not None and drop.state is DropState.TAKEN
+        if is_taken or verdict.state is not State.QUIET:
+            return None
+        return self.histories.compare(self._rule, tree, drop)
 
     def quiet(self, drop: Drop | None = None) -> Quiet:
         """Give the quiet time of the hot folder, or of a drop of it that changed too often."""

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from masv_watch.model import Decision, HoldReason, Objection
+from masv_watch.model import Decision, DropEvent, HoldReason, Objection
 from masv_watch.watch.settle import State, Verdict
 
 
@@ -27,6 +27,8 @@ class Step(StrEnum):
     HOLD = "hold"
     #: only the test for writers is left
     ASK = "ask"
+    #: it ends without being sent
+    END = "end"
     GO = "go"
 
 
@@ -41,6 +43,8 @@ class Outcome(Decision):
     note: str
     #: monotonic, seconds; an earlier look may see a change, but brings it no further
     retry_at: float
+    #: what ends it; None unless it ends
+    ends: DropEvent | None = None
 
 
 def decide(
@@ -55,13 +59,14 @@ def decide(
     findings = (*verdict.findings, *(found for each in asked for found in each.findings))
     is_quiet = verdict.state is State.QUIET
     for each in asked:
-        if each.hold is not None and (is_quiet or each.is_early):
+        if (each.hold or each.ends) and (is_quiet or each.is_early):
             return Outcome(
-                step=Step.HOLD,
+                step=Step.HOLD if each.ends is None else Step.END,
                 hold=each.hold,
                 note=each.note,
                 retry_at=max(verdict.retry_at, each.retry_at or 0.0),
                 findings=findings,
+                ends=each.ends,
             )
     if not is_quiet:
         note = next((found.detail for found in verdict.findings if not found.passed), "")

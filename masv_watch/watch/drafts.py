@@ -65,14 +65,22 @@ def draft_of(rule: Rule, tree: Tree, drop: DropDraft, *, local: datetime, earlie
             size=tree.size,
         )
 
-    name = fill(rule.package.name)
     return Draft(
         hot_folder=rule.name,
         root=rule.path,
-        name=f"{name} ({earlier + 1})" if earlier else name,
+        name=_numbered(fill(rule.package.name), earlier, is_late=drop.is_late),
         message=fill(rule.package.message),
         terms=terms_of(rule),
         drops=(drop,),
         priority=rule.priority,
         chunk_size=rule.chunk_size,
     )
+
+
+def _numbered(name: str, earlier: int, *, is_late: bool) -> str:
+    """Give a package's name what tells it from the earlier ones of the same drop."""
+    if not earlier:
+        return name
+    if is_late:
+        return f"{name} (added)" if earlier == 1 else f"{name} (added {earlier})"
+    return f"{name} ({earlier + 1})"

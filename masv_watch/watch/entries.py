@@ -32,12 +32,13 @@ from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.arrivals import Arrivals, Look
 from masv_watch.watch.assessing import Assessment, Assessor
-from masv_watch.watch.decision import Step
+from masv_watch.watch.decision import Outcome, Step
 from masv_watch.watch.generations import PASSING, Related, Relation, relate
 from masv_watch.watch.handover import Handover
 from masv_watch.watch.limits import LIMITS, Limits
+from masv_watch.watch.redrops import Kind
 from masv_watch.watch.rules import Role, Standing, role, starts_early
-from masv_watch.watch.scan import Tree
+from masv_watch.watch.scan import LeftOut, Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ log = logging.getLogger(__name__)
 #: seconds between two looks at what only a change of its own can bring further
 _HELD_S = 15.0
 _DAY_S = 24 * 3600.0
+#: holds that the ledger keeps: those that end by themselves, and the question to a person
+_KEPT_HOLDS = PASSING | {HoldReason.REDROP_ASK}
 #: holds that time alone does not end
 _NOT_BY_TIME = PASSING - {HoldReason.UNSTABLE_SOURCE}
 #: relations in which somebody else has to move first
@@ -165,9 +168,12 @@ class Entries:
         """Take in what the ledger says before a sweep."""
         self._memory.awaited.clear()
         for drop in self._store.drops(self.rule.name, living=True):
-            if drop.state is DropState.TAKEN and not drop.whole:
-                # the sender missed it or saw it change, perhaps for a moment only (fault 7)
+            if drop.state is not DropState.TAKEN or not drop.whole:
+                # a person wants it again, or the sender missed it or saw it change, perhaps for a
+                # moment only (fault 7)
                 self._memory.concluded.pop(drop.path, None)
+        for path in self._store.forgotten_paths(self.rule.name):
+            self._memory.concluded.pop(path, None)
 
     def end(self, names: set[bytes], drops: set[bytes]) -> None:
         """Draw the consequence of a whole sweep: these names were seen, of them these drops."""
@@ -283,11 +289,16 @@ class Entries:
             self._see_out(tree.top, seen, drop, found.verdict)
         elif outcome.step is Step.GO:
             self.assessor.learn(found.verdict.entry.longest_gap)
-            self._take(tree, seen, drop)
+            self._take(_sent_of(tree, found), seen, drop, found)
+        elif outcome.step is Step.END and outcome.ends is not None:
+            self._end(tree, seen, drop, outcome)
         else:
             if look is not None and known.arrivals is not None:
                 drop = self._hand_on(tree, drop, known.arrivals, look)
             self._hold_or_release(drop, outcome.hold, outcome.note)
+            if found.compared is not None and found.compared.kind is Kind.UNREAD:
+                # with what was read, the next look decides
+                self.assessor.histories.read(self.rule, root, tree, found.compared)
 
     def _look_inside(
         self, root: files.Root, tree: Tree, known: _Remembered, found: Assessment
@@ -328,6 +339,10 @@ class Entries:
         known = self._memory.growing.get(tree.top)
         if known is None or known.drop_id != drop.id:
             is_early = self._is_early and tree.kind == "folder"
+            # what comes into a delivered folder goes alone, once all of it is there
+            is_early &= drop.state is DropState.TAKEN or not self._store.was_delivered(
+                self.rule.name, tree.top
+            )
             known = _Remembered(drop.id, arrivals=Arrivals() if is_early else None)
             self._memory.growing[tree.top] = known
         return known
@@ -345,16 +360,31 @@ class Entries:
         return self._store.latest_drop(self.rule.name, tree.top) or drop
 
     def _hold_or_release(self, drop: Drop, hold: HoldReason | None, note: str) -> None:
-        if hold in PASSING:
+        if hold in _KEPT_HOLDS:
             self._hand.hold(drop, hold, note)
         elif drop.hold is not None:
             self._store.advance_drop(drop.id, DropEvent.RELEASE)
 
-    def _take(self, tree: Tree, seen: Seen, drop: Drop) -> None:
+    def _end(self, tree: Tree, seen: Seen, drop: Drop, outcome: Outcome) -> None:
+        """End a settled drop of which nothing is to be sent."""
+        self._store.conclude_drop(
+            drop.id,
+            outcome.ends or DropEvent.IGNORE,
+            signature=seen.signature,
+            size=seen.size,
+            files=seen.files,
+            note=outcome.note,
+        )
+        self._conclude(tree.top, seen)
+        self.assessor.histories.forget(tree.top)
+
+    def _take(self, tree: Tree, seen: Seen, drop: Drop, found: Assessment) -> None:
         """Hand a quiet drop to the front desk; the ledger holds it from here on."""
+        is_late = found.compared is not None and found.compared.kind is Kind.LATE
         try:
-            if self._hand.take(tree, seen, drop):
+            if self._hand.take(tree, seen, drop, is_late=is_late):
                 self._conclude(tree.top, seen)
+                self.assessor.histories.forget(tree.top)
         except SourceVanished as error:
             self._memory.growing.pop(tree.top, None)
             self._hand.fail(drop, error)
@@ -388,6 +418,17 @@ class Entries:
             "an entry is left out",
             extra={"hot_folder": self.rule.name, "entry": shown(top), "reason": reason},
         )
+
+
+def _sent_of(tree: Tree, found: Assessment) -> Tree:
+    """Give what is sent of a tree: of one that was delivered before, only what is new."""
+    compared = found.compared
+    if compared is None or compared.kind is not Kind.LATE:
+        return tree
+    was = LeftOut(
+        path=tree.top, reason=f"has {compared.delivered} files that were delivered before"
+    )
+    return replace(tree, files=compared.new, folders=(), skipped=(*tree.skipped, was))
 
 
 def left_out(tree: Tree, standing: Role) -> str:

@@ -10,6 +10,7 @@ Law 2. Whole comes only from a quiet tree; what arrives before that joins, and f
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from masv_watch.errors import IllegalTransition, SourceVanished
 from masv_watch.lifecycle import is_arriving
@@ -65,8 +66,10 @@ class Handover:
             drop = self._store.advance_drop(drop.id, DropEvent.RELEASE)
         self._store.advance_drop(drop.id, DropEvent.BLOCK, hold=reason, note=note)
 
-    def take(self, tree: Tree, seen: Seen, drop: Drop) -> bool:
+    def take(self, tree: Tree, seen: Seen, drop: Drop, *, is_late: bool = False) -> bool:
         """Hand a quiet drop to the front desk; say whether the ledger holds it from here on.
+
+        One that `is_late` holds only what was not delivered before with the same folder.
 
         Raises:
             SourceVanished: a file is gone that the cloud has already.
@@ -77,7 +80,7 @@ class Handover:
                 # resumed meanwhile: that released what was held before this hold
                 self._store.release(self._rule.name, HoldReason.PAUSED)
             return False
-        draft = drop_draft(drop.id, tree, seen)
+        draft = replace(drop_draft(drop.id, tree, seen), is_late=is_late)
         try:
             if drop.state is DropState.TAKEN:
                 self._store.settle_again(draft)

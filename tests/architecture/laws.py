@@ -29,6 +29,8 @@ PURE = (
     "watch.markers",
     "watch.generations",
     "watch.decision",
+    "watch.redrops",
+    "watch.restless",
     "watch.settle",
     "watch.arrivals",
     "watch.limits",

@@ -6,3 +6,12 @@ CREATE TABLE gaps (
     seconds REAL NOT NULL
 );
 CREATE INDEX gaps_by_folder ON gaps (hot_folder, id);
+-- a person wants it sent whatever was delivered before
+ALTER TABLE drops ADD COLUMN answered INTEGER NOT NULL DEFAULT 0;
+-- only what was not delivered before with the same folder
+ALTER TABLE drops ADD COLUMN late INTEGER NOT NULL DEFAULT 0;
+-- a person had its path forgotten: what was delivered of it does not count
+ALTER TABLE drops ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
+-- where a renamed drop is looked for
+CREATE INDEX drops_by_content ON drops (hot_folder, file_count, size) WHERE state IN ('taken', 'done');
+CREATE INDEX drops_forgotten ON drops (hot_folder) WHERE forgotten = 1;

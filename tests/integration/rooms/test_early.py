@@ -521,15 +521,13 @@ def test_drop_that_shrinks_below_its_limit_goes_by_itself(make_room):
     assert (room.drop("CARD").hold, room.drop("CARD").whole) == (None, True)
 
 
-def test_drop_that_was_delivered_and_grows_goes_up_anew_as_it_arrives(make_room):
-    """A new generation starts early like the first, under a numbered name."""
+def test_late_file_of_a_delivered_folder_does_not_start_early(make_room):
+    """What comes into a delivered folder goes alone, and only once all of it is there."""
     room, writer = arriving(make_room)
     finish(room)
     room.deliver(only(room))
     writer.write("b.mov")
     writer.grow(FOUND_S + SETTLED_S)
 
-    first, second = room.taken()
-    assert (first.state, second.name) == (UploadState.COMPLETE, "CARD (2)")
-    assert room.files(second) == ["CARD/a.mov", "CARD/b.mov"]
-    assert not room.drop("CARD").whole
+    assert len(room.taken()) == 1
+    assert room.state("CARD") == ("settling", None)

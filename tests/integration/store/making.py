@@ -6,7 +6,7 @@ contract, so that every engine can be walked the same way. Used by the conforman
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from masv_watch.model import (
     Chunk,
@@ -19,6 +19,7 @@ from masv_watch.model import (
     HoldReason,
     Identity,
     Secret,
+    SourceFile,
     Task,
     TaskDraft,
     TaskEvent,
@@ -101,7 +102,9 @@ def open_package(store: Store, upload: Upload) -> None:
     store.note_package(upload.id, upload.fence, f"package-{upload.id}", Secret(TOKEN))
 
 
-def send_files(store: Store, upload: Upload) -> None:
+def send_files(
+    store: Store, upload: Upload, *, hash_of: Callable[[SourceFile], str] = lambda _file: "h"
+) -> None:
     """Send and close every open file of a claimed upload, in one chunk each."""
     for file in store.files(upload.id):
         if file.closed:
@@ -114,7 +117,7 @@ def send_files(store: Store, upload: Upload) -> None:
             multipart_id="m",
             chunk_size=1024,
         )
-        chunk = Chunk(number=1, size=file.identity.size, etag="e", hash="h")
+        chunk = Chunk(number=1, size=file.identity.size, etag="e", hash=hash_of(file))
         store.note_etag(file, upload.fence, chunk, last=True)
         store.note_file_closed(file, upload.fence)
 

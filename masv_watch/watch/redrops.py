@@ -1,0 +1,211 @@
+"""What a settled drop is to what was delivered under its name, or under another one.
+
+Owns the comparison of two contents and the rule's answer to it. Never reads a byte and never asks
+the ledger: both are handed in. Called by the tests of an entry.
+
+Law 1. Path, size and modification time decide where they are equal; nothing is read then
+       (behaviour 6).
+Law 2. Where only the time differs the content decides, and where nobody knows that of before a
+       person does: nothing is sent twice by a guess.
+Law 3. What was delivered is never sent again because something came beside it: late files go alone
+       (behaviour 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from masv_watch.model import (
+    Decision,
+    DeliveredFile,
+    DropEvent,
+    Finding,
+    HoldReason,
+    Identity,
+    Late,
+    Objection,
+    Redrop,
+)
+
+Placed = tuple[bytes, Identity]
+
+#: how many times longer than usual late files must be quiet
+LATE_FACTOR = 4
+
+
+class Kind(StrEnum):
+    """What a drop is to what was delivered under its name."""
+
+    #: nothing was
+    FIRST = "first"
+    #: the content of some files has to be read before that can be said
+    UNREAD = "unread"
+    #: files have another time and the same size, and no hash of before was kept
+    UNSURE = "unsure"
+    #: nothing of it is new: other times, or fewer files
+    SAME = "same"
+    #: new or changed files beside delivered ones
+    LATE = "late"
+    #: no file of it was delivered
+    ANEW = "anew"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared(Decision):
+    """A settled drop beside what was delivered under its name."""
+
+    kind: Kind
+    #: what is new: the files that would go
+    new: tuple[Placed, ...] = ()
+    #: files whose content has to be read first
+    unread: tuple[Placed, ...] = ()
+    #: files that were delivered as they are
+    delivered: int = 0
+
+
+def compare(
+    files: Sequence[Placed],
+    delivered: Mapping[bytes, DeliveredFile],
+    contents: Mapping[Placed, str],
+    *,
+    is_answered: bool = False,
+) -> Compared:
+    """Say what a drop's files are to those that were delivered under the same paths.
+
+    `contents` are the hashes of files that were read since; `is_answered` says that a person wants
+    it sent whatever it is.
+    """
+    if not delivered or is_answered:
+        detail = "a person said that it is to go" if is_answered else "nothing of it was delivered"
+        return Compared(kind=Kind.FIRST, new=tuple(files), findings=(_finding(True, detail),))
+    new: list[Placed] = []
+    unread: list[Placed] = []
+    unsure: list[Placed] = []
+    for placed in files:
+        before = delivered.get(placed[0])
+        if before is None or before.size != placed[1].size:
+            new.append(placed)
+        elif before.mtime_ns == placed[1].mtime_ns:
+            continue
+        elif not before.hash:
+            unsure.append(placed)
+        elif placed not in contents:
+            unread.append(placed)
+        elif contents[placed] != before.hash:
+            new.append(placed)
+    same = len(files) - len(new) - len(unread) - len(unsure)
+    return _compared(files, new, unread, unsure=unsure, same=same)
+
+
+def _compared(
+    files: Sequence[Placed],
+    new: list[Placed],
+    unread: list[Placed],
+    *,
+    unsure: list[Placed],
+    same: int,
+) -> Compared:
+    if unread:
+        detail = f"{_counted(unread)} with another time and the same size to be read first"
+        return Compared(kind=Kind.UNREAD, unread=tuple(unread), findings=(_finding(False, detail),))
+    if unsure:
+        detail = (
+            f"{_counted(unsure)} with another time and the same size, and no hash of what was"
+            " delivered was kept"
+        )
+        return Compared(
+            kind=Kind.UNSURE, new=tuple(files), delivered=same, findings=(_finding(False, detail),)
+        )
+    if not new:
+        detail = "every file of it was delivered as it is"
+        return Compared(kind=Kind.SAME, delivered=same, findings=(_finding(False, detail),))
+    kind = Kind.LATE if same else Kind.ANEW
+    detail = f"{_counted(new)} new or changed, {same} delivered before"
+    sent = tuple(new) if same else tuple(files)
+    return Compared(kind=kind, new=sent, delivered=same, findings=(_finding(True, detail),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """When a comparison is answered; monotonic, seconds."""
+
+    now: float
+    #: since when the drop has not changed
+    since: float
+    quiet_s: float
+
+
+def answer(
+    found: Compared, redrop: Redrop, late: Late, *, moment: Moment, added_of_late: int
+) -> Objection:
+    """Say what the rule has against sending a drop that was compared.
+
+    `added_of_late` counts the late packages of the same drop within the last day.
+    """
+    detail, findings = found.findings[0].detail, found.findings
+    if found.kind is Kind.UNREAD:
+        return _wait(detail, moment.now, findings)
+    if found.kind is Kind.SAME:
+        return Objection(ends=DropEvent.SAME_CONTENT, note=detail, findings=findings)
+    if found.kind is Kind.UNSURE:
+        return _ask(detail, findings)
+    if found.kind in (Kind.LATE, Kind.ANEW):
+        return _by_rule(found, redrop, late, moment=moment, added_of_late=added_of_late)
+    return Objection(findings=findings)
+
+
+def _by_rule(
+    found: Compared, redrop: Redrop, late: Late, *, moment: Moment, added_of_late: int
+) -> Objection:
+    detail, findings = found.findings[0].detail, found.findings
+    is_late = found.kind is Kind.LATE
+    word = late if is_late else redrop
+    if word in (Redrop.SKIP, Late.IGNORE):
+        note = f"{detail}; the rule says {'late' if is_late else 'redrop'}: {word}"
+        return Objection(ends=DropEvent.IGNORE, note=note, findings=findings)
+    if word in (Redrop.ASK, Late.ASK) or (is_late and added_of_late):
+        size = sum(identity.size for _, identity in found.new)
+        return _ask(f"{detail}: {len(found.new)} files, {size} bytes", findings)
+    late_at = moment.since + LATE_FACTOR * moment.quiet_s
+    if is_late and moment.now < late_at:
+        return _wait("late files wait four times as long", late_at, findings)
+    return Objection(findings=findings)
+
+
+def renamed(
+    files: Sequence[Placed], top: bytes, earlier: Iterable[tuple[bytes, Mapping[bytes, Placed]]]
+) -> bytes | None:
+    """Give the top under which the very same files were delivered, of those that are gone now.
+
+    `earlier` gives such a top with its delivered files by their path below it.
+    """
+    shape = {path[len(top) :]: identity for path, identity in files}
+    for old, delivered in earlier:
+        if shape.keys() == delivered.keys() and all(
+            _is_moved(identity, delivered[path][1]) for path, identity in shape.items()
+        ):
+            return old
+    return None
+
+
+def _is_moved(now: Identity, before: Identity) -> bool:
+    return (now.inode, now.size, now.mtime_ns) == (before.inode, before.size, before.mtime_ns)
+
+
+def _wait(note: str, at: float, findings: tuple[Finding, ...]) -> Objection:
+    found = Finding(test="delivered", passed=False, detail=note, retry_at=at)
+    return Objection(hold=HoldReason.GROWING, note=note, retry_at=at, findings=(*findings, found))
+
+
+def _ask(note: str, findings: tuple[Finding, ...]) -> Objection:
+    return Objection(hold=HoldReason.REDROP_ASK, note=note, findings=findings)
+
+
+def _finding(passed: bool, detail: str) -> Finding:
+    return Finding(test="redrop", passed=passed, detail=detail)
+
+
+def _counted(files: Sequence[Placed]) -> str:
+    return f"{len(files)} file{'' if len(files) == 1 else 's'}"

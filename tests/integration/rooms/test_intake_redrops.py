@@ -1,0 +1,246 @@
+"""The same name again, late files and renames, with real files and a real ledger."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from masv_watch.model import DropMode, Late, Redrop, UploadState
+from masv_watch.watch.redrops import LATE_FACTOR
+from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
+
+FOUND_S = 15.0
+SETTLED_S = FOUND_S + QUIET_S + 2 * LOOK_S
+LATE_S = FOUND_S + LATE_FACTOR * QUIET_S + 3 * LOOK_S
+
+
+def delivered(room: Room, hashed: bool = True) -> None:
+    """Wait until everything settled, then deliver all of it as sender and cloud do."""
+    room.pass_time(SETTLED_S)
+    for upload in room.taken():
+        if upload.state is UploadState.TRANSFERRING:
+            room.store.start_over()
+            room.deliver(upload, hashed=hashed)
+    room.pass_time(SETTLED_S)
+
+
+def names(room: Room) -> list[str]:
+    """List the packages in the order in which they were made."""
+    return [upload.name for upload in room.taken()]
+
+
+@pytest.fixture
+def card(make_room):
+    """Give a room with a delivered folder of two files."""
+    room = make_room(drop=DropMode.EACH)
+    (room.hot / "CARD").mkdir()
+    for name in ("a", "b"):
+        (room.hot / "CARD" / name).write_bytes(name.encode())
+    delivered(room)
+    return room
+
+
+def test_late_file_goes_alone_and_only_once_a_day_without_being_asked(card):
+    """A delivered folder that goes on being filled is never sent whole again (pains 21, 23)."""
+    room = card
+    (room.hot / "CARD" / "c").write_bytes(b"c")
+    room.pass_time(SETTLED_S)
+    assert names(room) == ["CARD"]
+    room.pass_time(LATE_S)
+    assert names(room) == ["CARD", "CARD (added)"]
+    assert room.files(room.taken()[1]) == ["CARD/c"]
+    assert any(
+        "2 files that were delivered" in each for each in room.store.skipped(room.taken()[1].id)
+    )
+    delivered(room)
+    (room.hot / "CARD" / "d").write_bytes(b"d")
+    room.pass_time(LATE_S)
+    assert room.state("CARD") == ("held", "redrop_ask")
+    assert "1 files, 1 bytes" in room.drop("CARD").note
+    room.store.release_drop(room.drop("CARD").id)
+    room.pass_time(LATE_S)
+
+    assert len(names(room)) == 3
+
+
+def test_late_file_of_the_next_day_is_sent_again_without_being_asked(card):
+    """Once a day is the measure."""
+    room = card
+    for number in range(2):
+        (room.hot / "CARD" / f"late-{number}").write_bytes(b"c")
+        room.pass_time(LATE_S)
+        delivered(room)
+        room.clock.advance(25 * 3600)
+
+    assert names(room) == ["CARD", "CARD (added)", "CARD (added 2)"]
+    assert room.files(room.taken()[2]) == ["CARD/late-1"]
+
+
+def test_late_files_that_the_rule_ignores_are_recorded_and_never_sent(make_room):
+    """`late: ignore` says so in the ledger."""
+    room = make_room(late=Late.IGNORE)
+    (room.hot / "CARD").mkdir()
+    (room.hot / "CARD" / "a").write_bytes(b"a")
+    delivered(room)
+    (room.hot / "CARD" / "b").write_bytes(b"b")
+    room.pass_time(LATE_S)
+
+    assert names(room) == ["CARD"]
+    assert room.state("CARD") == ("ignored", None)
+    assert "late: ignore" in room.drop("CARD").note
+
+
+def test_file_that_is_taken_out_of_a_delivered_folder_sends_nothing(card):
+    """Less is not new."""
+    room = card
+    (room.hot / "CARD" / "a").unlink()
+    room.pass_time(LATE_S)
+
+    assert names(room) == ["CARD"]
+    assert room.state("CARD") == ("duplicate", None)
+
+
+def test_file_that_is_touched_is_read_and_found_to_be_the_same(make_room):
+    """Another time and equal content: a duplicate, and nobody is told of an error (pain 38)."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    delivered(room)
+    os.utime(room.hot / "a.mov", (1, 1))
+    room.pass_time(SETTLED_S)
+
+    assert names(room) == ["a.mov"]
+    assert room.state("a.mov") == ("duplicate", None)
+    room.pass_time(600)
+    assert len(room.store.drops("hot")) == 2
+
+
+def test_file_with_other_content_of_the_same_size_is_sent_as_the_second(make_room):
+    """The content decides where the size cannot (pain 37)."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    delivered(room)
+    (room.hot / "a.mov").write_bytes(b"xyz")
+    os.utime(room.hot / "a.mov", (1, 1))
+    room.pass_time(SETTLED_S)
+
+    assert names(room) == ["a.mov", "a.mov (2)"]
+
+
+def test_file_with_another_time_of_which_no_hash_was_kept_asks_a_person(make_room):
+    """`verify: size` keeps none: nothing is sent by a guess."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    delivered(room, hashed=False)
+    os.utime(room.hot / "a.mov", (1, 1))
+    room.pass_time(SETTLED_S)
+
+    assert names(room) == ["a.mov"]
+    assert room.state("a.mov") == ("held", "redrop_ask")
+    assert "no hash" in room.drop("a.mov").note
+
+
+@pytest.mark.parametrize(
+    ("redrop", "state"),
+    [(Redrop.SKIP, ("ignored", None)), (Redrop.ASK, ("held", "redrop_ask"))],
+)
+def test_new_content_under_a_delivered_name_follows_the_rule(make_room, redrop, state):
+    """`send` is the default; the others say what they did."""
+    room = make_room(redrop=redrop)
+    (room.hot / "a.mov").write_bytes(b"abc")
+    delivered(room)
+    (room.hot / "a.mov").write_bytes(b"longer")
+    room.pass_time(SETTLED_S)
+
+    assert names(room) == ["a.mov"]
+    assert room.state("a.mov") == state
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_delivered_drop_that_is_renamed_is_not_sent_again(make_room, is_folder):
+    """The ledger follows the name, and the row says why."""
+    room = make_room()
+    if is_folder:
+        (room.hot / "old" / "deep").mkdir(parents=True)
+        (room.hot / "old" / "deep" / "a").write_bytes(b"abc")
+    else:
+        (room.hot / "old").write_bytes(b"abc")
+    delivered(room)
+    (room.hot / "old").rename(room.hot / "new")
+    room.pass_time(SETTLED_S)
+
+    assert names(room) == ["old"]
+    assert room.state("new") == ("duplicate", None)
+    assert "delivered as old" in room.drop("new").note
+    (room.hot / "new").rename(room.hot / "newer")
+    room.pass_time(SETTLED_S)
+    assert names(room) == ["old"]
+
+
+def test_copy_of_a_delivered_drop_beside_it_is_sent(make_room):
+    """Another path while the first is there is another drop (pain 36)."""
+    room = make_room()
+    (room.hot / "one").write_bytes(b"abc")
+    delivered(room)
+    shutil.copy2(room.hot / "one", room.hot / "two")
+    room.pass_time(SETTLED_S)
+
+    assert names(room) == ["one", "two"]
+
+
+def test_two_hundred_delivered_drops_that_are_only_touched_send_and_read_nothing(
+    make_room, monkeypatch
+):
+    """chmod -R, chown, a hard-link backup and a restore with new inodes (pains 33, 35)."""
+    room = make_room()
+    for number in range(200):
+        (room.hot / f"{number}.mov").write_bytes(b"%d" % number)
+    room.store.adopt("hot", room.rule.path)
+    delivered(room)
+    assert len(names(room)) == 200
+    monkeypatch.setattr(os, "pread", _never)
+    monkeypatch.setattr(os, "preadv", _never)
+    for path in room.hot.iterdir():
+        path.chmod(0o600)
+        if os.geteuid() == 0:
+            os.chown(path, 1234, 1234)
+        os.link(path, room.top / f"backup-{path.name}")
+    room.pass_time(SETTLED_S)
+    shutil.copytree(room.hot, room.top / "restored")
+    shutil.rmtree(room.hot)
+    (room.top / "restored").rename(room.hot)
+    room.begin()
+    room.pass_time(2 * SETTLED_S)
+
+    assert len(names(room)) == 200
+    assert not room.store.drops("hot", living=True)
+    assert len(room.store.drops("hot")) == 200
+
+
+def _never(*_args: object) -> bytes:
+    raise AssertionError("a source was read")
+
+
+def test_delivered_drop_goes_again_when_a_person_says_so(make_room):
+    """`resend` needs no change of the source (pain 39)."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    delivered(room)
+    room.store.resend_drop(room.drop("a.mov").id)
+    room.intake.hurry()
+    room.pass_time(SETTLED_S)
+
+    assert names(room) == ["a.mov", "a.mov (2)"]
+
+
+def test_path_that_was_forgotten_is_new_again(make_room):
+    """`ledger forget` lets what stands there be sent as if it had never been seen (pain 48)."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    delivered(room)
+    assert room.store.forget_path("hot", b"a.mov") == 1
+    room.begin()
+    room.pass_time(SETTLED_S)
+
+    assert len(names(room)) == 2
