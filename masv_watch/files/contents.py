@@ -31,9 +31,9 @@ def hash_content(
     chunks: list[Chunk] = []
     for offset in range(0, max(identity.size, 1), chunk_size):
         size = min(chunk_size, identity.size - offset)
-        with Slice(root_path, path, identity, offset=offset, size=size) as part:
-            while part.read():
+        with Slice(root_path, path, identity, offset=offset, size=size) as chunk:
+            while chunk.read():
                 if stop():
                     raise SourceChanged("the reading was ended", path=path)
-            chunks.append(Chunk(number=len(chunks) + 1, size=size, etag="", hash=part.hash))
+            chunks.append(Chunk(number=len(chunks) + 1, size=size, etag="", hash=chunk.hash))
     return hash_of_file(chunks, size=identity.size, chunk_size=chunk_size)
