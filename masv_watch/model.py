@@ -374,6 +374,139 @@ class Timetable:
     lines: tuple[TimetableLine, ...] = ()
 
 
+class Incomplete(StrEnum):
+    """What a rule says about a drop that lacks something."""
+
+    HOLD = "hold"
+    SEND = "send"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardNeed:
+    """What must stand beside what, both as patterns below the card's own folder."""
+
+    #: each of these needs the rest; empty for the card itself
+    each: str
+    #: all of these, and of each one at least one spelling
+    needs: tuple[tuple[str, ...], ...]
+    #: only ever named, never a reason to hold
+    advice: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardRow:
+    """Files whose numbers have no gap."""
+
+    #: a pattern with a number
+    files: str
+    #: the number with which each row begins; None: with whatever is there
+    first: int | None = None
+    #: only ever named, never a reason to hold
+    advice: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardIndex:
+    """A small XML file of the card that says what belongs to it."""
+
+    #: a pattern
+    file: str
+    #: local names of the elements that count, or their paths' ends: `EssenceList/Audio`
+    elements: tuple[str, ...]
+    #: the attribute that holds a path from the index's folder on; None: the elements are counted
+    attribute: str | None = None
+    #: a pattern with a number: as many of these, from `first` on, as there are elements
+    needs: str | None = None
+    first: int = 0
+    #: only ever named, never a reason to hold
+    advice: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardLayout:
+    """One way in which a kind of card is laid out."""
+
+    #: for people
+    title: str
+    #: one group of patterns that are all there marks a card
+    recognised_by: tuple[tuple[str, ...], ...]
+    needs: tuple[CardNeed, ...] = ()
+    rows: tuple[CardRow, ...] = ()
+    indexes: tuple[CardIndex, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A card profile: what a kind of card must hold."""
+
+    name: str
+    layouts: tuple[CardLayout, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """Image sequences whose numbers must have no gap."""
+
+    #: patterns with a number, matched in every folder of a drop
+    patterns: tuple[str, ...]
+    #: what a gap leads to; None: as the rule's other tests
+    gaps: Incomplete | None = None
+    #: from one number to the next
+    step: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifests:
+    """Lists inside a drop that name what must be there."""
+
+    #: patterns of their names, matched in every folder of a drop
+    files: tuple[str, ...]
+    #: whether a folder without one is incomplete
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """Media that need a sidecar."""
+
+    #: a pattern, matched in every folder of a drop
+    each: str
+    #: patterns with the same placeholders
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wholeness:
+    """What a rule asks of a drop before it counts as complete."""
+
+    cards: tuple[Card, ...] = ()
+    frames: Frames | None = None
+    manifests: Manifests | None = None
+    companions: tuple[Companion, ...] = ()
+    #: None: cards only warn, all else is held
+    incomplete: Incomplete | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Say whether anything is tested."""
+        return bool(self.cards or self.frames or self.manifests or self.companions)
+
+    @property
+    def can_refuse(self) -> tuple[str, ...]:
+        """Give the keys for which a drop may be held, as the configuration calls them."""
+        by_default = self.incomplete is not Incomplete.SEND
+        gaps = self.frames is not None and (
+            self.frames.gaps is Incomplete.HOLD or (self.frames.gaps is None and by_default)
+        )
+        said = (
+            ("bundles", bool(self.cards) and self.incomplete is Incomplete.HOLD),
+            ("sequences", gaps),
+            ("manifest", self.manifests is not None and by_default),
+            ("companions", bool(self.companions) and by_default),
+        )
+        return tuple(key for key, is_held in said if is_held)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One hot folder's settings at one moment."""
@@ -398,6 +531,8 @@ class Rule:
     #: whether settled files go up while the rest of their drop arrives; None: with `folder` and
     #: `batch` (`watch.rules.starts_early` decides)
     early: bool | None = None
+    #: what must be there before a drop counts as complete
+    whole: Wholeness = field(default_factory=Wholeness)
     #: higher goes first; live for what is on its way, unless a person set another
     priority: int = 0
     #: bytes of one chunk before the cloud's limits; None: the configured size
@@ -770,6 +905,8 @@ class Drop:
     is_answered: bool = False
     #: only what was not delivered before with the same folder
     is_late: bool = False
+    #: a person let it go although something is missing
+    lack_waived: bool = False
 
 
 class Prospect(StrEnum):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from masv_watch import patterns
 from masv_watch.config import units
 from masv_watch.config.problems import Wrong, listed, nearest, quoted, shown_key
 from masv_watch.config.secrets import FromEnv
@@ -321,6 +322,76 @@ def _placeholders(given: str, known: tuple[str, ...], *, hidden: bool) -> None:
                 f"the placeholder {quoted(found[0])} is not known{hint} - {allowed}",
                 passage=found[0],
             )
+
+
+#: patterns of one key
+_MOST_PATTERNS = 64
+
+
+def one_or_more(value: object) -> list[object]:
+    """Give a list of patterns for one or several."""
+    if isinstance(value, list):
+        if not value:
+            raise Wrong("is empty - write at least one pattern, or remove the key")
+        if len(value) > _MOST_PATTERNS:
+            raise Wrong(f"names {len(value)} patterns - {_MOST_PATTERNS} at most")
+        return value
+    if isinstance(value, dict):
+        raise Wrong("must be one pattern or a list of them, not a mapping")
+    return [value]
+
+
+def pattern(value: object) -> str:
+    """Accept a pattern of file names."""
+    given = _text(value)
+    _unless_hidden(value, given)
+    return given
+
+
+def row_pattern(value: object) -> str:
+    """Accept a pattern of file names with a number to count."""
+    given = _text(value)
+    _unless_hidden(value, given, counts=True)
+    return given
+
+
+def _unless_hidden(value: object, given: str, *, counts: bool = False) -> None:
+    try:
+        check_pattern(given, counts=counts)
+    except Wrong as wrong:
+        if isinstance(value, FromEnv):
+            raise Wrong("the value from the environment is no pattern of file names") from None
+        raise wrong from None
+
+
+def check_pattern(text: str, *, knows: str | None = None, counts: bool = False) -> None:
+    """Refuse a text that is no pattern, or none that fits another.
+
+    With `knows` its placeholders must be those of that pattern; with `counts` it has a number,
+    which the other pattern need not have.
+
+    Raises:
+        Wrong: as it says; `passage` is the part that is meant.
+    """
+    try:
+        found = patterns.parse(text)
+    except patterns.BadPattern as bad:
+        example = "text, `*`, {clip} and {number:03d}"
+        raise Wrong(f"{quoted(text)} {bad} - {example}", passage=bad.passage) from bad
+    if counts and not found.number:
+        raise Wrong(f"{quoted(text)} has no number to count - write one as {{frame:04d}}")
+    if knows is None:
+        return
+    other = patterns.parse(knows) if knows else None
+    given = {*other.words, other.number} - {""} if other else set()
+    wanted = {*found.words, *(() if counts else (found.number,))} - {""}
+    strange = sorted(wanted - given)
+    if strange:
+        there = listed([f"{{{word}}}" for word in sorted(given)], "and") or "none"
+        raise Wrong(
+            f"the placeholder `{{{strange[0]}}}` is not in what needs this - there: {there}",
+            passage=f"{{{strange[0]}",
+        )
 
 
 def delivered(value: object) -> tuple[str, str | None]:
