@@ -37,6 +37,10 @@ _MISSING = {
     "smtp": "`smtp` is missing - {host: ..., port: 587, tls: starttls}",
     "limit": "`limit` is missing - 200 Mbit/s, 25 MB/s or unlimited",
     "rules": '`rules` is missing - [{hours: "08:00-19:00", limit: 200 Mbit/s}, ...]',
+    "pattern": '`pattern` is missing - "{stem}.{frame:04d}.exr"',
+    "files": '`files` is missing - ["*.mhl"]',
+    "each": '`each` is missing - "{stem}.mxf"',
+    "needs": '`needs` is missing - ["{stem}.xml"]',
     "from": "`from` is missing - the address that our letters come from",
 }
 
@@ -142,6 +146,9 @@ _LISTS = {
     "trusted_groups": "write [NAME, ...]",
     "hosts": "write [NAME, ...]",
     "rules": 'write [{hours: "08:00-19:00", limit: 200 Mbit/s}, ...]',
+    "bundles": "write [p2, ...]",
+    "profiles": "write [FILE, ...]",
+    "companions": 'write [{each: "{stem}.mxf", needs: ["{stem}.xml"]}, ...]',
     "hot_folders": "each entry begins with `- name: ...`",
 }
 
@@ -181,6 +188,8 @@ _ELSEWHERE = {
     "tls": "server.tls",
     "auto_finalize": "server.auto_finalize",
     "smtp": "mail.smtp",
+    "pattern": "sequences.pattern",
+    "gaps": "sequences.gaps",
     "chunk_size": "transfer.chunk_size",
     "connections": "transfer.connections",
 }

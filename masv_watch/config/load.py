@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from masv_watch import model
-from masv_watch.config import nodes, relations, schema, secrets
+from masv_watch.config import cards, nodes, relations, schema, secrets
 from masv_watch.config import settings as builder
 from masv_watch.config.faults import Fault, nothings
 from masv_watch.config.problems import (
@@ -75,13 +75,15 @@ def load(path: str, *, environ: Mapping[str, str], with_secrets: bool = True) ->
     related, remarks = relations.check(
         values, beside=beside, state=state, line_of=lambda at: nodes.locate(tree, at).line
     )
-    faults = [*nothings(values), *faults, *related]
-    problems += resolver.problems
+    profiles = cards.read_all(values, beside=beside)
+    faults = [*nothings(values), *faults, *related, *profiles.faults]
+    problems += [*resolver.problems, *profiles.problems]
     problems += [_problem(source, tree, fault) for fault in _distinct(faults)]
     if problems or keys is None:
-        raise ConfigError(rendered(problems, [source, *resolver.sources]))
+        raise ConfigError(rendered(problems, [source, *resolver.sources, *profiles.sources]))
+    lines = _lines(source, tree)
     return Loaded(
-        settings=builder.settings(keys, state=state, beside=beside, lines=_lines(source, tree)),
+        settings=builder.settings(keys, state=state, beside=beside, lines=lines, cards=profiles),
         warnings=_warnings(source, tree, [*remarks, *_inline(resolver, mode)]),
         secrets=tuple(dict.fromkeys(resolver.secrets)),
         private=_private(resolver),

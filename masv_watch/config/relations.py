@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from masv_watch.config import exposure
+from masv_watch.config import completeness, exposure
 from masv_watch.config.faults import Fault
 from masv_watch.config.problems import listed, quoted
 from masv_watch.config.reading import Path, Reading, above, is_path, real_path
@@ -37,6 +37,8 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         _link(reading, at)
         _letters(reading, at)
         _early(reading, at)
+        completeness.check(reading, at)
+    completeness.check(reading, ("defaults",))
     return reading.faults, reading.warnings
 
 

@@ -225,6 +225,35 @@ class AfterKeys:
     delivered: Annotated[tuple[str, str | None], _leaf(values.delivered)] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequencesKeys:
+    """`sequences:`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    pattern: Annotated[list[Annotated[str, _leaf(values.row_pattern)]], _first(values.one_or_more)]
+    gaps: Annotated[str, _leaf(values.one_of("hold", "warn"))] | None = None
+    step: Annotated[int, _leaf(values.whole(1, 1000))] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestKeys:
+    """`manifest:`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    files: Annotated[list[Annotated[str, _leaf(values.pattern)]], _first(values.one_or_more)]
+    required: Flag | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompanionKeys:
+    """One entry of `companions:`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    each: Annotated[str, _leaf(values.pattern)]
+    needs: Annotated[list[Annotated[str, _leaf(values.pattern)]], _first(values.one_or_more)]
+
+
+_Incomplete = Annotated[str, _leaf(values.one_of("hold", "send"))]
 _Initial = Annotated[str, _leaf(values.one_of("auto", "send", "ask", "ignore"))]
 _Redrop = Annotated[str, _leaf(values.one_of("send", "skip", "ask"))]
 _Late = Annotated[str, _leaf(values.one_of("send", "ask", "ignore"))]
@@ -245,6 +274,11 @@ class DefaultsKeys:
     redrop: _Redrop | None = None
     late: _Late | None = None
     early: Flag | None = None
+    bundles: list[Text] | None = None
+    sequences: SequencesKeys | None = None
+    manifest: ManifestKeys | None = None
+    companions: list[CompanionKeys] | None = None
+    incomplete: _Incomplete | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +301,11 @@ class HotFolderKeys:
     redrop: _Redrop | None = None
     late: _Late | None = None
     early: Flag | None = None
+    bundles: list[Text] | None = None
+    sequences: SequencesKeys | None = None
+    manifest: ManifestKeys | None = None
+    companions: list[CompanionKeys] | None = None
+    incomplete: _Incomplete | None = None
     priority: Annotated[int, _leaf(values.whole(-100, 100))] | None = None
     chunk_size: _ChunkSize | None = None
     bandwidth: _Bandwidth | None = None
@@ -293,6 +332,7 @@ class Keys:
     mail: MailKeys | None = None
     transfer: TransferKeys | None = None
     bandwidth: _Bandwidth | None = None
+    profiles: list[Text] | None = None
     defaults: DefaultsKeys | None = None
     hot_folders: list[HotFolderKeys] | None = None
 

@@ -7,13 +7,17 @@ the schema and the relations already did. Called by `load` alone.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from masv_watch import model
 from masv_watch.config import schema
+from masv_watch.config.cards import Cards
 
 
-def settings(keys: schema.Keys, *, state: str, beside: str, lines: list[str]) -> model.Settings:
+def settings(
+    keys: schema.Keys, *, state: str, beside: str, lines: list[str], cards: Cards
+) -> model.Settings:
     """Give the whole configuration with every default applied.
 
     `beside` is the folder that relative names begin at; `lines` are the `file:line` of the rules.
@@ -34,7 +38,10 @@ def settings(keys: schema.Keys, *, state: str, beside: str, lines: list[str]) ->
         transfer=_transfer(keys.transfer or schema.TransferKeys()),
         bandwidth=bandwidth,
         hot_folders=tuple(
-            _rule(folder, defaults, beside=beside, at=at, tz=bandwidth.tz)
+            replace(
+                _rule(folder, defaults, beside=beside, at=at, tz=bandwidth.tz),
+                whole=_whole(folder, defaults, cards),
+            )
             for folder, at in zip(folders, lines, strict=True)
         ),
     )
@@ -218,6 +225,31 @@ def _after(own: schema.AfterKeys | None, common: schema.AfterKeys | None) -> mod
         return model.After()
     delivered, target = said
     return model.After(delivered=delivered, move_to=target)
+
+
+def _whole(own: schema.HotFolderKeys, common: schema.DefaultsKeys, cards: Cards) -> model.Wholeness:
+    frames = _first(own.sequences, common.sequences)
+    lists = _first(own.manifest, common.manifest)
+    incomplete = _first(own.incomplete, common.incomplete)
+    return model.Wholeness(
+        frames=None if frames is None else _frames(frames),
+        manifests=None
+        if lists is None
+        else model.Manifests(files=tuple(lists.files), **_said(required=lists.required)),
+        companions=tuple(
+            model.Companion(each=one.each, needs=tuple(one.needs))
+            for one in _first(own.companions, common.companions) or ()
+        ),
+        incomplete=model.Incomplete(incomplete) if incomplete else None,
+        **_said(cards=cards.chosen(_first(own.bundles, common.bundles))),
+    )
+
+
+def _frames(keys: schema.SequencesKeys) -> model.Frames:
+    gaps = None
+    if keys.gaps is not None:
+        gaps = model.Incomplete.HOLD if keys.gaps == "hold" else model.Incomplete.SEND
+    return model.Frames(patterns=tuple(keys.pattern), gaps=gaps, **_said(step=keys.step))
 
 
 def _patterns(own: list[str] | None, common: list[str] | None) -> tuple[str, ...] | None:

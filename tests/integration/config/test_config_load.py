@@ -66,7 +66,11 @@ def outcome(path: Path) -> load.Loaded | ConfigError:
         return error
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.rglob("*.yml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for path in SHIPPED.rglob("*.yml") if path.parent.name != "cards"),
+    ids=lambda path: path.name,
+)
 def test_shipped_file_loads_without_a_warning(path: Path, tmp_path: Path) -> None:
     """Every YAML file below config/ is right as it stands."""
     assert load.load(str(path), environ=ENVIRON).warnings == ()

@@ -11,7 +11,7 @@ def test_known_keys_are_those_of_the_interfaces() -> None:
 
     assert {"version", "masv.api_url", "mail.from", "mail.smtp.tls", "state"} <= keys
     assert "hot_folders[].settle.quiet" in keys
-    assert not {"schedule", "hot_folders[].bundles", "transfer.limit"} & keys
+    assert not {"schedule", "hot_folders[].rules", "transfer.limit"} & keys
 
 
 def test_value_of_an_unknown_key_is_private_unless_its_name_is_clear() -> None:
