@@ -137,7 +137,9 @@ CURES: Mapping[HoldReason, str] = {
     HoldReason.GROWING: "wait until the writer is done; the quiet time starts anew at every change",
     HoldReason.OPEN_BY_WRITER: "close the program that writes the file",
     HoldReason.MARKER_MISSING: "write the done marker that the rule names",
-    HoldReason.INCOMPLETE: "add the missing files",
+    HoldReason.INCOMPLETE: (
+        "add what is missing and it goes by itself; masv-watch release DROP sends it as it is"
+    ),
     HoldReason.SIDECAR_MISSING: "add the sidecar file",
     HoldReason.SIDECAR_INVALID: "correct the sidecar file",
     HoldReason.WINDOW_CLOSED: "wait for the window to open",
@@ -179,11 +181,12 @@ RELEASABLE = frozenset(
     {
         HoldReason.INITIAL_ASK,
         HoldReason.LIMIT_EXCEEDED,
+        HoldReason.INCOMPLETE,
         HoldReason.REDROP_ASK,
         HoldReason.OPERATOR,
     }
 )
-"""Reasons that only ask a person; every other ends when what stands in the way is gone."""
+"""Reasons that a person's word ends, too; every other ends when what stands in the way is gone."""
 
 _SHOWN_UPLOAD: Mapping[UploadState, Shown] = {
     _U.TRANSFERRING: Shown.UPLOADING,

@@ -35,6 +35,7 @@ from masv_watch.files.roots import check_identity as check_identity
 from masv_watch.files.roots import identify_all as identify_all
 from masv_watch.files.roots import is_same as is_same
 from masv_watch.files.slices import Slice as Slice
+from masv_watch.files.small import read_small as read_small
 from masv_watch.files.writers import Writers as Writers
 from masv_watch.files.writers import find_writers as find_writers
 from masv_watch.files.writers import prepare as prepare

@@ -212,6 +212,8 @@ def release_one(tx: Transaction, drop: Row) -> None:
         tx.run("waive_limit", id=drop["id"])
     if drop["hold"] == HoldReason.REDROP_ASK:
         tx.run("answer_drop", id=drop["id"])
+    if drop["hold"] == HoldReason.INCOMPLETE:
+        tx.run("waive_lack", id=drop["id"])
     if drop["state"] == DropState.TAKEN:
         tx.run("clear_upload_retry", id=drop["upload_id"])
 

@@ -56,6 +56,9 @@ UPDATE drops SET generation = generation + 1 WHERE id = :id;
 -- name: waive_limit
 UPDATE drops SET limit_waived = 1 WHERE id = :id;
 
+-- name: waive_lack
+UPDATE drops SET lack_waived = 1 WHERE id = :id;
+
 -- name: given_up
 SELECT * FROM drops WHERE hot_folder = :hot_folder AND state = 'cancelled' AND settled_at IS NULL
 AND upload_id IS NOT NULL ORDER BY id;

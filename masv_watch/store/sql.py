@@ -382,6 +382,7 @@ def drop_of(row: Row) -> Drop:
         limit_waived=bool(row["limit_waived"]),
         is_answered=bool(row["answered"]),
         is_late=bool(row["late"]),
+        lack_waived=bool(row["lack_waived"]),
     )
 
 

@@ -21,6 +21,7 @@ from masv_watch.store.contract import Store
 from masv_watch.watch.decision import Outcome, Step, decide
 from masv_watch.watch.gaps import Quiet, quiet_time
 from masv_watch.watch.histories import Histories
+from masv_watch.watch.inspection import Checked, Inspector
 from masv_watch.watch.limits import Limits, exceeds
 from masv_watch.watch.markers import Marker, marker_of
 from masv_watch.watch.redrops import Compared, Moment
@@ -41,6 +42,8 @@ class Assessment:
     quiet: Quiet
     #: beside what was delivered before; None before it settled, and once it is on its way
     compared: Compared | None = None
+    #: whether it holds what it must; None before it was quiet, and where nothing is asked of it
+    checked: Checked | None = None
 
 
 class Assessor:
@@ -63,6 +66,7 @@ class Assessor:
         self._stop = stop
         self._gaps: list[float] | None = None
         self.histories = Histories(store, stop=stop)
+        self._inspector = Inspector()
 
     def adopt(self, rule: Rule) -> None:
         """Take over a rule that says the same of what is watched."""
@@ -82,22 +86,42 @@ class Assessor:
             quiet_s=quiet.seconds,
             marker=self._marker(root, tree),
         )
-        objections = self._objections(seen, drop, quiet, verdict)
+        checked = self._checked(root, tree, seen, verdict)
         compared = self._compared(tree, drop, verdict)
-        if compared is not None:
-            moment = Moment(now=now, since=verdict.entry.since, quiet_s=quiet.seconds)
-            past = self.histories.objection(self._rule, root, tree, found=compared, moment=moment)
-            objections = (*objections, past)
+        objections = (
+            *self._objections(seen, drop, quiet, verdict),
+            *_lacking(checked, drop),
+            *self._past(root, tree, compared, verdict, quiet),
+        )
         outcome = decide(verdict, objections)
         if outcome.step is Step.ASK:
             outcome = decide(verdict, objections, writers=self._writers(root, tree, now))
-        return Assessment(verdict=verdict, outcome=outcome, quiet=quiet, compared=compared)
+        return Assessment(
+            verdict=verdict, outcome=outcome, quiet=quiet, compared=compared, checked=checked
+        )
 
     def _compared(self, tree: Tree, drop: Drop | None, verdict: Verdict) -> Compared | None:
         is_taken = drop is not None and drop.state is DropState.TAKEN
         if is_taken or verdict.state is not State.QUIET:
             return None
         return self.histories.compare(self._rule, tree, drop)
+
+    def _past(
+        self,
+        root: files.Root,
+        tree: Tree,
+        compared: Compared | None,
+        verdict: Verdict,
+        quiet: Quiet,
+    ) -> tuple[Objection, ...]:
+        if compared is None:
+            return ()
+        moment = Moment(
+            now=self._clock.monotonic(), since=verdict.entry.since, quiet_s=quiet.seconds
+        )
+        return (
+            self.histories.objection(self._rule, root, tree, found=compared, moment=moment),
+        )
 
     def quiet(self, drop: Drop | None = None) -> Quiet:
         """Give the quiet time of the hot folder, or of a drop of it that changed too often."""
@@ -160,6 +184,14 @@ class Assessor:
             ),
         )
 
+    def _checked(
+        self, root: files.Root, tree: Tree, seen: Seen, verdict: Verdict
+    ) -> Checked | None:
+        if verdict.state is not State.QUIET or not self._rule.whole.asks:
+            return None
+        now = self._clock.monotonic()
+        return self._inspector.inspect(self._rule, root, tree, fence=seen.fence, now=now)
+
     def _marker(self, root: files.Root, tree: Tree) -> Marker | None:
         template = self._rule.settle.done_marker
         if template is None:
@@ -191,6 +223,15 @@ class Assessor:
             )
         said = f"cannot tell: {found.unknown}" if found.unknown else "no program writes it"
         return Objection(findings=(_writing(True, said),))
+
+
+def _lacking(checked: Checked | None, drop: Drop | None) -> tuple[Objection, ...]:
+    if checked is None:
+        return ()
+    found = checked.completeness
+    waived = drop is not None and drop.lack_waived
+    hold = None if waived else found.hold
+    return (Objection(hold=hold, note=found.note, findings=found.findings),)
 
 
 def _writing(passed: bool, detail: str, *, retry_at: float | None = None) -> Finding:

@@ -32,14 +32,14 @@ def terms_of(rule: Rule) -> Terms:
     )
 
 
-def drop_draft(drop_id: int, tree: Tree, seen: Seen) -> DropDraft:
-    """Give a quiet drop with its files, and what was left out of it."""
+def drop_draft(drop_id: int, tree: Tree, seen: Seen, *, remarks: Iterable[str] = ()) -> DropDraft:
+    """Give a quiet drop with its files, what was left out of it, and what else is to be said."""
     empty = [f"{shown(path)} is an empty folder" for path in tree.empty_folders()]
     return DropDraft(
         drop_id=drop_id,
         signature=seen.signature,
         files=gather(tree.top, tree.files),
-        skipped=(*(str(entry) for entry in tree.skipped), *empty),
+        skipped=(*(str(entry) for entry in tree.skipped), *empty, *remarks),
     )
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from masv_watch import files
 from masv_watch.errors import SourceVanished
-from masv_watch.lifecycle import is_given_up
+from masv_watch.lifecycle import CURES, is_given_up
 from masv_watch.loops import Clock
 from masv_watch.model import (
     Decision,
@@ -35,6 +35,7 @@ from masv_watch.watch.assessing import Assessment, Assessor
 from masv_watch.watch.decision import Outcome, Step
 from masv_watch.watch.generations import PASSING, Related, Relation, relate
 from masv_watch.watch.handover import Handover
+from masv_watch.watch.inspection import Checked
 from masv_watch.watch.limits import LIMITS, Limits
 from masv_watch.watch.redrops import Kind
 from masv_watch.watch.rules import Role, Standing, role, starts_early
@@ -70,6 +71,8 @@ class _Remembered:
     arrivals: Arrivals | None = None
     #: store clock, seconds: when a person was told that it still changes
     told_at: float = 0.0
+    #: whether a person was told that it has lacked something for long
+    lack_told: bool = False
 
 
 @dataclass(slots=True)
@@ -293,6 +296,7 @@ class Entries:
         elif outcome.step is Step.END and outcome.ends is not None:
             self._end(tree, seen, drop, outcome)
         else:
+            self._warn_of_lack(drop, known, found)
             if look is not None and known.arrivals is not None:
                 drop = self._hand_on(tree, drop, known.arrivals, look)
             self._hold_or_release(drop, outcome.hold, outcome.note)
@@ -328,6 +332,22 @@ class Entries:
                 "drop": shown(drop.path),
                 "hours": round((now - drop.seen_at) / 3600, 1),
                 "cure": f"masv-watch explain {shown(self.rule.path)}/{shown(drop.path)}",
+            },
+        )
+
+    def _warn_of_lack(self, drop: Drop, known: _Remembered, found: Assessment) -> None:
+        """Tell once of a drop that has lacked something for as long as it is waited for."""
+        is_late = found.checked is not None and found.checked.is_late(self._clock.monotonic())
+        if known.lack_told or not is_late or found.outcome.hold is not HoldReason.INCOMPLETE:
+            return
+        known.lack_told = True
+        log.warning(
+            "a drop has lacked something for long",
+            extra={
+                "hot_folder": self.rule.name,
+                "drop": shown(drop.path),
+                "reason": found.outcome.note,
+                "cure": CURES[HoldReason.INCOMPLETE],
             },
         )
 
@@ -380,10 +400,12 @@ class Entries:
 
     def _take(self, tree: Tree, seen: Seen, drop: Drop, found: Assessment) -> None:
         """Hand a quiet drop to the front desk; the ledger holds it from here on."""
+        remarks = () if found.checked is None else found.checked.completeness.remarks
         is_late = found.compared is not None and found.compared.kind is Kind.LATE
         try:
-            if self._hand.take(tree, seen, drop, is_late=is_late):
+            if self._hand.take(tree, seen, drop, is_late=is_late, remarks=remarks):
                 self._conclude(tree.top, seen)
+                self._tell_remarks(tree.top, remarks)
                 self.assessor.histories.forget(tree.top)
         except SourceVanished as error:
             self._memory.growing.pop(tree.top, None)
@@ -409,6 +431,17 @@ class Entries:
             del self._memory.growing[top]
         for top in list(self._memory.concluded.keys() - seen):
             del self._memory.concluded[top]
+
+    def _tell_remarks(self, top: bytes, remarks: tuple[str, ...]) -> None:
+        if remarks:
+            log.warning(
+                "a drop goes although something is missing",
+                extra={
+                    "hot_folder": self.rule.name,
+                    "drop": shown(top),
+                    "reason": "; ".join(remarks),
+                },
+            )
 
     def _tell_skipped(self, top: bytes, reason: str) -> None:
         if top in self._memory.told:

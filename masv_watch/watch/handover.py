@@ -10,6 +10,7 @@ Law 2. Whole comes only from a quiet tree; what arrives before that joins, and f
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 
 from masv_watch.errors import IllegalTransition, SourceVanished
@@ -66,10 +67,19 @@ class Handover:
             drop = self._store.advance_drop(drop.id, DropEvent.RELEASE)
         self._store.advance_drop(drop.id, DropEvent.BLOCK, hold=reason, note=note)
 
-    def take(self, tree: Tree, seen: Seen, drop: Drop, *, is_late: bool = False) -> bool:
+    def take(
+        self,
+        tree: Tree,
+        seen: Seen,
+        drop: Drop,
+        *,
+        is_late: bool = False,
+        remarks: Iterable[str] = (),
+    ) -> bool:
         """Hand a quiet drop to the front desk; say whether the ledger holds it from here on.
 
-        One that `is_late` holds only what was not delivered before with the same folder.
+        One that `is_late` holds only what was not delivered before with the same folder. `remarks`
+        are what it goes without, one clause each.
 
         Raises:
             SourceVanished: a file is gone that the cloud has already.
@@ -80,7 +90,7 @@ class Handover:
                 # resumed meanwhile: that released what was held before this hold
                 self._store.release(self._rule.name, HoldReason.PAUSED)
             return False
-        draft = replace(drop_draft(drop.id, tree, seen), is_late=is_late)
+        draft = replace(drop_draft(drop.id, tree, seen, remarks=remarks), is_late=is_late)
         try:
             if drop.state is DropState.TAKEN:
                 self._store.settle_again(draft)

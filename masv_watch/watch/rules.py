@@ -213,6 +213,8 @@ def _could_refuse(rule: Rule) -> tuple[Finding, ...]:
     named = rule.package.of_the_whole
     detail = f"{' and '.join(named) or 'nothing'} in its name or message is of the whole drop"
     marker = rule.settle.done_marker
+    refusing = rule.whole.can_refuse
+    held = f"{' and '.join(refusing) or 'nothing'} can hold it once it is whole"
     return (
         _finding("names", detail, not named, rule.at),
         _finding(
@@ -221,6 +223,7 @@ def _could_refuse(rule: Rule) -> tuple[Finding, ...]:
             not marker,
             rule.at,
         ),
+        _finding("completeness", held, not refusing, rule.at),
     )
 
 

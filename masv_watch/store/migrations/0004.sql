@@ -15,3 +15,6 @@ ALTER TABLE drops ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
 -- where a renamed drop is looked for
 CREATE INDEX drops_by_content ON drops (hot_folder, file_count, size) WHERE state IN ('taken', 'done');
 CREATE INDEX drops_forgotten ON drops (hot_folder) WHERE forgotten = 1;
+-- What drops need whose completeness is asked about.
+-- a person let it go although something is missing
+ALTER TABLE drops ADD COLUMN lack_waived INTEGER NOT NULL DEFAULT 0;

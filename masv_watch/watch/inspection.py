@@ -1,0 +1,108 @@
+"""Ask whether a quiet drop is whole: read its small control files, and remember the answer.
+
+Owns when control files are read, how many bytes of them, and for how long a drop has lacked
+something. Never decides what is missing: `completeness` does. Called by `entries` once a drop is
+quiet.
+
+Law 1. A drop that did not change is asked once, however often it is looked at.
+Law 2. No control file stops the look at a hot folder: one that cannot be read is a finding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from masv_watch import files
+from masv_watch.errors import SourceError
+from masv_watch.files import Root
+from masv_watch.model import Rule
+from masv_watch.names import shown
+from masv_watch.watch.completeness import Completeness, assess, is_overdue, reads
+from masv_watch.watch.controls import LARGEST, TOO_LARGE, Content
+from masv_watch.watch.listing import Listing
+from masv_watch.watch.scan import Tree
+
+#: bytes of all control files of one drop
+_MOST_TOGETHER = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What was found of one drop, and since when."""
+
+    #: of the sample that it was found with
+    fence: str
+    completeness: Completeness
+    #: monotonic, seconds: since when it has lacked something; None while it lacks nothing
+    since: float | None = None
+
+    def is_late(self, now: float) -> bool:
+        """Say whether it has lacked something for so long that somebody should be told."""
+        return self.since is not None and is_overdue(self.since, now)
+
+
+class Inspector:
+    """What is remembered of the drops of one rule; any thread may ask, with a root of its own."""
+
+    def __init__(self) -> None:
+        """Begin without a drop."""
+        self._known: dict[bytes, Checked] = {}
+
+    def inspect(self, rule: Rule, root: Root, tree: Tree, *, fence: str, now: float) -> Checked:
+        """Say whether a quiet drop holds what it must; `now` is monotonic, seconds."""
+        known = self._known.get(tree.top)
+        if known is not None and known.fence == fence:
+            return known
+        listing = _listing(tree)
+        found = assess(rule, listing, _contents(root, tree, reads(rule, listing)))
+        since = None
+        if found.hold is not None:
+            since = known.since if known is not None and known.since is not None else now
+        checked = Checked(fence=fence, completeness=found, since=since)
+        self._keep(tree.top, checked)
+        return checked
+
+    def _keep(self, top: bytes, checked: Checked) -> None:
+        self._known.pop(top, None)
+        self._known[top] = checked
+        while len(self._known) > _MOST_KEPT:
+            # another thread may have taken the oldest one already
+            self._known.pop(next(iter(tuple(self._known))), None)
+
+
+#: drops of which the answer is remembered; an older one is asked again
+_MOST_KEPT = 1000
+
+
+def _listing(tree: Tree) -> Listing:
+    # a link or a device is no file that anybody gets, whatever its name; a pattern's choice is
+    left_out = [entry.path for entry in tree.skipped if not entry.reason.startswith("is ")]
+    return Listing(
+        tree.top,
+        tree.kind,
+        tree.files,
+        folders=(path for path, _ in tree.folders),
+        left_out=left_out,
+    )
+
+
+def _contents(root: Root, tree: Tree, paths: tuple[bytes, ...]) -> dict[bytes, Content]:
+    wanted = set(paths)
+    identities = {path: identity for path, identity in tree.files if path in wanted}
+    contents: dict[bytes, Content] = {}
+    left = _MOST_TOGETHER
+    for path in paths:
+        identity = identities.get(path)
+        if identity is None:
+            continue
+        if identity.size > left:
+            contents[path] = "is not read: all lists and indexes together are too large"
+            continue
+        try:
+            content = files.read_small(root, path, identity, most=LARGEST)
+        except SourceError as error:
+            contents[path] = error.message.removeprefix(shown(path)).strip()
+            continue
+        contents[path] = TOO_LARGE if content is None else content
+        left -= 0 if content is None else len(content)
+    return contents

@@ -1,0 +1,274 @@
+"""A drop that lacks something, with real files: held and named, and sent once it is whole."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from masv_watch.model import (
+    Companion,
+    DropMode,
+    Frames,
+    HoldReason,
+    Incomplete,
+    Manifests,
+    Wholeness,
+)
+from masv_watch.names import shown
+from masv_watch.watch.completeness import WAIT_S
+from masv_watch.watch.controls import LARGEST
+from masv_watch.watch.hints import Sight
+from masv_watch.watch.intake import PERIOD_S
+from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
+from tests.unit.watch import cards
+from tests.unit.watch.cards import Made
+
+MAKERS: dict[str, tuple[str, Callable[[], Made]]] = {
+    "p2": ("p2", cards.p2),
+    "xdroot": ("xdcam", cards.xdroot),
+    "bpav": ("xdcam", cards.bpav),
+    "red": ("red", cards.red),
+}
+SETTLED_S = 2 * QUIET_S + LOOK_S
+#: until what changed was found by a sweep, has settled and was looked at as something held is
+AGAIN_S = PERIOD_S[Sight.DEGRADED] + SETTLED_S + 15.0
+EXR = Frames(patterns=("{stem}.{frame:04d}.exr",))
+
+
+def whole(name: str | None = None, **wants: Any) -> Wholeness:
+    """Ask for a card, and for what else is said."""
+    held = {"incomplete": Incomplete.HOLD} if name else {}
+    return Wholeness(cards=(cards.card(name),) if name else (), **{**held, **wants})
+
+
+def put(hot: Path, files: dict[bytes, bytes]) -> None:
+    """Write files below a hot folder."""
+    for path, content in files.items():
+        at = os.path.join(os.fsencode(hot), path)
+        os.makedirs(os.path.dirname(at), exist_ok=True)
+        with open(at, "wb") as file:
+            file.write(content)
+
+
+def note(room: Room, path: str) -> str:
+    """Give why a drop is held; "" for one that is not."""
+    drop = room.drop(path)
+    assert drop is not None
+    return drop.note if drop.hold is HoldReason.INCOMPLETE else ""
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_cards_with_one_file_removed_each_are_held_and_named_and_go_once_it_is_there(
+    make_room: Any, kind: str
+) -> None:
+    """Many copies of one card, a different file missing in each, the last one whole."""
+    name, make = MAKERS[kind]
+    made = make()
+    room = make_room(whole=whole(name), drop=DropMode.FOLDER)
+    required = sorted(made.required)
+    for number, gone in enumerate(required):
+        copy = {p: c for p, c in made.files.items() if p != gone}
+        put(room.hot, {b"c%02d" % number + p[4:]: c for p, c in copy.items()})
+        (room.hot / f"c{number:02}" / os.fsdecode(gone[5:])).parent.mkdir(
+            parents=True, exist_ok=True
+        )
+    put(room.hot, {b"whole" + p[4:]: c for p, c in made.files.items()})
+    room.pass_time(SETTLED_S)
+
+    told = [note(room, f"c{number:02}") for number in range(len(required))]
+    for number, (said, gone) in enumerate(zip(told, required, strict=True)):
+        assert f"c{number:02}{shown(gone[4:])}" in said, (number, said, gone)
+        assert room.state(f"c{number:02}") == ("held", "incomplete")
+    assert [upload.name for upload in room.taken()] == ["whole"]
+
+    put(room.hot, {b"c00" + required[0][4:]: made.files[required[0]]})
+    room.pass_time(AGAIN_S)
+
+    assert room.state("c00") == ("taken", None)
+    assert len(room.taken()) == 2
+    assert [room.store.skipped(upload.id) for upload in room.taken()] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("gone", "wants", "said"),
+    [
+        (b"d/f.0002.exr", {"frames": EXR}, "missing: d/f.0002.exr"),
+        (
+            b"d/a.xml",
+            {"companions": (Companion(each="{s}.mxf", needs=("{s}.xml",)),)},
+            "missing: d/a.xml",
+        ),
+        (b"d/a.mxf", {"manifests": Manifests(files=("*.md5",))}, "missing: d/a.mxf"),
+        (
+            b"d/all.md5",
+            {"manifests": Manifests(files=("*.md5",))},
+            "nothing says what must be there (*.md5)",
+        ),
+    ],
+)
+def test_folder_that_lacks_something_is_held_until_it_comes(
+    make_room: Any, gone: bytes, wants: dict[str, Any], said: str
+) -> None:
+    """Frames, sidecars, what a list names, and the list itself."""
+    files = {
+        b"d/f.0001.exr": b"1", b"d/f.0002.exr": b"2", b"d/f.0003.exr": b"3",
+        b"d/a.mxf": b"m", b"d/a.xml": b"x", b"d/all.md5": b"0" * 32 + b"  a.mxf\n",
+    }  # fmt: skip
+    room = make_room(whole=whole(**wants))
+    put(room.hot, {path: content for path, content in files.items() if path != gone})
+    room.pass_time(SETTLED_S)
+    held = (room.state("d"), note(room, "d"))
+    put(room.hot, {gone: files[gone]})
+    room.pass_time(AGAIN_S)
+
+    assert held == (("held", "incomplete"), said)
+    assert room.state("d") == ("taken", None)
+    assert len(room.files(room.taken()[0])) == len(files)
+
+
+def test_drop_that_only_warns_goes_and_says_what_it_goes_without(
+    make_room: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bundles without `incomplete`: one line in the log, and a clause in what was left out."""
+    room = make_room(whole=whole("p2", incomplete=None))
+    files = cards.p2().files
+    put(room.hot, {p: c for p, c in files.items() if p != b"card/CONTENTS/VIDEO/0002CD.MXF"})
+    with caplog.at_level(logging.WARNING):
+        room.pass_time(SETTLED_S + AGAIN_S)
+
+    (upload,) = room.taken()
+    clause = "card/CONTENTS/VIDEO/0002CD.MXF is missing"
+    assert room.store.skipped(upload.id) == [clause]
+    assert [r.reason for r in caplog.records if "although" in r.message] == [clause]
+
+
+def test_person_may_let_a_drop_go_that_lacks_something(make_room: Any) -> None:
+    """It is sent as it is, and what is missing stays said."""
+    room = make_room(whole=whole(frames=EXR))
+    put(room.hot, {b"d/f.0001.exr": b"1", b"d/f.0003.exr": b"3"})
+    room.pass_time(SETTLED_S)
+    drop = room.drop("d")
+    room.store.release_drop(drop.id)
+    room.intake.hurry()
+    room.pass_time(SETTLED_S)
+
+    assert drop.hold is HoldReason.INCOMPLETE
+    assert room.state("d") == ("taken", None)
+    assert room.store.skipped(room.taken()[0].id) == ["d/f.0002.exr is missing"]
+
+
+def test_drop_that_lacks_something_for_half_an_hour_is_told_of_once(
+    make_room: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is waited for first: what is missing may be on its way."""
+    room = make_room(whole=whole(frames=EXR))
+    put(room.hot, {b"d/f.0001.exr": b"1", b"d/f.0003.exr": b"3"})
+    with caplog.at_level(logging.WARNING):
+        room.pass_time(WAIT_S)
+        early = [r for r in caplog.records if "lacked" in r.message]
+        room.pass_time(WAIT_S)
+
+    late = [r for r in caplog.records if "lacked" in r.message]
+    assert early == []
+    assert [(r.drop, r.reason) for r in late] == [("d", "missing: d/f.0002.exr")]
+
+
+@pytest.mark.parametrize("size", [LARGEST, LARGEST + 1])
+def test_list_of_one_mebibyte_is_read_and_a_larger_one_is_held_with_its_reason(
+    make_room: Any, size: int
+) -> None:
+    """Memory stays bounded, and nothing passes because it was not read."""
+    room = make_room(whole=whole(manifests=Manifests(files=("*.txt",))))
+    put(room.hot, {b"d/a.mov": b"a", b"d/l.txt": b"a.mov\n" + b"#" * (size - 6)})
+    room.pass_time(SETTLED_S)
+
+    if size == LARGEST:
+        assert room.state("d") == ("taken", None)
+    else:
+        assert room.state("d") == ("held", "incomplete")
+        assert note(room, "d") == "d/l.txt is larger than 1024 KiB, and is not read"
+
+
+def test_list_that_is_a_link_is_never_followed(make_room: Any) -> None:
+    """What lies behind it is nobody's list, and is not read."""
+    room = make_room(whole=whole(manifests=Manifests(files=("*.txt",))))
+    secret = room.top / "secret.txt"
+    secret.write_bytes(b"gone.mov\n")
+    put(room.hot, {b"d/a.mov": b"a"})
+    (room.hot / "d" / "l.txt").symlink_to(secret)
+    room.pass_time(SETTLED_S)
+
+    assert note(room, "d") == "nothing says what must be there (*.txt)"
+
+
+@pytest.mark.parametrize("stem", [b"a\nb", "a\u202egnp.0001".encode(), b"a\xffb", b"a'; b\t"])
+def test_gap_under_a_hostile_name_is_told_on_one_line(make_room: Any, stem: bytes) -> None:
+    """A name can neither break a note nor turn it around."""
+    room = make_room(whole=whole(frames=EXR))
+    put(room.hot, {b"d/" + stem + b".%04d.exr" % n: b"x" for n in (1, 3)})
+    room.pass_time(SETTLED_S)
+
+    assert note(room, "d") == "missing: " + shown(b"d/" + stem + b".0002.exr")
+    assert note(room, "d").isprintable()
+
+
+def test_drop_that_can_be_refused_starts_nothing_before_it_is_whole(make_room: Any) -> None:
+    """An early start would send what a hold then keeps back."""
+    room = make_room(whole=whole("p2"), drop=DropMode.FOLDER, early=True)
+    put(room.hot, {b"card/CONTENTS/VIDEO/0001AB.MXF": b"x"})
+    for number in range(12):
+        put(room.hot, {b"card/late%d" % number: b"x"})
+        room.pass_time(QUIET_S / 2)
+    growing = room.taken()
+    room.pass_time(SETTLED_S)
+
+    assert growing == []
+    assert room.taken() == []
+    assert note(room, "card") == "missing: card/CONTENTS/CLIP/0001AB.XML"
+
+
+def test_whole_drop_that_loses_a_file_while_it_is_sent_is_held_again(make_room: Any) -> None:
+    """A change makes it settle and be asked anew; the package waits."""
+    room = make_room(whole=whole(frames=EXR))
+    put(room.hot, {b"d/f.%04d.exr" % n: b"x" for n in (1, 2, 3)})
+    room.pass_time(SETTLED_S)
+    taken = room.state("d")
+    (room.hot / "d" / "f.0002.exr").unlink()
+    room.pass_time(AGAIN_S)
+
+    assert taken == ("taken", None)
+    assert note(room, "d") == "missing: d/f.0002.exr"
+
+
+def test_list_that_changes_while_it_is_held_is_read_anew(make_room: Any) -> None:
+    """What is remembered is remembered of that content."""
+    room = make_room(whole=whole(manifests=Manifests(files=("*.txt",))))
+    put(room.hot, {b"d/a.mov": b"a", b"d/l.txt": b"a.mov\nb.mov\n"})
+    room.pass_time(SETTLED_S)
+    before = note(room, "d")
+    put(room.hot, {b"d/l.txt": b"a.mov\n# b comes another day\n"})
+    room.pass_time(AGAIN_S)
+
+    assert before == "missing: d/b.mov"
+    assert room.state("d") == ("taken", None)
+
+
+def test_restart_finds_the_same_drop_held_for_the_same(make_room: Any) -> None:
+    """Nothing of it is remembered but the ledger's row."""
+    room = make_room(whole=whole(frames=EXR))
+    put(room.hot, {b"d/f.0001.exr": b"1", b"d/f.0003.exr": b"3"})
+    room.pass_time(SETTLED_S)
+    room.begin()
+    room.pass_time(SETTLED_S)
+    held = note(room, "d")
+    shutil.rmtree(room.hot / "d")
+    room.pass_time(AGAIN_S)
+
+    assert held == "missing: d/f.0002.exr"
+    assert room.state("d") == ("cancelled", None)
