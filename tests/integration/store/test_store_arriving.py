@@ -366,6 +366,18 @@ def test_release_waives_the_limit_for_this_drop_for_good(store: Store) -> None:
     assert not other.limit_waived
 
 
+def test_release_waives_what_a_drop_lacks_for_this_drop_for_good(store: Store) -> None:
+    """What a person let go as it is is not held for that again, and no limit is waived with it."""
+    drop = store.see_drop(FOLDER, b"d")
+    store.advance_drop(drop.id, DropEvent.BLOCK, hold=HoldReason.INCOMPLETE, note="missing: a")
+    released = store.release_drop(drop.id)
+
+    assert (released.state, released.lack_waived, released.limit_waived) == (
+        "settling", True, False,
+    )  # fmt: skip
+    assert not store.see_drop(FOLDER, b"other").lack_waived
+
+
 @pytest.mark.parametrize("reason", [None, *sorted(set(HoldReason) - lifecycle.RELEASABLE)])
 def test_release_of_what_asks_nobody_is_refused(
     bench: Bench, store: Store, reason: HoldReason | None
