@@ -19,7 +19,7 @@ def read_small(root: Root, path: bytes, identity: Identity, *, most: int) -> byt
     It is walked from the root's descriptor and never a link.
 
     Raises:
-        SourceChanged: it is not as it settled, before or after it was read.
+        SourceChanged: it is not as it settled.
         SourceVanished, SourceUnreadable, SourceForbidden: as `Root.open_file`.
     """
     if identity.size > most:
@@ -27,8 +27,8 @@ def read_small(root: Root, path: bytes, identity: Identity, *, most: int) -> byt
     descriptor = root.open_file(path)
     try:
         with root.border(path):
-            demand_same(identity_of(os.fstat(descriptor)), identity, path)
             content = _read(descriptor, identity.size)
+            # what changed before or while it was read shows here: times move with every write
             demand_same(identity_of(os.fstat(descriptor)), identity, path)
     finally:
         os.close(descriptor)

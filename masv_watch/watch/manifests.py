@@ -29,8 +29,6 @@ _BSD = re.compile(rb"\\?[A-Za-z0-9-]{2,12} ?\((.+)\) ?= ?[0-9a-fA-F]{8,128}", re
 _SFV = re.compile(rb"(.+?)[ \t]+[0-9a-fA-F]{8}", re.DOTALL)
 _ESCAPES = {rb"\n": b"\n", rb"\r": b"\r", rb"\\": b"\\"}
 _ESCAPE = re.compile(rb"\\[nr\\]")
-#: names that cannot be asked for are named one by one up to here
-_MOST_OUTSIDE = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,16 +215,13 @@ class _Known:
             before = _joined(base, former)
             if before is not None:
                 self.sizes.pop(fold(before), None)
-        outside = 0
         for named in found.names:
             whole = _joined(base, named.path)
             if whole is not None and self.listing.encloses(whole):
                 self.sizes[fold(whole)] = (whole, named.size)
                 continue
-            outside += 1
-            if outside <= _MOST_OUTSIDE:
-                clause = f"{shown(path)} names {shown(named.path)}, which lies outside of the drop"
-                self.shortage.fault(path + b"\0" + named.path, clause)
+            clause = f"{shown(path)} names {shown(named.path)}, which lies outside of the drop"
+            self.shortage.fault(path + b"\0" + named.path, clause)
 
     def compare(self) -> None:
         """Note what of it is not there, or not as large as it should be."""

@@ -117,6 +117,65 @@ def test_folder_that_is_no_card_is_not_asked_for_one(kind: str) -> None:
     assert found.findings[0].detail == "no card: nothing is missing"
 
 
+def judged(layout: CardLayout, *names: bytes) -> tuple[list[str], list[str]]:
+    """Give what is missing on a card of this layout, and what is only told."""
+    known = listing({b"card/" + name: b"" for name in names})
+    found = bundles.judge([Card(name="x", layouts=(layout,))], known, {})
+    return [each.text for each in found.lacks.values()], [e.text for e in found.advice.values()]
+
+
+def test_card_is_recognised_only_where_all_of_a_group_is_there() -> None:
+    """One file of a common name makes no card."""
+    layout = CardLayout(
+        title="t",
+        recognised_by=(("INDEX.XML", "Clip/*.MXF"), ("CARD.ID",)),
+        needs=(CardNeed(each="", needs=(("X.TXT",),)),),
+    )
+
+    assert judged(layout, b"INDEX.XML") == ([], [])
+    assert judged(layout, b"d/INDEX.XML", b"e/Clip/a.MXF") == ([], [])
+    assert judged(layout, b"d/INDEX.XML", b"d/Clip/a.MXF") == (["card/d/X.TXT"], [])
+    assert judged(layout, b"card.id") == (["card/X.TXT"], [])
+
+
+def test_need_with_an_open_name_is_met_by_any_file_of_its_kind_and_by_no_other() -> None:
+    """`*` is any text within one name, whatever stands before and after it in the folder."""
+    layout = CardLayout(
+        title="t",
+        recognised_by=(("{clip}.MXF",),),
+        needs=(CardNeed(each="{clip}.MXF", needs=(("{clip}_*.XML",), ("{clip}_*/",))),),
+    )
+    others = (b"a.XML", b"a_1.XMP", b"b_1.XML", b"A_Z.TXT", b"z.XML")
+
+    assert judged(layout, b"a.MXF", *others) == (["card/a_*.XML", "card/a_*/"], [])
+    assert judged(layout, b"a.MXF", *others, b"a_q.xml", b"A_1/x") == ([], [])
+    assert judged(layout, b"a.MXF", b"a_q.XML/x", b"A_1") == (["card/a_*.XML"], [])
+
+
+@pytest.mark.parametrize("advice_first", [True, False])
+def test_file_that_is_needed_and_advised_is_missed_once_and_holds(advice_first: bool) -> None:
+    """The stronger word counts, in whichever order they stand."""
+    needs = [
+        CardNeed(each="", needs=(("X.TXT",),), advice=advice)
+        for advice in (advice_first, not advice_first)
+    ]
+    layout = CardLayout(title="t", recognised_by=(("CARD.ID",),), needs=tuple(needs))
+
+    assert judged(layout, b"CARD.ID") == (["card/X.TXT"], [])
+
+
+def test_file_that_only_an_index_lists_is_named_and_holds_as_the_profile_says() -> None:
+    """A proxy that is gone is told; a clip of which nothing is left is missed."""
+    files = cards.xdroot().files
+    proxy = looked("xdcam", files, without=b"card/XDROOT/Sub/C0001S03.MP4")
+    left = {path: text for path, text in files.items() if b"C0002" not in path}
+    clip = looked("xdcam", left)
+
+    assert (proxy.hold, proxy.warnings) == (None, ("card/XDROOT/Sub/C0001S03.MP4 is missing",))
+    assert [lack.text for lack in clip.missing] == ["card/XDROOT/Clip/C0002.MXF"]
+    assert "card/XDROOT/Clip/C0002M01.XML is missing" in clip.warnings
+
+
 @pytest.mark.parametrize("incomplete", [None, Incomplete.SEND])
 def test_card_profile_only_warns_until_the_rule_says_hold(incomplete: Incomplete | None) -> None:
     """Profiles are guesses about cameras."""

@@ -52,6 +52,16 @@ def test_gaps_of_every_nth_frame_are_those_of_the_grid(
     assert sum(gap.count(step) for gap in gaps(there, step=step)) == len(gone)
 
 
+@given(st.integers(1, 9), st.integers(1, 30))
+def test_runs_of_every_nth_number_are_one_run_without_a_gap(step: int, count: int) -> None:
+    """Neighbours on a grid belong together, and no gap is empty."""
+    numbers = [step * at for at in range(count)]
+
+    assert runs(numbers, step) == [Run(0, numbers[-1])]
+    assert runs(numbers, step)[0].count(step) == count
+    assert gaps(numbers, step=step) == []
+
+
 @given(st.integers(0, 9), NUMBERS)
 def test_gaps_before_a_known_beginning_are_missing_too(first: int, numbers: set[int]) -> None:
     """Where a row must begin is known of the pieces of a clip."""
