@@ -447,7 +447,7 @@ class Card:
 class Frames:
     """Image sequences whose numbers must have no gap."""
 
-    #: patterns with a number, matched in every folder of a drop
+    #: patterns with a number, matched in every folder of a drop and among loose files
     patterns: tuple[str, ...]
     #: what a gap leads to; None: as the rule's other tests
     gaps: Incomplete | None = None

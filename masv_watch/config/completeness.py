@@ -20,7 +20,8 @@ def check(reading: Reading, at: Path) -> None:
     if at == ("defaults",):
         return
     tests = [key for key in _TESTS if reading.has(*at, key) or reading.has("defaults", key)]
-    own = [key for key in tests if reading.has(*at, key)]
+    # of loose files only the sequences are asked about
+    own = [key for key in tests if reading.has(*at, key) and key != "sequences"]
     if own and reading.get(*at, "drop") == "file":
         message = "has no effect with `drop: file`: only what lies in a folder is compared"
         reading.warn((*at, own[0]), message, at_key=True)

@@ -21,7 +21,7 @@ from masv_watch.store.contract import Store
 from masv_watch.watch.decision import Outcome, Step, decide
 from masv_watch.watch.gaps import Quiet, quiet_time
 from masv_watch.watch.histories import Histories
-from masv_watch.watch.inspection import Checked, Inspector
+from masv_watch.watch.inspection import Checked, Inspector, Siblings
 from masv_watch.watch.limits import Limits, exceeds
 from masv_watch.watch.markers import Marker, marker_of
 from masv_watch.watch.redrops import Compared, Moment
@@ -67,6 +67,8 @@ class Assessor:
         self._gaps: list[float] | None = None
         self.histories = Histories(store, stop=stop)
         self._inspector = Inspector()
+        #: loose files, as `entries` sees them
+        self.siblings = Siblings()
 
     def adopt(self, rule: Rule) -> None:
         """Take over a rule that says the same of what is watched."""
@@ -189,6 +191,8 @@ class Assessor:
     ) -> Checked | None:
         if verdict.state is not State.QUIET or not self._rule.whole.asks:
             return None
+        if tree.kind == "file":
+            return self.siblings.inspect(self._rule, tree.top, fence=seen.fence)
         now = self._clock.monotonic()
         return self._inspector.inspect(self._rule, root, tree, fence=seen.fence, now=now)
 

@@ -13,7 +13,7 @@ Law 3. Two phases: `reads` names the control files, the caller reads them, `asse
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from masv_watch.model import Decision, Finding, HoldReason, Rule
@@ -73,16 +73,20 @@ def reads(rule: Rule, listing: Listing) -> tuple[bytes, ...]:
 def assess(rule: Rule, listing: Listing, contents: Mapping[bytes, Content]) -> Completeness:
     """Say whether a drop is complete.
 
-    `contents` holds what `reads` named: bytes, or the clause that says why there are none. A loose
-    file is complete by itself.
+    `contents` holds what `reads` named: bytes, or the clause that says why there are none. Of loose
+    files only sequences are asked about (`assess_loose`).
     """
     if not _is_asked(rule, listing):
         return WHOLE
+    return _joined(rule, _tests(rule, listing, contents))
+
+
+def _joined(rule: Rule, tests: Iterable[tuple[str, Shortage]]) -> Completeness:
     refusing = rule.whole.can_refuse
     missing: dict[bytes, Lack] = {}
     warned: dict[bytes, Lack] = {}
     findings = []
-    for key, shortage in _tests(rule, listing, contents):
+    for key, shortage in tests:
         is_held = key in refusing
         (missing if is_held else warned).update(shortage.lacks)
         warned.update(shortage.advice)
@@ -95,6 +99,18 @@ def assess(rule: Rule, listing: Listing, contents: Mapping[bytes, Content]) -> C
         warnings=_warnings([lack for path, lack in warned.items() if path not in missing]),
         findings=tuple(findings),
     )
+
+
+def assess_loose(rule: Rule, loose: sequences.Loose | None) -> Completeness:
+    """Say whether a loose file may go; None for one that is part of no sequence.
+
+    As long as one frame lacks, the whole sequence waits, so that no package holds half of it. Where
+    the rule only warns, one file of the sequence tells.
+    """
+    if loose is None:
+        return WHOLE
+    found = _joined(rule, [("sequences", loose.shortage)])
+    return found if loose.speaks else replace(found, warnings=())
 
 
 def is_overdue(since: float, now: float) -> bool:

@@ -182,6 +182,7 @@ class Entries:
         """Draw the consequence of a whole sweep: these names were seen, of them these drops."""
         self._notice_missing(drops)
         self._memory.told &= names
+        self.assessor.siblings.keep(drops)
 
     def has_answer(self) -> bool:
         """Say whether a row moved that a person, a command or another room moves."""
@@ -197,6 +198,8 @@ class Entries:
         if reason:
             self._tell_skipped(tree.top, reason)
             return False
+        if tree.kind == "file":
+            self.assessor.siblings.add(tree.top)
         seen = tree.seen()
         if self._memory.concluded.get(tree.top) == seen.fence:
             return True

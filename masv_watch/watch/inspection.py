@@ -1,8 +1,8 @@
 """Ask whether a quiet drop is whole: read its small control files, and remember the answer.
 
-Owns when control files are read, how many bytes of them, and for how long a drop has lacked
-something. Never decides what is missing: `completeness` does. Called by `entries` once a drop is
-quiet.
+Owns when control files are read, how many bytes of them, for how long a drop has lacked something,
+and which loose files lie beside each other. Never decides what is missing: `completeness` does.
+Called by `assessing` once a drop is quiet.
 
 Law 1. A drop that did not change is asked once, however often it is looked at.
 Law 2. No control file stops the look at a hot folder: one that cannot be read is a finding.
@@ -10,17 +10,19 @@ Law 2. No control file stops the look at a hot folder: one that cannot be read i
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from masv_watch import files
 from masv_watch.errors import SourceError
 from masv_watch.files import Root
-from masv_watch.model import Rule
+from masv_watch.model import Identity, Rule
 from masv_watch.names import shown
-from masv_watch.watch.completeness import Completeness, assess, is_overdue, reads
+from masv_watch.watch.completeness import Completeness, assess, assess_loose, is_overdue, reads
 from masv_watch.watch.controls import LARGEST, TOO_LARGE, Content
 from masv_watch.watch.listing import Listing
 from masv_watch.watch.scan import Tree
+from masv_watch.watch.sequences import Loose, judge_loose
 
 #: bytes of all control files of one drop
 _MOST_TOGETHER = 64 * 1024 * 1024
@@ -69,6 +71,44 @@ class Inspector:
             # another thread may have taken the oldest one already
             self._known.pop(next(iter(tuple(self._known))), None)
 
+
+class Siblings:
+    """The loose files at the top of one hot folder, and what their sequences lack.
+
+    One thread adds and keeps; any may ask.
+    """
+
+    def __init__(self) -> None:
+        """Begin without a file."""
+        self._tops: set[bytes] = set()
+        #: what was found of the files as they are; None after one came or went
+        self._found: dict[bytes, Loose] | None = None
+
+    def add(self, top: bytes) -> None:
+        """Note a file that is there."""
+        if top not in self._tops:
+            self._tops.add(top)
+            self._found = None
+
+    def keep(self, tops: Collection[bytes]) -> None:
+        """Let go of what a whole sweep did not show."""
+        gone = self._tops.difference(tops)
+        if gone:
+            self._tops -= gone
+            self._found = None
+
+    def inspect(self, rule: Rule, top: bytes, *, fence: str) -> Checked:
+        """Say whether a loose file's sequence is whole; one that is alone always is."""
+        found = self._found
+        if found is None and rule.whole.frames is not None:
+            placed = [(path, _NO_IDENTITY) for path in tuple(self._tops)]
+            found = judge_loose(rule.whole.frames, Listing(b"", "folder", placed))
+            self._found = found
+        return Checked(fence=fence, completeness=assess_loose(rule, (found or {}).get(top)))
+
+
+#: of loose files only the names count
+_NO_IDENTITY = Identity(size=0, mtime_ns=0, ctime_ns=0, inode=0, device=0)
 
 #: drops of which the answer is remembered; an older one is asked again
 _MOST_KEPT = 1000

@@ -10,9 +10,10 @@ Law 3. One number far off is a stray, such as a still or a slate; it is named an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from masv_watch.model import Frames
 from masv_watch.names import shown
@@ -80,6 +81,34 @@ def strays(known: Sequence[Run], step: int = 1) -> tuple[Run, ...]:
 def judge(wants: Frames, listing: Listing) -> Shortage:
     """Say which frames are missing in the sequences of a drop."""
     shortage, count = Shortage(), 0
+    for pattern, row in _rows(wants, listing):
+        count += len(row) > 1
+        _note(shortage, pattern, row, step=wants.step)
+    shortage.scope = f"{count} sequence{'' if count == 1 else 's'}"
+    return shortage
+
+
+class Loose(NamedTuple):
+    """What a loose file's sequence lacks."""
+
+    shortage: Shortage
+    #: whether it tells of that, as one of the sequence does: the one behind the first gap
+    speaks: bool
+
+
+def judge_loose(wants: Frames, listing: Listing) -> dict[bytes, Loose]:
+    """Say of each loose file what is missing in its own sequence; files of none are left out."""
+    found: dict[bytes, Loose] = {}
+    for pattern, row in _rows(wants, listing):
+        shortage = Shortage(scope=f"a sequence of {len(row)} files")
+        _note(shortage, pattern, row, step=wants.step)
+        speaker = next((run.first for run in runs(row, wants.step)[1:]), None)
+        for number, member in row.items():
+            found.setdefault(member.path, Loose(shortage, number == speaker))
+    return found
+
+
+def _rows(wants: Frames, listing: Listing) -> Iterator[tuple[Pattern, dict[int, Found]]]:
     for text in wants.patterns:
         pattern = parse(text)
         rows: dict[object, dict[int, Found]] = {}
@@ -87,10 +116,7 @@ def judge(wants: Frames, listing: Listing) -> Shortage:
             if found.number is not None:
                 rows.setdefault(found.kin, {}).setdefault(found.number, found)
         for row in rows.values():
-            count += len(row) > 1
-            _note(shortage, pattern, row, step=wants.step)
-    shortage.scope = f"{count} sequence{'' if count == 1 else 's'}"
-    return shortage
+            yield pattern, row
 
 
 def _note(shortage: Shortage, pattern: Pattern, row: dict[int, Found], *, step: int) -> None:

@@ -223,6 +223,7 @@ def test_two_profiles_of_one_name_are_refused(tmp_path: Path) -> None:
     ("own", "path", "message"),
     [
         ("drop: file\n    bundles: [p2]", "bundles", "has no effect with `drop: file`"),
+        ('drop: file\n    sequences: {pattern: "{n:04d}"}', "", ""),
         ("incomplete: hold", "incomplete", "has no effect: nothing is asked of a drop"),
         (
             "early: true\n    bundles: [p2]\n    incomplete: hold", "early",

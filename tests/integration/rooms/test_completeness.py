@@ -246,6 +246,59 @@ def test_whole_drop_that_loses_a_file_while_it_is_sent_is_held_again(make_room: 
     assert note(room, "d") == "missing: d/f.0002.exr"
 
 
+@pytest.mark.parametrize("mode", [DropMode.EACH, DropMode.BATCH, DropMode.FILE])
+def test_loose_frames_wait_until_their_sequence_has_no_gap(make_room: Any, mode: DropMode) -> None:
+    """No package holds half of a sequence; what belongs to none goes at once."""
+    room = make_room(whole=whole(frames=EXR), drop=mode)
+    frames = [f"f.{n:04}.exr" for n in (1, 2, 4, 5)]
+    put(room.hot, {os.fsencode(name): b"x" for name in frames})
+    put(room.hot, {b"g.0001.exr": b"x", b"still.0009.exr": b"x", b"a.mov": b"x"})
+    room.pass_time(SETTLED_S)
+    first = sorted(name for upload in room.taken() for name in room.files(upload))
+    held = {(room.state(name), note(room, name)) for name in frames}
+    put(room.hot, {b"f.0003.exr": b"x"})
+    room.pass_time(AGAIN_S)
+
+    assert first == ["a.mov", "g.0001.exr", "still.0009.exr"]
+    assert held == {(("held", "incomplete"), "missing: f.0003.exr")}
+    assert {room.state(name) for name in (*frames, "f.0003.exr")} == {("taken", None)}
+    if mode is DropMode.BATCH:
+        assert len(room.taken()) == 1
+
+
+def test_loose_frames_go_on_when_earlier_ones_are_gone(make_room: Any) -> None:
+    """What was delivered and moved away is no gap, and nobody waits for what a person took out."""
+    room = make_room(whole=whole(frames=EXR))
+    put(room.hot, {b"f.%04d.exr" % n: b"x" for n in (1, 3, 4)})
+    room.pass_time(SETTLED_S)
+    before = note(room, "f.0003.exr")
+    (room.hot / "f.0001.exr").unlink()
+    room.pass_time(AGAIN_S)
+
+    assert before == "missing: f.0002.exr"
+    assert room.state("f.0003.exr") == room.state("f.0004.exr") == ("taken", None)
+
+
+def test_loose_frames_with_a_gap_that_only_warns_tell_it_once(
+    make_room: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A thousand frames are one warning."""
+    frames = Frames(patterns=EXR.patterns, gaps=Incomplete.SEND)
+    room = make_room(whole=whole(frames=frames), drop=DropMode.BATCH)
+    put(room.hot, {b"f.%04d.exr" % n: b"x" for n in (1, 2, 5, 6, 9)})
+    with caplog.at_level(logging.WARNING):
+        room.pass_time(SETTLED_S)
+
+    (upload,) = room.taken()
+    clauses = [
+        "f.0003.exr to f.0004.exr (2 files) are missing",
+        "f.0007.exr to f.0008.exr (2 files) are missing",
+    ]
+    assert len(room.files(upload)) == 5
+    assert room.store.skipped(upload.id) == clauses
+    assert [r.drop for r in caplog.records if "although" in r.message] == ["f.0005.exr"]
+
+
 def test_list_that_changes_while_it_is_held_is_read_anew(make_room: Any) -> None:
     """What is remembered is remembered of that content."""
     room = make_room(whole=whole(manifests=Manifests(files=("*.txt",))))

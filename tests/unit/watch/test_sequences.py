@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from masv_watch.model import Frames, HoldReason, Incomplete
 from masv_watch.names import shown
 from masv_watch.watch.completeness import Completeness, assess
-from masv_watch.watch.sequences import Run, gaps, judge, runs, strays
+from masv_watch.watch.sequences import Run, gaps, judge, judge_loose, runs, strays
 from tests.unit.watch.cards import listing, rule
 
 NUMBERS = st.sets(st.integers(0, 400), min_size=1, max_size=80)
@@ -142,6 +142,29 @@ def test_strays_are_single_numbers_at_the_ends(numbers: set[int]) -> None:
 
     assert all(run.first == run.last and run in (known[0], known[-1]) for run in far)
     assert len(far) < max(len(known), 1) or len(known) == 2
+
+
+@given(st.sets(st.integers(0, 40), min_size=1), st.sets(st.integers(0, 40)))
+def test_every_loose_frame_knows_its_own_sequence_and_one_of_it_tells(
+    ours: set[int], theirs: set[int]
+) -> None:
+    """Another sequence beside it is another matter; the one that tells stands behind a gap."""
+    names = [b"a.%04d.exr" % n for n in ours] + [b"b.%04d.exr" % n for n in theirs]
+    listed = listing(dict.fromkeys([*names, b"c.mov"], b""), b"")
+    found = judge_loose(Frames(patterns=(EXR,)), listed)
+    alone = judge(Frames(patterns=(EXR,)), listing({b"a.%04d.exr" % n: b"" for n in ours}, b""))
+
+    assert found.keys() == set(names)
+    assert {str(f.shortage.lacks) for p, f in found.items() if p.startswith(b"a")} == {
+        str(alone.lacks)
+    }
+    speakers = [path for path, each in found.items() if each.speaks]
+    expected = [(b"a", ours), (b"b", theirs)]
+    assert sorted(speakers) == [
+        b"%b.%04d.exr" % (stem, runs(numbers)[1].first)
+        for stem, numbers in expected
+        if len(runs(numbers)) > 1
+    ]
 
 
 @pytest.mark.parametrize(
