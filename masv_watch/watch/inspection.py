@@ -4,7 +4,8 @@ Owns when control files are read, how many bytes of them, for how long a drop ha
 and which loose files lie beside each other. Never decides what is missing: `completeness` does.
 Called by `assessing` once a drop is quiet.
 
-Law 1. A drop that did not change is asked once, however often it is looked at.
+Law 1. A drop that did not change is asked once, however often it is looked at, unless something of
+       it could not be read.
 Law 2. No control file stops the look at a hot folder: one that cannot be read is a finding.
 """
 
@@ -32,7 +33,7 @@ _MOST_TOGETHER = 64 * 1024 * 1024
 class Checked:
     """What was found of one drop, and since when."""
 
-    #: of the sample that it was found with
+    #: of the sample that it was found with; empty when the next look asks again
     fence: str
     completeness: Completeness
     #: monotonic, seconds: since when it has lacked something; None while it lacks nothing
@@ -56,11 +57,13 @@ class Inspector:
         if known is not None and known.fence == fence:
             return known
         listing = _listing(tree)
-        found = assess(rule, listing, _contents(root, tree, reads(rule, listing)))
+        contents, failed = _contents(root, tree, reads(rule, listing))
+        found = assess(rule, listing, contents)
         since = None
         if found.hold is not None:
             since = known.since if known is not None and known.since is not None else now
-        checked = Checked(fence=fence, completeness=found, since=since)
+        # what could not be read now may be read at the next look, without a change of the drop
+        checked = Checked(fence="" if failed else fence, completeness=found, since=since)
         self._keep(tree.top, checked)
         return checked
 
@@ -126,10 +129,14 @@ def _listing(tree: Tree) -> Listing:
     )
 
 
-def _contents(root: Root, tree: Tree, paths: tuple[bytes, ...]) -> dict[bytes, Content]:
+def _contents(
+    root: Root, tree: Tree, paths: tuple[bytes, ...]
+) -> tuple[dict[bytes, Content], bool]:
+    """Give the contents of control files, and whether one of them could not be read."""
     wanted = set(paths)
     identities = {path: identity for path, identity in tree.files if path in wanted}
     contents: dict[bytes, Content] = {}
+    failed = False
     left = _MOST_TOGETHER
     for path in paths:
         identity = identities.get(path)
@@ -142,7 +149,8 @@ def _contents(root: Root, tree: Tree, paths: tuple[bytes, ...]) -> dict[bytes, C
             content = files.read_small(root, path, identity, most=LARGEST)
         except SourceError as error:
             contents[path] = error.message.removeprefix(shown(path)).strip()
+            failed = True
             continue
         contents[path] = TOO_LARGE if content is None else content
         left -= 0 if content is None else len(content)
-    return contents
+    return contents, failed

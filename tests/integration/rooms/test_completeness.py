@@ -11,20 +11,27 @@ from typing import Any
 
 import pytest
 
+from masv_watch.explain import Asked, explain
+from masv_watch.files import Root
 from masv_watch.model import (
+    Caller,
     Companion,
     DropMode,
     Frames,
     HoldReason,
     Incomplete,
     Manifests,
+    Prospect,
     Wholeness,
 )
 from masv_watch.names import shown
 from masv_watch.watch.completeness import WAIT_S
 from masv_watch.watch.controls import LARGEST
 from masv_watch.watch.hints import Sight
+from masv_watch.watch.inspection import Inspector
 from masv_watch.watch.intake import PERIOD_S
+from masv_watch.watch.rules import Matcher
+from masv_watch.watch.scan import one
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
 from tests.unit.watch import cards
 from tests.unit.watch.cards import Made
@@ -195,6 +202,24 @@ def test_list_of_one_mebibyte_is_read_and_a_larger_one_is_held_with_its_reason(
         assert note(room, "d") == "d/l.txt is larger than 1024 KiB, and is not read"
 
 
+def test_list_that_could_not_be_read_once_is_read_at_the_next_look(make_room: Any) -> None:
+    """A hiccup of a server holds nothing for good, and half an hour counts from its first look."""
+    room = make_room(whole=whole(manifests=Manifests(files=("*.txt",))))
+    put(room.hot, {b"d/a.mov": b"a", b"d/l.txt": b"a.mov\n"})
+    inspector = Inspector()
+    with Root.open(os.fsencode(room.hot)) as root:
+        tree = one(root, b"d", Matcher(room.rule))
+        (room.hot / "d").rename(room.top / "away")
+        failed = inspector.inspect(room.rule, root, tree, fence="f", now=5.0)
+        again = inspector.inspect(room.rule, root, tree, fence="f", now=7.0)
+        (room.top / "away").rename(room.hot / "d")
+        found = inspector.inspect(room.rule, root, tree, fence="f", now=9.0)
+
+    assert failed.completeness.note == "d/l.txt is not there any more"
+    assert (failed.since, again.since) == (5.0, 5.0)
+    assert (found.completeness.hold, found.since) == (None, None)
+
+
 def test_list_that_is_a_link_is_never_followed(make_room: Any) -> None:
     """What lies behind it is nobody's list, and is not read."""
     room = make_room(whole=whole(manifests=Manifests(files=("*.txt",))))
@@ -310,6 +335,26 @@ def test_list_that_changes_while_it_is_held_is_read_anew(make_room: Any) -> None
 
     assert before == "missing: d/b.mov"
     assert room.state("d") == ("taken", None)
+
+
+def test_explain_of_a_drop_that_lacks_something_names_it_with_its_test_and_cure(
+    make_room: Any,
+) -> None:
+    """What the intake holds it for, and the line of the rule that asked."""
+    room = make_room(whole=whole(frames=EXR), at="masv-watch.yml:7")
+    put(room.hot, {b"d/f.0001.exr": b"1", b"d/f.0003.exr": b"3", b"f.0001.exr": b"1"})
+    room.pass_time(SETTLED_S)
+    asked = Asked(
+        path=os.fsencode(room.hot / "d"), relative=b"d", caller=Caller(uid=0, is_owner=True)
+    )
+    said = explain(asked, room.intake, store=room.store, clock=room.clock)
+
+    assert (said.prospect, said.why) == (Prospect.HELD, "d: missing: d/f.0002.exr")
+    assert f"release {room.drop('d').id} sends it as it is" in said.cure
+    assert [(f.passed, f.detail, f.rule_at) for f in said.findings if f.test == "sequences"] == [
+        (False, "1 sequence: missing: d/f.0002.exr", "masv-watch.yml:7")
+    ]
+    assert room.state("f.0001.exr") == ("taken", None)
 
 
 def test_restart_finds_the_same_drop_held_for_the_same(make_room: Any) -> None:
