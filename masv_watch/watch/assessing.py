@@ -93,7 +93,7 @@ class Assessor:
         objections = (
             *self._objections(seen, drop, quiet, verdict),
             *_lacking(checked, drop),
-            *self._past(root, tree, compared, verdict, quiet),
+            *self._past(root, tree, compared, verdict=verdict, quiet=quiet),
         )
         outcome = decide(verdict, objections)
         if outcome.step is Step.ASK:
@@ -113,6 +113,7 @@ class Assessor:
         root: files.Root,
         tree: Tree,
         compared: Compared | None,
+        *,
         verdict: Verdict,
         quiet: Quiet,
     ) -> tuple[Objection, ...]:
@@ -121,9 +122,7 @@ class Assessor:
         moment = Moment(
             now=self._clock.monotonic(), since=verdict.entry.since, quiet_s=quiet.seconds
         )
-        return (
-            self.histories.objection(self._rule, root, tree, found=compared, moment=moment),
-        )
+        return (self.histories.objection(self._rule, root, tree, found=compared, moment=moment),)
 
     def quiet(self, drop: Drop | None = None) -> Quiet:
         """Give the quiet time of the hot folder, or of a drop of it that changed too often."""

@@ -35,7 +35,6 @@ from masv_watch.watch.assessing import Assessment, Assessor
 from masv_watch.watch.decision import Outcome, Step
 from masv_watch.watch.generations import PASSING, Related, Relation, relate
 from masv_watch.watch.handover import Handover
-from masv_watch.watch.inspection import Checked
 from masv_watch.watch.limits import LIMITS, Limits
 from masv_watch.watch.redrops import Kind
 from masv_watch.watch.rules import Role, Standing, role, starts_early
