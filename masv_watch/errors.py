@@ -309,3 +309,10 @@ class CannotMove(MasvWatchError):
 
     code = 1700
     remedy = Remedy.SLOW
+
+
+class CannotDrop(MasvWatchError):
+    """Nothing could be copied into a hot folder: a taken name, no room, no right; nothing stays."""
+
+    code = 1702
+    remedy = Remedy.OPERATOR

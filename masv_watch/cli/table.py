@@ -64,6 +64,12 @@ def _check(options: argparse.Namespace) -> int:
     return foreground.check(options)
 
 
+def _drop(options: argparse.Namespace) -> int:
+    from masv_watch.cli import dropping  # noqa: PLC0415
+
+    return dropping.drop(options)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="masv-watch",
@@ -84,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     _creating(commands)
     _steering(commands)
     _folders(commands)
+    _tools(commands)
     commands.add_parser("sandbox", help="run a MASV cloud for trying out, on this machine")
     return parser
 
@@ -195,6 +202,17 @@ def _folders(commands: Any) -> None:
     seeding = ledger.add_subparsers(title="verbs", metavar="VERB", required=True)
     seed = _call(seeding, "seed", verbs.seed, "record what a hot folder's first start held as seen")
     seed.add_argument("folder", metavar="NAME", help="the hot folder")
+
+
+def _tools(commands: Any) -> None:
+    drop = _command(commands, "drop", _drop, "copy files and folders into a hot folder safely")
+    drop.add_argument("files", metavar="FILE", nargs="+", help="a file or a folder; it stays")
+    drop.add_argument(
+        "--to", metavar="FOLDER", required=True,
+        help="a hot folder's name, or a path with a slash in it",
+    )  # fmt: skip
+    drop.add_argument("--as", dest="name", metavar="NAME", help="the one drop's name there")
+    drop.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _command(commands: Any, name: str, does: Does, help_: str) -> argparse.ArgumentParser:

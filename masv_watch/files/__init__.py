@@ -16,6 +16,10 @@ Law 7. Within a reach nothing is read that is denied or that its user may not re
 """
 
 from masv_watch.files.contents import hash_content as hash_content
+from masv_watch.files.dropping import Load as Load
+from masv_watch.files.dropping import assert_free as assert_free
+from masv_watch.files.dropping import bring as bring
+from masv_watch.files.dropping import look as look
 from masv_watch.files.mounts import filesystem_kind as filesystem_kind
 from masv_watch.files.mounts import resolved as resolved
 from masv_watch.files.moving import Emptied as Emptied

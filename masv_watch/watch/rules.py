@@ -61,8 +61,11 @@ BUILTIN = (
     ".zfs/",
 )
 
+#: copies of ours that are under way
+_UNDERWAY = "*.masv-part"
+
 #: left out always
-OURS = (".masv-watch", ".masv-trash/", "*.masv-part")
+OURS = (".masv-watch", ".masv-trash/", _UNDERWAY)
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 #: what a placeholder of a move's target can turn into, as far as that is known beforehand
@@ -165,8 +168,11 @@ class Matcher:
 
     def _reserved(self, text: str) -> Match | None:
         """Say what is left out because the rule or we need it for something else."""
-        if self._ours.check_file(text).include:
-            return _skip("ours", "belongs to masv-watch")
+        ours = self._ours.check_file(text)
+        if ours.include:
+            # a file that is being copied into the folder keeps it from being quiet
+            is_growing = not text.endswith("/") and OURS[ours.index or 0] == _UNDERWAY
+            return _skip("ours", "belongs to masv-watch", temporary=is_growing)
         if self._target and self._target.match(text):
             return _skip("target", "is where delivered sources are moved to", at=self._at)
         if self._marker and self._marker.fullmatch(text):

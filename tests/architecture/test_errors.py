@@ -47,6 +47,7 @@ PUBLISHED = {
     1510: "Busy",
     1600: "CannotListen",
     1700: "CannotMove",
+    1702: "CannotDrop",
 }
 
 

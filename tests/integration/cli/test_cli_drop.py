@@ -1,0 +1,166 @@
+"""The command that copies into a hot folder, with real files and a real daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.integration.cli.terminal import Terminal
+from tests.processes import PROJECT
+from tests.waiting import eventually
+
+OK, FAILED, USAGE = range(3)
+
+CONFIG = """\
+version: 1
+masv: {{team: acme, api_key: !env NOT_SET_HERE}}
+hot_folders:
+  - {{name: out, path: {top}/out, to: {{recipients: []}}, ignore: ["*.xmp"]}}
+  - {{name: cards, path: {top}/cards, drop: folder, to: {{recipients: []}}}}
+"""
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """Give a place with a configuration, two hot folders and a source."""
+    (tmp_path / "masv-watch.yml").write_text(CONFIG.format(top=tmp_path))
+    for name in ("out", "cards", "out/below"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "clip.mov").write_bytes(b"clip")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_file_is_dropped_by_the_hot_folder_s_name_without_any_daemon(carry_out, folders):
+    """No secret is needed either: the variable of the key is not set here."""
+    status, out, err = carry_out("drop", "clip.mov", "--to", "out")
+
+    assert (status, err) == (OK, "")
+    assert out == f"{folders}/out/clip.mov is dropped (1 file, 4 B)\n"
+    assert (folders / "out" / "clip.mov").read_bytes() == b"clip"
+
+
+def test_file_is_dropped_by_a_path_without_any_configuration(carry_out, folders):
+    """A path is enough; another name is given with --as."""
+    (folders / "masv-watch.yml").unlink()
+    status, out, _ = carry_out("drop", "clip.mov", "--to", "./out", "--as", "new.mov", "--json")
+
+    assert status == OK
+    assert json.loads(out) == {
+        "dropped": [
+            {
+                "source": f"{folders}/clip.mov", "path": f"{folders}/out/new.mov", "files": 1,
+                "size": 4, "left_out": [],
+            }
+        ]
+    }  # fmt: skip
+
+
+def test_name_that_is_there_is_refused_and_stays_as_it_is(carry_out, folders):
+    """1, and a sentence that says what to do; of several nothing is copied."""
+    (folders / "out" / "clip.mov").write_bytes(b"earlier")
+    (folders / "b.mov").write_bytes(b"b")
+    status, out, err = carry_out("drop", "b.mov", "clip.mov", "--to", "out")
+
+    assert (status, out) == (FAILED, "")
+    assert err == (
+        f"masv-watch: clip.mov is already in {folders}/out - give another name with --as, or take"
+        " that one away first\n"
+    )
+    assert sorted(os.listdir(folders / "out")) == ["below", "clip.mov"]
+    assert (folders / "out" / "clip.mov").read_bytes() == b"earlier"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--to", "out", "--as", "a.tmp"], "matches `*.tmp` of the built-in list"),
+        (["--to", "out", "--as", "a.xmp"], "matches `*.xmp` of the rule"),
+        (["--to", "out/below", "--as", "a.xmp"], "matches `*.xmp` of the rule"),
+        (["--to", "cards"], "is a loose file, and folders are sent (drop: folder)"),
+    ],
+)
+def test_drop_that_its_rule_would_never_send_is_refused(carry_out, folders, words, said):
+    """The rule is asked before a byte is copied, by the test that the intake asks."""
+    status, out, err = carry_out("drop", "clip.mov", *words)
+
+    assert (status, out) == (FAILED, "")
+    assert said in err
+    assert os.listdir(folders / "cards") == []
+    assert os.listdir(folders / "out") == ["below"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["clip.mov", "--to", "ut"], "there is no hot folder 'ut' - known: out, cards"),
+        (["clip.mov", "--to", "out", "--as", "a/b"], "takes one name without a slash"),
+        (["clip.mov", "clip.mov", "--to", "out", "--as", "a"], "--as names one drop"),
+        (["clip.mov", "clip.mov", "--to", "out"], "'clip.mov' is given twice"),
+        ([".", "--to", "out"], "a folder cannot hold its own copy"),
+    ],
+)
+def test_command_that_means_nothing_is_wrong_usage(carry_out, folders, words, said):
+    """2, and nothing is copied."""
+    status, out, err = carry_out("drop", *words)
+
+    assert (status, out) == (USAGE, "")
+    assert said in err
+    assert os.listdir(folders / "out") == ["below"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_copy_that_is_interrupted_leaves_nothing(folders, number):
+    """1; neither the final name nor the copy stays (pain 59)."""
+    with (folders / "large.mov").open("wb") as large:
+        large.truncate(2 << 30)
+    with subprocess.Popen(
+        [sys.executable, "-m", "masv_watch", "drop", "large.mov", "--to", "out"],
+        cwd=folders, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    ) as process:  # fmt: skip
+        eventually(lambda: len(os.listdir(folders / "out")) == 2, within=20, every=0.001)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, out) == (FAILED, "")
+    assert f"ended by {number.name} - nothing of large.mov stays" in err
+    assert os.listdir(folders / "out") == ["below"]
+
+
+def test_progress_is_shown_on_a_terminal(folders):
+    """A person sees how far it is, and the line goes away."""
+    with (folders / "large.mov").open("wb") as large:
+        large.truncate(1 << 30)
+    config = str(folders / "masv-watch.yml")
+    with Terminal("drop", str(folders / "large.mov"), "--to", "out", "-c", config) as terminal:
+        terminal.until("of 1.1 GB", within=60)
+        assert terminal.end(within=60) == OK
+
+    assert "large.mov is dropped (1 file, 1.1 GB)" in terminal.text
+
+
+def test_dropped_folder_is_delivered_by_the_daemon_as_one_whole_package(say, town):
+    """What the daemon sweeps meanwhile is ignored; it sends the folder once, with all files."""
+    card = town.top / "A001"
+    (card / "sub").mkdir(parents=True)
+    for number in range(40):
+        (card / "sub" / f"{number:02}.mov").write_bytes(os.urandom(200_000))
+    status, out, _ = say("drop", str(card), "--to", "out")
+
+    assert status == OK
+    assert "40 files" in out
+
+    def delivered():
+        found = [each for each in town.daemon.uploads() if each["package_name"] == "A001"]
+        return found and found[0]["state"] == "complete"
+
+    eventually(delivered, within=30, every=0.1)
+    (package,) = [each for each in town.sandbox.packages() if each["name"].startswith("A001")]
+    assert len(package["files"]) == 40
+    assert {file["path"] for file in package["files"]} == {"A001/sub"}
