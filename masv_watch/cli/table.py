@@ -70,6 +70,12 @@ def _drop(options: argparse.Namespace) -> int:
     return dropping.drop(options)
 
 
+def _selftest(options: argparse.Namespace) -> int:
+    from masv_watch.cli import selftesting  # noqa: PLC0415
+
+    return selftesting.selftest(options)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="masv-watch",
@@ -213,6 +219,12 @@ def _tools(commands: Any) -> None:
     )  # fmt: skip
     drop.add_argument("--as", dest="name", metavar="NAME", help="the one drop's name there")
     drop.add_argument("--json", action="store_true", help="print one JSON object")
+
+    selftest = _command(commands, "selftest", _selftest, "try out what a folder's mount can do")
+    selftest.add_argument(
+        "folder", metavar="FOLDER", help="a hot folder's name, or a path with a slash in it"
+    )
+    selftest.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _command(commands: Any, name: str, does: Does, help_: str) -> argparse.ArgumentParser:

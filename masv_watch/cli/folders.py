@@ -1,0 +1,84 @@
+"""Which folder a person means: a hot folder by its name, or a path.
+
+Owns the way from a word to a folder with the rule that it is under. Never looks into the folder.
+Called by the commands that work on a folder without the daemon.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+
+from masv_watch.cli.outcomes import WrongUsage
+from masv_watch.cli.output import complain
+from masv_watch.cli.whereabouts import shown_word
+from masv_watch.config.load import find, load
+from masv_watch.errors import ConfigError
+from masv_watch.model import Rule
+from masv_watch.names import shown
+from masv_watch.watch.rules import Fate, Matcher, Standing, role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where drops are to go."""
+
+    #: absolute
+    folder: bytes
+    #: the hot folder that it is or lies in; None when the configuration knows none
+    rule: Rule | None
+
+    def refusal(self, name: bytes, kind: str) -> str:
+        """Say why the rule would never send an entry of that name; "" when it would."""
+        if self.rule is None:
+            return ""
+        below = self.folder[len(self.rule.path) :].strip(b"/")
+        path = below + b"/" + name if below else name
+        matched = Matcher(self.rule).match(path, kind)
+        if matched.fate is Fate.SKIP:
+            return matched.reason
+        standing = role(kind, self.rule.drop)
+        if below or standing.standing is Standing.TAKEN:
+            return ""
+        return standing.findings[-1].detail
+
+
+def target_of(word: str, options: argparse.Namespace) -> Target:
+    """Find the folder that was named: a hot folder's name, or a path with a slash in it.
+
+    Raises:
+        WrongUsage: no hot folder has that name.
+        ConfigError: a name was given, and there is no configuration that could know it.
+    """
+    wanted = os.fsencode(word)
+    is_path = b"/" in wanted or wanted in (b".", b"..")
+    try:
+        rules = _rules(options)
+    except ConfigError:
+        if not is_path or options.config:
+            raise
+        return Target(folder=os.path.abspath(wanted), rule=None)
+    if not is_path:
+        named = [rule for rule in rules if rule.name == word]
+        if not named:
+            known = ", ".join(rule.name for rule in rules) or "none"
+            raise WrongUsage(
+                f"there is no hot folder {shown_word(word)} - known: {known};"
+                " write ./NAME for a path"
+            )
+        return Target(folder=named[0].path, rule=named[0])
+    folder = os.path.abspath(wanted)
+    real = os.path.realpath(folder)
+    for rule in rules:
+        root = os.path.realpath(rule.path)
+        if real == root or real.startswith(root.rstrip(b"/") + b"/"):
+            below = real[len(root) :].strip(b"/")
+            return Target(folder=os.path.join(rule.path, below).rstrip(b"/"), rule=rule)
+    complain(f"masv-watch: warning: {shown(folder)} is no hot folder of the configuration")
+    return Target(folder=folder, rule=None)
+
+
+def _rules(options: argparse.Namespace) -> tuple[Rule, ...]:
+    path = find(options.config, os.environ)
+    return load(path, environ=os.environ, with_secrets=False).settings.hot_folders
