@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from masv_watch.cli.outcomes import WrongUsage
@@ -54,7 +55,7 @@ def target_of(word: str, options: argparse.Namespace) -> Target:
     wanted = os.fsencode(word)
     is_path = b"/" in wanted or wanted in (b".", b"..")
     try:
-        rules = _rules(options)
+        rules = rules_of(options)
     except ConfigError:
         if not is_path or options.config:
             raise
@@ -62,11 +63,7 @@ def target_of(word: str, options: argparse.Namespace) -> Target:
     if not is_path:
         named = [rule for rule in rules if rule.name == word]
         if not named:
-            known = ", ".join(rule.name for rule in rules) or "none"
-            raise WrongUsage(
-                f"there is no hot folder {shown_word(word)} - known: {known};"
-                " write ./NAME for a path"
-            )
+            raise WrongUsage(f"{unknown(word, rules)}; write ./NAME for a path")
         return Target(folder=named[0].path, rule=named[0])
     folder = os.path.abspath(wanted)
     real = os.path.realpath(folder)
@@ -79,6 +76,17 @@ def target_of(word: str, options: argparse.Namespace) -> Target:
     return Target(folder=folder, rule=None)
 
 
-def _rules(options: argparse.Namespace) -> tuple[Rule, ...]:
+def rules_of(options: argparse.Namespace) -> tuple[Rule, ...]:
+    """Give the rules of the configuration, without their secrets.
+
+    Raises:
+        ConfigError
+    """
     path = find(options.config, os.environ)
     return load(path, environ=os.environ, with_secrets=False).settings.hot_folders
+
+
+def unknown(name: str, rules: Sequence[Rule]) -> str:
+    """Say that no hot folder has a name, and which there are."""
+    known = ", ".join(rule.name for rule in rules) or "none"
+    return f"there is no hot folder {shown_word(name)} - known: {known}"

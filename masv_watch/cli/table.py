@@ -76,6 +76,12 @@ def _selftest(options: argparse.Namespace) -> int:
     return selftesting.selftest(options)
 
 
+def _rules_test(options: argparse.Namespace) -> int:
+    from masv_watch.cli import rehearsing  # noqa: PLC0415
+
+    return rehearsing.rehearse(options)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="masv-watch",
@@ -225,6 +231,23 @@ def _tools(commands: Any) -> None:
         "folder", metavar="FOLDER", help="a hot folder's name, or a path with a slash in it"
     )
     selftest.add_argument("--json", action="store_true", help="print one JSON object")
+
+    rules = commands.add_parser(
+        "rules", help="try rules out", description="Try rules out, without touching anything."
+    )
+    verbs_ = rules.add_subparsers(title="verbs", metavar="VERB", required=True)
+    test = _command(verbs_, "test", _rules_test, "say what the rules make of a list of paths")
+    test.add_argument(
+        "listing", metavar="LISTING", nargs="?",
+        help="a path on each line, below the hot folder; behind tabs its size in bytes and its time"
+        " in seconds since 1970; a folder ends with a slash; - reads standard input",
+    )  # fmt: skip
+    test.add_argument("--path", metavar="DIR", help="look at this folder instead, reading only")
+    test.add_argument("--folder", metavar="NAME", help="only this hot folder's rule")
+    test.add_argument(
+        "-0", dest="by_nul", action="store_true", help="the paths are ended by NUL characters"
+    )
+    test.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _command(commands: Any, name: str, does: Does, help_: str) -> argparse.ArgumentParser:

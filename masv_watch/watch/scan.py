@@ -35,6 +35,8 @@ class LeftOut:
     path: bytes
     #: one clause that follows the name, as in "is a FIFO"
     reason: str
+    #: `file:line` of the rule that leaves it out; empty when nothing of a rule does
+    rule_at: str = ""
 
     def __str__(self) -> str:
         """Give the escaped name with its reason."""
@@ -156,7 +158,8 @@ class _Walk:
         """Put one entry where it belongs."""
         self.cost += 1 + len(entry.path) // _PATH_UNIT
         if match.fate is Fate.SKIP:
-            self.skipped.append(LeftOut(path=entry.path, reason=match.reason))
+            at = match.findings[-1].rule_at
+            self.skipped.append(LeftOut(path=entry.path, reason=match.reason, rule_at=at))
             if match.temporary and entry.identity:
                 self.temporary.append((entry.path, entry.identity))
         elif entry.identity is None:

@@ -1,0 +1,196 @@
+"""The command that runs rules on a list of paths, or on a folder, without touching anything.
+
+Owns where the paths come from and how each entry's prospect is printed. Never decides: `preview`
+asks the deciders of the watch. Called by the table of commands; no daemon needs to run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+from masv_watch import files
+from masv_watch.cli.answers import printable
+from masv_watch.cli.folders import rules_of, unknown
+from masv_watch.cli.listings import Listing, read
+from masv_watch.cli.outcomes import OK, Ended, WrongUsage
+from masv_watch.cli.output import say
+from masv_watch.cli.whereabouts import shown_word
+from masv_watch.config.problems import Wrong
+from masv_watch.config.secrets import read_text
+from masv_watch.delivery.letters import count_text, size_text
+from masv_watch.loops import SystemClock
+from masv_watch.model import DropMode, Rule, Terms
+from masv_watch.names import shown
+from masv_watch.preview import Fate, Prospect, prospect
+from masv_watch.watch.rules import Matcher
+from masv_watch.watch.scan import Tree, sweep
+
+#: bytes of a listing
+_LARGEST = 128 * 1024 * 1024
+
+
+def rehearse(options: argparse.Namespace) -> int:
+    """Print for each entry of a listing or a folder what each rule would make of it."""
+    if (options.listing is None) == (options.path is None):
+        raise WrongUsage("name a LISTING, - for standard input, or --path DIR")
+    rules = _chosen(options)
+    clock = SystemClock()
+    local = clock.local(clock.wall())
+    folders = []
+    with _opened(options) as trees:
+        for rule in rules:
+            prospects = (prospect(rule, tree, local=local) for tree in trees(rule))
+            if options.json:
+                folders.append(_folder(rule, prospects))
+            else:
+                _say_folder(rule, prospects)
+    if options.json:
+        say(json.dumps({"hot_folders": folders}))
+    return OK
+
+
+def _chosen(options: argparse.Namespace) -> Sequence[Rule]:
+    rules = rules_of(options)
+    if options.folder is not None:
+        named = [rule for rule in rules if rule.name == options.folder]
+        if not named:
+            raise WrongUsage(unknown(options.folder, rules))
+        return named
+    if options.path is not None:
+        real = os.path.realpath(os.fsencode(options.path))
+        own = [rule for rule in rules if os.path.realpath(rule.path) == real]
+        return own or rules
+    return rules
+
+
+def _content(name: str) -> bytes:
+    try:
+        if name == "-":
+            return b"" if sys.stdin is None else sys.stdin.buffer.read(_LARGEST)
+        return read_text(os.path.abspath(name), _LARGEST)[0]
+    except Wrong as wrong:
+        raise Ended(f"the listing {shown_word(name)} {wrong.message}") from wrong
+    except OSError as error:
+        raise Ended(f"the listing {shown_word(name)} cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def _opened(options: argparse.Namespace) -> Iterator[Callable[[Rule], Iterator[Tree]]]:
+    """Give what walks the entries as a rule sees them.
+
+    Raises:
+        Ended, SourceError: there is nothing to walk through.
+    """
+    if options.path is not None:
+        with files.Root.open(os.path.abspath(os.fsencode(options.path))) as root:
+            yield lambda rule: sweep(root, Matcher(rule))
+        return
+    content = _content(options.listing)
+
+    def listed(rule: Rule) -> Iterator[Tree]:
+        listing: Listing = read(content, rule.path, by_nul=options.by_nul)
+        # it gives entries as a root does, and nothing else is asked of it
+        return sweep(cast(files.Root, listing), Matcher(rule))
+
+    yield listed
+
+
+def _say_folder(rule: Rule, prospects: Iterable[Prospect]) -> None:
+    say(f"{printable(rule.name)} ({rule.at}), drop: {rule.drop.value}")
+    for each in prospects:
+        say(*(f"  {line}" for line in _lines(rule, each)))
+
+
+def _lines(rule: Rule, found: Prospect) -> Iterator[str]:
+    tree = found.tree
+    name = shown(tree.top) + ("/" if tree.kind == "folder" else "")
+    if found.fate is Fate.LEFT_OUT:
+        yield f"{name}: left out: {found.why}{_at(found.rule_at)}"
+        return
+    if found.fate is Fate.HELD:
+        yield f"{name}: held ({found.hold}): {found.why} ({rule.at})"
+    else:
+        sums = f"{count_text(len(tree.files))}, {size_text(tree.size)}"
+        joins = ", joins the open package" if rule.drop is DropMode.BATCH else ""
+        yield f"{name}: sent ({rule.at}), {sums}{joins}"
+    if found.marker is not None and found.fate is Fate.SENT:
+        yield f"    waits for  {shown(found.marker)}"
+    draft = found.draft
+    if draft is None:
+        return
+    yield f"    package    {printable(draft.name)}"
+    if draft.message:
+        yield f"    message    {printable(draft.message)}"
+    yield f"    to         {_addressees(draft.terms)}"
+    if draft.terms.mail_to:
+        yield f"    letter to  {', '.join(draft.terms.mail_to)}"
+    for file in draft.drops[0].files:
+        inside = f"{file.package_path}/{file.name}" if file.package_path else file.name
+        yield f"    {shown(file.path)} -> {printable(inside)}"
+    for entry in tree.skipped:
+        yield f"    {shown(entry.path)}: left out: {entry.reason}{_at(entry.rule_at)}"
+    for path in tree.empty_folders():
+        yield f"    {shown(path)}/: left out: is an empty folder"
+
+
+def _at(rule_at: str) -> str:
+    return f" ({rule_at})" if rule_at else ""
+
+
+def _addressees(terms: Terms) -> str:
+    if terms.portal is not None:
+        return f"portal {terms.portal}, from {terms.sender}"
+    return ", ".join(terms.recipients) or "nobody by mail of the cloud"
+
+
+def _folder(rule: Rule, prospects: Iterable[Prospect]) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "rule_at": rule.at,
+        "drop": rule.drop.value,
+        "entries": [record(each) for each in prospects],
+    }
+
+
+def record(found: Prospect) -> dict[str, Any]:
+    """Give a prospect as JSON; names are escaped as everywhere."""
+    draft, tree = found.draft, found.tree
+    return {
+        "path": shown(tree.top),
+        "kind": tree.kind,
+        "fate": found.fate.value,
+        "why": found.why,
+        "hold": found.hold,
+        "rule_at": found.rule_at,
+        "waits_for": None if found.marker is None else shown(found.marker),
+        "package": None if draft is None else {"name": draft.name, "message": draft.message},
+        "to": None if draft is None else _to(draft.terms),
+        "files": [
+            {
+                "path": shown(file.path),
+                "package_path": file.package_path,
+                "name": file.name,
+                "size": file.identity.size,
+            }
+            for file in (() if draft is None else draft.drops[0].files)
+        ],
+        "left_out": [
+            {"path": shown(entry.path), "why": entry.reason, "rule_at": entry.rule_at}
+            for entry in tree.skipped
+        ],
+    }
+
+
+def _to(terms: Terms) -> dict[str, Any]:
+    return {
+        "recipients": list(terms.recipients),
+        "portal": terms.portal,
+        "sender": terms.sender,
+        "letters": list(terms.mail_to),
+    }
