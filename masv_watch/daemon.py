@@ -36,6 +36,7 @@ from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock
 from masv_watch.metrics import Metrics
 from masv_watch.model import DropState, Settings
 from masv_watch.reception import Reception, private_places
+from masv_watch.rehearsal import Rehearsal
 from masv_watch.roster import Roster
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.crew import SMALL_WORKERS
@@ -169,6 +170,13 @@ class Daemon:
             counted_since=self.store.now(),
             explain=self._roster.explain,
             metrics=self._metrics_text,
+            plan=Rehearsal(
+                self.store,
+                settings=lambda: self._settings,
+                denied=self._denied,
+                clock=self._clock,
+                stop=lambda: self._stop_asked,
+            ).plan,
             count_refused=lambda method, code: self._metrics.count(
                 "calls_refused", method=method, code=code
             ),

@@ -1260,3 +1260,86 @@ class TaskDraft:
     kind: TaskKind
     key: str
     facts: Mapping[str, str] = field(default_factory=dict)
+
+
+class FolderChange(StrEnum):
+    """What an edit of the configuration does to a hot folder."""
+
+    NEW = "new"
+    REMOVED = "removed"
+    #: another name for the same path: the ledger knows nothing under it
+    RENAMED = "renamed"
+    CHANGED = "changed"
+
+
+class EffectKind(StrEnum):
+    """What an edit does to one drop."""
+
+    #: it goes, and would not have gone
+    SEND = "send"
+    #: it goes though its content was delivered already
+    SEND_ANEW = "send_anew"
+    #: it would have gone, and does not
+    STOP = "stop"
+    #: it waits for something else than before
+    HOLD = "hold"
+    #: it goes otherwise: to others, under another name, with other files, sooner or later
+    ALTER = "alter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChange:
+    """One value that an edit changes, both sides as people write them."""
+
+    key: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What an edit does to one drop of a hot folder."""
+
+    kind: EffectKind
+    #: below the root
+    path: bytes
+    #: one clause for people
+    why: str
+    changes: tuple[KeyChange, ...] = ()
+    #: what it holds, as far as that is known
+    files: int = 0
+    size: int = 0
+    #: the upload that it is in; None while it is in none
+    upload_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderPlan:
+    """What an edit does to one hot folder."""
+
+    name: str
+    change: FolderChange
+    #: the name that it had; "" unless it is renamed
+    was: str = ""
+    keys: tuple[KeyChange, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    #: further effects that are not listed
+    more: int = 0
+    #: drops on their way that keep what they were taken with
+    frozen: int = 0
+    #: what a person must know beside that, one sentence each
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What an edit of the configuration would do."""
+
+    #: outside of hot folders
+    keys: tuple[KeyChange, ...] = ()
+    folders: tuple[FolderPlan, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing changes."""
+        return not self.keys and not self.folders

@@ -1,111 +1,359 @@
-"""What a rule would make of what lies in a hot folder, before anything happens.
+"""What an edit of the configuration would change: who gets what, what stops, what goes anew.
 
-Owns the prospect of one entry under one rule. Asks the deciders that the intake asks, with the same
-facts, so that it cannot differ from what happens. Never touches a disk, the clock or the store.
-Called by the command `rules test` and by whoever plans an edit.
+Owns the comparison of two configurations over the ledger and the tree. Asks the deciders that
+intake asks, with the same facts, so that it cannot differ from what happens. Never touches a disk,
+the clock or the store. Called by `rehearsal` for the command `plan`.
 
-Law 1. Nothing is decided here: every word of a prospect comes from the decider that the watch uses.
+Law 1. Both sides of a comparison see the same entries, rows and time: an edit that says the same
+       has no effect.
+Law 2. What is on its way keeps what it was taken with, but for what is live (behaviour 7).
+Law 3. A comparison holds no list of files: a hot folder may have millions.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import NamedTuple
 
-from masv_watch.model import Decision, Draft, Finding, HoldReason, Rule
+from masv_watch.lifecycle import is_arriving
+from masv_watch.model import (
+    Draft,
+    Drop,
+    DropState,
+    Effect,
+    EffectKind,
+    FolderChange,
+    FolderPlan,
+    HoldReason,
+    Initial,
+    KeyChange,
+    Prospect,
+    Rule,
+    Secret,
+)
 from masv_watch.names import shown
-from masv_watch.watch.drafts import draft_of, drop_draft
-from masv_watch.watch.entries import left_out
-from masv_watch.watch.limits import LIMITS, Limits, exceeds
-from masv_watch.watch.markers import marker_of
-from masv_watch.watch.rules import Standing, role
-from masv_watch.watch.scan import Tree
-from masv_watch.watch.settle import Entry, State, judge
-
-
-class Fate(StrEnum):
-    """What becomes of an entry, as far as its rule decides it."""
-
-    #: it goes as soon as it has settled
-    SENT = "sent"
-    HELD = "held"
-    LEFT_OUT = "left_out"
+from masv_watch.watch.adoption import asks_first
+from masv_watch.watch.generations import Relation, relate
+from masv_watch.watch.outlooks import Outlook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prospect(Decision):
-    """One top-level entry under one rule, with every test of the rule."""
+class Look:
+    """One top-level entry as both sides of an edit see it."""
 
-    tree: Tree
-    fate: Fate
-    #: one clause for people; "" for what is sent
+    path: bytes
+    #: None where that side does not watch the entry's folder
+    before: Outlook | None
+    after: Outlook | None
+    #: the newest row of its path under the earlier and under the new name of the hot folder
+    row_before: Drop | None
+    row_after: Drop | None
+    #: its upload was taken from another path than the new rule has
+    is_elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """One side of an edit for one entry; it holds no list of files, for there may be millions."""
+
+    stand: Prospect
     why: str = ""
-    #: `file:line` of the rule that decided; "" when what is built in did
-    rule_at: str = ""
-    #: why it is held; None for the rest
-    hold: HoldReason | None = None
-    #: what its upload would be; None for what is left out, or when nothing of it could be sent
-    draft: Draft | None = None
-    #: path of the done marker that it waits for, below the root; None: for none
-    marker: bytes | None = None
+    #: what people are told of its upload; empty when there would be none
+    told: Mapping[str, str] = field(default_factory=dict)
+    files: int = 0
+    size: int = 0
+    #: what a first start counts (`adoption`)
+    is_unknown: bool = False
+    #: on its way, and other files of it count than those that were taken
+    is_changed: bool = False
 
 
-def prospect(
-    rule: Rule, tree: Tree, *, local: datetime, earlier: int = 0, limits: Limits = LIMITS
-) -> Prospect:
-    """Say what a rule makes of a top-level entry that has settled as it is.
+class _Met(NamedTuple):
+    """One entry with both its sides and its rows."""
 
-    `earlier` deliveries of the name give its package a number.
+    path: bytes
+    before: _Side
+    after: _Side
+    rows: tuple[Drop | None, Drop | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an edit does to the entries of one hot folder."""
+
+    effects: tuple[Effect, ...]
+    #: drops on their way that keep what they were taken with
+    frozen: int
+    notes: tuple[str, ...]
+
+
+def compare(new: Rule | None, looks: Iterable[Look], *, is_first: bool) -> Outcome:
+    """Give what an edit does to the entries of one hot folder.
+
+    `is_first` says that the new rule has never swept its path, so that its `initial` counts.
     """
-    standing = role(tree.kind, rule.drop)
-    reason = left_out(tree, standing)
-    if reason:
-        at = rule.at if tree.is_drop or not tree.skipped else tree.skipped[0].rule_at
-        found = replace(standing.findings[-1], passed=False, detail=reason, rule_at=at)
-        return Prospect(tree=tree, fate=Fate.LEFT_OUT, why=reason, rule_at=at, findings=(found,))
-    hold, why, findings = _hold(rule, tree, limits)
-    if standing.standing is Standing.HELD:
-        hold, why = standing.hold, standing.findings[-1].detail
-    seen = tree.seen()
-    draft = None
-    if tree.files:
-        draft = draft_of(rule, tree, drop_draft(0, tree, seen), local=local, earlier=earlier)
-    template = rule.settle.done_marker
-    return Prospect(
-        tree=tree,
-        fate=Fate.SENT if hold is None else Fate.HELD,
-        why=why,
-        rule_at=rule.at,
-        hold=hold,
-        draft=draft,
-        marker=None if template is None else marker_of(template, tree.top, tree.kind),
-        findings=(*standing.findings, *findings),
+    effects: list[Effect | None] = []
+    waiting: list[_Met] = []
+    frozen = 0
+    for look in looks:
+        met = _Met(look.path, _before(look), _after(look), (look.row_before, look.row_after))
+        if is_first and met.after.is_unknown:
+            waiting.append(met)
+            continue
+        effects.append(_effect(met))
+        frozen += effects[-1] is None and met.after.stand is Prospect.ON_ITS_WAY
+    initial = Initial.SEND
+    notes: tuple[str, ...] = ()
+    if new is not None and waiting:
+        size = sum(met.after.size for met in waiting)
+        if asks_first(new.initial, drops=len(waiting), size=size):
+            initial = Initial.IGNORE if new.initial is Initial.IGNORE else Initial.ASK
+            notes = (_INITIAL[initial].format(count=len(waiting), name=new.name),)
+    effects += [_effect(met._replace(after=_at_first(met.after, initial))) for met in waiting]
+    found = tuple(effect for effect in effects if effect is not None)
+    return Outcome(effects=found, frozen=frozen, notes=notes)
+
+
+_INITIAL = {
+    Initial.ASK: "{count} drops that are there already are held until you release or seed them:"
+    " masv-watch release --folder {name}, masv-watch ledger seed {name}",
+    Initial.IGNORE: "{count} drops that are there already are recorded as seen, not sent",
+}
+
+
+def _at_first(side: _Side, initial: Initial) -> _Side:
+    """Give where an entry stands once a first start has answered for what it did not know."""
+    if initial is Initial.SEND:
+        return side
+    stand = Prospect.KNOWN if initial is Initial.IGNORE else Prospect.HELD
+    return replace(side, stand=stand, why=f"initial: {initial.value}")
+
+
+def _before(look: Look) -> _Side:
+    row = look.row_before
+    if look.before is not None or row is None:
+        return _side(look.before, row, is_elsewhere=False)
+    # it cannot be looked at: the ledger alone tells
+    if row.state is DropState.TAKEN:
+        return _Side(stand=Prospect.ON_ITS_WAY)
+    stands = {DropState.SETTLING: Prospect.GOES, DropState.HELD: Prospect.HELD}
+    return _Side(
+        stand=stands.get(row.state, Prospect.NOT_WATCHED),
+        why=row.note,
+        files=row.file_count,
+        size=row.size,
     )
 
 
-def _hold(
-    rule: Rule, tree: Tree, limits: Limits
-) -> tuple[HoldReason | None, str, tuple[Finding, ...]]:
-    """Judge it as if it had been seen unchanged for ever, and by its limits."""
-    seen = tree.seen()
-    known = Entry(
-        signature=seen.signature,
-        fence=seen.fence,
-        since=float("-inf"),
-        sampled_at=float("-inf"),
-        samples=rule.settle.samples,
+def _after(look: Look) -> _Side:
+    row = look.row_after
+    if look.after is None and row is not None and row.state is DropState.TAKEN:
+        # its rule is gone: what was whole goes on, what still arrived can never become so
+        why = "it was arriving where no hot folder is configured any more"
+        return _Side(stand=Prospect.NOT_WATCHED, why=why) if is_arriving(row) else _Side(
+            stand=Prospect.ON_ITS_WAY
+        )  # fmt: skip
+    return _side(look.after, row, is_elsewhere=look.is_elsewhere)
+
+
+def _side(found: Outlook | None, row: Drop | None, *, is_elsewhere: bool) -> _Side:
+    if found is None:
+        return _Side(stand=Prospect.NOT_WATCHED, why="no hot folder looks at it any more")
+    draft, tree = found.draft, found.tree
+    side = _Side(
+        stand=Prospect.LEFT_OUT,
+        why=found.why,
+        told={} if draft is None else _told(draft),
+        files=len(tree.files),
+        size=tree.size,
     )
-    verdict = judge(known, seen, 0.0, rule.settle, quiet_s=0.0)
-    excess = exceeds(seen, limits)
-    findings = (*verdict.findings, *excess.findings)
-    if excess.hold is not None:
-        return excess.hold, excess.detail, findings
-    if verdict.state is State.QUIET:
-        return None, "", findings
-    why = next((found.detail for found in verdict.findings if not found.passed), "")
-    if tree.unreadable:
-        why = str(tree.unreadable[0])
-    elif not tree.files:
-        why = f"{shown(tree.top)} holds no file that is sent"
-    return verdict.hold, why, findings
+    is_left_out = found.prospect is Prospect.LEFT_OUT
+    if row is not None and row.state is DropState.TAKEN:
+        if is_left_out and is_arriving(row):
+            return side
+        is_other = row.whole and not is_left_out and not is_elsewhere
+        is_changed = is_other and row.signature != tree.seen().signature
+        return replace(side, stand=Prospect.ON_ITS_WAY, is_changed=is_changed)
+    return side if is_left_out else _waiting_side(side, found, row)
+
+
+def _waiting_side(side: _Side, found: Outlook, row: Drop | None) -> _Side:
+    """Tell what is in no upload: new, settling, held, or ended."""
+    is_loose = found.hold is HoldReason.LOOSE_FILE
+    related = relate(row, found.tree.seen(), is_loose=is_loose)
+    why = related.findings[-1].detail
+    if related.relation in (Relation.SAME, Relation.UNWANTED):
+        return replace(side, stand=Prospect.KNOWN, why=why)
+    if related.relation is Relation.HELD:
+        return replace(side, stand=Prospect.HELD, why=why)
+    stand = Prospect.GOES if found.prospect is Prospect.GOES else Prospect.HELD
+    return replace(side, stand=stand, is_unknown=row is None)
+
+
+def _effect(met: _Met) -> Effect | None:
+    before, after = met.before, met.after
+    kind = _kind(met)
+    changed = _told_changes(before, after)
+    is_altered = changed and before.stand is after.stand is not Prospect.KNOWN
+    if kind is None and (is_altered or (after.is_changed and not before.is_changed)):
+        kind = EffectKind.ALTER
+    if kind is None:
+        return None
+    row = met.rows[1] or met.rows[0]
+    return Effect(
+        kind=kind,
+        path=met.path,
+        why=_reason(kind, before, after),
+        changes=changed if kind is EffectKind.ALTER else (),
+        files=after.files or before.files,
+        size=after.size or before.size,
+        upload_id=None if row is None else row.upload_id,
+    )
+
+
+def _kind(met: _Met) -> EffectKind | None:
+    before, after = met.before, met.after
+    if after.stand is before.stand:
+        is_moved = after.stand is Prospect.HELD and after.why != before.why
+        return EffectKind.HOLD if is_moved else None
+    if after.stand is Prospect.GOES:
+        was_delivered = any(row is not None and row.state is DropState.DONE for row in met.rows)
+        is_anew = before.stand in (Prospect.KNOWN, Prospect.ON_ITS_WAY) or was_delivered
+        return EffectKind.SEND_ANEW if is_anew else EffectKind.SEND
+    if after.stand is Prospect.HELD:
+        return EffectKind.HOLD
+    is_ended = before.stand in (Prospect.GOES, Prospect.ON_ITS_WAY, Prospect.HELD)
+    return EffectKind.STOP if is_ended and after.stand is not Prospect.ON_ITS_WAY else None
+
+
+def _reason(kind: EffectKind, before: _Side, after: _Side) -> str:
+    if kind is EffectKind.ALTER:
+        if after.stand is not Prospect.ON_ITS_WAY:
+            return "not taken yet"
+        other = "other files of it count now, so it settles and goes up anew"
+        return other if after.is_changed and not before.is_changed else "on its way"
+    if kind in (EffectKind.SEND, EffectKind.SEND_ANEW):
+        was = {
+            Prospect.NOT_WATCHED: "no hot folder looked at it",
+            Prospect.KNOWN: before.why,
+            Prospect.ON_ITS_WAY: "it is on its way already",
+        }
+        return was.get(before.stand, f"until now {before.stand.replace('_', ' ')}: {before.why}")
+    return after.why or after.stand.value
+
+
+#: what of a draft counts to people; of what is on its way only the priority is live
+_LIVE = ("priority",)
+
+
+def _told_changes(before: _Side, after: _Side) -> tuple[KeyChange, ...]:
+    keys = _LIVE if after.stand is Prospect.ON_ITS_WAY else tuple(after.told)
+    return tuple(
+        KeyChange(key=key, before=before.told[key], after=after.told[key])
+        for key in keys
+        if key in before.told and key in after.told and before.told[key] != after.told[key]
+    )
+
+
+def _told(draft: Draft) -> Mapping[str, str]:
+    terms = draft.terms
+    return {
+        "to": _said(terms.recipients) if terms.portal is None else f"portal {terms.portal}",
+        "sender": _said(terms.sender),
+        "letters": _said(terms.mail_to),
+        "name": draft.name,
+        "message": draft.message,
+        "priority": str(draft.priority),
+        "files": str(len(draft.drops[0].files)),
+        "after": terms.after.delivered + (f" to {terms.after.move_to}" * bool(terms.after.move_to)),
+    }
+
+
+def pairs(old: Sequence[Rule], new: Sequence[Rule]) -> Iterator[tuple[Rule | None, Rule | None]]:
+    """Pair the rules of two configurations: by name, then, for what is left, by path."""
+    before, after = {rule.name: rule for rule in old}, {rule.name: rule for rule in new}
+    gone = {rule.path: rule for rule in old if rule.name not in after}
+    for rule in new:
+        yield (before.get(rule.name) or gone.pop(rule.path, None), rule)
+    for rule in gone.values():
+        yield (rule, None)
+
+
+def folder_plan(
+    pair: tuple[Rule | None, Rule | None],
+    looks: Iterable[Look],
+    *,
+    is_first: bool,
+    most: int = 10_000,
+) -> FolderPlan | None:
+    """Give what an edit does to one hot folder; None when it does nothing at all."""
+    old, new = pair
+    keys = () if old is None or new is None else changes(old, new)
+    known = new or old
+    if known is None or (old is not None and new is not None and not keys):
+        return None
+    notes: tuple[str, ...] = ()
+    change = FolderChange.CHANGED
+    if old is None or new is None:
+        change = FolderChange.NEW if old is None else FolderChange.REMOVED
+    elif old.name != new.name:
+        change = FolderChange.RENAMED
+        notes = (f"the ledger stays under {old.name}: nothing of it is known as delivered",)
+    found = compare(new, looks, is_first=is_first)
+    return FolderPlan(
+        name=known.name,
+        change=change,
+        was=old.name if old is not None and change is FolderChange.RENAMED else "",
+        keys=keys,
+        effects=found.effects[:most],
+        more=max(len(found.effects) - most, 0),
+        frozen=found.frozen,
+        notes=(*notes, *found.notes),
+    )
+
+
+def changes(
+    old: object, new: object, *, skip: frozenset[str] = frozenset({"at"})
+) -> tuple[KeyChange, ...]:
+    """Give every value in which two nouns of a configuration differ; secrets are not compared."""
+    return tuple(_changes(old, new, "", skip))
+
+
+def _changes(old: object, new: object, place: str, skip: frozenset[str]) -> Iterator[KeyChange]:
+    is_pair = is_dataclass(old) and type(old) is type(new)
+    if is_pair and not isinstance(old, type):
+        for each in fields(old):  # type: ignore[arg-type]
+            if each.name not in skip:
+                name = f"{place}.{each.name}" if place else each.name
+                yield from _changes(getattr(old, each.name), getattr(new, each.name), name, skip)
+    elif old != new and not isinstance(old, Secret) and not isinstance(new, Secret):
+        is_time = place.endswith("_s")
+        unit = " s" if is_time else ""
+        yield KeyChange(
+            key=place[:-2] if is_time else place,
+            before=_said(old) + unit * (old is not None),
+            after=_said(new) + unit * (new is not None),
+        )
+
+
+def _said(value: object) -> str:
+    """Write a value of a configuration for people."""
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(map(_said, value))) or "none"
+    if isinstance(value, tuple):
+        return ", ".join(map(_said, value)) or "none"
+    if is_dataclass(value) and not isinstance(value, type):
+        told = (f"{each.name} {_said(getattr(value, each.name))}" for each in fields(value))
+        return f"({', '.join(told)})"
+    return _said_plainly(value)
+
+
+def _said_plainly(value: object) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, bytes):
+        return shown(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -18,7 +18,7 @@ from masv_watch.api.limits import Keeper
 from masv_watch.api.moves import Moves
 from masv_watch.errors import BadRequest, NotFound
 from masv_watch.login import Login
-from masv_watch.model import Caller, Explanation, Flow
+from masv_watch.model import Caller, Explanation, Flow, Plan
 from masv_watch.uploads import HotFolders, Links, Uploads
 
 #: where a call's environment says who makes it
@@ -59,6 +59,8 @@ class Desk:
     explain: Callable[[bytes, Caller], Explanation]
     #: the counters in Prometheus' text form
     metrics: Callable[[], str]
+    #: what an edit of the configuration would do, given the settings that it leads to
+    plan: Callable[[object], Plan]
     #: told the method and the error code of each call that was not let in
     count_refused: Callable[[str, int], None]
 

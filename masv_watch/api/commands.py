@@ -153,6 +153,15 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanAsked:
+    """The settings that an edit leads to."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    #: as `masv-watch plan` writes them, without secrets
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Nothing:
     """An empty body, or an empty object."""
 

@@ -142,6 +142,7 @@ _SAID = {
     "string_unicode": HALF,
     "list_type": "must be a list",
     "dataclass_type": "must be an object",
+    "dict_type": "must be an object",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",

@@ -22,6 +22,7 @@ from masv_watch.api.explaining import explaining
 from masv_watch.api.limits import Keeper, RateLimitAsked
 from masv_watch.api.paging import page_of
 from masv_watch.api.places import MOST_ASKING, MOST_WALKS, Places
+from masv_watch.api.plans import planning
 from masv_watch.errors import Denied, Unprocessable
 from masv_watch.model import Secret
 from masv_watch.uploads import Uploads, UploadView, Wish
@@ -46,6 +47,7 @@ def routes(desk: Desk) -> list[Route]:
         *_of_folder_verbs(desk),
         *_of_limits(desk.limits),
         *_of_session(desk, asking),
+        *planning(desk),
     ]
 
 

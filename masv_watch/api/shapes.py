@@ -374,3 +374,46 @@ class ErrorBody(TypedDict):
     field: NotRequired[str]
     state: NotRequired[str]
     allowed: NotRequired[list[str]]
+
+
+class KeyChangeBody(TypedDict):
+    """One value that an edit changes, both sides as people write them."""
+
+    key: str
+    before: str
+    after: str
+
+
+class EffectBody(TypedDict):
+    """What an edit does to one drop."""
+
+    kind: model.EffectKind
+    path: str
+    why: str
+    changes: list[KeyChangeBody]
+    files: int
+    size: int
+    upload_id: str | None
+
+
+class FolderPlanBody(TypedDict):
+    """What an edit does to one hot folder; `more` effects are not listed.
+
+    `frozen` drops are on their way and keep what they were taken with.
+    """
+
+    name: str
+    change: model.FolderChange
+    was: str
+    keys: list[KeyChangeBody]
+    effects: list[EffectBody]
+    more: int
+    frozen: int
+    notes: list[str]
+
+
+class PlanBody(TypedDict):
+    """What an edit of the configuration would do; both lists are empty when nothing changes."""
+
+    keys: list[KeyChangeBody]
+    hot_folders: list[FolderPlanBody]

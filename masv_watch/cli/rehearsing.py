@@ -1,7 +1,8 @@
 """The command that runs rules on a list of paths, or on a folder, without touching anything.
 
-Owns where the paths come from and how each entry's prospect is printed. Never decides: `preview`
-asks the deciders of the watch. Called by the table of commands; no daemon needs to run.
+Owns where the paths come from and how each entry's outlook is printed. Never decides:
+`watch.outlooks` asks the deciders of intake. Called by the table of commands; no daemon needs to
+run.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from masv_watch.config.problems import Wrong
 from masv_watch.config.secrets import read_text
 from masv_watch.delivery.letters import count_text, size_text
 from masv_watch.loops import SystemClock
-from masv_watch.model import DropMode, Rule, Terms
+from masv_watch.model import DropMode, Prospect, Rule, Terms
 from masv_watch.names import shown
-from masv_watch.preview import Fate, Prospect, prospect
+from masv_watch.watch.outlooks import Outlook, outlook
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import Tree, sweep
 
@@ -45,11 +46,11 @@ def rehearse(options: argparse.Namespace) -> int:
     folders = []
     with _opened(options) as trees:
         for rule in rules:
-            prospects = (prospect(rule, tree, local=local) for tree in trees(rule))
+            outlooks = (outlook(rule, tree, local=local) for tree in trees(rule))
             if options.json:
-                folders.append(_folder(rule, prospects))
+                folders.append(_folder(rule, outlooks))
             else:
-                _say_folder(rule, prospects)
+                _say_folder(rule, outlooks)
     if options.json:
         say(json.dumps({"hot_folders": folders}))
     return OK
@@ -101,25 +102,25 @@ def _opened(options: argparse.Namespace) -> Iterator[Callable[[Rule], Iterator[T
     yield listed
 
 
-def _say_folder(rule: Rule, prospects: Iterable[Prospect]) -> None:
+def _say_folder(rule: Rule, outlooks: Iterable[Outlook]) -> None:
     say(f"{printable(rule.name)} ({rule.at}), drop: {rule.drop.value}")
-    for each in prospects:
+    for each in outlooks:
         say(*(f"  {line}" for line in _lines(rule, each)))
 
 
-def _lines(rule: Rule, found: Prospect) -> Iterator[str]:
+def _lines(rule: Rule, found: Outlook) -> Iterator[str]:
     tree = found.tree
     name = shown(tree.top) + ("/" if tree.kind == "folder" else "")
-    if found.fate is Fate.LEFT_OUT:
+    if found.prospect is Prospect.LEFT_OUT:
         yield f"{name}: left out: {found.why}{_at(found.rule_at)}"
         return
-    if found.fate is Fate.HELD:
+    if found.prospect is Prospect.HELD:
         yield f"{name}: held ({found.hold}): {found.why} ({rule.at})"
     else:
         sums = f"{count_text(len(tree.files))}, {size_text(tree.size)}"
         joins = ", joins the open package" if rule.drop is DropMode.BATCH else ""
         yield f"{name}: sent ({rule.at}), {sums}{joins}"
-    if found.marker is not None and found.fate is Fate.SENT:
+    if found.marker is not None and found.prospect is Prospect.GOES:
         yield f"    waits for  {shown(found.marker)}"
     draft = found.draft
     if draft is None:
@@ -149,22 +150,22 @@ def _addressees(terms: Terms) -> str:
     return ", ".join(terms.recipients) or "nobody by mail of the cloud"
 
 
-def _folder(rule: Rule, prospects: Iterable[Prospect]) -> dict[str, Any]:
+def _folder(rule: Rule, outlooks: Iterable[Outlook]) -> dict[str, Any]:
     return {
         "name": rule.name,
         "rule_at": rule.at,
         "drop": rule.drop.value,
-        "entries": [record(each) for each in prospects],
+        "entries": [record(each) for each in outlooks],
     }
 
 
-def record(found: Prospect) -> dict[str, Any]:
-    """Give a prospect as JSON; names are escaped as everywhere."""
+def record(found: Outlook) -> dict[str, Any]:
+    """Give an outlook as JSON; names are escaped as everywhere."""
     draft, tree = found.draft, found.tree
     return {
         "path": shown(tree.top),
         "kind": tree.kind,
-        "fate": found.fate.value,
+        "verdict": found.prospect.value,
         "why": found.why,
         "hold": found.hold,
         "rule_at": found.rule_at,

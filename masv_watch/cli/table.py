@@ -76,6 +76,12 @@ def _selftest(options: argparse.Namespace) -> int:
     return selftesting.selftest(options)
 
 
+def _plan(options: argparse.Namespace) -> int:
+    from masv_watch.cli import planning  # noqa: PLC0415
+
+    return planning.plan(options)
+
+
 def _rules_test(options: argparse.Namespace) -> int:
     from masv_watch.cli import rehearsing  # noqa: PLC0415
 
@@ -232,6 +238,7 @@ def _tools(commands: Any) -> None:
     )
     selftest.add_argument("--json", action="store_true", help="print one JSON object")
 
+    _call(commands, "plan", _plan, "show what an edit of the configuration would do")
     rules = commands.add_parser(
         "rules", help="try rules out", description="Try rules out, without touching anything."
     )

@@ -35,6 +35,7 @@ PURE = (
     "watch.settle",
     "watch.arrivals",
     "watch.limits",
+    "watch.outlooks",
     "watch.bundles",
     "watch.completeness",
     "watch.controls",

@@ -1,98 +1,306 @@
-"""Prospects: what a rule would make of an entry, by the deciders of the watch."""
+"""What an edit would change: every effect by its own, and none of an edit that says the same."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from masv_watch.cli.listings import read
-from masv_watch.model import DropMode, HoldReason, LinkWish, Package, Rule, Settle, To
-from masv_watch.preview import Fate, prospect
-from masv_watch.watch.limits import Limits
+from masv_watch.model import (
+    After,
+    Drop,
+    DropMode,
+    DropState,
+    EffectKind,
+    FolderChange,
+    HoldReason,
+    Initial,
+    LinkWish,
+    Masv,
+    Package,
+    Rule,
+    Secret,
+    Settings,
+    Settle,
+    To,
+)
+from masv_watch.preview import Look, changes, folder_plan, pairs
+from masv_watch.watch.outlooks import outlook
 from masv_watch.watch.rules import Matcher
-from masv_watch.watch.scan import LeftOut, Tree, sweep
+from masv_watch.watch.scan import one, sweep
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
+RULE = Rule(name="out", path=b"/srv/out", to=To(recipients=("a@x.example",)), at="m.yml:4")
 
 
-def rule(**said):
-    given = {"name": "out", "path": b"/srv/out", "to": To(recipients=("a@x.example",)), **said}
-    return Rule(at="m.yml:4", **given)
+def row(path, state, *, content=None, rule=RULE, **said):
+    """Give a ledger row; `content` is the tree whose signature it holds."""
+    known = {
+        "id": 7, "hot_folder": rule.name, "path": path, "generation": 1, "state": state,
+        "hold": None, "note": "", "whole": state is DropState.TAKEN, "upload_id": None,
+        "signature": content.seen().signature if content else "", "size": 5, "file_count": 1,
+        "seen_at": 0.0, "settled_at": 1.0,
+    }  # fmt: skip
+    return Drop(**{**known, **said})
 
 
-def prospects(rule_, *lines, **known):
-    listing = read("\n".join(lines).encode(), b"/srv/out", by_nul=False)
-    trees = sweep(listing, Matcher(rule_))
-    return {tree.top.decode(): prospect(rule_, tree, local=NOON, **known) for tree in trees}
+def tree_of(rule, listing, top):
+    return one(read(listing, b"/srv/out", by_nul=False), top, Matcher(rule))
 
 
-def test_sent_entry_has_the_draft_that_the_intake_would_make():
-    """Name, message, addressees, and every file as it is called inside."""
-    wanted = rule(
-        package=Package(name="{name} {date}", message="{files} files, {size}"),
-        link=LinkWish(mail_to=("b@x.example", "A@X.example")),
-    )
-    found = prospects(wanted, "CARD/a.mov\t1000", "CARD/b/c.mov\t500", earlier=1)["CARD"]
+def looks(old, new, listing, rows=None):
+    """Give each entry of a listing as both rules see it; `rows` are by path."""
+    known = read(listing, b"/srv/out", by_nul=False)
+    for tree in sweep(known, Matcher(RULE)):
+        found = [
+            None if rule is None
+            else outlook(rule, one(known, tree.top, Matcher(rule)), local=NOON)
+            for rule in (old, new)
+        ]  # fmt: skip
+        drop = (rows or {}).get(tree.top)
+        is_renamed = old and new and old.name != new.name
+        yield Look(
+            path=tree.top, before=found[0], after=found[1], row_before=drop,
+            row_after=None if is_renamed else drop,
+        )  # fmt: skip
 
-    assert (found.fate, found.why, found.rule_at) == (Fate.SENT, "", "m.yml:4")
-    assert found.draft.name == "CARD 2026-11-28 (2)"
-    assert found.draft.message == "2 files, 1.5 kB"
-    assert found.draft.terms.recipients == ("a@x.example",)
-    assert found.draft.terms.mail_to == ("b@x.example",)
-    (drop,) = found.draft.drops
-    assert [(file.package_path, file.name) for file in drop.files] == [
-        ("CARD", "a.mov"), ("CARD/b", "c.mov"),
-    ]  # fmt: skip
+
+def plan(new, listing, rows=None, *, old=RULE, is_first=False):
+    return folder_plan((old, new), looks(old, new, listing, rows), is_first=is_first)
+
+
+def effect(new, listing, rows=None, **said):
+    (one_,) = plan(new, listing, rows, **said).effects
+    return one_
+
+
+def told(effect_):
+    return {change.key: (change.before, change.after) for change in effect_.changes}
+
+
+def test_drop_that_was_not_taken_goes_to_the_new_recipient():
+    """The leak that a preview is for: the name of who would get it, both before and after."""
+    found = effect(replace(RULE, to=To(recipients=("b@x.example",))), b"clip.mov\t5")
+
+    assert (found.kind, found.path, found.files, found.size) == (
+        EffectKind.ALTER, b"clip.mov", 1, 5,
+    )  # fmt: skip
+    assert told(found) == {"to": ("a@x.example", "b@x.example")}
 
 
 @pytest.mark.parametrize(
-    ("said", "lines", "fate", "hold", "why", "at"),
+    ("said", "key", "after"),
     [
-        ({}, ["x.tmp"], Fate.LEFT_OUT, None, "matches `*.tmp` of the built-in list", ""),
-        (
-            {"ignore": ("*.xmp",)}, ["x.xmp"],
-            Fate.LEFT_OUT, None, "matches `*.xmp` of the rule", "m.yml:4",
-        ),
-        (
-            {"drop": DropMode.FILE}, ["A/x"],
-            Fate.LEFT_OUT, None, "is a folder, and files are sent (drop: file)", "m.yml:4",
-        ),
-        (
-            {"drop": DropMode.FOLDER}, ["x.mov"], Fate.HELD, HoldReason.LOOSE_FILE,
-            "is a loose file, and folders are sent (drop: folder)", "m.yml:4",
-        ),
-        ({}, ["A/x.tmp"], Fate.HELD, HoldReason.EMPTY, "A holds no file that is sent", "m.yml:4"),
-        ({}, ["A/"], Fate.HELD, HoldReason.EMPTY, "A holds no file that is sent", "m.yml:4"),
-        ({}, ["empty.mov\t0"], Fate.SENT, None, "", "m.yml:4"),
+        ({"package": Package(name="{name} v2")}, "name", "clip.mov v2"),
+        ({"package": Package(name="{name}", message="hello")}, "message", "hello"),
+        ({"priority": 9}, "priority", "9"),
+        ({"link": LinkWish(mail_to=("c@x.example",))}, "letters", "c@x.example"),
+        ({"after": After(delivered="delete")}, "after", "delete"),
+        ({"to": To(portal="dailies", sender="s@x.example")}, "to", "portal dailies"),
     ],
-)  # fmt: skip
-def test_entry_that_is_not_sent_says_by_which_line_of_which_rule(said, lines, fate, hold, why, at):
-    """Each with the words of the decider, and the rule's own line where a rule decided."""
-    (found,) = prospects(rule(**said), *lines).values()
-
-    assert (found.fate, found.hold, found.why, found.rule_at) == (fate, hold, why, at)
+)
+def test_every_value_that_an_upload_would_freeze_is_told(said, key, after):
+    """Name, message, priority, letters, what happens after, and where it goes."""
+    assert told(effect(replace(RULE, **said), b"clip.mov"))[key][1] == after
 
 
-def test_drop_beyond_its_limits_is_held():
-    """The numbers are those of the intake."""
-    (found,) = prospects(rule(), "A/x\t10", limits=Limits(size=9)).values()
+def test_what_is_on_its_way_keeps_all_but_its_priority():
+    """Behaviour 7: a taken drop froze its rule; the priority is live."""
+    content = tree_of(RULE, b"clip.mov\t5", b"clip.mov")
+    rows = {b"clip.mov": row(b"clip.mov", DropState.TAKEN, content=content, upload_id="u")}
+    kept = plan(replace(RULE, to=To(recipients=())), b"clip.mov\t5", rows)
+    found = effect(replace(RULE, to=To(recipients=()), priority=3), b"clip.mov\t5", rows)
 
-    assert (found.fate, found.hold) == (Fate.HELD, HoldReason.LIMIT_EXCEEDED)
-
-
-def test_drop_that_cannot_be_read_in_whole_is_held_with_the_name():
-    """Nothing is sent without the rest (law 4 of settling)."""
-    hidden = LeftOut(path=b"A/x", reason="cannot be examined: no")
-    found = prospect(rule(), Tree(top=b"A", kind="folder", unreadable=(hidden,)), local=NOON)
-
-    assert (found.fate, found.hold) == (Fate.HELD, HoldReason.UNREADABLE)
-    assert found.why == "A/x cannot be examined: no"
+    assert (kept.effects, kept.frozen) == ((), 1)
+    assert told(found) == {"priority": ("0", "3")}
+    assert (found.why, found.upload_id) == ("on its way", "u")
 
 
-def test_done_marker_is_named_and_no_drop_of_its_own():
-    """A rule that waits for one says for which."""
-    found = prospects(rule(settle=Settle(done_marker="{name}.done")), "A/x", "A.done")
+def test_entry_that_the_edit_leaves_out_stops():
+    """With the pattern that would do it."""
+    found = effect(replace(RULE, ignore=("*.mov",)), b"clip.mov")
 
-    assert found["A"].marker == b"A.done"
-    assert found["A.done"].fate is Fate.LEFT_OUT
+    assert (found.kind, found.why) == (EffectKind.STOP, "matches `*.mov` of the rule")
+
+
+def test_entry_that_the_edit_no_longer_leaves_out_is_sent():
+    """The other way round, with what left it out until now."""
+    old = replace(RULE, ignore=("*.mov",))
+    found = effect(RULE, b"clip.mov", old=old)
+
+    assert found.kind is EffectKind.SEND
+    assert found.why == "until now left out: matches `*.mov` of the rule"
+
+
+def test_delivered_folder_whose_files_count_otherwise_is_sent_anew():
+    """The trap of an `ignore` inside folders: all that was delivered changes its signature."""
+    listing = b"CARD/a.mov\t5\nCARD/a.xmp\t1"
+    rows = {b"CARD": row(b"CARD", DropState.DONE, content=tree_of(RULE, listing, b"CARD"))}
+    found = effect(replace(RULE, ignore=("*.xmp",)), listing, rows)
+
+    assert (found.kind, found.files) == (EffectKind.SEND_ANEW, 1)
+    assert "has this content already" in found.why
+
+
+def test_drop_on_its_way_whose_files_count_otherwise_settles_anew():
+    """Intake sees a change of what was taken; that is said before."""
+    listing = b"CARD/a.mov\t5\nCARD/a.xmp\t1"
+    content = tree_of(RULE, listing, b"CARD")
+    rows = {b"CARD": row(b"CARD", DropState.TAKEN, content=content, upload_id="u")}
+    found = effect(replace(RULE, ignore=("*.xmp",)), listing, rows)
+
+    assert (found.kind, found.upload_id) == (EffectKind.ALTER, "u")
+    assert "other files of it count now" in found.why
+
+
+def test_loose_file_is_held_and_a_folder_stops_by_another_drop_mode():
+    """`drop:` decides what is a drop at all."""
+    held = effect(replace(RULE, drop=DropMode.FOLDER), b"clip.mov")
+    stopped = effect(replace(RULE, drop=DropMode.FILE), b"CARD/a.mov")
+
+    assert held.kind is EffectKind.HOLD
+    assert "is a loose file" in held.why
+    assert (stopped.kind, "is a folder" in stopped.why) == (EffectKind.STOP, True)
+
+
+def test_removed_hot_folder_lets_go_what_waits_and_keeps_what_is_on_its_way():
+    """Behaviour 7.4; what still arrives could never become whole and ends too."""
+    content = tree_of(RULE, b"a.mov\t5", b"a.mov")
+    rows = {
+        b"a.mov": row(b"a.mov", DropState.TAKEN, content=content, upload_id="u"),
+        b"b.mov": row(b"b.mov", DropState.SETTLING),
+        b"c": row(b"c", DropState.TAKEN, whole=False, settled_at=None, upload_id="v"),
+    }
+    found = plan(None, b"a.mov\t5\nb.mov\t5\nc/x\t1", rows)
+
+    assert (found.change, found.frozen) == (FolderChange.REMOVED, 1)
+    assert {each.path: each.kind for each in found.effects} == {
+        b"b.mov": EffectKind.STOP, b"c": EffectKind.STOP,
+    }  # fmt: skip
+
+
+def test_folder_that_cannot_be_looked_at_is_told_by_its_rows():
+    """A removed hot folder whose disk is away still lets go of its drops."""
+    held = row(b"x", DropState.HELD, hold=HoldReason.PAUSED, note="the hot folder is paused")
+    look = Look(path=b"x", before=None, after=None, row_before=held, row_after=held)
+    found = folder_plan((RULE, None), [look], is_first=False)
+
+    assert [(each.kind, each.files) for each in found.effects] == [(EffectKind.STOP, 1)]
+
+
+def test_renamed_hot_folder_sends_anew_what_the_old_name_delivered():
+    """The ledger is kept by name: a new one knows nothing, and that is said."""
+    new = replace(RULE, name="outbox")
+    rows = {b"a.mov": row(b"a.mov", DropState.DONE, content=tree_of(RULE, b"a.mov\t5", b"a.mov"))}
+    found = plan(new, b"a.mov\t5", rows, is_first=True)
+
+    assert (found.change, found.was) == (FolderChange.RENAMED, "out")
+    assert [each.kind for each in found.effects] == [EffectKind.SEND_ANEW]
+    assert "the ledger stays under out" in found.notes[0]
+
+
+def test_renamed_hot_folder_holds_what_was_held_for_another_reason():
+    """A hold of a person goes with the old name; the first start asks under the new one."""
+    new = replace(RULE, name="outbox", initial=Initial.ASK)
+    rows = {b"a.mov": row(b"a.mov", DropState.HELD, hold=HoldReason.PAUSED, note="paused")}
+    (found,) = plan(new, b"a.mov\t5", rows, is_first=True).effects
+
+    assert (found.kind, found.why) == (EffectKind.HOLD, "initial: ask")
+
+
+def test_drop_that_is_on_its_way_under_the_new_name_is_not_said_to_stop():
+    """A name that is taken up again finds its own rows."""
+    old, new = replace(RULE, name="b"), RULE
+    content = tree_of(RULE, b"a.mov\t5", b"a.mov")
+    taken = row(b"a.mov", DropState.TAKEN, content=content, upload_id="u")
+    (look,) = looks(old, new, b"a.mov\t5")
+    found = folder_plan((old, new), [replace(look, row_after=taken)], is_first=False)
+
+    assert (found.effects, found.frozen) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("initial", "kind", "said"),
+    [
+        (Initial.AUTO, EffectKind.HOLD, "21 drops that are there already are held"),
+        (Initial.ASK, EffectKind.HOLD, "masv-watch release --folder out"),
+        (Initial.IGNORE, None, "are recorded as seen, not sent"),
+        (Initial.SEND, EffectKind.SEND, ""),
+    ],
+)
+def test_new_hot_folder_is_met_as_its_initial_says(initial, kind, said):
+    """What lies there is held, recorded or sent by the numbers of the adoption."""
+    listing = b"\n".join(b"%d.mov\t5" % number for number in range(21))
+    found = plan(replace(RULE, initial=initial), listing, old=None, is_first=True)
+
+    assert found.change is FolderChange.NEW
+    assert {each.kind for each in found.effects} == ({kind} if kind else set())
+    assert said in "".join(found.notes)
+
+
+def test_few_files_of_a_new_hot_folder_are_sent():
+    """Below the numbers of `initial: auto`, as at a real first start."""
+    found = plan(RULE, b"a.mov\nb.mov", old=None, is_first=True)
+
+    assert [each.kind for each in found.effects] == [EffectKind.SEND] * 2
+
+
+def test_rules_are_paired_by_name_and_then_by_path():
+    """A renamed hot folder is no removed and no new one."""
+    moved, other = replace(RULE, path=b"/srv/b"), replace(RULE, name="b", path=b"/srv/x")
+    renamed = replace(RULE, name="outbox")
+
+    assert list(pairs([RULE], [moved])) == [(RULE, moved)]
+    assert list(pairs([RULE], [renamed])) == [(RULE, renamed)]
+    assert list(pairs([RULE], [other])) == [(None, other), (RULE, None)]
+
+
+def test_keys_are_told_with_both_values_and_without_secrets():
+    """As people write them; a secret is no value to compare."""
+    old = Settings(masv=Masv(team="acme", api_key=Secret("a")), state="/s")
+    new = Settings(masv=Masv(team="other", api_key=Secret("b")), state="/s")
+    rule = replace(RULE, settle=Settle(quiet_s=30.0), ignore=("*.a", "*.b"), at="m.yml:9")
+
+    assert [tuple(vars_(each)) for each in changes(old, new)] == [("masv.team", "acme", "other")]
+    assert [tuple(vars_(each)) for each in changes(RULE, rule)] == [
+        ("settle.quiet", "not set", "30 s"), ("ignore", "none", "*.a, *.b"),
+    ]  # fmt: skip
+
+
+def vars_(change):
+    return change.key, change.before, change.after
+
+
+NAMES = st.sampled_from(["a.mov", "b.tmp", "CARD/x.mov", "CARD/y.xmp", "CARD/z/", "E/", "l.xmp"])
+LISTINGS = st.lists(NAMES, unique=True, min_size=1).map(
+    lambda names: "\n".join(f"{name}\t5" for name in names).encode()
+)
+RULES = st.builds(
+    lambda **said: replace(RULE, **said),
+    drop=st.sampled_from(DropMode),
+    ignore=st.sampled_from([(), ("*.xmp",), ("CARD/",)]),
+    initial=st.sampled_from(Initial),
+    priority=st.integers(0, 2),
+)
+STATES = st.sampled_from([None, *DropState])
+
+
+@given(RULES, LISTINGS, STATES, st.booleans(), st.booleans())
+def test_empty_edit_has_no_effect(rule, listing, state, whole, is_first):
+    """Whatever lies there, whatever the ledger says of it, and wherever the rule now stands."""
+    rows = {}
+    for tree in sweep(read(listing, b"/srv/out", by_nul=False), Matcher(rule)):
+        if state is not None:
+            hold = HoldReason.INITIAL_ASK if state is DropState.HELD else None
+            rows[tree.top] = row(tree.top, state, content=tree, whole=whole, hold=hold)
+    same = replace(rule, at="elsewhere.yml:99")
+
+    assert folder_plan((rule, same), looks(rule, same, listing, rows), is_first=is_first) is None
+    # even looked at entry by entry: only the keys would be missing
+    moved = replace(same, chunk_size=1)
+    found = folder_plan((rule, moved), looks(rule, moved, listing, rows), is_first=False)
+    assert found.effects == ()

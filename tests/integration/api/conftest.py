@@ -21,6 +21,7 @@ from masv_watch.login import Login
 from masv_watch.loops import SystemClock
 from masv_watch.metrics import Metrics
 from masv_watch.model import Flow, Listen, Masv, Secret, Server, Settings
+from masv_watch.rehearsal import Rehearsal
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.bandwidth import LimitKeeper
 from masv_watch.transfer.throttle import Throttle
@@ -87,6 +88,9 @@ class Caller:
             self.store, throttle, settings=lambda: self.settings, clock=clock, metrics=metrics
         )
         self.moves = Moves(self.store, monotonic=clock.monotonic)
+        self.rehearsal = Rehearsal(
+            self.store, settings=lambda: self.settings, denied=self._denied, clock=clock
+        )
         desk = Desk(
             uploads=uploads,
             folders=HotFolders(
@@ -102,6 +106,7 @@ class Caller:
             counted_since=self.store.now(),
             explain=lambda *asked: self.explain(*asked),  # noqa: PLW0108 - a test may replace it
             metrics=metrics.text,
+            plan=self.rehearsal.plan,
             count_refused=lambda method, code: self.refused.append((method, code)),
         )
         self.token = Secret("0123456789abcdef0123456789abcdef")

@@ -100,8 +100,8 @@ def test_listing_with_nul_is_read_from_standard_input_for_every_rule(place):
     folders = {one["name"]: one["entries"] for one in json.loads(done.stdout)["hot_folders"]}
     assert done.returncode == OK
     assert [entry["path"] for entry in folders["out"]] == ["a\\nb.mov", "CARD"]
-    assert [(entry["fate"], entry["hold"]) for entry in folders["cards"]] == [
-        ("held", "loose_file"), ("sent", None),
+    assert [(entry["verdict"], entry["hold"]) for entry in folders["cards"]] == [
+        ("held", "loose_file"), ("goes", None),
     ]  # fmt: skip
     assert folders["cards"][1]["to"]["portal"] == "dailies"
     assert folders["cards"][1]["package"]["name"] == "CARD"
@@ -145,7 +145,7 @@ def test_daemon_sends_exactly_what_the_rules_said(carry_out, place, name):
     finally:
         sandbox.end()
 
-    sent = [entry for entry in told.values() if entry["fate"] == "sent"]
+    sent = [entry for entry in told.values() if entry["verdict"] == "goes"]
     assert sorted(os.listdir(place / name)) == before
     assert len(sent) == (4 if name == "out" else 1)
     assert {one["name"]: inside(one) for one in packages} == {

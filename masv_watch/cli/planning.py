@@ -1,0 +1,111 @@
+"""The command that shows what an edit of the configuration would do before it is taken over.
+
+Owns which settings are handed to the daemon, and the lines about what it answers. Never compares:
+the daemon does, with its running rules, its ledger and its rights. Called by the table of commands.
+
+Law 1. No secret is read from the new file and none leaves this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping
+
+from masv_watch.cli.answers import Json, NotOurs, printable
+from masv_watch.cli.caller import WALK_S, place
+from masv_watch.cli.desk import desk_of
+from masv_watch.cli.lines import counted
+from masv_watch.cli.outcomes import OK
+from masv_watch.cli.output import complain
+from masv_watch.config import portable
+from masv_watch.config.load import find, load
+from masv_watch.delivery.letters import count_text, size_text
+
+_SIGNS = {"send": "+", "send_anew": "!", "stop": "-", "hold": "=", "alter": "~"}
+_WORDS = {
+    "send": "would be sent",
+    "send_anew": "would be sent anew",
+    "stop": "would not be sent",
+    "hold": "would be held",
+    "alter": "would go otherwise",
+}
+_CHANGES = {
+    "new": "is new",
+    "removed": "is removed: what is on its way goes on",
+    "renamed": "is renamed",
+    "changed": "changes",
+}
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Print what the configuration given would change at the running daemon."""
+    tree, warnings = _edited(options.config, os.environ)
+    complain(*warnings)
+    desk = desk_of(options)
+    body = {"settings": tree}
+    lines, answer = desk.caller.send("POST", place("plan"), _lines, body, within_s=WALK_S)
+    desk.print(answer, *lines)
+    return OK
+
+
+def _edited(named: str | None, environ: Mapping[str, str]) -> tuple[Json, tuple[str, ...]]:
+    """Load the new file as it is handed on, with its warnings.
+
+    Where it names no state the environment chooses one, and ours is not the daemon's: then the
+    running one counts.
+
+    Raises:
+        ConfigError
+    """
+    path = find(named, environ)
+    loaded = load(path, environ=environ, with_secrets=False)
+    elsewhere = {**environ, "STATE_DIRECTORY": "/another"}
+    other = load(path, environ=elsewhere, with_secrets=False).settings.state
+    tree = portable.write(loaded.settings)
+    return {**tree, "state": "" if other == "/another" else tree["state"]}, loaded.warnings
+
+
+def _lines(tree: Json) -> list[str]:
+    """Read a plan and write it for people.
+
+    Raises:
+        NotOurs: it is none.
+    """
+    if not isinstance(tree, dict) or not {"keys", "hot_folders"} <= set(tree):
+        raise NotOurs("it is no plan")
+    try:
+        found = [_key(each) for each in tree["keys"]]
+        for folder in tree["hot_folders"]:
+            found += _folder(folder)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NotOurs("a plan of another form") from error
+    return found or ["nothing changes"]
+
+
+def _folder(tree: Json) -> Iterator[str]:
+    was = f" (was {printable(tree['was'])})" if tree["was"] else ""
+    yield f"hot folder {printable(tree['name'])}{was} {_CHANGES[tree['change']]}"
+    yield from (f"  {_key(each)}" for each in tree["keys"])
+    yield from (f"  note: {printable(note)}" for note in tree["notes"])
+    for effect in tree["effects"]:
+        yield from (f"  {line}" for line in _effect(effect))
+    if tree["more"]:
+        yield f"  ... and {counted(tree['more'], 'drop')} more"
+    if tree["frozen"]:
+        keep = "keeps what it was" if tree["frozen"] == 1 else "keep what they were"
+        yield f"  {counted(tree['frozen'], 'drop')} on the way {keep} taken with"
+
+
+def _effect(tree: Json) -> Iterator[str]:
+    kind, upload = tree["kind"], tree["upload_id"]
+    holds = f"{count_text(tree['files'])}, {size_text(tree['size'])}" if tree["files"] else ""
+    beside = "; ".join(each for each in (holds, upload and f"upload {upload}") if each)
+    line = f"{_SIGNS[kind]} {printable(tree['path'])} {_WORDS[kind]}: {printable(tree['why'])}"
+    yield f"{line} ({printable(beside)})" if beside else line
+    yield from (f"    {_key(each)}" for each in tree["changes"])
+
+
+def _key(tree: Json) -> str:
+    before, after = printable(tree["before"]), printable(tree["after"])
+    return f"{printable(tree['key'])}: {before} -> {after}"

@@ -1,0 +1,102 @@
+"""Outlooks: what a rule would make of an entry, by the deciders of the watch."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from masv_watch.cli.listings import read
+from masv_watch.model import DropMode, HoldReason, LinkWish, Package, Prospect, Rule, Settle, To
+from masv_watch.watch.limits import Limits
+from masv_watch.watch.outlooks import outlook
+from masv_watch.watch.rules import Matcher
+from masv_watch.watch.scan import LeftOut, Tree, sweep
+
+#: where the rule of these tests stands
+AT = "m.yml:4"
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def rule(**said):
+    given = {"name": "out", "path": b"/srv/out", "to": To(recipients=("a@x.example",)), **said}
+    return Rule(at="m.yml:4", **given)
+
+
+def outlooks(rule_, *lines, **known):
+    listing = read("\n".join(lines).encode(), b"/srv/out", by_nul=False)
+    trees = sweep(listing, Matcher(rule_))
+    return {tree.top.decode(): outlook(rule_, tree, local=NOON, **known) for tree in trees}
+
+
+def test_sent_entry_has_the_draft_that_the_intake_would_make():
+    """Name, message, addressees, and every file as it is called inside."""
+    wanted = rule(
+        package=Package(name="{name} {date}", message="{files} files, {size}"),
+        link=LinkWish(mail_to=("b@x.example", "A@X.example")),
+    )
+    found = outlooks(wanted, "CARD/a.mov\t1000", "CARD/b/c.mov\t500", earlier=1)["CARD"]
+
+    assert (found.prospect, found.why, found.rule_at) == (Prospect.GOES, "", "m.yml:4")
+    assert found.draft.name == "CARD 2026-11-28 (2)"
+    assert found.draft.message == "2 files, 1.5 kB"
+    assert found.draft.terms.recipients == ("a@x.example",)
+    assert found.draft.terms.mail_to == ("b@x.example",)
+    (drop,) = found.draft.drops
+    assert [(file.package_path, file.name) for file in drop.files] == [
+        ("CARD", "a.mov"), ("CARD/b", "c.mov"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "lines", "verdict", "hold", "why", "at"),
+    [
+        ({}, ["x.tmp"], Prospect.LEFT_OUT, None, "matches `*.tmp` of the built-in list", ""),
+        (
+            {"ignore": ("*.xmp",)}, ["x.xmp"],
+            Prospect.LEFT_OUT, None, "matches `*.xmp` of the rule", "m.yml:4",
+        ),
+        (
+            {"drop": DropMode.FILE}, ["A/x"],
+            Prospect.LEFT_OUT, None, "is a folder, and files are sent (drop: file)", "m.yml:4",
+        ),
+        (
+            {"drop": DropMode.FOLDER}, ["x.mov"], Prospect.HELD, HoldReason.LOOSE_FILE,
+            "is a loose file, and folders are sent (drop: folder)", "m.yml:4",
+        ),
+        ({}, ["A/x.tmp"], Prospect.HELD, HoldReason.EMPTY, "A holds no file that is sent", AT),
+        ({}, ["A/"], Prospect.HELD, HoldReason.EMPTY, "A holds no file that is sent", AT),
+        ({}, ["empty.mov\t0"], Prospect.GOES, None, "", "m.yml:4"),
+    ],
+)  # fmt: skip
+def test_entry_that_is_not_sent_says_by_which_line_of_which_rule(
+    said, lines, verdict, hold, why, at
+):
+    """Each with the words of the decider, and the rule's own line where a rule decided."""
+    (found,) = outlooks(rule(**said), *lines).values()
+
+    assert (found.prospect, found.hold, found.why, found.rule_at) == (verdict, hold, why, at)
+
+
+def test_drop_beyond_its_limits_is_held():
+    """The numbers are those of the intake."""
+    (found,) = outlooks(rule(), "A/x\t10", limits=Limits(size=9)).values()
+
+    assert (found.prospect, found.hold) == (Prospect.HELD, HoldReason.LIMIT_EXCEEDED)
+
+
+def test_drop_that_cannot_be_read_in_whole_is_held_with_the_name():
+    """Nothing is sent without the rest (law 4 of settling)."""
+    hidden = LeftOut(path=b"A/x", reason="cannot be examined: no")
+    found = outlook(rule(), Tree(top=b"A", kind="folder", unreadable=(hidden,)), local=NOON)
+
+    assert (found.prospect, found.hold) == (Prospect.HELD, HoldReason.UNREADABLE)
+    assert found.why == "A/x cannot be examined: no"
+
+
+def test_done_marker_is_named_and_no_drop_of_its_own():
+    """A rule that waits for one says for which."""
+    found = outlooks(rule(settle=Settle(done_marker="{name}.done")), "A/x", "A.done")
+
+    assert found["A"].marker == b"A.done"
+    assert found["A.done"].prospect is Prospect.LEFT_OUT
