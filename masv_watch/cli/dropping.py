@@ -49,6 +49,7 @@ def drop(options: argparse.Namespace) -> int:
         done.append(_record(load_, path))
         if not options.json:
             complain(*(f"masv-watch: left out: {clause}" for clause in load_.left_out))
+            complain(*target.waits_for(name, "folder" if load_.is_folder else "file"))
             counted = f"{count_text(load_.files)}, {size_text(load_.size)}"
             say(f"{shown(path)} is dropped ({counted})")
     if options.json:

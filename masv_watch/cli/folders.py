@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from masv_watch.cli.outcomes import WrongUsage
@@ -18,6 +18,7 @@ from masv_watch.config.load import find, load
 from masv_watch.errors import ConfigError
 from masv_watch.model import Rule
 from masv_watch.names import shown
+from masv_watch.watch.markers import marker_of
 from masv_watch.watch.rules import Fate, Matcher, Standing, role
 
 
@@ -43,6 +44,14 @@ class Target:
         if below or standing.standing is Standing.TAKEN:
             return ""
         return standing.findings[-1].detail
+
+    def waits_for(self, name: bytes, kind: str) -> Iterator[str]:
+        """Say which done marker a drop needs before it goes; nothing where it needs none."""
+        if self.rule is None or self.folder != self.rule.path:
+            return
+        if self.rule.settle.done_marker is not None:
+            marker = marker_of(self.rule.settle.done_marker, name, kind)
+            yield f"masv-watch: it goes once {shown(os.path.join(self.folder, marker))} is there"
 
 
 def target_of(word: str, options: argparse.Namespace) -> Target:

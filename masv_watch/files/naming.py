@@ -1,7 +1,8 @@
 """Give what lies under a working name its final one, never over something that is there.
 
-Owns the ladder of calls by which systems can do that. Never decides on a name. Called by
-`files.dropping` and by the self-test, which asks which rung a mount has.
+Owns the ladder of calls by which systems can do that, and the one call by which all that was
+written before is safe. Never decides on a name. Called by `files.dropping` and by the self-test,
+which asks which rung a mount has.
 
 It stands alone because it is the one place that asks the kernel for what Python has no call for.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 from contextlib import suppress
 
 _NOREPLACE = 1
@@ -66,6 +68,28 @@ def rename_exclusively(folder: int, old: bytes, new: bytes) -> bool:
         # another system than Linux, or an old library
         return False
     if rename(folder, ctypes.c_char_p(old), folder, ctypes.c_char_p(new), _NOREPLACE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _UNKNOWN:
+        return False
+    raise OSError(number, os.strerror(number))
+
+
+def sync_all(descriptor: int) -> bool:
+    """Make everything on a descriptor's file system durable; say False where that is no answer.
+
+    Raises:
+        OSError: something could not be written.
+    """
+    try:
+        sync = ctypes.CDLL(None, use_errno=True).syncfs
+    except (OSError, AttributeError):
+        return False
+    # an older kernel does not say here what it could not write (syncfs(2))
+    release = tuple(int(digits) for digits in re.findall(r"\d+", os.uname().release)[:2])
+    if release < (5, 8):
+        return False
+    if sync(descriptor) == 0:
         return True
     number = ctypes.get_errno()
     if number in _UNKNOWN:

@@ -76,6 +76,17 @@ def test_name_that_is_there_is_refused_and_stays_as_it_is(carry_out, folders):
     assert (folders / "out" / "clip.mov").read_bytes() == b"earlier"
 
 
+def test_drop_into_a_folder_with_done_markers_says_which_one_it_waits_for(carry_out, folders):
+    """A copy that is whole goes no sooner for it: the rule asks for a marker."""
+    config = folders / "masv-watch.yml"
+    config.write_text(config.read_text().replace(
+        'ignore: ["*.xmp"]', 'settle: {done_marker: "{stem}.done"}'
+    ))  # fmt: skip
+    status, _, err = carry_out("drop", "clip.mov", "--to", "out")
+
+    assert (status, err) == (OK, f"masv-watch: it goes once {folders}/out/clip.done is there\n")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -204,6 +204,42 @@ def test_copy_goes_on_by_hand_where_the_kernel_cannot_copy(card, hot, monkeypatc
     assert (hot / "a.mov").read_bytes() == (card / "a.mov").read_bytes()
 
 
+@pytest.mark.parametrize("knows_all", [True, False])
+@pytest.mark.parametrize("files", [3, 40])
+def test_every_file_is_synced_before_the_copy_gets_its_name(
+    tmp_path, hot, monkeypatch, files, knows_all
+):
+    """By itself, or many by one call; where there is none, by themselves again."""
+    (tmp_path / "CARD").mkdir()
+    for number in range(files):
+        (tmp_path / "CARD" / str(number)).write_bytes(b"x")
+    calls, original = [], dropping.sync_all
+    named = dropping.change_name
+
+    def sync_all(descriptor):
+        calls.append("all")
+        return original(descriptor) if knows_all else False
+
+    def fsync(descriptor):
+        calls.append(os.readlink(f"/proc/self/fd/{descriptor}").rpartition("/")[2])
+
+    def change_name(*arguments, **keywords):
+        calls.append("named")
+        return named(*arguments, **keywords)
+
+    monkeypatch.setattr(dropping, "sync_all", sync_all)
+    monkeypatch.setattr(dropping, "change_name", change_name)
+    monkeypatch.setattr(dropping.os, "fsync", fsync)
+    put(looked(tmp_path / "CARD"), hot)
+
+    before = calls[: calls.index("named")]
+    synced = {call for call in before if call.isdigit()}
+    assert ("all" in before) == (files == 40)
+    assert synced == ({str(number) for number in range(files)} if files == 3 or not knows_all
+                      else set())  # fmt: skip
+    assert len(os.listdir(hot / "CARD")) == files
+
+
 def test_two_names_that_are_one_at_the_target_are_told(card, hot, monkeypatch):
     """A file system without case folds two files into one: neither is lost in silence."""
     (card / "A.MOV").write_bytes(b"other")

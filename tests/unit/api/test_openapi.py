@@ -203,5 +203,5 @@ def test_calls_that_wait_say_in_the_table_that_they_can_be_busy(table):
         ("GET", "/login"),
         ("POST", "/login"),
         ("GET", "/teams"),
-            ("POST", "/plan"),
+        ("POST", "/plan"),
     }
