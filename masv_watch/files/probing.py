@@ -10,10 +10,7 @@ Law 2. A probe tells what it saw or raises OSError; it never guesses.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import signal
 import stat
 import unicodedata
 import uuid
@@ -26,6 +23,7 @@ from masv_watch.files.mounts import kind_of
 from masv_watch.files.naming import rename_exclusively
 from masv_watch.files.roots import Root
 from masv_watch.files.trees import delete_tree
+from masv_watch.files.writers import Writers, find_writers
 from masv_watch.names import shown
 
 #: an odd second with digits down to the last nanosecond, in 2001
@@ -253,37 +251,20 @@ class Workbench:
         return False
 
     def lease(self) -> Lease:
-        """Try whether a read lease tells of a writer; SIGIO must be ignored before.
-
-        Raises: OSError for what is no answer of a lease.
-        """
-        if not hasattr(fcntl, "F_SETLEASE"):
-            return Lease(sees_writers=False, why_not="this system knows no leases")
-        if signal.getsignal(signal.SIGIO) is not signal.SIG_IGN:
-            return Lease(sees_writers=False, why_not="its signal would end this process")
+        """Try whether the kernel tells of a writer, by the very question that intake asks."""
         writer = self._written(b"lease", b"lease")
         try:
-            while_written = self._leased(b"lease")
+            while_written = self._asked(b"lease")
         finally:
             os.close(writer)
-        after = self._leased(b"lease")
-        if while_written == errno.EAGAIN and after == 0:
+        after = self._asked(b"lease")
+        if while_written.busy and not after.busy and not after.unknown:
             return Lease(sees_writers=True, of_every_user=_may_lease_all())
-        number = after or while_written
-        why = os.strerror(number) if number else "a writer is not seen"
+        why = while_written.unknown or after.unknown or "a writer is not told from nobody"
         return Lease(sees_writers=False, why_not=why)
 
-    def _leased(self, name: bytes) -> int:
-        """Give 0 when a read lease was given and taken back, else the number of the refusal."""
-        descriptor = os.open(name, _CAN_LOOK, dir_fd=self._folder)
-        try:
-            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-        except OSError as error:
-            return error.errno or errno.EIO
-        finally:
-            os.close(descriptor)
-        return 0
+    def _asked(self, name: bytes) -> Writers:
+        return find_writers(self._root, [self.name + b"/" + name])
 
 
 def mount_of(root: Root) -> Mount:

@@ -194,7 +194,18 @@ def test_lease_is_not_taken_while_its_signal_would_end_the_process(hot):
         signal.signal(signal.SIGIO, before)
 
     assert found.lease is not None
-    assert found.lease.why_not == "its signal would end this process"
+    assert found.lease.why_not == "the signal of a broken lease would end this process"
+
+
+def test_file_system_whose_leases_tell_nothing_is_found(hot, monkeypatch):
+    """A lease that is given beside a writer would call every file free."""
+    monkeypatch.setattr(probing, "find_writers", lambda *_: probing.Writers())
+
+    found = sounded(hot)
+
+    assert found.lease is not None
+    assert not found.lease.sees_writers
+    assert found.lease.why_not == "a writer is not told from nobody"
 
 
 @pytest.mark.parametrize(
