@@ -105,6 +105,7 @@ def bring(load: Load, folder: bytes, name: bytes, *, proceed: Proceed) -> bytes:
         there = Root.open(folder)
     with there, Root.open(load.above) as source:
         assert_free(there, name)
+        _assert_room(load, there, source)
         try:
             with _about(folder):
                 _copy(source, load, (there, draft), proceed)
@@ -130,6 +131,18 @@ def assert_free(there: Root, name: bytes) -> None:
     """
     if there.observe(name) is not None:
         raise _taken(there.path, name)
+
+
+def _assert_room(load: Load, there: Root, source: Root) -> None:
+    """Refuse at once what would fail at its end; on one file system blocks may be shared."""
+    seen = os.fstatvfs(there.folder(b""))
+    free = seen.f_bavail * seen.f_frsize
+    if seen.f_blocks and free < load.size and there.identity[0] != source.identity[0]:
+        raise CannotDrop(
+            f"{shown(there.path)} has {free:,} bytes free, and {shown(load.name)} needs"
+            f" {load.size:,}",
+            hint="make room in it",
+        )
 
 
 def _walked(root: Root, name: bytes, proceed: Proceed) -> dict[bytes, Observation]:

@@ -240,6 +240,25 @@ def test_every_file_is_synced_before_the_copy_gets_its_name(
     assert len(os.listdir(hot / "CARD")) == files
 
 
+def test_copy_that_cannot_fit_is_refused_before_it_begins(tmp_path):
+    """Nobody waits an hour for a full disk; what is sparse counts as what it would take."""
+    top = tempfile.mkdtemp(prefix="masv-drop-", dir="/dev/shm")
+    try:
+        with (tmp_path / "vast.mov").open("wb") as vast:
+            vast.truncate(8 << 40)
+
+        def end(_size):
+            # a copy that begins all the same must not fill the machine
+            raise Enough
+
+        with pytest.raises(CannotDrop, match=r"bytes free, and vast\.mov needs 8,796,093,022,208"):
+            put(looked(tmp_path / "vast.mov"), Path(top), proceed=end)
+
+        assert os.listdir(top) == []
+    finally:
+        shutil.rmtree(top)
+
+
 def test_two_names_that_are_one_at_the_target_are_told(card, hot, monkeypatch):
     """A file system without case folds two files into one: neither is lost in silence."""
     (card / "A.MOV").write_bytes(b"other")
