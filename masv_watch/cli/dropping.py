@@ -26,6 +26,8 @@ from masv_watch.names import shown
 
 #: seconds between two lines of progress
 _REFRESH_S = 0.2
+#: bytes of what takes long enough to be told of
+_LARGE = 64 * 1024 * 1024
 
 
 def drop(options: argparse.Namespace) -> int:
@@ -114,6 +116,9 @@ class _Progress:
 
     def __enter__(self) -> _Progress:
         self._began = self._shown_at = self._clock.monotonic()
+        if self.size >= _LARGE:
+            # a person sees at once that something begins
+            self._shown_at -= _REFRESH_S
         self._ending.listen()
         return self
 

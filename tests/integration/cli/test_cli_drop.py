@@ -147,13 +147,13 @@ def test_copy_that_is_interrupted_leaves_nothing(folders, number):
 def test_progress_is_shown_on_a_terminal(folders):
     """A person sees how far it is, and the line goes away."""
     with (folders / "large.mov").open("wb") as large:
-        large.truncate(1 << 30)
+        large.truncate(128 << 20)
     config = str(folders / "masv-watch.yml")
     with Terminal("drop", str(folders / "large.mov"), "--to", "out", "-c", config) as terminal:
-        terminal.until("of 1.1 GB", within=60)
+        terminal.until("of 134.2 MB", within=60)
         assert terminal.end(within=60) == OK
 
-    assert "large.mov is dropped (1 file, 1.1 GB)" in terminal.text
+    assert "large.mov is dropped (1 file, 134.2 MB)" in terminal.text
 
 
 def test_dropped_folder_is_delivered_by_the_daemon_as_one_whole_package(say, town):
