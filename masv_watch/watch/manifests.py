@@ -26,7 +26,7 @@ _CHAIN = b"ascmhl_chain.xml"
 #: `hash  name` and `hash *name`; a backslash first says that the name is escaped
 _SUM = re.compile(rb"(\\?)(?:[A-Z0-9]{2,12}_)?([0-9a-fA-F]{8,128}) [ *](.+)", re.DOTALL)
 _BSD = re.compile(rb"\\?[A-Za-z0-9-]{2,12} ?\((.+)\) ?= ?[0-9a-fA-F]{8,128}", re.DOTALL)
-_SFV = re.compile(rb"(.+?)[ \t]+[0-9a-fA-F]{8}", re.DOTALL)
+_CRC = re.compile(rb"[0-9a-fA-F]{8}")
 _ESCAPES = {rb"\n": b"\n", rb"\r": b"\r", rb"\\": b"\\"}
 _ESCAPE = re.compile(rb"\\[nr\\]")
 
@@ -153,8 +153,8 @@ def _plain_list(content: bytes, *, is_sfv: bool) -> List:
 
 
 def _name(line: bytes, *, is_sfv: bool) -> bytes:
-    if is_sfv and (entry := _SFV.fullmatch(line)):
-        return entry[1]
+    if is_sfv and _CRC.fullmatch(line[-8:]) and (name := line[:-8].rstrip(b" \t")) != line[:-8]:
+        return name
     if entry := _SUM.fullmatch(line):
         return _unescaped(entry[3]) if entry[1] else entry[3]
     if entry := _BSD.fullmatch(line):

@@ -232,6 +232,32 @@ def test_list_that_is_a_link_is_never_followed(make_room: Any) -> None:
     assert note(room, "d") == "nothing says what must be there (*.txt)"
 
 
+def test_media_that_a_list_names_and_that_are_links_are_missed_and_left_out_ones_are_not(
+    make_room: Any,
+) -> None:
+    """Nobody gets what a link points to; what a pattern leaves out is somebody's choice."""
+    room = make_room(whole=whole(manifests=Manifests(files=("*.txt",))), ignore=("proxies/",))
+    put(room.hot, {b"d/l.txt": b"a.mov\nproxies/p.mov\nb.mov\n", b"d/b.mov": b"b"})
+    put(room.hot, {b"d/proxies/p.mov": b"p"})
+    (room.hot / "d" / "a.mov").symlink_to(room.hot / "d" / "b.mov")
+    room.pass_time(SETTLED_S)
+
+    assert note(room, "d") == "missing: d/a.mov"
+
+
+def test_lists_that_are_too_large_together_are_read_up_to_a_limit_and_the_rest_is_told(
+    make_room: Any,
+) -> None:
+    """Memory stays bounded by all lists of a drop, not only by each."""
+    room = make_room(whole=whole(manifests=Manifests(files=("*.txt",))))
+    put(room.hot, {b"d/a.mov": b"a"})
+    large = b"a.mov\n" + b"#" * (LARGEST - 6)
+    put(room.hot, {b"d/%02d.txt" % number: large for number in range(65)})
+    room.pass_time(SETTLED_S)
+
+    assert note(room, "d") == "d/64.txt is not read: all lists and indexes together are too large"
+
+
 @pytest.mark.parametrize("stem", [b"a\nb", "a\u202egnp.0001".encode(), b"a\xffb", b"a'; b\t"])
 def test_gap_under_a_hostile_name_is_told_on_one_line(make_room: Any, stem: bytes) -> None:
     """A name can neither break a note nor turn it around."""

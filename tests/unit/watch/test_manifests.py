@@ -283,6 +283,21 @@ def test_any_name_that_a_plain_list_names_is_the_one_that_is_missed(
     assert named(found) == [shown(b"card/" + gone)]
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (b"a b.mov 1A2B3C4D", b"a b.mov"),
+        (b"a.mov \t 1a2b3c4d", b"a.mov"),
+        (b"a.mov", b"a.mov"),
+        (b"deadbeef", b"deadbeef"),
+        (b"a" + b" " * 1_000_000 + b"x", b"a" + b" " * 1_000_000 + b"x"),
+    ],
+)
+def test_line_of_an_sfv_file_is_a_name_with_its_sum_behind_it(line: bytes, name: bytes) -> None:
+    """What has no sum is a bare name, and no line costs more than its length."""
+    assert [one.path for one in read(b"x.SFV", line).names] == [name]
+
+
 def test_name_with_a_line_break_is_read_back_as_the_tools_escape_it() -> None:
     """`md5sum` writes a backslash before such a line."""
     line = b"\\" + SUM + b"  a\\nb\\\\c.mov\n"
