@@ -16,6 +16,8 @@ from xml.parsers import expat
 #: bytes of the largest control file that is read
 LARGEST = 1024 * 1024
 _DEEPEST = 32
+#: a list of 1 MiB holds a fifth of them; each costs many times what it takes in the file
+_MOST_ELEMENTS = 60_000
 _LONGEST_TEXT = 16 * 1024
 
 #: the content of a control file, or the clause that says why it was not read
@@ -51,6 +53,8 @@ class _Reader:
     def begin(self, name: str, attributes: dict[str, str]) -> None:
         if len(self.open) >= _DEEPEST:
             raise Unreadable(f"is nested deeper than {_DEEPEST} levels")
+        if len(self.elements) + len(self.open) >= _MOST_ELEMENTS:
+            raise Unreadable(f"holds more than {_MOST_ELEMENTS} elements")
         above = self.open[-1].path if self.open else ()
         local = {key.rpartition(" ")[2]: value for key, value in attributes.items()}
         self.open.append(Element(path=(*above, name.rpartition(" ")[2]), attributes=local))

@@ -155,6 +155,29 @@ def test_drop_that_only_warns_goes_and_says_what_it_goes_without(
     assert [r.reason for r in caplog.records if "although" in r.message] == [clause]
 
 
+def test_drop_that_starts_early_and_only_warns_says_what_is_missing_once_it_is_whole(
+    make_room: Any,
+) -> None:
+    """A warning keeps no file back, and is not lost because the upload was there before."""
+    room = make_room(whole=whole("p2", incomplete=None), drop=DropMode.FOLDER)
+    put(room.hot, {b"card/CONTENTS/VIDEO/0001AB.MXF": b"x"})
+    for number in range(6):
+        put(room.hot, {b"card/late%d" % number: b"x"})
+        room.pass_time(QUIET_S / 2)
+    (upload,) = room.taken()
+    early = (room.drop("card").whole, room.files(upload), room.store.skipped(upload.id))
+    room.pass_time(AGAIN_S)
+
+    assert early[0] is False
+    assert "card/CONTENTS/VIDEO/0001AB.MXF" in early[1]
+    assert early[2] == []
+    assert room.drop("card").whole
+    assert room.store.skipped(upload.id) == [
+        "card/CONTENTS/CLIP/0001AB.XML is missing",
+        "card/LASTCLIP.TXT is missing",
+    ]
+
+
 def test_person_may_let_a_drop_go_that_lacks_something(make_room: Any) -> None:
     """It is sent as it is, and what is missing stays said."""
     room = make_room(whole=whole(frames=EXR))

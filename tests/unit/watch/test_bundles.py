@@ -245,6 +245,7 @@ def test_whole_clip_that_is_gone_from_a_magazine_is_told_and_holds_nothing() -> 
         (b"\xff\xfe\x00", "is no XML"),
         (b'<?xml version="1.0" encoding="klingon"?><x/>', "encoding"),
         (b"<a>" * 40 + b"</a>" * 40, "is nested deeper than 32 levels"),
+        (b"<a>" + b"<b/>" * 60_000 + b"</a>", "holds more than 60000 elements"),
         (b"<a/>" + b" " * LARGEST, "is larger than 1024 KiB, and is not read"),
         ("cannot be read: Permission denied", "cannot be read: Permission denied"),
     ],
