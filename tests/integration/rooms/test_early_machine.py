@@ -19,6 +19,7 @@ from masv_watch.model import (
     Chunk,
     DropMode,
     DropState,
+    HoldReason,
     Identity,
     Initial,
     SourceFile,
@@ -26,6 +27,7 @@ from masv_watch.model import (
     UploadEvent,
     UploadState,
 )
+from masv_watch.watch.gaps import CAP_S
 from masv_watch.watch.hints import Sight
 from masv_watch.watch.intake import PERIOD_S
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, SPACING_S, Room
@@ -140,6 +142,10 @@ class EarlyMachine(RuleBasedStateMachine):
         """Nobody writes for long enough: whatever was taken is whole."""
         self.room.pass_time(WHOLE_S)
         drop = self.room.store.latest_drop("hot", b"CARD")
+        if drop is not None and drop.hold is HoldReason.UNSTABLE_SOURCE:
+            # what changed too often within a day has to be quiet for longer
+            self.room.pass_time(CAP_S + WHOLE_S)
+            drop = self.room.store.latest_drop("hot", b"CARD")
         if drop is not None and drop.state is DropState.TAKEN and self.changed_at:
             assert drop.whole
             assert drop.upload_id is not None
