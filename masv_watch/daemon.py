@@ -40,7 +40,7 @@ from masv_watch.rehearsal import Rehearsal
 from masv_watch.roster import Roster
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.crew import SMALL_WORKERS
-from masv_watch.uploads import HotFolders, Links, Uploads, WaitReason
+from masv_watch.uploads import HotFolders, Links, Records, Uploads, WaitReason
 from masv_watch.watch.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -160,6 +160,7 @@ class Daemon:
             folders=HotFolders(
                 self.store, self.uploads, sights=self._roster.sights, hurry=self._roster.hurry
             ),
+            records=Records(self.store, hurry=self._roster.hurry, terms=self._roster.terms),
             links=Links(self.uploads, cloud, self._login, register_secret=logs.register_secrets),
             login=self._login,
             moves=Moves(self.store, monotonic=self._clock.monotonic),

@@ -16,10 +16,11 @@ from masv_watch.explain import Asked, explain, not_watched
 from masv_watch.lifecycle import is_arriving
 from masv_watch.loops import Bell, Clock, Loop
 from masv_watch.metrics import Metrics
-from masv_watch.model import Caller, Drop, DropEvent, DropState, Explanation, Rule, Timetable
+from masv_watch.model import Caller, Drop, DropEvent, DropState, Explanation, Rule, Terms, Timetable
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import FolderSight, Uploads
+from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.intake import Intake
 from masv_watch.watch.rules import Fate, Match, Matcher
@@ -149,6 +150,11 @@ class Roster:
         return (
             upload is not None and watched is not None and watched.intake.rule.path == upload.root
         )
+
+    def terms(self, hot_folder: str) -> Terms | None:
+        """Give what the rule of a hot folder says of its packages now; None without one."""
+        watched = self._watched.get(hot_folder)
+        return None if watched is None else terms_of(watched.intake.rule)
 
     def explain(self, path: bytes, caller: Caller) -> Explanation:
         """Say why a path is sent or not.

@@ -19,7 +19,7 @@ from masv_watch.api.moves import Moves
 from masv_watch.errors import BadRequest, NotFound
 from masv_watch.login import Login
 from masv_watch.model import Caller, Explanation, Flow, Plan
-from masv_watch.uploads import HotFolders, Links, Uploads
+from masv_watch.uploads import HotFolders, Links, Records, Uploads
 
 #: where a call's environment says who makes it
 CALLER = "masv_watch.caller"
@@ -46,6 +46,7 @@ class Desk:
 
     uploads: Uploads
     folders: HotFolders
+    records: Records
     links: Links
     login: Login
     moves: Moves

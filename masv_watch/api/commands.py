@@ -200,6 +200,25 @@ class DropsAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerAsked:
+    """Which part of the ledger a page is to hold."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    hot_folder: Word | None = None
+    #: number of the drop behind which the page begins
+    after: Annotated[int, Field(ge=0, le=2**62)] = 0
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """Which path of a hot folder is to be forgotten."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExplanationAsked:
     """Which path is to be explained."""
 

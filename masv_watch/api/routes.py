@@ -23,6 +23,7 @@ from masv_watch.api.limits import Keeper, RateLimitAsked
 from masv_watch.api.paging import page_of
 from masv_watch.api.places import MOST_ASKING, MOST_WALKS, Places
 from masv_watch.api.plans import planning
+from masv_watch.api.recording import recording
 from masv_watch.errors import Denied, Unprocessable
 from masv_watch.model import Secret
 from masv_watch.uploads import Uploads, UploadView, Wish
@@ -40,6 +41,7 @@ def routes(desk: Desk) -> list[Route]:
         *_of_lists(desk),
         *_of_drops(desk),
         *explaining(desk),
+        *recording(desk),
         *_of_pauses(desk),
         *_of_steering(desk),
         *_of_links(desk, asking),

@@ -162,6 +162,7 @@ def drop(tree: Json) -> Drop:
         state=needed(tree, "state"),
         id=_number(tree, "id"),
         generation=_number(tree, "generation"),
+        upload_id=text(tree, "upload_id"),
         reason=text(tree, "reason"),
         note=text(tree, "note"),
         cure=text(tree, "cure"),

@@ -121,6 +121,7 @@ class Drop:
     reason: str = ""
     note: str = ""
     cure: str = ""
+    upload_id: str = ""
     #: files that are in an upload, and those of them that the cloud has whole
     files: int = 0
     files_up: int = 0

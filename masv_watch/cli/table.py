@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from masv_watch import __version__
-from masv_watch.cli import creation, explaining, output, verbs, views
+from masv_watch.cli import creation, explaining, output, records, verbs, views
 from masv_watch.cli.outcomes import FAILED, OK, STATUSES, Ended, lines_of, status_of
 from masv_watch.errors import MasvWatchError
 
@@ -220,6 +220,25 @@ def _folders(commands: Any) -> None:
     seeding = ledger.add_subparsers(title="verbs", metavar="VERB", required=True)
     seed = _call(seeding, "seed", verbs.seed, "record what a hot folder's first start held as seen")
     seed.add_argument("folder", metavar="NAME", help="the hot folder")
+    forget = _call(seeding, "forget", records.forget, "let a path be new, as if never seen")
+    forget.add_argument("path", metavar="PATH", help="a file or folder in a hot folder")
+    export = _call(seeding, "export", records.export, "print every drop, one JSON object a line")
+    export.add_argument("--folder", metavar="NAME", help="only those of this hot folder")
+    _answering(commands)
+
+
+def _answering(commands: Any) -> None:
+    for name, does, help_ in (
+        ("resend", records.resend, "send what ended once more, whatever was delivered"),
+        ("rebind", records.rebind, "let what waits go to whom its rule names now"),
+    ):
+        answer = _call(commands, name, does, help_)
+        answer.add_argument("drop", metavar="DROP", help="its number, as `status` names it")
+    retry = _call(commands, "retry", records.retry, "let a failed upload go on")
+    retry.add_argument("id", metavar="ID", help=_ID)
+    send = _call(commands, "send", records.send, "do what lets something be sent, and ask first")
+    send.add_argument("what", metavar="ID|DROP|PATH", help="an upload, a drop, or a path")
+    send.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _tools(commands: Any) -> None:

@@ -611,3 +611,10 @@ UPDATE drops SET late = :late WHERE id = :id;
 SELECT DISTINCT path FROM drops WHERE hot_folder = :hot_folder AND forgotten = 1
 AND NOT EXISTS (SELECT 1 FROM drops AS newer WHERE newer.hot_folder = drops.hot_folder
     AND newer.path = drops.path AND newer.generation > drops.generation AND newer.forgotten = 0);
+
+-- name: ledger_page
+SELECT * FROM drops WHERE id > :after AND (:hot_folder IS NULL OR hot_folder = :hot_folder)
+ORDER BY id LIMIT :limit;
+
+-- name: rebind_upload
+UPDATE uploads SET terms = :terms, type = :type WHERE id = :id;

@@ -6,9 +6,10 @@ what follows from it. Part of the store; the contract stands in `store.watching_
 
 from __future__ import annotations
 
-from masv_watch.model import DeliveredFile, Drop, DropEvent, DropState
+from masv_watch.errors import IllegalTransition
+from masv_watch.model import DeliveredFile, Drop, DropEvent, DropState, Terms
 from masv_watch.store.ledger import refuse
-from masv_watch.store.sql import Engine, Transaction, drop_of, move_drop, must, rows_as
+from masv_watch.store.sql import Engine, Transaction, drop_of, move_drop, must, rows_as, terms_text
 
 #: drops of a hot folder whose longest pause is kept
 _KEPT_GAPS = 500
@@ -115,6 +116,25 @@ class WatchingVerbs:
         """List the paths of a hot folder that a person had forgotten."""
         rows = self.engine.read(lambda tx: tx.all("forgotten_paths", hot_folder=hot_folder))
         return [bytes(row["path"]) for row in rows]
+
+    def ledger_page(self, hot_folder: str | None, *, after: int, limit: int) -> list[Drop]:
+        """List drops with a number above `after`."""
+        wanted = {"hot_folder": hot_folder, "after": after, "limit": limit}
+        return rows_as(self.engine.read(lambda tx: tx.all("ledger_page", **wanted)), drop_of)
+
+    def rebind_upload(self, upload_id: str, terms: Terms) -> None:
+        """Let an upload go to whom these terms name."""
+
+        def rebind(tx: Transaction) -> None:
+            row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+            if row["package_asked_at"] is not None:
+                raise IllegalTransition(
+                    f"the package of upload {upload_id} may be made already",
+                    hint=f"masv-watch delete {upload_id}, then resend its drops",
+                )
+            tx.run("rebind_upload", id=upload_id, terms=terms_text(terms), type=terms.type)
+
+        self.engine.write(rebind)
 
     def changes_of(self, drop_id: int) -> int:
         """Count how often a drop changed within a day."""

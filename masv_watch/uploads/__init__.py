@@ -16,6 +16,7 @@ from masv_watch.uploads.folders import HotFolders as HotFolders
 from masv_watch.uploads.folders import drop_view as drop_view
 from masv_watch.uploads.links import Links as Links
 from masv_watch.uploads.links import read_package as read_package
+from masv_watch.uploads.records import Records as Records
 from masv_watch.uploads.views import DropView as DropView
 from masv_watch.uploads.views import SendingView as SendingView
 from masv_watch.uploads.views import UploadDetails as UploadDetails

@@ -25,7 +25,7 @@ from masv_watch.rehearsal import Rehearsal
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.bandwidth import LimitKeeper
 from masv_watch.transfer.throttle import Throttle
-from masv_watch.uploads import HotFolders, Links, Uploads
+from masv_watch.uploads import HotFolders, Links, Records, Uploads
 from masv_watch.watch.paths import Paths
 from tests.doubles import FakeClock
 
@@ -65,6 +65,8 @@ class Caller:
         self.flow, self.traffic = Flow(), {}
         #: names of hot folders that were asked to sweep
         self.hurried = []
+        #: what the rule of every hot folder says now; None for no rule
+        self.terms = None
         #: what a path is explained by
         self.explain = lambda path, _caller: not_watched(path, 0)
         self.settings = Settings(
@@ -96,6 +98,7 @@ class Caller:
             folders=HotFolders(
                 self.store, uploads, sights=lambda: self.sights, hurry=self.hurried.append
             ),
+            records=Records(self.store, hurry=self.hurried.append, terms=lambda _name: self.terms),
             links=Links(uploads, cloud, self.login, register_secret=lambda _secret: None),
             login=self.login,
             moves=self.moves,

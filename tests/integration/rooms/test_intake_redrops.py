@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 
-from masv_watch.model import DropMode, Late, Redrop, UploadState
+from masv_watch.errors import IllegalTransition
+from masv_watch.model import DropMode, Late, Redrop, To, UploadState
+from masv_watch.uploads import Records
+from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.redrops import LATE_FACTOR
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
+from tests.integration.store.making import claim
 
 FOUND_S = 15.0
 SETTLED_S = FOUND_S + QUIET_S + 2 * LOOK_S
@@ -244,3 +249,21 @@ def test_path_that_was_forgotten_is_new_again(make_room):
     room.pass_time(SETTLED_S)
 
     assert len(names(room)) == 2
+
+
+def test_drop_is_rebound_to_its_new_rule_until_its_package_is_asked_for(make_room):
+    """Frozen when it was taken; a person may say otherwise while nobody was told (behaviour 7)."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    (upload,) = room.taken()
+    terms = terms_of(replace(room.rule, to=To(recipients=("new@example.com",))))
+    records = Records(room.store, hurry=lambda _name: None, terms=lambda _name: terms)
+    records.rebind(room.drop("a.mov").id)
+    assert room.store.upload(upload.id).terms.recipients == ("new@example.com",)
+
+    claimed = claim(room.store, upload.id)
+    room.store.note_package_asked(upload.id, claimed.fence)
+    with pytest.raises(IllegalTransition) as refused:
+        records.rebind(room.drop("a.mov").id)
+    assert f"masv-watch delete {upload.id}" in refused.value.hint

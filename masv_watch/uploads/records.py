@@ -1,0 +1,139 @@
+"""The verbs on the ledger: what was seen, held and sent, and how a person answers it.
+
+Owns resending, forgetting, rebinding and the export of the record. Never looks at a source: it
+rings, and the hot folder's own loop looks. Called by the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from masv_watch import lifecycle
+from masv_watch.errors import IllegalTransition, NotFound
+from masv_watch.model import Drop, DropState, HoldReason, Terms, UploadState
+from masv_watch.names import shown
+from masv_watch.store.contract import Store
+from masv_watch.uploads.folders import drop_view
+from masv_watch.uploads.views import DropView, cure_of
+
+#: states of an upload whose terms may still change
+_OPEN = (UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE, UploadState.ERROR)
+
+
+class Records:
+    """The ledger as people see it."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        hurry: Callable[[str], None],
+        terms: Callable[[str], Terms | None],
+    ) -> None:
+        """Work on this ledger.
+
+        `hurry` asks a hot folder by name to sweep soon; `terms` gives what its rule says now, None
+        where the configuration has none of that name.
+        """
+        self._store = store
+        self._hurry = hurry
+        self._terms = terms
+
+    def drop(self, drop_id: int) -> DropView:
+        """Give one drop, whatever became of it.
+
+        Raises:
+            NotFound: there is no such drop.
+        """
+        return self._view(self._find(drop_id))
+
+    def page(self, hot_folder: str | None, *, after: int, limit: int) -> Sequence[DropView]:
+        """List drops by their number behind `after`, those that ended too."""
+        found = self._store.ledger_page(hot_folder, after=after, limit=limit)
+        return [drop_view(drop) for drop in found]
+
+    def resend(self, drop_id: int) -> DropView:
+        """Send what ended once more, whatever was delivered of it.
+
+        Raises:
+            NotFound: there is no such drop.
+            IllegalTransition: it has not ended, or has a newer generation.
+        """
+        known = self._find(drop_id)
+        try:
+            drop = self._store.resend_drop(drop_id)
+        except IllegalTransition as error:
+            hint = error.hint if known.state not in _LIVING else _of_living(known)
+            raise IllegalTransition(
+                error.message, hint=hint, state=str(known.state), allowed=[]
+            ) from error
+        self._hurry(drop.hot_folder)
+        return self._view(drop)
+
+    def rebind(self, drop_id: int) -> DropView:
+        """Let a drop on its way go to whom its rule names now.
+
+        Raises:
+            NotFound: there is no such drop, or no rule of its name.
+            IllegalTransition: nobody waits for it yet, or its package is made already.
+        """
+        drop = self._find(drop_id)
+        upload = self._store.upload(drop.upload_id) if drop.upload_id else None
+        if drop.state is not DropState.TAKEN or upload is None or upload.state not in _OPEN:
+            raise IllegalTransition(
+                f"drop {drop.id} is not on its way",
+                hint="what has not been taken follows its rule by itself",
+                state=str(drop.state),
+                allowed=[],
+            )
+        if upload.package_asked_at is not None:
+            raise IllegalTransition(
+                f"the package of drop {drop.id} is made, for whom its rule named then",
+                hint=f"masv-watch delete {upload.id}, then masv-watch resend {drop.id}",
+                state=str(drop.state),
+                allowed=[],
+            )
+        terms = self._terms(drop.hot_folder)
+        if terms is None:
+            raise NotFound(f"there is no hot folder {drop.hot_folder!r} any more")
+        self._store.rebind_upload(upload.id, terms)
+        return self._view(self._find(drop_id))
+
+    def forget(self, hot_folder: str, path: bytes) -> int:
+        """Let what ended under a path count no more, so that what stands there is new.
+
+        Raises:
+            NotFound: the ledger has nothing that ended there.
+        """
+        rows = self._store.forget_path(hot_folder, path)
+        if not rows:
+            latest = self._store.latest_drop(hot_folder, path)
+            raise NotFound(
+                f"the ledger has nothing that ended at {shown(path)} in {hot_folder}",
+                hint="name the file or folder in the hot folder itself"
+                if latest is None
+                else _of_living(latest),
+            )
+        self._hurry(hot_folder)
+        return rows
+
+    def _find(self, drop_id: int) -> Drop:
+        drop = self._store.drop(drop_id)
+        if drop is None:
+            raise NotFound(
+                f"there is no drop {drop_id}", hint="masv-watch ledger export lists all of them"
+            )
+        return drop
+
+    def _view(self, drop: Drop) -> DropView:
+        return drop_view(drop, self._store.files_up().get(drop.id, (0, 0)))
+
+
+_LIVING = (DropState.SETTLING, DropState.HELD, DropState.QUEUED, DropState.TAKEN)
+
+
+def _of_living(drop: Drop) -> str:
+    """Say what helps a drop that has not ended."""
+    if drop.state is DropState.TAKEN and drop.upload_id:
+        return f"it is on its way: masv-watch show {drop.upload_id}"
+    return cure_of(drop) or lifecycle.CURES[HoldReason.GROWING]
