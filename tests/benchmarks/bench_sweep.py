@@ -1,158 +1,225 @@
-"""What one sweep of a folder of 50,000 files costs while it still arrives, and what it keeps.
+"""The full sweep of an unchanged hot folder of 1,000,000 files against `find -printf`.
 
-Owns one run: a hot folder on the local disk with one card of many files, its intake with a clock
-that the run moves, and a store. Each round adds a file and sweeps, as a notification would have it.
-Prints CPU time by mode, which other load disturbs little, and the memory that stays between two
-sweeps; nothing here is asserted.
+Owns one tree of 1,000 folders, once as 1,000 drops and once as a single one, all recorded as seen
+by a process before. Each round is `find` and a sweep, in turns; then an idle cycle, a sweep that is
+told to stop, and what happens meanwhile in another hot folder. Memory is that of a process which
+has looked at nothing before.
 
-    .venv/bin/python tests/benchmarks/bench_sweep.py [--files N] [--rounds N]
+    .venv/bin/python tests/benchmarks/bench_sweep.py [--rounds N] [--files N] [--folders N]
+        [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
-import gc
+import json
 import os
-import statistics
+import subprocess
 import sys
-import tempfile
+import threading
 import time
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT))
 
-from masv_watch.loops import Bell  # noqa: E402
+from masv_watch.loops import Clock, SystemClock  # noqa: E402
 from masv_watch.metrics import Metrics  # noqa: E402
-from masv_watch.model import DropMode, Initial, Rule, Settle, To  # noqa: E402
 from masv_watch.store.sqlite import open_store  # noqa: E402
-from masv_watch.uploads import Uploads  # noqa: E402
-from masv_watch.watch.hints import Hints  # noqa: E402
-from masv_watch.watch.intake import Intake  # noqa: E402
+from tests.benchmarks.figures import CannotMeasureError, Figures, main, parser, turned  # noqa: E402
+from tests.benchmarks.sink import forget_peak, memory_mib, work_folder  # noqa: E402
+from tests.benchmarks.trees import FILE_BYTES, PEER, find_s, seed, watched  # noqa: E402
 from tests.doubles import FakeClock  # noqa: E402
 
-QUIET_S = 15.0
-#: seconds between two sweeps that notifications ask for
-BETWEEN_S = 2.0
+DROPS = "masv-watch, a drop each folder"
+SINGLE = "masv-watch, one drop"
+IDLE = "masv-watch, idle cycle"
+#: seconds between two looks of a hot folder that nothing rings for, and between two full ones
+PERIOD_S = 300.0
+HOUR_S = 3600.0
+#: files that appear in the other hot folder, one after the other
+NEIGHBOURS = 10
 
 
-def make_card(top: Path, files: int) -> Path:
-    """Write a card of files in folders of a hundred."""
-    card = top / "hot" / "CARD"
-    for number in range(files):
-        folder = card / f"CLIPS{number // 100:04}"
-        if number % 100 == 0:
-            folder.mkdir(parents=True)
-        (folder / f"A001C{number:06}_231126_R1AB.MXF").write_bytes(b"x")
-    return card
+class Looks:
+    """One hot folder with its ledger, looked at again and again."""
+
+    def __init__(self, hot: Path, state: Path, clock: Clock) -> None:
+        """Open the state that stands beside the hot folder."""
+        self.clock = clock
+        self.is_stopped = False
+        self.store = open_store(str(state), clock=clock, metrics=Metrics())
+        self.intake = watched(hot, self.store, clock, stop=lambda: self.is_stopped)
+
+    def full(self) -> tuple[float, float]:
+        """Sweep as a notification asks for it; give the seconds and the CPU seconds of it."""
+        assert isinstance(self.clock, FakeClock)
+        self.clock.advance(PERIOD_S)
+        self.intake.hurry()
+        return self.timed()
+
+    def timed(self) -> tuple[float, float]:
+        """Tick; give the seconds and the CPU seconds of it."""
+        began, cpu = time.perf_counter(), time.process_time()
+        self.intake.tick()
+        return time.perf_counter() - began, time.process_time() - cpu
+
+    def is_known(self) -> bool:
+        """Say whether nothing is left to be judged."""
+        return self.intake.is_at_rest and not self.store.drops(living=True)
 
 
-def intake_over(top: Path, clock: FakeClock, **more: Any) -> tuple[Intake, Any]:
-    """Build an intake over the hot folder with a state of its own."""
-    state = tempfile.mkdtemp(dir=top)
-    store = open_store(state, clock=clock, metrics=Metrics())
-    rule = Rule(
-        name="hot",
-        path=os.fsencode(top / "hot"),
-        to=To(recipients=()),
-        drop=DropMode.FOLDER,
-        settle=Settle(quiet_s=QUIET_S),
-        initial=Initial.SEND,
-    )
-    known = {each.name for each in dataclasses.fields(Rule)}
-    rule = dataclasses.replace(rule, **{key: value for key, value in more.items() if key in known})
-    intake = Intake(
-        rule,
-        store=store,
-        uploads=Uploads(store, auth_until=lambda: None),
-        hints=Hints(lambda _name: None, new_observer=_no_observer),
-        clock=clock,
-        metrics=Metrics(),
-        bell=Bell(),
-        stop=lambda: False,
-    )
-    return intake, store
+def child(hot: str, state: str) -> None:
+    """Be the process whose memory counts: look twice, and tell what each look added, MiB."""
+    looks = Looks(Path(hot), Path(state), FakeClock())
+    told = []
+    for _ in range(2):
+        forget_peak(os.getpid())
+        before = memory_mib(os.getpid())[0]
+        looks.full()
+        now, most = memory_mib(os.getpid())
+        told.append({"most": most - before, "kept": now - before})
+    if not looks.is_known():
+        raise CannotMeasureError("not everything was known to the ledger")
+    print(json.dumps(told))
+    looks.store.close()
 
 
-def _no_observer() -> Any:
-    raise OSError(28, "no notifications here")
+def memory_of(hot: Path, state: Path) -> list[dict[str, float]]:
+    """Give what the first and the second look add to the memory of a fresh process."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--child", str(hot), str(state)],
+        stdout=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise CannotMeasureError("the process that looks went wrong: see above")
+    found: list[dict[str, float]] = json.loads(done.stdout)
+    return found
 
 
-def measure(top: Path, card: Path, *, rounds: int, early: bool) -> None:
-    """Sweep while files arrive, and say what each sweep took."""
-    clock = FakeClock()
-    intake, store = intake_over(top, clock, early=early)
-    took = []
-    for number in range(rounds):
-        (card / f"late{number}").write_bytes(b"x")
-        intake.hurry()
-        began = time.process_time()
-        intake.tick()
-        took.append((time.process_time() - began) * 1000)
-        clock.advance(BETWEEN_S)
-    slow = ", ".join(f"{each:.0f}" for each in sorted(took)[-2:])
-    median = statistics.median(took[2:] or took)
-    print(
-        f"early={early!s:<6} median {median:7.0f} ms   min {min(took):7.0f} ms   the two slowest"
-        f" {slow} ms   taken: {len(store.uploads())}   whole in {until_whole(intake, clock):.0f} ms"
-    )
+def compare(figures: Figures, tree: Path, looks: dict[str, Looks]) -> None:
+    """Let `find` and the sweeps take turns."""
+    for each in looks.values():
+        each.full()
+    for turn in range(figures.rounds):
+        for name in turned([PEER, *looks], turn):
+            took, cpu = find_s(tree) if name == PEER else looks[name].full()
+            figures.add(name, seconds=took, cpu=cpu)
+
+
+def idle(figures: Figures, looks: Looks) -> None:
+    """Let the periods of an hour pass over a folder in which nothing happens."""
+    assert isinstance(looks.clock, FakeClock)
+    for _ in range(2):
+        # twice the same, with a period between: what a cheap look may rely on
+        looks.full()
+    for _ in range(int(HOUR_S / PERIOD_S) - 2):
+        looks.clock.advance(PERIOD_S)
+        took, cpu = looks.timed()
+        figures.add(IDLE, idle_ms=took * 1000, idle_cpu_ms=cpu * 1000)
+
+
+def cancel(figures: Figures, looks: Looks) -> None:
+    """Ask a sweep to stop in its middle; the milliseconds until it has."""
+    thread = threading.Thread(target=looks.full)
+    thread.start()
+    time.sleep(figures.median("seconds", DROPS) / 2)
+    began = time.perf_counter()
+    looks.is_stopped = True
+    thread.join()
+    figures.add(DROPS, stop_ms=(time.perf_counter() - began) * 1000)
+    looks.is_stopped = False
+
+
+def neighbour(figures: Figures, top: Path, looks: Looks) -> None:
+    """See how long a file takes to be known in another folder, quiet and during sweeps."""
+    other = top / "other"
+    other.mkdir()
+    clock = SystemClock()
+    store = open_store(str(top / "other-state"), clock=clock, metrics=Metrics())
+    ended = threading.Event()
+    for kind, is_busy in (("alone", False), ("beside", True)):
+        thread = threading.Thread(target=lambda: [looks.full() for _ in iter(ended.is_set, True)])
+        ended.clear()
+        if is_busy:
+            thread.start()
+        for number in range(NEIGHBOURS):
+            intake = watched(other, store, clock, initial="send")
+            (other / f"{kind}{number}").write_bytes(b"x")
+            began = time.perf_counter()
+            intake.tick()
+            took = (time.perf_counter() - began) * 1000
+            if store.latest_drop("other", f"{kind}{number}".encode()) is None:
+                raise CannotMeasureError("a file was not known after a tick")
+            figures.add(f"another hot folder, {kind}", known_ms=took)
+        ended.set()
+        if is_busy:
+            thread.join()
     store.close()
-    for number in range(rounds):
-        (card / f"late{number}").unlink()
 
 
-def until_whole(intake: Intake, clock: FakeClock) -> float:
-    """Let the card stand still until it is whole; give the milliseconds of that look."""
-    while True:
-        clock.advance(QUIET_S / 3)
-        intake.hurry()
-        began = time.process_time()
-        intake.tick()
-        took = (time.process_time() - began) * 1000
-        if intake.is_at_rest:
-            return took
-
-
-def weigh(top: Path, *, early: bool) -> None:
-    """Say how many bytes stay between two sweeps."""
-    clock = FakeClock()
-    intake, store = intake_over(top, clock, early=early)
-    tracemalloc.start()
-    gc.collect()
-    before = tracemalloc.get_traced_memory()[0]
-    for _ in range(3):
-        intake.hurry()
-        intake.tick()
-        clock.advance(BETWEEN_S)
-    gc.collect()
-    after, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    print(
-        f"early={early!s:<6} kept between two sweeps {(after - before) / 2**20:.1f} MiB, most"
-        f" during one {(peak - before) / 2**20:.1f} MiB"
+def run() -> None:
+    """Measure as the command line asks."""
+    line = parser(__doc__, rounds=5)
+    line.add_argument("--files", type=int, default=1_000_000)
+    line.add_argument("--folders", type=int, default=1_000)
+    line.add_argument("--child", nargs=2, metavar=("HOT", "STATE"), help="for the run itself")
+    options = line.parse_args()
+    if options.child:
+        child(*options.child)
+        return
+    figures = Figures(
+        f"{options.files:,} files in {options.folders:,} folders, unchanged", options.rounds
     )
-    store.close()
+    with work_folder(in_memory=options.files * FILE_BYTES) as top, work_folder() as state:
+        tree = top / "hot" / "ALL"
+        seed(tree, folders=options.folders, files=options.files)
+        hots = {DROPS: tree, SINGLE: tree.parent}
+        looks = {}
+        for number, (name, hot) in enumerate(hots.items()):
+            place = state / str(number)
+            memory_of(hot, place)
+            for look, found in zip(("again", "steady"), memory_of(hot, place), strict=True):
+                figures.add(name, **{f"{look}_most": found["most"], f"{look}_kept": found["kept"]})
+            looks[name] = Looks(hot, place, FakeClock())
+        compare(figures, tree, looks)
+        idle(figures, looks[DROPS])
+        cancel(figures, looks[DROPS])
+        neighbour(figures, state, looks[DROPS])
+        for each in looks.values():
+            each.store.close()
+    tell(figures, options)
 
 
-def main() -> int:
-    """Read the command line."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--files", type=int, default=50_000)
-    parser.add_argument("--rounds", type=int, default=14)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        top = Path(folder)
-        card = make_card(top, options.files)
-        print(f"{options.files} files in one card, {options.rounds} sweeps each")
-        for early in (False, True):
-            measure(top, card, rounds=options.rounds, early=early)
-        for early in (False, True):
-            weigh(top, early=early)
-    return 0
+def tell(figures: Figures, options: Any) -> None:
+    """Print what was measured."""
+    for name in (DROPS, SINGLE):
+        figures.goal(
+            f"seconds of a full sweep over find's, {name}",
+            figures.median("seconds", name) / figures.median("seconds", PEER),
+            limit=2, most=True,
+        )  # fmt: skip
+        figures.goal(
+            f"MiB more during a full sweep, {name}",
+            max(figures.of("steady_most", name)), limit=60, most=True,
+        )  # fmt: skip
+    figures.goal(
+        "CPU milliseconds of an idle cycle", max(figures.of("idle_cpu_ms", IDLE)),
+        limit=50, most=True,
+    )  # fmt: skip
+    figures.tell(
+        [
+            figures.table("seconds", "Seconds of a look at everything", peer=PEER),
+            figures.table("cpu", "CPU seconds of it", peer=PEER),
+            figures.table("again_most", "MiB more during the first sweep after a restart"),
+            figures.table("steady_most", "MiB more during a later sweep"),
+            figures.table("idle_cpu_ms", "CPU milliseconds of an idle cycle"),
+            figures.table("stop_ms", "Milliseconds until a sweep that is told to stop has"),
+            figures.table("known_ms", "Milliseconds until a new file is in the ledger"),
+        ],
+        options.json,
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(run))

@@ -117,11 +117,25 @@ def test_sink_counts_a_file_that_was_closed_without_all_its_bytes():
         assert counts["put_first"] <= counts["put_last"] < counts["last"]["file_finalize"]
 
 
-def test_sweep_slice_measures_a_folder_with_and_without_early_start(project):
+def test_arriving_slice_measures_a_folder_with_and_without_early_start(project):
     """Time by mode, and what stays between two sweeps."""
-    done = bench(project, "bench_sweep", "--files", "300")
+    done = bench(project, "bench_arriving", "--files", "300")
 
     assert done.returncode == 0, done.stdout + done.stderr
     for early in ("False", "True"):
         assert re.search(rf"early={early} +median +\d+ ms", done.stdout), done.stdout
         assert re.search(rf"early={early} +kept between two sweeps \d", done.stdout), done.stdout
+
+
+def test_sweep_slice_measures_find_and_both_forms_of_the_tree(project, tmp_path):
+    """Everything was known to the ledger, or the benchmark would have ended with an error."""
+    out = tmp_path / "figures.json"
+
+    done = bench(project, "bench_sweep", "--files", "400", "--folders", "4", "--json", str(out))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert is_table(done.stdout, "Seconds of a look at everything", 3), done.stdout
+    tree = json.loads(out.read_text())
+    assert all(value > 0 for values in tree["figures"]["seconds"].values() for value in values)
+    assert len(tree["figures"]["known_ms"]["another hot folder, beside"]) == 10
+    assert [goal["goal"] for goal in tree["goals"]] == [2, 60, 2, 60, 50]
