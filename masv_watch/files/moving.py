@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from masv_watch.errors import CannotMove, SourceChanged, SourceError, SourceVanished
-from masv_watch.files.roots import Observation, Root
+from masv_watch.files.observations import Observation
+from masv_watch.files.roots import Root
 from masv_watch.files.trees import (
     content_hash,
     copy_tree,

@@ -58,6 +58,11 @@ class Reach:
     #: never sent, whoever asks: devices and inodes as `never_sent` gives them
     denied: frozenset[Mark]
 
+    @property
+    def inodes(self) -> frozenset[int]:
+        """Give the inodes that are never sent on one device or another."""
+        return frozenset(inode for _, inode in self.denied if inode != WHOLE)
+
     def examine(self, folder: int, name: bytes, path: bytes) -> os.stat_result:
         """Give the stat of an entry; a regular file must be the user's to read.
 

@@ -13,17 +13,23 @@ import stat
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from types import TracebackType
 
 from masv_watch.errors import (
-    SourceChanged,
     SourceError,
     SourceForbidden,
     SourceUnreadable,
     SourceVanished,
 )
 from masv_watch.files.approach import approach
+from masv_watch.files.observations import (
+    Observation,
+    demand_same,
+    described,
+    identity_of,
+    kind_of,
+    observed,
+)
 from masv_watch.files.reach import Reach
 from masv_watch.files.rights import Wish
 from masv_watch.model import Identity
@@ -34,35 +40,12 @@ _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _STEP = _PASS | os.O_NOFOLLOW
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+#: of a mode: the kind, and whether the world may read; a file that it may
+_FREE = 0o170000 | stat.S_IROTH
+_FREE_FILE = stat.S_IFREG | stat.S_IROTH
 _EFFECTIVE = os.access in os.supports_effective_ids
 #: descriptors of folders kept while a root is walked; a thousand levels need no more
 _KEPT_FOLDERS = 32
-
-_KINDS = {
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFBLK: "a block device",
-    stat.S_IFCHR: "a character device",
-    stat.S_IFLNK: "a symbolic link",
-    stat.S_IFDIR: "a folder",
-    stat.S_IFREG: "a file",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """One entry of a folder at one moment."""
-
-    #: below the root, no leading slash
-    path: bytes
-    #: `file`, `folder`, `link`, `other`, or `unreadable` when not even its kind could be learned
-    kind: str
-    #: None for all but files and folders
-    identity: Identity | None
-    #: hard links to it; 0 when unknown
-    nlink: int = 0
-    #: for people, for what is skipped: `a FIFO`, `a symbolic link`, the error of an unreadable one
-    detail: str = ""
 
 
 class Root:
@@ -76,6 +59,9 @@ class Root:
         self._descriptor = descriptor
         self._fresh = fresh
         self._reach = reach
+        #: whether a plain stat says everything of a file; and the inodes that may be denied
+        self._is_bare = not fresh and (reach is None or reach.uid is None)
+        self._guarded = frozenset() if reach is None else reach.inodes
         self._folders: OrderedDict[bytes, int] = OrderedDict()
         status = os.fstat(descriptor)
         #: (device, inode); the device compares only within one boot
@@ -149,24 +135,62 @@ class Root:
             SourceUnreadable: it cannot be listed.
             SourceForbidden: a name on the way is a link or no name.
         """
+        prefix = relative + b"/" if relative else b""
+        for name, seen in self.stat_folder(relative):
+            if isinstance(seen, Observation):
+                yield seen
+            else:
+                yield observed(prefix + os.fsencode(name), seen)
+
+    def stat_folder(
+        self, relative: bytes = b""
+    ) -> Iterator[tuple[str, os.stat_result | Observation]]:
+        """Give what one folder holds as `list_folder`, at a third of its price.
+
+        Each name is decoded as the file system's are. With it comes the bare stat of a regular file
+        that nothing speaks against, and an observation of all else.
+
+        Raises: as `list_folder`.
+        """
         with self.border(relative):
             listing = os.open(b".", _LIST, dir_fd=self.folder(relative))
+        prefix, guarded = relative + b"/" if relative else b"", self._guarded
         try:
             if self._reach is not None:
                 with self.border(relative):
                     self._reach.admit_folder(listing, relative, Wish.READ)
             with self.border(relative), os.scandir(listing) as entries:
+                device = os.fstat(listing).st_dev
                 for entry in entries:
-                    name = os.fsencode(entry.name)
-                    path = relative + b"/" + name if relative else name
-                    seen = self._observed(listing, name, path)
+                    name = entry.name
+                    try:
+                        status = entry.stat(follow_symlinks=False) if self._is_bare else None
+                    except OSError:
+                        status = None
+                    if (
+                        status is not None
+                        and status.st_dev == device
+                        and status.st_ino not in guarded
+                        and (
+                            status.st_mode & _FREE == _FREE_FILE or _may_read(listing, name, status)
+                        )
+                    ):
+                        yield name, status
+                        continue
+                    # looked at again with care, which says what it is
+                    raw = os.fsencode(name)
+                    seen = self._observed(listing, raw, prefix + raw)
                     if seen is not None:
-                        yield seen
+                        yield name, seen
         finally:
             os.close(listing)
         if not relative:
             # a removed root lists nothing and says no error (fault 8)
             self._assert_there()
+
+    def own_identity(self) -> Identity:
+        """Give the identity of the root itself; it changes with the names that stand in it."""
+        return identity_of(os.fstat(self._descriptor))
 
     def observe(self, path: bytes) -> Observation | None:
         """Give one entry as its folder's list would, None when it is not there.
@@ -273,15 +297,7 @@ class Root:
         except OSError as error:
             detail = f"cannot be examined: {error.strerror}"
             return Observation(path=path, kind="unreadable", identity=None, detail=detail)
-        kind = _kind(status.st_mode)
-        known = kind in ("file", "folder")
-        return Observation(
-            path=path,
-            kind=kind,
-            identity=identity_of(status) if known else None,
-            nlink=status.st_nlink,
-            detail="" if known else described(status.st_mode),
-        )
+        return observed(path, status)
 
     def _status(self, folder: int, name: bytes, path: bytes) -> os.stat_result:
         if self._reach is not None:
@@ -343,55 +359,12 @@ def identify_all(
         yield path, found
 
 
-def demand_same(seen: Identity, wanted: Identity, path: bytes) -> None:
-    """Raise SourceChanged, naming the fields, unless both identities are equal in all five."""
-    if is_same(seen, wanted):
-        return
-    fields = ("size", "mtime_ns", "ctime_ns", "inode", "device")
-    differ = [name for name in fields if getattr(seen, name) != getattr(wanted, name)]
-    raise SourceChanged(
-        f"{shown(path)} is not as it settled: {', '.join(differ)} changed", path=path
-    )
-
-
-def is_same(seen: Identity, wanted: Identity) -> bool:
-    """Say whether both identities are equal in all five fields.
-
-    A device below 0 is not known: its number holds within one boot only (behaviour 3).
-    """
-    return seen == (wanted if wanted.device >= 0 else replace(wanted, device=seen.device))
-
-
-def identity_of(status: os.stat_result) -> Identity:
-    """Give the identity that a stat answered."""
-    return Identity(
-        size=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        ctime_ns=status.st_ctime_ns,
-        inode=status.st_ino,
-        device=status.st_dev,
-    )
-
-
-def described(mode: int) -> str:
-    """Name the kind of an entry for people."""
-    return _KINDS.get(stat.S_IFMT(mode), "of an unknown kind")
-
-
 _HINTS = {
     errno.EACCES: "give the daemon's user the right to read it",
     errno.EPERM: "give the daemon's user the right to read it",
     errno.ESTALE: "the file server forgot the handle; remount when it stays so",
     errno.EIO: "the medium or its server reports an input/output error",
 }
-
-
-def _kind(mode: int) -> str:
-    if stat.S_ISREG(mode):
-        return "file"
-    if stat.S_ISDIR(mode):
-        return "folder"
-    return "link" if stat.S_ISLNK(mode) else "other"
 
 
 def _split(path: bytes) -> tuple[bytes, bytes]:
@@ -406,7 +379,7 @@ def _checked(name: bytes, path: bytes) -> bytes:
 
 
 def _allowed(status: os.stat_result, path: bytes) -> Identity:
-    if _kind(status.st_mode) not in ("file", "folder"):
+    if kind_of(status.st_mode) not in ("file", "folder"):
         raise _forbidden(path, f"is {described(status.st_mode)}")
     return identity_of(status)
 
@@ -435,6 +408,12 @@ def _open_regular(folder: int, name: bytes, path: bytes, reach: Reach | None) ->
 def _assert_regular(status: os.stat_result, path: bytes) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise _forbidden(path, f"is {described(status.st_mode)}")
+
+
+def _may_read(folder: int, name: str, status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and os.access(
+        name, os.R_OK, dir_fd=folder, effective_ids=_EFFECTIVE
+    )
 
 
 def _assert_readable(folder: int, name: bytes, status: os.stat_result) -> None:

@@ -21,7 +21,8 @@ from types import TracebackType
 import xxhash
 
 from masv_watch.errors import SourceChanged
-from masv_watch.files.roots import Root, demand_same, identity_of
+from masv_watch.files.observations import demand_same, identity_of
+from masv_watch.files.roots import Root
 from masv_watch.model import Identity, Verify
 from masv_watch.names import shown
 

@@ -14,7 +14,8 @@ from contextlib import suppress
 import xxhash
 
 from masv_watch.errors import SourceChanged
-from masv_watch.files.roots import Observation, Root
+from masv_watch.files.observations import Observation
+from masv_watch.files.roots import Root
 from masv_watch.files.slices import Slice
 from masv_watch.model import Identity
 from masv_watch.names import shown

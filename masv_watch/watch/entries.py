@@ -38,7 +38,7 @@ from masv_watch.watch.handover import Handover
 from masv_watch.watch.limits import LIMITS, Limits
 from masv_watch.watch.redrops import Kind
 from masv_watch.watch.rules import Role, Standing, role, starts_early
-from masv_watch.watch.scan import LeftOut, Tree
+from masv_watch.watch.scan import LeftOut, Same, Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict
 
 log = logging.getLogger(__name__)
@@ -190,8 +190,14 @@ class Entries:
             for path, drop in self._memory.awaited.items()
         )
 
-    def look_at(self, root: files.Root, tree: Tree) -> bool:
+    def concluded(self, top: bytes) -> str | None:
+        """Give the fence that an entry has as long as nothing is to be done about it."""
+        return self._memory.concluded.get(top)
+
+    def look_at(self, root: files.Root, tree: Tree | Same) -> bool:
         """Draw the consequence of one sample of a top-level entry; say whether it is a drop."""
+        if isinstance(tree, Same):
+            return True
         standing = role(tree.kind, self.rule.drop)
         reason = left_out(tree, standing)
         if reason:
@@ -199,7 +205,7 @@ class Entries:
             return False
         if tree.kind == "file":
             self.assessor.siblings.add(tree.top)
-        seen = tree.seen()
+        seen = tree.seen(self.remembered(tree.top))
         if self._memory.concluded.get(tree.top) == seen.fence:
             return True
         self._memory.concluded.pop(tree.top, None)

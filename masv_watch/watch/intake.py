@@ -25,7 +25,7 @@ from masv_watch.watch.gate import Gate
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.limits import LIMITS, Limits
 from masv_watch.watch.rules import Matcher
-from masv_watch.watch.scan import one, sweep
+from masv_watch.watch.scan import changes, one, sweep
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,8 @@ class Intake:
         self.entries.begin()
         names: set[bytes] = set()
         drops: set[bytes] = set()
-        for tree in sweep(root, self._matcher, stop=self._stop):
+        known = self.entries.concluded
+        for tree in changes(root, self._matcher, known=known, stop=self._stop):
             names.add(tree.top)
             if self.entries.look_at(root, tree):
                 drops.add(tree.top)

@@ -14,7 +14,7 @@ Law 3. Every verdict carries the finding that led to it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -32,6 +32,7 @@ from masv_watch.model import (
 )
 from masv_watch.names import sent_name, sent_path, shown
 from masv_watch.watch.markers import shape_of
+from masv_watch.watch.plain import PlainNames, one_line
 
 #: names under which something is still being written; while one grows, its folder is not quiet
 TEMPORARY = ("*.part", "*.partial", "*.tmp", "*.filepart", "*.crdownload")
@@ -142,6 +143,24 @@ class Matcher:
         self._target = re.compile(shape, re.DOTALL) if shape else None
         marker = rule.settle.done_marker
         self._marker = shape_of(marker) if marker else None
+        self._plain = PlainNames(_leaving_out(self._ours, self._builtin, self._own))
+
+    def plain_in(self, folder: bytes) -> Callable[[str], bool]:
+        """Give what says, at a glance, that `match` is sure to keep a file or a folder of a name.
+
+        `folder` is where these names stand, b"" for the root; every name in its own path must have
+        been plain.
+        """
+        above = folder.decode("utf-8", "surrogateescape") + "/" if folder else ""
+        marker, target = self._marker, None if folder else self._target
+        is_plain = self._plain.within(above)
+        if marker is None and target is None:
+            return is_plain
+        return lambda name: (
+            is_plain(name)
+            and not (marker and marker.fullmatch(one_line(above + name)))
+            and not (target and target.match(one_line(name)))
+        )
 
     def match(self, path: bytes, kind: str, detail: str = "") -> Match:
         """Say whether an entry below the root is sent or left out, and why.
@@ -332,23 +351,25 @@ def _shape(first: str, hot_folder: str) -> str:
     pieces = _PLACEHOLDER.split(first)
     known = {**_SHAPES, "hot_folder": re.escape(hot_folder)}
     return "".join(
-        known.get(piece, "[^/]+") if index % 2 else re.escape(_one_line(piece))
+        known.get(piece, "[^/]+") if index % 2 else re.escape(one_line(piece))
         for index, piece in enumerate(pieces)
     )
 
 
 def _compiled(lines: Iterable[str]) -> pathspec.GitIgnoreSpec:
     # the plain backend: the faster ones cannot hold names that are not UTF-8
-    return pathspec.GitIgnoreSpec.from_lines(map(_one_line, lines), backend="simple")
+    return pathspec.GitIgnoreSpec.from_lines(map(one_line, lines), backend="simple")
+
+
+def _leaving_out(*specs: pathspec.GitIgnoreSpec) -> Iterator[tuple[str, re.Pattern[str]]]:
+    for spec in specs:
+        for pattern in spec.patterns:
+            if pattern.include and pattern.regex is not None:
+                yield str(pattern.pattern), pattern.regex
 
 
 def _text(path: bytes) -> str:
-    return _one_line(path.decode("utf-8", "surrogateescape"))
-
-
-def _one_line(text: str) -> str:
-    # `.` and `$` of the compiled patterns stop at a line's end; no decoded byte gives this sign
-    return text.replace("\n", "\udc0a")
+    return one_line(path.decode("utf-8", "surrogateescape"))
 
 
 def _skip(test: str, detail: str, *, at: str = "", temporary: bool = False) -> Match:

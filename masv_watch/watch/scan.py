@@ -10,15 +10,18 @@ Law 3. A root that cannot be listed raises: an empty answer would prove somethin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from masv_watch.errors import SourceError, SourceForbidden, SourceVanished
-from masv_watch.files import Observation, Root
+from masv_watch.files import Observation, Root, identity_of, observed
 from masv_watch.model import Identity
 from masv_watch.names import shown
-from masv_watch.watch.rules import Fate, Match, Matcher
-from masv_watch.watch.settle import Seen, fence, signature
+from masv_watch.watch.fences import BITS, Numbers, folded, joined, numbers_of, told
+from masv_watch.watch.ground import Ground
+from masv_watch.watch.rules import Fate, Matcher
+from masv_watch.watch.settle import Entry, Seen, signature
 
 Placed = tuple[bytes, Identity]
 
@@ -26,6 +29,8 @@ Placed = tuple[bytes, Identity]
 #: that a drop may have unasked (`watch.limits`): what a person lets go must still be walked
 BUDGET = 2_000_000
 _PATH_UNIT = 256
+#: how many entries lie between two questions whether to stop, less one, where none is kept
+_PATIENCE = 0xFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,13 @@ class LeftOut:
         return f"{shown(self.path)} {self.reason}"
 
 
+@dataclass(frozen=True, slots=True)
+class Same:
+    """A top-level entry in which nothing changed since it was last looked at in full."""
+
+    top: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
     """A top-level entry of a hot folder with everything below it, as one sweep saw it."""
@@ -50,12 +62,12 @@ class Tree:
     top: bytes
     #: of the top: `file`, `folder`, `link`, `other` or `unreadable`
     kind: str
+    #: of every identity that counts, those under temporary names included (`watch.fences`)
+    fence: str = ""
     #: what would be sent, in the order of the walk
     files: tuple[Placed, ...] = ()
     #: every folder that was walked, the top included
     folders: tuple[Placed, ...] = ()
-    #: files under temporary names: not sent, but while one changes the tree is not quiet
-    temporary: tuple[Placed, ...] = ()
     skipped: tuple[LeftOut, ...] = ()
     #: as long as there is one, nothing of the tree is sent
     unreadable: tuple[LeftOut, ...] = ()
@@ -73,12 +85,13 @@ class Tree:
         """Give the bytes that would be sent."""
         return sum(identity.size for _, identity in self.files)
 
-    def seen(self) -> Seen:
-        """Give what `settle.judge` needs of this look."""
+    def seen(self, before: Entry | None = None) -> Seen:
+        """Give what `settle.judge` needs of this look; `before` saves work if nothing changed."""
+        is_same = before is not None and before.fence == self.fence
         return Seen(
             kind=self.kind,
-            signature=signature(self.files),
-            fence=fence((*self.files, *self.temporary), self.folders),
+            signature=before.signature if before and is_same else signature(self.files),
+            fence=self.fence,
             files=len(self.files),
             size=self.size,
             unreadable=tuple(str(entry) for entry in self.unreadable),
@@ -110,10 +123,36 @@ def sweep(
 
     Raises: SourceUnreadable when the root itself cannot be listed or goes away.
     """
-    for top in root.list_folder():
+    for seen in changes(root, matcher, known=lambda _top: None, budget=budget, stop=stop):
+        if isinstance(seen, Tree):
+            yield seen
+
+
+def changes(
+    root: Root,
+    matcher: Matcher,
+    *,
+    known: Callable[[bytes], str | None],
+    ground: Ground | None = None,
+    budget: int = BUDGET,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Tree | Same]:
+    """Sweep as `sweep`, making no list of what still has the fence that `known` gives for it.
+
+    Every folder that is walked is put on the `ground`.
+
+    Raises: as `sweep`.
+    """
+    for name, seen in root.stat_folder():
         if stop():
             return
-        tree = _tree(root, top, matcher, budget=budget, stop=stop)
+        top = seen if isinstance(seen, Observation) else observed(os.fsencode(name), seen)
+        fence = known(top.path)
+        walk = _Walk(root, matcher, budget=budget, stop=stop, ground=ground)
+        if fence is not None and walk.glance(top) == fence:
+            yield Same(top.path)
+            continue
+        tree = _Walk(root, matcher, budget=budget, stop=stop, ground=ground).look(top)
         if tree is None:
             return
         yield tree
@@ -137,87 +176,152 @@ def one(
     seen = root.observe(top)
     if seen is None:
         return None
-    return _tree(root, seen, matcher, budget=budget, stop=stop, is_last=is_last)
+    return _Walk(root, matcher, budget=budget, stop=stop, is_last=is_last).look(seen)
 
 
-@dataclass(slots=True, kw_only=True)
+class _StoppedError(Exception):
+    """Somebody asked the walk to end."""
+
+
+class _FullError(Exception):
+    """The walk found more than one drop may have."""
+
+
 class _Walk:
-    """A tree in the making."""
+    """One walk over a top-level entry; used once."""
 
-    top: Observation
-    files: list[Placed] = field(default_factory=list)
-    folders: list[Placed] = field(default_factory=list)
-    temporary: list[Placed] = field(default_factory=list)
-    skipped: list[LeftOut] = field(default_factory=list)
-    unreadable: list[LeftOut] = field(default_factory=list)
-    #: folders still to be listed
-    ahead: list[bytes] = field(default_factory=list)
-    cost: int = 0
+    def __init__(
+        self,
+        root: Root,
+        matcher: Matcher,
+        *,
+        budget: int,
+        stop: Callable[[], bool],
+        ground: Ground | None = None,
+        is_last: bool = False,
+    ) -> None:
+        self._root = root
+        self._matcher = matcher
+        self._budget = budget
+        self._stop = stop
+        self._ground = ground
+        self._is_last = is_last
+        self._keeps = True
+        self._cost = 0
+        self._sum = 0
+        self._files: list[Placed] = []
+        self._folders: list[Placed] = []
+        self._skipped: list[LeftOut] = []
+        self._unreadable: list[LeftOut] = []
+        #: folders still to be listed, and whether every name on the way to them is plain
+        self._ahead: list[tuple[bytes, Numbers, bool]] = []
 
-    def note(self, entry: Observation, match: Match) -> None:
-        """Put one entry where it belongs."""
-        self.cost += 1 + len(entry.path) // _PATH_UNIT
-        if match.fate is Fate.SKIP:
-            at = match.findings[-1].rule_at
-            self.skipped.append(LeftOut(path=entry.path, reason=match.reason, rule_at=at))
-            if match.temporary and entry.identity:
-                self.temporary.append((entry.path, entry.identity))
-        elif entry.identity is None:
-            self.unreadable.append(LeftOut(path=entry.path, reason=entry.detail))
-        elif entry.kind == "folder":
-            self.folders.append((entry.path, entry.identity))
-            self.ahead.append(entry.path)
-        else:
-            self.files.append((entry.path, entry.identity))
+    def glance(self, top: Observation) -> str | None:
+        """Give the fence around an entry; None when it cannot be read in whole, or was stopped."""
+        self._keeps = False
+        try:
+            self._over(top)
+        except (_StoppedError, _FullError):
+            return None
+        return None if self._unreadable else told(self._sum)
 
-    def tree(self) -> Tree:
-        """Give what was found."""
+    def look(self, top: Observation) -> Tree | None:
+        """Give an entry with everything below it; None when the walk was stopped."""
+        try:
+            self._over(top)
+        except _StoppedError:
+            return None
+        except _FullError:
+            reason = f"holds more than the {self._budget} entries that one drop may have"
+            self._unreadable.append(LeftOut(path=top.path, reason=reason))
         return Tree(
-            top=self.top.path,
-            kind=self.top.kind,
-            files=tuple(self.files),
-            folders=tuple(self.folders),
-            temporary=tuple(self.temporary),
-            skipped=tuple(self.skipped),
-            unreadable=tuple(self.unreadable),
-            cost=self.cost,
+            top=top.path,
+            kind=top.kind,
+            fence=told(self._sum),
+            files=tuple(self._files),
+            folders=tuple(self._folders),
+            skipped=tuple(self._skipped),
+            unreadable=tuple(self._unreadable),
+            cost=self._cost,
         )
 
-
-def _tree(
-    root: Root,
-    top: Observation,
-    matcher: Matcher,
-    *,
-    budget: int,
-    stop: Callable[[], bool],
-    is_last: bool = False,
-) -> Tree | None:
-    walk = _Walk(top=top)
-    walk.note(top, matcher.match(top.path, top.kind, top.detail))
-    while walk.ahead:
-        folder = walk.ahead.pop()
-        try:
-            for entry in root.list_folder(folder):
-                if stop():
-                    return None
-                walk.note(entry, matcher.match(entry.path, entry.kind, entry.detail))
-                if walk.cost > budget:
-                    reason = f"holds more than the {budget} entries that one drop may have"
-                    walk.unreadable.append(LeftOut(path=top.path, reason=reason))
-                    return walk.tree()
-        except SourceError as error:
-            if isinstance(error, SourceVanished | SourceForbidden) and not is_last:
+    def _over(self, top: Observation) -> None:
+        self._sum = self._note(top, os.fsdecode(top.path), self._matcher.plain_in(b""), 0)
+        while self._ahead:
+            folder, numbers, is_plain = self._ahead.pop()
+            inside = -1
+            try:
+                inside = self._inside(folder, is_plain)
+            except SourceError as error:
                 # gone, or a link by now (fault 24): the next sample shows another fence
-                continue
-            _assert_root(root)
-            walk.unreadable.append(LeftOut(path=folder, reason=_why(error, folder)))
-    return walk.tree()
+                if not isinstance(error, SourceVanished | SourceForbidden) or self._is_last:
+                    # a root that went away is no fault of the entry; asked by listing none of it
+                    self._root.observe(b".masv-watch")
+                    self._unreadable.append(LeftOut(path=folder, reason=_why(error, folder)))
+            self._sum = folded(self._sum, folder, numbers, inside)
+
+    def _inside(self, folder: bytes, is_plain: bool) -> int:
+        """Take in what one folder holds and give its sum; nearly all entries are plain files."""
+        inside, keeps = 0, self._keeps
+        has_plain = self._matcher.plain_in(folder) if is_plain else _never
+        for count, (name, seen) in enumerate(self._root.stat_folder(folder)):
+            if (keeps or not count & _PATIENCE) and self._stop():
+                raise _StoppedError
+            if isinstance(seen, Observation):
+                inside = self._note(seen, name, has_plain, inside)
+            elif not has_plain(name):
+                entry = observed(folder + b"/" + os.fsencode(name), seen)
+                inside = self._note(entry, name, _never, inside)
+            else:
+                size, mtime_ns, ctime_ns = seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
+                inode, device = seen.st_ino, seen.st_dev
+                # `joined`, without the price of a call
+                inside += hash((name, size, mtime_ns, ctime_ns, inode, device))
+                if keeps:
+                    path = folder + b"/" + os.fsencode(name)
+                    self._files.append((path, identity_of(seen)))
+                    self._count(path)
+        return inside & BITS
+
+    def _note(
+        self, entry: Observation, name: str, has_plain: Callable[[str], bool], inside: int
+    ) -> int:
+        """Put one entry where it belongs and give the sum of its folder with it."""
+        self._count(entry.path)
+        is_plain = entry.identity is not None and has_plain(name)
+        match = None
+        if not is_plain:
+            match = self._matcher.match(entry.path, entry.kind, entry.detail)
+        if match is not None and match.fate is Fate.SKIP:
+            if self._keeps:
+                at = match.findings[-1].rule_at
+                self._skipped.append(LeftOut(path=entry.path, reason=match.reason, rule_at=at))
+            if not match.temporary or entry.identity is None:
+                return inside
+        elif entry.identity is None:
+            self._unreadable.append(LeftOut(path=entry.path, reason=entry.detail))
+            return inside
+        elif entry.kind == "folder":
+            numbers = numbers_of(entry.identity)
+            if self._keeps:
+                self._folders.append((entry.path, entry.identity))
+            if self._ground is not None:
+                self._ground.add(entry.path, numbers)
+            self._ahead.append((entry.path, numbers, is_plain))
+            return inside
+        elif self._keeps:
+            self._files.append((entry.path, entry.identity))
+        return joined(inside, name, numbers_of(entry.identity))
+
+    def _count(self, path: bytes) -> None:
+        """Hold what is kept against the budget; a glance keeps nothing."""
+        self._cost += self._keeps * (1 + len(path) // _PATH_UNIT)
+        if self._cost > self._budget:
+            raise _FullError
 
 
-def _assert_root(root: Root) -> None:
-    # a root that went away is no fault of the entry; asked by listing nothing of it
-    root.observe(b".masv-watch")
+def _never(_name: str) -> bool:
+    return False
 
 
 def _why(error: SourceError, path: bytes) -> str:

@@ -66,7 +66,7 @@ class Seen:
     kind: str
     #: size and times of what would be sent (`signature`)
     signature: str
-    #: every identity in the tree (`fence`)
+    #: every identity in the tree (`watch.fences`)
     fence: str
     #: files that would be sent
     files: int
@@ -207,22 +207,6 @@ def signature(files: Files) -> str:
     hasher = xxhash.xxh3_128()
     for path, identity in sorted(files, key=lambda file: file[0]):
         hasher.update(b"%d:%b%d,%d;" % (len(path), path, identity.size, identity.mtime_ns))
-    return hasher.hexdigest()
-
-
-def fence(files: Files, folders: Files) -> str:
-    """Give the hash of every identity in a drop, folders included; it holds within one boot."""
-    hasher = xxhash.xxh3_128()
-    for kind, entries in ((b"f", files), (b"d", folders)):
-        for path, identity in sorted(entries, key=lambda entry: entry[0]):
-            numbers = (
-                identity.size,
-                identity.mtime_ns,
-                identity.ctime_ns,
-                identity.inode,
-                identity.device,
-            )
-            hasher.update(b"%b%d:%b%d,%d,%d,%d,%d;" % (kind, len(path), path, *numbers))
     return hasher.hexdigest()
 
 

@@ -32,6 +32,8 @@ PURE = (
     "watch.decision",
     "watch.redrops",
     "watch.restless",
+    "watch.fences",
+    "watch.plain",
     "watch.settle",
     "watch.arrivals",
     "watch.limits",

@@ -248,3 +248,96 @@ def test_sweep_of_many_small_files_is_quick(hot: Path) -> None:
 
     assert sum(len(tree.files) for tree in trees.values()) == 20_000
     assert took_s < 5
+
+
+def varied(hot: Path) -> Path:
+    """Make a card with everything in it that is sent, left out or still written."""
+    card = hot / "CARD"
+    (card / "sub" / "inner").mkdir(parents=True)
+    (card / "a.mov").write_bytes(b"1")
+    (card / "sub" / "b.mov").write_bytes(b"22")
+    (card / "sub" / "inner" / "c.part").write_bytes(b"333")
+    (card / "sub" / ".DS_Store").write_bytes(b"4")
+    (card / "sub" / "secret").write_bytes(b"5")
+    (card / "sub" / "secret").chmod(0o600)
+    (card / "link").symlink_to("a.mov")
+    os.mkfifo(card / "fifo")
+    return card
+
+
+def looked_again(hot: Path, fences: dict[bytes, str]) -> list[bytes]:
+    """Sweep with what is known; give the tops that were not the same."""
+    with Root.open(os.fsencode(hot)) as root:
+        found = list(scan.changes(root, Matcher(PLAIN), known=fences.get))
+    return [each.top for each in found if isinstance(each, Tree)]
+
+
+CHANGES = {
+    "rewritten": lambda card: (card / "a.mov").write_bytes(b"9"),
+    "below": lambda card: (card / "sub" / "b.mov").write_bytes(b"99"),
+    "temporary": lambda card: (card / "sub" / "inner" / "c.part").write_bytes(b"9"),
+    "mode": lambda card: (card / "sub" / "secret").chmod(0o644),
+    "added": lambda card: (card / "sub" / "inner" / "new").touch(),
+    "removed": lambda card: (card / "sub" / "b.mov").unlink(),
+    "renamed": lambda card: (card / "a.mov").rename(card / "b.mov"),
+    "folder": lambda card: (card / "sub" / "inner").rename(card / "inner"),
+    "emptied": lambda card: shutil.rmtree(card / "sub"),
+    "replaced": lambda card: (shutil.rmtree(card), card.touch()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changes_gives_the_tree_of_what_changed_and_nothing_of_the_rest(
+    hot: Path, change: str
+) -> None:
+    """What a look in full would show as another fence is never taken for the same."""
+    card = varied(hot)
+    (hot / "clip").write_bytes(b"1")
+    (hot / "temp.part").touch()
+    fences = {top: tree.fence for top, tree in swept(hot).items() if tree.is_drop}
+    before = looked_again(hot, fences)
+    CHANGES[change](card)
+
+    assert before == [b"temp.part"]
+    assert sorted(looked_again(hot, fences)) == [b"CARD", b"temp.part"]
+
+
+def test_changes_of_an_entry_that_cannot_be_read_gives_its_tree(
+    hot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An equal fence says nothing about what could not be looked at."""
+    varied(hot)
+    fences = {top: tree.fence for top, tree in swept(hot).items()}
+    monkeypatch.setattr(os, "access", lambda *_words, **_more: False)
+    with Root.open(os.fsencode(hot)) as root:
+        found = list(scan.changes(root, Matcher(PLAIN), known=fences.get))
+
+    assert [str(each) for tree in found for each in tree.unreadable] == [
+        "CARD/sub/secret cannot be examined: Permission denied"
+    ]
+
+
+def test_changes_of_a_loose_file_that_was_rewritten_gives_it(hot: Path) -> None:
+    """A file at the top is compared as those in a folder are."""
+    (hot / "clip").write_bytes(b"1")
+    fences = {top: tree.fence for top, tree in swept(hot).items()}
+    same = looked_again(hot, fences)
+    (hot / "clip").write_bytes(b"2")
+
+    assert (same, looked_again(hot, fences)) == ([], [b"clip"])
+
+
+def test_changes_told_to_stop_gives_nothing_more(hot: Path) -> None:
+    """A sweep that compares a folder of many files ends in the middle of it."""
+    (hot / "CARD").mkdir()
+    for number in range(2000):
+        (hot / "CARD" / f"{number}").touch()
+    fences = {top: tree.fence for top, tree in swept(hot).items()}
+    asked = iter(range(10_000))
+    with Root.open(os.fsencode(hot)) as root:
+        found = list(
+            scan.changes(root, Matcher(PLAIN), known=fences.get, stop=lambda: next(asked) > 3)
+        )
+
+    assert found == []
+    assert next(asked) < 10

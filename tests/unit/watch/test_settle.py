@@ -16,7 +16,6 @@ from masv_watch.watch.settle import (
     Seen,
     State,
     Verdict,
-    fence,
     judge,
     judge_root,
     quiet_for,
@@ -178,23 +177,6 @@ def test_judge_findings_name_every_test() -> None:
         "samples",
         "content",
     ]
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        Identity(size=6, mtime_ns=7, ctime_ns=8, inode=9, device=10),
-        Identity(size=5, mtime_ns=8, ctime_ns=8, inode=9, device=10),
-        Identity(size=5, mtime_ns=7, ctime_ns=9, inode=9, device=10),
-        Identity(size=5, mtime_ns=7, ctime_ns=8, inode=8, device=10),
-        Identity(size=5, mtime_ns=7, ctime_ns=8, inode=9, device=11),
-    ],
-)
-def test_fence_changes_with_every_field_of_files_and_folders(other: Identity) -> None:
-    """All five fields of every file and folder are in the fence."""
-    assert fence([(b"a", ID)], []) != fence([(b"a", other)], [])
-    assert fence([], [(b"a", ID)]) != fence([], [(b"a", other)])
-    assert fence([(b"a", ID)], []) != fence([], [(b"a", ID)])
 
 
 def test_signature_depends_on_path_size_and_mtime_alone() -> None:

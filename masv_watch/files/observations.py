@@ -1,0 +1,98 @@
+"""What a look at one entry of a folder shows: its kind, its identity, and whether it is the same.
+
+Owns the making of an observation out of a stat, and the comparison of identities. Never touches the
+disk. Called by whoever of this package looks.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, replace
+
+from masv_watch.errors import SourceChanged
+from masv_watch.model import Identity
+from masv_watch.names import shown
+
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a block device",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFREG: "a file",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One entry of a folder at one moment."""
+
+    #: below the root, no leading slash
+    path: bytes
+    #: `file`, `folder`, `link`, `other`, or `unreadable` when not even its kind could be learned
+    kind: str
+    #: None for all but files and folders
+    identity: Identity | None
+    #: hard links to it; 0 when unknown
+    nlink: int = 0
+    #: for people, for what is skipped: `a FIFO`, `a symbolic link`, the error of an unreadable one
+    detail: str = ""
+
+
+def observed(path: bytes, status: os.stat_result) -> Observation:
+    """Give what a stat shows of an entry."""
+    kind = kind_of(status.st_mode)
+    known = kind in ("file", "folder")
+    return Observation(
+        path=path,
+        kind=kind,
+        identity=identity_of(status) if known else None,
+        nlink=status.st_nlink,
+        detail="" if known else described(status.st_mode),
+    )
+
+
+def demand_same(seen: Identity, wanted: Identity, path: bytes) -> None:
+    """Raise SourceChanged, naming the fields, unless both identities are equal in all five."""
+    if is_same(seen, wanted):
+        return
+    fields = ("size", "mtime_ns", "ctime_ns", "inode", "device")
+    differ = [name for name in fields if getattr(seen, name) != getattr(wanted, name)]
+    raise SourceChanged(
+        f"{shown(path)} is not as it settled: {', '.join(differ)} changed", path=path
+    )
+
+
+def is_same(seen: Identity, wanted: Identity) -> bool:
+    """Say whether both identities are equal in all five fields.
+
+    A device below 0 is not known: its number holds within one boot only (behaviour 3).
+    """
+    return seen == (wanted if wanted.device >= 0 else replace(wanted, device=seen.device))
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    """Give the identity that a stat answered."""
+    return Identity(
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+        inode=status.st_ino,
+        device=status.st_dev,
+    )
+
+
+def described(mode: int) -> str:
+    """Name the kind of an entry for people."""
+    return _KINDS.get(stat.S_IFMT(mode), "of an unknown kind")
+
+
+def kind_of(mode: int) -> str:
+    """Name the kind of an entry as an observation does."""
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "link" if stat.S_ISLNK(mode) else "other"

@@ -1,0 +1,46 @@
+"""The fence around a tree: one number out of every identity in it, made while it is walked.
+
+Owns how identities are joined. Never touches the disk. Called by the sweep.
+
+It stands alone because the sweep of a million files spends its time here.
+
+Law 1. Any change of an identity or of a name in a tree gives another fence, folders included; the
+       order in which a file system lists its names does not matter.
+Law 2. A fence is worth nothing to another process: the interpreter's hashes differ there.
+"""
+
+from __future__ import annotations
+
+from masv_watch.model import Identity
+
+#: size, mtime_ns, ctime_ns, inode, device
+Numbers = tuple[int, int, int, int, int]
+
+#: what is left of a sum
+BITS = (1 << 64) - 1
+
+
+def numbers_of(identity: Identity) -> Numbers:
+    """Give an identity as what is joined."""
+    return (
+        identity.size,
+        identity.mtime_ns,
+        identity.ctime_ns,
+        identity.inode,
+        identity.device,
+    )
+
+
+def joined(total: int, name: str | bytes, numbers: Numbers) -> int:
+    """Join one more entry to a sum, which begins with 0."""
+    return total + hash((name, *numbers)) & BITS
+
+
+def folded(total: int, path: bytes, numbers: Numbers, inside: int) -> int:
+    """Join a folder with the sum of what lies in it."""
+    return total + hash((path, numbers, inside)) & BITS
+
+
+def told(total: int) -> str:
+    """Write a sum as a fence."""
+    return f"{total:016x}"
