@@ -29,7 +29,6 @@ from masv_watch.files.moving import find_moved as find_moved
 from masv_watch.files.moving import move as move
 from masv_watch.files.moving import remove as remove
 from masv_watch.files.observations import Observation as Observation
-from masv_watch.files.observations import identity_of as identity_of
 from masv_watch.files.observations import is_same as is_same
 from masv_watch.files.observations import observed as observed
 from masv_watch.files.reach import LONGEST_PATH as LONGEST_PATH

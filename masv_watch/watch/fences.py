@@ -11,13 +11,17 @@ Law 2. A fence is worth nothing to another process: the interpreter's hashes dif
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Any
+
 from masv_watch.model import Identity
 
 #: size, mtime_ns, ctime_ns, inode, device
 Numbers = tuple[int, int, int, int, int]
 
-#: what is left of a sum
-BITS = (1 << 64) - 1
+_BITS = (1 << 64) - 1
+_OF_STAT = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_dev")
 
 
 def numbers_of(identity: Identity) -> Numbers:
@@ -33,12 +37,17 @@ def numbers_of(identity: Identity) -> Numbers:
 
 def joined(total: int, name: str | bytes, numbers: Numbers) -> int:
     """Join one more entry to a sum, which begins with 0."""
-    return total + hash((name, *numbers)) & BITS
+    return total + hash((name, numbers)) & _BITS
+
+
+def all_joined(total: int, names: Iterable[str], stats: Iterable[Any]) -> int:
+    """Join many entries to a sum, as `joined` would each, by their stats."""
+    return total + sum(map(hash, zip(names, map(_OF_STAT, stats), strict=True))) & _BITS
 
 
 def folded(total: int, path: bytes, numbers: Numbers, inside: int) -> int:
     """Join a folder with the sum of what lies in it."""
-    return total + hash((path, numbers, inside)) & BITS
+    return total + hash((path, numbers, inside)) & _BITS
 
 
 def told(total: int) -> str:

@@ -10,7 +10,8 @@ matches, while one that is not plain may well be sent.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 #: what makes a pattern more than a text with one star at its end or its beginning
 _SPECIAL = frozenset("*?[]\\")
@@ -25,6 +26,9 @@ class PlainNames:
         endings, beginnings, names, shapes = [], [], [], []
         for line, shape in patterns:
             body = line.removesuffix("/")
+            if body[:2] in ("\\#", "\\!"):
+                # elsewhere than at the beginning these signs mean nothing
+                body = body[1:]
             if "/" in body or _LINE_END in body or body != body.strip():
                 shapes.append(shape)
             elif body[:1] == "*" and not _SPECIAL & set(body[1:]):
@@ -40,25 +44,19 @@ class PlainNames:
         self._names = frozenset(names)
         self._shapes = tuple(shapes)
 
-    def within(self, above: str) -> Callable[[str], bool]:
-        """Give what says whether no pattern matches a name in one folder.
+    def has_all(self, above: str, names: Sequence[str]) -> bool:
+        """Say whether no pattern matches any of the names in one folder.
 
         `above` is the path of that folder with a slash at its end, "" for the root. Every name in
         it must be plain itself.
         """
-        endings, beginnings, names, shapes = (
-            self._endings,
-            self._beginnings,
-            self._names,
-            self._shapes,
-        )
-
-        def is_plain(name: str) -> bool:
-            if name.endswith(endings) or name.startswith(beginnings) or name in names:
-                return False
-            return not shapes or not self._has_shape(above + name)
-
-        return is_plain
+        if (
+            any(map(str.endswith, names, repeat(self._endings)))
+            or any(map(str.startswith, names, repeat(self._beginnings)))
+            or not self._names.isdisjoint(names)
+        ):
+            return False
+        return not self._shapes or not any(self._has_shape(above + name) for name in names)
 
     def _has_shape(self, path: str) -> bool:
         line = one_line(path)

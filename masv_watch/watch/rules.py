@@ -14,7 +14,7 @@ Law 3. Every verdict carries the finding that led to it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -145,22 +145,19 @@ class Matcher:
         self._marker = shape_of(marker) if marker else None
         self._plain = PlainNames(_leaving_out(self._ours, self._builtin, self._own))
 
-    def plain_in(self, folder: bytes) -> Callable[[str], bool]:
-        """Give what says, at a glance, that `match` is sure to keep a file or a folder of a name.
+    def keeps_all(self, folder: bytes, names: Sequence[str]) -> bool:
+        """Say, at a glance, whether `match` is sure to keep files and folders of these names.
 
-        `folder` is where these names stand, b"" for the root; every name in its own path must have
-        been plain.
+        `folder` is where they stand, b"" for the root; this must have been so for every name in its
+        own path.
         """
         above = folder.decode("utf-8", "surrogateescape") + "/" if folder else ""
+        if not self._plain.has_all(above, names):
+            return False
         marker, target = self._marker, None if folder else self._target
-        is_plain = self._plain.within(above)
-        if marker is None and target is None:
-            return is_plain
-        return lambda name: (
-            is_plain(name)
-            and not (marker and marker.fullmatch(one_line(above + name)))
-            and not (target and target.match(one_line(name)))
-        )
+        if target is not None and any(target.match(one_line(name)) for name in names):
+            return False
+        return not marker or not any(marker.fullmatch(one_line(above + name)) for name in names)
 
     def match(self, path: bytes, kind: str, detail: str = "") -> Match:
         """Say whether an entry below the root is sent or left out, and why.

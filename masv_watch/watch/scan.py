@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from masv_watch.errors import SourceError, SourceForbidden, SourceVanished
-from masv_watch.files import Observation, Root, identity_of, observed
+from masv_watch.files import Observation, Root, observed
 from masv_watch.model import Identity
 from masv_watch.names import shown
-from masv_watch.watch.fences import BITS, Numbers, folded, joined, numbers_of, told
+from masv_watch.watch.fences import Numbers, all_joined, folded, joined, numbers_of, told
 from masv_watch.watch.ground import Ground
 from masv_watch.watch.rules import Fate, Matcher
 from masv_watch.watch.settle import Entry, Seen, signature
@@ -29,8 +29,6 @@ Placed = tuple[bytes, Identity]
 #: that a drop may have unasked (`watch.limits`): what a person lets go must still be walked
 BUDGET = 2_000_000
 _PATH_UNIT = 256
-#: how many entries lie between two questions whether to stop, less one, where none is kept
-_PATIENCE = 0xFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +141,9 @@ def changes(
 
     Raises: as `sweep`.
     """
-    for name, seen in root.stat_folder():
+    for top in root.list_folder():
         if stop():
             return
-        top = seen if isinstance(seen, Observation) else observed(os.fsencode(name), seen)
         fence = known(top.path)
         walk = _Walk(root, matcher, budget=budget, stop=stop, ground=ground)
         if fence is not None and walk.glance(top) == fence:
@@ -246,12 +243,12 @@ class _Walk:
         )
 
     def _over(self, top: Observation) -> None:
-        self._sum = self._note(top, os.fsdecode(top.path), self._matcher.plain_in(b""), 0)
+        self._sum = self._note(top, b"", 0, is_plain=True)
         while self._ahead:
             folder, numbers, is_plain = self._ahead.pop()
             inside = -1
             try:
-                inside = self._inside(folder, is_plain)
+                inside = self._inside(folder, is_plain=is_plain)
             except SourceError as error:
                 # gone, or a link by now (fault 24): the next sample shows another fence
                 if not isinstance(error, SourceVanished | SourceForbidden) or self._is_last:
@@ -260,35 +257,36 @@ class _Walk:
                     self._unreadable.append(LeftOut(path=folder, reason=_why(error, folder)))
             self._sum = folded(self._sum, folder, numbers, inside)
 
-    def _inside(self, folder: bytes, is_plain: bool) -> int:
-        """Take in what one folder holds and give its sum; nearly all entries are plain files."""
-        inside, keeps = 0, self._keeps
-        has_plain = self._matcher.plain_in(folder) if is_plain else _never
-        for count, (name, seen) in enumerate(self._root.stat_folder(folder)):
-            if (keeps or not count & _PATIENCE) and self._stop():
+    def _inside(self, folder: bytes, *, is_plain: bool) -> int:
+        """Take in what one folder holds and give its sum."""
+        inside = 0
+        for names, stats, others in self._root.stat_folder(folder):
+            if self._stop():
                 raise _StoppedError
-            if isinstance(seen, Observation):
-                inside = self._note(seen, name, has_plain, inside)
-            elif not has_plain(name):
-                entry = observed(folder + b"/" + os.fsencode(name), seen)
-                inside = self._note(entry, name, _never, inside)
+            if self._keeps or not is_plain or not self._matcher.keeps_all(folder, names):
+                for name, status in zip(names, stats, strict=True):
+                    if self._stop():
+                        raise _StoppedError
+                    entry = observed(folder + b"/" + os.fsencode(name), status)
+                    inside = self._note(entry, folder, inside, is_plain=is_plain)
             else:
-                size, mtime_ns, ctime_ns = seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
-                inode, device = seen.st_ino, seen.st_dev
-                # `joined`, without the price of a call
-                inside += hash((name, size, mtime_ns, ctime_ns, inode, device))
-                if keeps:
-                    path = folder + b"/" + os.fsencode(name)
-                    self._files.append((path, identity_of(seen)))
-                    self._count(path)
-        return inside & BITS
+                inside = all_joined(inside, names, stats)
+            for entry in others:
+                if self._stop():
+                    raise _StoppedError
+                inside = self._note(entry, folder, inside, is_plain=is_plain)
+        return inside
 
-    def _note(
-        self, entry: Observation, name: str, has_plain: Callable[[str], bool], inside: int
-    ) -> int:
-        """Put one entry where it belongs and give the sum of its folder with it."""
+    def _note(self, entry: Observation, folder: bytes, inside: int, *, is_plain: bool) -> int:
+        """Put one entry where it belongs and give the sum of its folder with it.
+
+        `is_plain` tells that of the folder.
+        """
         self._count(entry.path)
-        is_plain = entry.identity is not None and has_plain(name)
+        name = os.fsdecode(entry.path.rpartition(b"/")[2])
+        is_plain = (
+            is_plain and entry.identity is not None and self._matcher.keeps_all(folder, (name,))
+        )
         match = None
         if not is_plain:
             match = self._matcher.match(entry.path, entry.kind, entry.detail)
@@ -318,10 +316,6 @@ class _Walk:
         self._cost += self._keeps * (1 + len(path) // _PATH_UNIT)
         if self._cost > self._budget:
             raise _FullError
-
-
-def _never(_name: str) -> bool:
-    return False
 
 
 def _why(error: SourceError, path: bytes) -> str:

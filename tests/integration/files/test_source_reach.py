@@ -250,13 +250,28 @@ def test_hard_link_to_a_denied_file_is_denied_under_any_name(own: Path) -> None:
     assert seen.kind == "other"
 
 
+def test_denied_file_among_ordinary_ones_is_listed_as_what_is_never_sent(own: Path) -> None:
+    """A folder of nothing but files that all may read is looked at at once, and closely enough."""
+    folder = own.parent / "CARD"
+    folder.mkdir()
+    (folder / "clip").write_bytes(b"1")
+    os.link(own / "inner" / "key", folder / "key")
+    (folder / "key").chmod(0o644)
+    limits = reach(denied=never_sent([os.fsencode(own)]))
+    with Root.open(os.fsencode(own.parent), reach=limits) as root:
+        seen = {each.path: each.kind for each in root.list_folder(b"CARD")}
+
+    assert seen == {b"CARD/clip": "file", b"CARD/key": "other"}
+
+
 @pytest.fixture
 def mount() -> Iterator[Callable[..., None]]:
     """Give a function that mounts until the test ends."""
     mounted: list[Path] = []
 
     def do(*arguments: str, at: Path) -> None:
-        at.mkdir()
+        if not at.exists():
+            at.mkdir()
         done = subprocess.run(
             ["mount", *arguments, str(at)], capture_output=True, check=False, timeout=30
         )
@@ -295,6 +310,21 @@ def test_file_systems_of_the_kernel_are_denied_wherever_they_are_mounted(
         for path in (tmp_path / "processes/1/environ", tmp_path / "kernel/uevent_seqnum"):
             with pytest.raises(SourceForbidden, match="never sent"):
                 root.open_file(os.fsencode(path)[1:])
+
+
+@needs_root
+def test_file_of_the_kernel_mounted_among_ordinary_ones_is_never_sent(
+    tmp_path: Path, mount: Callable[..., None]
+) -> None:
+    """A single file may be mounted, too; its device is not that of its folder."""
+    (tmp_path / "clip").write_bytes(b"1")
+    (tmp_path / "version").touch()
+    mount("--bind", "/proc/version", at=tmp_path / "version")
+    limits = reach(denied=never_sent([]))
+    with Root.open(os.fsencode(tmp_path), reach=limits) as root:
+        seen = {each.path: each.kind for each in root.list_folder()}
+
+    assert seen == {b"clip": "file", b"version": "other"}
 
 
 @pytest.mark.parametrize("path", [b"proc/self/environ", b"sys/kernel", b"dev/null", b"dev/shm"])

@@ -307,8 +307,8 @@ def test_changes_of_an_entry_that_cannot_be_read_gives_its_tree(
 ) -> None:
     """An equal fence says nothing about what could not be looked at."""
     varied(hot)
-    fences = {top: tree.fence for top, tree in swept(hot).items()}
     monkeypatch.setattr(os, "access", lambda *_words, **_more: False)
+    fences = {top: tree.fence for top, tree in swept(hot).items()}
     with Root.open(os.fsencode(hot)) as root:
         found = list(scan.changes(root, Matcher(PLAIN), known=fences.get))
 

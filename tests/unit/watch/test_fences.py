@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from masv_watch.model import Identity
-from masv_watch.watch.fences import folded, joined, numbers_of, told
+from masv_watch.watch.fences import all_joined, folded, joined, numbers_of, told
 
 ID = Identity(size=5, mtime_ns=7, ctime_ns=8, inode=9, device=10)
 
@@ -47,3 +48,18 @@ def test_sum_does_not_depend_on_the_order_of_a_listing(entries, order) -> None:
     order.shuffle(shuffled)
 
     assert over(shuffled) == over(entries)
+
+
+@given(st.lists(st.tuples(st.text(), st.integers(0, 2**63)), unique_by=lambda each: each[0]))
+def test_sum_of_many_stats_is_that_of_each_identity(entries: list[tuple[str, int]]) -> None:
+    """A glance at a folder must give the fence that a look in full gave."""
+    stats = [
+        SimpleNamespace(st_size=size, st_mtime_ns=1, st_ctime_ns=2, st_ino=3, st_dev=4)
+        for _, size in entries
+    ]
+    one_by_one = 7
+    for name, size in entries:
+        identity = Identity(size=size, mtime_ns=1, ctime_ns=2, inode=3, device=4)
+        one_by_one = joined(one_by_one, name, numbers_of(identity))
+
+    assert all_joined(7, [name for name, _ in entries], stats) == one_by_one
