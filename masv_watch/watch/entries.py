@@ -135,6 +135,14 @@ class Entries:
         """Say whether everything that was seen is taken, held or concluded."""
         return all(known.held for known in self._memory.growing.values())
 
+    def is_settled(self) -> bool:
+        """Say whether no drop of this hot folder settles, in memory or in the ledger."""
+        living = self._store.drops(self.rule.name, living=True)
+        return self.is_at_rest and all(
+            drop.whole if drop.state is DropState.TAKEN else drop.state is DropState.HELD
+            for drop in living
+        )
+
     @property
     def is_empty(self) -> bool:
         """Say whether nothing is remembered of any entry."""
@@ -213,7 +221,8 @@ class Entries:
         related = self.relate(tree.top, seen, is_loose=is_loose)
         if related.relation is Relation.CHANGED and related.drop is not None:
             related = self._note_change(related.drop, seen)
-        if related.relation is Relation.SAME:
+        is_taken = related.relation is Relation.ON_ITS_WAY and related.drop is not None
+        if related.relation is Relation.SAME or is_taken:
             self._conclude(tree.top, seen)
         elif related.relation in _ELSEWHO and related.drop is not None:
             # what it waits for is moved by a person, a command or another room

@@ -12,6 +12,43 @@ from masv_watch.watch.fences import Numbers, joined, numbers_of
 
 #: folders of one hot folder that are remembered, about 100 bytes each
 MOST = 100_000
+#: seconds: the coarsest clock of a file system (FAT); within it a folder may change twice and show
+#: one time only, so that a name could come after it was listed
+GRAIN_S = 2.0
+
+
+class Known:
+    """The folders of one hot folder as its sweeps found them, one after the other."""
+
+    def __init__(self) -> None:
+        """Begin without a sweep."""
+        self._ground: Ground | None = None
+        #: monotonic seconds of the first and of the last sweep that found them so
+        self._since = self._full_at = 0.0
+
+    def note(self, ground: Ground, now: float) -> None:
+        """Remember what a whole sweep walked that ended at a monotonic second."""
+        if self._ground is None or not self._ground.is_like(ground):
+            self._since = now
+        self._ground, self._full_at = ground, now
+
+    def forget(self) -> None:
+        """Remember nothing: the next look has to be at everything."""
+        self._ground = None
+
+    @property
+    def is_sure(self) -> bool:
+        """Say whether two sweeps with enough time between found the same folders."""
+        is_whole = self._ground is not None and self._ground.is_whole
+        return is_whole and self._full_at - self._since > GRAIN_S
+
+    def full_ago_s(self, now: float) -> float | None:
+        """Give the seconds since the last whole sweep; None without one."""
+        return None if self._ground is None else now - self._full_at
+
+    def stands(self, root: Root) -> bool:
+        """Look at every folder, and at nothing else, and say whether all are as they were."""
+        return self._ground is not None and self._ground.still_stands(root)
 
 
 class Ground:
@@ -23,7 +60,7 @@ class Ground:
         self._sum = joined(0, b"", numbers_of(root.own_identity()))
 
     def add(self, path: bytes, numbers: Numbers) -> None:
-        """Put a folder on it; what was put there before, in the same sweep, counts once more."""
+        """Put a folder on it; one that was walked twice in the same sweep counts twice."""
         if len(self._paths) <= MOST:
             self._paths.append(path)
             self._sum = joined(self._sum, path, numbers)
@@ -38,16 +75,15 @@ class Ground:
         return self._sum == other._sum and len(self._paths) == len(other._paths)
 
     def still_stands(self, root: Root) -> bool:
-        """Look at every folder, and at nothing else, and say whether all are as they were.
+        """Say whether all folders are as they were; nothing else is looked at.
 
-        Raises: SourceUnreadable when the root is gone.
+        What stands in the way is found, and told of, by the sweep that follows.
         """
         now = joined(0, b"", numbers_of(root.own_identity()))
         for path in self._paths:
             try:
                 seen = root.observe(path)
             except SourceError:
-                # what stands in the way is found and told of by the sweep that follows
                 return False
             if seen is None or seen.kind != "folder" or seen.identity is None:
                 return False

@@ -5,6 +5,7 @@ Never talks to the cloud and never changes a source. Built by `roster`, one for 
 
 Law 1. The sweep is the truth; a hint only makes it come sooner (faults 1 to 4).
 Law 2. A look that broke off proves nothing; it is begun again.
+Law 3. A period is over with a look at the folders alone only where `cycles` says so.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from masv_watch.model import DropState, Rule
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.adoption import adopt
+from masv_watch.watch.cycles import Cycle, Standing, choose
 from masv_watch.watch.entries import Entries
 from masv_watch.watch.gate import Gate
+from masv_watch.watch.ground import Ground, Known
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.limits import LIMITS, Limits
 from masv_watch.watch.rules import Matcher
@@ -68,15 +71,12 @@ class Intake:
         self.entries = Entries(
             rule, store=store, uploads=uploads, clock=clock, limits=limits, stop=stop
         )
-        self._hints = hints
-        self._clock = clock
-        self._metrics = metrics
+        self._hints, self._clock, self._metrics = hints, clock, metrics
         self._stop = stop
         self._denied = denied
         self._matcher = Matcher(rule)
         self._dirty = True
-        self._sweep_at = 0.0
-        self._not_before = 0.0
+        self._sweep_at = self._not_before = 0.0
         self._asking_since: float | None = None
         #: (device, inode) of the root that `initial` was applied to
         self._met: tuple[int, int] | None = None
@@ -86,6 +86,9 @@ class Intake:
         self.looked = False
         #: monotonic seconds of the last whole sweep; None before the first
         self.last_sweep: float | None = None
+        #: why the last look was at everything, or at the folders alone; None before the first
+        self.cycle: Cycle | None = None
+        self._known = Known()
 
     def hurry(self) -> None:
         """Ask for a sweep soon: something may have changed."""
@@ -125,29 +128,50 @@ class Intake:
         return max(min(due) - now, 0.01)
 
     def _sweep(self, began: float) -> None:
-        self._dirty = False
+        is_asked, self._dirty = self._dirty, False
         try:
-            self._look_from(began)
+            self._look_from(began, is_asked=is_asked)
         except BaseException:
             # what a store that failed did not take in is looked at again, not at the next period
             self._dirty = True
             raise
 
-    def _look_from(self, began: float) -> None:
+    def _look_from(self, began: float, *, is_asked: bool) -> None:
         root = self._open_root()
         if root is None:
             self._lose_root(began)
             return
         with root:
             # listened to first, listed second: nothing falls between (pain 25)
+            heard = self._hints.mode(self.rule.name)
             mode = self._hints.arm(self.rule.name, self.rule.path, identity=root.identity)
-            is_whole = self._try_to(lambda: self._look_at_all(root))
+            is_heard = heard.sight is mode.sight is Sight.EVENTS and self._met == root.identity
+            if not self._is_idle(root, began, is_asked=is_asked, is_heard=is_heard):
+                is_whole = self._try_to(lambda: self._look_at_all(root))
+                if not is_whole:
+                    self._known.forget()
+            else:
+                is_whole, self.last_sweep = True, self._clock.monotonic()
         ended = self._clock.monotonic()
         self._sweep_at = ended + (PERIOD_S[mode.sight] if is_whole else REPROBE_S)
         self._not_before = ended + max(LEAST_PAUSE_S, _BREATH * (ended - began))
         self._metrics.gauge("sweep_seconds", ended - began, hot_folder=self.rule.name)
 
+    def _is_idle(self, root: files.Root, now: float, *, is_asked: bool, is_heard: bool) -> bool:
+        """Say whether a look at the folders is enough, and found each as it was."""
+        self.cycle = choose(
+            Standing(
+                is_asked=is_asked,
+                is_heard=is_heard,
+                is_at_rest=self.entries.is_settled(),
+                is_known=self._known.is_sure,
+                full_ago_s=self._known.full_ago_s(now),
+            )
+        )
+        return not self.cycle.is_full and self._known.stands(root)
+
     def _lose_root(self, now: float) -> None:
+        self._known.forget()
         self._hints.disarm(self.rule.name)
         self.entries.lose_root()
         self.looked = True
@@ -175,8 +199,9 @@ class Intake:
         self.entries.begin()
         names: set[bytes] = set()
         drops: set[bytes] = set()
+        ground = Ground(root)
         known = self.entries.concluded
-        for tree in changes(root, self._matcher, known=known, stop=self._stop):
+        for tree in changes(root, self._matcher, known=known, ground=ground, stop=self._stop):
             names.add(tree.top)
             if self.entries.look_at(root, tree):
                 drops.add(tree.top)
@@ -187,6 +212,7 @@ class Intake:
         self.entries.end(names, drops)
         self.looked, self._trouble = True, ""
         self.last_sweep = self._clock.monotonic()
+        self._known.note(ground, self.last_sweep)
 
     def _meet(self, root: files.Root) -> None:
         """Apply `initial` to a root that was never swept, or to another file system at its path."""

@@ -32,6 +32,7 @@ PURE = (
     "watch.decision",
     "watch.redrops",
     "watch.restless",
+    "watch.cycles",
     "watch.fences",
     "watch.plain",
     "watch.settle",
