@@ -5,7 +5,8 @@ letters to systemd and the flag that says "inside a store transaction". Never kn
 does and never decides about rows. Built by `daemon`, used by every room.
 
 Law 1. A tick that raises never ends its loop: it is logged once, counted, and tried again later.
-Law 2. A bell may be lost or fold into another without harm: a loop looks by itself every second.
+Law 2. A bell may be lost or fold into another without harm: a loop looks by itself, nearly all of
+them every second.
 Law 3. The watchdog is fed only while every vital loop ticks; a hung one gets us restarted.
 """
 

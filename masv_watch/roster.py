@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 #: seconds that the loop of a removed rule gets to end; a hung folder gets no more
 SWAP_S = 5.0
+#: seconds after which an intake looks what is due, though it said that nothing is and nothing rang;
+#: each look costs a wake-up for each hot folder
+LOOK_S = 30.0
 
 
 @dataclass(slots=True)
@@ -80,6 +83,7 @@ class Roster:
             bell=bell,
             clock=self._clock,
             metrics=self._metrics,
+            at_most_s=LOOK_S,
             vital=False,
         )
         return _Watched(intake, loop)

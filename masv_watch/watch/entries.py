@@ -191,6 +191,11 @@ class Entries:
         self._memory.told &= names
         self.assessor.siblings.keep(drops)
 
+    @property
+    def awaits(self) -> bool:
+        """Say whether there is a row that a person, a command or another room has to move."""
+        return bool(self._memory.awaited)
+
     def has_answer(self) -> bool:
         """Say whether a row moved that a person, a command or another room moves."""
         return any(

@@ -39,6 +39,8 @@ REPROBE_S = 15.0
 #: seconds; hints never make sweeps come faster, nor a sweep take more than a fifth of the time
 LEAST_PAUSE_S = 0.5
 _BREATH = 4.0
+#: seconds between two questions whether a row that somebody else moves has moved
+ANSWER_S = 1.0
 #: seconds after which a root that does not answer counts as unreachable
 PATIENCE_S = 5.0
 
@@ -125,6 +127,8 @@ class Intake:
             due.append(sample_at)
         if self._dirty:
             due.append(self._not_before)
+        if self.entries.awaits:
+            due.append(now + ANSWER_S)
         return max(min(due) - now, 0.01)
 
     def _sweep(self, began: float) -> None:

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -144,10 +144,12 @@ class Watcher:
         folder: str = "drop: each",
         state: Path | None = None,
         environ: dict[str, str] | None = None,
+        beside: Sequence[Path] = (),
     ) -> None:
         """Write the configuration; `folder` are further keys of the hot folder, as flow YAML.
 
-        `state` keeps the database elsewhere: on a disk, where the drops lie in memory."""
+        `state` keeps the database elsewhere: on a disk, where the drops lie in memory. `beside` are
+        further hot folders that are there, with the same keys."""
         self.top, self.out = top, top / "out"
         self.out.mkdir(parents=True)
         self.config = top / "masv-watch.yml"
@@ -159,8 +161,11 @@ class Watcher:
             f"state: {state or top / 'state'}\n"
             f"transfer: {{{transfer}}}\n"
             "hot_folders:\n"
-            f"  - {{name: out, path: {self.out}, to: {{recipients: []}}, settle: {{quiet: 1s,"
-            f" samples: 2}}, {folder}}}\n"
+            + "".join(
+                f"  - {{name: {each.name}, path: {each}, to: {{recipients: []}}, settle: {{quiet:"
+                f" 1s, samples: 2}}, {folder}}}\n"
+                for each in (self.out, *beside)
+            )
         )
         self.config.chmod(0o600)
         self.daemon = Daemon(self.config, port, top / "daemon.log")

@@ -139,3 +139,19 @@ def test_sweep_slice_measures_find_and_both_forms_of_the_tree(project, tmp_path)
     assert all(value > 0 for values in tree["figures"]["seconds"].values() for value in values)
     assert len(tree["figures"]["known_ms"]["another hot folder, beside"]) == 10
     assert [goal["goal"] for goal in tree["goals"]] == [2, 60, 2, 60, 50]
+
+
+def test_idle_slice_measures_the_daemon_beside_the_bare_libraries(project, tmp_path):
+    """Both are watched over the same seconds."""
+    out = tmp_path / "figures.json"
+
+    done = bench(
+        project, "bench_idle", "--seconds", "2", "--folders", "2", "--files", "200",
+        "--json", str(out),
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert is_table(done.stdout, "Resident MiB", 2), done.stdout
+    tree = json.loads(out.read_text())
+    assert all(value > 0 for values in tree["figures"]["memory"].values() for value in values)
+    assert [goal["goal"] for goal in tree["goals"]] == [60, 60]

@@ -172,3 +172,19 @@ def test_root_that_was_replaced_is_swept(room: Quiet) -> None:
     (room.hot).mkdir()
 
     assert room.period()
+
+
+def test_folder_in_which_nothing_happens_asks_for_no_look_before_its_period(room: Quiet) -> None:
+    """A wake-up of each hot folder each second would cost more than its sweeps."""
+    assert room.intake.tick() == pytest.approx(PERIOD)
+
+
+def test_row_that_somebody_else_has_to_move_is_asked_about_each_second(room: Quiet) -> None:
+    """An answer is acted on soon, whether a bell rings for it or not."""
+    room.store.pause_folder("hot")
+    (room.hot / "other").write_bytes(b"2")
+    room.intake.hurry()
+    room.pass_time(5 * QUIET_S)
+
+    assert room.state("other") == ("held", "paused")
+    assert room.intake.tick() <= 1.0
