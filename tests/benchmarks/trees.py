@@ -8,6 +8,7 @@ benchmarks.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -69,13 +70,17 @@ def find_s(top: Path) -> tuple[float, float]:
     if shutil.which("find") is None:
         raise CannotMeasureError("there is no `find` (Debian: apt-get install findutils)")
     command = ["find", str(top), "-printf", "%s %T@ %i %p\\n"]
-    before, began = os.times(), time.perf_counter()
+    before, began = _children_s(), time.perf_counter()
     done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
-    took, after = time.perf_counter() - began, os.times()
+    took, cpu = time.perf_counter() - began, _children_s() - before
     if done.returncode:
         raise CannotMeasureError("`find` has no -printf: install findutils of GNU")
-    before_s = before.children_user + before.children_system
-    return took, after.children_user + after.children_system - before_s
+    return took, cpu
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def watched(
