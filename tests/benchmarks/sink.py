@@ -145,6 +145,7 @@ class Watcher:
         state: Path | None = None,
         environ: dict[str, str] | None = None,
         beside: Sequence[Path] = (),
+        quiet: str = "1s",
     ) -> None:
         """Write the configuration; `folder` are further keys of the hot folder, as flow YAML.
 
@@ -163,7 +164,7 @@ class Watcher:
             "hot_folders:\n"
             + "".join(
                 f"  - {{name: {each.name}, path: {each}, to: {{recipients: []}}, settle: {{quiet:"
-                f" 1s, samples: 2}}, {folder}}}\n"
+                f" {quiet}, samples: 2}}, {folder}}}\n"
                 for each in (self.out, *beside)
             )
         )
