@@ -59,6 +59,10 @@ class Ledger(Protocol):
         """Give the newest generation of a path, or None when it was never seen."""
         ...
 
+    def latest_drops(self, hot_folder: str, paths: Sequence[bytes]) -> list[Drop]:
+        """Give the newest generation of each path that was ever seen, in the order of the paths."""
+        ...
+
     def drops(self, hot_folder: str | None = None, *, living: bool = False) -> list[Drop]:
         """List drops, oldest first; `living` leaves out the terminal ones."""
         ...
@@ -73,6 +77,10 @@ class Ledger(Protocol):
 
     def see_drop(self, hot_folder: str, path: bytes) -> Drop:
         """Give the living drop of a path, made `settling` in a new generation if there is none."""
+        ...
+
+    def see_drops(self, hot_folder: str, paths: Sequence[bytes]) -> list[Drop]:
+        """Do what `see_drop` does for each path, all of them or none."""
         ...
 
     def hold_new(

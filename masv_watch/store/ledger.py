@@ -89,16 +89,29 @@ class LedgerVerbs:
             lambda tx: tx.number("delivered_before", hot_folder=hot_folder, path=path)
         )
 
+    def latest_drops(self, hot_folder: str, paths: Sequence[bytes]) -> list[Drop]:
+        """Give the newest generation of each path that has one."""
+
+        def find(tx: Transaction) -> list[Row]:
+            found = (tx.one("latest_drop", hot_folder=hot_folder, path=path) for path in paths)
+            return [row for row in found if row is not None]
+
+        return rows_as(self.engine.read(find), drop_of)
+
     def see_drop(self, hot_folder: str, path: bytes) -> Drop:
         """Give the living drop of a path, made in a new generation if there is none."""
+        return self.see_drops(hot_folder, (path,))[0]
 
-        def see(tx: Transaction) -> Drop:
+    def see_drops(self, hot_folder: str, paths: Sequence[bytes]) -> list[Drop]:
+        """Give the living drop of each path, made in a new generation if there is none."""
+
+        def see(tx: Transaction, path: bytes) -> Drop:
             latest = tx.one("latest_drop", hot_folder=hot_folder, path=path)
             if latest is not None and DropState(latest["state"]) in _LIVING:
                 return drop_of(latest)
             return drop_of(_add(tx, (hot_folder, path), latest, DropState.SETTLING))
 
-        return self.engine.write(see)
+        return self.engine.write(lambda tx: [see(tx, path) for path in paths])
 
     def hold_new(
         self, hot_folder: str, found: Sequence[tuple[bytes, str, int, int]], reason: HoldReason

@@ -65,6 +65,8 @@ class Assessor:
         self._limits = limits
         self._stop = stop
         self._gaps: list[float] | None = None
+        #: of the root's file system, and the monotonic second at which it was asked for
+        self._kind: tuple[str, float] | None = None
         self.histories = Histories(store, stop=stop)
         self._inspector = Inspector()
         #: loose files, as `entries` sees them
@@ -126,8 +128,7 @@ class Assessor:
 
     def quiet(self, drop: Drop | None = None) -> Quiet:
         """Give the quiet time of the hot folder, or of a drop of it that changed too often."""
-        kind = files.filesystem_kind(self._rule.path)
-        quiet = quiet_time(self._rule.settle, kind, self.gaps())
+        quiet = quiet_time(self._rule.settle, self._filesystem(), self.gaps())
         if drop is None or drop.state is not DropState.TAKEN:
             return quiet
         return restless(quiet, self._store.changes_of(drop.id))
@@ -205,8 +206,14 @@ class Assessor:
         return Marker(path=path, identity=seen.identity if seen is not None and is_file else None)
 
     def _asks(self) -> bool:
-        is_local = files.filesystem_kind(self._rule.path) == "local"
-        return self._rule.settle.asks_for_writers and is_local
+        return self._rule.settle.asks_for_writers and self._filesystem() == "local"
+
+    def _filesystem(self) -> str:
+        """Name the kind of the root's file system; asked once a second, not for each file."""
+        now = self._clock.monotonic()
+        if self._kind is None or now - self._kind[1] >= 1.0:
+            self._kind = files.filesystem_kind(self._rule.path), now
+        return self._kind[0]
 
     def _writers(self, root: files.Root, tree: Tree, now: float) -> Objection:
         if not self._asks():

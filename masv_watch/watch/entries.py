@@ -12,7 +12,7 @@ Law 2. Only a whole sweep of a present root proves that something is gone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from masv_watch import files
@@ -33,6 +33,7 @@ from masv_watch.uploads import Uploads
 from masv_watch.watch.arrivals import Arrivals, Look
 from masv_watch.watch.assessing import Assessment, Assessor
 from masv_watch.watch.decision import Outcome, Step
+from masv_watch.watch.foresight import Foresight
 from masv_watch.watch.generations import PASSING, Related, Relation, relate
 from masv_watch.watch.handover import Handover
 from masv_watch.watch.limits import LIMITS, Limits
@@ -121,6 +122,7 @@ class Entries:
         self.assessor = Assessor(rule, store=store, clock=clock, limits=limits, stop=stop)
         self._is_early = starts_early(rule).is_early
         self._memory = _Memory()
+        self.foresight = Foresight(rule.name, store)
         #: something has to be looked for soon, in a sweep
         self._is_dirty = False
 
@@ -207,6 +209,18 @@ class Entries:
         """Give the fence that an entry has as long as nothing is to be done about it."""
         return self._memory.concluded.get(top)
 
+    def foresee(self, looks: Iterable[Tree | Same | None]) -> None:
+        """Fetch what several looks will need of the ledger, before the first of them."""
+        needed = [
+            tree.top
+            for tree in looks
+            if isinstance(tree, Tree)
+            and not left_out(tree, role(tree.kind, self.rule.drop))
+            and not self._is_told(tree)
+        ]
+        if len(needed) > 1:
+            self.foresight.look_ahead(needed)
+
     def look_at(self, root: files.Root, tree: Tree | Same) -> bool:
         """Draw the consequence of one sample of a top-level entry; say whether it is a drop."""
         if isinstance(tree, Same):
@@ -218,12 +232,13 @@ class Entries:
             return False
         if tree.kind == "file":
             self.assessor.siblings.add(tree.top)
-        seen = tree.seen(self.remembered(tree.top))
-        if self._memory.concluded.get(tree.top) == seen.fence:
+        if self._is_told(tree):
             return True
+        seen = tree.seen(self.remembered(tree.top))
         self._memory.concluded.pop(tree.top, None)
         is_loose = standing.standing is Standing.HELD
-        related = self.relate(tree.top, seen, is_loose=is_loose)
+        row = self.foresight.take(tree.top)
+        related = self.relate(tree.top, seen, is_loose=is_loose, row=row)
         if related.relation is Relation.CHANGED and related.drop is not None:
             related = self._note_change(related.drop, seen)
         is_taken = related.relation is Relation.ON_ITS_WAY and related.drop is not None
@@ -236,6 +251,16 @@ class Entries:
         elif related.relation is not Relation.ON_ITS_WAY:
             self._judge(root, tree, seen, related, loose=is_loose)
         return True
+
+    def _is_told(self, tree: Tree) -> bool:
+        """Say whether a look brings nothing: the entry is concluded, or not due and as it was."""
+        if self._memory.concluded.get(tree.top) == tree.fence:
+            return True
+        known = self._memory.growing.get(tree.top)
+        if known is None or known.held or known.entry is None or tree.kind != "file":
+            return False
+        is_due = known.retry_at <= self._clock.monotonic()
+        return not is_due and known.entry.fence == tree.fence
 
     def examine(self, root: files.Root, tree: Tree) -> Examined:
         """Make every test of a look without drawing a consequence; any thread, its own root."""
@@ -256,9 +281,9 @@ class Entries:
         findings += (*found.quiet.findings, *found.outcome.findings)
         return Examined(related=related, assessed=found, findings=findings)
 
-    def relate(self, top: bytes, seen: Seen, *, is_loose: bool) -> Related:
-        """Say what a look is to the ledger."""
-        latest = self._store.latest_drop(self.rule.name, top)
+    def relate(self, top: bytes, seen: Seen, *, is_loose: bool, row: Drop | None = None) -> Related:
+        """Say what a look is to the ledger, or to its newest row where that is known."""
+        latest = row or self._store.latest_drop(self.rule.name, top)
         is_elsewhere = latest is not None and self._hand.is_elsewhere(latest)
         return relate(latest, seen, is_loose=is_loose, is_elsewhere=is_elsewhere)
 
@@ -380,10 +405,14 @@ class Entries:
     def _remembered(self, tree: Tree, drop: Drop) -> _Remembered:
         known = self._memory.growing.get(tree.top)
         if known is None or known.drop_id != drop.id:
-            is_early = self._is_early and tree.kind == "folder"
             # what comes into a delivered folder goes alone, once all of it is there
-            is_early &= drop.state is DropState.TAKEN or not self._store.was_delivered(
-                self.rule.name, tree.top
+            is_early = (
+                self._is_early
+                and tree.kind == "folder"
+                and (
+                    drop.state is DropState.TAKEN
+                    or not self._store.was_delivered(self.rule.name, tree.top)
+                )
             )
             known = _Remembered(drop.id, arrivals=Arrivals() if is_early else None)
             self._memory.growing[tree.top] = known

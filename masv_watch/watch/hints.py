@@ -15,13 +15,24 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, EventEmitter, ObservedWatch
 
@@ -32,6 +43,21 @@ log = logging.getLogger(__name__)
 
 #: events that no read causes: our own sweeps must not ring for themselves
 _CHANGES = frozenset({"created", "modified", "moved", "deleted", "closed", "attrib"})
+#: what Linux is asked to tell of. A write is told of once its file is closed: of every write, a
+#: recorder would ring all day, and every file of a burst five times; what is written and not closed
+#: is seen by the samples of what settles and by the sweep of the hour (`watch.cycles`)
+_WANTED: list[type[FileSystemEvent]] | None = [
+    FileCreatedEvent,
+    FileClosedEvent,
+    FileMovedEvent,
+    FileDeletedEvent,
+    DirCreatedEvent,
+    DirMovedEvent,
+    DirDeletedEvent,
+]
+if sys.platform != "linux":
+    # other systems tell of no close
+    _WANTED = None
 _NATIVE_LOG = "watchdog.observers.inotify_c"
 
 #: what the limits that a start can meet are called, and a value that suffices for most
@@ -163,7 +189,9 @@ class Hints:
         try:
             observer = self._running()
             # the observer does not follow a link, and the root may be one
-            watch = observer.schedule(handler, os.fsdecode(resolved(path)), recursive=True)
+            watch = observer.schedule(
+                handler, os.fsdecode(resolved(path)), recursive=True, event_filter=_WANTED
+            )
         except (OSError, RuntimeError) as error:
             return _Armed(path=path, identity=identity, mode=_degraded(path, error))
         emitter = next((each for each in observer.emitters if each.watch == watch), None)

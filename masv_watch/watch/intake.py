@@ -23,6 +23,7 @@ from masv_watch.uploads import Uploads
 from masv_watch.watch.adoption import adopt
 from masv_watch.watch.cycles import Cycle, Standing, choose
 from masv_watch.watch.entries import Entries
+from masv_watch.watch.foresight import in_groups
 from masv_watch.watch.gate import Gate
 from masv_watch.watch.ground import Ground, Known
 from masv_watch.watch.hints import Hints, Sight
@@ -39,6 +40,9 @@ REPROBE_S = 15.0
 #: seconds; hints never make sweeps come faster, nor a sweep take more than a fifth of the time
 LEAST_PAUSE_S = 0.5
 _BREATH = 4.0
+#: new drops of one sweep after which the next may follow as soon as this one took: in a burst of
+#: tens of thousands of files it is writing them down that takes the time, and more are near
+FLOOD = 1000
 #: seconds between two questions whether a row that somebody else moves has moved
 ANSWER_S = 1.0
 #: seconds after which a root that does not answer counts as unreachable
@@ -158,7 +162,9 @@ class Intake:
                 is_whole, self.last_sweep = True, self._clock.monotonic()
         ended = self._clock.monotonic()
         self._sweep_at = ended + (PERIOD_S[mode.sight] if is_whole else REPROBE_S)
-        self._not_before = ended + max(LEAST_PAUSE_S, _BREATH * (ended - began))
+        made, self.entries.foresight.made = self.entries.foresight.made, 0
+        breath = _BREATH if made < FLOOD else 1.0
+        self._not_before = ended + max(LEAST_PAUSE_S, breath * (ended - began))
         self._metrics.gauge("sweep_seconds", ended - began, hot_folder=self.rule.name)
 
     def _is_idle(self, root: files.Root, now: float, *, is_asked: bool, is_heard: bool) -> bool:
@@ -205,10 +211,11 @@ class Intake:
         drops: set[bytes] = set()
         ground = Ground(root)
         known = self.entries.concluded
-        for tree in changes(root, self._matcher, known=known, ground=ground, stop=self._stop):
-            names.add(tree.top)
-            if self.entries.look_at(root, tree):
-                drops.add(tree.top)
+        found = changes(root, self._matcher, known=known, ground=ground, stop=self._stop)
+        for group in in_groups((tree.top, tree) for tree in found):
+            self.entries.foresee(tree for _, tree in group)
+            names.update(top for top, _ in group)
+            drops.update(top for top, tree in group if self.entries.look_at(root, tree))
         if self._stop():
             return
         if drops and not self._store.is_adopted(self.rule.name, self.rule.path):
@@ -245,11 +252,13 @@ class Intake:
                 self._lose_root(now)
 
     def _look_at_some(self, root: files.Root, tops: list[bytes]) -> None:
-        for top in tops:
-            tree = one(root, top, self._matcher, stop=self._stop)
-            is_drop = tree is not None and self.entries.look_at(root, tree)
-            if not is_drop and not self._stop():
-                self.entries.lose(top)
+        looks = ((top, one(root, top, self._matcher, stop=self._stop)) for top in tops)
+        for group in in_groups(looks):
+            self.entries.foresee(tree for _, tree in group)
+            for top, tree in group:
+                is_drop = tree is not None and self.entries.look_at(root, tree)
+                if not is_drop and not self._stop():
+                    self.entries.lose(top)
 
     def hangs(self, now: float) -> bool:
         """Say whether the root has not answered for so long that nobody waits for it (fault 10)."""

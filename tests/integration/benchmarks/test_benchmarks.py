@@ -155,3 +155,14 @@ def test_idle_slice_measures_the_daemon_beside_the_bare_libraries(project, tmp_p
     tree = json.loads(out.read_text())
     assert all(value > 0 for values in tree["figures"]["memory"].values() for value in values)
     assert [goal["goal"] for goal in tree["goals"]] == [60, 60]
+
+
+def test_burst_slice_finds_every_file_once_and_times_it(project, tmp_path):
+    """A file that was missed or found twice would have ended the benchmark with an error."""
+    out = tmp_path / "figures.json"
+
+    done = bench(project, "bench_burst", "--files", "500", "--json", str(out))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert is_table(done.stdout, "Seconds from the last file until all are known", 3), done.stdout
+    assert [goal["goal"] for goal in json.loads(out.read_text())["goals"]] == [10, 10]

@@ -74,6 +74,22 @@ def test_hints_ring_for_a_change_below_and_not_for_a_look(
     assert hints.healthy()
 
 
+def test_hints_of_a_growing_file_ring_once_it_is_closed(
+    hot: Path, hints: Hints, rung: list[str], eventually: Eventually
+) -> None:
+    """A recorder that writes all day must not have its folder swept all day."""
+    arm(hints, hot)
+    with (hot / "recording").open("wb", buffering=0) as file:
+        eventually(lambda: rung)
+        eventually(lambda: not _rings_within(rung, 0.3))
+        for _ in range(20):
+            file.write(b"x")
+        rings = _rings_within(rung, 0.3)
+
+    assert not rings
+    eventually(lambda: rung)
+
+
 def _rings_within(rung: list[str], seconds: float) -> bool:
     rung.clear()
     threading.Event().wait(seconds)

@@ -64,6 +64,32 @@ def test_see_drop_after_an_ended_one_is_a_new_generation(store: Store, ended: Dr
     assert [drop.id for drop in store.drops(FOLDER, living=True)] == [new.id]
 
 
+def test_see_drops_gives_what_seeing_each_alone_would(bench: Bench, store: Store) -> None:
+    """Many paths at once are seen as one after the other: known, ended and new ones."""
+    ended = making.bring_drop(store, DropState.CANCELLED)
+    known = store.see_drop(FOLDER, b"known")
+    elsewhere = store.see_drop("other", b"new")
+    paths = [b"known", ended.path, b"new", b"new"]
+    found = store.see_drops(FOLDER, paths)
+    before = bench.rows()
+    again = store.see_drops(FOLDER, paths)
+
+    assert [drop.path for drop in found] == paths
+    assert found[0] == known
+    assert (found[1].generation, found[1].state) == (ended.generation + 1, DropState.SETTLING)
+    assert found[2] == found[3] != elsewhere
+    assert (again, bench.rows()) == (found, before)
+
+
+def test_latest_drops_gives_the_newest_of_each_path_that_has_one(store: Store) -> None:
+    """What was never seen is left out; hot folders are kept apart."""
+    ended = making.bring_drop(store, DropState.CANCELLED)
+    newer = store.see_drop(FOLDER, ended.path)
+    store.see_drop("other", b"b")
+
+    assert store.latest_drops(FOLDER, [b"b", ended.path, b"c"]) == [newer]
+
+
 def test_drops_lists_by_hot_folder_and_of_an_upload(store: Store) -> None:
     """Lists keep hot folders apart, and uploads too."""
     upload_id, drops = making.create(store, b"a", b"b")
