@@ -17,7 +17,7 @@ from decimal import Decimal
 
 from masv_watch.cli.outcomes import WrongUsage
 from masv_watch.cli.whereabouts import shown_word
-from masv_watch.files import Observation
+from masv_watch.files import Batch, Observation
 from masv_watch.model import Identity
 from masv_watch.names import shown
 
@@ -49,6 +49,10 @@ class Listing:
     def list_folder(self, relative: bytes = b"") -> Iterator[Observation]:
         """Give what a folder holds, in the order of the listing."""
         yield from self._folders.get(relative, {}).values()
+
+    def stat_folder(self, relative: bytes = b"") -> Iterator[Batch]:
+        """Give what a folder holds at once."""
+        yield Batch([], [], list(self.list_folder(relative)))
 
     def observe(self, path: bytes) -> Observation | None:
         """Give one entry; None when it is not listed."""

@@ -36,6 +36,7 @@ from masv_watch.files.reach import Places as Places
 from masv_watch.files.reach import Reach as Reach
 from masv_watch.files.reach import groups_of as groups_of
 from masv_watch.files.reach import never_sent as never_sent
+from masv_watch.files.roots import Batch as Batch
 from masv_watch.files.roots import Root as Root
 from masv_watch.files.roots import check_identity as check_identity
 from masv_watch.files.roots import identify_all as identify_all

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 
 from masv_watch.errors import CannotDrop, SourceChanged, SourceError, SourceUnreadable
 from masv_watch.files.naming import change_name, sync_all
-from masv_watch.files.roots import Observation, Root, identity_of, is_same
+from masv_watch.files.observations import Observation, identity_of, is_same
+from masv_watch.files.roots import Root
 from masv_watch.files.trees import delete_tree
 from masv_watch.model import Identity
 from masv_watch.names import shown

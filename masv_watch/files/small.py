@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 
-from masv_watch.files.roots import Root, demand_same, identity_of
+from masv_watch.files.observations import demand_same, identity_of
+from masv_watch.files.roots import Root
 from masv_watch.model import Identity
 
 

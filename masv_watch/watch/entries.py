@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from masv_watch import files
 from masv_watch.errors import SourceVanished
@@ -37,6 +37,7 @@ from masv_watch.watch.foresight import Foresight
 from masv_watch.watch.generations import PASSING, Related, Relation, relate
 from masv_watch.watch.handover import Handover
 from masv_watch.watch.limits import LIMITS, Limits
+from masv_watch.watch.memory import Memory, Remembered
 from masv_watch.watch.redrops import Kind
 from masv_watch.watch.rules import Role, Standing, role, starts_early
 from masv_watch.watch.scan import LeftOut, Same, Tree
@@ -55,37 +56,6 @@ _NOT_BY_TIME = PASSING - {HoldReason.UNSTABLE_SOURCE}
 _ELSEWHO = (Relation.HELD, Relation.ELSEWHERE)
 #: relations in which no further test is made
 _SETTLED = (*_ELSEWHO, Relation.SAME, Relation.ON_ITS_WAY)
-
-
-@dataclass(slots=True)
-class _Remembered:
-    """What is kept of an entry between two samples."""
-
-    drop_id: int
-    #: None before the first sample
-    entry: Entry | None = None
-    retry_at: float = 0.0
-    #: whether only a change of its own can bring it further
-    held: bool = False
-    #: its files by their own; None where nothing of it goes before the whole
-    arrivals: Arrivals | None = None
-    #: store clock, seconds: when a person was told that it still changes
-    told_at: float = 0.0
-    #: whether a person was told that it has lacked something for long
-    lack_told: bool = False
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What one process remembers of a hot folder; a restart begins anew."""
-
-    growing: dict[bytes, _Remembered] = field(default_factory=dict)
-    #: fence of each entry about which nothing is to be done until it changes
-    concluded: dict[bytes, str] = field(default_factory=dict)
-    told: set[bytes] = field(default_factory=set)
-    #: drops whose row must move first, as they stood: one of those held for each reason, and those
-    #: that changed after their finalize
-    awaited: dict[bytes, Drop] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +91,7 @@ class Entries:
         self._hand = Handover(rule, store=store, uploads=uploads, clock=clock)
         self.assessor = Assessor(rule, store=store, clock=clock, limits=limits, stop=stop)
         self._is_early = starts_early(rule).is_early
-        self._memory = _Memory()
+        self._memory = Memory()
         self.foresight = Foresight(rule.name, store)
         #: something has to be looked for soon, in a sweep
         self._is_dirty = False
@@ -216,7 +186,7 @@ class Entries:
             for tree in looks
             if isinstance(tree, Tree)
             and not left_out(tree, role(tree.kind, self.rule.drop))
-            and not self._is_told(tree)
+            and not self._memory.is_told(tree, self._clock.monotonic())
         ]
         if len(needed) > 1:
             self.foresight.look_ahead(needed)
@@ -232,7 +202,7 @@ class Entries:
             return False
         if tree.kind == "file":
             self.assessor.siblings.add(tree.top)
-        if self._is_told(tree):
+        if self._memory.is_told(tree, self._clock.monotonic()):
             return True
         seen = tree.seen(self.remembered(tree.top))
         self._memory.concluded.pop(tree.top, None)
@@ -251,16 +221,6 @@ class Entries:
         elif related.relation is not Relation.ON_ITS_WAY:
             self._judge(root, tree, seen, related, loose=is_loose)
         return True
-
-    def _is_told(self, tree: Tree) -> bool:
-        """Say whether a look brings nothing: the entry is concluded, or not due and as it was."""
-        if self._memory.concluded.get(tree.top) == tree.fence:
-            return True
-        known = self._memory.growing.get(tree.top)
-        if known is None or known.held or known.entry is None or tree.kind != "file":
-            return False
-        is_due = known.retry_at <= self._clock.monotonic()
-        return not is_due and known.entry.fence == tree.fence
 
     def examine(self, root: files.Root, tree: Tree) -> Examined:
         """Make every test of a look without drawing a consequence; any thread, its own root."""
@@ -352,7 +312,7 @@ class Entries:
                 self.assessor.histories.read(self.rule, root, tree, found.compared)
 
     def _look_inside(
-        self, root: files.Root, tree: Tree, known: _Remembered, found: Assessment
+        self, root: files.Root, tree: Tree, known: Remembered, found: Assessment
     ) -> Look | None:
         """Look at the files of a drop by their own, where they may go before the whole."""
         if known.arrivals is None or found.outcome.hold is HoldReason.LIMIT_EXCEEDED:
@@ -365,7 +325,7 @@ class Entries:
         )
         return replace(look, settled=self.assessor.not_written(root, look.settled))
 
-    def _warn_of_growth(self, drop: Drop, known: _Remembered) -> None:
+    def _warn_of_growth(self, drop: Drop, known: Remembered) -> None:
         """Tell once a day of what has not settled for long (pains 10, 20)."""
         now, wants = self._store.now(), self.rule.settle
         is_late = drop.settled_at is None and now - drop.seen_at > wants.warn_after_s
@@ -382,7 +342,7 @@ class Entries:
             },
         )
 
-    def _warn_of_lack(self, drop: Drop, known: _Remembered, found: Assessment) -> None:
+    def _warn_of_lack(self, drop: Drop, known: Remembered, found: Assessment) -> None:
         """Tell once of a drop that has lacked something for as long as it is waited for."""
         is_late = found.checked is not None and found.checked.is_late(self._clock.monotonic())
         if known.lack_told or not is_late or found.outcome.hold is not HoldReason.INCOMPLETE:
@@ -402,7 +362,7 @@ class Entries:
         """Count the entries of which `settle.warn_after` was told."""
         return sum(known.told_at > 0 for known in list(self._memory.growing.values()))
 
-    def _remembered(self, tree: Tree, drop: Drop) -> _Remembered:
+    def _remembered(self, tree: Tree, drop: Drop) -> Remembered:
         known = self._memory.growing.get(tree.top)
         if known is None or known.drop_id != drop.id:
             # what comes into a delivered folder goes alone, once all of it is there
@@ -414,7 +374,7 @@ class Entries:
                     or not self._store.was_delivered(self.rule.name, tree.top)
                 )
             )
-            known = _Remembered(drop.id, arrivals=Arrivals() if is_early else None)
+            known = Remembered(drop.id, arrivals=Arrivals() if is_early else None)
             self._memory.growing[tree.top] = known
         return known
 

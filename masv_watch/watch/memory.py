@@ -1,0 +1,57 @@
+"""What one process remembers of the entries of a hot folder; a restart begins anew.
+
+Owns the form of that memory, and when a look adds nothing to it. Never decides what a look leads
+to: `entries` does, and fills it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from masv_watch.model import Drop
+from masv_watch.watch.arrivals import Arrivals
+from masv_watch.watch.scan import Tree
+from masv_watch.watch.settle import Entry
+
+
+@dataclass(slots=True)
+class Remembered:
+    """What is kept of an entry between two samples."""
+
+    drop_id: int
+    #: None before the first sample
+    entry: Entry | None = None
+    retry_at: float = 0.0
+    #: whether only a change of its own can bring it further
+    held: bool = False
+    #: its files by their own; None where nothing of it goes before the whole
+    arrivals: Arrivals | None = None
+    #: store clock, seconds: when a person was told that it still changes
+    told_at: float = 0.0
+    #: whether a person was told that it has lacked something for long
+    lack_told: bool = False
+
+
+@dataclass(slots=True)
+class Memory:
+    """What one process remembers of a hot folder; a restart begins anew."""
+
+    growing: dict[bytes, Remembered] = field(default_factory=dict)
+    #: fence of each entry about which nothing is to be done until it changes
+    concluded: dict[bytes, str] = field(default_factory=dict)
+    told: set[bytes] = field(default_factory=set)
+    #: drops whose row must move first, as they stood: one of those held for each reason, and those
+    #: that changed after their finalize
+    awaited: dict[bytes, Drop] = field(default_factory=dict)
+
+    def is_told(self, tree: Tree, now: float) -> bool:
+        """Say whether a look brings nothing: the entry is concluded, or not due and as it was.
+
+        `now` is monotonic, seconds.
+        """
+        if self.concluded.get(tree.top) == tree.fence:
+            return True
+        known = self.growing.get(tree.top)
+        if known is None or known.held or known.entry is None or tree.kind != "file":
+            return False
+        return now < known.retry_at and known.entry.fence == tree.fence
