@@ -144,7 +144,10 @@ CURES: Mapping[HoldReason, str] = {
     HoldReason.SIDECAR_INVALID: "correct the sidecar file",
     HoldReason.WINDOW_CLOSED: "wait for the window to open",
     HoldReason.PAUSED: "masv-watch resume --folder NAME",
-    HoldReason.ROOT_UNAVAILABLE: "mount or create the hot folder; it goes on by itself",
+    HoldReason.ROOT_UNAVAILABLE: (
+        "mount or create the hot folder; it goes on by itself; masv-watch adopt NAME lets another"
+        " disk take its place"
+    ),
     HoldReason.UNREADABLE: "let the daemon's user read every file and folder of the drop",
     HoldReason.UNSTABLE_SOURCE: "find what rewrites the file; it ends once the file is quiet",
     HoldReason.LIMIT_EXCEEDED: (

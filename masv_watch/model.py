@@ -951,6 +951,22 @@ class Explanation(Decision):
     to: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootRow:
+    """What was noted of a hot folder's root when it was looked at last."""
+
+    path: bytes
+    #: whether a marker of ours was written into it
+    is_marked: bool = False
+    #: of its file system; "" where none was known
+    uuid: str = ""
+    #: (device, inode) and the boot in which they count; None when they were never noted
+    place: tuple[int, int] | None = None
+    boot: str = ""
+    #: a person said that whatever stands there is the root
+    is_accepted: bool = False
+
+
 #: chunks of one file, whatever the cloud says: S3 takes no more, and each is held in memory
 MOST_CHUNKS = 10_000
 

@@ -282,6 +282,7 @@ def _of_folder_verbs(desk: Desk) -> list[Route]:
         "pause": (folders.pause, "Take nothing new from a hot folder; its uploads go on."),
         "resume": (folders.resume, "Take from a hot folder again."),
         "finalize": (folders.finalize, "Deliver a hot folder's open batch."),
+        "adopt": (folders.adopt, "Take whatever stands at a hot folder's path for its root."),
     }
     answers = {
         "release": (folders.release, "Send what the first start held in a hot folder."),

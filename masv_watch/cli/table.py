@@ -208,6 +208,10 @@ def _steering(commands: Any) -> None:
 def _folders(commands: Any) -> None:
     scan = _call(commands, "scan", verbs.scan, "sweep a hot folder now")
     scan.add_argument("folder", metavar="NAME", help="the hot folder")
+    adopt = _call(
+        commands, "adopt", verbs.adopt, "take what stands at a hot folder's path for its root"
+    )
+    adopt.add_argument("folder", metavar="NAME", help="the hot folder")
     release = _call(commands, "release", verbs.release, "send what is held until a person says so")
     which = release.add_mutually_exclusive_group(required=True)
     which.add_argument("drop", metavar="DROP", nargs="?", help="its number, as `status` names it")

@@ -73,6 +73,8 @@ def _steer_folder(desk: Desk, name: str, verb: str) -> None:
         "resume": "is watched again",
         "finalize": "is being finalized: what it has open is delivered",
         "scan": "is swept now",
+        "adopt": "takes what stands at its path for its own; what is new in it counts as there"
+        " first",
     }
     desk.print(tree, f"hot folder {folder.name} {does[verb]}")
 
@@ -80,6 +82,12 @@ def _steer_folder(desk: Desk, name: str, verb: str) -> None:
 def scan(options: argparse.Namespace) -> int:
     """Let a hot folder be swept now."""
     _steer_folder(desk_of(options), options.folder, "scan")
+    return OK
+
+
+def adopt(options: argparse.Namespace) -> int:
+    """Take whatever stands at a hot folder's path for its root."""
+    _steer_folder(desk_of(options), options.folder, "adopt")
     return OK
 
 

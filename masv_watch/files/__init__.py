@@ -20,6 +20,10 @@ from masv_watch.files.dropping import Load as Load
 from masv_watch.files.dropping import assert_free as assert_free
 from masv_watch.files.dropping import bring as bring
 from masv_watch.files.dropping import look as look
+from masv_watch.files.markers import MARKER_NAME as MARKER_NAME
+from masv_watch.files.markers import RootMarker as RootMarker
+from masv_watch.files.markers import read_marker as read_marker
+from masv_watch.files.markers import write_marker as write_marker
 from masv_watch.files.mounts import filesystem_kind as filesystem_kind
 from masv_watch.files.mounts import resolved as resolved
 from masv_watch.files.moving import Emptied as Emptied
@@ -42,6 +46,8 @@ from masv_watch.files.roots import check_identity as check_identity
 from masv_watch.files.roots import identify_all as identify_all
 from masv_watch.files.slices import Slice as Slice
 from masv_watch.files.small import read_small as read_small
+from masv_watch.files.volumes import Volume as Volume
+from masv_watch.files.volumes import volume_of as volume_of
 from masv_watch.files.writers import Writers as Writers
 from masv_watch.files.writers import find_writers as find_writers
 from masv_watch.files.writers import prepare as prepare

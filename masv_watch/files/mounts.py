@@ -1,12 +1,16 @@
-"""What kind of file system a folder lies on.
+"""What is mounted where, and which of it other machines change.
 
 Owns the list of file systems whose changes other machines make, where notifications are blind and
-attributes may be old. Never touches a source file. Called by the watch to choose its periods.
+attributes may be old. Never touches a source file. Called by the watch to choose its periods, and
+by whoever must tell file systems apart.
 """
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["local", "network"]
@@ -15,28 +19,102 @@ _NETWORK = frozenset(
     b"9p acfs afs autofs beegfs ceph cifs coda davfs glusterfs gpfs lustre ncp ncpfs nfs nfs4 "
     b"ocfs2 orangefs prl_fs pvfs2 smb2 smb3 smbfs vboxsf virtiofs vmhgfs webdav".split()
 )
+_MOUNTS = b"/proc/self/mountinfo"
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """One line of the kernel's list."""
+
+    number: bytes
+    #: absolute, links resolved, as bytes
+    point: bytes
+    #: the type of its file system, as `ext4` or `fuse.sshfs`
+    kind: bytes
+    #: the device or server, as whoever mounted it named it
+    source: bytes
+    is_read_only: bool
+
+    @property
+    def is_network(self) -> bool:
+        """Say whether other machines change it; `fuse.*` counts: what is behind is unknown."""
+        return self.kind in _NETWORK or self.kind.startswith(b"fuse.")
+
+
+def mounts() -> list[Mount]:
+    """List what is mounted, later ones over earlier ones; empty where that cannot be learned."""
+    try:
+        return parse_mounts(_lines(_MOUNTS))
+    except OSError:
+        return []
+
+
+def parse_mounts(mountinfo: Iterable[bytes]) -> list[Mount]:
+    """Read the kernel's list (proc(5)); a line that is none of it is passed over."""
+    found = []
+    for line in mountinfo:
+        fields = line.split()
+        try:
+            rest = fields[fields.index(b"-", 6) + 1 :]
+            kind, source = rest[0], rest[1] if len(rest) > 1 else b""
+            options = {*fields[5].split(b","), *(rest[2].split(b",") if len(rest) > 2 else ())}
+        except (ValueError, IndexError):
+            continue
+        found.append(
+            Mount(
+                number=fields[0],
+                point=_unescaped(fields[4]),
+                kind=kind,
+                source=_unescaped(source),
+                is_read_only=b"ro" in options,
+            )
+        )
+    return found
+
+
+def mount_of(descriptor: int, listed: Iterable[Mount]) -> Mount | None:
+    """Give the mount that a descriptor lies on; None when that cannot be learned."""
+    try:
+        number = _number_of(descriptor)
+    except (OSError, ValueError, LookupError):
+        return None
+    return next((mount for mount in listed if mount.number == number), None)
+
+
+def network_below(path: bytes, listed: Iterable[Mount]) -> tuple[bytes, ...]:
+    """List the network file systems mounted below a resolved path, relative to it (pain 9).
+
+    One that another file system covers again does not count.
+    """
+    above = path.rstrip(b"/") + b"/"
+    below: dict[bytes, bool] = {}
+    for mount in listed:
+        if mount.point.startswith(above):
+            below[mount.point[len(above) :]] = mount.is_network
+    return tuple(sorted(point for point, is_network in below.items() if is_network))
 
 
 def filesystem_kind(path: bytes) -> Kind:
     """Say whether a folder lies on a network file system; `local` when that cannot be learned.
 
-    File systems of users (`fuse.*`) count as network: what is behind them is unknown. The mount is
-    found by its number, so that bind mounts and links on the way do not matter.
+    The mount is found by its number, so that bind mounts and links on the way do not matter.
     """
     try:
-        return kind_of(_mount_number(path), _lines(b"/proc/self/mountinfo"))
-    except (OSError, ValueError, LookupError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (OSError, ValueError):
         return "local"
+    try:
+        mount = mount_of(descriptor, mounts())
+    finally:
+        os.close(descriptor)
+    return "network" if mount is not None and mount.is_network else "local"
 
 
 def kind_of(mount: bytes, mountinfo: list[bytes]) -> Kind:
     """Find a mount in the kernel's list and say what its file system's type means."""
-    for line in mountinfo:
-        fields = line.split()
-        if fields and fields[0] == mount:
-            kind = fields[fields.index(b"-", 6) + 1]
-            return "network" if kind in _NETWORK or kind.startswith(b"fuse.") else "local"
-    return "local"
+    found = next((each for each in parse_mounts(mountinfo) if each.number == mount), None)
+    return "network" if found is not None and found.is_network else "local"
 
 
 def resolved(path: bytes) -> bytes:
@@ -44,12 +122,12 @@ def resolved(path: bytes) -> bytes:
     return os.path.realpath(path)
 
 
-def _mount_number(path: bytes) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        facts = dict(line.split(b":", 1) for line in _lines(b"/proc/self/fdinfo/%d" % descriptor))
-    finally:
-        os.close(descriptor)
+def _unescaped(text: bytes) -> bytes:
+    return _ESCAPED.sub(lambda found: bytes((int(found[1], 8) & 0xFF,)), text)
+
+
+def _number_of(descriptor: int) -> bytes:
+    facts = dict(line.split(b":", 1) for line in _lines(b"/proc/self/fdinfo/%d" % descriptor))
     return facts[b"mnt_id"].strip()
 
 

@@ -40,6 +40,7 @@ from masv_watch.model import (
     UploadState,
 )
 from masv_watch.store.arriving_contract import Arriving
+from masv_watch.store.rooting_contract import Rooting
 from masv_watch.store.steering_contract import Steering
 from masv_watch.store.watching_contract import Watching
 
@@ -418,7 +419,9 @@ class Obligations(Protocol):
         ...
 
 
-class Store(Ledger, Arriving, Watching, Undertakings, Versions, Steering, Obligations, Protocol):
+class Store(
+    Ledger, Arriving, Watching, Rooting, Undertakings, Versions, Steering, Obligations, Protocol
+):
     """All verbs of the store, and its clock."""
 
     def now(self) -> float:

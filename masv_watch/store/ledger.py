@@ -151,7 +151,7 @@ class LedgerVerbs:
             if row["state"] == DropState.TAKEN and event in _LEAVING:
                 leave(tx, row)
             if row["state"] == DropState.TAKEN and hold is not None:
-                _stop_sending(tx, row, hold)
+                stop_sending(tx, row, hold)
             return drop_of(must(tx.one("drop", id=drop_id), f"drop {drop_id}"))
 
         return self.engine.write(advance)
@@ -231,7 +231,7 @@ def release_one(tx: Transaction, drop: Row) -> None:
         tx.run("clear_upload_retry", id=drop["upload_id"])
 
 
-def _stop_sending(tx: Transaction, drop: Row, hold: HoldReason) -> None:
+def stop_sending(tx: Transaction, drop: Row, hold: HoldReason) -> None:
     """Take an upload from whoever sends it: its files in hand give up, and others are chosen."""
     upload = must(tx.one("upload", id=drop["upload_id"]), "upload")
     if hold not in lifecycle.SENDS_ON and upload["state"] == UploadState.TRANSFERRING:

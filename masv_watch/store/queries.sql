@@ -7,6 +7,18 @@ SELECT 1 AS yes FROM roots WHERE hot_folder = :hot_folder AND path = :path;
 INSERT INTO roots (hot_folder, path, adopted_at) VALUES (:hot_folder, :path, :now)
 ON CONFLICT (hot_folder) DO UPDATE SET path = excluded.path, adopted_at = excluded.adopted_at;
 
+-- name: root
+SELECT * FROM roots WHERE hot_folder = :hot_folder;
+
+-- name: note_root
+UPDATE roots SET marked = :marked, uuid = :uuid, place = :place, boot = :boot, accepted = 0
+WHERE hot_folder = :hot_folder;
+
+-- name: accept_root
+INSERT INTO roots (hot_folder, path, adopted_at, accepted) VALUES (:hot_folder, x'', :now, 1)
+ON CONFLICT (hot_folder) DO UPDATE SET path = x'', marked = 0, uuid = '', place = '', boot = '',
+    accepted = 1;
+
 -- name: drop
 SELECT * FROM drops WHERE id = :id;
 
@@ -505,6 +517,9 @@ DELETE FROM events WHERE at <= :before AND id < (SELECT max(id) FROM events);
 -- name: forget_devices
 UPDATE files SET device = -1 WHERE upload_id IN
     (SELECT id FROM uploads WHERE state NOT IN ('complete', 'gone'));
+
+-- name: forget_devices_of
+UPDATE files SET device = -1 WHERE upload_id = :upload_id;
 
 -- name: hurry_uploads
 UPDATE uploads SET retry_at = 0

@@ -31,6 +31,7 @@ from masv_watch.store.arriving import ArrivingVerbs
 from masv_watch.store.creation import CreationVerbs
 from masv_watch.store.ledger import LedgerVerbs
 from masv_watch.store.obligations import ObligationVerbs
+from masv_watch.store.rooting import RootingVerbs
 from masv_watch.store.seal import Seal
 from masv_watch.store.sealing import known_seal
 from masv_watch.store.sql import Row, Transaction, load_statements
@@ -286,6 +287,7 @@ class SqliteStore(
     SteeringVerbs,
     ObligationVerbs,
     WatchingVerbs,
+    RootingVerbs,
 ):
     """The whole contract over one SQLite file."""
 

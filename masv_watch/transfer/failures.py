@@ -17,6 +17,7 @@ from masv_watch.errors import (
     NoSession,
     PackageGone,
     SourceChanged,
+    SourceUnreadable,
     SourceVanished,
     TokenExpired,
 )
@@ -88,6 +89,9 @@ class Failures:
         elif isinstance(error, PackageGone):
             self._fail(claim, PackageGone(error.message, hint=_GONE_CURE, **error.facts))
         else:
+            if isinstance(error, SourceUnreadable):
+                # the whole root may be away, which only its hot folder can tell
+                self._source_changed(claim.upload.hot_folder)
             self._slow_down(error)
             self._retry(key, error)
         self._grip.release_stopped(key)

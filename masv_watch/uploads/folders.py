@@ -154,6 +154,18 @@ class HotFolders:
         self.view(name)
         return self._answered(name, self._store.seed(name))
 
+    def adopt(self, name: str) -> None:
+        """Take whatever stands at a hot folder's path for its root; its ledger stays.
+
+        What the ledger does not know there is treated as at a first start.
+
+        Raises:
+            NotFound: no such hot folder.
+        """
+        self.view(name)
+        self._store.accept_root(name)
+        self._hurry(name)
+
     def finalize(self, name: str) -> str:
         """Ask for the finalize of a hot folder's open batch; give its upload.
 

@@ -1,87 +1,208 @@
 """The gate of one root: whether what stands at its path may be believed.
 
-Owns the identity that a root had and what its absence means. Never lists anything below the root
-and never touches a row. Used by intake before every sweep.
+Owns the look at a root before its sweep, its marker, and what was noted of it. Never lists more of
+a root than tells whether it is known, and never touches a drop. Used by intake before every look.
 
 Law 1. With the gate closed nothing is missing, nothing is deleted and nothing is new (fault 8).
+Law 2. Nothing is written into a root but the marker, and that only where `sameness` believes it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import islice
 
 from masv_watch import files
 from masv_watch.errors import SourceForbidden, SourceUnreadable
-from masv_watch.model import Rule
+from masv_watch.model import Initial, RootRow, Rule
 from masv_watch.names import shown
-from masv_watch.watch.settle import RootState, judge_root
+from masv_watch.store.contract import Store
+from masv_watch.watch.sameness import RootSight, RootState, RootVerdict, Whose, judge_root
 
 log = logging.getLogger(__name__)
+
+#: names of a root that are looked up before it counts as one of which nothing is known
+_NAMES = 1000
+#: what stands in a root that nobody put there
+_NOBODYS = {files.MARKER_NAME, b".masv-trash", b"lost+found"}
+#: rules that do not ask about what was there first
+_UNASKED = {Initial.SEND, Initial.IGNORE}
 
 
 class Gate:
     """The root of one rule, looked at before each sweep by one thread."""
 
-    def __init__(self, rule: Rule, denied: Callable[[], frozenset[tuple[int, int]]]) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        denied: Callable[[], frozenset[tuple[int, int]]],
+        *,
+        store: Store,
+        volume_of: Callable[[files.Root], files.Volume] = files.volume_of,
+    ) -> None:
         """Begin without knowing the root; `denied` is what `files.never_sent` gives."""
         self._rule = rule
         self._denied = denied
-        self._expected: tuple[int, int] | None = None
+        self._store = store
+        self._volume_of = volume_of
+        self._known: RootRow | None = None
+        self._whose = Whose.NOBODY
+        #: (device, inode) of a root that took no marker
+        self._unmarked: tuple[int, int] | None = None
         #: None before the first look
         self.root_state: RootState | None = None
         #: one sentence for people while the gate is closed; "" while it is open
         self.why = ""
+        #: one sentence while all that is new in an open root waits for a person; "" otherwise
+        self.question = ""
+        #: of the root that was let in last
+        self.volume: files.Volume | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Say whether a person vouched for the root, whatever stands in it."""
+        return self._known is not None and self._known.is_accepted
 
     def open(self, *, expects: Callable[[], bool]) -> files.Root | None:
         """Give the root, or None while the gate is closed.
 
-        `expects` tells whether drops of the root are on their way or held; while they are, neither
-        another file system at the path nor an empty folder at the start is let in.
+        `expects` tells whether drops of the root are on their way or held; while they are, no empty
+        folder without its marker is let in.
         """
-        network = files.filesystem_kind(self._rule.path) == "network"
         try:
+            network = files.filesystem_kind(self._rule.path) == "network"
             root = files.Root.open(self._rule.path, fresh=network, reach=self._reach())
         except SourceForbidden as error:
             self._show(RootState.UNREACHABLE, f"{error.message}; watch another folder")
             return None
         except SourceUnreadable as error:
-            verdict = judge_root(self._expected, error, network=network)
-            self._show(verdict.state, f"{error.message}; it is taken up when it is there")
+            self._refuse(error)
             return None
-        verdict = judge_root(self._expected, root.identity, network=network)
-        doubt = self._doubt(root, is_same=verdict.state is RootState.PRESENT)
-        if doubt and expects():
-            root.close()
-            self._show(RootState.REPLACED, doubt)
-            return None
-        self._expected = root.identity
-        self._show(RootState.PRESENT, "")
+        with ExitStack() as unless_let_in:
+            unless_let_in.enter_context(root)
+            try:
+                verdict = self._judge(root, expects)
+            except SourceUnreadable as error:
+                self._refuse(error)
+                return None
+            if verdict.state is not RootState.PRESENT:
+                self._show(verdict.state, self._sentence(verdict))
+                return None
+            self._let_in(verdict)
+            unless_let_in.pop_all()
         return root
+
+    def mark(self, root: files.Root) -> None:
+        """Write the marker into an adopted root that has none, and note what the root shows."""
+        volume = self.volume
+        if volume is None or self.question:
+            return
+        if self._whose is not Whose.OURS and volume.takes_marker:
+            self._write(root)
+        shows = RootRow(
+            path=self._rule.path,
+            is_marked=self._whose is Whose.OURS,
+            uuid=volume.uuid,
+            place=volume.place,
+            boot=volume.boot,
+        )
+        if shows != self._known:
+            self._store.note_root(self._rule.name, shows)
+            self._known = shows
+
+    def _write(self, root: files.Root) -> None:
+        if self._unmarked == root.identity:
+            return
+        marker = files.RootMarker(state=self._store.state_id(), hot_folder=self._rule.name)
+        why = files.write_marker(root, marker)
+        if why:
+            self._unmarked = root.identity
+            log.info(
+                "a hot folder has no marker: it is known by its file system alone",
+                extra={"hot_folder": self._rule.name, "reason": why},
+            )
+        else:
+            self._whose = Whose.OURS
+
+    def _judge(self, root: files.Root, expects: Callable[[], bool]) -> RootVerdict:
+        row = self._store.root(self._rule.name)
+        # at another path it is another root
+        self._known = row if row and (row.is_accepted or row.path == self._rule.path) else None
+        self.volume = self._volume_of(root)
+        self._whose = self._owner(files.read_marker(root))
+        if self._whose is Whose.OURS:
+            return judge_root(self._known, self._sight(root))
+        is_empty = next(_names(root), None) is None
+        sight = self._sight(root, is_empty=is_empty)
+        verdict = judge_root(self._known, sight, expects=is_empty and expects())
+        if verdict.state is RootState.REPLACED and not is_empty and self._knows(root):
+            sight = self._sight(root, has_known=True)
+            return judge_root(self._known, sight)
+        return verdict
+
+    def _sight(
+        self, root: files.Root, *, is_empty: bool = False, has_known: bool = False
+    ) -> RootSight:
+        volume = self.volume or files.Volume(place=root.identity)
+        return RootSight(
+            whose=self._whose,
+            place=volume.place,
+            boot=volume.boot,
+            uuid=volume.uuid,
+            is_network=volume.is_network,
+            is_empty=is_empty,
+            has_known=has_known,
+        )
+
+    def _owner(self, marker: files.RootMarker | None) -> Whose:
+        if marker is None:
+            return Whose.NOBODY
+        if marker.state != self._store.state_id():
+            return Whose.FOREIGN
+        return Whose.OURS if marker.hot_folder == self._rule.name else Whose.NEIGHBOUR
+
+    def _knows(self, root: files.Root) -> bool:
+        """Say whether anything in the root is in the ledger by its name."""
+        latest = self._store.latest_drop
+        return any(latest(self._rule.name, name) for name in islice(_names(root), _NAMES))
 
     def _reach(self) -> files.Reach:
         # our own files are never sent, whatever is mounted or linked into a hot folder
         return files.Reach(roots=None, uid=None, gids=frozenset(), denied=self._denied())
 
-    def _doubt(self, root: files.Root, *, is_same: bool) -> str:
-        """Say what speaks against a root of which drops are expected; "" when nothing does."""
-        path = shown(self._rule.path)
-        if not is_same and self._is_foreign(root):
-            return (
-                f"another file system stands at {path} while drops of the earlier one are on their"
-                " way or held; mount that one again"
-            )
-        if self._expected is None and next(root.list_folder(), None) is None:
-            # what a mount point looks like before its file system is mounted (fault 8)
-            return (
-                f"{path} is empty while drops of it are on their way or held; mount its file"
-                " system, or put any file into it if it is empty indeed"
-            )
-        return ""
+    def _refuse(self, error: SourceUnreadable) -> None:
+        verdict = judge_root(None, error)
+        self._show(verdict.state, f"{error.message}; it is taken up when it is there")
 
-    def _is_foreign(self, root: files.Root) -> bool:
-        # a folder made anew on the same file system is the same place (fault 6)
-        return self._expected is not None and self._expected[0] != root.identity[0]
+    def _sentence(self, verdict: RootVerdict) -> str:
+        path, name = shown(self._rule.path), self._rule.name
+        return (
+            f"{path} {verdict.findings[0].detail}; mount the file system that was there, or say"
+            f" masv-watch adopt {name} if this one is to take its place"
+        )
+
+    def _let_in(self, verdict: RootVerdict) -> None:
+        asks = verdict.asks and self._rule.initial not in _UNASKED
+        question = ""
+        if asks:
+            name = self._rule.name
+            question = (
+                f"{shown(self._rule.path)} {verdict.findings[0].detail}; what is new in it is held"
+                f" until you say masv-watch adopt {name}"
+            )
+        if question and question != self.question:
+            log.warning(
+                "a hot folder asks", extra={"hot_folder": self._rule.name, "reason": question}
+            )
+        if verdict.lost_marker and self._unmarked is None:
+            log.warning(
+                "a hot folder lost its marker; it is written again",
+                extra={"hot_folder": self._rule.name, "file": shown(files.MARKER_NAME)},
+            )
+        self.question = question
+        self._show(RootState.PRESENT, "")
 
     def _show(self, state: RootState, why: str) -> None:
         if (state, why) == (self.root_state, self.why):
@@ -91,3 +212,9 @@ class Gate:
         elif self.root_state is not None:
             log.info("a hot folder is there", extra={"hot_folder": self._rule.name})
         self.root_state, self.why = state, why
+
+
+def _names(root: files.Root) -> Iterator[bytes]:
+    for entry in root.list_folder():
+        if entry.path not in _NOBODYS and not entry.path.endswith(b".masv-part"):
+            yield entry.path

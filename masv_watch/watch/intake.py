@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from masv_watch import files
 from masv_watch.errors import SourceError
 from masv_watch.loops import Bell, Clock
 from masv_watch.metrics import Metrics
-from masv_watch.model import DropState, Rule
+from masv_watch.model import DropState, HoldReason, Initial, Rule
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
+from masv_watch.watch.absence import Absence
 from masv_watch.watch.adoption import adopt
 from masv_watch.watch.cycles import Cycle, Standing, choose
 from masv_watch.watch.entries import Entries
@@ -72,7 +74,8 @@ class Intake:
         """
         self.rule = rule
         self.bell = bell
-        self.gate = Gate(rule, denied)
+        self.gate = Gate(rule, denied, store=store)
+        self.absence = Absence(rule, store)
         self._store = store
         self.entries = Entries(
             rule, store=store, uploads=uploads, clock=clock, limits=limits, stop=stop
@@ -150,6 +153,7 @@ class Intake:
             self._lose_root(began)
             return
         with root:
+            self.absence.end()
             # listened to first, listed second: nothing falls between (pain 25)
             heard = self._hints.mode(self.rule.name)
             mode = self._hints.arm(self.rule.name, self.rule.path, identity=root.identity)
@@ -187,6 +191,7 @@ class Intake:
         self.looked = True
         self._sweep_at = now + REPROBE_S
         self._not_before = now + LEAST_PAUSE_S
+        self.absence.note(now, self.gate.why)
 
     def _try_to(self, look: Callable[[], None]) -> bool:
         """Say whether a look at an open root went through; a root that fails is told of once."""
@@ -218,24 +223,41 @@ class Intake:
             drops.update(top for top, tree in group if self.entries.look_at(root, tree))
         if self._stop():
             return
-        if drops and not self._store.is_adopted(self.rule.name, self.rule.path):
-            self._store.adopt(self.rule.name, self.rule.path)
+        self._mark(root, found=bool(drops))
         self.entries.end(names, drops)
         self.looked, self._trouble = True, ""
         self.last_sweep = self._clock.monotonic()
         self._known.note(ground, self.last_sweep)
 
+    def _mark(self, root: files.Root, *, found: bool) -> None:
+        """Know the root from now on, once anything arrived in it or a person vouched for it."""
+        is_adopted = self._store.is_adopted(self.rule.name, self.rule.path)
+        if not is_adopted and (found or self.gate.is_accepted) and not self.gate.question:
+            self._store.adopt(self.rule.name, self.rule.path)
+            is_adopted = True
+        if is_adopted:
+            self.gate.mark(root)
+
     def _meet(self, root: files.Root) -> None:
         """Apply `initial` to a root that was never swept, or to another file system at its path."""
         met = self._met
-        is_known = (
+        is_asked = bool(self.gate.question)
+        is_known = not (is_asked or self.gate.is_accepted) and (
             self._store.is_adopted(self.rule.name, self.rule.path)
             if met is None
             else met[0] == root.identity[0]
         )
         if not is_known:
             trees = sweep(root, self._matcher, stop=self._stop)
-            adopt(self.rule, trees, store=self._store, clock=self._clock, stop=self._stop)
+            rule = replace(self.rule, initial=Initial.ASK) if is_asked else self.rule
+            adopt(
+                rule,
+                trees,
+                store=self._store,
+                clock=self._clock,
+                stop=self._stop,
+                remembers=not is_asked,
+            )
         if not self._stop():
             self._met = root.identity
 
@@ -282,4 +304,9 @@ class Intake:
 
     def _expects_drops(self) -> bool:
         living = self._store.drops(self.rule.name, living=True)
-        return any(drop.state in (DropState.TAKEN, DropState.HELD) for drop in living)
+        # what only waits for the root tells nothing about what it should hold
+        return any(
+            drop.state is DropState.TAKEN
+            or (drop.state is DropState.HELD and drop.hold is not HoldReason.ROOT_UNAVAILABLE)
+            for drop in living
+        )

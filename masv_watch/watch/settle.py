@@ -1,6 +1,6 @@
 """Decide when something that arrived has stopped changing.
 
-Owns the meaning of "settled" and of "the same root". Never touches the disk or the clock: the sweep
+Owns the meaning of "settled". Never touches the disk or the clock: the sweep
 hands in what it saw and when. Called by intake, once for each entry of each sweep.
 
 Law 1. Size alone never decides: preallocating writers show their full size at once (fault 13).
@@ -9,7 +9,6 @@ Law 2. Any change of an identity in the tree, folders included, restarts the qui
 Law 3. Quiet needs both: the quiet time on the monotonic clock, and enough samples spread in it.
 Law 4. An entry that cannot be read in whole is never quiet: nothing is sent without the rest.
 Law 5. A done marker takes the place of time, never of sameness: it is waited for however long.
-Law 6. Missing is not deleted: only a PRESENT root can prove that an entry is gone (fault 8).
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from enum import StrEnum
 
 import xxhash
 
-from masv_watch.errors import SourceUnreadable
 from masv_watch.model import Decision, Finding, HoldReason, Identity, Settle
 from masv_watch.names import shown
 from masv_watch.watch.gaps import SPACING_S, pause_between, quiet_time
@@ -47,15 +45,6 @@ class State(StrEnum):
     EMPTY = "empty"
     #: something of it cannot be read
     ODD = "odd"
-
-
-class RootState(StrEnum):
-    """What a look at a root proves."""
-
-    PRESENT = "present"
-    MISSING = "missing"
-    REPLACED = "replaced"
-    UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +92,6 @@ class Verdict(Decision):
     retry_at: float
     #: why it waits; None when it is quiet
     hold: HoldReason | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RootVerdict(Decision):
-    """What a look at a root showed."""
-
-    state: RootState
 
 
 def judge(
@@ -208,30 +190,6 @@ def signature(files: Files) -> str:
     for path, identity in sorted(files, key=lambda file: file[0]):
         hasher.update(b"%d:%b%d,%d;" % (len(path), path, identity.size, identity.mtime_ns))
     return hasher.hexdigest()
-
-
-def judge_root(
-    expected: tuple[int, int] | None,
-    seen: tuple[int, int] | SourceUnreadable,
-    *,
-    network: bool = False,
-) -> RootVerdict:
-    """Say whether a root is there and is the one that it was.
-
-    `expected` and `seen` are (device, inode), `expected` None at the first look; instead of `seen`
-    comes the error of opening it. On a network file system the device is not compared.
-    """
-    if isinstance(seen, SourceUnreadable):
-        missing = seen.facts.get("errno") in ("ENOENT", "ENOTDIR")
-        state = RootState.MISSING if missing else RootState.UNREACHABLE
-        return RootVerdict(state=state, findings=(_finding("root", False, seen.message),))
-    same = expected is None or (expected[1] == seen[1] and (network or expected[0] == seen[0]))
-    if same:
-        return RootVerdict(
-            state=RootState.PRESENT, findings=(_finding("root", True, "is the root it was"),)
-        )
-    detail = "another folder or file system stands at its path"
-    return RootVerdict(state=RootState.REPLACED, findings=(_finding("root", False, detail),))
 
 
 def _counted(

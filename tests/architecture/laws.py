@@ -36,6 +36,7 @@ PURE = (
     "watch.fences",
     "watch.plain",
     "watch.settle",
+    "watch.sameness",
     "watch.arrivals",
     "watch.limits",
     "watch.outlooks",

@@ -18,3 +18,11 @@ CREATE INDEX drops_forgotten ON drops (hot_folder) WHERE forgotten = 1;
 -- What drops need whose completeness is asked about.
 -- a person let it go although something is missing
 ALTER TABLE drops ADD COLUMN lack_waived INTEGER NOT NULL DEFAULT 0;
+-- What was noted of a root, to know it again.
+ALTER TABLE roots ADD COLUMN marked INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE roots ADD COLUMN uuid TEXT NOT NULL DEFAULT '';
+-- device and inode, and the boot in which they count
+ALTER TABLE roots ADD COLUMN place TEXT NOT NULL DEFAULT '';
+ALTER TABLE roots ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+-- a person said that whatever stands there is the root
+ALTER TABLE roots ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0;

@@ -25,7 +25,7 @@ from tests.integration.store.making import claim, create, must, open_package, se
 FOLDERS = "/api/v1/hot_folders"
 #: the hot folder in which `making` makes its drops
 BATCH = "dailies"
-VERBS = ["scan", "pause", "resume", "release", "seed", "finalize"]
+VERBS = ["scan", "pause", "resume", "adopt", "release", "seed", "finalize"]
 
 
 @pytest.fixture
@@ -105,6 +105,19 @@ def test_scan_hurries_the_folder_and_no_other(desk):
 
     assert (answer.status, answer.tree["name"]) == (200, "out")
     assert desk.hurried == ["out"]
+
+
+def test_adopt_takes_whatever_stands_there_and_hurries_the_folder(desk):
+    """A person's word is stored before the folder is looked at, and a repeat changes nothing."""
+    desk.store.adopt("out", b"/srv/out\xff")
+    answers = [desk.short.ask(f"{FOLDERS}/out/adopt", "POST", {}) for _ in range(2)]
+
+    assert [answer.status for answer in answers] == [200, 200]
+    assert answers[0].tree["name"] == "out"
+    assert desk.store.root("out").is_accepted
+    assert not desk.store.is_adopted("out", b"/srv/out\xff")
+    assert desk.store.root("vault") is None
+    assert desk.hurried == ["out", "out"]
 
 
 def test_paused_folder_shows_it_and_goes_on_when_it_is_resumed(desk):

@@ -43,6 +43,9 @@ def wire(standin):
         (("finalize", "--folder", "out"), "POST hot_folders/out/finalize",
          "hot folder out is being finalized: what it has open is delivered"),
         (("scan", "out"), "POST hot_folders/out/scan", "hot folder out is swept now"),
+        (("adopt", "out"), "POST hot_folders/out/adopt",
+         "hot folder out takes what stands at its path for its own; what is new in it counts as"
+         " there first"),
         (("release", "--folder", "out"), "POST hot_folders/out/release",
          "released 2 drops: sent once quiet"),
         (("release", "7"), "POST drops/7/release", "released out/CARD7: sent once quiet"),

@@ -302,7 +302,7 @@ def test_intake_whose_root_goes_away_waits_calmly_and_loses_nothing(make_room):
     room.hot.rename(room.top / "away")
     ticks = room.pass_time(120)
     assert ticks < 150
-    assert room.state("a.mov") == ("settling", None)
+    assert room.state("a.mov") == ("held", "root_unavailable")
     (room.top / "away").rename(room.hot)
     back_at = room.store.now()
     room.pass_time(REPROBE_S + QUIET_S + LOOK_S)
@@ -319,6 +319,7 @@ def test_intake_works_on_in_a_root_that_was_made_anew(make_room):
     room.pass_time(QUIET_S / 2)
     shutil.rmtree(room.hot)
     room.hot.mkdir()
+    room.pass_time(REPROBE_S)
     (room.hot / "b.mov").write_bytes(b"abc")
     room.pass_time(REPROBE_S + QUIET_S + LOOK_S)
 

@@ -8,16 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masv_watch.errors import SourceUnreadable
 from masv_watch.model import HoldReason, Identity, Settle
 from masv_watch.watch.settle import (
     Entry,
-    RootState,
     Seen,
     State,
     Verdict,
     judge,
-    judge_root,
     quiet_for,
     signature,
 )
@@ -217,26 +214,3 @@ def test_quiet_for_uses_the_rule_and_else_the_file_system() -> None:
     assert quiet_for(Settle(), "local") == 15.0
     assert quiet_for(Settle(), "network") == 60.0
     assert quiet_for(Settle(quiet_s=2.0), "network") == 2.0
-
-
-@pytest.mark.parametrize(
-    ("expected", "seen", "network", "state"),
-    [
-        (None, (1, 2), False, RootState.PRESENT),
-        ((1, 2), (1, 2), False, RootState.PRESENT),
-        ((1, 2), (1, 3), False, RootState.REPLACED),
-        ((1, 2), (9, 2), False, RootState.REPLACED),
-        ((1, 2), (9, 2), True, RootState.PRESENT),
-        ((1, 2), SourceUnreadable("gone", errno="ENOENT"), False, RootState.MISSING),
-        ((1, 2), SourceUnreadable("a file", errno="ENOTDIR"), False, RootState.MISSING),
-        ((1, 2), SourceUnreadable("stale", errno="ESTALE"), False, RootState.UNREACHABLE),
-    ],
-)
-def test_judge_root_tells_present_missing_replaced_and_unreachable(
-    expected: tuple[int, int] | None,
-    seen: tuple[int, int] | SourceUnreadable,
-    network: bool,
-    state: RootState,
-) -> None:
-    """Only the same folder at the path proves anything about its entries (faults 5 to 10)."""
-    assert judge_root(expected, seen, network=network).state is state

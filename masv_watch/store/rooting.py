@@ -1,0 +1,111 @@
+"""The verbs about roots: what was noted of each, and what its absence does to its drops.
+
+Owns the id of the state and the holds of drops whose root is not there. Never looks at a root. Part
+of the store; the contract stands in `store.rooting_contract`.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from masv_watch.model import DropEvent, DropState, HoldReason, RootRow, UploadState
+from masv_watch.store.ledger import is_beyond_change, release_one, stop_sending
+from masv_watch.store.sql import Engine, Row, Transaction, move_drop, must
+
+_STATE_ID = "state_id"
+_AWAY = HoldReason.ROOT_UNAVAILABLE
+
+
+class RootingVerbs:
+    """`rooting_contract.Rooting` in SQL."""
+
+    engine: Engine
+
+    def state_id(self) -> str:
+        """Give the id of this state."""
+        known = self.engine.read(lambda tx: tx.one("meta", key=_STATE_ID))
+        return str(known["value"]) if known else self.engine.write(_make_state_id)
+
+    def root(self, hot_folder: str) -> RootRow | None:
+        """Give what was noted of a root, or None."""
+        row = self.engine.read(lambda tx: tx.one("root", hot_folder=hot_folder))
+        return None if row is None else _root_of(row)
+
+    def note_root(self, hot_folder: str, root: RootRow) -> None:
+        """Note what a root shows now."""
+        place = "" if root.place is None else f"{root.place[0]}:{root.place[1]}"
+        self.engine.write(
+            lambda tx: tx.run(
+                "note_root",
+                hot_folder=hot_folder,
+                marked=int(root.is_marked),
+                uuid=root.uuid,
+                place=place,
+                boot=root.boot,
+            )
+        )
+
+    def accept_root(self, hot_folder: str) -> None:
+        """Take whatever stands at a root's path for the root."""
+        self.engine.write(lambda tx: tx.run("accept_root", hot_folder=hot_folder, now=tx.now))
+
+    def close_root(self, hot_folder: str, path: bytes, why: str) -> int:
+        """Hold what lies in a root that is not there."""
+
+        def close(tx: Transaction) -> int:
+            rows = tx.all("living_drops", hot_folder=hot_folder)
+            waiting = [row for row in rows if _waits_for_root(tx, row, path)]
+            for row in waiting:
+                move_drop(tx, row, DropEvent.BLOCK, hold=_AWAY, note=why)
+                if row["state"] == DropState.TAKEN:
+                    stop_sending(tx, row, _AWAY)
+            return len(waiting)
+
+        return self.engine.write(close)
+
+    def open_root(self, hot_folder: str) -> int:
+        """Let what lies in a root that is back go on."""
+
+        def open_(tx: Transaction) -> int:
+            rows = tx.all("drops_held", hot_folder=hot_folder, hold=_AWAY)
+            for row in rows:
+                release_one(tx, row)
+                if row["upload_id"] is not None:
+                    # the same file system may come back under another number
+                    tx.run("forget_devices_of", upload_id=row["upload_id"])
+                    tx.run("clear_file_retries", upload_id=row["upload_id"])
+            return len(rows)
+
+        held = self.engine.read(lambda tx: tx.all("drops_held", hot_folder=hot_folder, hold=_AWAY))
+        return self.engine.write(open_) if held else 0
+
+
+def _make_state_id(tx: Transaction) -> str:
+    known = tx.one("meta", key=_STATE_ID)
+    if known is None:
+        tx.run("set_meta", key=_STATE_ID, value=str(uuid.uuid4()))
+        known = must(tx.one("meta", key=_STATE_ID), "the id of the state")
+    return str(known["value"])
+
+
+def _waits_for_root(tx: Transaction, drop: Row, path: bytes) -> bool:
+    if drop["state"] != DropState.TAKEN:
+        return DropState(drop["state"]) is not DropState.HELD
+    if drop["hold"] is not None:
+        return False
+    upload = must(tx.one("upload", id=drop["upload_id"]), "upload")
+    is_open = not is_beyond_change(upload) and upload["state"] != UploadState.ERROR
+    # one whose rule has another path by now is read from where it was
+    return is_open and bytes(upload["root"]) == path
+
+
+def _root_of(row: Row) -> RootRow:
+    device, _, inode = row["place"].partition(":")
+    return RootRow(
+        path=bytes(row["path"]),
+        is_marked=bool(row["marked"]),
+        uuid=row["uuid"],
+        place=(int(device), int(inode)) if inode else None,
+        boot=row["boot"],
+        is_accepted=bool(row["accepted"]),
+    )

@@ -1,0 +1,42 @@
+"""The part of the store's contract about roots: how each is known again, and what waits for it.
+
+Owns the promises of each verb, not how an engine keeps them. Never moves bytes and never speaks to
+the outside. Part of `store.contract`, whose laws hold here; implemented in `store.rooting`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from masv_watch.model import RootRow
+
+
+class Rooting(Protocol):
+    """What is known of the roots of hot folders."""
+
+    def state_id(self) -> str:
+        """Give the id of this state (a UUID), made when it is first asked for."""
+        ...
+
+    def root(self, hot_folder: str) -> RootRow | None:
+        """Give what was noted of a root, or None before anything was."""
+        ...
+
+    def note_root(self, hot_folder: str, root: RootRow) -> None:
+        """Note what an adopted root shows now; a person's word about it is used up."""
+        ...
+
+    def accept_root(self, hot_folder: str) -> None:
+        """Take whatever stands at the path for the root, as at a first start; its ledger stays."""
+        ...
+
+    def close_root(self, hot_folder: str, path: bytes, why: str) -> int:
+        """Hold what settles in a root that is not there, or is sent from it; give how many drops.
+
+        What is held already, delivered, failed or sent from another path stays as it is.
+        """
+        ...
+
+    def open_root(self, hot_folder: str) -> int:
+        """Let go on, at once, what was held because its root was not there; give how many drops."""
+        ...

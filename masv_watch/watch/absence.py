@@ -1,0 +1,56 @@
+"""What the absence of a root does to its drops, and when somebody is told loudly.
+
+Owns since when a root is away. Never looks at it: the gate does. Built by intake, and used on its
+thread but for the view.
+
+Law 1. No row is dropped: what waits for the root is held, and goes on by itself (fault 8).
+Law 2. One alarm for one absence, however long.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from masv_watch.model import Rule
+from masv_watch.store.contract import Store
+
+log = logging.getLogger(__name__)
+
+#: seconds after which somebody is told loudly that a root is away
+ALARM_S = 120.0
+
+
+class Absence:
+    """Whether the root of one rule is away."""
+
+    def __init__(self, rule: Rule, store: Store) -> None:
+        """Begin as if an earlier process had left drops waiting."""
+        self._rule = rule
+        self._store = store
+        #: monotonic seconds at which it was first found away; None while it is there
+        self.since: float | None = None
+        self._is_noted = self._is_alarmed = False
+        #: whether drops may be held because the root was away
+        self._may_wait = True
+
+    def note(self, now: float, why: str) -> None:
+        """Hold what lies in the root, once for each absence; `why` is a sentence for people.
+
+        Without a reason only a look broke off, which is begun again.
+        """
+        if self.since is None:
+            self.since = now
+        if why and not self._is_noted:
+            self._may_wait = True
+            self._store.close_root(self._rule.name, self._rule.path, why)
+            self._is_noted = True
+        if why and now - self.since >= ALARM_S and not self._is_alarmed:
+            self._is_alarmed = True
+            log.error("a hot folder is away", extra={"hot_folder": self._rule.name, "reason": why})
+
+    def end(self) -> None:
+        """Let go on what waited for the root, which is there."""
+        self.since, self._is_noted, self._is_alarmed = None, False, False
+        if self._may_wait:
+            self._store.open_root(self._rule.name)
+            self._may_wait = False

@@ -1,0 +1,63 @@
+"""Real file systems for tests that need more than one.
+
+Owns mounting a tmpfs or an ext4 image and taking all of it down again. Never part of the product.
+Where this user may not mount, the test that asks is skipped with the reason.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+class Mounts:
+    """What one test has mounted."""
+
+    def __init__(self) -> None:
+        self._points: list[Path] = []
+
+    def tmpfs(self, point: Path, *options: str) -> None:
+        """Mount a new, empty file system in memory."""
+        words = ["-o", ",".join(options)] if options else []
+        self._mount(point, "-t", "tmpfs", *words, "masv-test")
+
+    def image(self, point: Path, image: Path) -> None:
+        """Mount an image that `make_image` made."""
+        self._mount(point, "-o", "loop", str(image))
+
+    def make_read_only(self, point: Path) -> None:
+        """Let nobody write there any more."""
+        subprocess.run(["mount", "-o", "remount,ro", str(point)], check=True)
+
+    def leave(self, point: Path) -> None:
+        """Unmount; its folder stays, empty."""
+        subprocess.run(["umount", str(point)], check=True)
+        self._points.remove(point)
+
+    def end(self) -> None:
+        """Unmount all that is left."""
+        for point in reversed(self._points):
+            subprocess.run(["umount", "-l", str(point)], check=False)
+
+    def _mount(self, point: Path, *words: str) -> None:
+        point.mkdir(exist_ok=True)
+        done = subprocess.run(
+            ["mount", *words, str(point)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"this user may not mount: {done.stderr.strip()}")
+        self._points.append(point)
+
+
+def make_image(path: Path, uuid: str, label: str) -> Path:
+    """Make a small ext4 image with this UUID."""
+    tool = shutil.which("mkfs.ext4") or "/usr/sbin/mkfs.ext4"
+    if not Path(tool).exists():
+        pytest.skip("mkfs.ext4 is not installed")
+    with path.open("wb") as file:
+        file.truncate(4 << 20)
+    subprocess.run([tool, "-q", "-F", "-U", uuid, "-L", label, str(path)], check=True)
+    return path
