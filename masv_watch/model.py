@@ -533,6 +533,8 @@ class Rule:
     early: bool | None = None
     #: what must be there before a drop counts as complete
     whole: Wholeness = field(default_factory=Wholeness)
+    #: whether any volume that appears at the path is welcome, and none is ever written to
+    removable: bool = False
     #: higher goes first; live for what is on its way, unless a person set another
     priority: int = 0
     #: bytes of one chunk before the cloud's limits; None: the configured size
@@ -949,6 +951,8 @@ class Explanation(Decision):
     drop: Drop | None = None
     #: whom it goes to, as people write it
     to: tuple[str, ...] = ()
+    #: of a removable hot folder, the volume that it came on; "" otherwise
+    volume: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,6 +138,9 @@ class Roster:
         """
         for drop in self._store.drops(living=True):
             watched = self._watched.get(drop.hot_folder)
+            if watched is not None and bool(drop.volume) != watched.intake.rule.removable:
+                # its ledger is not read any more
+                watched = None
             if watched is None and drop.state is not DropState.TAKEN:
                 note = "its hot folder is not configured any more"
                 self._store.advance_drop(drop.id, DropEvent.CANCEL, note=note)

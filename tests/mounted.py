@@ -24,9 +24,9 @@ class Mounts:
         words = ["-o", ",".join(options)] if options else []
         self._mount(point, "-t", "tmpfs", *words, "masv-test")
 
-    def image(self, point: Path, image: Path) -> None:
+    def image(self, point: Path, image: Path, *options: str) -> None:
         """Mount an image that `make_image` made."""
-        self._mount(point, "-o", "loop", str(image))
+        self._mount(point, "-o", ",".join(("loop", *options)), str(image))
 
     def make_read_only(self, point: Path) -> None:
         """Let nobody write there any more."""

@@ -73,8 +73,7 @@ def _steer_folder(desk: Desk, name: str, verb: str) -> None:
         "resume": "is watched again",
         "finalize": "is being finalized: what it has open is delivered",
         "scan": "is swept now",
-        "adopt": "takes what stands at its path for its own; what is new in it counts as there"
-        " first",
+        "adopt": "takes what stands at its path for its own",
     }
     desk.print(tree, f"hot folder {folder.name} {does[verb]}")
 

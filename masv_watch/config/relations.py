@@ -39,6 +39,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         _early(reading, at)
         completeness.check(reading, at)
     completeness.check(reading, ("defaults",))
+        _removable(reading, at)
     return reading.faults, reading.warnings
 
 
@@ -256,3 +257,20 @@ def _early(reading: Reading, at: Path) -> None:
             )
             reading.warn((*at, "early"), message)
             return
+
+
+def _removable(reading: Reading, at: Path) -> None:
+    """Refuse what would write on a volume that is never written to, or would mix volumes."""
+    if reading.get(*at, "removable") is not True:
+        return
+    own = (*at, "after", "delivered")
+    delivered = reading.get(*own) if reading.has(*own) else reading.get("defaults", *own[len(at) :])
+    if delivered not in (None, "keep"):
+        place = own if reading.has(*own) else (*at, "removable")
+        message = (
+            "nothing is moved or deleted on a removable volume - use `after: {delivered: keep}`"
+        )
+        reading.fault(place, message)
+    if reading.get(*at, "drop") == "batch":
+        message = "a batch would mix volumes of `removable` - use each, file or folder"
+        reading.fault((*at, "drop"), message)

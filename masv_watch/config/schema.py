@@ -306,6 +306,7 @@ class HotFolderKeys:
     manifest: ManifestKeys | None = None
     companions: list[CompanionKeys] | None = None
     incomplete: _Incomplete | None = None
+    removable: Flag | None = None
     priority: Annotated[int, _leaf(values.whole(-100, 100))] | None = None
     chunk_size: _ChunkSize | None = None
     bandwidth: _Bandwidth | None = None

@@ -158,6 +158,7 @@ def _rule(
             redrop=model.Redrop(redrop) if redrop else None,
             late=model.Late(late) if late else None,
             early=_first(keys.early, defaults.early),
+            removable=bool(keys.removable),
             priority=keys.priority,
         ),
     )

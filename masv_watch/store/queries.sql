@@ -38,8 +38,13 @@ AND state IN ('settling', 'held', 'queued', 'taken') ORDER BY id;
 SELECT * FROM drops WHERE upload_id = :upload_id ORDER BY id;
 
 -- name: drops_held
-SELECT * FROM drops WHERE hot_folder = :hot_folder AND state IN ('held', 'taken') AND hold = :hold
-ORDER BY id;
+SELECT * FROM drops WHERE state IN ('held', 'taken') AND hold = :hold AND (hot_folder = :hot_folder
+    OR (hot_folder > :hot_folder || '@' AND hot_folder < :hot_folder || 'A')) ORDER BY id;
+
+-- name: drops_in_root
+SELECT * FROM drops WHERE state IN ('settling', 'held', 'queued', 'taken')
+AND hot_folder <> :but AND (hot_folder = :hot_folder
+    OR (hot_folder > :hot_folder || '@' AND hot_folder < :hot_folder || 'A')) ORDER BY id;
 
 -- name: delivered_before
 SELECT count(*) AS number FROM uploads WHERE finalized_at IS NOT NULL AND id IN (

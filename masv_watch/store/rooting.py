@@ -49,11 +49,11 @@ class RootingVerbs:
         """Take whatever stands at a root's path for the root."""
         self.engine.write(lambda tx: tx.run("accept_root", hot_folder=hot_folder, now=tx.now))
 
-    def close_root(self, hot_folder: str, path: bytes, why: str) -> int:
+    def close_root(self, hot_folder: str, path: bytes, why: str, *, but: str = "") -> int:
         """Hold what lies in a root that is not there."""
 
         def close(tx: Transaction) -> int:
-            rows = tx.all("living_drops", hot_folder=hot_folder)
+            rows = tx.all("drops_in_root", hot_folder=hot_folder, but=but)
             waiting = [row for row in rows if _waits_for_root(tx, row, path)]
             for row in waiting:
                 move_drop(tx, row, DropEvent.BLOCK, hold=_AWAY, note=why)

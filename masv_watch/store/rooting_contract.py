@@ -30,9 +30,10 @@ class Rooting(Protocol):
         """Take whatever stands at the path for the root, as at a first start; its ledger stays."""
         ...
 
-    def close_root(self, hot_folder: str, path: bytes, why: str) -> int:
+    def close_root(self, hot_folder: str, path: bytes, why: str, *, but: str = "") -> int:
         """Hold what settles in a root that is not there, or is sent from it; give how many drops.
 
+        All volumes of a removable one are meant, except that whose ledger is named by `but`.
         What is held already, delivered, failed or sent from another path stays as it is.
         """
         ...

@@ -369,12 +369,15 @@ def drop_of(row: Row) -> Drop:
     same = {
         key: row[key]
         for key in (
-            "id", "hot_folder", "generation", "note", "upload_id", "signature", "size",
+            "id", "generation", "note", "upload_id", "signature", "size",
             "file_count", "seen_at", "settled_at",
         )
     }  # fmt: skip
+    hot_folder, _, volume = row["hot_folder"].partition("@")
     return Drop(
         **same,
+        hot_folder=hot_folder,
+        volume=volume,
         path=bytes(row["path"]),
         state=DropState(row["state"]),
         hold=None if row["hold"] is None else HoldReason(row["hold"]),

@@ -85,6 +85,10 @@ class HotFolders:
             drop_view(drop, counts.get(drop.id, (0, 0)))
             for drop in self._store.drops(hot_folder, living=True)
             if drop.state is not DropState.TAKEN or drop.hold is not None or not drop.whole
+            _drop_view(drop, counts.get(drop.id, (0, 0)))
+            for drop in self._store.drops(living=True)
+            if hot_folder in (None, drop.hot_folder)
+            and (drop.state is not DropState.TAKEN or drop.hold is not None or not drop.whole)
         )
 
     def release_drop(self, drop_id: int) -> DropView:

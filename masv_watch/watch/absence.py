@@ -26,7 +26,7 @@ class Absence:
     def __init__(self, rule: Rule, store: Store) -> None:
         """Begin as if an earlier process had left drops waiting."""
         self._rule = rule
-        self._store = store
+        self._store = self._ledger = store
         #: monotonic seconds at which it was first found away; None while it is there
         self.since: float | None = None
         self._is_noted = self._is_alarmed = False
@@ -42,15 +42,23 @@ class Absence:
             self.since = now
         if why and not self._is_noted:
             self._may_wait = True
-            self._store.close_root(self._rule.name, self._rule.path, why)
+            waiting = self._store.close_root(self._rule.name, self._rule.path, why)
             self._is_noted = True
+            # an empty card reader is none of anybody's business
+            self._is_alarmed = self._rule.removable and not waiting
         if why and now - self.since >= ALARM_S and not self._is_alarmed:
             self._is_alarmed = True
             log.error("a hot folder is away", extra={"hot_folder": self._rule.name, "reason": why})
+
+    def turn_to(self, ledger: Store, name: str) -> None:
+        """Let wait what came on any other volume than the one that is there now."""
+        self._ledger, self._may_wait = ledger, True
+        why = "another volume is there now; insert the one that it came on"
+        self._store.close_root(self._rule.name, self._rule.path, why, but=name)
 
     def end(self) -> None:
         """Let go on what waited for the root, which is there."""
         self.since, self._is_noted, self._is_alarmed = None, False, False
         if self._may_wait:
-            self._store.open_root(self._rule.name)
+            self._ledger.open_root(self._rule.name)
             self._may_wait = False

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: names of a root that are looked up before it counts as one of which nothing is known
 _NAMES = 1000
+#: seconds that a marker has to be missing before it is written again
+MISSED_S = 15.0
 #: what stands in a root that nobody put there
 _NOBODYS = {files.MARKER_NAME, b".masv-trash", b"lost+found"}
 #: rules that do not ask about what was there first
@@ -49,6 +51,9 @@ class Gate:
         self._volume_of = volume_of
         self._known: RootRow | None = None
         self._whose = Whose.NOBODY
+        self._was_removed = False
+        #: monotonic seconds at which a marker was first missed; None while none is
+        self._missed_at: float | None = None
         #: (device, inode) of a root that took no marker
         self._unmarked: tuple[int, int] | None = None
         #: None before the first look
@@ -65,12 +70,16 @@ class Gate:
         """Say whether a person vouched for the root, whatever stands in it."""
         return self._known is not None and self._known.is_accepted
 
-    def open(self, *, expects: Callable[[], bool]) -> files.Root | None:
-        """Give the root, or None while the gate is closed.
+    def open(
+        self, now: float, *, expects: Callable[[], bool], was_removed: bool = False
+    ) -> files.Root | None:
+        """Give the root, or None while the gate is closed; `now` is monotonic.
 
         `expects` tells whether drops of the root are on their way or held; while they are, no empty
-        folder without its marker is let in.
+        folder without its marker is let in. `was_removed` says that the folder which was known
+        was seen to be deleted.
         """
+        self._was_removed = was_removed
         try:
             network = files.filesystem_kind(self._rule.path) == "network"
             root = files.Root.open(self._rule.path, fresh=network, reach=self._reach())
@@ -90,16 +99,22 @@ class Gate:
             if verdict.state is not RootState.PRESENT:
                 self._show(verdict.state, self._sentence(verdict))
                 return None
-            self._let_in(verdict)
+            self._let_in(verdict, now)
             unless_let_in.pop_all()
         return root
 
-    def mark(self, root: files.Root) -> None:
-        """Write the marker into an adopted root that has none, and note what the root shows."""
+    def mark(self, root: files.Root, now: float, *, is_empty: bool) -> None:
+        """Write the marker into an adopted root that has none, and note what the root shows.
+
+        One that was taken away is not written again at once, nor into an emptied root: whoever
+        removes the whole folder must be able to.
+        """
         volume = self.volume
-        if volume is None or self.question:
+        if volume is None or self.question or self._rule.removable:
             return
-        if self._whose is not Whose.OURS and volume.takes_marker:
+        if self._missed_at is not None and not is_empty and now - self._missed_at < MISSED_S:
+            return
+        if self._whose is not Whose.OURS and volume.takes_marker and not is_empty:
             self._write(root)
         shows = RootRow(
             path=self._rule.path,
@@ -123,10 +138,19 @@ class Gate:
                 "a hot folder has no marker: it is known by its file system alone",
                 extra={"hot_folder": self._rule.name, "reason": why},
             )
-        else:
-            self._whose = Whose.OURS
+            return
+        if self._missed_at is not None:
+            log.warning(
+                "a hot folder lost its marker; it is written again",
+                extra={"hot_folder": self._rule.name, "file": shown(files.MARKER_NAME)},
+            )
+        self._whose, self._missed_at = Whose.OURS, None
 
     def _judge(self, root: files.Root, expects: Callable[[], bool]) -> RootVerdict:
+        if self._rule.removable:
+            # whatever appears there is welcome, and nothing is ever written into it
+            self.volume = self._volume_of(root)
+            return judge_root(None, self._sight(root))
         row = self._store.root(self._rule.name)
         # at another path it is another root
         self._known = row if row and (row.is_accepted or row.path == self._rule.path) else None
@@ -154,6 +178,7 @@ class Gate:
             is_network=volume.is_network,
             is_empty=is_empty,
             has_known=has_known,
+            was_removed=self._was_removed,
         )
 
     def _owner(self, marker: files.RootMarker | None) -> Whose:
@@ -183,7 +208,7 @@ class Gate:
             f" masv-watch adopt {name} if this one is to take its place"
         )
 
-    def _let_in(self, verdict: RootVerdict) -> None:
+    def _let_in(self, verdict: RootVerdict, now: float) -> None:
         asks = verdict.asks and self._rule.initial not in _UNASKED
         question = ""
         if asks:
@@ -196,11 +221,10 @@ class Gate:
             log.warning(
                 "a hot folder asks", extra={"hot_folder": self._rule.name, "reason": question}
             )
-        if verdict.lost_marker and self._unmarked is None:
-            log.warning(
-                "a hot folder lost its marker; it is written again",
-                extra={"hot_folder": self._rule.name, "file": shown(files.MARKER_NAME)},
-            )
+        if not verdict.lost_marker:
+            self._missed_at = None
+        elif self._missed_at is None:
+            self._missed_at = now
         self.question = question
         self._show(RootState.PRESENT, "")
 

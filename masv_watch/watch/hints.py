@@ -94,7 +94,7 @@ class _Armed:
     """One hot folder that somebody wants to hear of."""
 
     path: bytes
-    identity: tuple[int, int] | None
+    identity: tuple[int | str, ...] | None
     mode: Mode
     watch: ObservedWatch | None = None
     emitter: EventEmitter | None = None
@@ -120,6 +120,8 @@ class Hints:
         self._lock = threading.RLock()
         self._observer: BaseObserver | None = None
         self._armed: dict[str, _Armed] = {}
+        #: hot folders whose root was deleted since it was armed
+        self._removed: set[str] = set()
         #: rings that raised, and kernel queues that overflowed; for metrics
         self.failures = 0
         self.overflows = 0
@@ -129,7 +131,9 @@ class Hints:
         # end the shared reader thread and with it all sight
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.observers\.")
 
-    def arm(self, hot_folder: str, path: bytes, *, identity: tuple[int, int] | None = None) -> Mode:
+    def arm(
+        self, hot_folder: str, path: bytes, *, identity: tuple[int | str, ...] | None = None
+    ) -> Mode:
         """Listen to a root, and give how far that works; call it on every sweep.
 
         Nothing happens while the same root is armed and alive. Another identity at the path, a
@@ -159,6 +163,17 @@ class Hints:
                     # its emitter ended with its folder: nothing is left to unschedule
                     log.debug("a watch was gone already", extra={"hot_folder": hot_folder})
 
+    def was_removed(self, hot_folder: str) -> bool:
+        """Say whether the root that was armed last was deleted: not moved, and not unmounted."""
+        return hot_folder in self._removed
+
+    def _hear(self, hot_folder: str, event: FileSystemEvent) -> None:
+        armed = self._armed.get(hot_folder)
+        watch = armed.watch if armed is not None else None
+        if event.event_type == "deleted" and watch is not None and event.src_path == watch.path:
+            self._removed.add(hot_folder)
+        self._ring(hot_folder)
+
     def mode(self, hot_folder: str) -> Mode:
         """Give how far notifications work for a hot folder."""
         with self._lock:
@@ -184,8 +199,10 @@ class Hints:
             observer.stop()
             observer.join(timeout_s)
 
-    def _schedule(self, hot_folder: str, path: bytes, identity: tuple[int, int] | None) -> _Armed:
-        handler = _Handler(hot_folder, self._ring, self._failed)
+    def _schedule(
+        self, hot_folder: str, path: bytes, identity: tuple[int | str, ...] | None
+    ) -> _Armed:
+        handler = _Handler(hot_folder, self._hear, self._failed)
         try:
             observer = self._running()
             # the observer does not follow a link, and the root may be one
@@ -194,6 +211,7 @@ class Hints:
             )
         except (OSError, RuntimeError) as error:
             return _Armed(path=path, identity=identity, mode=_degraded(path, error))
+        self._removed.discard(hot_folder)
         emitter = next((each for each in observer.emitters if each.watch == watch), None)
         mode = Mode(sight=Sight.EVENTS)
         return _Armed(path=path, identity=identity, mode=mode, watch=watch, emitter=emitter)
@@ -238,17 +256,20 @@ class _Handler(FileSystemEventHandler):
     """Rings for one hot folder."""
 
     def __init__(
-        self, hot_folder: str, ring: Callable[[str], None], failed: Callable[[], None]
+        self,
+        hot_folder: str,
+        hear: Callable[[str, FileSystemEvent], None],
+        failed: Callable[[], None],
     ) -> None:
         self._hot_folder = hot_folder
-        self._ring = ring
+        self._hear = hear
         self._failed = failed
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Ring for a change; an exception here would end the dispatcher for every hot folder."""
         try:
             if event.event_type in _CHANGES:
-                self._ring(self._hot_folder)
+                self._hear(self._hot_folder, event)
         except Exception:
             self._failed()
             log.exception("a ring failed", extra={"hot_folder": self._hot_folder})

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from masv_watch import files
 from masv_watch.errors import SourceError
@@ -29,6 +30,7 @@ from masv_watch.watch.foresight import in_groups
 from masv_watch.watch.gate import Gate
 from masv_watch.watch.ground import Ground, Known
 from masv_watch.watch.hints import Hints, Sight
+from masv_watch.watch.ledgers import ledger_name, ledger_of, volume_name
 from masv_watch.watch.limits import LIMITS, Limits
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import changes, one, sweep
@@ -76,10 +78,11 @@ class Intake:
         self.bell = bell
         self.gate = Gate(rule, denied, store=store)
         self.absence = Absence(rule, store)
-        self._store = store
-        self.entries = Entries(
-            rule, store=store, uploads=uploads, clock=clock, limits=limits, stop=stop
-        )
+        #: the store, or of a removable rule the part of it that knows the volume at hand
+        self._store = self._ledger = store
+        self._volume = ""
+        self._new_entries = partial(Entries, uploads=uploads, clock=clock, limits=limits, stop=stop)
+        self.entries = self._new_entries(rule, store=store)
         self._hints, self._clock, self._metrics = hints, clock, metrics
         self._stop = stop
         self._denied = denied
@@ -156,7 +159,7 @@ class Intake:
             self.absence.end()
             # listened to first, listed second: nothing falls between (pain 25)
             heard = self._hints.mode(self.rule.name)
-            mode = self._hints.arm(self.rule.name, self.rule.path, identity=root.identity)
+            mode = self._hints.arm(self.rule.name, self.rule.path, identity=self._place(root))
             is_heard = heard.sight is mode.sight is Sight.EVENTS and self._met == root.identity
             if not self._is_idle(root, began, is_asked=is_asked, is_heard=is_heard):
                 is_whole = self._try_to(lambda: self._look_at_all(root))
@@ -223,37 +226,47 @@ class Intake:
             drops.update(top for top, tree in group if self.entries.look_at(root, tree))
         if self._stop():
             return
-        self._mark(root, found=bool(drops))
+        self._mark(root, found=bool(drops), is_empty=not names - {files.MARKER_NAME})
         self.entries.end(names, drops)
         self.looked, self._trouble = True, ""
         self.last_sweep = self._clock.monotonic()
         self._known.note(ground, self.last_sweep)
 
-    def _mark(self, root: files.Root, *, found: bool) -> None:
+    def _place(self, root: files.Root) -> tuple[int | str, ...]:
+        # a new file system can show the numbers of the one before
+        volume = self.gate.volume
+        return (*root.identity, volume.uuid if volume is not None else "")
+
+    def _mark(self, root: files.Root, *, found: bool, is_empty: bool) -> None:
         """Know the root from now on, once anything arrived in it or a person vouched for it."""
-        is_adopted = self._store.is_adopted(self.rule.name, self.rule.path)
+        is_adopted = self._ledger.is_adopted(self.rule.name, self.rule.path)
         if not is_adopted and (found or self.gate.is_accepted) and not self.gate.question:
-            self._store.adopt(self.rule.name, self.rule.path)
+            self._ledger.adopt(self.rule.name, self.rule.path)
             is_adopted = True
         if is_adopted:
-            self.gate.mark(root)
+            self.gate.mark(
+                root, self._clock.monotonic(), is_empty=is_empty and not self.gate.is_accepted
+            )
 
     def _meet(self, root: files.Root) -> None:
         """Apply `initial` to a root that was never swept, or to another file system at its path."""
         met = self._met
         is_asked = bool(self.gate.question)
         is_known = not (is_asked or self.gate.is_accepted) and (
-            self._store.is_adopted(self.rule.name, self.rule.path)
+            self._ledger.is_adopted(self.rule.name, self.rule.path)
             if met is None
             else met[0] == root.identity[0]
         )
         if not is_known:
             trees = sweep(root, self._matcher, stop=self._stop)
             rule = replace(self.rule, initial=Initial.ASK) if is_asked else self.rule
+            if rule.removable and rule.initial is Initial.AUTO:
+                # a card that is inserted is what arrives, not what was there first
+                rule = replace(rule, initial=Initial.SEND)
             adopt(
                 rule,
                 trees,
-                store=self._store,
+                store=self._ledger,
                 clock=self._clock,
                 stop=self._stop,
                 remembers=not is_asked,
@@ -265,12 +278,15 @@ class Intake:
         due = self.entries.due(now)
         if not due:
             return
+        before = self.entries
         root = self._open_root()
         if root is None:
             self._lose_root(now)
             return
         with root:
-            if not self._try_to(lambda: self._look_at_some(root, due)):
+            if self.entries is not before:
+                self._dirty = True
+            elif not self._try_to(lambda: self._look_at_some(root, due)):
                 self._lose_root(now)
 
     def _look_at_some(self, root: files.Root, tops: list[bytes]) -> None:
@@ -287,11 +303,27 @@ class Intake:
         return self._asking_since is not None and now - self._asking_since > PATIENCE_S
 
     def _open_root(self) -> files.Root | None:
-        self._asking_since = self._clock.monotonic()
+        now = self._asking_since = self._clock.monotonic()
         try:
-            return self.gate.open(expects=self._expects_drops)
+            root = self.gate.open(
+                now,
+                expects=self._expects_drops,
+                was_removed=self._hints.was_removed(self.rule.name),
+            )
         finally:
             self._asking_since = None
+        if root is not None and self.rule.removable and self.gate.volume is not None:
+            self._turn_to(volume_name(self.gate.volume))
+        return root
+
+    def _turn_to(self, volume: str) -> None:
+        """Go on with the ledger of the volume that is there."""
+        if volume == self._volume:
+            return
+        ledger = ledger_of(self._store, volume)
+        self.absence.turn_to(ledger, ledger_name(self.rule.name, volume))
+        self.entries = self._new_entries(self.rule, store=ledger)
+        self._ledger, self._volume, self._met = ledger, volume, None
 
     def denied(self) -> frozenset[tuple[int, int]]:
         """Give what is the daemon's own and never sent."""

@@ -54,6 +54,8 @@ class RootSight:
     is_empty: bool = False
     #: something stands in it that the ledger knows by its name
     has_known: bool = False
+    #: the folder that was known was seen to be deleted, not moved away or unmounted
+    was_removed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +139,8 @@ def _difference(known: RootRow, seen: RootSight) -> str:
     else:
         # without a UUID the numbers may be those of a new file system
         is_same_place = is_same_inode and not known.is_marked
-    if is_same_place or seen.has_known or (seen.is_empty and not seen.is_network):
+    was_made_anew = seen.was_removed or (seen.is_empty and not seen.is_network)
+    if is_same_place or seen.has_known or was_made_anew:
         # a folder that was made anew on the same file system is the same place (fault 6)
         return ""
     return "is another folder, and nothing in it is known"

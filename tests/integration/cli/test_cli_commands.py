@@ -21,8 +21,8 @@ from tests.waiting import eventually
 OK, FAILED, USAGE, STATE, UNREACHABLE, NO_LISTEN = range(6)
 COMMANDS = (
     "run", "check", "status", "uploads", "show", "events", "create", "files", "pause", "resume",
-    "finalize", "delete", "link", "start", "priority", "limit", "scan", "adopt", "release", "ledger",
-    "sandbox",
+    "finalize", "delete", "link", "start", "priority", "limit", "scan", "adopt", "release",
+    "ledger", "sandbox",
 )  # fmt: skip
 
 

@@ -44,8 +44,7 @@ def wire(standin):
          "hot folder out is being finalized: what it has open is delivered"),
         (("scan", "out"), "POST hot_folders/out/scan", "hot folder out is swept now"),
         (("adopt", "out"), "POST hot_folders/out/adopt",
-         "hot folder out takes what stands at its path for its own; what is new in it counts as"
-         " there first"),
+         "hot folder out takes what stands at its path for its own"),
         (("release", "--folder", "out"), "POST hot_folders/out/release",
          "released 2 drops: sent once quiet"),
         (("release", "7"), "POST drops/7/release", "released out/CARD7: sent once quiet"),

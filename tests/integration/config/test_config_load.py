@@ -749,3 +749,34 @@ def test_load_without_secrets_needs_no_variable_and_keeps_every_other_check(tmp_
     assert loaded.secrets == ()
     with pytest.raises(ConfigError):
         load.load(str(path), environ={})
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "column", "where", "words"),
+    [
+        ("after: {delivered: delete}", 8, 24, "after.delivered", "nothing is moved"),
+        ("after: {delivered: {move: '{root}/_sent/{name}'}}", 8, 24, "after.delivered",
+         "nothing is moved"),
+        ("drop: batch", 8, 11, "drop", "a batch would mix volumes"),
+    ],
+)  # fmt: skip
+def test_removable_beside_what_would_write_or_mix_is_refused(
+    tmp_path: Path, more: str, line: int, column: int, where: str, words: str
+) -> None:
+    """Nothing is ever written on a card, so nothing may ask for it."""
+    (problem,) = refused(tmp_path, f"{HEAD}{OUT}    removable: true\n    {more}\n")
+
+    assert problem[:3] == (line, column, f"hot_folders[0].{where}")
+    assert problem[3].startswith(words)
+
+
+def test_removable_of_a_hot_folder_is_taken_over(tmp_path: Path) -> None:
+    """Off unless said; a default that deletes is refused at the folder's own line."""
+    plain = loaded(tmp_path, f"{HEAD}{OUT}").settings.hot_folders[0]
+    card = loaded(tmp_path, f"{HEAD}{OUT}    removable: true\n").settings.hot_folders[0]
+    default = "defaults: {after: {delivered: delete}}\n"
+    (problem,) = refused(tmp_path, f"{HEAD}{default}{OUT}    removable: true\n")
+
+    assert (plain.removable, card.removable) == (False, True)
+    assert problem[0] == 8
+    assert problem[2] == "hot_folders[0].removable"

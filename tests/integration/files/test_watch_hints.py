@@ -146,6 +146,28 @@ def test_hints_of_a_recreated_root_are_armed_anew(
     assert hints.healthy()
 
 
+@pytest.mark.fault(6)
+def test_hints_tell_a_deleted_root_from_one_that_was_moved_away(
+    hot: Path, hints: Hints, tmp_path: Path, rung: list[str], eventually: Eventually
+) -> None:
+    """Only a folder that was deleted may be made anew without being another one."""
+    arm(hints, hot)
+    hot.rename(tmp_path / "away")
+    (tmp_path / "away" / "f").touch()
+    eventually(lambda: rung)
+    moved = hints.was_removed("out")
+    shutil.rmtree(tmp_path / "away")
+    hot.mkdir()
+    arm(hints, hot)
+    hot.rmdir()
+    eventually(lambda: hints.was_removed("out"))
+    hot.mkdir()
+    arm(hints, hot)
+
+    assert not moved
+    assert not hints.was_removed("out")
+
+
 @pytest.mark.fault(7)
 def test_hints_of_another_root_at_the_path_are_armed_anew(
     hot: Path, hints: Hints, rung: list[str], tmp_path: Path, eventually: Eventually

@@ -103,6 +103,11 @@ def test_judge_root_never_sends_by_surprise_from_a_root_of_another_state(
         (replace(MARKED, uuid="", boot="x"), SEEN, RootState.REPLACED, False),
         (replace(MARKED, uuid="", boot="x"), replace(SEEN, is_empty=True), RootState.REPLACED,
          False),
+        # deleted and made anew on the same file system (fault 6), which another one is not
+        (replace(MARKED, uuid=""), replace(SEEN, place=(1, 8), was_removed=True),
+         RootState.PRESENT, True),
+        (replace(MARKED, uuid=""), replace(SEEN, place=(9, 8), was_removed=True),
+         RootState.REPLACED, False),
         # one that never had a marker
         (replace(UNMARKED, uuid=""), SEEN, RootState.PRESENT, False),
         (replace(UNMARKED, uuid=""), replace(SEEN, place=(9, 2)), RootState.REPLACED, False),

@@ -1,0 +1,132 @@
+"""Cards and shuttle disks: real volumes that come and go at one path."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from masv_watch.model import DropMode, Initial
+from masv_watch.watch.absence import ALARM_S
+from masv_watch.watch.intake import REPROBE_S
+from tests.integration.rooms.watched import QUIET_S
+from tests.mounted import Mounts, make_image
+
+ONE = "11111111-2222-3333-4444-555555555555"
+TWO = "99999999-2222-3333-4444-555555555555"
+SETTLED_S = REPROBE_S + 4 * QUIET_S
+
+
+@pytest.fixture
+def mounts() -> Iterator[Mounts]:
+    """Give mounts that end with the test."""
+    made = Mounts()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def cards(tmp_path: Path, mounts: Mounts) -> tuple[Path, Path]:
+    """Give two cards that hold the same names with other content."""
+    images = []
+    for number, uuid in enumerate((ONE, TWO)):
+        image = make_image(tmp_path / f"card{number}", uuid, f"CARD{number}")
+        mounts.image(tmp_path / "writer", image)
+        (tmp_path / "writer" / "CLIP").mkdir()
+        (tmp_path / "writer" / "CLIP" / "0001.mxf").write_bytes(b"%d" % number)
+        mounts.leave(tmp_path / "writer")
+        images.append(image)
+    return images[0], images[1]
+
+
+def test_two_cards_with_equal_names_are_both_sent_and_neither_twice(make_room, mounts, cards):
+    """What is known of one card says nothing about the other; both come back to nothing new."""
+    room = make_room(removable=True, drop=DropMode.FOLDER)
+    for image in (*cards, *cards):
+        mounts.image(room.hot, image)
+        room.pass_time(SETTLED_S)
+        for upload in room.taken():
+            if upload.state == "transferring":
+                room.store.start_over()
+                room.deliver(upload)
+        mounts.leave(room.hot)
+        room.pass_time(SETTLED_S)
+    drops = room.store.drops()
+
+    assert [upload.hot_folder for upload in room.taken()] == ["hot", "hot"]
+    assert [upload.name for upload in room.taken()] == ["CLIP", "CLIP"]
+    assert [(drop.hot_folder, drop.path) for drop in drops] == [("hot", b"CLIP")] * 2
+    assert sorted(drop.volume for drop in drops) == sorted(
+        uuid.replace("-", "") for uuid in (ONE, TWO)
+    )
+    assert {drop.state for drop in drops} == {"done"}
+
+
+def test_nothing_is_ever_written_on_a_card(make_room, mounts, cards):
+    """Not a byte of the image differs when the card leaves; a mount itself is read-only here."""
+    room = make_room(removable=True, drop=DropMode.FOLDER)
+    mounts.image(room.hot, cards[0], "ro")
+    before = hashlib.sha256(cards[0].read_bytes()).hexdigest()
+    room.pass_time(SETTLED_S)
+    mounts.leave(room.hot)
+    mounts.image(room.hot, cards[1])
+    room.pass_time(SETTLED_S)
+    names = sorted(each.name for each in room.hot.iterdir())
+
+    assert hashlib.sha256(cards[0].read_bytes()).hexdigest() == before
+    assert names == ["CLIP", "lost+found"]
+    assert len(room.taken()) == 2
+
+
+def test_drops_of_a_card_that_left_wait_until_the_same_one_is_back(make_room, mounts, cards):
+    """Neither an empty reader nor another card lets them go on."""
+    room = make_room(removable=True, drop=DropMode.FOLDER)
+    mounts.image(room.hot, cards[0])
+    room.pass_time(SETTLED_S)
+    (first,) = room.taken()
+    mounts.leave(room.hot)
+    room.hot.rmdir()
+    room.pass_time(SETTLED_S)
+    gone = [drop.hold for drop in room.store.drops_of(first.id)]
+    mounts.image(room.hot, cards[1])
+    room.pass_time(SETTLED_S)
+    other = [drop.hold for drop in room.store.drops_of(first.id)]
+    # a restart with the other card inside knows it, too
+    room.begin()
+    room.pass_time(SETTLED_S)
+    second = room.taken()[1]
+    mounts.leave(room.hot)
+    mounts.image(room.hot, cards[0])
+    room.pass_time(SETTLED_S)
+
+    assert gone == other == ["root_unavailable"]
+    assert [drop.hold for drop in room.store.drops_of(first.id)] == [None]
+    assert [drop.hold for drop in room.store.drops_of(second.id)] == ["root_unavailable"]
+    assert len(room.taken()) == 2
+
+
+def test_a_full_card_is_sent_without_being_asked_unless_the_rule_asks(make_room, mounts, cards):
+    """An inserted card is what arrives; `initial: ask` asks of each one."""
+    room = make_room(removable=True, drop=DropMode.FOLDER, initial=Initial.ASK)
+    for image in cards:
+        mounts.image(room.hot, image)
+        room.pass_time(SETTLED_S)
+        mounts.leave(room.hot)
+        room.pass_time(SETTLED_S)
+
+    assert [(drop.state, drop.hold) for drop in room.store.drops()] == [
+        ("held", "initial_ask"),
+    ] * 2
+    assert room.store.release("hot", room.store.drops()[0].hold) == 2
+
+
+def test_an_empty_reader_alarms_nobody(make_room, caplog):
+    """A reader without a card is the rule, not a fault."""
+    room = make_room(removable=True, there=False)
+    with caplog.at_level(logging.ERROR):
+        room.pass_time(3 * ALARM_S)
+
+    assert not caplog.records
