@@ -133,6 +133,7 @@ class Daemon:
             self.store,
             self.uploads,
             denied=self._denied,
+            canary=os.fsencode(os.path.join(self._settings.state, "canary")),
             clock=self._clock,
             metrics=self._metrics,
         )
@@ -408,7 +409,9 @@ class Daemon:
             return Health(live=False, ready=False, why=f"not ticking: {', '.join(hung)}")
         if waiting:
             return Health(live=True, ready=False, why=f"not swept yet: {', '.join(waiting)}")
-        return Health(live=True, ready=True, concerns=self._concerns())
+        return Health(
+            live=True, ready=True, concerns=(*self._concerns(), *self._roster.blindness())
+        )
 
     def _concerns(self) -> tuple[str, ...]:
         """List what a person should look at though the daemon is ready."""

@@ -877,6 +877,15 @@ class Draft:
     repeat: Repeat | None = None
 
 
+class FoundBy(StrEnum):
+    """What found a drop."""
+
+    #: of before it was noted
+    UNKNOWN = ""
+    EVENT = "event"
+    SWEEP = "sweep"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drop:
     """One row of the ledger: a top-level entry of a hot folder in one generation."""
@@ -953,6 +962,7 @@ class Explanation(Decision):
     to: tuple[str, ...] = ()
     #: of a removable hot folder, the volume that it came on; "" otherwise
     volume: str = ""
+    found_by: FoundBy = FoundBy.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,11 @@ from masv_watch.model import Caller, Drop, DropEvent, DropState, Explanation, Ru
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import FolderSight, Uploads
+from masv_watch.watch.canary import PERIOD_S, Canary
 from masv_watch.watch.drafts import terms_of
-from masv_watch.watch.hints import Hints, Sight
-from masv_watch.watch.intake import Intake
+from masv_watch.watch.hints import Hints, Mode, Sight
+from masv_watch.watch.intake import Intake, period_s
+from masv_watch.watch.ledgers import volume_shown
 from masv_watch.watch.rules import Fate, Match, Matcher
 
 log = logging.getLogger(__name__)
@@ -50,16 +52,29 @@ class Roster:
         uploads: Uploads,
         *,
         denied: Callable[[], frozenset[tuple[int, int]]],
+        canary: bytes,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        """Build an intake for each rule; nothing is started yet. `denied` is never sent."""
+        """Build an intake for each rule; nothing is started yet.
+
+        `denied` is never sent; `canary` is a folder of our own in which notifications are tried.
+        """
         self._store = store
         self._uploads = uploads
         self._denied = denied
         self._clock = clock
         self._metrics = metrics
-        self._hints = Hints(self.hurry)
+        self._hints = Hints(self.hurry, monotonic=clock.monotonic)
+        self._canary = Loop(
+            "canary",
+            Canary(self._hints, canary, clock=clock, metrics=metrics).tick,
+            bell=Bell(),
+            clock=clock,
+            metrics=metrics,
+            at_most_s=PERIOD_S,
+            vital=False,
+        )
         self._watched = {rule.name: self._watch(rule) for rule in rules}
         self._forget_removed()
 
@@ -94,8 +109,8 @@ class Roster:
 
     @property
     def loops(self) -> list[Loop]:
-        """Give the loop of each hot folder."""
-        return [each.loop for each in self._all()]
+        """Give the loop of each hot folder, and that of the canary."""
+        return [*(each.loop for each in self._all()), self._canary]
 
     def start(self) -> None:
         """Start every loop."""
@@ -201,8 +216,20 @@ class Roster:
             name = each.intake.rule.name
             if each.intake.hangs(now):
                 found.append(f"hot folder {name}: its folder does not answer; look at the mount")
-            elif each.intake.gate.why:
+            elif each.intake.gate.why and not _is_empty_reader(each.intake):
                 found.append(f"hot folder {name}: {each.intake.gate.why}")
+            elif each.intake.gate.question:
+                found.append(f"hot folder {name}: {each.intake.gate.question}")
+        return found
+
+    def blindness(self) -> list[str]:
+        """Say where events should work and do not, one sentence each; the sweep goes on there."""
+        found = []
+        for each in self._all():
+            name = each.intake.rule.name
+            mode = self._hints.mode(name)
+            if mode.sight is Sight.DEGRADED:
+                found.append(f"hot folder {name}: events are not relied on: {mode.why}")
         return found
 
     def sights(self) -> list[FolderSight]:
@@ -211,14 +238,23 @@ class Roster:
         sights = []
         for each in self._all():
             intake = each.intake
-            swept, mode = intake.last_sweep, self._hints.mode(intake.rule.name)
+            mode = self._hints.mode(intake.rule.name)
             hangs = intake.hangs(now)
+
+            def at(then: float | None) -> float | None:
+                return None if then is None else store_now - (now - then)
+
             sights.append(
                 FolderSight(
                     rule=intake.rule,
                     reason="its folder does not answer" if hangs else intake.gate.why,
-                    last_sweep=None if swept is None else store_now - (now - swept),
+                    last_sweep=at(intake.last_sweep),
                     notifications="on" if mode.sight is Sight.EVENTS else mode.why,
+                    last_event=at(self._hints.last_event(intake.rule.name)),
+                    mode=_mode_shown(mode),
+                    known_by=_known_by(intake),
+                    away_since=at(intake.asking_since if hangs else intake.absence.since),
+                    question=intake.gate.question,
                 )
             )
         return sights
@@ -248,3 +284,22 @@ def _watching(rule: Rule) -> Rule:
 def _goes_along(match: Match) -> bool:
     # under a temporary name something is still being written: it is neither moved nor removed
     return match.fate is Fate.SKIP and not match.temporary
+
+
+def _mode_shown(mode: Mode) -> str:
+    """Say in words how changes are found, and why not by events where they are not."""
+    if mode.sight is Sight.EVENTS:
+        return f"events, and a sweep every {period_s(mode.sight):g} s"
+    return f"a sweep every {period_s(mode.sight):g} s: {mode.why}"
+
+
+def _known_by(intake: Intake) -> str:
+    """Say what tells the root of a hot folder from any other."""
+    volume = intake.gate.volume
+    if volume is None:
+        return ""
+    return "its marker" if intake.gate.is_marked else volume_shown(volume)
+
+
+def _is_empty_reader(intake: Intake) -> bool:
+    return intake.rule.removable and not intake.absence.has_waiting

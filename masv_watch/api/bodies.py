@@ -135,6 +135,8 @@ def details_body(details: UploadDetails, now: float) -> DetailsBody:
                 "generation": drop.generation,
                 "whole": drop.whole,
                 "note": drop.note,
+                "found_by": drop.found_by,
+                "volume": drop.volume,
             }
             for drop in details.drops
         ],
@@ -154,6 +156,8 @@ def drop_body(view: DropView) -> DropBody:
         "reason": drop.hold,
         "note": drop.note,
         "cure": view.cure,
+        "found_by": drop.found_by,
+        "volume": drop.volume,
         "upload_id": drop.upload_id,
         "seen_at": iso(drop.seen_at),
         "whole": drop.whole,
@@ -250,6 +254,11 @@ def folder_body(view: FolderView) -> FolderBody:
         "paused_at": iso(view.paused_at),
         "last_sweep": iso(view.sight.last_sweep),
         "notifications": view.sight.notifications,
+        "last_event": iso(view.sight.last_event),
+        "mode": view.sight.mode,
+        "known_by": view.sight.known_by,
+        "away_since": iso(view.sight.away_since),
+        "question": view.sight.question,
         "settling": view.settling,
         "held": view.held,
     }

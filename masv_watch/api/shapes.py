@@ -102,6 +102,8 @@ class DropOfUpload(TypedDict):
     generation: int
     whole: bool
     note: str
+    found_by: model.FoundBy
+    volume: str
 
 
 class TaskBody(TypedDict):
@@ -177,6 +179,8 @@ class DropBody(TypedDict):
     reason: model.HoldReason | None
     note: str
     cure: str
+    found_by: model.FoundBy
+    volume: str
     upload_id: str | None
     seen_at: str | None
     whole: bool
@@ -230,6 +234,11 @@ class FolderBody(TypedDict):
     paused_at: str | None
     last_sweep: str | None
     notifications: str
+    last_event: str | None
+    mode: str
+    known_by: str
+    away_since: str | None
+    question: str
     settling: int
     held: int
 

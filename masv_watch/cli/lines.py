@@ -142,6 +142,8 @@ def drop_line(drop: Drop) -> str:
     line = f"{drop.state}: {drop.hot_folder}/{drop.path}"
     if drop.files:
         line = f"{line}, {files_up(drop)}"
+    if drop.found_by:
+        line = f"{line}, {found_by(drop)}"
     if not drop.reason:
         return line
     said = ": ".join(word for word in (drop.reason, drop.note) if word)
@@ -155,8 +157,29 @@ def files_up(drop: Drop) -> str:
 
 def hot_folder_line(folder: HotFolder) -> str:
     """Give a hot folder on one line."""
-    reason = f" ({folder.reason})" if folder.reason else ""
-    return f"hot folder {folder.name}: {folder.state}{reason}"
+    why = folder.reason or folder.question
+    since = f", since {folder.away_since}" if folder.away_since else ""
+    reason = f" ({why}{since})" if why else ""
+    health = "; ".join(health_words(folder))
+    return f"hot folder {folder.name}: {folder.state}{reason}{f'; {health}' if health else ''}"
+
+
+def health_words(folder: HotFolder) -> Iterator[str]:
+    """Say how a hot folder finds its drops, when it did last, and what it is known by."""
+    if folder.mode:
+        yield f"found by {folder.mode}"
+        yield f"last event {folder.last_event or 'none yet'}"
+        yield f"last sweep {folder.last_sweep or 'none yet'}"
+    if folder.known_by:
+        yield f"known by {folder.known_by}"
+
+
+def found_by(drop: Drop) -> str:
+    """Say what found a drop."""
+    return _FOUND.get(drop.found_by, "")
+
+
+_FOUND = {"event": "found by an event", "sweep": "found by the sweep"}
 
 
 def details_lines(details: Details) -> Iterator[str]:
@@ -168,6 +191,9 @@ def details_lines(details: Details) -> Iterator[str]:
     for file in details.files:
         reason = f"  ({why(file)})" if file.reason else ""
         yield f"  {file.state:<12} {size_text(file.size):>9}  {file.path}{reason}"
+    for path, by in details.found:
+        if by in _FOUND:
+            yield f"  drop {path}: {_FOUND[by]}"
     for left_out in details.skipped:
         yield f"  left out: {left_out}"
     for task in details.tasks:

@@ -341,9 +341,16 @@ def _folders_table(folders: Sequence[HotFolder]) -> Table:
             Text(f"{folder.settling:,}"),
             Text(f"{folder.held:,}"),
             Text(folder.last_sweep or "-"),
-            Text(folder.reason, style="yellow"),
+            _folder_words(folder),
         )
     return table
+
+
+def _folder_words(folder: HotFolder) -> Text:
+    why = folder.reason or folder.question
+    text = Text(f"{why}\n" if why and folder.mode else why, style="yellow")
+    text.append("\n".join(lines.health_words(folder)), style="dim")
+    return text
 
 
 def _drops_table(drops: Sequence[Drop]) -> Table:
@@ -354,7 +361,8 @@ def _drops_table(drops: Sequence[Drop]) -> Table:
     for drop in drops:
         said = ": ".join(word for word in (drop.reason, drop.note) if word)
         up = lines.files_up(drop) if drop.files else ""
-        why = Text("\n".join(word for word in (up, said) if word))
+        found = lines.found_by(drop) if drop.found_by else ""
+        why = Text("\n".join(word for word in (up, found, said) if word))
         why.append(f"\n{drop.cure}" if drop.cure else "", style="dim")
         table.add_row(Text(f"{drop.hot_folder}/{drop.path}"), _state(drop.state), why)
     return table

@@ -105,6 +105,8 @@ class Details:
 
     upload: Upload
     files: tuple[File, ...] = ()
+    #: each drop of it with what found it: `event`, `sweep`, or empty when it is not known
+    found: tuple[tuple[str, str], ...] = ()
     skipped: tuple[str, ...] = ()
     tasks: tuple[Task, ...] = ()
 
@@ -122,6 +124,10 @@ class Drop:
     note: str = ""
     cure: str = ""
     upload_id: str = ""
+    #: `event` or `sweep`; empty when it is not known
+    found_by: str = ""
+    #: of a removable hot folder
+    volume: str = ""
     #: files that are in an upload, and those of them that the cloud has whole
     files: int = 0
     files_up: int = 0
@@ -157,6 +163,15 @@ class HotFolder:
     reason: str = ""
     #: ISO 8601; empty before the first one
     last_sweep: str = ""
+    last_event: str = ""
+    #: how changes are found, and why not by events
+    mode: str = ""
+    #: what tells its folder from any other
+    known_by: str = ""
+    #: ISO 8601; empty while its folder is there
+    away_since: str = ""
+    #: what a person is asked about it
+    question: str = ""
     #: drops that settle and drops that are held
     settling: int = 0
     held: int = 0

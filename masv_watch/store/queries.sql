@@ -41,6 +41,13 @@ SELECT * FROM drops WHERE upload_id = :upload_id ORDER BY id;
 SELECT * FROM drops WHERE state IN ('held', 'taken') AND hold = :hold AND (hot_folder = :hot_folder
     OR (hot_folder > :hot_folder || '@' AND hot_folder < :hot_folder || 'A')) ORDER BY id;
 
+-- name: unfound_drops
+SELECT id, path FROM drops WHERE hot_folder = :hot_folder AND found_by IS NULL
+AND state IN ('settling', 'held', 'queued', 'taken');
+
+-- name: note_found
+UPDATE drops SET found_by = :found_by WHERE id = :id;
+
 -- name: drops_in_root
 SELECT * FROM drops WHERE state IN ('settling', 'held', 'queued', 'taken')
 AND hot_folder <> :but AND (hot_folder = :hot_folder

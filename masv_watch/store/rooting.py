@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 
-from masv_watch.model import DropEvent, DropState, HoldReason, RootRow, UploadState
+from masv_watch.model import DropEvent, DropState, FoundBy, HoldReason, RootRow, UploadState
 from masv_watch.store.ledger import is_beyond_change, release_one, stop_sending
 from masv_watch.store.sql import Engine, Row, Transaction, move_drop, must
 
@@ -62,6 +62,15 @@ class RootingVerbs:
             return len(waiting)
 
         return self.engine.write(close)
+
+    def unfound(self, hot_folder: str) -> list[tuple[int, bytes]]:
+        """List the living drops of which it was not noted what found them."""
+        rows = self.engine.read(lambda tx: tx.all("unfound_drops", hot_folder=hot_folder))
+        return [(int(row["id"]), bytes(row["path"])) for row in rows]
+
+    def note_found(self, drop_id: int, found_by: FoundBy) -> None:
+        """Note what found a drop."""
+        self.engine.write(lambda tx: tx.run("note_found", id=drop_id, found_by=found_by))
 
     def open_root(self, hot_folder: str) -> int:
         """Let what lies in a root that is back go on."""

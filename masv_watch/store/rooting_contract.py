@@ -6,9 +6,10 @@ the outside. Part of `store.contract`, whose laws hold here; implemented in `sto
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from masv_watch.model import RootRow
+from masv_watch.model import FoundBy, RootRow
 
 
 class Rooting(Protocol):
@@ -36,6 +37,14 @@ class Rooting(Protocol):
         All volumes of a removable one are meant, except that whose ledger is named by `but`.
         What is held already, delivered, failed or sent from another path stays as it is.
         """
+        ...
+
+    def unfound(self, hot_folder: str) -> Sequence[tuple[int, bytes]]:
+        """List the living drops, as (id, path), of which it was not noted what found them."""
+        ...
+
+    def note_found(self, drop_id: int, found_by: FoundBy) -> None:
+        """Note what found a drop."""
         ...
 
     def open_root(self, hot_folder: str) -> int:

@@ -28,6 +28,16 @@ class FolderSight:
     last_sweep: float | None
     #: `on` where changes are announced, else why they are not
     notifications: str
+    #: store clock, seconds; None before the first event
+    last_event: float | None = None
+    #: how changes are found, and why not by events where they are not
+    mode: str = ""
+    #: what tells its root from any other; empty before the first look
+    known_by: str = ""
+    #: store clock, seconds: since when its folder is away or hangs; None while it is there
+    away_since: float | None = None
+    #: what a person is asked about it, one sentence; empty when nothing is
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,8 @@ class Absence:
         #: monotonic seconds at which it was first found away; None while it is there
         self.since: float | None = None
         self._is_noted = self._is_alarmed = False
+        #: whether drops were held for the absence that lasts
+        self.has_waiting = False
         #: whether drops may be held because the root was away
         self._may_wait = True
 
@@ -43,7 +45,7 @@ class Absence:
         if why and not self._is_noted:
             self._may_wait = True
             waiting = self._store.close_root(self._rule.name, self._rule.path, why)
-            self._is_noted = True
+            self._is_noted, self.has_waiting = True, waiting > 0
             # an empty card reader is none of anybody's business
             self._is_alarmed = self._rule.removable and not waiting
         if why and now - self.since >= ALARM_S and not self._is_alarmed:
@@ -58,6 +60,7 @@ class Absence:
 
     def end(self) -> None:
         """Let go on what waited for the root, which is there."""
+        self.has_waiting = False
         self.since, self._is_noted, self._is_alarmed = None, False, False
         if self._may_wait:
             self._ledger.open_root(self._rule.name)

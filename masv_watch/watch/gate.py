@@ -70,6 +70,11 @@ class Gate:
         """Say whether a person vouched for the root, whatever stands in it."""
         return self._known is not None and self._known.is_accepted
 
+    @property
+    def is_marked(self) -> bool:
+        """Say whether the root that was let in last carries our marker."""
+        return self._whose is Whose.OURS
+
     def open(
         self, now: float, *, expects: Callable[[], bool], was_removed: bool = False
     ) -> files.Root | None:

@@ -66,6 +66,11 @@ class Ground:
             self._sum = joined(self._sum, path, numbers)
 
     @property
+    def folders(self) -> int:
+        """Count the folders, the root included."""
+        return len(self._paths) + 1
+
+    @property
     def is_whole(self) -> bool:
         """Say whether every folder found room."""
         return len(self._paths) <= MOST

@@ -18,7 +18,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,7 +36,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, EventEmitter, ObservedWatch
 
-from masv_watch.files import filesystem_kind, resolved
+from masv_watch.files import filesystem_kind, resolved, watch_limit
 from masv_watch.names import shown
 
 log = logging.getLogger(__name__)
@@ -60,11 +60,14 @@ if sys.platform != "linux":
     _WANTED = None
 _NATIVE_LOG = "watchdog.observers.inotify_c"
 
-#: what the limits that a start can meet are called, and a value that suffices for most
-_LIMITS = {
-    errno.ENOSPC: "sysctl fs.inotify.max_user_watches=524288",
-    errno.EMFILE: "sysctl fs.inotify.max_user_instances=512",
-}
+#: what the limit of observers is raised with; each daemon needs one
+_INSTANCES = "sysctl fs.inotify.max_user_instances=512"
+#: watches that are asked for beyond the folders that there are
+_LEAST_MARGIN = 1024
+#: sweeps in a row that found folders unwatched: one may have come faster than its watch
+_LACKING = 2
+#: names that are remembered as announced until the next sweep
+_MOST_NAMES = 100_000
 
 
 class Sight(StrEnum):
@@ -98,6 +101,15 @@ class _Armed:
     mode: Mode
     watch: ObservedWatch | None = None
     emitter: EventEmitter | None = None
+    #: the kernel refused a watch, of the root or of what lies below it
+    is_at_limit: bool = False
+    #: folders that the last whole sweep found, the root with them
+    folders: int = 0
+    #: sweeps in a row that found more folders than are watched, and the limit as it was then
+    lacking: int = 0
+    limit: int | None = None
+    #: why changes there cannot be believed to be announced; "" while they can
+    doubt: str = ""
 
 
 class Hints:
@@ -109,11 +121,26 @@ class Hints:
         *,
         kind_of: Callable[[bytes], str] = filesystem_kind,
         new_observer: Callable[[], BaseObserver] = Observer,
+        limit: Callable[[], int | None] = watch_limit,
+        monotonic: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """Start nothing yet; `ring` is called with a hot folder's name, from the observer's thread.
 
-        The two keywords let a test stand for a network file system or a machine at its limits.
+        The first three keywords let a test stand for a network file system or a machine at its
+        limits.
         """
+        self._limit = limit
+        self._monotonic = monotonic
+        #: names at the top of each hot folder that were announced since they were asked for
+        self._announced: dict[str, set[bytes]] = {}
+        #: hot folders of which announcements got lost
+        self._lost: set[str] = set()
+        self._last_event: dict[str, float] = {}
+        self._canary: tuple[bytes, Callable[[], None]] | None = None
+        #: whether the running observer was asked to show the canary
+        self.hears_canary = False
+        #: why no notification is believed; "" while they are
+        self._distrust = ""
         self._ring = ring
         self._kind_of = kind_of
         self._new_observer = new_observer
@@ -142,15 +169,18 @@ class Hints:
         with self._lock:
             known = self._armed.get(hot_folder)
             if known and (known.path, known.identity) == (path, identity) and self._sees(known):
-                return known.mode
+                return self._mode_of(known)
+            folders = known.folders if known and known.path == path else 0
+            doubt = known.doubt if known and known.path == path else ""
             self.disarm(hot_folder)
             if self._kind_of(path) == "network":
                 why = f"{shown(path)} lies on a network file system: changes of others are unseen"
                 armed = _Armed(path=path, identity=identity, mode=Mode(sight=Sight.BLIND, why=why))
             else:
                 armed = self._schedule(hot_folder, path, identity)
+            armed.folders, armed.doubt = folders, doubt
             self._armed[hot_folder] = armed
-            return armed.mode
+            return self._mode_of(armed)
 
     def disarm(self, hot_folder: str) -> None:
         """Stop listening to a hot folder; one that is not armed is fine."""
@@ -168,10 +198,17 @@ class Hints:
         return hot_folder in self._removed
 
     def _hear(self, hot_folder: str, event: FileSystemEvent) -> None:
+        self._last_event[hot_folder] = self._monotonic()
         armed = self._armed.get(hot_folder)
         watch = armed.watch if armed is not None else None
         if event.event_type == "deleted" and watch is not None and event.src_path == watch.path:
             self._removed.add(hot_folder)
+        if watch is not None:
+            names = self._announced.setdefault(hot_folder, set())
+            names.update(_tops(watch.path, event))
+            if len(names) > _MOST_NAMES:
+                names.clear()
+                self._lost.add(hot_folder)
         self._ring(hot_folder)
 
     def mode(self, hot_folder: str) -> Mode:
@@ -182,7 +219,128 @@ class Hints:
                 return Mode(sight=Sight.OFF, why="not armed")
             if armed.mode.sight is Sight.EVENTS and not self._sees(armed):
                 return Mode(sight=Sight.DEGRADED, why="the observer ended; the next sweep arms it")
-            return armed.mode
+            return self._mode_of(armed)
+
+    def _mode_of(self, armed: _Armed) -> Mode:
+        """Give how far what is armed can be believed now."""
+        if armed.is_at_limit or armed.lacking >= _LACKING:
+            return Mode(sight=Sight.DEGRADED, why=self._limit_reached(armed))
+        why = self._distrust or armed.doubt
+        if armed.mode.sight is Sight.EVENTS and why:
+            return Mode(sight=Sight.DEGRADED, why=why)
+        return armed.mode
+
+    def _limit_reached(self, armed: _Armed) -> str:
+        """Name the exact number that suffices: all folders, what others hold, and a margin."""
+        limit = self._limit() or 0
+        folders = sum(max(each.folders, 1) for each in self._armed.values()) or 1
+        if armed.folders == 0:
+            # nothing was swept yet: whatever there is, it is more than what is allowed
+            folders = max(folders, limit)
+        watched = sum(_watched(each.emitter) or 0 for each in self._armed.values())
+        need = folders + max(limit - watched, 0) * (watched > 0)
+        need += max(need // 5, _LEAST_MARGIN)
+        seen = f"{watched} of {folders} folders are watched" if armed.folders else "none is watched"
+        return (
+            f"the kernel's limit of notifications is reached, {seen}: raise it with"
+            f" sysctl fs.inotify.max_user_watches={need}"
+        )
+
+    def note_folders(self, hot_folder: str, folders: int) -> bool:
+        """Take in how many folders a whole sweep found; say whether another one should check it.
+
+        Where the kernel takes no further watch for a folder below a root, nobody is told (pain 32).
+        """
+        with self._lock:
+            armed = self._armed.get(hot_folder)
+            if armed is None:
+                return False
+            armed.folders = folders
+            watched = _watched(armed.emitter)
+            if watched is None or watched >= folders:
+                armed.lacking = 0
+                return False
+            armed.lacking += 1
+            if armed.lacking > _LACKING and armed.limit != self._limit():
+                # somebody raised it: everything is watched anew
+                armed.emitter = None
+            armed.limit = self._limit()
+            return armed.lacking < _LACKING
+
+    def take_announced(self, hot_folder: str) -> tuple[set[bytes], bool]:
+        """Give the names at the top announced since the last call, and if some got lost."""
+        names = self._announced.pop(hot_folder, set())
+        has_lost = hot_folder in self._lost
+        self._lost.discard(hot_folder)
+        return names, has_lost
+
+    def last_event(self, hot_folder: str) -> float | None:
+        """Give the monotonic second of the last event of a hot folder; None before the first."""
+        return self._last_event.get(hot_folder)
+
+    def doubt(self, hot_folder: str, why: str) -> None:
+        """Take notifications of a hot folder for unreliable, and listen anew; "" ends it."""
+        with self._lock:
+            armed = self._armed.get(hot_folder)
+            if armed is None or armed.doubt == why:
+                return
+            armed.doubt = why
+            if why:
+                # the next sweep arms it
+                armed.emitter = None
+        self._ring(hot_folder)
+
+    def listen_to(self, folder: bytes, hear: Callable[[], None]) -> None:
+        """Have `hear` called for each change of a private folder, by whichever observer runs."""
+        with self._lock:
+            self._canary = (folder, hear)
+            if self._observer is not None:
+                self._show_canary(self._observer)
+
+    def renew(self, why: str) -> None:
+        """Make the observer anew, and believe none until `trust`; every hot folder is swept."""
+        with self._lock:
+            observer, self._observer = self._observer, None
+            self._distrust, self.hears_canary = why, False
+            for armed in self._armed.values():
+                armed.watch = armed.emitter = None
+        if observer is not None:
+            observer.stop()
+        self._ring_all()
+
+    def trust(self) -> None:
+        """Believe notifications again."""
+        with self._lock:
+            was, self._distrust = self._distrust, ""
+        if was:
+            self._ring_all()
+
+    def revive(self) -> None:
+        """Have every hot folder swept, and so armed, whose thread ended by itself (fault 4)."""
+        with self._lock:
+            dead = [
+                name
+                for name, armed in self._armed.items()
+                if armed.mode.sight is Sight.EVENTS and not self._sees(armed)
+            ]
+        for name in dead:
+            self._ring(name)
+
+    def _show_canary(self, observer: BaseObserver) -> None:
+        if self._canary is None:
+            return
+        folder, hear = self._canary
+        handler = _Handler("", lambda _name, _event: hear(), self._failed)
+        try:
+            observer.schedule(handler, os.fsdecode(resolved(folder)))
+        except (OSError, RuntimeError) as error:
+            log.warning("the canary is not heard", extra={"reason": str(error)})
+            return
+        self.hears_canary = True
+
+    def _ring_all(self) -> None:
+        for hot_folder in tuple(self._armed):
+            self._ring(hot_folder)
 
     def healthy(self) -> bool:
         """Say whether every armed hot folder that can be seen is seen."""
@@ -210,7 +368,9 @@ class Hints:
                 handler, os.fsdecode(resolved(path)), recursive=True, event_filter=_WANTED
             )
         except (OSError, RuntimeError) as error:
-            return _Armed(path=path, identity=identity, mode=_degraded(path, error))
+            at_limit = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            mode = _degraded(path, error)
+            return _Armed(path=path, identity=identity, mode=mode, is_at_limit=at_limit)
         self._removed.discard(hot_folder)
         emitter = next((each for each in observer.emitters if each.watch == watch), None)
         mode = Mode(sight=Sight.EVENTS)
@@ -224,7 +384,8 @@ class Hints:
         observer = self._new_observer()
         observer.daemon = True
         observer.start()
-        self._observer = observer
+        self._observer, self.hears_canary = observer, False
+        self._show_canary(observer)
         return observer
 
     def _abandon(self, observer: BaseObserver) -> None:
@@ -243,6 +404,7 @@ class Hints:
 
     def _overflowed(self) -> None:
         self.overflows += 1
+        self._lost.update(self._armed)
         for hot_folder in tuple(self._armed):
             try:
                 self._ring(hot_folder)
@@ -290,8 +452,8 @@ class _OverflowEar(logging.Handler):
 
 def _degraded(path: bytes, error: OSError | RuntimeError) -> Mode:
     number = error.errno if isinstance(error, OSError) else None
-    if number in _LIMITS:
-        why = f"the kernel's limit of notifications is reached: raise it with {_LIMITS[number]}"
+    if number == errno.EMFILE:
+        why = f"the kernel's limit of notifications is reached: raise it with {_INSTANCES}"
     elif number == errno.ENOENT:
         why = f"{shown(path)} is not there"
     else:
@@ -305,3 +467,19 @@ def _runs(observer: BaseObserver) -> bool:
     reader = getattr(observer, "_inotify_fd", None)
     reads = reader is None or bool(reader.is_alive())
     return observer.is_alive() and reads
+
+
+def _watched(emitter: EventEmitter | None) -> int | None:
+    """Count the folders that an emitter watches; None where the library does not show it."""
+    group = getattr(emitter, "_inotify", None)
+    paths = getattr(group, "_active_callbacks_by_path", None)
+    return len(paths) if paths is not None else None
+
+
+def _tops(root: str | bytes, event: FileSystemEvent) -> Iterator[bytes]:
+    """Give the names at the top of a root that an event is about."""
+    above = os.fsencode(root).rstrip(b"/") + b"/"
+    for path in (event.src_path, event.dest_path):
+        below = os.fsencode(path)
+        if path and below.startswith(above):
+            yield below[len(above) :].partition(b"/")[0]

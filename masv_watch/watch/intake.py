@@ -25,6 +25,7 @@ from masv_watch.uploads import Uploads
 from masv_watch.watch.absence import Absence
 from masv_watch.watch.adoption import adopt
 from masv_watch.watch.cycles import Cycle, Standing, choose
+from masv_watch.watch.discovery import Discovery
 from masv_watch.watch.entries import Entries
 from masv_watch.watch.foresight import in_groups
 from masv_watch.watch.gate import Gate
@@ -51,6 +52,11 @@ FLOOD = 1000
 ANSWER_S = 1.0
 #: seconds after which a root that does not answer counts as unreachable
 PATIENCE_S = 5.0
+
+
+def period_s(sight: Sight) -> float:
+    """Give the seconds between two sweeps for how far notifications can be trusted."""
+    return PERIOD_S[sight]
 
 
 class Intake:
@@ -86,10 +92,14 @@ class Intake:
         self._hints, self._clock, self._metrics = hints, clock, metrics
         self._stop = stop
         self._denied = denied
+        self._discovery = Discovery(rule, hints=hints, metrics=metrics)
+        #: whether the last sweep left notifications behind that are believed
+        self._was_heard = False
+        self._clock, self._metrics, self._stop = clock, metrics, stop
         self._matcher = Matcher(rule)
-        self._dirty = True
-        self._sweep_at = self._not_before = 0.0
-        self._asking_since: float | None = None
+        self._dirty, self._sweep_at, self._not_before = True, 0.0, 0.0
+        #: monotonic seconds since which the root is asked; None while it is not
+        self.asking_since: float | None = None
         #: (device, inode) of the root that `initial` was applied to
         self._met: tuple[int, int] | None = None
         #: why the last look at the root broke off; "" after a whole sweep
@@ -167,6 +177,9 @@ class Intake:
                     self._known.forget()
             else:
                 is_whole, self.last_sweep = True, self._clock.monotonic()
+            mode = self._hints.mode(self.rule.name)
+        self._was_heard = mode.sight is Sight.EVENTS
+        self._metrics.gauge("notifications", self._was_heard, hot_folder=self.rule.name)
         ended = self._clock.monotonic()
         self._sweep_at = ended + (PERIOD_S[mode.sight] if is_whole else REPROBE_S)
         made, self.entries.foresight.made = self.entries.foresight.made, 0
@@ -190,6 +203,7 @@ class Intake:
     def _lose_root(self, now: float) -> None:
         self._known.forget()
         self._hints.disarm(self.rule.name)
+        self._was_heard = False
         self.entries.lose_root()
         self.looked = True
         self._sweep_at = now + REPROBE_S
@@ -228,6 +242,9 @@ class Intake:
             return
         self._mark(root, found=bool(drops), is_empty=not names - {files.MARKER_NAME})
         self.entries.end(names, drops)
+        if self._hints.note_folders(self.rule.name, ground.folders):
+            self._dirty = True
+        self._decide()
         self.looked, self._trouble = True, ""
         self.last_sweep = self._clock.monotonic()
         self._known.note(ground, self.last_sweep)
@@ -297,13 +314,18 @@ class Intake:
                 is_drop = tree is not None and self.entries.look_at(root, tree)
                 if not is_drop and not self._stop():
                     self.entries.lose(top)
+        self._decide()
+
+    def _decide(self) -> None:
+        now = self._clock.monotonic()
+        self._discovery.decide(self._ledger, now, is_heard=self._was_heard)
 
     def hangs(self, now: float) -> bool:
         """Say whether the root has not answered for so long that nobody waits for it (fault 10)."""
-        return self._asking_since is not None and now - self._asking_since > PATIENCE_S
+        return self.asking_since is not None and now - self.asking_since > PATIENCE_S
 
     def _open_root(self) -> files.Root | None:
-        now = self._asking_since = self._clock.monotonic()
+        now = self.asking_since = self._clock.monotonic()
         try:
             root = self.gate.open(
                 now,
@@ -311,7 +333,7 @@ class Intake:
                 was_removed=self._hints.was_removed(self.rule.name),
             )
         finally:
-            self._asking_since = None
+            self.asking_since = None
         if root is not None and self.rule.removable and self.gate.volume is not None:
             self._turn_to(volume_name(self.gate.volume))
         return root

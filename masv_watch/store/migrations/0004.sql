@@ -26,3 +26,7 @@ ALTER TABLE roots ADD COLUMN place TEXT NOT NULL DEFAULT '';
 ALTER TABLE roots ADD COLUMN boot TEXT NOT NULL DEFAULT '';
 -- a person said that whatever stands there is the root
 ALTER TABLE roots ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0;
+-- what found a drop: `event` or `sweep`; none: not decided yet, empty: of before it was noted
+ALTER TABLE drops ADD COLUMN found_by TEXT;
+UPDATE drops SET found_by = '';
+CREATE INDEX drops_unfound ON drops (hot_folder) WHERE found_by IS NULL;

@@ -50,7 +50,15 @@ def desk(caller, caplog):
     )
     batch = Rule(name=BATCH, path=b"/srv/dailies", to=To(recipients=()), drop=DropMode.BATCH)
     caller.sights = [
-        FolderSight(rule=out, reason="", last_sweep=1_700_000_000.0, notifications="on"),
+        FolderSight(
+            rule=out,
+            reason="",
+            last_sweep=1_700_000_000.0,
+            notifications="on",
+            last_event=1_700_000_001.0,
+            mode="events, and a sweep every 300 s",
+            known_by="its marker",
+        ),
         FolderSight(
             rule=away, reason="is not there", last_sweep=None, notifications="not supported"
         ),
@@ -92,6 +100,11 @@ def test_hot_folders_are_listed_with_their_health(desk):
         "paused_at": None,
         "last_sweep": "2023-11-14T22:13:20.000Z",
         "notifications": "on",
+        "last_event": "2023-11-14T22:13:21.000Z",
+        "mode": "events, and a sweep every 300 s",
+        "known_by": "its marker",
+        "away_since": None,
+        "question": "",
         "settling": 1,
         "held": 1,
     }

@@ -1,0 +1,80 @@
+"""What found each drop, with real files and the real observer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from masv_watch.watch.hints import Hints, Sight
+from masv_watch.watch.intake import PERIOD_S
+from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    """Give a room whose notifications are real."""
+    (tmp_path / "hot").mkdir()
+    made = Room(tmp_path)
+    made.hints.stop()
+    made.hints = Hints(lambda _name: made.intake.hurry(), monotonic=made.clock.monotonic)
+    made.begin()
+    yield made
+    made.close()
+
+
+def found(room: Room, path: str) -> str:
+    """Give what found a drop."""
+    drop = room.drop(path)
+    return "" if drop is None else drop.found_by
+
+
+def test_a_drop_is_found_by_an_event_or_by_the_first_sweep(room: Room) -> None:
+    """What was there first no event could announce, and that is nobody's fault."""
+    (room.hot / "first.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S + LOOK_S)
+    (room.hot / "second.mov").write_bytes(b"abc")
+    eventually(lambda: room.intake._dirty)
+    room.pass_time(QUIET_S + LOOK_S)
+
+    assert (found(room, "first.mov"), found(room, "second.mov")) == ("sweep", "event")
+    assert room.hints.mode("hot").sight is Sight.EVENTS
+    assert room.hints.last_event("hot") is not None
+
+
+def test_a_drop_that_no_event_announced_makes_events_unhealthy_until_one_does(room: Room) -> None:
+    """Pains 7 and 14: the sweep is a test of the events, and then comes every 15 s."""
+    room.pass_time(LOOK_S)
+    # the hot folder's events get lost on the way
+    hear, deaf = room.hints._hear, ["until it is mended"]
+    room.hints._hear = lambda name, event: None if deaf else hear(name, event)
+    room.hints.disarm("hot")
+    room.intake.hurry()
+    room.pass_time(2 * LOOK_S)
+    (room.hot / "unheard.mov").write_bytes(b"abc")
+    room.pass_time(PERIOD_S[Sight.EVENTS] + QUIET_S + LOOK_S)
+    silent = found(room, "unheard.mov"), room.hints.mode("hot")
+    deaf.clear()
+    room.pass_time(PERIOD_S[Sight.DEGRADED])
+    (room.hot / "heard.mov").write_bytes(b"abc")
+    eventually(lambda: room.intake._dirty)
+    room.pass_time(QUIET_S + LOOK_S)
+
+    assert silent[0] == "sweep"
+    assert silent[1].sight is Sight.DEGRADED
+    assert "unheard.mov was found by the sweep" in silent[1].why
+    assert found(room, "heard.mov") == "event"
+    assert room.hints.mode("hot").sight is Sight.EVENTS
+
+
+def test_a_drop_without_notifications_is_found_by_the_sweep_and_blames_nobody(make_room) -> None:
+    """Where events cannot work by rule there is nothing to doubt."""
+    room = make_room(sight=Sight.BLIND)
+    room.pass_time(LOOK_S)
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(PERIOD_S[Sight.BLIND] + QUIET_S + LOOK_S)
+
+    assert found(room, "a.mov") == "sweep"
+    assert room.hints.mode("hot").sight is Sight.BLIND
