@@ -64,12 +64,12 @@ def explain(asked: Asked, intake: Intake, *, store: Store, clock: Clock) -> Expl
     answer = _Answer(asked=asked, rule=rule, top=top, at=clock.monotonic())
     if intake.gate.why:
         gate = Finding(test="root", passed=False, detail=intake.gate.why)
-        cure = lifecycle.CURES[HoldReason.ROOT_UNAVAILABLE]
+        cure = lifecycle.CURES[HoldReason.ROOT_UNAVAILABLE].replace("NAME", rule.name)
         return answer.give(Prospect.NO_ROOT, intake.gate.why, gate, cure=cure)
     if not top:
         detail = f"{shown(rule.path)} is the hot folder {rule.name} itself"
         return answer.give(Prospect.LEFT_OUT, detail, _finding("root", True, detail))
-    answer.drop = store.latest_drop(rule.name, top)
+    answer.drop = intake.ledger.latest_drop(rule.name, top)
     try:
         with _open(asked, intake) as root:
             return _look(answer, intake, root, is_paused=rule.name in store.paused_folders())

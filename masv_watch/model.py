@@ -918,6 +918,9 @@ class Drop:
     is_late: bool = False
     #: a person let it go although something is missing
     lack_waived: bool = False
+    #: of a removable hot folder, the volume that it came on; "" otherwise
+    volume: str = ""
+    found_by: FoundBy = FoundBy.UNKNOWN
 
 
 class Prospect(StrEnum):
@@ -960,9 +963,6 @@ class Explanation(Decision):
     drop: Drop | None = None
     #: whom it goes to, as people write it
     to: tuple[str, ...] = ()
-    #: of a removable hot folder, the volume that it came on; "" otherwise
-    volume: str = ""
-    found_by: FoundBy = FoundBy.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,11 +128,8 @@ def details(tree: Json) -> Details:
             )
             for one in members(tree, "files")
         ),
+        found=tuple((text(one, "path"), text(one, "found_by")) for one in members(tree, "drops")),
         skipped=tuple(_plain(one, "skipped") for one in members(tree, "skipped")),
-        found=tuple(
-            (_text(one, "path"), _text(one, "found_by")) for one in _members(tree, "drops")
-        ),
-        skipped=tuple(_plain(one, "skipped") for one in _members(tree, "skipped")),
         tasks=tuple(
             Task(
                 kind=needed(one, "kind"),
@@ -170,14 +167,8 @@ def drop(tree: Json) -> Drop:
         reason=text(tree, "reason"),
         note=text(tree, "note"),
         cure=text(tree, "cure"),
-        hot_folder=_needed(tree, "hot_folder"),
-        path=_text(tree, "path"),
-        state=_needed(tree, "state"),
-        reason=_text(tree, "reason"),
-        note=_text(tree, "note"),
-        cure=_text(tree, "cure"),
-        found_by=_text(tree, "found_by"),
-        volume=_text(tree, "volume"),
+        found_by=text(tree, "found_by"),
+        volume=text(tree, "volume"),
         files=_number(tree, "files"),
         files_up=_number(tree, "files_up"),
     )
@@ -203,15 +194,11 @@ def hot_folder(tree: Json) -> HotFolder:
         state=needed(tree, "state"),
         reason=text(tree, "reason"),
         last_sweep=text(tree, "last_sweep"),
-        name=_needed(tree, "name"),
-        state=_needed(tree, "state"),
-        reason=_text(tree, "reason"),
-        last_sweep=_text(tree, "last_sweep"),
-        last_event=_text(tree, "last_event"),
-        mode=_text(tree, "mode"),
-        known_by=_text(tree, "known_by"),
-        away_since=_text(tree, "away_since"),
-        question=_text(tree, "question"),
+        last_event=text(tree, "last_event"),
+        mode=text(tree, "mode"),
+        known_by=text(tree, "known_by"),
+        away_since=text(tree, "away_since"),
+        question=text(tree, "question"),
         settling=_number(tree, "settling"),
         held=_number(tree, "held"),
     )

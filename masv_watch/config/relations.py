@@ -38,8 +38,8 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         _letters(reading, at)
         _early(reading, at)
         completeness.check(reading, at)
-    completeness.check(reading, ("defaults",))
         _removable(reading, at)
+    completeness.check(reading, ("defaults",))
     return reading.faults, reading.warnings
 
 

@@ -23,6 +23,7 @@ from masv_watch.files.dropping import look as look
 from masv_watch.files.canaries import make_canary as make_canary
 from masv_watch.files.canaries import touch_canary as touch_canary
 from masv_watch.files.canaries import watch_limit as watch_limit
+from masv_watch.files.contents import hash_content as hash_content
 from masv_watch.files.markers import MARKER_NAME as MARKER_NAME
 from masv_watch.files.markers import RootMarker as RootMarker
 from masv_watch.files.markers import read_marker as read_marker

@@ -93,9 +93,6 @@ class HotFolders:
         counts = self._store.files_up()
         return tuple(
             drop_view(drop, counts.get(drop.id, (0, 0)))
-            for drop in self._store.drops(hot_folder, living=True)
-            if drop.state is not DropState.TAKEN or drop.hold is not None or not drop.whole
-            _drop_view(drop, counts.get(drop.id, (0, 0)))
             for drop in self._store.drops(living=True)
             if hot_folder in (None, drop.hot_folder)
             and (drop.state is not DropState.TAKEN or drop.hold is not None or not drop.whole)

@@ -80,18 +80,15 @@ class Intake:
 
         `denied` is what `files.never_sent` gives: the daemon's own files.
         """
-        self.rule = rule
-        self.bell = bell
+        self.rule, self.bell = rule, bell
         self.gate = Gate(rule, denied, store=store)
         self.absence = Absence(rule, store)
         #: the store, or of a removable rule the part of it that knows the volume at hand
-        self._store = self._ledger = store
+        self._store = self.ledger = store
         self._volume = ""
         self._new_entries = partial(Entries, uploads=uploads, clock=clock, limits=limits, stop=stop)
         self.entries = self._new_entries(rule, store=store)
-        self._hints, self._clock, self._metrics = hints, clock, metrics
-        self._stop = stop
-        self._denied = denied
+        self._hints, self._denied = hints, denied
         self._discovery = Discovery(rule, hints=hints, metrics=metrics)
         #: whether the last sweep left notifications behind that are believed
         self._was_heard = False
@@ -256,9 +253,9 @@ class Intake:
 
     def _mark(self, root: files.Root, *, found: bool, is_empty: bool) -> None:
         """Know the root from now on, once anything arrived in it or a person vouched for it."""
-        is_adopted = self._ledger.is_adopted(self.rule.name, self.rule.path)
+        is_adopted = self.ledger.is_adopted(self.rule.name, self.rule.path)
         if not is_adopted and (found or self.gate.is_accepted) and not self.gate.question:
-            self._ledger.adopt(self.rule.name, self.rule.path)
+            self.ledger.adopt(self.rule.name, self.rule.path)
             is_adopted = True
         if is_adopted:
             self.gate.mark(
@@ -270,7 +267,7 @@ class Intake:
         met = self._met
         is_asked = bool(self.gate.question)
         is_known = not (is_asked or self.gate.is_accepted) and (
-            self._ledger.is_adopted(self.rule.name, self.rule.path)
+            self.ledger.is_adopted(self.rule.name, self.rule.path)
             if met is None
             else met[0] == root.identity[0]
         )
@@ -283,7 +280,7 @@ class Intake:
             adopt(
                 rule,
                 trees,
-                store=self._ledger,
+                store=self.ledger,
                 clock=self._clock,
                 stop=self._stop,
                 remembers=not is_asked,
@@ -318,7 +315,7 @@ class Intake:
 
     def _decide(self) -> None:
         now = self._clock.monotonic()
-        self._discovery.decide(self._ledger, now, is_heard=self._was_heard)
+        self._discovery.decide(self.ledger, now, is_heard=self._was_heard)
 
     def hangs(self, now: float) -> bool:
         """Say whether the root has not answered for so long that nobody waits for it (fault 10)."""
@@ -345,7 +342,7 @@ class Intake:
         ledger = ledger_of(self._store, volume)
         self.absence.turn_to(ledger, ledger_name(self.rule.name, volume))
         self.entries = self._new_entries(self.rule, store=ledger)
-        self._ledger, self._volume, self._met = ledger, volume, None
+        self.ledger, self._volume, self._met = ledger, volume, None
 
     def denied(self) -> frozenset[tuple[int, int]]:
         """Give what is the daemon's own and never sent."""

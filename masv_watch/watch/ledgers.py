@@ -16,6 +16,7 @@ from masv_watch.files import Volume
 from masv_watch.store.arriving_contract import Arriving
 from masv_watch.store.contract import Ledger, Store
 from masv_watch.store.rooting_contract import Rooting
+from masv_watch.store.watching_contract import Watching
 
 #: between the hot folder's name, which cannot hold it, and that of the volume
 _BETWEEN = "@"
@@ -26,12 +27,14 @@ def _takes_name(verb: object) -> bool:
     return inspect.isfunction(verb) and "hot_folder" in inspect.signature(verb).parameters
 
 
+#: what is learned of a hot folder's writers, whichever volume they write on
+_OF_ALL = {"gaps", "note_gap"}
 #: the verbs that speak of a hot folder's drops or of its root
 _VERBS = frozenset(
     name
-    for protocol in (Ledger, Arriving, Rooting)
+    for protocol in (Ledger, Arriving, Rooting, Watching)
     for name, verb in vars(protocol).items()
-    if _takes_name(verb)
+    if _takes_name(verb) and name not in _OF_ALL
 )
 
 
