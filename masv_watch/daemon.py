@@ -30,7 +30,7 @@ from masv_watch.cloud.http import Http
 from masv_watch.config.load import Loaded, load
 from masv_watch.delivery.outbox import LETTERS, SOURCES, Outbox, Outside
 from masv_watch.departure import Departure
-from masv_watch.errors import CannotListen, ConfigError, SourceError
+from masv_watch.errors import CannotListen, ConfigError
 from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock
 from masv_watch.metrics import Metrics
@@ -51,8 +51,6 @@ ABORT_S = 4.0
 #: seconds for all loops together to end, and for all workers; a hung folder gets no more
 LOOPS_S = 2.0
 WORKERS_S = 1.0
-#: seconds that a removed source lies in the trash of its root
-TRASH_S = 24 * 3600.0
 #: seconds after the start at which housekeeping begins
 HOUSEKEEPING_S = 300.0
 #: allocations between two looks of the garbage collector, and how many looks make a deeper one
@@ -236,7 +234,7 @@ class Daemon:
         )
         # a machine that is switched off every night must get there, too
         first = self._clock.local(self._clock.wall() + HOUSEKEEPING_S)
-        scheduler.add_job(self._empty_trash, "interval", hours=1, next_run_time=first)
+        scheduler.add_job(self._roster.tidy, "interval", hours=1, next_run_time=first)
         scheduler.add_job(
             self.store.forget_events, "interval", days=1, args=[EVENTS_S], next_run_time=first
         )
@@ -466,19 +464,6 @@ class Daemon:
     def _auth_until(self) -> float | None:
         pause_s = self._login.pause_s()
         return None if pause_s is None else self.store.now() + pause_s
-
-    def _empty_trash(self) -> None:
-        for rule in self._settings.hot_folders:
-            if rule.after.delivered != "delete":
-                continue
-            try:
-                with files.Root.open(rule.path) as root:
-                    files.empty_trash(root, TRASH_S, self._clock.wall())
-            except SourceError as error:
-                log.warning(
-                    "a trash was not emptied",
-                    extra={"hot_folder": rule.name, "reason": str(error)},
-                )
 
 
 def _calm_collector() -> None:

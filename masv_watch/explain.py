@@ -62,10 +62,11 @@ def explain(asked: Asked, intake: Intake, *, store: Store, clock: Clock) -> Expl
     """
     rule, top = intake.rule, asked.relative.partition(b"/")[0]
     answer = _Answer(asked=asked, rule=rule, top=top, at=clock.monotonic())
-    if intake.gate.why:
-        gate = Finding(test="root", passed=False, detail=intake.gate.why)
+    away = "its folder does not answer" if intake.hangs(answer.at) else intake.gate.why
+    if away:
+        gate = Finding(test="root", passed=False, detail=away)
         cure = lifecycle.CURES[HoldReason.ROOT_UNAVAILABLE].replace("NAME", rule.name)
-        return answer.give(Prospect.NO_ROOT, intake.gate.why, gate, cure=cure)
+        return answer.give(Prospect.NO_ROOT, away, gate, cure=cure)
     if not top:
         detail = f"{shown(rule.path)} is the hot folder {rule.name} itself"
         return answer.give(Prospect.LEFT_OUT, detail, _finding("root", True, detail))

@@ -23,7 +23,8 @@ from masv_watch.uploads import FolderSight, Uploads
 from masv_watch.watch.canary import PERIOD_S, Canary
 from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.hints import Hints, Mode, Sight
-from masv_watch.watch.intake import Intake, period_s
+from masv_watch.watch.intake import PERIOD_S as SWEEP_S
+from masv_watch.watch.intake import Intake
 from masv_watch.watch.ledgers import volume_shown
 from masv_watch.watch.rules import Fate, Match, Matcher
 
@@ -200,6 +201,11 @@ class Roster:
         if watched is not None:
             watched.intake.hurry()
 
+    def tidy(self) -> None:
+        """Have every trash emptied by the loop of its own hot folder, so that none waits long."""
+        for each in self._all():
+            each.intake.tidy()
+
     def unswept(self) -> list[str]:
         """List the hot folders that were never swept and for which readiness waits."""
         now = self._clock.monotonic()
@@ -288,9 +294,8 @@ def _goes_along(match: Match) -> bool:
 
 def _mode_shown(mode: Mode) -> str:
     """Say in words how changes are found, and why not by events where they are not."""
-    if mode.sight is Sight.EVENTS:
-        return f"events, and a sweep every {period_s(mode.sight):g} s"
-    return f"a sweep every {period_s(mode.sight):g} s: {mode.why}"
+    sweep = f"a sweep every {SWEEP_S[mode.sight]:g} s"
+    return f"events, and {sweep}" if mode.sight is Sight.EVENTS else f"{sweep}: {mode.why}"
 
 
 def _known_by(intake: Intake) -> str:

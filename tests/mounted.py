@@ -6,6 +6,8 @@ Where this user may not mount, the test that asks is skipped with the reason.
 
 from __future__ import annotations
 
+import ctypes
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -61,3 +63,33 @@ def make_image(path: Path, uuid: str, label: str) -> Path:
         file.truncate(4 << 20)
     subprocess.run([tool, "-q", "-F", "-U", uuid, "-L", label, str(path)], check=True)
     return path
+
+
+class Silent:
+    """A mounted file system whose server never answers: whatever looks at it hangs (fault 10).
+
+    A real one of the kernel's own (FUSE), of which nobody reads the questions.
+    """
+
+    def __init__(self, point: Path) -> None:
+        """Mount it; the test is skipped where that is not allowed."""
+        point.mkdir(exist_ok=True)
+        self.point = point
+        try:
+            self._server = os.open("/dev/fuse", os.O_RDWR)
+        except OSError as error:
+            pytest.skip(f"there is no FUSE: {error}")
+        options = f"fd={self._server},rootmode=40000,user_id=0,group_id=0,subtype=silent"
+        library = ctypes.CDLL(None, use_errno=True)
+        words = (b"silent", os.fsencode(point), b"fuse")
+        if library.mount(*words, ctypes.c_ulong(0), options.encode()):
+            os.close(self._server)
+            pytest.skip(f"this user may not mount: {os.strerror(ctypes.get_errno())}")
+        self._is_mounted = True
+
+    def end(self) -> None:
+        """Let everybody who hangs go, with an error, and unmount."""
+        if self._is_mounted:
+            self._is_mounted = False
+            os.close(self._server)
+            subprocess.run(["umount", "-l", str(self.point)], check=False)

@@ -13,6 +13,7 @@ from typing import Any
 
 from masv_watch.config.faults import Fault, value_at
 from masv_watch.config.secrets import Plain
+from masv_watch.files import mounts
 
 #: keys and positions that lead to a value
 Path = tuple[str | int, ...]
@@ -65,8 +66,15 @@ class Reading:
 
 
 def real_path(path: str) -> str:
-    """Give the path that names the folder itself, as far as it exists."""
+    """Give the path that names the folder itself, as far as it exists.
+
+    Below a network file system it stays as it is written: a dead server would be waited for.
+    """
     try:
+        above = max(_network_points(path), key=len, default="")
+        if above:
+            parent, name = os.path.split(above)
+            return os.path.join(os.path.realpath(parent), name) + path[len(above) :].rstrip("/")
         return os.path.realpath(path)
     except (OSError, ValueError):
         return os.path.normpath(path)
@@ -84,3 +92,10 @@ def above(path: str) -> list[str]:
 def is_path(value: object) -> bool:
     """Say whether a value is an absolute path that can be looked at."""
     return isinstance(value, str) and value.startswith("/") and "\0" not in value
+
+
+def _network_points(path: str) -> list[str]:
+    """List where network file systems are mounted on the way to a path, as it is written."""
+    points = (os.fsdecode(mount.point) for mount in mounts() if mount.is_network)
+    normal = os.path.normpath(path) + "/"
+    return [point for point in points if normal.startswith(point.rstrip("/") + "/")]

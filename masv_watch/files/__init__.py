@@ -15,20 +15,22 @@ Law 6. Nothing is overwritten, and no source goes away before what replaces it i
 Law 7. Within a reach nothing is read that is denied or that its user may not read (P8).
 """
 
+from masv_watch.files.canaries import make_canary as make_canary
+from masv_watch.files.canaries import touch_canary as touch_canary
+from masv_watch.files.canaries import watch_limit as watch_limit
 from masv_watch.files.contents import hash_content as hash_content
 from masv_watch.files.dropping import Load as Load
 from masv_watch.files.dropping import assert_free as assert_free
 from masv_watch.files.dropping import bring as bring
 from masv_watch.files.dropping import look as look
-from masv_watch.files.canaries import make_canary as make_canary
-from masv_watch.files.canaries import touch_canary as touch_canary
-from masv_watch.files.canaries import watch_limit as watch_limit
-from masv_watch.files.contents import hash_content as hash_content
 from masv_watch.files.markers import MARKER_NAME as MARKER_NAME
 from masv_watch.files.markers import RootMarker as RootMarker
 from masv_watch.files.markers import read_marker as read_marker
 from masv_watch.files.markers import write_marker as write_marker
+from masv_watch.files.mounts import Mount as Mount
 from masv_watch.files.mounts import filesystem_kind as filesystem_kind
+from masv_watch.files.mounts import mounts as mounts
+from masv_watch.files.mounts import network_below as network_below
 from masv_watch.files.mounts import resolved as resolved
 from masv_watch.files.moving import Emptied as Emptied
 from masv_watch.files.moving import Moved as Moved
@@ -45,6 +47,7 @@ from masv_watch.files.reach import Reach as Reach
 from masv_watch.files.reach import groups_of as groups_of
 from masv_watch.files.reach import never_sent as never_sent
 from masv_watch.files.roots import Batch as Batch
+from masv_watch.files.roots import Fresh as Fresh
 from masv_watch.files.roots import Root as Root
 from masv_watch.files.roots import check_identity as check_identity
 from masv_watch.files.roots import identify_all as identify_all

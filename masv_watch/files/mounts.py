@@ -28,6 +28,8 @@ class Mount:
     """One line of the kernel's list."""
 
     number: bytes
+    #: as a stat of what lies on it shows it
+    device: int
     #: absolute, links resolved, as bytes
     point: bytes
     #: the type of its file system, as `ext4` or `fuse.sshfs`
@@ -58,12 +60,14 @@ def parse_mounts(mountinfo: Iterable[bytes]) -> list[Mount]:
         try:
             rest = fields[fields.index(b"-", 6) + 1 :]
             kind, source = rest[0], rest[1] if len(rest) > 1 else b""
+            device = os.makedev(*(int(number) for number in fields[2].split(b":")))
             options = {*fields[5].split(b","), *(rest[2].split(b",") if len(rest) > 2 else ())}
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, TypeError, OverflowError):
             continue
         found.append(
             Mount(
                 number=fields[0],
+                device=device,
                 point=_unescaped(fields[4]),
                 kind=kind,
                 source=_unescaped(source),
@@ -82,17 +86,14 @@ def mount_of(descriptor: int, listed: Iterable[Mount]) -> Mount | None:
     return next((mount for mount in listed if mount.number == number), None)
 
 
-def network_below(path: bytes, listed: Iterable[Mount]) -> tuple[bytes, ...]:
-    """List the network file systems mounted below a resolved path, relative to it (pain 9).
+def network_below(path: bytes, listed: Iterable[Mount]) -> tuple[Mount, ...]:
+    """List the network file systems mounted below a resolved path (pain 9).
 
     One that another file system covers again does not count.
     """
     above = path.rstrip(b"/") + b"/"
-    below: dict[bytes, bool] = {}
-    for mount in listed:
-        if mount.point.startswith(above):
-            below[mount.point[len(above) :]] = mount.is_network
-    return tuple(sorted(point for point, is_network in below.items() if is_network))
+    below = {mount.point: mount for mount in listed if mount.point.startswith(above)}
+    return tuple(mount for _, mount in sorted(below.items()) if mount.is_network)
 
 
 def filesystem_kind(path: bytes) -> Kind:

@@ -53,6 +53,9 @@ _EFFECTIVE = os.access in os.supports_effective_ids
 #: descriptors of folders kept while a root is walked; a thousand levels need no more
 _KEPT_FOLDERS = 32
 
+#: all of a root, or the devices of what is mounted below it
+Fresh = bool | frozenset[int]
+
 
 class Batch(NamedTuple):
     """Some entries of one folder at one moment."""
@@ -69,7 +72,7 @@ class Root:
     """One open root: every path is walked from its descriptor. Not shared between threads."""
 
     def __init__(
-        self, path: bytes, descriptor: int, *, fresh: bool = False, reach: Reach | None = None
+        self, path: bytes, descriptor: int, *, fresh: Fresh = False, reach: Reach | None = None
     ) -> None:
         """Take over the descriptor; `Root.open` is the way to one."""
         self.path = path
@@ -85,12 +88,13 @@ class Root:
         self.identity = (status.st_dev, status.st_ino)
 
     @classmethod
-    def open(cls, path: bytes, *, fresh: bool = False, reach: Reach | None = None) -> Root:
+    def open(cls, path: bytes, *, fresh: Fresh = False, reach: Reach | None = None) -> Root:
         """Open a root by its absolute path, which leads through links as `approach` allows them.
 
         With `fresh` every file is opened for its identity, because a plain stat on a network file
-        system may be a minute old. With `reach` every folder and file below is judged by it, and
-        what it refuses is unreadable or forbidden; it must let the root itself be passed.
+        system may be a minute old; devices name the file systems below for which that holds.
+        With `reach` every folder and file below is judged by it, and what it refuses is unreadable
+        or forbidden; it must let the root itself be passed.
 
         Raises:
             SourceUnreadable: it is missing, not a folder, or cannot be reached; `facts["errno"]`
@@ -126,6 +130,12 @@ class Root:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def is_fresh(self, *devices: int) -> bool:
+        """Say whether what lies on one of these devices is opened for its identity."""
+        if isinstance(self._fresh, bool):
+            return self._fresh
+        return not self._fresh.isdisjoint(devices)
 
     def forget_folders(self) -> None:
         """Close the descriptors of folders below the root, so that the next walk starts afresh."""
@@ -323,7 +333,7 @@ class Root:
             status = self._status(folder, name, path)
             if stat.S_ISREG(status.st_mode):
                 _assert_readable(folder, name, status)
-                if self._fresh:
+                if self.is_fresh(status.st_dev):
                     status = _fresh_status(folder, name, status)
         except FileNotFoundError:
             return None

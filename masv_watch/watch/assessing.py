@@ -81,7 +81,7 @@ class Assessor:
     ) -> Assessment:
         """Make every test of one look; `drop` is its row, `entry` what is remembered of it."""
         now = self._clock.monotonic()
-        quiet = self.quiet(drop)
+        quiet = self.quiet(drop, on_network=_lies_fresh(root, (*tree.files, *tree.folders)))
         verdict = judge(
             entry,
             seen,
@@ -126,9 +126,13 @@ class Assessor:
         )
         return (self.histories.objection(self._rule, root, tree, found=compared, moment=moment),)
 
-    def quiet(self, drop: Drop | None = None) -> Quiet:
-        """Give the quiet time of the hot folder, or of a drop of it that changed too often."""
-        quiet = quiet_time(self._rule.settle, self._filesystem(), self.gaps())
+    def quiet(self, drop: Drop | None = None, *, on_network: bool = False) -> Quiet:
+        """Give the quiet time of the hot folder, or of a drop of it that changed too often.
+
+        `on_network` says that something of the drop lies on a network file system below the root.
+        """
+        kind = "network" if on_network else self._filesystem()
+        quiet = quiet_time(self._rule.settle, kind, self.gaps())
         if drop is None or drop.state is not DropState.TAKEN:
             return quiet
         return restless(quiet, self._store.changes_of(drop.id))
@@ -150,7 +154,7 @@ class Assessor:
     def not_written(self, root: files.Root, settled: Iterable[Placed]) -> tuple[Placed, ...]:
         """Leave out of files that settled those which somebody still has open for writing."""
         placed = tuple(settled)
-        if not placed or not self._asks():
+        if not placed or not self._asks() or _lies_fresh(root, placed):
             return placed
         found = files.find_writers(
             root, [path for path, _ in placed], most=len(placed), stop=self._stop
@@ -216,7 +220,7 @@ class Assessor:
         return self._kind[0]
 
     def _writers(self, root: files.Root, tree: Tree, now: float) -> Objection:
-        if not self._asks():
+        if not self._asks() or _lies_fresh(root, tree.files):
             why = "on a network file system the kernel knows no writer"
             if not self._rule.settle.asks_for_writers:
                 why = "the rule says open_check: never"
@@ -242,6 +246,10 @@ def _lacking(checked: Checked | None, drop: Drop | None) -> tuple[Objection, ...
     waived = drop is not None and drop.lack_waived
     hold = None if waived else found.hold
     return (Objection(hold=hold, note=found.note, findings=found.findings),)
+
+
+def _lies_fresh(root: files.Root, placed: Iterable[Placed]) -> bool:
+    return root.is_fresh(*{identity.device for _, identity in placed})
 
 
 def _writing(passed: bool, detail: str, *, retry_at: float | None = None) -> Finding:

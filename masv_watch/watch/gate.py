@@ -43,8 +43,15 @@ class Gate:
         *,
         store: Store,
         volume_of: Callable[[files.Root], files.Volume] = files.volume_of,
+        mounts: Callable[[], list[files.Mount]] = files.mounts,
     ) -> None:
-        """Begin without knowing the root; `denied` is what `files.never_sent` gives."""
+        """Begin without knowing the root; `denied` is what `files.never_sent` gives.
+
+        The last two let a test stand for a network file system.
+        """
+        self._mounts = mounts
+        #: network file systems that are mounted below the root
+        self.below: tuple[files.Mount, ...] = ()
         self._rule = rule
         self._denied = denied
         self._store = store
@@ -86,8 +93,7 @@ class Gate:
         """
         self._was_removed = was_removed
         try:
-            network = files.filesystem_kind(self._rule.path) == "network"
-            root = files.Root.open(self._rule.path, fresh=network, reach=self._reach())
+            root = files.Root.open(self._rule.path, fresh=self._fresh(), reach=self._reach())
         except SourceForbidden as error:
             self._show(RootState.UNREACHABLE, f"{error.message}; watch another folder")
             return None
@@ -197,6 +203,15 @@ class Gate:
         """Say whether anything in the root is in the ledger by its name."""
         latest = self._store.latest_drop
         return any(latest(self._rule.name, name) for name in islice(_names(root), _NAMES))
+
+    def _fresh(self) -> files.Fresh:
+        """Say which files are opened for their identity: each mount decides, never the user."""
+        path = self._rule.path
+        if files.filesystem_kind(path) == "network":
+            self.below = ()
+            return True
+        self.below = files.network_below(files.resolved(path), self._mounts())
+        return frozenset(mount.device for mount in self.below)
 
     def _reach(self) -> files.Reach:
         # our own files are never sent, whatever is mounted or linked into a hot folder

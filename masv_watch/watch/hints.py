@@ -18,7 +18,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,7 +36,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, EventEmitter, ObservedWatch
 
-from masv_watch.files import filesystem_kind, resolved, watch_limit
+from masv_watch.files import Mount, filesystem_kind, resolved, watch_limit
 from masv_watch.names import shown
 
 log = logging.getLogger(__name__)
@@ -159,28 +159,44 @@ class Hints:
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.observers\.")
 
     def arm(
-        self, hot_folder: str, path: bytes, *, identity: tuple[int | str, ...] | None = None
+        self,
+        hot_folder: str,
+        path: bytes,
+        *,
+        identity: tuple[int | str, ...] | None = None,
+        below: Sequence[Mount] = (),
     ) -> Mode:
         """Listen to a root, and give how far that works; call it on every sweep.
 
         Nothing happens while the same root is armed and alive. Another identity at the path, a
         dead observer, or a cause that may have gone is answered by arming anew.
         """
+        # asked without the lock: a dead server must keep nobody else waiting (fault 10)
+        why = self._blindness(path, below)
         with self._lock:
             known = self._armed.get(hot_folder)
-            if known and (known.path, known.identity) == (path, identity) and self._sees(known):
+            is_same = known is not None and (known.path, known.identity) == (path, identity)
+            if known and is_same and known.mode.why == why and self._sees(known):
                 return self._mode_of(known)
             folders = known.folders if known and known.path == path else 0
             doubt = known.doubt if known and known.path == path else ""
             self.disarm(hot_folder)
-            if self._kind_of(path) == "network":
-                why = f"{shown(path)} lies on a network file system: changes of others are unseen"
+            if why:
                 armed = _Armed(path=path, identity=identity, mode=Mode(sight=Sight.BLIND, why=why))
             else:
                 armed = self._schedule(hot_folder, path, identity)
             armed.folders, armed.doubt = folders, doubt
             self._armed[hot_folder] = armed
             return self._mode_of(armed)
+
+    def _blindness(self, path: bytes, below: Sequence[Mount]) -> str:
+        if self._kind_of(path) == "network":
+            return f"{shown(path)} lies on a network file system: changes of others are unseen"
+        if below:
+            # listening walks through all that is mounted below, and that may hang
+            point = shown(below[0].point)
+            return f"{point} is on a network file system: changes of others there are unseen"
+        return ""
 
     def disarm(self, hot_folder: str) -> None:
         """Stop listening to a hot folder; one that is not armed is fine."""
@@ -212,14 +228,13 @@ class Hints:
         self._ring(hot_folder)
 
     def mode(self, hot_folder: str) -> Mode:
-        """Give how far notifications work for a hot folder."""
-        with self._lock:
-            armed = self._armed.get(hot_folder)
-            if armed is None:
-                return Mode(sight=Sight.OFF, why="not armed")
-            if armed.mode.sight is Sight.EVENTS and not self._sees(armed):
-                return Mode(sight=Sight.DEGRADED, why="the observer ended; the next sweep arms it")
-            return self._mode_of(armed)
+        """Give how far notifications work for a hot folder; whoever hangs is not waited for."""
+        armed = self._armed.get(hot_folder)
+        if armed is None:
+            return Mode(sight=Sight.OFF, why="not armed")
+        if armed.mode.sight is Sight.EVENTS and not self._sees(armed):
+            return Mode(sight=Sight.DEGRADED, why="the observer ended; the next sweep arms it")
+        return self._mode_of(armed)
 
     def _mode_of(self, armed: _Armed) -> Mode:
         """Give how far what is armed can be believed now."""
@@ -233,11 +248,11 @@ class Hints:
     def _limit_reached(self, armed: _Armed) -> str:
         """Name the exact number that suffices: all folders, what others hold, and a margin."""
         limit = self._limit() or 0
-        folders = sum(max(each.folders, 1) for each in self._armed.values()) or 1
+        folders = sum(max(each.folders, 1) for each in tuple(self._armed.values())) or 1
         if armed.folders == 0:
             # nothing was swept yet: whatever there is, it is more than what is allowed
             folders = max(folders, limit)
-        watched = sum(_watched(each.emitter) or 0 for each in self._armed.values())
+        watched = sum(_watched(each.emitter) or 0 for each in tuple(self._armed.values()))
         need = folders + max(limit - watched, 0) * (watched > 0)
         need += max(need // 5, _LEAST_MARGIN)
         seen = f"{watched} of {folders} folders are watched" if armed.folders else "none is watched"
@@ -344,8 +359,7 @@ class Hints:
 
     def healthy(self) -> bool:
         """Say whether every armed hot folder that can be seen is seen."""
-        with self._lock:
-            return all(self.mode(name).sight is not Sight.DEGRADED for name in self._armed)
+        return all(self.mode(name).sight is not Sight.DEGRADED for name in tuple(self._armed))
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Stop listening to everything; may be called again."""

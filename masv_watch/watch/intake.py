@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 #: seconds between two sweeps while notifications work, while they do not, on a network file system
 PERIOD_S = {Sight.EVENTS: 300.0, Sight.DEGRADED: 15.0, Sight.OFF: 15.0, Sight.BLIND: 30.0}
+#: seconds that a removed source lies in the trash of its root
+TRASH_S = 24 * 3600.0
 #: seconds between two looks at a root that is not there
 REPROBE_S = 15.0
 #: seconds; hints never make sweeps come faster, nor a sweep take more than a fifth of the time
@@ -52,11 +54,6 @@ FLOOD = 1000
 ANSWER_S = 1.0
 #: seconds after which a root that does not answer counts as unreachable
 PATIENCE_S = 5.0
-
-
-def period_s(sight: Sight) -> float:
-    """Give the seconds between two sweeps for how far notifications can be trusted."""
-    return PERIOD_S[sight]
 
 
 class Intake:
@@ -91,7 +88,7 @@ class Intake:
         self._hints, self._denied = hints, denied
         self._discovery = Discovery(rule, hints=hints, metrics=metrics)
         #: whether the last sweep left notifications behind that are believed
-        self._was_heard = False
+        self._was_heard = self._tidies = False
         self._clock, self._metrics, self._stop = clock, metrics, stop
         self._matcher = Matcher(rule)
         self._dirty, self._sweep_at, self._not_before = True, 0.0, 0.0
@@ -113,6 +110,12 @@ class Intake:
         """Ask for a sweep soon: something may have changed."""
         self._dirty = True
         self.bell.ring()
+
+    def tidy(self) -> None:
+        """Have the trash of the root emptied, of what is old enough, after its next sweep."""
+        if self.rule.after.delivered == "delete":
+            self._tidies = True
+            self.hurry()
 
     def adopt(self, rule: Rule) -> None:
         """Take over a rule that says the same of what is watched."""
@@ -166,7 +169,9 @@ class Intake:
             self.absence.end()
             # listened to first, listed second: nothing falls between (pain 25)
             heard = self._hints.mode(self.rule.name)
-            mode = self._hints.arm(self.rule.name, self.rule.path, identity=self._place(root))
+            mode = self._hints.arm(
+                self.rule.name, self.rule.path, identity=self._place(root), below=self.gate.below
+            )
             is_heard = heard.sight is mode.sight is Sight.EVENTS and self._met == root.identity
             if not self._is_idle(root, began, is_asked=is_asked, is_heard=is_heard):
                 is_whole = self._try_to(lambda: self._look_at_all(root))
@@ -174,6 +179,9 @@ class Intake:
                     self._known.forget()
             else:
                 is_whole, self.last_sweep = True, self._clock.monotonic()
+            if self._tidies and is_whole:
+                self._tidies = False
+                files.empty_trash(root, TRASH_S, self._clock.wall())
             mode = self._hints.mode(self.rule.name)
         self._was_heard = mode.sight is Sight.EVENTS
         self._metrics.gauge("notifications", self._was_heard, hot_folder=self.rule.name)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from masv_watch.model import DropEvent, DropMode, HoldReason, Initial
+from masv_watch import files
+from masv_watch.model import DropEvent, DropMode, HoldReason, Initial, Settle
 from masv_watch.watch.absence import ALARM_S
 from masv_watch.watch.hints import Sight
-from masv_watch.watch.intake import REPROBE_S
+from masv_watch.watch.intake import PERIOD_S, REPROBE_S
 from tests.integration.rooms.watched import LOOK_S, QUIET_S
 from tests.integration.store.making import claim
 from tests.mounted import Mounts, make_image
@@ -321,3 +324,35 @@ def test_gate_leaves_what_a_person_holds_as_it_is(make_room):
     room.pass_time(SETTLED_S)
 
     assert room.state("a.mov") == ("taken", None)
+
+
+def test_gate_decides_about_a_network_file_system_for_each_mount_below(make_room, mounts):
+    """Pain 9: a local root keeps its ways, what is mounted in it has those of a network."""
+    room = make_room(settle=Settle())
+    share = room.hot / "share"
+    mounts.tmpfs(share)
+    (share / "far.mov").write_bytes(b"abc")
+    (room.hot / "near.mov").write_bytes(b"abc")
+    room.intake.gate._mounts = lambda: [
+        replace(each, kind=b"nfs4") if each.point == os.fsencode(share) else each
+        for each in files.mounts()
+    ]
+    opened = []
+    room.pass_time(LOOK_S)
+    with room.intake.gate.open(room.clock.monotonic(), expects=lambda: False) as root:
+        for name, top in ((b"near.mov", b""), (b"share/far.mov", b"share")):
+            near = next(each for each in root.list_folder(top) if each.path == name)
+            opened.append(root.is_fresh(near.identity.device))
+    room.pass_time(20.0)
+    early = room.state("near.mov"), room.state("share")
+    mode = room.hints.mode("hot")
+    room.pass_time(60.0)
+
+    assert opened == [False, True]
+    assert early == (("taken", None), ("settling", None))
+    assert mode.sight is Sight.BLIND
+    assert "share is on a network file system" in mode.why
+    assert room.state("share") == ("taken", None)
+    mounts.leave(share)
+    room.pass_time(LOOK_S + PERIOD_S[Sight.BLIND])
+    assert room.hints.mode("hot").sight is Sight.DEGRADED
