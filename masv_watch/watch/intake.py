@@ -78,8 +78,7 @@ class Intake:
         `denied` is what `files.never_sent` gives: the daemon's own files.
         """
         self.rule, self.bell = rule, bell
-        self.gate = Gate(rule, denied, store=store)
-        self.absence = Absence(rule, store)
+        self.gate, self.absence = Gate(rule, denied, store=store), Absence(rule, store)
         #: the store, or of a removable rule the part of it that knows the volume at hand
         self._store = self.ledger = store
         self._volume = ""
@@ -90,7 +89,7 @@ class Intake:
         #: whether the last sweep left notifications behind that are believed
         self._was_heard = self._tidies = False
         self._clock, self._metrics, self._stop = clock, metrics, stop
-        self._matcher = Matcher(rule)
+        self._matcher, self._known = Matcher(rule), Known()
         self._dirty, self._sweep_at, self._not_before = True, 0.0, 0.0
         #: monotonic seconds since which the root is asked; None while it is not
         self.asking_since: float | None = None
@@ -104,7 +103,6 @@ class Intake:
         self.last_sweep: float | None = None
         #: why the last look was at everything, or at the folders alone; None before the first
         self.cycle: Cycle | None = None
-        self._known = Known()
 
     def hurry(self) -> None:
         """Ask for a sweep soon: something may have changed."""
