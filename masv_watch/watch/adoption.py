@@ -29,11 +29,8 @@ def adopt(
     store: Store,
     clock: Clock,
     stop: Callable[[], bool],
-    remembers: bool = True,
 ) -> None:
     """Apply `initial` to what a whole sweep shows and the ledger does not know.
-
-    Unless `remembers`, the same is done at the next sweep again.
 
     An empty folder is not noted as known: it may be the mount point of a full one. Nor is one whose
     sweep `stop` ended early: then it was not whole.
@@ -53,7 +50,7 @@ def adopt(
             store.seed(rule.name)
         else:
             _say_held(rule, len(found), size, oldest=_day(clock, min(times)))
-    if found and remembers:
+    if found:
         store.adopt(rule.name, rule.path)
 
 

@@ -283,14 +283,7 @@ class Intake:
             if rule.removable and rule.initial is Initial.AUTO:
                 # a card that is inserted is what arrives, not what was there first
                 rule = replace(rule, initial=Initial.SEND)
-            adopt(
-                rule,
-                trees,
-                store=self.ledger,
-                clock=self._clock,
-                stop=self._stop,
-                remembers=not is_asked,
-            )
+            adopt(rule, trees, store=self.ledger, clock=self._clock, stop=self._stop)
         if not self._stop():
             self._met = root.identity
 

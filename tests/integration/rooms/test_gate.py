@@ -190,6 +190,23 @@ def test_gate_whose_marker_was_removed_writes_it_again_with_a_warning(make_room,
     ) == 1
 
 
+def test_gate_writes_no_marker_into_a_root_that_is_being_removed(make_room):
+    """Whoever removes a whole folder must not find it full again half-way."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    (room.hot / ".masv-watch").unlink()
+    for _ in range(5):
+        room.intake.hurry()
+        room.pass_time(LOOK_S)
+    half_way = (room.hot / ".masv-watch").exists()
+    (room.hot / "a.mov").unlink()
+    room.pass_time(3 * REPROBE_S)
+
+    assert not half_way
+    assert list(room.hot.iterdir()) == []
+
+
 def test_gate_of_an_emptied_root_with_its_marker_is_open(make_room):
     """Whoever takes his files back is not a disk that went away."""
     room = make_room()

@@ -81,6 +81,21 @@ def test_nothing_is_ever_written_on_a_card(make_room, mounts, cards):
     assert len(room.taken()) == 2
 
 
+def test_a_card_that_another_masv_watch_marked_is_welcome_as_it_is(make_room, mounts, cards):
+    """What somebody else left on a card is neither obeyed nor touched."""
+    mounts.image(cards[0].parent / "writer", cards[0])
+    mark = '{"state": "another", "hot_folder": "theirs"}'
+    (cards[0].parent / "writer" / ".masv-watch").write_text(mark)
+    mounts.leave(cards[0].parent / "writer")
+    room = make_room(removable=True, drop=DropMode.FOLDER)
+    mounts.image(room.hot, cards[0])
+    room.pass_time(SETTLED_S)
+
+    assert [upload.name for upload in room.taken()] == ["CLIP"]
+    assert (room.hot / ".masv-watch").read_text() == mark
+    assert room.intake.gate.question == room.intake.gate.why == ""
+
+
 def test_drops_of_a_card_that_left_wait_until_the_same_one_is_back(make_room, mounts, cards):
     """Neither an empty reader nor another card lets them go on."""
     room = make_room(removable=True, drop=DropMode.FOLDER)
