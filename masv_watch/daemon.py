@@ -40,7 +40,7 @@ from masv_watch.rehearsal import Rehearsal
 from masv_watch.roster import Roster
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.crew import SMALL_WORKERS
-from masv_watch.uploads import HotFolders, Links, Records, Uploads, WaitReason
+from masv_watch.uploads import HotFolders, Links, Records, Uploads, UploadView, WaitReason
 from masv_watch.watch.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -151,6 +151,7 @@ class Daemon:
             auto_finalize=lambda: self._settings.server.auto_finalize,
             # built later, as it needs the paths that the desk looks at
             traffic=lambda: self._departure.meter.traffic(),  # noqa: PLW0108 - not there yet
+            turns=lambda: self._departure.openings.turns(),  # noqa: PLW0108 - not there yet
         )
 
     def _build_desk(self, cloud: CloudClient) -> Desk:
@@ -449,8 +450,7 @@ class Daemon:
                 continue
             if terms is not None and terms.batch:
                 self.uploads.finalize(view.upload.id)
-            is_held = view.waiting is not None and view.waiting.reason is WaitReason.HELD
-            if view.state in {"transferring", "idle"} and not is_held:
+            if view.state in {"transferring", "idle"} and not _is_kept(view):
                 return False
         return not self.store.open_tasks()
 
@@ -459,11 +459,19 @@ class Daemon:
             return True
         living = self.store.drops(living=True)
         behind = any(drop.hold or drop.state is not DropState.TAKEN for drop in living)
-        return behind or any(view.state in {"error", "paused"} for view in self.uploads.list())
+        return behind or any(
+            view.state in {"error", "paused"} or _is_kept(view) for view in self.uploads.list()
+        )
 
     def _auth_until(self) -> float | None:
         pause_s = self._login.pause_s()
         return None if pause_s is None else self.store.now() + pause_s
+
+
+def _is_kept(view: UploadView) -> bool:
+    """Say whether an upload waits for a person or for its window, and not for us."""
+    kept = {WaitReason.HELD, WaitReason.WINDOW_CLOSED}
+    return view.waiting is not None and view.waiting.reason in kept
 
 
 def _calm_collector() -> None:

@@ -20,6 +20,7 @@ from masv_watch.transfer.bandwidth import LimitKeeper
 from masv_watch.transfer.claims import Key
 from masv_watch.transfer.crew import SMALL_WORKERS, Crew, Lane
 from masv_watch.transfer.meter import Meter
+from masv_watch.transfer.openings import Openings
 from masv_watch.transfer.packages import Packages
 from masv_watch.transfer.sender import Effects, Sender
 from masv_watch.transfer.sending import Sending
@@ -53,6 +54,9 @@ class Departure:
         self._store = store
         self.bell = Bell()
         self.meter = Meter(monotonic=clock.monotonic)
+        self.openings = Openings(
+            settings=settings, clock=clock, store_now=store.now, opened=source_changed
+        )
         throttle = Throttle(clock=clock, metrics=metrics)
         self.limits = LimitKeeper(store, throttle, settings=settings, clock=clock, metrics=metrics)
         self._tuner = Tuner(lambda: settings().transfer.connections, clock=clock)
@@ -68,14 +72,25 @@ class Departure:
             login=login,
         )
         store.listen(self.bell.ring)
-        self.sender: Sender = Sender(
-            store,
+        self.sender: Sender = self._build_sender(effects, source_changed, clock, metrics=metrics)
+
+    def _build_sender(
+        self,
+        effects: Effects,
+        source_changed: Callable[[str], None],
+        clock: Clock,
+        *,
+        metrics: Metrics,
+    ) -> Sender:
+        return Sender(
+            self._store,
             effects,
             transfer=self._transfer,
             source_changed=lambda name: source_changed(name or ""),
             clock=clock,
             metrics=metrics,
             luck=random.random,
+            turns=self.openings.turns,
         )
 
     def adopt(self) -> None:
@@ -89,8 +104,9 @@ class Departure:
         self._store.adopt_priorities({rule.name: rule.priority for rule in rules})
 
     def tick(self) -> float:
-        """Turn the sender, and let the limits of this moment hold; give the seconds to the next."""
+        """Let what holds at this moment hold and turn the sender; give the seconds to the next."""
         self.limits.tick()
+        self.openings.tick()
         return self.sender.tick()
 
     def end(self, timeout_s: float) -> None:

@@ -142,7 +142,7 @@ CURES: Mapping[HoldReason, str] = {
     ),
     HoldReason.SIDECAR_MISSING: "add the sidecar file",
     HoldReason.SIDECAR_INVALID: "correct the sidecar file",
-    HoldReason.WINDOW_CLOSED: "wait for the window to open",
+    HoldReason.WINDOW_CLOSED: "wait for the window to open; masv-watch start ID sends it now",
     HoldReason.PAUSED: "masv-watch resume --folder NAME",
     HoldReason.ROOT_UNAVAILABLE: (
         "mount or create the hot folder; it goes on by itself; masv-watch adopt NAME lets another"

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from masv_watch.metrics import Metrics
 
@@ -75,6 +76,14 @@ class SystemClock:
     def local(self, wall: float) -> datetime:
         """Give the local time of this machine's zone."""
         return datetime.fromtimestamp(wall, tz=UTC).astimezone()
+
+
+def zoned(clock: Clock, tz: str | None) -> Callable[[float], datetime]:
+    """Give what tells the local time in a zone at a second since 1970; None: the machine's zone."""
+    if tz is None:
+        return clock.local
+    zone = ZoneInfo(tz)
+    return lambda wall: datetime.fromtimestamp(wall, tz=zone)
 
 
 class Bell:

@@ -6,7 +6,7 @@ socket, and decides nothing. Everybody above imports it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -352,17 +352,23 @@ DAY_MINUTES = 24 * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimetableLine:
-    """A limit with the days and hours at which it holds, by the wall clock."""
+class Span:
+    """Days and hours by the wall clock."""
 
-    #: bytes a second; None: no limit
-    limit: int | None
     #: weekdays on which its hours begin, 0 is Monday
     days: frozenset[int] = EVERY_DAY
     #: minutes after midnight
     start: int = 0
     #: minutes after midnight, not included; before `start` when they end on the next day
     end: int = DAY_MINUTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimetableLine(Span):
+    """A limit with the days and hours at which it holds."""
+
+    #: bytes a second; None: no limit
+    limit: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -507,6 +513,45 @@ class Wholeness:
         return tuple(key for key, is_held in said if is_held)
 
 
+class LateDrops(StrEnum):
+    """Whose turn it is when a window opens."""
+
+    #: by priority, then by deadline, then by age
+    WAIT = "wait"
+    #: among equals of priority, what came while the window was closed goes first
+    SEND_NEXT = "send_next"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When a hot folder's bytes may leave, and by when they must have."""
+
+    #: name of its time zone; None: the machine's
+    tz: str | None = None
+    #: none: at any time
+    windows: tuple[Span, ...] = ()
+    late_drops: LateDrops = LateDrops.WAIT
+    #: minutes after midnight at which what came before must have been sent; None: no such time
+    deadline: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """Whose turn it is among uploads that wait, beside their priority and age."""
+
+    #: hot folders of which nothing is sent now, unless a person started it; each with the second,
+    #: store clock, at which that changes, None: never
+    closed: Mapping[str, float | None] = field(default_factory=dict)
+    #: gives the place of an upload, by its hot folder and the second of its creation, store clock,
+    #: among those of equal priority; the lower goes first. None: age alone decides
+    place: Callable[[str | None, float], float] | None = None
+    #: hot folders of which an older upload may have a higher place
+    mixed: frozenset[str] = frozenset()
+
+
+NO_TURNS = Turns()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One hot folder's settings at one moment."""
@@ -541,6 +586,8 @@ class Rule:
     chunk_size: int | None = None
     #: how fast its own bytes may leave, beside the limit for all
     bandwidth: Timetable = field(default_factory=Timetable)
+    #: when its bytes may leave; live for what is on its way
+    schedule: Schedule = field(default_factory=Schedule)
     #: `file:line` where the rule stands
     at: str = ""
 
@@ -1212,6 +1259,8 @@ class UploadLine(NamedTuple):
     #: steps that failed and were tried again, and why the last time
     retries: int = 0
     retry_reason: str = ""
+    #: a person asked for it to go at once
+    is_started: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

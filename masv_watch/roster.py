@@ -16,7 +16,17 @@ from masv_watch.explain import Asked, explain, not_watched
 from masv_watch.lifecycle import is_arriving
 from masv_watch.loops import Bell, Clock, Loop
 from masv_watch.metrics import Metrics
-from masv_watch.model import Caller, Drop, DropEvent, DropState, Explanation, Rule, Terms, Timetable
+from masv_watch.model import (
+    Caller,
+    Drop,
+    DropEvent,
+    DropState,
+    Explanation,
+    Rule,
+    Schedule,
+    Terms,
+    Timetable,
+)
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import FolderSight, Uploads
@@ -284,7 +294,9 @@ class Roster:
 
 def _watching(rule: Rule) -> Rule:
     """Leave out of a rule what does not change how its hot folder is watched."""
-    return replace(rule, at="", priority=0, chunk_size=None, bandwidth=Timetable())
+    return replace(
+        rule, at="", priority=0, chunk_size=None, bandwidth=Timetable(), schedule=Schedule()
+    )
 
 
 def _goes_along(match: Match) -> bool:

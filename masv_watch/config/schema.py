@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from masv_watch.config import access, faults, timetable, values
 from masv_watch.config.problems import Wrong
 from masv_watch.config.secrets import BROKEN, Plain
-from masv_watch.model import Listen, Secret
+from masv_watch.model import Listen, Secret, Span
 
 T = TypeVar("T")
 
@@ -154,6 +154,18 @@ class BandwidthKeys:
 
 
 _Bandwidth = Annotated[BandwidthKeys, _first(timetable.bandwidth)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleKeys:
+    """`schedule:` of a hot folder."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    open: Annotated[tuple[Span, ...], _leaf(timetable.spans)]
+    tz: Annotated[str, _leaf(timetable.zone)] | None = None
+    late_drops: Annotated[str, _leaf(values.one_of("wait", "send_next"))] | None = None
+
+
 _ChunkSize = Annotated[int, _leaf(values.bytes_between("5 MiB", "5 GiB"))]
 
 
@@ -310,6 +322,8 @@ class HotFolderKeys:
     priority: Annotated[int, _leaf(values.whole(-100, 100))] | None = None
     chunk_size: _ChunkSize | None = None
     bandwidth: _Bandwidth | None = None
+    schedule: ScheduleKeys | None = None
+    deadline: Annotated[int, _leaf(timetable.clock_time)] | None = None
     sender_email: Address | None = None
     package_name: Template | None = None
     package_description: Prose | None = None

@@ -149,6 +149,7 @@ def _rule(
         after=_after(keys.after, defaults.after),
         chunk_size=keys.chunk_size,
         bandwidth=_timetable(keys.bandwidth, tz=tz),
+        schedule=_schedule(keys, tz),
         at=at,
         **_said(
             drop=model.DropMode(keys.drop) if keys.drop else None,
@@ -161,6 +162,16 @@ def _rule(
             removable=bool(keys.removable),
             priority=keys.priority,
         ),
+    )
+
+
+def _schedule(keys: schema.HotFolderKeys, tz: str | None) -> model.Schedule:
+    said = keys.schedule
+    if said is None:
+        return model.Schedule(tz=tz, deadline=keys.deadline)
+    late = model.LateDrops(said.late_drops) if said.late_drops else None
+    return model.Schedule(
+        tz=said.tz or tz, windows=said.open, deadline=keys.deadline, **_said(late_drops=late)
     )
 
 

@@ -1,4 +1,4 @@
-"""Say what a limit of bandwidth may be, and its days, hours and zone.
+"""Say what a limit of bandwidth may be, a window or a deadline, and their days, hours and zone.
 
 Owns the form of these values and the words for wrong ones. Never looks at a second value. Called by
 the schema for each value, and by the command that sets a limit.
@@ -13,7 +13,7 @@ from masv_watch.config import units
 from masv_watch.config.problems import Wrong, listed, nearest
 from masv_watch.config.secrets import FromEnv
 from masv_watch.config.values import shown, text
-from masv_watch.model import DAY_MINUTES
+from masv_watch.model import DAY_MINUTES, EVERY_DAY, Span
 
 #: weekdays as the file writes them, Monday first
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -110,6 +110,41 @@ def hours(value: object) -> tuple[int, int]:
     if start == end:
         raise Wrong(f"{shown(value)} ends where it begins - leave `hours` out for the whole day")
     return start, end or DAY_MINUTES
+
+
+def spans(value: object) -> tuple[Span, ...]:
+    """Accept one window or a list of them, each days with hours or one of both."""
+    given = value if isinstance(value, list) else [value]
+    if not given:
+        raise Wrong("is empty, so that nothing would ever be sent - leave `schedule` out, or pause")
+    return tuple(_span(one) for one in given)
+
+
+def _span(value: object) -> Span:
+    if isinstance(value, dict):
+        raise Wrong(f"must be text, not a mapping - {_WINDOW}")
+    given = text(value).strip()
+    first = next((place for place, char in enumerate(given) if char.isdigit()), len(given))
+    of_environment = isinstance(value, FromEnv)
+    named, timed = (
+        FromEnv(part) if of_environment else part for part in (given[:first].strip(), given[first:])
+    )
+    chosen = EVERY_DAY if named in {"", "daily"} else days(named)
+    start, end = hours(timed) if timed else (0, DAY_MINUTES)
+    return Span(days=chosen, start=start, end=end)
+
+
+_WINDOW = 'days with hours, as "mon-fri 19:00-07:00", "sat,sun" or "22:00-06:00"'
+
+
+def clock_time(value: object) -> int:
+    """Accept a time of the day in minutes after midnight."""
+    given = text(value)
+    found = re.fullmatch(r"(\d{1,2}):(\d\d)", given, re.ASCII)
+    minute = int(found[1]) * 60 + int(found[2]) if found else DAY_MINUTES
+    if found is None or int(found[2]) > 59 or minute >= DAY_MINUTES:
+        raise Wrong(f'{shown(value)} is no time of the day - write "HH:MM", 00:00 to 23:59')
+    return minute
 
 
 def zone(value: object) -> str:

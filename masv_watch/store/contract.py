@@ -19,6 +19,7 @@ from masv_watch.model import (
     ANY_SIZE,
     MOST_CHUNKS,
     NO_TOLL,
+    NO_TURNS,
     Chunk,
     Draft,
     Drop,
@@ -35,6 +36,7 @@ from masv_watch.model import (
     TaskEvent,
     TaskKind,
     Toll,
+    Turns,
     Upload,
     UploadEvent,
     UploadState,
@@ -187,11 +189,12 @@ class Undertakings(Protocol):
         """
         ...
 
-    def claim_uploads(self, limit: int, lease_s: float) -> list[Upload]:
-        """Lease uploads that are transferring or finalizing and due, by priority and then by age.
+    def claim_uploads(self, limit: int, lease_s: float, *, turns: Turns = NO_TURNS) -> list[Upload]:
+        """Lease uploads that are transferring or finalizing and due: by priority, place and age.
 
-        Each gets a new fence; one whose lease is not over is left to its holder. `limit` is how
-        many slots are free; what a person started and what is to be deleted waits for none.
+        What is transferring in a hot folder whose window is closed is left alone, and so is one
+        whose lease is not over; each gets a new fence. `limit` is how many slots are free; what a
+        person started and what is to be deleted waits for none.
         """
         ...
 

@@ -124,7 +124,7 @@ SELECT * FROM uploads WHERE state NOT IN ('deleting', 'gone') ORDER BY created_a
 SELECT json_group_array(json_array(id, type, state, name, hot_folder, package_id, size, sent,
     file_count, priority, printf('%!.17g', created_at),
     iif(finalized_at IS NULL, NULL, printf('%!.17g', finalized_at)), printf('%!.17g', retry_at),
-    error_code, error, resent, retries, retry_reason)) AS lines
+    error_code, error, resent, retries, retry_reason, started)) AS lines
 FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
     WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
@@ -136,7 +136,7 @@ WHERE :after_id = '' OR (sorted, id) > (:after, :after_id) ORDER BY sorted, id L
 SELECT json_group_array(json_array(id, type, state, name, hot_folder, package_id, size, sent,
     file_count, priority, printf('%!.17g', created_at),
     iif(finalized_at IS NULL, NULL, printf('%!.17g', finalized_at)), printf('%!.17g', retry_at),
-    error_code, error, resent, retries, retry_reason)) AS lines
+    error_code, error, resent, retries, retry_reason, started)) AS lines
 FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
     WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
@@ -146,7 +146,9 @@ WHERE :after_id = '' OR (sorted, id) < (:after, :after_id)
 ORDER BY sorted DESC, id DESC LIMIT :limit);
 
 -- name: queued
-SELECT id FROM uploads WHERE state = 'transferring' AND lease_until <= :now AND retry_at <= :now
+SELECT id, hot_folder, priority, created_at, started FROM uploads
+WHERE state = 'transferring' AND lease_until <= :now AND retry_at <= :now
+AND (started = 1 OR instr(:closed, ' ' || coalesce(hot_folder, '?') || ' ') = 0)
 ORDER BY started DESC, priority DESC, created_at, id;
 
 -- name: unsettled_uploads
@@ -168,7 +170,8 @@ RETURNING id;
 
 -- name: in_line
 SELECT priority FROM uploads WHERE state IN ('transferring', 'finalizing') AND started = 0
-AND retry_at <= :now AND lease_until <= :now ORDER BY priority DESC LIMIT :limit;
+AND retry_at <= :now AND lease_until <= :now
+AND (state = 'finalizing' OR instr(:closed, ' ' || coalesce(hot_folder, '?') || ' ') = 0) ORDER BY priority DESC LIMIT :limit;
 
 -- name: set_started
 UPDATE uploads SET started = 1, retry_at = 0 WHERE id = :id;
@@ -267,11 +270,20 @@ UPDATE uploads SET retry_at = 0, attempts = 0 WHERE id = :id;
 UPDATE files SET retry_at = 0, attempts = 0, error = '' WHERE upload_id = :upload_id AND closed = 0;
 
 -- name: claimable
-SELECT * FROM uploads WHERE state IN ('transferring', 'finalizing') AND retry_at <= :now
-AND lease_until <= :now ORDER BY priority DESC, created_at, id LIMIT :limit;
+SELECT id, hot_folder, priority, created_at FROM uploads
+WHERE state IN ('transferring', 'finalizing') AND retry_at <= :now AND lease_until <= :now
+AND (state = 'finalizing' OR instr(:closed, ' ' || coalesce(hot_folder, '?') || ' ') = 0)
+ORDER BY priority DESC, created_at, id LIMIT :limit;
+
+-- name: claimable_of_each
+SELECT id, hot_folder, priority, created_at FROM (SELECT *, row_number() OVER (
+        PARTITION BY hot_folder ORDER BY priority DESC, created_at, id) AS number FROM uploads
+    WHERE state IN ('transferring', 'finalizing') AND retry_at <= :now AND lease_until <= :now
+    AND (state = 'finalizing' OR instr(:closed, ' ' || coalesce(hot_folder, '?') || ' ') = 0))
+WHERE number <= :limit OR instr(:mixed, ' ' || coalesce(hot_folder, '?') || ' ') > 0;
 
 -- name: claimable_without_slot
-SELECT * FROM uploads WHERE retry_at <= :now AND lease_until <= :now
+SELECT id FROM uploads WHERE retry_at <= :now AND lease_until <= :now
 AND (state = 'deleting' OR (started = 1 AND state IN ('transferring', 'finalizing')))
 ORDER BY priority DESC, created_at, id LIMIT :limit;
 

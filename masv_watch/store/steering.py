@@ -12,6 +12,7 @@ from typing import Any
 
 from masv_watch.errors import Unprocessable
 from masv_watch.model import (
+    NO_TURNS,
     FileDraft,
     HoldReason,
     Identity,
@@ -22,6 +23,7 @@ from masv_watch.model import (
     SourceFile,
     TaskEvent,
     TaskState,
+    Turns,
     Upload,
     UploadEvent,
     UploadLine,
@@ -43,6 +45,7 @@ from masv_watch.store.sql import (
     rows_as,
     task_of,
 )
+from masv_watch.store.turns import queued_in_turn, words
 from masv_watch.store.versions import begin_version, hold_version
 
 _SESSION = "session"
@@ -73,9 +76,10 @@ class SteeringVerbs:
         # all in one row: each step to another would let a busy sender take its turn first
         return [] if row is None else [_line_of(line) for line in json.loads(row["lines"])]
 
-    def queued(self) -> list[str]:
+    def queued(self, turns: Turns = NO_TURNS) -> list[str]:
         """List the ids of uploads that wait for a slot, in their order."""
-        return [str(row["id"]) for row in self.engine.read(lambda tx: tx.all("queued", now=tx.now))]
+        rows = self.engine.read(lambda tx: queued_in_turn(tx, turns))
+        return [str(row["id"]) for row in rows]
 
     def unsent(self) -> int:
         """Give the bytes that the uploads which are to be sent still lack."""
@@ -158,9 +162,12 @@ class SteeringVerbs:
 
         return self.engine.write(adopt)
 
-    def in_line(self, limit: int) -> list[int]:
+    def in_line(self, limit: int, turns: Turns = NO_TURNS) -> list[int]:
         """List the priorities of uploads that wait for a slot and are due."""
-        rows = self.engine.read(lambda tx: tx.all("in_line", now=tx.now, limit=limit))
+        closed = words(turns.closed)
+        rows = self.engine.read(
+            lambda tx: tx.all("in_line", now=tx.now, limit=limit, closed=closed)
+        )
         return [int(row["priority"]) for row in rows]
 
     def start_upload(self, upload_id: str) -> None:
@@ -288,7 +295,7 @@ def _line_of(line: list[Any]) -> UploadLine:
     finalized = None if finalized is None else float(finalized)
     times = (float(created), finalized, float(retry))
     return UploadLine._make(
-        (id_, UploadType(type_), UploadState(state), *middle, *times, *line[13:])
+        (id_, UploadType(type_), UploadState(state), *middle, *times, *line[13:-1], bool(line[-1]))
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from masv_watch.model import (
+    NO_TURNS,
     FileDraft,
     Identity,
     Move,
@@ -17,6 +18,7 @@ from masv_watch.model import (
     Secret,
     Selection,
     SourceFile,
+    Turns,
     Upload,
     UploadEvent,
     UploadLine,
@@ -31,8 +33,11 @@ class Steering(Protocol):
         """List the uploads of a selection."""
         ...
 
-    def queued(self) -> list[str]:
-        """List the ids of uploads that wait for a slot, in the order in which they get one."""
+    def queued(self, turns: Turns = NO_TURNS) -> list[str]:
+        """List the ids of uploads that wait for a slot, in the order in which they get one.
+
+        Those of a hot folder whose window is closed wait for that and not for a slot.
+        """
         ...
 
     def unsent(self) -> int:
@@ -96,7 +101,7 @@ class Steering(Protocol):
         """
         ...
 
-    def in_line(self, limit: int) -> list[int]:
+    def in_line(self, limit: int, turns: Turns = NO_TURNS) -> list[int]:
         """List the priorities of uploads that wait for a slot and are due, the highest first."""
         ...
 

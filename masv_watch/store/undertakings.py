@@ -17,6 +17,7 @@ from masv_watch.model import (
     ANY_SIZE,
     MOST_CHUNKS,
     NO_TOLL,
+    NO_TURNS,
     Chunk,
     DropEvent,
     Secret,
@@ -24,6 +25,7 @@ from masv_watch.model import (
     SourceFile,
     TaskDraft,
     Toll,
+    Turns,
     Upload,
     UploadEvent,
     UploadState,
@@ -43,6 +45,7 @@ from masv_watch.store.sql import (
     rows_as,
     upload_of,
 )
+from masv_watch.store.turns import waiting_in_turn
 from masv_watch.store.versions import begin_version, close_file, hold_version, reset
 
 T = TypeVar("T")
@@ -95,12 +98,12 @@ class UndertakingVerbs:
 
         return self.engine.write(advance)
 
-    def claim_uploads(self, limit: int, lease_s: float) -> list[Upload]:
+    def claim_uploads(self, limit: int, lease_s: float, *, turns: Turns = NO_TURNS) -> list[Upload]:
         """Lease uploads that are due."""
 
         def due(tx: Transaction) -> list[Row]:
             at_once = tx.all("claimable_without_slot", now=tx.now, limit=MOST_WITHOUT_SLOT)
-            in_turn = tx.all("claimable", now=tx.now, limit=limit) if limit > 0 else []
+            in_turn = waiting_in_turn(tx, limit, turns) if limit > 0 else []
             known = {row["id"] for row in at_once}
             return [*at_once, *(row for row in in_turn if row["id"] not in known)]
 

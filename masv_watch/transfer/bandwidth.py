@@ -16,9 +16,8 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
-from masv_watch.loops import Clock
+from masv_watch.loops import Clock, zoned
 from masv_watch.metrics import Metrics
 from masv_watch.model import (
     DaySpan,
@@ -124,9 +123,7 @@ class LimitKeeper:
         )
 
     def _local(self, table: Timetable, wall: float) -> datetime:
-        if table.tz is None:
-            return self._clock.local(wall)
-        return datetime.fromtimestamp(wall, tz=ZoneInfo(table.tz))
+        return zoned(self._clock, table.tz)(wall)
 
     def _look(self) -> None:
         with self._door:

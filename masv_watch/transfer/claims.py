@@ -125,6 +125,8 @@ class Claim:
     is_token_fresh: bool = False
     #: store clock, seconds; nothing is due before, so nothing is looked for
     rest_until: float = 0.0
+    #: monotonic, seconds: when its window closed under it; None while it did not
+    shut_at: float | None = None
     retry_at: float = 0.0
     attempts: int = 0
     error: str = ""
@@ -179,6 +181,13 @@ class Claim:
     def takes_slot(self) -> bool:
         """Say whether it counts among the active uploads."""
         return not self.is_deletion and not self.upload.is_started
+
+
+def is_shut(claim: Claim, closed: Collection[str]) -> bool:
+    """Say whether a claim must wait for its hot folder's window; what a person started need not."""
+    upload = claim.upload
+    is_sent = upload.state is UploadState.TRANSFERRING and not upload.is_started
+    return is_sent and upload.hot_folder in closed
 
 
 def share(claim: Claim, claims: Iterable[Claim], *, workers: int, now: float) -> int:

@@ -27,10 +27,10 @@ from masv_watch.errors import (
 from masv_watch.login import Login
 from masv_watch.loops import Clock
 from masv_watch.metrics import Metrics
-from masv_watch.model import Sizes, SourceFile, Transfer, UploadState
+from masv_watch.model import NO_TURNS, Sizes, SourceFile, Transfer, Turns, UploadState
 from masv_watch.store.contract import Store
 from masv_watch.transfer.chunks import is_cut_too_small
-from masv_watch.transfer.claims import SMALL, Claim, FileInHand, Key, Step, guests, share
+from masv_watch.transfer.claims import SMALL, Claim, FileInHand, Key, Step, guests, is_shut, share
 from masv_watch.transfer.crew import Crew, Lane, Outcome
 from masv_watch.transfer.failures import RELOOK_S, Failures
 from masv_watch.transfer.grip import Grip, put_back_batch
@@ -55,6 +55,8 @@ MOST_AT_ONCE = 8
 #: seconds between two log lines about a store that takes nothing
 QUIET_S = 10.0
 _BRIEFLY_S = 0.1
+#: seconds that a chunk on its way gets to end when its window closes (pain 44)
+CLOSING_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +85,10 @@ class Sender:
         clock: Clock,
         metrics: Metrics,
         luck: Callable[[], float],
+        turns: Callable[[], Turns] = lambda: NO_TURNS,
     ) -> None:
         """Begin with nothing in hand; `source_changed` is told which hot folder to look at."""
+        self._turns = turns
         self._store = store
         self._effects = effects
         self._transfer = transfer
@@ -202,7 +206,7 @@ class Sender:
             free = max(self._transfer().active_uploads - slots, 0)
             if not free:
                 self._make_room()
-            uploads = self._store.claim_uploads(free, LEASE_S)
+            uploads = self._store.claim_uploads(free, LEASE_S, turns=self._turns())
         except StoreError as error:
             self._tell_refusal("the store gave no further upload", error)
             return []
@@ -225,7 +229,7 @@ class Sender:
         ]
         # places that are being vacated go to the first in line
         leaving = sum(1 for claim in active if claim.ending)
-        waiting = self._store.in_line(len(active))[leaving:] if holders else []
+        waiting = self._store.in_line(len(active), self._turns())[leaving:] if holders else []
         for upload_id in yielders(holders, waiting):
             claim = self._grip.claims[upload_id]
             claim.halt.set()
@@ -246,6 +250,8 @@ class Sender:
                 # a pause or a deletion waits for no chunk: it is sent anew, or never
                 claim.abort.set()
                 claim.ending = True
+            if is_shut(claim, self._turns().closed):
+                self._shut(claim)
             if claim.ending or self._stopping:
                 claim.ending = True
                 self._grip.let_go_when_still(claim)
@@ -256,6 +262,17 @@ class Sender:
         except StoreError as error:
             # the rows stand as they are; the next tick tries again
             self._tell_refusal("the store did not take a step", error)
+
+    def _shut(self, claim: Claim) -> None:
+        """Let a claim whose window closed go once what is on its way has ended, or has not."""
+        now = self._clock.monotonic()
+        if claim.shut_at is None:
+            claim.shut_at = now
+            claim.halt.set()
+            self._grip.take_back()
+        elif now - claim.shut_at >= CLOSING_S:
+            claim.abort.set()
+        claim.ending = True
 
     def _rests_until(self, claim: Claim) -> float:
         own = claim.rest_until if claim.out == 0 else 0.0

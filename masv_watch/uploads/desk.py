@@ -14,6 +14,7 @@ from masv_watch.errors import Denied, IllegalTransition, NotFound, Unprocessable
 from masv_watch.login import Login
 from masv_watch.logs import register_secrets
 from masv_watch.model import (
+    NO_TURNS,
     STILL,
     TOKEN_HOLDER,
     Caller,
@@ -24,6 +25,7 @@ from masv_watch.model import (
     Selection,
     TaskState,
     Traffic,
+    Turns,
     Upload,
     UploadEvent,
     UploadState,
@@ -61,12 +63,14 @@ class Uploads:
         sources: Sources | None = None,
         auto_finalize: Callable[[], bool] = lambda: False,
         traffic: Callable[[], Mapping[str, Traffic]] = dict,
+        turns: Callable[[], Turns] = lambda: NO_TURNS,
     ) -> None:
         """Work on this store; `auth_until` tells when a refused key is tried again.
 
         `login` and `sources` serve the creates of callers; a desk without them serves none.
-        `traffic` says what is on its way of each upload that is in hand.
+        `traffic` says what is on its way of each upload that is in hand, `turns` whose turn it is.
         """
+        self._turns = turns
         self._store = store
         self._auth_until = auth_until
         self._login = login
@@ -171,7 +175,8 @@ class Uploads:
         uploads = self._store.select_uploads(wanted or Selection())
         open_tasks, refused = self._store.open_tasks(), self._store.refused_tasks()
         unsettled, held = self._store.unsettled(), self._held()
-        ahead = {upload_id: number for number, upload_id in enumerate(self._store.queued())}
+        turns = self._turns()
+        ahead = {upload_id: number for number, upload_id in enumerate(self._store.queued(turns))}
         now, auth_until = self._store.now(), self._auth_until()
         views = []
         for upload in uploads:
@@ -182,6 +187,7 @@ class Uploads:
                 auth_until=auth_until,
                 settling=upload.id in unsettled,
                 held=held.get(upload.id),
+                closed=turns.closed,
             )
             if waiting is not None or not waiting_only:
                 views.append(
@@ -213,7 +219,9 @@ class Uploads:
         traffic = self._traffic().get(upload_id, STILL)
         upload = self.find(upload_id)
         tasks = [task.state for task in self._store.tasks(upload_id)]
-        queued = self._store.queued() if upload.state is UploadState.TRANSFERRING else []
+        turns = self._turns()
+        is_sent = upload.state is UploadState.TRANSFERRING
+        queued = self._store.queued(turns) if is_sent else []
         line = line_of(upload)
         waiting = waiting_for(
             line,
@@ -222,6 +230,7 @@ class Uploads:
             auth_until=self._auth_until(),
             settling=upload_id in self._store.unsettled(),
             held=self._held().get(upload_id),
+            closed=turns.closed,
         )
         return view_of(
             line,

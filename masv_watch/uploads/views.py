@@ -6,11 +6,13 @@ and times are handed in. Called by the desk.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from masv_watch import lifecycle
 from masv_watch.model import (
+    NO_TURNS,
     STILL,
     Drop,
     Flow,
@@ -33,6 +35,7 @@ class WaitReason(StrEnum):
     RETRYING = "retrying"
     SETTLING = "settling"
     HELD = "held"
+    WINDOW_CLOSED = "window_closed"
     FINALIZING = "finalizing"
     AUTH = "auth"
 
@@ -124,6 +127,7 @@ def line_of(upload: Upload) -> UploadLine:
         resent=upload.resent,
         retries=upload.retries,
         retry_reason=upload.retry_reason,
+        is_started=upload.is_started,
     )
 
 
@@ -135,11 +139,13 @@ def waiting_for(
     auth_until: float | None,
     settling: bool = False,
     held: Drop | None = None,
+    closed: Mapping[str, float | None] = NO_TURNS.closed,
 ) -> Waiting | None:
     """Say what keeps an upload from moving at this store time, or None when nothing does.
 
     `ahead` counts the uploads that get a slot first; None for one that does not wait for a slot.
-    `held` is a drop of it whose hold is all that it waits for.
+    `held` is a drop of it whose hold is all that it waits for. `closed` are the hot folders whose
+    window is closed, with the store time at which it opens.
     """
     if upload.state is UploadState.FINALIZING:
         return Waiting(reason=WaitReason.FINALIZING, until=_later(upload.retry_at, now))
@@ -148,16 +154,25 @@ def waiting_for(
     if auth_until is not None and upload.type is UploadType.TEAM:
         cure = lifecycle.CURES[HoldReason.AUTH]
         return Waiting(reason=WaitReason.AUTH, until=auth_until, cure=cure)
-    return _hindrance(upload, now=now, ahead=ahead, settling=settling, held=held)
-
-
-def _hindrance(
-    upload: UploadLine, *, now: float, ahead: int | None, settling: bool, held: Drop | None
-) -> Waiting | None:
-    if upload.retry_at > now and upload.error:
+    is_shut = upload.hot_folder in closed and not upload.is_started
+    if upload.retry_at > now and upload.error and not is_shut:
         return Waiting(reason=WaitReason.RETRYING, until=upload.retry_at, cure=upload.error)
     if held is not None and held.hold is not None:
         return Waiting(reason=WaitReason.HELD, cure=f"{held.hold}: {cure_of(held)}")
+    return _turn(upload, ahead=ahead, settling=settling, closed=closed if is_shut else {})
+
+
+def _turn(
+    upload: UploadLine,
+    *,
+    ahead: int | None,
+    settling: bool,
+    closed: Mapping[str, float | None],
+) -> Waiting | None:
+    if upload.hot_folder is not None and upload.hot_folder in closed:
+        cure = lifecycle.CURES[HoldReason.WINDOW_CLOSED].replace("ID", upload.id)
+        until = closed[upload.hot_folder]
+        return Waiting(reason=WaitReason.WINDOW_CLOSED, until=until, cure=cure)
     if settling:
         return Waiting(reason=WaitReason.SETTLING, cure=lifecycle.CURES[HoldReason.GROWING])
     if ahead is not None:

@@ -112,6 +112,21 @@ def test_waiting_for_a_held_drop_names_the_hold_and_its_cure():
     assert found.cure.startswith("limit_exceeded: masv-watch release 7 ")
 
 
+def test_waiting_for_a_closed_window_names_when_it_opens_and_what_sends_it_now():
+    """Before queue and retry, which can do nothing while it is closed (behaviour 12)."""
+    closed = {"out": NOW + 3600}
+    late = replace(MOVING, hot_folder="out", error="no route", retry_at=NOW + 30)
+
+    found = waits(late, closed=closed, ahead=1, settling=True)
+
+    assert (found.reason, found.until) == (WaitReason.WINDOW_CLOSED, NOW + 3600)
+    assert found.cure == f"wait for the window to open; masv-watch start {late.id} sends it now"
+    assert waits(replace(late, is_started=True), closed=closed).reason is WaitReason.RETRYING
+    assert waits(replace(late, hot_folder=None), closed=closed).reason is WaitReason.RETRYING
+    done = replace(late, state=UploadState.FINALIZING)
+    assert waits(done, closed=closed).reason is WaitReason.FINALIZING
+
+
 def test_waiting_for_a_finalize_is_shown_whatever_else_holds():
     """Its time is named only while it lies ahead."""
     finalizing = replace(MOVING, state=UploadState.FINALIZING)

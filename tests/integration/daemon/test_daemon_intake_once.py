@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from masv_watch.config.timetable import DAYS
 from tests.integration.daemon.field import Field, digest, digests, write_tree
 
 
@@ -88,3 +90,19 @@ def test_once_over_a_missing_folder_ends_with_one(make_field):
     assert ended.returncode == 1, ended.stderr
     assert "a hot folder waits" in ended.stderr
     assert not field.sandbox.packages()
+
+
+def test_once_with_a_closed_window_delivers_the_rest_and_ends_with_one(make_field):
+    """What waits for its window stays for the next run, and the command does not wait for it."""
+    closed = 'deadline: "06:30", schedule: {tz: UTC, open: "%s"}'
+    # a test that begins before midnight may end after it
+    now = datetime.now(tz=UTC)
+    near = {(now + timedelta(hours=hours)).weekday() for hours in (-1, 0, 1)}
+    others = ",".join(day for number, day in enumerate(DAYS) if number not in near)
+    field = make_field({"out": "", "night": closed % others})
+    write_tree(field.top / "out", {"a.mov": b"a"})
+    write_tree(field.top / "night", {"b.mov": b"b"})
+    ended = field.command("run", "--once")
+
+    assert ended.returncode == 1, ended.stderr
+    assert _names(field) == ["a.mov"]

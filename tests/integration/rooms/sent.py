@@ -21,6 +21,7 @@ from masv_watch.login import Login
 from masv_watch.loops import Bell, SystemClock
 from masv_watch.metrics import Metrics
 from masv_watch.model import (
+    NO_TURNS,
     Draft,
     DropDraft,
     FileDraft,
@@ -180,6 +181,8 @@ class Room:
         self.desk = Uploads(self.store, auth_until=lambda: None)
         self.told: list[str | None] = []
         self.sender: Sender | None = None
+        #: whose turn it is, as windows and deadlines say
+        self.turns = NO_TURNS
         # workers wait for it in real time
         self.throttle = Throttle(clock=SystemClock(), metrics=Metrics())
 
@@ -229,6 +232,7 @@ class Room:
             clock=self.clock,
             metrics=metrics,
             luck=lambda: 0.5,
+            turns=lambda: self.turns,
         )
         return self.sender
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from importlib.resources import files as package_files
 from pathlib import Path
 
 from masv_watch.metrics import Metrics
-from masv_watch.model import Selection, UploadEvent, UploadState
+from masv_watch.model import Selection, Turns, UploadEvent, UploadState
 from masv_watch.store.contract import Store
 from masv_watch.store.sqlite import open_store
 from tests.doubles import FakeClock
@@ -81,6 +82,58 @@ def test_line_holds_who_waits_for_a_slot_by_priority(store: Store, clock: FakeCl
 
     assert store.in_line(9) == [5, 5, 0, -2]
     assert store.in_line(2) == [5, 5]
+
+
+def test_closed_window_keeps_what_transfers_and_nothing_else(store: Store) -> None:
+    """What is finalizing, deleted or started by a person goes on; others' uploads too."""
+    kept, _ = making.create(store, b"a.mov")
+    started, _ = making.create(store, b"b.mov")
+    done = making.bring_upload(store, UploadState.FINALIZING, b"c.mov")
+    gone, _ = making.create(store, b"d.mov")
+    making.claim(store, gone)
+    store.advance_upload(gone, UploadEvent.DELETE)
+    store.start_over()
+    called = store.create_upload(draft("called"))
+    store.start_upload(started)
+    shut = Turns(closed={FOLDER: None})
+
+    assert store.queued(shut) == [started, called]
+    assert len(store.in_line(9, shut)) == 2
+    claimed = {upload.id for upload in store.claim_uploads(9, LEASE_S, turns=shut)}
+    assert claimed == {started, done.id, gone, called}
+    assert [upload.id for upload in store.claim_uploads(9, LEASE_S)] == [kept]
+
+
+def test_turn_is_by_priority_then_by_place_then_by_age(store: Store, clock: FakeClock) -> None:
+    """At opening: priority, deadline, age (behaviour 12)."""
+    places = {"late": 30.0, "soon": 10.0, "sooner": 5.0}
+    ids: dict[str, str] = {}
+    for name, folder, priority in (
+        ("first", "late", 0), ("second", "soon", 0), ("third", "soon", 0), ("fourth", "late", 5),
+        ("fifth", "sooner", 0),
+    ):  # fmt: skip
+        ids[name] = store.create_upload(replace(draft(name, priority=priority), hot_folder=folder))
+        clock.advance(1)
+    turns = Turns(place=lambda folder, _at: places[folder or ""])
+    wanted = [ids[name] for name in ("fourth", "fifth", "second", "third", "first")]
+
+    assert store.queued(turns) == wanted
+    taken = [upload.id for _ in range(3) for upload in store.claim_uploads(2, LEASE_S, turns=turns)]
+    assert taken == wanted
+
+
+def test_turn_of_a_mixed_hot_folder_is_asked_of_each_of_its_uploads(
+    store: Store, clock: FakeClock
+) -> None:
+    """Where the youngest may go first, the oldest are not enough to choose from."""
+    ids = []
+    for number in range(5):
+        ids.append(store.create_upload(replace(draft(str(number)), hot_folder="mixed")))
+        clock.advance(1)
+    turns = Turns(place=lambda _folder, at: -at, mixed=frozenset({"mixed"}))
+
+    assert [upload.id for upload in store.claim_uploads(1, LEASE_S, turns=turns)] == ids[-1:]
+    assert store.queued(turns) == ids[-2::-1]
 
 
 def test_posted_limit_outlives_a_restart_until_it_is_forgotten(bench: Bench, store: Store) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from masv_watch.config import timetable, units
 from masv_watch.config.problems import Wrong
 from masv_watch.config.secrets import FromEnv
+from masv_watch.model import DAY_MINUTES, EVERY_DAY
 
 
 def refusal(check, value: object) -> str:
@@ -174,3 +175,51 @@ def test_bandwidth_as_a_single_limit_is_one_rule():
     assert timetable.bandwidth({"tz": "UTC"}) == {"tz": "UTC"}
     assert "not a list" in refusal(timetable.bandwidth, [])
     assert "50 has no unit" in refusal(timetable.bandwidth, 50)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("mon-sun 19:00-07:00", [(EVERY_DAY, 1140, 420)]),
+        ("mon-fri 19:00 - 07:00", [({0, 1, 2, 3, 4}, 1140, 420)]),
+        ("22:00-06:00", [(EVERY_DAY, 1320, 360)]),
+        ("sat, sun", [({5, 6}, 0, DAY_MINUTES)]),
+        (["mon 19:00-24:00", "sat"], [({0}, 1140, DAY_MINUTES), ({5}, 0, DAY_MINUTES)]),
+    ],
+)  # fmt: skip
+def test_window_is_days_with_hours_or_one_of_both(value, read):
+    """One or a list of them; days and hours as everywhere in the file."""
+    assert [(span.days, span.start, span.end) for span in timetable.spans(value)] == read
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ([], "is empty, so that nothing would ever be sent"),
+        ("weekdays 9:00-17:00", "(did you mean `mon-fri`?)"),
+        ("mon-fri 19-07", '`19-07` is no span of hours - write "HH:MM-HH:MM"'),
+        ("mon 19:00-25:00", "names a time that no clock shows"),
+        ("mon 10:00-10:00", "ends where it begins"),
+        ({"days": "mon"}, "must be text, not a mapping - days with hours"),
+        (7, "must be text, not the number 7"),
+    ],
+)
+def test_window_with_a_mistake_is_answered_with_what_was_meant(value, words):
+    """In the words of days and hours."""
+    assert words in refusal(timetable.spans, value)
+
+
+def test_window_from_the_environment_is_not_shown_when_it_is_wrong():
+    """Nobody knows what stands in a variable."""
+    for odd in ("s3cret", "mon s3cret", "mon 9s3cret"):
+        assert odd not in refusal(timetable.spans, FromEnv(odd))
+        assert "s3cret" not in refusal(timetable.spans, FromEnv(odd))
+
+
+def test_deadline_is_a_time_of_the_day():
+    """`24:00` would be another day's."""
+    assert timetable.clock_time("06:30") == 390
+    for odd in ("24:00", "6.30", "06:60", "-1:00", "noon"):
+        assert 'is no time of the day - write "HH:MM", 00:00 to 23:59' in refusal(
+            timetable.clock_time, odd
+        )

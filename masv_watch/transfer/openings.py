@@ -1,0 +1,101 @@
+"""Keep whose turn it is as the rules' windows and deadlines say it at this moment.
+
+Owns which hot folders' windows are closed now, until when, and the place of what waits. Never stops
+or begins an upload: the sender does. Built by `departure`; the sender's loop ticks, views ask.
+
+Law 1. A window is asked by the wall clock each time: a jump of it, a reload and a night in which it
+       is set count within a second (pain 43).
+Law 2. A closed window stops what carries bytes; what is finalizing or is deleted goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from masv_watch.loops import Clock, zoned
+from masv_watch.model import NO_TURNS, LateDrops, Rule, Schedule, Settings, Turns
+from masv_watch.transfer.schedule import is_open, next_deadline, next_turn
+
+#: seconds between two looks at the windows
+LOOK_S = 0.5
+#: later than every deadline, and before every one: what came while its window was closed
+_NEVER = 1e12
+
+
+class Openings:
+    """The windows of one daemon's hot folders; any thread may ask."""
+
+    def __init__(
+        self,
+        *,
+        settings: Callable[[], Settings],
+        clock: Clock,
+        store_now: Callable[[], float],
+        opened: Callable[[str], None],
+    ) -> None:
+        """Ask these; `opened` is told which hot folder's window has opened."""
+        self._settings = settings
+        self._clock = clock
+        self._store_now = store_now
+        self._opened = opened
+        #: what was told last, the rules that it was told of, and monotonic seconds of then
+        self._told: tuple[Turns, tuple[Rule, ...], float] = (NO_TURNS, (), 0.0)
+
+    def tick(self) -> None:
+        """Tell of the windows that opened since the last look."""
+        before, rules, _ = self._told
+        now = self.turns()
+        if rules == self._settings().hot_folders:
+            for name in before.closed.keys() - now.closed.keys():
+                self._opened(name)
+
+    def turns(self) -> Turns:
+        """Say whose turn it is now."""
+        turns, rules, at = self._told
+        monotonic, wanted = self._clock.monotonic(), self._settings().hot_folders
+        if rules is not wanted or not 0.0 <= monotonic - at < LOOK_S:
+            turns = self._look(wanted)
+            self._told = (turns, wanted, monotonic)
+        return turns
+
+    def _look(self, rules: Iterable[Rule]) -> Turns:
+        ruled = {
+            rule.name: rule.schedule
+            for rule in rules
+            if rule.schedule.windows or rule.schedule.deadline is not None
+        }
+        if not ruled:
+            return NO_TURNS
+        wall, ahead = self._clock.wall(), self._store_now() - self._clock.wall()
+        closed = {}
+        for name, schedule in ruled.items():
+            local_at = zoned(self._clock, schedule.tz)
+            if not is_open(schedule.windows, local_at(wall)):
+                turn = next_turn(schedule.windows, wall, local_at)
+                closed[name] = None if turn is None else turn + ahead
+        mixed = {name for name, one in ruled.items() if _goes_first(one)}
+        return Turns(
+            closed=closed,
+            place=partial(self._place, ruled, ahead),
+            mixed=frozenset(mixed),
+        )
+
+    def _place(
+        self, ruled: dict[str, Schedule], ahead: float, hot_folder: str | None, created_at: float
+    ) -> float:
+        schedule = ruled.get(hot_folder or "")
+        if schedule is None:
+            return _NEVER
+        wall, local_at = created_at - ahead, zoned(self._clock, schedule.tz)
+        is_late = _goes_first(schedule) and not is_open(schedule.windows, local_at(wall))
+        return self._deadline(schedule, wall) - (2 * _NEVER if is_late else 0.0)
+
+    def _deadline(self, schedule: Schedule, wall: float) -> float:
+        if schedule.deadline is None:
+            return _NEVER
+        return next_deadline(schedule.deadline, wall, zoned(self._clock, schedule.tz))
+
+
+def _goes_first(schedule: Schedule) -> bool:
+    return bool(schedule.windows) and schedule.late_drops is LateDrops.SEND_NEXT
