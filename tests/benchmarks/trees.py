@@ -37,7 +37,7 @@ PEER = "find -printf"
 class EventsWork(Hints):
     """Hints of a root where notifications work and none comes."""
 
-    def arm(self, hot_folder: str, path: bytes, *, identity: Any = None) -> Mode:
+    def arm(self, hot_folder: str, path: bytes, **_more: Any) -> Mode:
         """Say that they work."""
         return Mode(sight=Sight.EVENTS)
 

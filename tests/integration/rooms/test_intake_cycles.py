@@ -26,7 +26,7 @@ class Deaf(Hints):
         super().__init__(lambda _name: None)
         self.sight = Sight.EVENTS
 
-    def arm(self, hot_folder: str, path: bytes, *, identity: Any = None) -> Mode:
+    def arm(self, hot_folder: str, path: bytes, **_more: Any) -> Mode:
         return Mode(sight=self.sight)
 
     def mode(self, hot_folder: str) -> Mode:
@@ -45,6 +45,8 @@ class Quiet(Room):
         self.hints = Deaf()
         self.begin()
         self.intake.tick()
+        # the first sweep leaves its marker in the root, which changes it
+        self.period()
         self.period()
 
     def period(self) -> bool:
@@ -57,7 +59,7 @@ class Quiet(Room):
 
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[Quiet]:
-    """Give a hot folder that was swept twice."""
+    """Give a hot folder whose folders two sweeps found alike."""
     made = Quiet(tmp_path)
     yield made
     made.close()
