@@ -44,6 +44,8 @@ PER_TICK = (
     "note_file_sent",
     "package_is_ours",
     "clear_file_retries",
+    "unfound_drops",
+    "root",
 )
 
 
