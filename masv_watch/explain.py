@@ -29,12 +29,13 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import cure_of
+from masv_watch.watch.addresses import addresses_of, drop_of, recipients_of
 from masv_watch.watch.decision import Step
 from masv_watch.watch.entries import Examined
 from masv_watch.watch.generations import Relation
 from masv_watch.watch.intake import Intake
 from masv_watch.watch.rules import Fate
-from masv_watch.watch.scan import one
+from masv_watch.watch.scan import matched, one
 
 _RELATED = {
     Relation.SAME: Prospect.KNOWN,
@@ -60,7 +61,8 @@ def explain(asked: Asked, intake: Intake, *, store: Store, clock: Clock) -> Expl
     Raises:
         NotFound: the caller may not read it, or it is not there and never was.
     """
-    rule, top = intake.rule, asked.relative.partition(b"/")[0]
+    rule = intake.rule
+    top = drop_of(asked.relative, addresses_of(rule))
     answer = _Answer(asked=asked, rule=rule, top=top, at=clock.monotonic())
     away = "its folder does not answer" if intake.hangs(answer.at) else intake.gate.why
     if away:
@@ -69,6 +71,8 @@ def explain(asked: Asked, intake: Intake, *, store: Store, clock: Clock) -> Expl
         return answer.give(Prospect.NO_ROOT, away, gate, cure=cure)
     if not top:
         detail = f"{shown(rule.path)} is the hot folder {rule.name} itself"
+        if asked.relative:
+            detail = f"{shown(asked.relative)} is an address of to.by_subfolder, and no drop"
         return answer.give(Prospect.LEFT_OUT, detail, _finding("root", True, detail))
     answer.drop = intake.ledger.latest_drop(rule.name, top)
     try:
@@ -105,7 +109,7 @@ class _Answer:
         """Give the explanation; `why` is its sentence."""
         root = _finding("root", True, f"{shown(self.rule.path)} is there and the root it was")
         told = findings if any(each.test == "root" for each in findings) else (root, *findings)
-        to = self.rule.to
+        to, recipients = self.rule.to, recipients_of(self.rule, self.top)
         portal = (f"portal {to.portal}",) if to.portal is not None else ()
         return Explanation(
             path=self.asked.path,
@@ -116,7 +120,7 @@ class _Answer:
             top=self.top,
             at=self.at,
             drop=self.drop,
-            to=portal or to.recipients or ("nobody",),
+            to=portal or recipients or ("nobody",),
             findings=told,
         )
 
@@ -153,7 +157,7 @@ def _look(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> Ex
     seen = root.observe(asked.relative)
     if seen is None:
         return _missing(answer)
-    own = matcher.match(seen.path, seen.kind, seen.detail)
+    own = matched(matcher, seen)
     if own.fate is Fate.SKIP:
         why = f"{shown(asked.relative)} is left out: it {own.reason}"
         return answer.give(Prospect.LEFT_OUT, why, *own.findings)

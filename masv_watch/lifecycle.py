@@ -151,7 +151,8 @@ CURES: Mapping[HoldReason, str] = {
     HoldReason.UNREADABLE: "let the daemon's user read every file and folder of the drop",
     HoldReason.UNSTABLE_SOURCE: "find what rewrites the file; it ends once the file is quiet",
     HoldReason.LIMIT_EXCEEDED: (
-        "masv-watch release DROP sends it all the same; with enough taken out it goes by itself"
+        "masv-watch release DROP sends it all the same; within its limits it goes by itself, within"
+        " a day's limit on the next day"
     ),
     HoldReason.EMPTY: "put at least one file that can be sent into the folder",
     HoldReason.NO_RECIPIENT: "name recipients for the subfolder",

@@ -305,6 +305,10 @@ class To:
 
     #: addresses that the cloud mails itself; None for a portal rule, empty for nobody
     recipients: tuple[str, ...] | None = None
+    #: names below the root that are addresses, each with whom the cloud mails about what lies in it
+    by_subfolder: tuple[tuple[bytes, tuple[str, ...]], ...] = ()
+    #: whether what lies outside of them goes to `recipients`; else it is held
+    sends_others: bool = False
     #: the portal's subdomain; None for a team rule
     portal: str | None = None
     #: the sender's address, required by a portal
@@ -553,6 +557,49 @@ NO_TURNS = Turns()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """A range of file sizes, both ends included."""
+
+    #: bytes
+    least: int = 0
+    #: bytes; the default is above every file
+    most: int = 2**62
+
+
+ANY_SIZE = Sizes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Age:
+    """How old a drop must be and may be, by the modification times of its files."""
+
+    #: seconds; younger ones wait
+    min_s: float = 0.0
+    #: seconds; what was older when it was seen first is left out. None: nothing is
+    max_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a hot folder may send, and to whom, without a person being asked."""
+
+    #: of one drop
+    files: int = 1_000_000
+    #: bytes of one drop
+    size: int = 15 * 10**12
+    #: bytes of all drops of one local day; None: any
+    per_day: int | None = None
+    #: domains of recipients, without case; None: any
+    domains: tuple[str, ...] | None = None
+    #: whether the first delivery to a domain is asked about
+    asks_new_domains: bool = False
+    #: whether a drop is asked about that is far larger than the last ones
+    unusual: bool = True
+    #: whether the rule itself names a number that only a whole drop shows
+    is_own: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One hot folder's settings at one moment."""
 
@@ -570,6 +617,14 @@ class Rule:
     ignore: tuple[str, ...] = ()
     #: whether the built-in list of temporary and system names applies
     ignore_builtin: bool = True
+    #: gitignore patterns of the files that are sent; none: all
+    only: tuple[str, ...] = ()
+    #: regular expressions of the files that are sent, beside `only`; none: all
+    only_regex: tuple[str, ...] = ()
+    #: regular expressions of files that are left out
+    ignore_regex: tuple[str, ...] = ()
+    size: Sizes = ANY_SIZE
+    age: Age = field(default_factory=Age)
     initial: Initial = Initial.AUTO
     redrop: Redrop = Redrop.SEND
     late: Late = Late.SEND
@@ -588,6 +643,8 @@ class Rule:
     bandwidth: Timetable = field(default_factory=Timetable)
     #: when its bytes may leave; live for what is on its way
     schedule: Schedule = field(default_factory=Schedule)
+    #: what is asked about first; live for what was not sent yet
+    limits: Limits = field(default_factory=Limits)
     #: `file:line` where the rule stands
     at: str = ""
 
@@ -1085,19 +1142,6 @@ class DeliveredFile:
     hash: str
     #: bytes of each of its chunks but the last
     chunk_size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """A range of file sizes, both ends included."""
-
-    #: bytes
-    least: int = 0
-    #: bytes; the default is above every file
-    most: int = 2**62
-
-
-ANY_SIZE = Sizes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from masv_watch.loops import Clock
 from masv_watch.model import FolderPlan, Plan, Rule, Settings
 from masv_watch.preview import Look, changes, folder_plan, pairs
 from masv_watch.store.contract import Store
+from masv_watch.watch.addresses import addresses_of, subfolder_of
 from masv_watch.watch.outlooks import Outlook, outlook
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import one
@@ -143,17 +144,33 @@ class _Walk:
     def _walked(self, path: bytes, indices: tuple[int, ...], seen: set[bytes]) -> Iterator[Look]:
         try:
             with self._rehearsal.open(path) as root:
-                for entry in root.list_folder():
+                for entry in self._tops(root, indices):
                     seen.add(entry.path)
                     # both sides see what one walk saw, even of a folder that grows meanwhile
                     walked = cast(files.Root, _Remembering(root, entry))
                     before, after = (
-                        self._outlook(walked, entry.path, at) if at in indices else None
+                        self._outlook(walked, entry.path, at)
+                        if at in indices and self._is_drop(entry, at)
+                        else None
                         for at in (0, 1)
                     )
                     yield self._look(entry.path, indices, (before, after))
         except SourceError as error:
             self._notes.append(f"what lies there is not compared: {error.message}")
+
+    def _tops(self, root: files.Root, indices: tuple[int, ...]) -> Iterator[files.Observation]:
+        """Give what is a drop of at least one side: an address on one may be one on the other."""
+        for entry in root.list_folder():
+            if any(self._is_drop(entry, at) for at in indices):
+                yield entry
+            if any(not self._is_drop(entry, at) for at in indices):
+                yield from root.list_folder(entry.path)
+
+    def _is_drop(self, entry: files.Observation, index: int) -> bool:
+        rule = self._sides[index]
+        addresses = frozenset() if rule is None else addresses_of(rule)
+        is_address = entry.kind == "folder" and entry.path in addresses
+        return not is_address and subfolder_of(entry.path) in {b"", *addresses}
 
     def _outlook(self, root: files.Root, top: bytes, index: int) -> Outlook | None:
         rule, matcher = self._sides[index], self._matchers[index]

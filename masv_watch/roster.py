@@ -22,6 +22,7 @@ from masv_watch.model import (
     DropEvent,
     DropState,
     Explanation,
+    Limits,
     Rule,
     Schedule,
     Terms,
@@ -30,6 +31,7 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import FolderSight, Uploads
+from masv_watch.watch.addresses import recipients_of
 from masv_watch.watch.canary import PERIOD_S, Canary
 from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.hints import Hints, Mode, Sight
@@ -184,10 +186,12 @@ class Roster:
             upload is not None and watched is not None and watched.intake.rule.path == upload.root
         )
 
-    def terms(self, hot_folder: str) -> Terms | None:
-        """Give what the rule of a hot folder says of its packages now; None without one."""
+    def terms(self, hot_folder: str, path: bytes) -> Terms | None:
+        """Give what the rule of a hot folder says of a drop now; None where it names nobody."""
         watched = self._watched.get(hot_folder)
-        return None if watched is None else terms_of(watched.intake.rule)
+        if watched is None or recipients_of(watched.intake.rule, path) is None:
+            return None
+        return terms_of(watched.intake.rule, path)
 
     def explain(self, path: bytes, caller: Caller) -> Explanation:
         """Say why a path is sent or not.
@@ -295,7 +299,13 @@ class Roster:
 def _watching(rule: Rule) -> Rule:
     """Leave out of a rule what does not change how its hot folder is watched."""
     return replace(
-        rule, at="", priority=0, chunk_size=None, bandwidth=Timetable(), schedule=Schedule()
+        rule,
+        at="",
+        priority=0,
+        chunk_size=None,
+        bandwidth=Timetable(),
+        schedule=Schedule(),
+        limits=Limits(),
     )
 
 

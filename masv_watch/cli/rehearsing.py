@@ -28,6 +28,7 @@ from masv_watch.delivery.letters import count_text, size_text
 from masv_watch.loops import SystemClock
 from masv_watch.model import DropMode, Prospect, Rule, Terms
 from masv_watch.names import shown
+from masv_watch.watch.addresses import addresses_of
 from masv_watch.watch.outlooks import Outlook, outlook
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import Tree, sweep
@@ -90,14 +91,15 @@ def _opened(options: argparse.Namespace) -> Iterator[Callable[[Rule], Iterator[T
     """
     if options.path is not None:
         with files.Root.open(os.path.abspath(os.fsencode(options.path))) as root:
-            yield lambda rule: sweep(root, Matcher(rule))
+            yield lambda rule: sweep(root, Matcher(rule), addresses=addresses_of(rule))
         return
     content = _content(options.listing)
 
     def listed(rule: Rule) -> Iterator[Tree]:
         listing: Listing = read(content, rule.path, by_nul=options.by_nul)
         # it gives entries as a root does, and nothing else is asked of it
-        return sweep(cast(files.Root, listing), Matcher(rule))
+        root = cast(files.Root, listing)
+        return sweep(root, Matcher(rule), addresses=addresses_of(rule))
 
     yield listed
 

@@ -41,6 +41,7 @@ _MISSING = {
     "files": '`files` is missing - ["*.mhl"]',
     "each": '`each` is missing - "{stem}.mxf"',
     "needs": '`needs` is missing - ["{stem}.xml"]',
+    "open": '`open` is missing - "mon-sun 19:00-07:00", or a list of such windows',
     "from": "`from` is missing - the address that our letters come from",
 }
 
@@ -141,6 +142,9 @@ _LISTS = {
     "recipients": "write [ADDRESS, ...]",
     "mail_to": "write [ADDRESS, ...]",
     "ignore": 'write ["*.xmp", ...]',
+    "only": 'write ["*.mov", ...]',
+    "only_regex": "write [EXPRESSION, ...]",
+    "ignore_regex": "write [EXPRESSION, ...]",
     "allowed_roots": "write [/PATH, ...]",
     "trusted_users": "write [NAME, ...]",
     "trusted_groups": "write [NAME, ...]",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from masv_watch.config import completeness, exposure
+from masv_watch.config import addressing, completeness, exposure, filtering
 from masv_watch.config.faults import Fault
 from masv_watch.config.problems import listed, quoted
 from masv_watch.config.reading import Path, Reading, above, is_path, real_path
@@ -37,6 +37,8 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         _link(reading, at)
         _letters(reading, at)
         _early(reading, at)
+        filtering.check(reading, at)
+        addressing.check(reading, at)
         completeness.check(reading, at)
         _removable(reading, at)
     completeness.check(reading, ("defaults",))
@@ -141,7 +143,8 @@ def _needs_team(reading: Reading) -> None:
     needing = [
         at
         for at in reading.folders()
-        if reading.has(*at, "to", "recipients") and not reading.has(*at, "to", "portal")
+        if {"recipients", "by_subfolder"} & set(reading.get(*at, "to") or ())
+        and not reading.has(*at, "to", "portal")
     ]
     if not lacking or not needing:
         return
@@ -150,7 +153,10 @@ def _needs_team(reading: Reading) -> None:
     add = ", ".join(example[key] for key in lacking)
     more = f" ({len(needing) - 1} more below need it too)" if len(needing) > 1 else ""
     message = f"sending to recipients needs {what}{more} - add `masv: {{{add}}}`"
-    reading.fault((*needing[0], "to", "recipients"), message, at_key=True)
+    named = next(
+        key for key in ("recipients", "by_subfolder") if reading.has(*needing[0], "to", key)
+    )
+    reading.fault((*needing[0], "to", named), message, at_key=True)
 
 
 def _smtp(reading: Reading) -> None:
@@ -173,7 +179,7 @@ def _destination(reading: Reading, at: Path) -> None:
     if len(both) == 2:
         reading.fault((*here, "portal"), "`portal` beside `recipients` - give one", at_key=True)
         return
-    if not both:
+    if not both and "by_subfolder" not in to:
         message = "neither `recipients` nor `portal` is given - give one; [] mails nobody"
         reading.fault(here, message)
         return

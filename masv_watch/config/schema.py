@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from masv_watch.config import access, faults, timetable, values
+from masv_watch.config import access, addressing, faults, timetable, values
 from masv_watch.config.problems import Wrong
 from masv_watch.config.secrets import BROKEN, Plain
 from masv_watch.model import Listen, Secret, Span
@@ -206,6 +206,8 @@ class ToKeys:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
     recipients: list[Address] | None = None
+    by_subfolder: Annotated[dict[str, list[str]], _leaf(addressing.by_subfolder)] | None = None
+    others: Annotated[str, _leaf(values.one_of("hold", "send"))] | None = None
     portal: Label | None = None
     sender: Address | None = None
     access_code: SecretText | None = None
@@ -238,6 +240,36 @@ class AfterKeys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SizeKeys:
+    """`size:` of a hot folder's files."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    min: Annotated[int, _leaf(values.bytes_between("0 B", "1000 TB"))] | None = None
+    max: Annotated[int, _leaf(values.bytes_between("0 B", "1000 TB"))] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgeKeys:
+    """`age:` of a hot folder's drops."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    min: Annotated[float, _leaf(values.seconds("0s", "365d"))] | None = None
+    max: Annotated[float, _leaf(values.seconds("1s", "36500d"))] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsKeys:
+    """`limits:`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    per_drop: Annotated[int, _leaf(values.bytes_between("1 B", "1000 TB"))] | None = None
+    files: Annotated[int, _leaf(values.whole(1, 2_000_000))] | None = None
+    per_day: Annotated[int, _leaf(values.bytes_between("1 B", "1000 TB"))] | None = None
+    domains: Annotated[tuple[str, ...] | str, _leaf(addressing.domains)] | None = None
+    unusual: Flag | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SequencesKeys:
     """`sequences:`."""
 
@@ -266,6 +298,7 @@ class CompanionKeys:
 
 
 _Incomplete = Annotated[str, _leaf(values.one_of("hold", "send"))]
+_Expression = Annotated[str, _leaf(values.expression)]
 _Initial = Annotated[str, _leaf(values.one_of("auto", "send", "ask", "ignore"))]
 _Redrop = Annotated[str, _leaf(values.one_of("send", "skip", "ask"))]
 _Late = Annotated[str, _leaf(values.one_of("send", "ask", "ignore"))]
@@ -291,6 +324,7 @@ class DefaultsKeys:
     manifest: ManifestKeys | None = None
     companions: list[CompanionKeys] | None = None
     incomplete: _Incomplete | None = None
+    limits: LimitsKeys | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,6 +343,11 @@ class HotFolderKeys:
     after: AfterKeys | None = None
     ignore: list[Text] | None = None
     ignore_builtin: Flag | None = None
+    only: list[Text] | None = None
+    only_regex: list[_Expression] | None = None
+    ignore_regex: list[_Expression] | None = None
+    size: SizeKeys | None = None
+    age: AgeKeys | None = None
     initial: _Initial | None = None
     redrop: _Redrop | None = None
     late: _Late | None = None
@@ -319,6 +358,7 @@ class HotFolderKeys:
     companions: list[CompanionKeys] | None = None
     incomplete: _Incomplete | None = None
     removable: Flag | None = None
+    limits: LimitsKeys | None = None
     priority: Annotated[int, _leaf(values.whole(-100, 100))] | None = None
     chunk_size: _ChunkSize | None = None
     bandwidth: _Bandwidth | None = None

@@ -150,19 +150,31 @@ def _rule(
         chunk_size=keys.chunk_size,
         bandwidth=_timetable(keys.bandwidth, tz=tz),
         schedule=_schedule(keys, tz),
+        limits=_limits(keys.limits, defaults.limits),
         at=at,
         **_said(
             drop=model.DropMode(keys.drop) if keys.drop else None,
-            ignore=_patterns(keys.ignore, defaults.ignore),
-            ignore_builtin=_first(keys.ignore_builtin, defaults.ignore_builtin),
             initial=model.Initial(initial) if initial else None,
             redrop=model.Redrop(redrop) if redrop else None,
             late=model.Late(late) if late else None,
             early=_first(keys.early, defaults.early),
             removable=bool(keys.removable),
             priority=keys.priority,
+            **_filters(keys, defaults),
         ),
     )
+
+
+def _filters(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[str, Any]:
+    return {
+        "ignore": _patterns(keys.ignore, defaults.ignore),
+        "ignore_builtin": _first(keys.ignore_builtin, defaults.ignore_builtin),
+        "only": _patterns(keys.only, None),
+        "only_regex": _patterns(keys.only_regex, None),
+        "ignore_regex": _patterns(keys.ignore_regex, None),
+        "size": _range(keys.size) if keys.size else None,
+        "age": _age(keys.age) if keys.age else None,
+    }
 
 
 def _schedule(keys: schema.HotFolderKeys, tz: str | None) -> model.Schedule:
@@ -179,6 +191,11 @@ def _to(keys: schema.HotFolderKeys) -> model.To:
     to = keys.to
     return model.To(
         recipients=None if to.recipients is None else _addresses(to.recipients),
+        by_subfolder=tuple(
+            (os.fsencode(name), _addresses(found))
+            for name, found in (to.by_subfolder or {}).items()
+        ),
+        sends_others=to.others == "send",
         portal=to.portal,
         sender=to.sender or keys.sender_email,
         access_code=to.access_code,
@@ -267,6 +284,29 @@ def _frames(keys: schema.SequencesKeys) -> model.Frames:
 def _patterns(own: list[str] | None, common: list[str] | None) -> tuple[str, ...] | None:
     said = _first(own, common)
     return None if said is None else tuple(said)
+
+
+def _limits(own: schema.LimitsKeys | None, common: schema.LimitsKeys | None) -> model.Limits:
+    own, common = own or schema.LimitsKeys(), common or schema.LimitsKeys()
+    size, files, per_day, domains, unusual = (
+        _first(getattr(own, key), getattr(common, key))
+        for key in ("per_drop", "files", "per_day", "domains", "unusual")
+    )
+    return model.Limits(
+        per_day=per_day,
+        domains=None if domains == "ask" else domains,
+        asks_new_domains=domains == "ask",
+        is_own=(size, files, per_day) != (None, None, None),
+        **_said(files=files, size=size, unusual=unusual),
+    )
+
+
+def _range(keys: schema.SizeKeys) -> model.Sizes:
+    return model.Sizes(**_said(least=keys.min, most=keys.max))
+
+
+def _age(keys: schema.AgeKeys) -> model.Age:
+    return model.Age(**_said(min_s=keys.min, max_s=keys.max))
 
 
 def _first(own: Any, common: Any) -> Any:

@@ -14,10 +14,13 @@ from masv_watch import patterns
 from masv_watch.config import units
 from masv_watch.config.problems import Wrong, listed, nearest, quoted, shown_key
 from masv_watch.config.secrets import FromEnv
+from masv_watch.expressions import BadExpression, Expressions
 from masv_watch.model import Secret
 
 #: placeholders of package.name and package.message
-PLACEHOLDERS = ("name", "stem", "ext", "date", "time", "hot_folder", "files", "size")
+PLACEHOLDERS = (
+    "name", "stem", "ext", "date", "time", "hot_folder", "subfolder", "files", "size",
+)  # fmt: skip
 _BRACES = re.compile(r"\{([^{}]*)\}|[{}]")
 _ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"]{1,253}")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
@@ -153,6 +156,20 @@ def done_marker(value: object) -> str:
         raise Wrong(
             f"{shown(value)} lies in a folder of its own - as {{name}}.done or {{name}}/DONE"
         )
+    return given
+
+
+def expression(value: object) -> str:
+    """Accept a regular expression in the language of RE2."""
+    given = _text(value)
+    try:
+        Expressions([given])
+    except BadExpression as error:
+        why = "" if isinstance(value, FromEnv) else f": {error}"
+        raise Wrong(
+            f"{shown(value)} is no regular expression{why} - as RE2 writes them, without"
+            " backreferences and lookaround"
+        ) from error
     return given
 
 

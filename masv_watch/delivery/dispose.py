@@ -70,7 +70,10 @@ def target_of(source: Source, template: bytes) -> bytes:
         b"date": source.finalized.strftime("%Y-%m-%d").encode(),
         b"time": source.finalized.strftime("%H-%M-%S").encode(),
         b"hot_folder": source.drop.hot_folder.encode(),
+        b"subfolder": source.drop.path.rpartition(b"/")[0],
         b"files": str(source.drop.file_count).encode(),
         b"size": size_text(source.drop.size).encode(),
     }
-    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), template)
+    filled = _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), template)
+    # what lies in no subfolder leaves a gap
+    return re.sub(rb"/{2,}", b"/", filled)

@@ -657,3 +657,25 @@ ORDER BY id LIMIT :limit;
 
 -- name: rebind_upload
 UPDATE uploads SET terms = :terms, type = :type WHERE id = :id;
+
+-- name: taken_since
+SELECT coalesce(sum(size), 0) AS number FROM drops WHERE hot_folder = :hot_folder
+AND settled_at >= :since AND state IN ('taken', 'done') AND id <> :but;
+
+-- name: arriving_bytes
+SELECT coalesce(sum(files.size), 0) AS number FROM drops
+JOIN files ON files.drop_id = drops.id AND files.upload_id = drops.upload_id
+WHERE drops.hot_folder = :hot_folder AND drops.state = 'taken' AND drops.whole = 0
+AND drops.settled_at IS NULL AND drops.id <> :but;
+
+-- name: delivered_sizes
+SELECT size FROM drops WHERE hot_folder = :hot_folder AND settled_at IS NOT NULL
+AND EXISTS (SELECT 1 FROM uploads WHERE id = drops.upload_id AND finalized_at IS NOT NULL)
+ORDER BY settled_at DESC, id DESC LIMIT :limit;
+
+-- name: delivered_to
+SELECT 1 AS yes FROM uploads WHERE finalized_at IS NOT NULL AND (
+    EXISTS (SELECT 1 FROM json_each(terms, '$.recipients')
+        WHERE lower(substr(value, instr(value, '@') + 1)) = :domain)
+    OR EXISTS (SELECT 1 FROM json_each(terms, '$.mail_to')
+        WHERE lower(substr(value, instr(value, '@') + 1)) = :domain)) LIMIT 1;

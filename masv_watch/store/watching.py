@@ -141,3 +141,23 @@ class WatchingVerbs:
         return self.engine.read(
             lambda tx: tx.number("changes_of", drop_id=str(drop_id), since=tx.now - _DAY_S)
         )
+
+    def taken_since(self, hot_folder: str, at: float, *, but: int | None = None) -> int:
+        """Count the bytes of the drops that were taken since then."""
+        place = {"hot_folder": hot_folder, "but": -1 if but is None else but}
+        return self.engine.read(
+            lambda tx: (
+                tx.number("taken_since", since=at, **place) + tx.number("arriving_bytes", **place)
+            )
+        )
+
+    def delivered_sizes(self, hot_folder: str, limit: int) -> list[int]:
+        """Give the bytes of the last drops that were delivered."""
+        rows = self.engine.read(
+            lambda tx: tx.all("delivered_sizes", hot_folder=hot_folder, limit=limit)
+        )
+        return [int(row["size"]) for row in rows]
+
+    def delivered_to(self, domain: str) -> bool:
+        """Say whether an address of this domain was told of a delivery."""
+        return self.engine.read(lambda tx: tx.one("delivered_to", domain=domain) is not None)

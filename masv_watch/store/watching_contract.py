@@ -87,3 +87,18 @@ class Watching(Protocol):
     def changes_of(self, drop_id: int) -> int:
         """Count how often a drop changed within the last 24 hours after it had been taken."""
         ...
+
+    def taken_since(self, hot_folder: str, at: float, *, but: int | None = None) -> int:
+        """Count the bytes of a hot folder's drops that were taken since a store second.
+
+        What still arrives counts with what has been taken in of it; one drop may be left out.
+        """
+        ...
+
+    def delivered_sizes(self, hot_folder: str, limit: int) -> Sequence[int]:
+        """Give the bytes of the last drops of a hot folder that were delivered, newest first."""
+        ...
+
+    def delivered_to(self, domain: str) -> bool:
+        """Say whether anything was ever delivered to an address of this domain, without case."""
+        ...

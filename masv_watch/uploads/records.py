@@ -28,12 +28,12 @@ class Records:
         store: Store,
         *,
         hurry: Callable[[str], None],
-        terms: Callable[[str], Terms | None],
+        terms: Callable[[str, bytes], Terms | None],
     ) -> None:
         """Work on this ledger.
 
-        `hurry` asks a hot folder by name to sweep soon; `terms` gives what its rule says now, None
-        where the configuration has none of that name.
+        `hurry` asks a hot folder by name to sweep soon; `terms` gives what its rule says of a
+        drop's path now, None where the configuration has none of that name, or names nobody.
         """
         self._store = store
         self._hurry = hurry
@@ -93,9 +93,9 @@ class Records:
                 state=str(drop.state),
                 allowed=[],
             )
-        terms = self._terms(drop.hot_folder)
+        terms = self._terms(drop.hot_folder, drop.path)
         if terms is None:
-            raise NotFound(f"there is no hot folder {drop.hot_folder!r} any more")
+            raise NotFound(f"no hot folder {drop.hot_folder!r} names anybody for it any more")
         self._store.rebind_upload(upload.id, terms)
         return self._view(self._find(drop_id))
 

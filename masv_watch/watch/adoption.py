@@ -62,7 +62,8 @@ def asks_first(initial: Initial, *, drops: int, size: int) -> bool:
 
 
 def _say_held(rule: Rule, drops: int, size: int, *, oldest: str) -> None:
-    to = rule.to.portal or ", ".join(rule.to.recipients or ()) or "nobody"
+    named = {one for _, found in rule.to.by_subfolder for one in found}
+    to = rule.to.portal or ", ".join((*(rule.to.recipients or ()), *sorted(named))) or "nobody"
     log.warning(
         "a hot folder was full at its first start; nothing of it is sent until you say so",
         extra={

@@ -18,11 +18,15 @@ from masv_watch.loops import Clock
 from masv_watch.model import Drop, DropState, Finding, HoldReason, Objection, Rule
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
+from masv_watch.watch.addresses import addressing
 from masv_watch.watch.decision import Outcome, Step, decide
+from masv_watch.watch.filters import too_old, too_young
 from masv_watch.watch.gaps import Quiet, quiet_time
+from masv_watch.watch.generations import Related, Relation
 from masv_watch.watch.histories import Histories
 from masv_watch.watch.inspection import Checked, Inspector, Siblings
-from masv_watch.watch.limits import Limits, exceeds
+from masv_watch.watch.ledgered import Ledgered
+from masv_watch.watch.limits import exceeds
 from masv_watch.watch.markers import Marker, marker_of
 from masv_watch.watch.redrops import Compared, Moment
 from masv_watch.watch.restless import restless
@@ -55,14 +59,13 @@ class Assessor:
         *,
         store: Store,
         clock: Clock,
-        limits: Limits,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """Test by these; `stop` ends a long question to the kernel."""
         self._rule = rule
         self._store = store
         self._clock = clock
-        self._limits = limits
+        self._ledgered = Ledgered(store, clock)
         self._stop = stop
         self._gaps: list[float] | None = None
         #: of the root's file system, and the monotonic second at which it was asked for
@@ -93,9 +96,12 @@ class Assessor:
         checked = self._checked(root, tree, seen, verdict)
         compared = self._compared(tree, drop, verdict)
         objections = (
-            *self._objections(seen, drop, quiet, verdict),
+            self._excess(tree, seen, drop),
+            *self._restless(quiet, verdict),
             *_lacking(checked, drop),
             *self._past(root, tree, compared, verdict=verdict, quiet=quiet),
+            *self._age(tree, verdict.entry, now),
+            *addressing(self._rule, tree.top),
         )
         outcome = decide(verdict, objections)
         if outcome.step is Step.ASK:
@@ -162,20 +168,44 @@ class Assessor:
         busy = set(found.busy)
         return tuple(each for each in placed if each[0] not in busy) if busy else placed
 
-    def _objections(
-        self, seen: Seen, drop: Drop | None, quiet: Quiet, verdict: Verdict
-    ) -> tuple[Objection, ...]:
+    def _excess(self, tree: Tree, seen: Seen, drop: Drop | None) -> Objection:
+        rule = self._rule
         waived = drop is not None and drop.limit_waived
-        excess = exceeds(seen, self._limits)
-        return (
-            Objection(
-                hold=None if waived else excess.hold,
-                note=excess.detail,
-                is_early=True,
-                findings=excess.findings,
-            ),
-            *self._restless(quiet, verdict),
+        past = self._ledgered.past(rule, tree.top, drop)
+        excess = exceeds(seen, rule.limits, past, at=rule.at)
+        return Objection(
+            hold=None if waived else excess.hold,
+            note=excess.detail,
+            is_early=True,
+            retry_at=excess.retry_at,
+            findings=excess.findings,
         )
+
+    def too_old(self, tree: Tree, related: Related) -> Finding | None:
+        """Give what says that a drop which nobody has taken came too old; None when it did not."""
+        drop = related.drop
+        is_open = related.relation in {Relation.NEW, Relation.SETTLING}
+        is_taken = drop is not None and drop.state is DropState.TAKEN
+        if self._rule.age.max_s is None or is_taken or not is_open:
+            return None
+        wall = self._clock.wall()
+        arrived_at = wall if drop is None else drop.seen_at + wall - self._store.now()
+        identities = tuple(identity for _, identity in tree.files)
+        found = too_old(identities, self._rule.age, arrived_at=arrived_at, at=self._rule.at)
+        return None if found.passed else found
+
+    def _age(self, tree: Tree, entry: Entry, now: float) -> tuple[Objection, ...]:
+        if not self._rule.age.min_s:
+            return ()
+        found = too_young(
+            tuple(identity for _, identity in tree.files),
+            self._rule.age,
+            wall=self._clock.wall(),
+            unchanged_s=now - entry.since,
+            at=self._rule.at,
+        )
+        again = None if found.retry_at is None else now + found.retry_at
+        return (replace(found, retry_at=again),)
 
     @staticmethod
     def _restless(quiet: Quiet, verdict: Verdict) -> tuple[Objection, ...]:

@@ -11,17 +11,22 @@ from datetime import datetime
 
 from masv_watch.model import Draft, DropDraft, DropMode, Rule, Terms
 from masv_watch.names import shown
+from masv_watch.watch.addresses import recipients_of
 from masv_watch.watch.rules import gather, package_name
 from masv_watch.watch.scan import Placed, Tree
 from masv_watch.watch.settle import Seen
 
 
-def terms_of(rule: Rule) -> Terms:
-    """Give what an upload freezes of its rule; whom the cloud mails gets no letter of ours."""
-    told = {address.casefold() for address in rule.to.recipients or ()}
+def terms_of(rule: Rule, top: bytes) -> Terms:
+    """Give what a drop's upload freezes of its rule; whom the cloud mails gets no letter of ours.
+
+    A drop for which nobody is named is held; it goes to nobody if it ever came so far.
+    """
+    recipients = recipients_of(rule, top) or ()
+    told = {address.casefold() for address in recipients}
     return Terms(
         type=rule.upload_type,
-        recipients=rule.to.recipients or (),
+        recipients=recipients,
         portal=rule.to.portal,
         sender=rule.to.sender,
         mail_to=tuple(address for address in rule.link.mail_to if address.casefold() not in told),
@@ -70,7 +75,7 @@ def draft_of(rule: Rule, tree: Tree, drop: DropDraft, *, local: datetime, earlie
         root=rule.path,
         name=_numbered(fill(rule.package.name), earlier, is_late=drop.is_late),
         message=fill(rule.package.message),
-        terms=terms_of(rule),
+        terms=terms_of(rule, tree.top),
         drops=(drop,),
         priority=rule.priority,
         chunk_size=rule.chunk_size,

@@ -32,11 +32,10 @@ from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.arrivals import Arrivals, Look
 from masv_watch.watch.assessing import Assessment, Assessor
-from masv_watch.watch.decision import Outcome, Step
+from masv_watch.watch.decision import Step
 from masv_watch.watch.foresight import Foresight
 from masv_watch.watch.generations import PASSING, Related, Relation, relate
 from masv_watch.watch.handover import Handover
-from masv_watch.watch.limits import LIMITS, Limits
 from masv_watch.watch.memory import Memory, Remembered
 from masv_watch.watch.redrops import Kind
 from masv_watch.watch.rules import Role, Standing, role, starts_early
@@ -52,6 +51,8 @@ _DAY_S = 24 * 3600.0
 _KEPT_HOLDS = PASSING | {HoldReason.REDROP_ASK}
 #: holds that time alone does not end
 _NOT_BY_TIME = PASSING - {HoldReason.UNSTABLE_SOURCE}
+#: holds under which nothing of a drop goes, not even what has settled
+_KEEPS_ALL = (HoldReason.LIMIT_EXCEEDED, HoldReason.NO_RECIPIENT)
 #: relations in which somebody else has to move first
 _ELSEWHO = (Relation.HELD, Relation.ELSEWHERE)
 #: relations in which no further test is made
@@ -81,7 +82,6 @@ class Entries:
         store: Store,
         uploads: Uploads,
         clock: Clock,
-        limits: Limits = LIMITS,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """Begin with an empty memory; `stop` ends a long look."""
@@ -89,7 +89,7 @@ class Entries:
         self._store = store
         self._clock = clock
         self._hand = Handover(rule, store=store, uploads=uploads, clock=clock)
-        self.assessor = Assessor(rule, store=store, clock=clock, limits=limits, stop=stop)
+        self.assessor = Assessor(rule, store=store, clock=clock, stop=stop)
         self._is_early = starts_early(rule).is_early
         self._memory = Memory()
         self.foresight = Foresight(rule.name, store)
@@ -99,6 +99,7 @@ class Entries:
     def adopt(self, rule: Rule) -> None:
         """Take over a rule that says the same of what is watched."""
         self.rule = rule
+        self._is_early = starts_early(rule).is_early
         self._hand.adopt(rule)
         self.assessor.adopt(rule)
 
@@ -209,6 +210,9 @@ class Entries:
         is_loose = standing.standing is Standing.HELD
         row = self.foresight.take(tree.top)
         related = self.relate(tree.top, seen, is_loose=is_loose, row=row)
+        if (old := self.assessor.too_old(tree, related)) is not None:
+            self._leave_out(tree, seen, related.drop, old.detail)
+            return True
         if related.relation is Relation.CHANGED and related.drop is not None:
             related = self._note_change(related.drop, seen)
         is_taken = related.relation is Relation.ON_ITS_WAY and related.drop is not None
@@ -231,6 +235,8 @@ class Entries:
         seen = tree.seen()
         is_loose = standing.standing is Standing.HELD
         related = self.relate(tree.top, seen, is_loose=is_loose)
+        if (old := self.assessor.too_old(tree, related)) is not None:
+            return Examined(reason=old.detail, findings=(*standing.findings, old))
         findings = (*standing.findings, *related.findings)
         goes_on = related.relation not in _SETTLED
         if is_loose or not goes_on:
@@ -246,6 +252,12 @@ class Entries:
         latest = row or self._store.latest_drop(self.rule.name, top)
         is_elsewhere = latest is not None and self._hand.is_elsewhere(latest)
         return relate(latest, seen, is_loose=is_loose, is_elsewhere=is_elsewhere)
+
+    def _leave_out(self, tree: Tree, seen: Seen, drop: Drop | None, reason: str) -> None:
+        """Record what came too old, so that only other content under its name is judged again."""
+        drop = drop or self._store.see_drop(self.rule.name, tree.top)
+        self._end(tree, seen, drop, note=reason)
+        self._tell_skipped(tree.top, reason)
 
     def remembered(self, top: bytes) -> Entry | None:
         """Give what is remembered of an entry that has not settled."""
@@ -301,7 +313,7 @@ class Entries:
             self.assessor.learn(found.verdict.entry.longest_gap)
             self._take(_sent_of(tree, found), seen, drop, found)
         elif outcome.step is Step.END and outcome.ends is not None:
-            self._end(tree, seen, drop, outcome)
+            self._end(tree, seen, drop, event=outcome.ends, note=outcome.note)
         else:
             self._warn_of_lack(drop, known, found)
             if look is not None and known.arrivals is not None:
@@ -315,7 +327,7 @@ class Entries:
         self, root: files.Root, tree: Tree, known: Remembered, found: Assessment
     ) -> Look | None:
         """Look at the files of a drop by their own, where they may go before the whole."""
-        if known.arrivals is None or found.outcome.hold is HoldReason.LIMIT_EXCEEDED:
+        if known.arrivals is None or found.outcome.hold in _KEEPS_ALL:
             return None
         look = known.arrivals.look(
             tree.files,
@@ -396,15 +408,17 @@ class Entries:
         elif drop.hold is not None:
             self._store.advance_drop(drop.id, DropEvent.RELEASE)
 
-    def _end(self, tree: Tree, seen: Seen, drop: Drop, outcome: Outcome) -> None:
-        """End a settled drop of which nothing is to be sent."""
+    def _end(
+        self, tree: Tree, seen: Seen, drop: Drop, *, note: str, event: DropEvent | None = None
+    ) -> None:
+        """End a drop of which nothing is to be sent."""
         self._store.conclude_drop(
             drop.id,
-            outcome.ends or DropEvent.IGNORE,
+            event or DropEvent.IGNORE,
             signature=seen.signature,
             size=seen.size,
             files=seen.files,
-            note=outcome.note,
+            note=note,
         )
         self._conclude(tree.top, seen)
         self.assessor.histories.forget(tree.top)

@@ -23,6 +23,7 @@ from masv_watch.model import DropState, HoldReason, Initial, Rule
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.absence import Absence
+from masv_watch.watch.addresses import addresses_of
 from masv_watch.watch.adoption import adopt
 from masv_watch.watch.cycles import Cycle, Standing, choose
 from masv_watch.watch.discovery import Discovery
@@ -32,7 +33,6 @@ from masv_watch.watch.gate import Gate
 from masv_watch.watch.ground import Ground, Known
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.ledgers import ledger_name, ledger_of, volume_name
-from masv_watch.watch.limits import LIMITS, Limits
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import changes, one, sweep
 
@@ -71,7 +71,6 @@ class Intake:
         bell: Bell,
         stop: Callable[[], bool],
         denied: Callable[[], frozenset[tuple[int, int]]] = frozenset,
-        limits: Limits = LIMITS,
     ) -> None:
         """Begin with an empty memory; `stop` is asked often during a sweep.
 
@@ -82,7 +81,7 @@ class Intake:
         #: the store, or of a removable rule the part of it that knows the volume at hand
         self._store = self.ledger = store
         self._volume = ""
-        self._new_entries = partial(Entries, uploads=uploads, clock=clock, limits=limits, stop=stop)
+        self._new_entries = partial(Entries, uploads=uploads, clock=clock, stop=stop)
         self.entries = self._new_entries(rule, store=store)
         self._hints, self._denied = hints, denied
         self._discovery = Discovery(rule, hints=hints, metrics=metrics)
@@ -117,8 +116,12 @@ class Intake:
 
     def adopt(self, rule: Rule) -> None:
         """Take over a rule that says the same of what is watched."""
+        has_other_limits = rule.limits != self.rule.limits
         self.rule = rule
         self.entries.adopt(rule)
+        if has_other_limits:
+            # what is held may go now
+            self.hurry()
 
     @property
     def is_at_rest(self) -> bool:
@@ -236,7 +239,14 @@ class Intake:
         drops: set[bytes] = set()
         ground = Ground(root)
         known = self.entries.concluded
-        found = changes(root, self._matcher, known=known, ground=ground, stop=self._stop)
+        found = changes(
+            root,
+            self._matcher,
+            known=known,
+            addresses=addresses_of(self.rule),
+            ground=ground,
+            stop=self._stop,
+        )
         for group in in_groups((tree.top, tree) for tree in found):
             self.entries.foresee(tree for _, tree in group)
             names.update(top for top, _ in group)
@@ -278,7 +288,7 @@ class Intake:
             else met[0] == root.identity[0]
         )
         if not is_known:
-            trees = sweep(root, self._matcher, stop=self._stop)
+            trees = sweep(root, self._matcher, addresses=addresses_of(self.rule), stop=self._stop)
             rule = replace(self.rule, initial=Initial.ASK) if is_asked else self.rule
             if rule.removable and rule.initial is Initial.AUTO:
                 # a card that is inserted is what arrives, not what was there first

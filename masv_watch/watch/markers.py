@@ -29,12 +29,14 @@ def marker_of(template: str, top: bytes, kind: str) -> bytes:
 
     `{name}` is the entry's name, `{stem}` that without its ending; a folder has no ending.
     """
-    stem, dot, _ = top.rpartition(b".")
+    address, slash, name = top.rpartition(b"/")
+    stem, dot, _ = name.rpartition(b".")
     if not stem or not dot or kind == "folder":
-        stem = top
-    values = {b"{name}": top, b"{stem}": stem}
+        stem = name
+    values = {b"{name}": name, b"{stem}": stem}
     encoded = template.encode("utf-8", "surrogateescape")
-    return re.sub(rb"\{(?:name|stem)\}", lambda found: values[found[0]], encoded)
+    filled = re.sub(rb"\{(?:name|stem)\}", lambda found: values[found[0]], encoded)
+    return address + slash + filled
 
 
 def shape_of(template: str) -> re.Pattern[str]:

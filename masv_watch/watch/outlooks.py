@@ -14,9 +14,10 @@ from datetime import datetime
 
 from masv_watch.model import Decision, Draft, Finding, HoldReason, Prospect, Rule
 from masv_watch.names import shown
+from masv_watch.watch.addresses import addressing
 from masv_watch.watch.drafts import draft_of, drop_draft
 from masv_watch.watch.entries import left_out
-from masv_watch.watch.limits import LIMITS, Limits, exceeds
+from masv_watch.watch.limits import Past, exceeds, strangers
 from masv_watch.watch.markers import marker_of
 from masv_watch.watch.rules import Standing, role
 from masv_watch.watch.scan import Tree
@@ -42,9 +43,7 @@ class Outlook(Decision):
     marker: bytes | None = None
 
 
-def outlook(
-    rule: Rule, tree: Tree, *, local: datetime, earlier: int = 0, limits: Limits = LIMITS
-) -> Outlook:
+def outlook(rule: Rule, tree: Tree, *, local: datetime, earlier: int = 0) -> Outlook:
     """Say what a rule makes of a top-level entry that has settled as it is.
 
     `earlier` deliveries of the name give its package a number.
@@ -57,7 +56,7 @@ def outlook(
         return Outlook(
             tree=tree, prospect=Prospect.LEFT_OUT, why=reason, rule_at=at, findings=(found,)
         )
-    hold, why, findings = _hold(rule, tree, limits)
+    hold, why, findings = _hold(rule, tree)
     if standing.standing is Standing.HELD:
         hold, why = standing.hold, standing.findings[-1].detail
     seen = tree.seen()
@@ -77,10 +76,11 @@ def outlook(
     )
 
 
-def _hold(
-    rule: Rule, tree: Tree, limits: Limits
-) -> tuple[HoldReason | None, str, tuple[Finding, ...]]:
-    """Judge it as if it had been seen unchanged for ever, and by its limits."""
+def _hold(rule: Rule, tree: Tree) -> tuple[HoldReason | None, str, tuple[Finding, ...]]:
+    """Judge it as if it had been seen unchanged for ever, by its address and its limits.
+
+    What the ledger would be asked for is left out: what was sent today, and what is usual.
+    """
     seen = tree.seen()
     known = Entry(
         signature=seen.signature,
@@ -90,8 +90,13 @@ def _hold(
         samples=rule.settle.samples,
     )
     verdict = judge(known, seen, 0.0, rule.settle, quiet_s=0.0)
-    excess = exceeds(seen, limits)
-    findings = (*verdict.findings, *excess.findings)
+    excess = exceeds(seen, rule.limits, Past(strange=strangers(rule, tree.top)), at=rule.at)
+    addressed = addressing(rule, tree.top)
+    told = (found for each in addressed for found in each.findings)
+    findings = (*verdict.findings, *excess.findings, *told)
+    for each in addressed:
+        if each.hold is not None:
+            return each.hold, each.note, findings
     if excess.hold is not None:
         return excess.hold, excess.detail, findings
     if verdict.state is State.QUIET:

@@ -21,7 +21,10 @@ from enum import StrEnum
 
 import pathspec
 
+from masv_watch.expressions import Expressions
 from masv_watch.model import (
+    ANY_SIZE,
+    Age,
     Decision,
     DropMode,
     FileDraft,
@@ -31,6 +34,9 @@ from masv_watch.model import (
     Rule,
 )
 from masv_watch.names import sent_name, sent_path, shown
+from masv_watch.watch.addresses import addresses_of, subfolder_of
+from masv_watch.watch.amounts import human_size
+from masv_watch.watch.filters import misfits
 from masv_watch.watch.markers import shape_of
 from masv_watch.watch.plain import PlainNames, one_line
 
@@ -71,7 +77,6 @@ OURS = (".masv-watch", ".masv-trash/", _UNDERWAY)
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 #: what a placeholder of a move's target can turn into, as far as that is known beforehand
 _SHAPES = {"date": r"\d{4}-\d\d-\d\d", "time": r"\d\d-\d\d-\d\d"}
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 class Fate(StrEnum):
@@ -86,7 +91,7 @@ class Match(Decision):
     """What a rule says about one entry."""
 
     fate: Fate
-    #: left out for now only: a name under which something is still being written
+    #: left out for now only: under its name, or with its size, it may still be written
     temporary: bool = False
 
     @property
@@ -138,11 +143,20 @@ class Matcher:
         self._builtin = _compiled(BUILTIN if rule.ignore_builtin else ())
         self._own = _compiled(rule.ignore)
         self._own_lines = rule.ignore
+        self._only = _compiled(rule.only) if rule.only else None
+        self._only_regex = Expressions(rule.only_regex) if rule.only_regex else None
+        self._ignore_regex = Expressions(rule.ignore_regex) if rule.ignore_regex else None
+        self._sizes = rule.size
         self._temporary = _compiled(TEMPORARY if rule.ignore_builtin else ())
         shape = target_shape(rule)
         self._target = re.compile(shape, re.DOTALL) if shape else None
         marker = rule.settle.done_marker
         self._marker = shape_of(marker) if marker else None
+        self._addresses = tuple(_text(name + b"/") for name in sorted(addresses_of(rule)))
+        #: whether a file may be left out for more than its name is on a list
+        self._asks_of_files = bool(
+            rule.only or rule.only_regex or rule.ignore_regex or rule.size != ANY_SIZE
+        )
         self._plain = PlainNames(_leaving_out(self._ours, self._builtin, self._own))
 
     def keeps_all(self, folder: bytes, names: Sequence[str]) -> bool:
@@ -152,17 +166,18 @@ class Matcher:
         own path.
         """
         above = folder.decode("utf-8", "surrogateescape") + "/" if folder else ""
-        if not self._plain.has_all(above, names):
+        if self._asks_of_files or not self._plain.has_all(above, names):
             return False
         marker, target = self._marker, None if folder else self._target
         if target is not None and any(target.match(one_line(name)) for name in names):
             return False
-        return not marker or not any(marker.fullmatch(one_line(above + name)) for name in names)
+        within = self._within(one_line(above))
+        return not marker or not any(marker.fullmatch(within + one_line(name)) for name in names)
 
-    def match(self, path: bytes, kind: str, detail: str = "") -> Match:
+    def match(self, path: bytes, kind: str, detail: str = "", *, size: int | None = None) -> Match:
         """Say whether an entry below the root is sent or left out, and why.
 
-        `kind` and `detail` are those of an observation.
+        `kind` and `detail` are those of an observation. Without a size only its name is judged.
         """
         text = _text(path) + ("/" if kind == "folder" else "")
         reserved = self._reserved(text)
@@ -180,7 +195,29 @@ class Matcher:
             return _skip("ignore_builtin", detail, temporary=temporary)
         if kind in ("link", "other"):
             return _skip("kind", f"is {detail or 'neither a file nor a folder'}")
+        return _KEPT if kind == "folder" else self._filtered(path, text, size)
+
+    def _filtered(self, path: bytes, text: str, size: int | None) -> Match:
+        """Judge a file by what the rule wants of files."""
+        found = self._ignore_regex.find(path) if self._ignore_regex is not None else None
+        if found is not None:
+            return _skip("ignore_regex", f"matches `{found}` of the rule", at=self._at)
+        if not self._is_wanted(path, text):
+            return _skip("only", "matches no pattern of the rule's `only`", at=self._at)
+        why = "" if size is None else misfits(size, self._sizes)
+        if why:
+            # it may grow on: as long as it changes, the folder around it is not quiet
+            return _skip("size", f"{why} (size)", at=self._at, temporary=True)
         return _KEPT
+
+    def _is_wanted(self, path: bytes, text: str) -> bool:
+        """Say whether one of the rule's `only` names a file; without one every file is named."""
+        only, regex = self._only, self._only_regex
+        if only is None and regex is None:
+            return True
+        if only is not None and only.check_file(text).include:
+            return True
+        return regex is not None and regex.find(path) is not None
 
     def _reserved(self, text: str) -> Match | None:
         """Say what is left out because the rule or we need it for something else."""
@@ -191,9 +228,14 @@ class Matcher:
             return _skip("ours", "belongs to masv-watch", temporary=is_growing)
         if self._target and self._target.match(text):
             return _skip("target", "is where delivered sources are moved to", at=self._at)
-        if self._marker and self._marker.fullmatch(text):
+        if self._marker and self._marker.fullmatch(self._within(text)):
             return _skip("marker", "is a done marker", at=self._at)
         return None
+
+    def _within(self, text: str) -> str:
+        """Give a path as it is inside of the address in which it lies."""
+        address = next((each for each in self._addresses if text.startswith(each)), "")
+        return text[len(address) :]
 
 
 _KEPT = Match(
@@ -221,11 +263,15 @@ def role(kind: str, mode: DropMode) -> Role:
 def starts_early(rule: Rule) -> EarlyStart:
     """Say whether settled files of a folder go up while the rest of it arrives.
 
-    Only where nothing could still refuse the drop once it is whole.
+    Only where nothing could still refuse the drop once it is whole. Limits that the rule names
+    keep it whole first, too, unless `early` asks for it: then as much as they allow may have gone
+    before more is refused.
     """
-    by_default = rule.drop in (DropMode.FOLDER, DropMode.BATCH)
+    has_limits = rule.limits.is_own
+    by_default = rule.drop in (DropMode.FOLDER, DropMode.BATCH) and not has_limits
     wanted = by_default if rule.early is None else rule.early
-    said = f"early: {str(wanted).lower()}" + (f" for drop: {rule.drop}" * (rule.early is None))
+    beside = f" for drop: {rule.drop}" + " beside limits" * has_limits
+    said = f"early: {str(wanted).lower()}" + (beside * (rule.early is None))
     findings = (_finding("early", said, wanted, rule.at), *_could_refuse(rule))
     return EarlyStart(is_early=all(finding.passed for finding in findings), findings=findings)
 
@@ -234,11 +280,13 @@ def _could_refuse(rule: Rule) -> tuple[Finding, ...]:
     """Test what a rule asks of a whole drop: each key that can refuse one is asked about here."""
     named = rule.package.of_the_whole
     detail = f"{' and '.join(named) or 'nothing'} in its name or message is of the whole drop"
-    marker = rule.settle.done_marker
+    marker, has_age = rule.settle.done_marker, rule.age != Age()
+    asked = f"{'an' if has_age else 'no'} age is asked of the whole drop"
     refusing = rule.whole.can_refuse
     held = f"{' and '.join(refusing) or 'nothing'} can hold it once it is whole"
     return (
         _finding("names", detail, not named, rule.at),
+        _finding("age", asked, not has_age, rule.at),
         _finding(
             "marker",
             f"the drop waits for {marker}" if marker else "no done marker is waited for",
@@ -255,16 +303,18 @@ def gather(
     """Give the files of a quiet top-level entry as they are called inside its package.
 
     A dropped file has the folder ""; below a dropped folder every folder starts with its name.
-    The order is that of the paths. `below` is put before each path, outside of the package.
+    The order is that of the paths. `below` is put before each path, outside of the package; so is
+    the address in which the entry lies.
     """
     drafts = []
     folders: dict[bytes, str] = {}
+    outside = len(subfolder_of(top))
     for path, identity in sorted(files, key=lambda file: file[0]):
         if path != top and not path.startswith(top + b"/"):
             raise ValueError("a file of another drop")
         above, _, name = path.rpartition(b"/")
         if above not in folders:
-            folders[above] = sent_path(above)
+            folders[above] = sent_path(above[outside:].removeprefix(b"/"))
         drafts.append(
             FileDraft(
                 path=below + path,
@@ -289,8 +339,9 @@ def package_name(
     """Fill a template of a package's name or message.
 
     `{name}` is the dropped name, `{stem}` and `{ext}` its parts (a folder has no ending, and the
-    ending has no dot), `{date}` 2026-11-23, `{time}` 18-30-00, `{hot_folder}`, `{files}` a number,
-    `{size}` as in 1.5 GB. Another placeholder stays as it stands: the configuration refuses it.
+    ending has no dot), `{date}` 2026-11-23, `{time}` 18-30-00, `{hot_folder}`, `{subfolder}` the
+    address in which it lies, `{files}` a number, `{size}` as in 1.5 GB. Another placeholder stays
+    as it stands: the configuration refuses it.
     """
     name = shown(top.rpartition(b"/")[2])
     stem, dot, ending = name.rpartition(".")
@@ -303,22 +354,11 @@ def package_name(
         "date": local.strftime("%Y-%m-%d"),
         "time": local.strftime("%H-%M-%S"),
         "hot_folder": hot_folder,
+        "subfolder": shown(subfolder_of(top)),
         "files": str(files),
         "size": human_size(size),
     }
     return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), template)
-
-
-def human_size(size: int) -> str:
-    """Write bytes in units of a thousand, with one decimal below a hundred: 1.5 GB."""
-    number, unit = float(size), 0
-    while number >= 999.5 and unit < len(_UNITS) - 1:
-        number, unit = number / 1000, unit + 1
-    return (
-        f"{number:.0f} {_UNITS[unit]}"
-        if unit == 0 or number >= 99.95
-        else (f"{number:.1f} {_UNITS[unit]}")
-    )
 
 
 def target_shape(rule: Rule) -> str | None:

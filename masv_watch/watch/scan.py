@@ -14,13 +14,14 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from masv_watch.errors import SourceError, SourceForbidden, SourceVanished
+from masv_watch.errors import SourceError, SourceForbidden, SourceUnreadable, SourceVanished
 from masv_watch.files import Observation, Root, observed
 from masv_watch.model import Identity
 from masv_watch.names import shown
+from masv_watch.watch.addresses import NO_ADDRESSES, subfolder_of
 from masv_watch.watch.fences import Numbers, all_joined, folded, joined, numbers_of, told
 from masv_watch.watch.ground import Ground
-from masv_watch.watch.rules import Fate, Matcher
+from masv_watch.watch.rules import Fate, Match, Matcher
 from masv_watch.watch.settle import Entry, Seen, signature
 
 Placed = tuple[bytes, Identity]
@@ -111,17 +112,22 @@ def sweep(
     root: Root,
     matcher: Matcher,
     *,
+    addresses: frozenset[bytes] = NO_ADDRESSES,
     budget: int = BUDGET,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Tree]:
     """Give each top-level entry with its tree, one at a time; only one tree is held at once.
+
+    Of the folders that are `addresses` come the entries instead, in their place.
 
     What is left out at the top comes too, with `is_drop` false. When `stop` answers true the sweep
     ends at once, so that what was not seen by then proves nothing.
 
     Raises: SourceUnreadable when the root itself cannot be listed or goes away.
     """
-    for seen in changes(root, matcher, known=lambda _top: None, budget=budget, stop=stop):
+    for seen in changes(
+        root, matcher, known=lambda _top: None, addresses=addresses, budget=budget, stop=stop
+    ):
         if isinstance(seen, Tree):
             yield seen
 
@@ -131,6 +137,7 @@ def changes(
     matcher: Matcher,
     *,
     known: Callable[[bytes], str | None],
+    addresses: frozenset[bytes] = NO_ADDRESSES,
     ground: Ground | None = None,
     budget: int = BUDGET,
     stop: Callable[[], bool] = lambda: False,
@@ -141,7 +148,7 @@ def changes(
 
     Raises: as `sweep`.
     """
-    for top in root.list_folder():
+    for top in _tops(root, addresses, ground):
         if stop():
             return
         fence = known(top.path)
@@ -153,6 +160,29 @@ def changes(
         if tree is None:
             return
         yield tree
+
+
+def _tops(root: Root, addresses: frozenset[bytes], ground: Ground | None) -> Iterator[Observation]:
+    """Give every entry that may be a drop; one address that cannot be listed fails at the end."""
+    trouble: SourceError | None = None
+    for top in root.list_folder():
+        if top.path in addresses and top.kind == "unreadable":
+            trouble = SourceUnreadable(f"{shown(top.path)} {top.detail}", path=top.path)
+            continue
+        if top.kind != "folder" or top.path not in addresses:
+            yield top
+            continue
+        if ground is not None and top.identity is not None:
+            ground.add(top.path, numbers_of(top.identity))
+        try:
+            yield from root.list_folder(top.path)
+        except SourceVanished:
+            continue
+        except SourceError as error:
+            trouble = trouble or error
+    if trouble is not None:
+        # what lies in it is not missing (Law 3)
+        raise trouble
 
 
 def one(
@@ -182,6 +212,12 @@ class _StoppedError(Exception):
 
 class _FullError(Exception):
     """The walk found more than one drop may have."""
+
+
+def matched(matcher: Matcher, entry: Observation) -> Match:
+    """Say whether what was observed is sent or left out, its size included."""
+    size = entry.identity.size if entry.identity is not None else None
+    return matcher.match(entry.path, entry.kind, entry.detail, size=size)
 
 
 class _Walk:
@@ -243,7 +279,9 @@ class _Walk:
         )
 
     def _over(self, top: Observation) -> None:
-        self._sum = self._note(top, b"", 0, is_plain=True)
+        address = subfolder_of(top.path)
+        is_plain = not address or self._matcher.keeps_all(b"", (os.fsdecode(address),))
+        self._sum = self._note(top, address, 0, is_plain=is_plain)
         while self._ahead:
             folder, numbers, is_plain = self._ahead.pop()
             inside = -1
@@ -289,7 +327,7 @@ class _Walk:
         )
         match = None
         if not is_plain:
-            match = self._matcher.match(entry.path, entry.kind, entry.detail)
+            match = matched(self._matcher, entry)
         if match is not None and match.fate is Fate.SKIP:
             if self._keeps:
                 at = match.findings[-1].rule_at

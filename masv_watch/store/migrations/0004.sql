@@ -30,3 +30,5 @@ ALTER TABLE roots ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE drops ADD COLUMN found_by TEXT;
 UPDATE drops SET found_by = '';
 CREATE INDEX drops_unfound ON drops (hot_folder) WHERE found_by IS NULL;
+-- what limits compare a drop with
+CREATE INDEX drops_settled ON drops (hot_folder, settled_at) WHERE settled_at IS NOT NULL;

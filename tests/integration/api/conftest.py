@@ -98,7 +98,7 @@ class Caller:
             folders=HotFolders(
                 self.store, uploads, sights=lambda: self.sights, hurry=self.hurried.append
             ),
-            records=Records(self.store, hurry=self.hurried.append, terms=lambda _name: self.terms),
+            records=Records(self.store, hurry=self.hurried.append, terms=lambda *_: self.terms),
             links=Links(uploads, cloud, self.login, register_secret=lambda _secret: None),
             login=self.login,
             moves=self.moves,

@@ -257,8 +257,8 @@ def test_drop_is_rebound_to_its_new_rule_until_its_package_is_asked_for(make_roo
     (room.hot / "a.mov").write_bytes(b"abc")
     room.pass_time(SETTLED_S)
     (upload,) = room.taken()
-    terms = terms_of(replace(room.rule, to=To(recipients=("new@example.com",))))
-    records = Records(room.store, hurry=lambda _name: None, terms=lambda _name: terms)
+    terms = terms_of(replace(room.rule, to=To(recipients=("new@example.com",))), b"a.mov")
+    records = Records(room.store, hurry=lambda _name: None, terms=lambda *_: terms)
     records.rebind(room.drop("a.mov").id)
     assert room.store.upload(upload.id).terms.recipients == ("new@example.com",)
 

@@ -56,7 +56,6 @@ class Room:
     ) -> None:
         self.top = top
         self.hot = top / "hot"
-        self.limits = limits
         self.clock = clock or FakeClock()
         self.store: Store = store or open_store(
             str(top / "state"), clock=self.clock, metrics=Metrics()
@@ -69,7 +68,12 @@ class Room:
         self.rule = Rule(
             name="hot",
             path=os.fsencode(self.hot),
-            **{"to": To(recipients=()), "settle": Settle(quiet_s=QUIET_S), **settings},
+            **{
+                "to": To(recipients=()),
+                "limits": limits,
+                "settle": Settle(quiet_s=QUIET_S),
+                **settings,
+            },
         )
         self.uploads = Uploads(self.store, auth_until=lambda: None)
         self.intake = self.begin()
@@ -85,7 +89,6 @@ class Room:
             metrics=Metrics(),
             bell=Bell(),
             stop=lambda: False,
-            limits=self.limits,
         )
         return self.intake
 

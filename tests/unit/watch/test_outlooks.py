@@ -7,8 +7,18 @@ from datetime import UTC, datetime
 import pytest
 
 from masv_watch.cli.listings import read
-from masv_watch.model import DropMode, HoldReason, LinkWish, Package, Prospect, Rule, Settle, To
-from masv_watch.watch.limits import Limits
+from masv_watch.model import (
+    DropMode,
+    HoldReason,
+    Limits,
+    LinkWish,
+    Package,
+    Prospect,
+    Rule,
+    Settle,
+    To,
+)
+from masv_watch.watch.addresses import addresses_of
 from masv_watch.watch.outlooks import outlook
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import LeftOut, Tree, sweep
@@ -25,7 +35,7 @@ def rule(**said):
 
 def outlooks(rule_, *lines, **known):
     listing = read("\n".join(lines).encode(), b"/srv/out", by_nul=False)
-    trees = sweep(listing, Matcher(rule_))
+    trees = sweep(listing, Matcher(rule_), addresses=addresses_of(rule_))
     return {tree.top.decode(): outlook(rule_, tree, local=NOON, **known) for tree in trees}
 
 
@@ -80,7 +90,7 @@ def test_entry_that_is_not_sent_says_by_which_line_of_which_rule(
 
 def test_drop_beyond_its_limits_is_held():
     """The numbers are those of the intake."""
-    (found,) = outlooks(rule(), "A/x\t10", limits=Limits(size=9)).values()
+    (found,) = outlooks(rule(limits=Limits(size=9)), "A/x\t10").values()
 
     assert (found.prospect, found.hold) == (Prospect.HELD, HoldReason.LIMIT_EXCEEDED)
 
@@ -100,3 +110,25 @@ def test_done_marker_is_named_and_no_drop_of_its_own():
 
     assert found["A"].marker == b"A.done"
     assert found["A.done"].prospect is Prospect.LEFT_OUT
+
+
+def test_entries_of_an_address_go_to_those_it_names_and_the_rest_is_held():
+    """`rules test` shows addresses as the intake takes them."""
+    to = To(by_subfolder=((b"studio-a", ("x@a.example",)),))
+
+    found = outlooks(rule(to=to), "studio-a/CARD/x\t1", "beside/x\t1")
+
+    assert found["studio-a/CARD"].draft.terms.recipients == ("x@a.example",)
+    assert (found["beside"].prospect, found["beside"].hold) == (
+        Prospect.HELD, HoldReason.NO_RECIPIENT,
+    )  # fmt: skip
+    assert set(found) == {"studio-a/CARD", "beside"}
+
+
+def test_recipient_of_a_domain_that_is_not_allowed_is_held():
+    """A wrong address is seen before anything happens."""
+    (found,) = outlooks(rule(limits=Limits(domains=("own.example",))), "x\t1").values()
+
+    assert (found.hold, found.why) == (
+        HoldReason.LIMIT_EXCEEDED, "it goes to x.example, which are not allowed",
+    )  # fmt: skip

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masv_watch.model import After, DropMode, HoldReason, Identity, Package, Rule, To
+from masv_watch.watch.amounts import human_size
 from masv_watch.watch.rules import (
     BUILTIN,
     Fate,
     Matcher,
     Standing,
     gather,
-    human_size,
     match,
     package_name,
     role,

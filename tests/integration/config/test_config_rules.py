@@ -1,0 +1,137 @@
+"""The keys of hot-folder rules together: filters, addresses, limits, windows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from masv_watch import model
+from masv_watch.config import load
+from tests.integration.config.test_config_load import loaded, refused
+
+HEAD = "version: 1\nmasv: {team: acme, api_key: k}\nstate: /var/lib/masv-watch\nhot_folders:\n"
+
+
+def rule(keys: str) -> str:
+    """Write a file with one rule of these keys."""
+    return f"{HEAD}  - {{name: out, path: /nowhere/out, {keys}}}\n"
+
+
+def built(folder: Path, keys: str) -> model.Rule:
+    """Load a file with one rule and give it."""
+    return loaded(folder, rule(keys)).settings.hot_folders[0]
+
+
+def warned(folder: Path, keys: str) -> list[str]:
+    """Load a file with one rule and give its warnings."""
+    found: load.Loaded = loaded(folder, rule(keys))
+    return [warning.partition(": warning: ")[2] for warning in found.warnings]
+
+
+BY = "to: {by_subfolder: {a: [x@a.example], b: []}%s}"
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("to: {by_subfolder: {}}", "names no folder - {studio-a: [anna@example.com]}, or"),
+        ("to: {by_subfolder: [a]}", "must be a mapping, not a list"),
+        ("to: {by_subfolder: {a/b: []}}", "`a/b` is no folder right below the hot folder"),
+        ("to: {by_subfolder: {..: []}}", "`..` is no folder right below the hot folder"),
+        ("to: {by_subfolder: {a: x@a.example}}", "must be a list, not the text"),
+        ("to: {by_subfolder: {a: [x]}}", "`x` is no mail address"),
+        ("to: {others: send, recipients: []}", "`others` without `by_subfolder`"),
+        (BY % ", others: send", "`send` needs `recipients`"),
+        (BY % ", others: sent", "did you mean `send`?"),
+        (BY % ", portal: p, sender: a@b.example", "`by_subfolder` names recipients"),
+        (BY % "" + ", drop: batch", "a batch is one package, which cannot go to several"),
+        ('to: {recipients: []}, package: {name: "{subfolder}"}', "known only beside to.by_sub"),
+        ('to: {recipients: []}, package: {name: "{subfoldr}"}', "did you mean `{subfolder}`?"),
+        ("to: {recipients: []}, only: []", "is empty, so that no file would be sent"),
+        ("to: {recipients: []}, only: a", "must be a list, not the text `a` - write"),
+        ("to: {recipients: []}, only_regex: ['(a']", "`(a` is no regular expression: missing )"),
+        (
+            "to: {recipients: []}, ignore_regex: ['(a)(?!b)']",
+            "without backreferences and look",
+        ),
+        ("to: {recipients: []}, ignore_regex: a", "must be a list, not the text `a` - write"),
+        ("to: {recipients: []}, size: {min: 2 MB, max: 1 MB}", "is above `max`"),
+        ("to: {recipients: []}, size: {min: 2}", "2 has no unit"),
+        ("to: {recipients: []}, age: {min: 2d, max: 1d}", "is above `max`"),
+        ("to: {recipients: []}, schedule: {}", "`open` is missing - "),
+        ("to: {recipients: []}, schedule: {open: mon 1-2}", "is no span of hours"),
+        ("to: {recipients: []}, schedule: {open: mon, late_drops: urgent}", "wait or send_next"),
+        ("to: {recipients: []}, limits: {per_day: 8}", "8 has no unit"),
+        ("to: {recipients: []}, limits: {files: 0}", "0 is out of range"),
+        ("to: {recipients: []}, limits: {domains: asks}", "must be ask or a list of domains"),
+        ("to: {recipients: []}, limits: {domains: [a b]}", "`a b` is no domain - write it as"),
+        ("to: {recipients: []}, limits: {per_dropp: 1 GB}", "did you mean `per_drop`?"),
+        ("to: {recipients: []}, deadline: 25:00", "is no time of the day"),
+    ],
+)
+def test_mistake_in_a_rule_is_answered_at_its_place(tmp_path, keys, message):
+    """One clear error: what is wrong, and what to do."""
+    found = refused(tmp_path, rule(keys))
+
+    assert any(message in text for _, _, _, text in found), found
+
+
+def test_addresses_are_built_with_their_recipients_once_each(tmp_path):
+    """A repeated address is one; the order of the file stays."""
+    keys = 'to: {by_subfolder: {"ä b": [x@a.example, X@a.example], b: []}}'
+
+    assert built(tmp_path, keys).to == model.To(
+        by_subfolder=(("ä b".encode(), ("x@a.example",)), (b"b", ())),
+    )
+
+
+def test_rule_of_addresses_needs_the_team(tmp_path):
+    """Recipients are recipients wherever they are named."""
+    text = rule(BY % "").replace("masv: {team: acme, api_key: k}\n", "")
+
+    assert "needs masv.team and masv.api_key" in refused(tmp_path, text)[0][3]
+
+
+@pytest.mark.parametrize(
+    ("keys", "warning"),
+    [
+        ("to: {recipients: [a@b.example]}, limits: {domains: [c.example]}", "every drop is held"),
+        (BY % ", recipients: [e@x.example]", "get nothing: what lies outside of the folders"),
+        ("to: {recipients: []}, age: {min: 1m}, early: true", "has no effect beside `age`"),
+    ],
+)
+def test_wish_that_cannot_be_had_is_warned_of(tmp_path, keys, warning):
+    """The file is used all the same."""
+    assert any(warning in text for text in warned(tmp_path, keys))
+
+
+def test_schedule_takes_its_zone_from_bandwidth_where_it_names_none(tmp_path):
+    """One zone for all times of a file, unless a rule says otherwise."""
+    zone = "bandwidth: {tz: Europe/Berlin, rules: [{limit: unlimited}]}\nhot_folders:\n"
+    keys = 'to: {recipients: []}, deadline: "06:30", schedule: {open: "sat,sun"%s}'
+    text = rule(keys % "").replace("hot_folders:\n", zone)
+    other = rule(keys % ", tz: Asia/Tokyo").replace("hot_folders:\n", zone)
+
+    found = loaded(tmp_path, text).settings.hot_folders[0].schedule
+    assert (found.tz, found.deadline) == ("Europe/Berlin", 390)
+    assert found.windows == (model.Span(days=frozenset({5, 6})),)
+    assert loaded(tmp_path, other).settings.hot_folders[0].schedule.tz == "Asia/Tokyo"
+
+
+def test_limits_of_a_rule_stand_beside_the_common_ones(tmp_path):
+    """Key by key; numbers that only the whole shows keep a drop whole first."""
+    defaults = "defaults: {limits: {per_day: 8 TB, unusual: false}}\nhot_folders:\n"
+    keys = "to: {recipients: []}, limits: {per_drop: 1 GB, domains: [B.example, '@c.example']}"
+    text = rule(keys).replace("hot_folders:\n", defaults)
+
+    assert loaded(tmp_path, text).settings.hot_folders[0].limits == model.Limits(
+        size=10**9,
+        per_day=8 * 10**12,
+        domains=("b.example", "c.example"),
+        unusual=False,
+        is_own=True,
+    )
+    asking = built(tmp_path, "to: {recipients: []}, limits: {domains: ask}").limits
+    assert asking == model.Limits(asks_new_domains=True)
+    assert built(tmp_path, "to: {recipients: []}").limits == model.Limits()
