@@ -18,6 +18,7 @@ from typing import cast
 from masv_watch import files
 from masv_watch.config import portable
 from masv_watch.errors import Busy, SourceError, Unprocessable
+from masv_watch.files import Batch
 from masv_watch.loops import Clock
 from masv_watch.model import FolderPlan, Plan, Rule, Settings
 from masv_watch.preview import Look, changes, folder_plan, pairs
@@ -216,6 +217,7 @@ class _Remembering:
         self._root = root
         self._top = top
         self._lists: dict[bytes, list[files.Observation]] = {}
+        self._batches: dict[bytes, list[Batch]] = {}
 
     def observe(self, path: bytes) -> files.Observation | None:
         """Give the entry as it was listed; anything else as it is."""
@@ -226,3 +228,9 @@ class _Remembering:
         if relative not in self._lists:
             self._lists[relative] = list(self._root.list_folder(relative))
         yield from self._lists[relative]
+
+    def stat_folder(self, relative: bytes = b"") -> Iterator[Batch]:
+        """Give what a folder held when it was first looked at."""
+        if relative not in self._batches:
+            self._batches[relative] = list(self._root.stat_folder(relative))
+        yield from self._batches[relative]
