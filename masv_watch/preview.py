@@ -67,6 +67,8 @@ class _Side:
     is_unknown: bool = False
     #: on its way, and other files of it count than those that were taken
     is_changed: bool = False
+    #: only what was not delivered with the rest of it before
+    is_late: bool = False
 
 
 class _Met(NamedTuple):
@@ -161,12 +163,14 @@ def _side(found: Outlook | None, row: Drop | None, *, is_elsewhere: bool) -> _Si
     if found is None:
         return _Side(stand=Prospect.NOT_WATCHED, why="no hot folder looks at it any more")
     draft, tree = found.draft, found.tree
+    placed = () if draft is None else draft.drops[0].files
     side = _Side(
         stand=Prospect.LEFT_OUT,
         why=found.why,
         told={} if draft is None else _told(draft),
-        files=len(tree.files),
-        size=tree.size,
+        files=len(placed),
+        size=sum(file.identity.size for file in placed),
+        is_late=draft is not None and draft.drops[0].is_late,
     )
     is_left_out = found.prospect is Prospect.LEFT_OUT
     if row is not None and row.state is DropState.TAKEN:
@@ -187,8 +191,7 @@ def _waiting_side(side: _Side, found: Outlook, row: Drop | None) -> _Side:
         return replace(side, stand=Prospect.KNOWN, why=why)
     if related.relation is Relation.HELD:
         return replace(side, stand=Prospect.HELD, why=why)
-    stand = Prospect.GOES if found.prospect is Prospect.GOES else Prospect.HELD
-    return replace(side, stand=stand, is_unknown=row is None)
+    return replace(side, stand=found.prospect, is_unknown=row is None)
 
 
 def _effect(met: _Met) -> Effect | None:
@@ -220,7 +223,7 @@ def _kind(met: _Met) -> EffectKind | None:
     if after.stand is Prospect.GOES:
         was_delivered = any(row is not None and row.state is DropState.DONE for row in met.rows)
         is_anew = before.stand in (Prospect.KNOWN, Prospect.ON_ITS_WAY) or was_delivered
-        return EffectKind.SEND_ANEW if is_anew else EffectKind.SEND
+        return EffectKind.SEND_ANEW if is_anew and not after.is_late else EffectKind.SEND
     if after.stand is Prospect.HELD:
         return EffectKind.HOLD
     is_ended = before.stand in (Prospect.GOES, Prospect.ON_ITS_WAY, Prospect.HELD)
@@ -233,6 +236,8 @@ def _reason(kind: EffectKind, before: _Side, after: _Side) -> str:
             return "not taken yet"
         other = "other files of it count now, so it settles and goes up anew"
         return other if after.is_changed and not before.is_changed else "on its way"
+    if kind is EffectKind.SEND and after.is_late:
+        return "only what was not delivered with the rest of it"
     if kind in (EffectKind.SEND, EffectKind.SEND_ANEW):
         was = {
             Prospect.NOT_WATCHED: "no hot folder looked at it",

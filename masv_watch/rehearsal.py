@@ -11,6 +11,7 @@ Law 2. Nothing is written: no row, no marker, no notification.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from typing import cast
@@ -18,14 +19,13 @@ from typing import cast
 from masv_watch import files
 from masv_watch.config import portable
 from masv_watch.errors import Busy, SourceError, Unprocessable
-from masv_watch.files import Batch
 from masv_watch.loops import Clock
 from masv_watch.model import FolderPlan, Plan, Rule, Settings
 from masv_watch.preview import Look, changes, folder_plan, pairs
 from masv_watch.store.contract import Store
 from masv_watch.watch.addresses import addresses_of, subfolder_of
-from masv_watch.watch.outlooks import Outlook, outlook
-from masv_watch.watch.rules import Matcher
+from masv_watch.watch.outlooks import Outlook, Outlooks
+from masv_watch.watch.rules import Fate, Matcher
 from masv_watch.watch.scan import one
 
 
@@ -90,6 +90,10 @@ class Rehearsal:
         reach = files.Reach(roots=None, uid=None, gids=frozenset(), denied=self._denied())
         return files.Root.open(path, reach=reach)
 
+    def foresee(self, rule: Rule) -> Outlooks:
+        """Give the tests of a rule over the ledger as it is."""
+        return Outlooks(rule, store=self._store, clock=self._clock, stop=self._stop)
+
     @property
     def store(self) -> Store:
         """Give what is read of the ledger."""
@@ -117,6 +121,9 @@ class _Walk:
         self._store = rehearsal.store
         self._sides = (before, after)
         self._matchers = (None if before is None else Matcher(before), matcher)
+        self._foresights = tuple(
+            None if rule is None else rehearsal.foresee(rule) for rule in self._sides
+        )
         self._local = local
         self._notes: list[str] = []
 
@@ -145,7 +152,9 @@ class _Walk:
     def _walked(self, path: bytes, indices: tuple[int, ...], seen: set[bytes]) -> Iterator[Look]:
         try:
             with self._rehearsal.open(path) as root:
-                for entry in self._tops(root, indices):
+                entries = list(self._tops(root, indices))
+                self._meet(entries, indices)
+                for entry in entries:
                     seen.add(entry.path)
                     # both sides see what one walk saw, even of a folder that grows meanwhile
                     walked = cast(files.Root, _Remembering(root, entry))
@@ -173,15 +182,28 @@ class _Walk:
         is_address = entry.kind == "folder" and entry.path in addresses
         return not is_address and subfolder_of(entry.path) in {b"", *addresses}
 
+    def _meet(self, entries: list[files.Observation], indices: tuple[int, ...]) -> None:
+        for index in indices:
+            matcher, foresight = self._matchers[index], self._foresights[index]
+            if matcher is not None and foresight is not None:
+                kept = [
+                    entry
+                    for entry in entries
+                    if self._is_drop(entry, index)
+                    and matcher.match(entry.path, entry.kind).fate is Fate.KEEP
+                ]
+                foresight.meet(kept)
+
     def _outlook(self, root: files.Root, top: bytes, index: int) -> Outlook | None:
         rule, matcher = self._sides[index], self._matchers[index]
-        if rule is None or matcher is None:
+        foresight = self._foresights[index]
+        if rule is None or matcher is None or foresight is None:
             return None
         tree = one(root, top, matcher, stop=self._rehearsal.stop)
         if tree is None:
             raise Busy("masv-watch is about to stop", hint="ask again once it runs")
-        earlier = self._store.delivered_before(rule.name, top)
-        return outlook(rule, tree, local=self._local, earlier=earlier)
+        row = self._store.latest_drop(rule.name, top)
+        return foresight.outlook(root, tree, local=self._local, row=row)
 
     def _look(
         self,
@@ -217,11 +239,18 @@ class _Remembering:
         self._root = root
         self._top = top
         self._lists: dict[bytes, list[files.Observation]] = {}
-        self._batches: dict[bytes, list[Batch]] = {}
 
     def observe(self, path: bytes) -> files.Observation | None:
         """Give the entry as it was listed; anything else as it is."""
         return self._top if path == self._top.path else self._root.observe(path)
+
+    def open_file(self, path: bytes) -> int:
+        """Open a file for reading, as the root does."""
+        return self._root.open_file(path)
+
+    def border(self, path: bytes) -> AbstractContextManager[None]:
+        """Turn errors of the operating system about one path into ours, as the root does."""
+        return self._root.border(path)
 
     def list_folder(self, relative: bytes = b"") -> Iterator[files.Observation]:
         """Give what a folder held when it was first listed."""
@@ -229,8 +258,10 @@ class _Remembering:
             self._lists[relative] = list(self._root.list_folder(relative))
         yield from self._lists[relative]
 
-    def stat_folder(self, relative: bytes = b"") -> Iterator[Batch]:
-        """Give what a folder held when it was first looked at."""
-        if relative not in self._batches:
-            self._batches[relative] = list(self._root.stat_folder(relative))
-        yield from self._batches[relative]
+    def stat_folder(self, relative: bytes = b"") -> Iterator[files.Batch]:
+        """Give the same at once."""
+        yield files.Batch([], [], list(self.list_folder(relative)))
+
+    def is_fresh(self, *devices: int) -> bool:
+        """Say whether what lies on one of these devices is opened for its identity."""
+        return self._root.is_fresh(*devices)

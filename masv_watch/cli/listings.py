@@ -17,6 +17,7 @@ from decimal import Decimal
 
 from masv_watch.cli.outcomes import WrongUsage
 from masv_watch.cli.whereabouts import shown_word
+from masv_watch.errors import SourceUnreadable
 from masv_watch.files import Batch, Observation
 from masv_watch.model import Identity
 from masv_watch.names import shown
@@ -57,6 +58,17 @@ class Listing:
     def observe(self, path: bytes) -> Observation | None:
         """Give one entry; None when it is not listed."""
         return self._folders.get(path.rpartition(b"/")[0], {}).get(path)
+
+    def is_fresh(self, *_devices: int) -> bool:
+        """Say that nothing lies on another file system: that is not listed."""
+        return False
+
+    def open_file(self, path: bytes) -> int:
+        """Refuse: of a file that is only listed nothing can be read.
+
+        Raises: SourceUnreadable
+        """
+        raise SourceUnreadable(f"{shown(path)} is only listed, so what it says is not known")
 
 
 def read(content: bytes, root: bytes, *, by_nul: bool) -> Listing:

@@ -29,9 +29,9 @@ from masv_watch.loops import SystemClock
 from masv_watch.model import DropMode, Prospect, Rule, Terms
 from masv_watch.names import shown
 from masv_watch.watch.addresses import addresses_of
-from masv_watch.watch.outlooks import Outlook, outlook
-from masv_watch.watch.rules import Matcher
-from masv_watch.watch.scan import Tree, sweep
+from masv_watch.watch.outlooks import Outlook, Outlooks
+from masv_watch.watch.rules import Fate, Matcher
+from masv_watch.watch.scan import sweep
 
 #: bytes of a listing
 _LARGEST = 128 * 1024 * 1024
@@ -43,11 +43,10 @@ def rehearse(options: argparse.Namespace) -> int:
         raise WrongUsage("name a LISTING, - for standard input, or --path DIR")
     rules = _chosen(options)
     clock = SystemClock()
-    local = clock.local(clock.wall())
     folders = []
-    with _opened(options) as trees:
+    with _opened(options) as root_for:
         for rule in rules:
-            outlooks = (outlook(rule, tree, local=local) for tree in trees(rule))
+            outlooks = _outlooks(rule, root_for(rule), clock)
             if options.json:
                 folders.append(_folder(rule, outlooks))
             else:
@@ -83,25 +82,39 @@ def _content(name: str) -> bytes:
 
 
 @contextmanager
-def _opened(options: argparse.Namespace) -> Iterator[Callable[[Rule], Iterator[Tree]]]:
-    """Give what walks the entries as a rule sees them.
+def _opened(options: argparse.Namespace) -> Iterator[Callable[[Rule], files.Root]]:
+    """Give what a rule's entries are walked in.
 
     Raises:
         Ended, SourceError: there is nothing to walk through.
     """
     if options.path is not None:
         with files.Root.open(os.path.abspath(os.fsencode(options.path))) as root:
-            yield lambda rule: sweep(root, Matcher(rule), addresses=addresses_of(rule))
+            yield lambda _rule: root
         return
     content = _content(options.listing)
 
-    def listed(rule: Rule) -> Iterator[Tree]:
+    def listed(rule: Rule) -> files.Root:
         listing: Listing = read(content, rule.path, by_nul=options.by_nul)
-        # it gives entries as a root does, and nothing else is asked of it
-        root = cast(files.Root, listing)
-        return sweep(root, Matcher(rule), addresses=addresses_of(rule))
+        # it answers all that the tests ask of a root
+        return cast(files.Root, listing)
 
     yield listed
+
+
+def _outlooks(rule: Rule, root: files.Root, clock: SystemClock) -> Iterator[Outlook]:
+    matcher, foresight = Matcher(rule), Outlooks(rule, clock=clock)
+    local = clock.local(clock.wall())
+    addresses = addresses_of(rule)
+    for above in (b"", *sorted(addresses)):
+        if above == b"" or root.observe(above) is not None:
+            foresight.meet(
+                entry
+                for entry in root.list_folder(above)
+                if matcher.match(entry.path, entry.kind).fate is Fate.KEEP
+            )
+    for tree in sweep(root, matcher, addresses=addresses):
+        yield foresight.outlook(root, tree, local=local)
 
 
 def _say_folder(rule: Rule, outlooks: Iterable[Outlook]) -> None:
@@ -140,6 +153,9 @@ def _lines(rule: Rule, found: Outlook) -> Iterator[str]:
         yield f"    {shown(entry.path)}: left out: {entry.reason}{_at(entry.rule_at)}"
     for path in tree.empty_folders():
         yield f"    {shown(path)}/: left out: is an empty folder"
+    told = len(tree.skipped) + len(tree.empty_folders())
+    for remark in draft.drops[0].skipped[told:]:
+        yield f"    {remark}"
 
 
 def _at(rule_at: str) -> str:

@@ -37,7 +37,7 @@ from masv_watch.watch.foresight import Foresight
 from masv_watch.watch.generations import PASSING, Related, Relation, relate
 from masv_watch.watch.handover import Handover
 from masv_watch.watch.memory import Memory, Remembered
-from masv_watch.watch.redrops import Kind
+from masv_watch.watch.redrops import Compared, Kind
 from masv_watch.watch.rules import Role, Standing, role, starts_early
 from masv_watch.watch.scan import LeftOut, Same, Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict
@@ -311,7 +311,7 @@ class Entries:
             self._see_out(tree.top, seen, drop, found.verdict)
         elif outcome.step is Step.GO:
             self.assessor.learn(found.verdict.entry.longest_gap)
-            self._take(_sent_of(tree, found), seen, drop, found)
+            self._take(sent_of(tree, found.compared), seen, drop, found)
         elif outcome.step is Step.END and outcome.ends is not None:
             self._end(tree, seen, drop, event=outcome.ends, note=outcome.note)
         else:
@@ -478,9 +478,8 @@ class Entries:
         )
 
 
-def _sent_of(tree: Tree, found: Assessment) -> Tree:
+def sent_of(tree: Tree, compared: Compared | None) -> Tree:
     """Give what is sent of a tree: of one that was delivered before, only what is new."""
-    compared = found.compared
     if compared is None or compared.kind is not Kind.LATE:
         return tree
     was = LeftOut(

@@ -1,27 +1,45 @@
 """What a rule would make of what lies in a hot folder, before anything happens.
 
-Owns the outlook of one entry under one rule. Asks the deciders that intake asks, with the same
-facts, so that it cannot differ from what happens. Never touches a disk, the clock or the store.
-Called by the command `rules test`, and by `preview` for both sides of an edit.
+Owns the outlook of one entry under one rule: every test that intake makes, as if the entry had been
+seen unchanged for ever. Never writes a row and never asks for writers, which could disturb one.
+Called by the command `rules test`, and by `rehearsal` for both sides of an edit.
 
-Law 1. Nothing is decided here: every word of an outlook comes from the decider that intake uses.
+Law 1. Nothing is decided here: every word of an outlook comes from the tests that intake makes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import cast
 
-from masv_watch.model import Decision, Draft, Finding, HoldReason, Prospect, Rule
+from masv_watch import files
+from masv_watch.loops import Clock
+from masv_watch.model import (
+    Decision,
+    DeliveredFile,
+    Draft,
+    Drop,
+    DropState,
+    HoldReason,
+    Prospect,
+    Rule,
+)
 from masv_watch.names import shown
-from masv_watch.watch.addresses import addressing
+from masv_watch.store.contract import Store
+from masv_watch.watch.assessing import Assessment, Assessor
+from masv_watch.watch.decision import Step
 from masv_watch.watch.drafts import draft_of, drop_draft
-from masv_watch.watch.entries import left_out
-from masv_watch.watch.limits import Past, exceeds, strangers
+from masv_watch.watch.entries import left_out, sent_of
+from masv_watch.watch.generations import relate
 from masv_watch.watch.markers import marker_of
+from masv_watch.watch.redrops import Kind
 from masv_watch.watch.rules import Standing, role
 from masv_watch.watch.scan import Tree
-from masv_watch.watch.settle import Entry, State, judge
+from masv_watch.watch.settle import Entry
+
+_PROSPECTS = {Step.GO: Prospect.GOES, Step.END: Prospect.KNOWN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +47,7 @@ class Outlook(Decision):
     """One top-level entry under one rule, with every test of the rule."""
 
     tree: Tree
-    #: `goes`, as soon as it has settled, `held` or `left_out`
+    #: `goes`, as soon as it has settled, `held`, `known` or `left_out`
     prospect: Prospect
     #: one clause for people; "" for what is sent
     why: str = ""
@@ -43,67 +61,120 @@ class Outlook(Decision):
     marker: bytes | None = None
 
 
-def outlook(rule: Rule, tree: Tree, *, local: datetime, earlier: int = 0) -> Outlook:
-    """Say what a rule makes of a top-level entry that has settled as it is.
+class Outlooks:
+    """The tests of one rule, made as if everything had settled; used by one thread."""
 
-    `earlier` deliveries of the name give its package a number.
-    """
-    standing = role(tree.kind, rule.drop)
-    reason = left_out(tree, standing)
-    if reason:
-        at = rule.at if tree.is_drop or not tree.skipped else tree.skipped[0].rule_at
-        found = replace(standing.findings[-1], passed=False, detail=reason, rule_at=at)
-        return Outlook(
-            tree=tree, prospect=Prospect.LEFT_OUT, why=reason, rule_at=at, findings=(found,)
+    def __init__(
+        self,
+        rule: Rule,
+        *,
+        clock: Clock,
+        store: Store | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Test by these; without a store nothing was ever delivered."""
+        self._rule = rule
+        self._store = cast(Store, _NoLedger()) if store is None else store
+        settled = replace(rule.settle, done_marker=None, asks_for_writers=False)
+        self._assessor = Assessor(
+            replace(rule, settle=settled), store=self._store, clock=clock, stop=stop
         )
-    hold, why, findings = _hold(rule, tree)
-    if standing.standing is Standing.HELD:
-        hold, why = standing.hold, standing.findings[-1].detail
-    seen = tree.seen()
-    draft = None
-    if tree.files:
-        draft = draft_of(rule, tree, drop_draft(0, tree, seen), local=local, earlier=earlier)
-    template = rule.settle.done_marker
-    return Outlook(
-        tree=tree,
-        prospect=Prospect.GOES if hold is None else Prospect.HELD,
-        why=why,
-        rule_at=rule.at,
-        hold=hold,
-        draft=draft,
-        marker=None if template is None else marker_of(template, tree.top, tree.kind),
-        findings=(*standing.findings, *findings),
-    )
+
+    def meet(self, entries: Iterable[files.Observation]) -> None:
+        """Take in what the rule keeps at the top: loose files may be frames of one sequence."""
+        for entry in entries:
+            if entry.kind == "file":
+                self._assessor.siblings.add(entry.path)
+
+    def outlook(
+        self, root: files.Root, tree: Tree, *, local: datetime, row: Drop | None = None
+    ) -> Outlook:
+        """Say what the rule makes of a top-level entry; `row` is the newest of its path."""
+        standing = role(tree.kind, self._rule.drop)
+        reason = left_out(tree, standing)
+        if reason:
+            at = self._rule.at if tree.is_drop or not tree.skipped else tree.skipped[0].rule_at
+            found = replace(standing.findings[-1], passed=False, detail=reason, rule_at=at)
+            return Outlook(
+                tree=tree, prospect=Prospect.LEFT_OUT, why=reason, rule_at=at, findings=(found,)
+            )
+        related = relate(row, tree.seen())
+        old = self._assessor.too_old(tree, related)
+        if old is not None:
+            return Outlook(
+                tree=tree,
+                prospect=Prospect.LEFT_OUT,
+                why=old.detail,
+                rule_at=self._rule.at,
+                findings=(*standing.findings, old),
+            )
+        is_taken = row is not None and row.state is DropState.TAKEN
+        assessed = self._assess(root, tree, row if is_taken else related.drop)
+        hold, why = assessed.outcome.hold, assessed.outcome.note
+        prospect = _PROSPECTS.get(assessed.outcome.step, Prospect.HELD)
+        if standing.standing is Standing.HELD:
+            prospect, hold, why = Prospect.HELD, standing.hold, standing.findings[-1].detail
+        elif not tree.files and not tree.unreadable:
+            why = f"{shown(tree.top)} holds no file that is sent"
+        template = self._rule.settle.done_marker
+        return Outlook(
+            tree=tree,
+            prospect=prospect,
+            why=why,
+            rule_at=self._rule.at,
+            hold=hold,
+            draft=self._draft(tree, assessed, local),
+            marker=None if template is None else marker_of(template, tree.top, tree.kind),
+            findings=(*standing.findings, *assessed.outcome.findings),
+        )
+
+    def _assess(self, root: files.Root, tree: Tree, drop: Drop | None) -> Assessment:
+        seen = tree.seen()
+        for_ever = Entry(
+            signature=seen.signature,
+            fence=seen.fence,
+            since=float("-inf"),
+            sampled_at=float("-inf"),
+            samples=self._rule.settle.samples,
+        )
+        return self._assessor.assess(root, tree, seen, drop=drop, entry=for_ever)
+
+    def _draft(self, tree: Tree, assessed: Assessment, local: datetime) -> Draft | None:
+        sent = sent_of(tree, assessed.compared)
+        if not sent.files:
+            return None
+        checked, compared = assessed.checked, assessed.compared
+        remarks = () if checked is None else checked.completeness.remarks
+        is_late = compared is not None and compared.kind is Kind.LATE
+        drop = replace(drop_draft(0, sent, sent.seen(), remarks=remarks), is_late=is_late)
+        earlier = self._store.delivered_before(self._rule.name, tree.top)
+        return draft_of(self._rule, sent, drop, local=local, earlier=earlier)
 
 
-def _hold(rule: Rule, tree: Tree) -> tuple[HoldReason | None, str, tuple[Finding, ...]]:
-    """Judge it as if it had been seen unchanged for ever, by its address and its limits.
+class _NoLedger:
+    """What is asked of a ledger in which nothing stands."""
 
-    What the ledger would be asked for is left out: what was sent today, and what is usual.
-    """
-    seen = tree.seen()
-    known = Entry(
-        signature=seen.signature,
-        fence=seen.fence,
-        since=float("-inf"),
-        sampled_at=float("-inf"),
-        samples=rule.settle.samples,
-    )
-    verdict = judge(known, seen, 0.0, rule.settle, quiet_s=0.0)
-    excess = exceeds(seen, rule.limits, Past(strange=strangers(rule, tree.top)), at=rule.at)
-    addressed = addressing(rule, tree.top)
-    told = (found for each in addressed for found in each.findings)
-    findings = (*verdict.findings, *excess.findings, *told)
-    for each in addressed:
-        if each.hold is not None:
-            return each.hold, each.note, findings
-    if excess.hold is not None:
-        return excess.hold, excess.detail, findings
-    if verdict.state is State.QUIET:
-        return None, "", findings
-    why = next((found.detail for found in verdict.findings if not found.passed), "")
-    if tree.unreadable:
-        why = str(tree.unreadable[0])
-    elif not tree.files:
-        why = f"{shown(tree.top)} holds no file that is sent"
-    return verdict.hold, why, findings
+    def gaps(self, _hot_folder: str) -> tuple[float, ...]:
+        return ()
+
+    def delivered_files(self, _hot_folder: str, _path: bytes) -> Mapping[bytes, DeliveredFile]:
+        return {}
+
+    def delivered_before(self, _hot_folder: str, _path: bytes) -> int:
+        return 0
+
+    def now(self) -> float:
+        return 0.0
+
+    def taken_since(self, _hot_folder: str, _since: float, *, but: int | None) -> int:
+        del but
+        return 0
+
+    def delivered_sizes(self, _hot_folder: str, _most: int) -> tuple[int, ...]:
+        return ()
+
+    def delivered_to(self, _domain: str) -> bool:
+        return False
+
+    def like_drops(self, _hot_folder: str, _path: bytes, **_alike: int) -> list[Drop]:
+        return []

@@ -43,7 +43,6 @@ PURE = (
     "watch.filters",
     "watch.addresses",
     "watch.amounts",
-    "watch.outlooks",
     "watch.bundles",
     "watch.completeness",
     "watch.controls",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from masv_watch.cli.listings import read
 from masv_watch.model import (
     After,
+    DeliveredFile,
     Drop,
     DropMode,
     DropState,
@@ -29,9 +30,10 @@ from masv_watch.model import (
     To,
 )
 from masv_watch.preview import Look, changes, folder_plan, pairs
-from masv_watch.watch.outlooks import outlook
+from masv_watch.watch.outlooks import Outlooks
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import one, sweep
+from tests.doubles import FakeClock
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 RULE = Rule(name="out", path=b"/srv/out", to=To(recipients=("a@x.example",)), at="m.yml:4")
@@ -52,16 +54,49 @@ def tree_of(rule, listing, top):
     return one(read(listing, b"/srv/out", by_nul=False), top, Matcher(rule))
 
 
-def looks(old, new, listing, rows=None):
+class Ledger:
+    """What the ledger says of one delivered tree, or of none."""
+
+    def __init__(self, content=None):
+        self.content = content
+
+    def delivered_files(self, _hot_folder, _path):
+        known = self.content.files if self.content else ()
+        return {
+            path: DeliveredFile(
+                size=seen.size, mtime_ns=seen.mtime_ns, inode=0, hash="", chunk_size=1
+            )
+            for path, seen in known
+        }
+
+    def delivered_before(self, _hot_folder, _path):
+        return 1 if self.content else 0
+
+    def late_drops(self, _hot_folder, _path):
+        return 0
+
+    def like_drops(self, _hot_folder, _path, **_alike):
+        return []
+
+    def changes_of(self, _drop_id):
+        return 0
+
+
+def foreseen(rule, known, top, ledger, drop):
+    return Outlooks(rule, clock=FakeClock(), store=ledger).outlook(
+        known, one(known, top, Matcher(rule)), local=NOON, row=drop
+    )
+
+
+def looks(old, new, listing, rows=None, ledger=None):
     """Give each entry of a listing as both rules see it; `rows` are by path."""
     known = read(listing, b"/srv/out", by_nul=False)
     for tree in sweep(known, Matcher(RULE)):
-        found = [
-            None if rule is None
-            else outlook(rule, one(known, tree.top, Matcher(rule)), local=NOON)
-            for rule in (old, new)
-        ]  # fmt: skip
         drop = (rows or {}).get(tree.top)
+        found = [
+            None if rule is None else foreseen(rule, known, tree.top, ledger or Ledger(), drop)
+            for rule in (old, new)
+        ]
         is_renamed = old and new and old.name != new.name
         yield Look(
             path=tree.top, before=found[0], after=found[1], row_before=drop,
@@ -69,8 +104,8 @@ def looks(old, new, listing, rows=None):
         )  # fmt: skip
 
 
-def plan(new, listing, rows=None, *, old=RULE, is_first=False):
-    return folder_plan((old, new), looks(old, new, listing, rows), is_first=is_first)
+def plan(new, listing, rows=None, *, old=RULE, is_first=False, ledger=None):
+    return folder_plan((old, new), looks(old, new, listing, rows, ledger), is_first=is_first)
 
 
 def effect(new, listing, rows=None, **said):
@@ -136,14 +171,28 @@ def test_entry_that_the_edit_no_longer_leaves_out_is_sent():
     assert found.why == "until now left out: matches `*.mov` of the rule"
 
 
-def test_delivered_folder_whose_files_count_otherwise_is_sent_anew():
-    """The trap of an `ignore` inside folders: all that was delivered changes its signature."""
+def test_late_files_that_an_edit_lets_in_go_alone():
+    """An `ignore` that is taken back sends what it kept out, and nothing twice (behaviour 11)."""
     listing = b"CARD/a.mov\t5\nCARD/a.xmp\t1"
-    rows = {b"CARD": row(b"CARD", DropState.DONE, content=tree_of(RULE, listing, b"CARD"))}
-    found = effect(replace(RULE, ignore=("*.xmp",)), listing, rows)
+    old = replace(RULE, ignore=("*.xmp",))
+    content = tree_of(old, listing, b"CARD")
+    rows = {b"CARD": row(b"CARD", DropState.DONE, content=content)}
+    found = effect(RULE, listing, rows, old=old, ledger=Ledger(content))
+    none = plan(old, listing, rows, old=replace(old, chunk_size=1), ledger=Ledger(content))
 
-    assert (found.kind, found.files) == (EffectKind.SEND_ANEW, 1)
-    assert "has this content already" in found.why
+    assert (found.kind, found.files, found.size) == (EffectKind.SEND, 1, 1)
+    assert found.why == "only what was not delivered with the rest of it"
+    assert none.effects == ()
+
+
+def test_file_less_of_what_was_delivered_sends_nothing():
+    """The other way round: all that still counts was delivered as it is."""
+    listing = b"CARD/a.mov\t5\nCARD/a.xmp\t1"
+    content = tree_of(RULE, listing, b"CARD")
+    rows = {b"CARD": row(b"CARD", DropState.DONE, content=content)}
+    found = plan(replace(RULE, ignore=("*.xmp",)), listing, rows, ledger=Ledger(content))
+
+    assert found.effects == ()
 
 
 def test_drop_on_its_way_whose_files_count_otherwise_settles_anew():

@@ -68,14 +68,14 @@ def test_folder_that_grows_between_both_looks_has_no_effect_by_itself(desk, tmp_
     """Law 1: both rules see one walk."""
     (tmp_path / "hot" / "CARD").mkdir()
     (tmp_path / "hot" / "CARD" / "a.mov").write_bytes(b"a")
-    original = rehearsal.outlook
+    original = rehearsal.Outlooks.outlook
 
-    def growing(rule, tree, **said):
+    def growing(foresight, root, tree, **said):
         if tree.top == b"CARD":
-            (tmp_path / "hot" / "CARD" / f"late {rule.chunk_size}").write_bytes(b"late")
-        return original(rule, tree, **said)
+            (tmp_path / "hot" / "CARD" / f"late {id(foresight)}").write_bytes(b"late")
+        return original(foresight, root, tree, **said)
 
-    monkeypatch.setattr(rehearsal, "outlook", growing)
+    monkeypatch.setattr(rehearsal.Outlooks, "outlook", growing)
     answer = desk.short.ask(PLAN, "POST", edit(desk, chunk_size=6_000_000))
 
     (folder,) = json.loads(answer.body)["hot_folders"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -107,6 +108,52 @@ def test_listing_with_nul_is_read_from_standard_input_for_every_rule(place):
     assert folders["cards"][1]["package"]["name"] == "CARD"
 
 
+def test_what_lacks_something_is_held_with_its_name(carry_out, place):
+    """The tests of wholeness are made too; of a listing no list can be read, and that is said."""
+    config = configured(place)
+    config.write_text(
+        config.read_text()
+        + f"""\
+  - name: frames
+    path: {place}/frames
+    sequences: {{pattern: "{{stem}}.{{frame:04d}}.exr"}}
+    manifest: {{files: ["*.md5"]}}
+    to: {{recipients: []}}
+"""
+    )
+    names = ("S/a.0001.exr", "S/a.0003.exr", "S/x.md5", "T/b.0001.exr", "T/y.md5", "l.0007.exr",
+             "l.0009.exr")  # fmt: skip
+    (place / "list").write_text("".join(f"{name}\t32\n" for name in names))
+    for name in names:
+        (place / "frames" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "frames" / name).write_bytes(b"b.0001.exr" if name == "T/y.md5" else b"x")
+
+    listed = fates(carry_out("rules", "test", "list", "--folder", "frames", "--json")[1])
+    real = fates(carry_out("rules", "test", "--path", "frames", "--json")[1])
+
+    assert {name: one["hold"] for name, one in listed.items()} == {
+        "S": "incomplete", "T": "incomplete", "l.0007.exr": "incomplete",
+        "l.0009.exr": "incomplete",
+    }  # fmt: skip
+    assert "a.0002.exr" in listed["S"]["why"]
+    assert "l.0008.exr" in listed["l.0007.exr"]["why"]
+    assert "y.md5 is only listed" in listed["T"]["why"]
+    assert (real["S"]["hold"], real["T"]["verdict"]) == ("incomplete", "goes")
+
+
+def test_writers_are_not_asked_about(carry_out, place):
+    """A lease can disturb a writer: what is only tried out takes none."""
+    configured(place)
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    try:
+        with (place / "out" / "clip.mov").open("ab"):
+            told = fates(carry_out("rules", "test", "--path", "out", "--json")[1])
+    finally:
+        signal.signal(signal.SIGIO, before)
+
+    assert told["clip.mov"]["verdict"] == "goes"
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
@@ -146,7 +193,7 @@ def test_daemon_sends_exactly_what_the_rules_said(carry_out, place, name):
         sandbox.end()
 
     sent = [entry for entry in told.values() if entry["verdict"] == "goes"]
-    assert sorted(os.listdir(place / name)) == before
+    assert sorted(set(os.listdir(place / name)) - {".masv-watch"}) == before
     assert len(sent) == (4 if name == "out" else 1)
     assert {one["name"]: inside(one) for one in packages} == {
         entry["package"]["name"]: {(file["package_path"], file["name"]) for file in entry["files"]}

@@ -16,7 +16,7 @@ OK, FAILED, USAGE, STATE, UNREACHABLE = range(5)
 
 @pytest.fixture
 def field(tmp_path):
-    field = Field(tmp_path, {"out": "", "slow": "", "gone": ""})
+    field = Field(tmp_path, {"out": 'ignore: ["*.xmp"]', "slow": "", "gone": ""})
     edited(field, "name: slow", "name: slow, priority: 3")
     for name in ("slow", "gone"):
         quiet = f"{name}, settle: {{quiet: 1s}}"
@@ -56,7 +56,7 @@ def test_plan_says_what_the_reload_then_does(field):
     (fresh / "new.mov").write_bytes(b"new")
 
     unchanged = field.command("plan")
-    edited(field, "name: out,", 'name: out, ignore: ["*.xmp"],')
+    edited(field, ', ignore: ["*.xmp"]', "")
     edited(field, "priority: 3,", "priority: 8,")
     edited(field, "name: gone", f"name: fresh, path: {fresh}, settle: {{quiet: 1s}}, to: "
            "{recipients: [a@example.com]}}\n  - {name: gone")  # fmt: skip
@@ -75,7 +75,7 @@ def test_plan_says_what_the_reload_then_does(field):
         for name, folder in told.items()
     }
     assert kinds == {
-        "out": [("send_anew", "CARD")],
+        "out": [("send", "CARD")],
         "slow": [("alter", "s.mov")],
         "fresh": [("send", "new.mov")],
         "gone": [("stop", "g.mov")],
@@ -83,15 +83,15 @@ def test_plan_says_what_the_reload_then_does(field):
     assert told["slow"]["effects"][0]["changes"] == [
         {"key": "priority", "before": "3", "after": "8"}
     ]
-    assert "hot folder out changes\n  ignore: none -> *.xmp\n  ! CARD would be sent anew" in lines
+    assert "hot folder out changes\n  ignore: *.xmp -> none\n  + CARD would be sent: only" in lines
     assert "sandbox-key" not in lines + json.dumps(told)
 
     field.daemon.signal(signal.SIGHUP)
     field.until_delivered("out", 3)
     field.until_delivered("fresh", 1)
 
-    assert [len(package["files"]) for package in field.packages("out")][2:] == [1]
-    assert field.packages("out")[2]["name"] == "CARD (2)"
+    assert [file["name"] for file in field.packages("out")[2]["files"]] == ["a.xmp"]
+    assert field.packages("out")[2]["name"] == "CARD (added)"
     assert drops(field) == {"s.mov": "settling"}
     assert field.command("plan").stdout == "nothing changes\n"
 

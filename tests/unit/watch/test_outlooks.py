@@ -19,9 +19,10 @@ from masv_watch.model import (
     To,
 )
 from masv_watch.watch.addresses import addresses_of
-from masv_watch.watch.outlooks import outlook
+from masv_watch.watch.outlooks import Outlooks
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import LeftOut, Tree, sweep
+from tests.doubles import FakeClock
 
 #: where the rule of these tests stands
 AT = "m.yml:4"
@@ -33,10 +34,14 @@ def rule(**said):
     return Rule(at="m.yml:4", **given)
 
 
-def outlooks(rule_, *lines, **known):
+def outlooks(rule_, *lines):
     listing = read("\n".join(lines).encode(), b"/srv/out", by_nul=False)
-    trees = sweep(listing, Matcher(rule_), addresses=addresses_of(rule_))
-    return {tree.top.decode(): outlook(rule_, tree, local=NOON, **known) for tree in trees}
+    foresight = Outlooks(rule_, clock=FakeClock())
+    foresight.meet(listing.list_folder())
+    return {
+        tree.top.decode(): foresight.outlook(listing, tree, local=NOON)
+        for tree in sweep(listing, Matcher(rule_), addresses=addresses_of(rule_))
+    }
 
 
 def test_sent_entry_has_the_draft_that_the_intake_would_make():
@@ -45,10 +50,10 @@ def test_sent_entry_has_the_draft_that_the_intake_would_make():
         package=Package(name="{name} {date}", message="{files} files, {size}"),
         link=LinkWish(mail_to=("b@x.example", "A@X.example")),
     )
-    found = outlooks(wanted, "CARD/a.mov\t1000", "CARD/b/c.mov\t500", earlier=1)["CARD"]
+    found = outlooks(wanted, "CARD/a.mov\t1000", "CARD/b/c.mov\t500")["CARD"]
 
     assert (found.prospect, found.why, found.rule_at) == (Prospect.GOES, "", "m.yml:4")
-    assert found.draft.name == "CARD 2026-11-28 (2)"
+    assert found.draft.name == "CARD 2026-11-28"
     assert found.draft.message == "2 files, 1.5 kB"
     assert found.draft.terms.recipients == ("a@x.example",)
     assert found.draft.terms.mail_to == ("b@x.example",)
@@ -98,7 +103,10 @@ def test_drop_beyond_its_limits_is_held():
 def test_drop_that_cannot_be_read_in_whole_is_held_with_the_name():
     """Nothing is sent without the rest (law 4 of settling)."""
     hidden = LeftOut(path=b"A/x", reason="cannot be examined: no")
-    found = outlook(rule(), Tree(top=b"A", kind="folder", unreadable=(hidden,)), local=NOON)
+    tree = Tree(top=b"A", kind="folder", unreadable=(hidden,))
+    found = Outlooks(rule(), clock=FakeClock()).outlook(
+        read(b"", b"/srv/out", by_nul=False), tree, local=NOON
+    )
 
     assert (found.prospect, found.hold) == (Prospect.HELD, HoldReason.UNREADABLE)
     assert found.why == "A/x cannot be examined: no"
