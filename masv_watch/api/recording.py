@@ -12,7 +12,7 @@ from masv_watch.api import commands as asked
 from masv_watch.api import shapes
 from masv_watch.api.bodies import drop_body
 from masv_watch.api.calls import BASE, Desk, Route, body_of_call, number_of, query_of_call
-from masv_watch.errors import Unprocessable
+from masv_watch.errors import NotFound
 from masv_watch.uploads import DropView
 
 
@@ -62,9 +62,8 @@ def _below(desk: Desk, hot_folder: str) -> bytes:
     root = desk.folders.view(hot_folder).sight.rule.path.rstrip(b"/") + b"/"
     whole = os.path.normpath(path)
     if not whole.startswith(root):
-        raise Unprocessable(
+        raise NotFound(
             "the path does not lie in the hot folder",
             hint="name it from the root, as the configuration names the hot folder",
-            field="path",
         )
     return whole[len(root) :]

@@ -42,7 +42,7 @@ def test_status_says_what_is_held_and_the_command_that_helps(say):
     assert lines[0] == "ready"
     assert lines[1].startswith("uploads: ")
     (held,) = [line for line in lines if "old/held.mov" in line]
-    assert held.startswith("held: old/held.mov (initial_ask")
+    assert held.startswith("held: old/held.mov, found by the sweep (initial_ask")
     assert "masv-watch release --folder old sends all of it" in held
     assert "masv-watch ledger seed old" in held
 

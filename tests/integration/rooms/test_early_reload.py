@@ -44,6 +44,7 @@ def begin(room: Room, *rules: Rule) -> None:
         room.store,
         room.uploads,
         denied=frozenset,
+        canary=os.fsencode(room.top / "canary"),
         clock=room.clock,
         metrics=Metrics(),
     ).stop_listening()

@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -180,7 +181,8 @@ class IntakeMachine(RuleBasedStateMachine):
         """The sender delivers what can be."""
         for upload in self.room.taken():
             drops = self.room.store.drops_of(upload.id)
-            if upload.state is UploadState.TRANSFERRING and all(drop.whole for drop in drops):
+            can_go = all(drop.whole and drop.hold is None for drop in drops)
+            if upload.state is UploadState.TRANSFERRING and can_go:
                 # as a restart does: no other upload is kept by an earlier claim
                 self.room.store.start_over()
                 self.room.deliver(upload)
@@ -284,10 +286,16 @@ class IntakeMachine(RuleBasedStateMachine):
                 self.sent.add((file.path, content))
 
 
-IntakeMachine.TestCase.settings = settings(
-    max_examples=120,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+class LongIntakeMachine(IntakeMachine):
+    """The same, for as long as `make test-faults` takes."""
+
+
+for machine, examples in ((IntakeMachine, 60), (LongIntakeMachine, 1500)):
+    machine.TestCase.settings = settings(
+        max_examples=examples,
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 TestIntakeInAnyOrder = IntakeMachine.TestCase
+TestIntakeInAnyOrderAtLength = pytest.mark.long(LongIntakeMachine.TestCase)
