@@ -7,6 +7,7 @@ of the store; the contract stands in `store.rooting_contract`.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 
 from masv_watch.model import DropEvent, DropState, FoundBy, HoldReason, RootRow, UploadState
 from masv_watch.store.ledger import is_beyond_change, release_one, stop_sending
@@ -68,9 +69,16 @@ class RootingVerbs:
         rows = self.engine.read(lambda tx: tx.all("unfound_drops", hot_folder=hot_folder))
         return [(int(row["id"]), bytes(row["path"])) for row in rows]
 
-    def note_found(self, drop_id: int, found_by: FoundBy) -> None:
+    def note_found(self, found: Mapping[int, FoundBy]) -> None:
         """Note what found a drop."""
-        self.engine.write(lambda tx: tx.run("note_found", id=drop_id, found_by=found_by))
+        if not found:
+            return
+
+        def note(tx: Transaction) -> None:
+            for drop_id, found_by in found.items():
+                tx.run("note_found", id=drop_id, found_by=found_by)
+
+        self.engine.write(note)
 
     def open_root(self, hot_folder: str) -> int:
         """Let what lies in a root that is back go on."""

@@ -6,7 +6,7 @@ the outside. Part of `store.contract`, whose laws hold here; implemented in `sto
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from masv_watch.model import FoundBy, RootRow
@@ -43,8 +43,8 @@ class Rooting(Protocol):
         """List the living drops, as (id, path), of which it was not noted what found them."""
         ...
 
-    def note_found(self, drop_id: int, found_by: FoundBy) -> None:
-        """Note what found a drop."""
+    def note_found(self, found: Mapping[int, FoundBy]) -> None:
+        """Note what found each of these drops, by their ids."""
         ...
 
     def open_root(self, hot_folder: str) -> int:

@@ -45,21 +45,24 @@ class Discovery:
             if now - at > _REMEMBERED_S:
                 del self._announced[name]
         self._announced.update(dict.fromkeys(names, now))
+        found: dict[int, FoundBy] = {}
         for drop_id, path in ledger.unfound(self._rule.name):
             by = FoundBy.EVENT if path in self._announced else FoundBy.SWEEP
-            ledger.note_found(drop_id, by)
+            found[drop_id] = by
             self._metrics.count("found_drops", hot_folder=self._rule.name, by=by)
             if by is FoundBy.EVENT:
                 self._hints.doubt(self._rule.name, "")
             elif is_heard and not has_lost:
                 self._suspects[drop_id] = (path, now)
+        ledger.note_found(found)
         self._judge_suspects(ledger, now)
 
     def _judge_suspects(self, ledger: Store, now: float) -> None:
+        announced: dict[int, FoundBy] = {}
         for drop_id, (path, since) in list(self._suspects.items()):
             if path in self._announced:
                 del self._suspects[drop_id]
-                ledger.note_found(drop_id, FoundBy.EVENT)
+                announced[drop_id] = FoundBy.EVENT
             elif now - since >= GRACE_S:
                 del self._suspects[drop_id]
                 log.warning(
@@ -68,3 +71,4 @@ class Discovery:
                 )
                 why = f"{shown(path)} was found by the sweep and announced by no event"
                 self._hints.doubt(self._rule.name, why)
+        ledger.note_found(announced)
