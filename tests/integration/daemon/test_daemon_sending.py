@@ -87,7 +87,8 @@ def test_urls_of_a_large_file_are_asked_for_in_windows(world: Dispatch):
     (package,) = world.until_delivered("long.mov")
 
     assert len(world.requests("chunk PUT", package=package["id"])) == 20
-    assert len(world.requests("chunk URLs", package=package["id"])) <= 3
+    # how many are asked for at once follows how many connections there are while they are tuned
+    assert len(world.requests("chunk URLs", package=package["id"])) <= 5
 
 
 def test_expired_url_is_asked_for_again_for_that_chunk_only(world: Dispatch):
