@@ -112,7 +112,8 @@ def _of_the_domains(limits: Limits, past: Past, *, at: str) -> tuple[Finding, ..
         return ()
     why = "nothing was delivered to yet" if limits.asks_new_domains else "are not allowed"
     detail = f"it goes to {', '.join(past.strange) or 'no domains'}, which {why}"
-    return (_finding("limit_domains", not past.strange, detail, at=at),)
+    fine = "it goes to no domain that a person has to be asked about"
+    return (_finding("limit_domains", not past.strange, detail, at=at, fine=fine),)
 
 
 def strangers(rule: Rule, path: bytes) -> tuple[str, ...]:
@@ -159,7 +160,15 @@ def _more(size: int) -> str:
 
 
 def _finding(
-    test: str, passed: bool, detail: str, *, at: str, retry_at: float | None = None
+    test: str,
+    passed: bool,
+    detail: str,
+    *,
+    at: str,
+    retry_at: float | None = None,
+    fine: str = "",
 ) -> Finding:
-    again = None if passed else retry_at
-    return Finding(test=test, passed=passed, detail=detail, rule_at=at, retry_at=again)
+    """Give one test; what it says is the excess, or `fine`, else that there is none."""
+    if passed:
+        return Finding(test=test, passed=True, detail=fine or f"not {detail}", rule_at=at)
+    return Finding(test=test, passed=False, detail=detail, rule_at=at, retry_at=retry_at)

@@ -161,3 +161,13 @@ def test_local_day_is_what_the_calendar_says_in_every_zone(offset: int, zone: Zo
     assert begun - 1 <= wall < ends
     assert shown(begun).date() == shown(ends - 2).date() == day
     assert shown(begun - 2).date() < day < shown(ends).date()
+
+
+def test_finding_of_a_limit_that_is_kept_does_not_read_as_if_it_were_not() -> None:
+    """`explain` prints what passed beside what did not."""
+    seen = Seen(kind="folder", signature="s", fence="f", files=1, size=1)
+    found = exceeds(seen, Limits(domains=("own.example",))).findings
+
+    assert all(each.passed for each in found)
+    assert found[0].detail == "not more than 1,000,000 files"
+    assert not any("goes to no domains" in each.detail for each in found)
