@@ -18,7 +18,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,18 +31,24 @@ from watchdog.events import (
     FileDeletedEvent,
     FileMovedEvent,
     FileSystemEvent,
-    FileSystemEventHandler,
 )
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, EventEmitter, ObservedWatch
 
 from masv_watch.files import Mount, filesystem_kind, resolved, watch_limit
 from masv_watch.names import shown
+from masv_watch.watch.observing import (
+    NATIVE_LOG,
+    Handler,
+    OverflowEar,
+    runs,
+    tops_of,
+    watched_folders,
+    why_deaf,
+)
 
 log = logging.getLogger(__name__)
 
-#: events that no read causes: our own sweeps must not ring for themselves
-_CHANGES = frozenset({"created", "modified", "moved", "deleted", "closed", "attrib"})
 #: what Linux is asked to tell of. A write is told of once its file is closed: of every write, a
 #: recorder would ring all day, and every file of a burst five times; what is written and not closed
 #: is seen by the samples of what settles and by the sweep of the hour (`watch.cycles`)
@@ -58,10 +64,6 @@ _WANTED: list[type[FileSystemEvent]] | None = [
 if sys.platform != "linux":
     # other systems tell of no close
     _WANTED = None
-_NATIVE_LOG = "watchdog.observers.inotify_c"
-
-#: what the limit of observers is raised with; each daemon needs one
-_INSTANCES = "sysctl fs.inotify.max_user_instances=512"
 #: watches that are asked for beyond the folders that there are
 _LEAST_MARGIN = 1024
 #: sweeps in a row that found folders unwatched: one may have come faster than its watch
@@ -152,8 +154,8 @@ class Hints:
         #: rings that raised, and kernel queues that overflowed; for metrics
         self.failures = 0
         self.overflows = 0
-        self._ear = _OverflowEar(self._overflowed)
-        logging.getLogger(_NATIVE_LOG).addHandler(self._ear)
+        self._ear = OverflowEar(self._overflowed)
+        logging.getLogger(NATIVE_LOG).addHandler(self._ear)
         # each text is unique, so that every one would be remembered for ever; as an error it would
         # end the shared reader thread and with it all sight
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.observers\.")
@@ -209,6 +211,20 @@ class Hints:
                     # its emitter ended with its folder: nothing is left to unschedule
                     log.debug("a watch was gone already", extra={"hot_folder": hot_folder})
 
+    def lose(self, hot_folder: str) -> None:
+        """Believe nothing of a root that is away, but hear out what was said of it.
+
+        The word that it was deleted may still be on its way, and decides what may come in its
+        place (fault 6).
+        """
+        with self._lock:
+            armed = self._armed.get(hot_folder)
+            if armed is not None:
+                away = Mode(sight=Sight.OFF, why="its root is away")
+                self._armed[hot_folder] = _Armed(
+                    path=armed.path, identity=armed.identity, mode=away, watch=armed.watch
+                )
+
     def was_removed(self, hot_folder: str) -> bool:
         """Say whether the root that was armed last was deleted: not moved, and not unmounted."""
         return hot_folder in self._removed
@@ -221,7 +237,7 @@ class Hints:
             self._removed.add(hot_folder)
         if watch is not None:
             names = self._announced.setdefault(hot_folder, set())
-            names.update(_tops(watch.path, event))
+            names.update(tops_of(watch.path, event))
             if len(names) > _MOST_NAMES:
                 names.clear()
                 self._lost.add(hot_folder)
@@ -252,7 +268,7 @@ class Hints:
         if armed.folders == 0:
             # nothing was swept yet: whatever there is, it is more than what is allowed
             folders = max(folders, limit)
-        watched = sum(_watched(each.emitter) or 0 for each in tuple(self._armed.values()))
+        watched = sum(watched_folders(each.emitter) or 0 for each in tuple(self._armed.values()))
         need = folders + max(limit - watched, 0) * (watched > 0)
         need += max(need // 5, _LEAST_MARGIN)
         seen = f"{watched} of {folders} folders are watched" if armed.folders else "none is watched"
@@ -271,7 +287,7 @@ class Hints:
             if armed is None:
                 return False
             armed.folders = folders
-            watched = _watched(armed.emitter)
+            watched = watched_folders(armed.emitter)
             if watched is None or watched >= folders:
                 armed.lacking = 0
                 return False
@@ -345,7 +361,7 @@ class Hints:
         if self._canary is None:
             return
         folder, hear = self._canary
-        handler = _Handler("", lambda _name, _event: hear(), self._failed)
+        handler = Handler("", lambda _name, _event: hear(), self._failed)
         try:
             observer.schedule(handler, os.fsdecode(resolved(folder)))
         except (OSError, RuntimeError) as error:
@@ -366,7 +382,7 @@ class Hints:
         with self._lock:
             self._armed.clear()
             observer, self._observer = self._observer, None
-        logging.getLogger(_NATIVE_LOG).removeHandler(self._ear)
+        logging.getLogger(NATIVE_LOG).removeHandler(self._ear)
         if observer is not None and observer.is_alive():
             observer.stop()
             observer.join(timeout_s)
@@ -374,7 +390,7 @@ class Hints:
     def _schedule(
         self, hot_folder: str, path: bytes, identity: tuple[int | str, ...] | None
     ) -> _Armed:
-        handler = _Handler(hot_folder, self._hear, self._failed)
+        handler = Handler(hot_folder, self._hear, self._failed)
         try:
             observer = self._running()
             # the observer does not follow a link, and the root may be one
@@ -383,7 +399,7 @@ class Hints:
             )
         except (OSError, RuntimeError) as error:
             at_limit = isinstance(error, OSError) and error.errno == errno.ENOSPC
-            mode = _degraded(path, error)
+            mode = Mode(sight=Sight.DEGRADED, why=why_deaf(path, error))
             return _Armed(path=path, identity=identity, mode=mode, is_at_limit=at_limit)
         self._removed.discard(hot_folder)
         emitter = next((each for each in observer.emitters if each.watch == watch), None)
@@ -392,7 +408,7 @@ class Hints:
 
     def _running(self) -> BaseObserver:
         if self._observer is not None:
-            if _runs(self._observer):
+            if runs(self._observer):
                 return self._observer
             self._abandon(self._observer)
         observer = self._new_observer()
@@ -410,8 +426,8 @@ class Hints:
     def _sees(self, armed: _Armed) -> bool:
         if armed.mode.sight is Sight.BLIND:
             return True
-        runs = self._observer is not None and _runs(self._observer)
-        return runs and armed.emitter is not None and armed.emitter.is_alive()
+        is_running = self._observer is not None and runs(self._observer)
+        return is_running and armed.emitter is not None and armed.emitter.is_alive()
 
     def _failed(self) -> None:
         self.failures += 1
@@ -426,74 +442,3 @@ class Hints:
                 # the reader thread, which calls this, must outlive whatever rings
                 self._failed()
                 log.exception("a ring failed", extra={"hot_folder": hot_folder})
-
-
-class _Handler(FileSystemEventHandler):
-    """Rings for one hot folder."""
-
-    def __init__(
-        self,
-        hot_folder: str,
-        hear: Callable[[str, FileSystemEvent], None],
-        failed: Callable[[], None],
-    ) -> None:
-        self._hot_folder = hot_folder
-        self._hear = hear
-        self._failed = failed
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        """Ring for a change; an exception here would end the dispatcher for every hot folder."""
-        try:
-            if event.event_type in _CHANGES:
-                self._hear(self._hot_folder, event)
-        except Exception:
-            self._failed()
-            log.exception("a ring failed", extra={"hot_folder": self._hot_folder})
-
-
-class _OverflowEar(logging.Handler):
-    """Hears of lost events in the only place where the observer tells of them: its log."""
-
-    def __init__(self, tell: Callable[[], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._tell = tell
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Tell of an overflow."""
-        if "overflow" in str(record.msg):
-            self._tell()
-
-
-def _degraded(path: bytes, error: OSError | RuntimeError) -> Mode:
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EMFILE:
-        why = f"the kernel's limit of notifications is reached: raise it with {_INSTANCES}"
-    elif number == errno.ENOENT:
-        why = f"{shown(path)} is not there"
-    else:
-        why = f"notifications cannot be started for {shown(path)}: {error}"
-    return Mode(sight=Sight.DEGRADED, why=why)
-
-
-def _runs(observer: BaseObserver) -> bool:
-    # the dispatcher and the emitters look alive without the one thread that reads (fault 4); the
-    # library shows it nowhere, and other systems than Linux have none
-    reader = getattr(observer, "_inotify_fd", None)
-    reads = reader is None or bool(reader.is_alive())
-    return observer.is_alive() and reads
-
-
-def _watched(emitter: EventEmitter | None) -> int | None:
-    """Count the folders that an emitter watches; None where the library does not show it."""
-    group = getattr(emitter, "_inotify", None)
-    paths = getattr(group, "_active_callbacks_by_path", None)
-    return len(paths) if paths is not None else None
-
-
-def _tops(root: str | bytes, event: FileSystemEvent) -> Iterator[bytes]:
-    """Give the names at the top of a root that an event is about."""
-    above = os.fsencode(root).rstrip(b"/") + b"/"
-    for path in (event.src_path, event.dest_path):
-        below = os.fsencode(path)
-        if path and below.startswith(above):
-            yield below[len(above) :].partition(b"/")[0]

@@ -208,7 +208,7 @@ class Intake:
 
     def _lose_root(self, now: float) -> None:
         self._known.forget()
-        self._hints.disarm(self.rule.name)
+        self._hints.lose(self.rule.name)
         self._was_heard = False
         self.entries.lose_root()
         self.looked = True

@@ -155,7 +155,7 @@ THREADS = frozenset(
 )
 MAY_START_THREADS = ("loops", "transfer.sender", "api.server", "sandbox")
 
-MAY_CATCH_ALL = ("loops:Loop.run", "api.app:", "watch.hints:", "sandbox:")
+MAY_CATCH_ALL = ("loops:Loop.run", "api.app:", "watch.hints:", "watch.observing:", "sandbox:")
 
 REFUSED_NAMES = frozenset(
     {

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from masv_watch.watch.hints import Hints, Sight
-from masv_watch.watch.intake import PERIOD_S
+from masv_watch.watch.intake import PERIOD_S, REPROBE_S
+from masv_watch.watch.sameness import RootState
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
 from tests.waiting import eventually
 
@@ -67,6 +70,29 @@ def test_a_drop_that_no_event_announced_makes_events_unhealthy_until_one_does(ro
     assert "unheard.mov was found by the sweep" in silent[1].why
     assert found(room, "heard.mov") == "event"
     assert room.hints.mode("hot").sight is Sight.EVENTS
+
+
+@pytest.mark.fault(6)
+def test_a_root_made_anew_while_the_word_of_its_end_is_on_its_way_is_let_in(room: Room) -> None:
+    """Whether the sweep or the notification sees the end of the root first decides nothing."""
+    (room.hot / "first.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S + LOOK_S)
+    assert room.store.root("hot").is_marked
+    # an open descriptor keeps the kernel from telling of the end, and the number from coming back
+    with os.scandir(room.hot):
+        shutil.rmtree(room.hot)
+        room.pass_time(REPROBE_S)
+        missing = room.intake.gate.root_state
+        room.hot.mkdir()
+        (room.hot / "second.mov").write_bytes(b"defg")
+        room.pass_time(REPROBE_S)
+        doubted = room.intake.gate.root_state
+    eventually(lambda: room.hints.was_removed("hot"))
+    room.pass_time(QUIET_S + 2 * LOOK_S + REPROBE_S)
+
+    assert (missing, doubted) == (RootState.MISSING, RootState.REPLACED)
+    assert room.intake.gate.root_state is RootState.PRESENT
+    assert sorted(upload.name for upload in room.taken()) == ["first.mov", "second.mov"]
 
 
 def test_a_drop_without_notifications_is_found_by_the_sweep_and_blames_nobody(make_room) -> None:

@@ -1,0 +1,99 @@
+"""What the observer's library does not say by itself: its losses, its death and what it watches.
+
+Owns the knowledge of the library's inside. Never decides what follows: `hints` does. Used by hints.
+
+Law 1. What a handler raises is counted and logged, never passed on: it would end the one dispatcher
+       of every hot folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Callable, Iterator
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers.api import BaseObserver, EventEmitter
+
+from masv_watch.names import shown
+
+log = logging.getLogger(__name__)
+
+#: where the library tells of what the kernel dropped
+NATIVE_LOG = "watchdog.observers.inotify_c"
+#: events that no read causes: our own sweeps must not ring for themselves
+_CHANGES = frozenset({"created", "modified", "moved", "deleted", "closed", "attrib"})
+#: what the limit of observers is raised with; each daemon needs one
+_INSTANCES = "sysctl fs.inotify.max_user_instances=512"
+
+
+class Handler(FileSystemEventHandler):
+    """Rings for one hot folder."""
+
+    def __init__(
+        self,
+        hot_folder: str,
+        hear: Callable[[str, FileSystemEvent], None],
+        failed: Callable[[], None],
+    ) -> None:
+        self._hot_folder = hot_folder
+        self._hear = hear
+        self._failed = failed
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Ring for a change; an exception here would end the dispatcher for every hot folder."""
+        try:
+            if event.event_type in _CHANGES:
+                self._hear(self._hot_folder, event)
+        except Exception:
+            self._failed()
+            log.exception("a ring failed", extra={"hot_folder": self._hot_folder})
+
+
+class OverflowEar(logging.Handler):
+    """Hears of lost events in the only place where the observer tells of them: its log."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell of an overflow."""
+        if "overflow" in str(record.msg):
+            self._tell()
+
+
+def why_deaf(path: bytes, error: OSError | RuntimeError) -> str:
+    """Say why an observer cannot listen to a path, and what helps."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EMFILE:
+        return f"the kernel's limit of notifications is reached: raise it with {_INSTANCES}"
+    if number == errno.ENOENT:
+        return f"{shown(path)} is not there"
+    return f"notifications cannot be started for {shown(path)}: {error}"
+
+
+def runs(observer: BaseObserver) -> bool:
+    """Say whether every thread of an observer that others depend on is alive."""
+    # the dispatcher and the emitters look alive without the one thread that reads (fault 4); the
+    # library shows it nowhere, and other systems than Linux have none
+    reader = getattr(observer, "_inotify_fd", None)
+    reads = reader is None or bool(reader.is_alive())
+    return observer.is_alive() and reads
+
+
+def watched_folders(emitter: EventEmitter | None) -> int | None:
+    """Count the folders that an emitter watches; None where the library does not show it."""
+    group = getattr(emitter, "_inotify", None)
+    paths = getattr(group, "_active_callbacks_by_path", None)
+    return len(paths) if paths is not None else None
+
+
+def tops_of(root: str | bytes, event: FileSystemEvent) -> Iterator[bytes]:
+    """Give the names at the top of a root that an event is about."""
+    above = os.fsencode(root).rstrip(b"/") + b"/"
+    for path in (event.src_path, event.dest_path):
+        below = os.fsencode(path)
+        if path and below.startswith(above):
+            yield below[len(above) :].partition(b"/")[0]
