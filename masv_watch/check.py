@@ -39,7 +39,7 @@ class Found:
 def examine(loaded: Loaded, *, file: str, probe: bool) -> Found:
     """Look at the templates and, with `probe`, at disk paths, mail server and cloud."""
     problems = [*_templates(loaded)]
-    warnings = [*loaded.warnings]
+    warnings = [*loaded.warnings, *_unwatched(loaded, file)]
     count = len(loaded.settings.hot_folders)
     ok = [f"ok: {file}: {count} hot folder{'' if count == 1 else 's'}", *_waiting(loaded)]
     if probe:
@@ -77,6 +77,17 @@ def _waiting(loaded: Loaded) -> list[str]:
                 f" arrived: {start.reason}"
             )
     return notes
+
+
+def _unwatched(loaded: Loaded, file: str) -> list[str]:
+    """Warn where nobody would learn that something needs a person."""
+    mails = loaded.settings.mail
+    if not loaded.settings.hot_folders or (mails is not None and mails.alerts is not None):
+        return []
+    place = loaded.places.get("mail", f"{file}:1:1")
+    advice = "add `mail: {alerts: {to: [ADDRESS]}}`"
+    words = f"warning: nobody is told when something needs a person - {advice}"
+    return [f"{place}: mail.alerts: {words}"]
 
 
 def _probe_mail(loaded: Loaded, file: str, warnings: list[str], ok: list[str]) -> None:

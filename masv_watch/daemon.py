@@ -17,6 +17,7 @@ import logging
 import os
 import random
 import signal
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -27,7 +28,9 @@ from masv_watch.api.calls import Desk, Health
 from masv_watch.api.moves import Moves
 from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
+from masv_watch.concerns import Concerns
 from masv_watch.config.load import Loaded, load
+from masv_watch.delivery.alerts import LOOK_S, Teller
 from masv_watch.delivery.outbox import LETTERS, SOURCES, Outbox, Outside
 from masv_watch.departure import Departure
 from masv_watch.errors import CannotListen, ConfigError
@@ -40,7 +43,13 @@ from masv_watch.rehearsal import Rehearsal
 from masv_watch.roster import Roster
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.crew import SMALL_WORKERS
-from masv_watch.uploads import HotFolders, Links, Records, Uploads, UploadView, WaitReason
+from masv_watch.uploads import (
+    HotFolders,
+    Links,
+    Records,
+    Uploads,
+    is_kept,
+)
 from masv_watch.watch.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -80,8 +89,6 @@ class Daemon:
         self._bell = Bell()
         self._stop_asked = False
         self._reload_asked = False
-        #: what the last reload was refused for
-        self._refused = ""
         self._heart = Heart(clock=self._clock, environ=environ)
         self.store = open_store(self._settings.state, clock=self._clock, metrics=self._metrics)
         try:
@@ -112,9 +119,11 @@ class Daemon:
         self._departure.adopt()
         self._sender = self._departure.sender
         self._roster = self._build_roster()
+        self._concerns = self._build_concerns()
         self._loops = [
             self._loop("sender", self._departure.tick, self._departure.bell),
             *self._build_outboxes(cloud),
+            self._build_teller(),
         ]
         self._housekeeping = self._build_housekeeping()
         self._reception = Reception(
@@ -134,6 +143,16 @@ class Daemon:
             canary=os.fsencode(os.path.join(self._settings.state, "canary")),
             clock=self._clock,
             metrics=self._metrics,
+        )
+
+    def _build_concerns(self) -> Concerns:
+        return Concerns(
+            self.store,
+            self._roster,
+            self.uploads,
+            login=self._login,
+            state=self._settings.state,
+            slow_until=lambda: self._sender.slow_until,
         )
 
     def _remember(self, session: str | None) -> None:
@@ -227,6 +246,18 @@ class Daemon:
             loops.append(self._loop(name, outbox.tick, bell, vital=False))
         return loops
 
+    def _build_teller(self) -> Loop:
+        teller = Teller(
+            self.store,
+            self._concerns.needs,
+            mail_settings=lambda: self._settings.mail,
+            host=socket.gethostname(),
+            clock=self._clock,
+            metrics=self._metrics,
+            luck=random.random,
+        )
+        return self._loop("alerts", teller.tick, Bell(), vital=False, at_most_s=LOOK_S)
+
     def _build_housekeeping(self) -> BackgroundScheduler:
         logging.getLogger("apscheduler").setLevel(logging.WARNING)
         # the library's default drops a job that is a second late (measured)
@@ -242,9 +273,18 @@ class Daemon:
         return scheduler
 
     def _loop(
-        self, name: str, tick: Callable[[], float | None], bell: Bell, *, vital: bool = True
+        self,
+        name: str,
+        tick: Callable[[], float | None],
+        bell: Bell,
+        *,
+        vital: bool = True,
+        at_most_s: float = 1.0,
     ) -> Loop:
-        return Loop(name, tick, bell=bell, clock=self._clock, metrics=self._metrics, vital=vital)
+        clock, metrics = self._clock, self._metrics
+        return Loop(
+            name, tick, bell=bell, clock=clock, metrics=metrics, vital=vital, at_most_s=at_most_s
+        )
 
     def run(self) -> int:
         """Serve until a signal ends it; give the exit status."""
@@ -367,7 +407,7 @@ class Daemon:
             log.warning("a change waits for a restart", extra={"key": line})
         self._loaded = loaded
         old, self._settings = self._settings, self._without_new_host(loaded.settings)
-        self._refused = ""
+        self._concerns.refused = ""
         self._login.adopt(self._settings.masv)
         self._sender.forget_slowness()
         self._roster.swap(old.hot_folders, loaded.settings.hot_folders)
@@ -380,7 +420,7 @@ class Daemon:
     def _refuse_reload(self, *problems: str) -> None:
         for problem in problems:
             log.error("the configuration is not taken over", extra={"problem": problem})
-        self._refused = next(iter(problems), "").partition("\n")[0]
+        self._concerns.refused = next(iter(problems), "").partition("\n")[0]
         self._metrics.gauge("config_last_reload_success", 0)
         self._heart.ready("the last reload failed; the earlier configuration goes on")
 
@@ -408,30 +448,7 @@ class Daemon:
             return Health(live=False, ready=False, why=f"not ticking: {', '.join(hung)}")
         if waiting:
             return Health(live=True, ready=False, why=f"not swept yet: {', '.join(waiting)}")
-        return Health(
-            live=True, ready=True, concerns=(*self._concerns(), *self._roster.blindness())
-        )
-
-    def _concerns(self) -> tuple[str, ...]:
-        """List what a person should look at though the daemon is ready."""
-        found = []
-        trouble = self.store.trouble()
-        if trouble:
-            found.append(f"the state in {self._settings.state}: {trouble}")
-        found += self._roster.concerns()
-        found += self.uploads.undeleted()
-        if self._refused:
-            found.append(f"the last reload was refused, the earlier goes on: {self._refused}")
-        slow_s = self._sender.slow_until - self.store.now()
-        if slow_s > 0:
-            found.append(f"the cloud asked us to send nothing for another {slow_s:.0f} s")
-        pause_s = self._login.pause_s()
-        if pause_s is not None:
-            found.append(
-                f"the cloud does not believe us: {self._login.cure()}; tried again in"
-                f" {pause_s:.0f} s"
-            )
-        return tuple(found)
+        return Health(live=True, ready=True, concerns=self._concerns.sentences())
 
     def _all_loops(self) -> list[Loop]:
         return [*self._loops, *self._roster.loops]
@@ -450,28 +467,22 @@ class Daemon:
                 continue
             if terms is not None and terms.batch:
                 self.uploads.finalize(view.upload.id)
-            if view.state in {"transferring", "idle"} and not _is_kept(view):
+            if view.state in {"transferring", "idle"} and not is_kept(view):
                 return False
         return not self.store.open_tasks()
 
     def _stays_behind(self) -> bool:
-        if self._concerns():
+        if self._concerns.all():
             return True
         living = self.store.drops(living=True)
         behind = any(drop.hold or drop.state is not DropState.TAKEN for drop in living)
         return behind or any(
-            view.state in {"error", "paused"} or _is_kept(view) for view in self.uploads.list()
+            view.state in {"error", "paused"} or is_kept(view) for view in self.uploads.list()
         )
 
     def _auth_until(self) -> float | None:
         pause_s = self._login.pause_s()
         return None if pause_s is None else self.store.now() + pause_s
-
-
-def _is_kept(view: UploadView) -> bool:
-    """Say whether an upload waits for a person or for its window, and not for us."""
-    kept = {WaitReason.HELD, WaitReason.WINDOW_CLOSED}
-    return view.waiting is not None and view.waiting.reason in kept
 
 
 def _calm_collector() -> None:

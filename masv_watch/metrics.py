@@ -46,6 +46,8 @@ HELP: Mapping[str, str] = {
     "storage_answers": "Answers of the cloud's storage by status.",
     "sweep_seconds": "How long the last sweep of a hot folder took.",
     "task_failures": "Tries of a link, letter or disposal that failed, by error code.",
+    "needs": "Hot folders, holds, uploads and tasks that wait for a person.",
+    "notices_sent": "Letters to those whom mail.alerts names.",
     "tasks_done": "Links, letters and disposals that are done.",
     "transitions": "Moves of uploads, drops and tasks by the state that they reached.",
     "uploads_in_hand": "Uploads that are being worked on.",

@@ -753,12 +753,64 @@ class Smtp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alerts:
+    """Whom a letter tells of what needs a person."""
+
+    to: tuple[str, ...]
+    #: seconds that something has to need a person before it is told of
+    after_s: float = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """One thing that waits for a person, as it is now."""
+
+    #: what makes it the same thing at the next look: of it no second letter is written
+    key: str
+    #: one sentence, names already escaped
+    text: str
+    #: what helps, as a command where there is one; "" where the sentence says it
+    cure: str = ""
+    #: nothing can make it well any more: it is told of once and nobody waits for its end
+    is_final: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """A need with its past."""
+
+    need: Need
+    #: store clock, seconds; when it was seen first
+    since: float
+    #: a letter told of it
+    is_told: bool = False
+    #: store clock, seconds; when it was gone; None while it is there
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A letter about needs to one address, on its way."""
+
+    id: int
+    address: str
+    subject: str
+    text: str
+    #: store clock, seconds
+    created_at: float
+    #: tries that failed
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
     """How our letters leave."""
 
     smtp: Smtp
     #: the From header: an address, or a name with one
     sender: str
+    #: who is told of what needs a person; None: nobody is
+    alerts: Alerts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from masv_watch.model import (
     DropState,
     Explanation,
     Limits,
+    Need,
     Rule,
     Schedule,
     Terms,
@@ -229,27 +230,30 @@ class Roster:
             if not each.intake.looked and not each.intake.hangs(now)
         ]
 
-    def concerns(self) -> list[str]:
+    def needs(self) -> list[Need]:
         """Say which hot folders a person should look at, one sentence each."""
         now, found = self._clock.monotonic(), []
         for each in self._all():
             name = each.intake.rule.name
             if each.intake.hangs(now):
-                found.append(f"hot folder {name}: its folder does not answer; look at the mount")
+                why = "its folder does not answer; look at the mount"
             elif each.intake.gate.why and not _is_empty_reader(each.intake):
-                found.append(f"hot folder {name}: {each.intake.gate.why}")
-            elif each.intake.gate.question:
-                found.append(f"hot folder {name}: {each.intake.gate.question}")
+                why = each.intake.gate.why
+            else:
+                why = each.intake.gate.question
+            if why:
+                found.append(Need(key=f"root {name}", text=f"hot folder {name}: {why}"))
         return found
 
-    def blindness(self) -> list[str]:
+    def blindness(self) -> list[Need]:
         """Say where events should work and do not, one sentence each; the sweep goes on there."""
         found = []
         for each in self._all():
             name = each.intake.rule.name
             mode = self._hints.mode(name)
             if mode.sight is Sight.DEGRADED:
-                found.append(f"hot folder {name}: events are not relied on: {mode.why}")
+                text = f"hot folder {name}: events are not relied on: {mode.why}"
+                found.append(Need(key=f"events {name}", text=text))
         return found
 
     def sights(self) -> list[FolderSight]:

@@ -228,6 +228,7 @@ def _places(source: Source, tree: nodes.Tree) -> dict[str, str]:
         ("state",),
         ("masv", "api_key"),
         ("masv", "team"),
+        ("mail",),
         ("mail", "smtp"),
     ]
     for at in range(count):

@@ -126,12 +126,22 @@ class SmtpKeys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertsKeys:
+    """`mail.alerts:`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    to: Annotated[list[Address], _first(access.one_or_more)]
+    after: Annotated[float, _leaf(values.seconds("1m", "1d"))] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MailKeys:
     """`mail:`."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
     smtp: SmtpKeys
     sender: Annotated[str, _leaf(values.mailbox), Field(alias="from")]
+    alerts: AlertsKeys | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

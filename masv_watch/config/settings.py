@@ -93,7 +93,12 @@ def _mail(keys: schema.MailKeys) -> model.Mail:
             **_said(port=smtp.port, tls=smtp.tls, user=smtp.user, password=smtp.password),
         ),
         sender=keys.sender,
+        alerts=_alerts(keys.alerts) if keys.alerts else None,
     )
+
+
+def _alerts(keys: schema.AlertsKeys) -> model.Alerts:
+    return model.Alerts(to=_addresses(keys.to), **_said(after_s=keys.after))
 
 
 def _transfer(keys: schema.TransferKeys) -> model.Transfer:

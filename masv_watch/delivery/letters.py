@@ -143,7 +143,7 @@ def compose(
     """
     known = _context(delivery)
     letter = EmailMessage(policy=SMTP_POLICY)
-    letter["From"] = _sender(sender)
+    letter["From"] = sender_of(sender)
     letter["To"] = recipient(to)
     letter["Subject"] = _subject(delivery)
     letter["Date"] = date
@@ -171,26 +171,27 @@ def check_template(path: str) -> list[str]:
     return []
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """Escape what would begin a line, a header or a command of a terminal."""
     # names come escaped already (`names.shown`); their backslashes are not doubled once more
     return text if text.isprintable() else escaped(text)
 
 
 def _context(delivery: Delivery) -> dict[str, object]:
-    files = [_safe(name) for name in delivery.files[:LISTED]]
-    skipped = [_safe(clause) for clause in delivery.skipped[:LEFT_OUT_LISTED]]
+    files = [safe(name) for name in delivery.files[:LISTED]]
+    skipped = [safe(clause) for clause in delivery.skipped[:LEFT_OUT_LISTED]]
     return {
-        "package_name": _safe(delivery.package_name),
+        "package_name": safe(delivery.package_name),
         "message": _lines(delivery.message),
-        "hot_folder": _safe(delivery.hot_folder),
-        "sender": _safe(delivery.sender),
+        "hot_folder": safe(delivery.hot_folder),
+        "sender": safe(delivery.sender),
         "file_count": count_text(delivery.file_count),
         "count": delivery.file_count,
         "size": size_text(delivery.size),
         "size_bytes": delivery.size,
-        "link_url": _safe(delivery.link_url),
-        "expiry": _safe(delivery.expiry),
-        "finalized_at": _safe(delivery.finalized_at),
+        "link_url": safe(delivery.link_url),
+        "expiry": safe(delivery.expiry),
+        "finalized_at": safe(delivery.finalized_at),
         "files": files,
         "more_files": max(delivery.file_count - len(files), 0),
         "skipped": skipped,
@@ -201,11 +202,11 @@ def _context(delivery: Delivery) -> dict[str, object]:
 
 def _lines(text: str) -> str:
     plain = text.replace("\r\n", "\n").replace("\t", "    ").strip("\n")
-    return "\n".join(_safe(line) for line in plain.split("\n"))
+    return "\n".join(safe(line) for line in plain.split("\n"))
 
 
 def _subject(delivery: Delivery) -> str:
-    name = _safe(delivery.package_name)
+    name = safe(delivery.package_name)
     if len(name) > SUBJECT_NAME:
         name = name[: SUBJECT_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
     counts = f"{count_text(delivery.file_count)}, {size_text(delivery.size)}"
@@ -218,7 +219,12 @@ def _literal(text: str) -> str:
     return text.replace("=?", "=\\x3f")
 
 
-def _sender(text: str) -> Address:
+def sender_of(text: str) -> Address:
+    """Read the sender of our letters.
+
+    Raises:
+        MailDeferred: it is no address; a person has to correct it.
+    """
     try:
         return _address(text)
     except ValueError as error:

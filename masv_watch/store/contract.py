@@ -41,6 +41,7 @@ from masv_watch.model import (
     UploadEvent,
     UploadState,
 )
+from masv_watch.store.alarming_contract import Alarming
 from masv_watch.store.arriving_contract import Arriving
 from masv_watch.store.rooting_contract import Rooting
 from masv_watch.store.steering_contract import Steering
@@ -423,7 +424,16 @@ class Obligations(Protocol):
 
 
 class Store(
-    Ledger, Arriving, Watching, Rooting, Undertakings, Versions, Steering, Obligations, Protocol
+    Ledger,
+    Arriving,
+    Watching,
+    Rooting,
+    Undertakings,
+    Versions,
+    Steering,
+    Obligations,
+    Alarming,
+    Protocol,
 ):
     """All verbs of the store, and its clock."""
 

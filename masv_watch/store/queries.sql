@@ -679,3 +679,54 @@ SELECT 1 AS yes FROM uploads WHERE finalized_at IS NOT NULL AND (
         WHERE lower(substr(value, instr(value, '@') + 1)) = :domain)
     OR EXISTS (SELECT 1 FROM json_each(terms, '$.mail_to')
         WHERE lower(substr(value, instr(value, '@') + 1)) = :domain)) LIMIT 1;
+
+-- name: alarms
+SELECT * FROM alarms ORDER BY since, key;
+
+-- name: note_alarm
+INSERT INTO alarms (key, text, cure, final, since) VALUES (:key, :text, :cure, :final, :now)
+ON CONFLICT (key) DO UPDATE SET text = excluded.text, cure = excluded.cure, ended_at = NULL;
+
+-- name: end_alarm
+UPDATE alarms SET ended_at = :now WHERE key = :key;
+
+-- name: tell_alarm
+UPDATE alarms SET told = 1 WHERE key = :key;
+
+-- name: forget_alarm
+DELETE FROM alarms WHERE key = :key;
+
+-- name: last_notice_at
+SELECT max(created_at) AS at FROM notices;
+
+-- name: drop_notices
+DELETE FROM notices WHERE ended = 0;
+
+-- name: forget_notices
+DELETE FROM notices WHERE ended = 1 AND created_at < :before;
+
+-- name: add_notice
+INSERT INTO notices (address, subject, text, created_at)
+VALUES (:address, :subject, :text, :now);
+
+-- name: due_notice
+SELECT * FROM notices WHERE ended = 0 AND retry_at <= :now ORDER BY retry_at, id LIMIT 1;
+
+-- name: end_notice
+UPDATE notices SET ended = 1, note = :note WHERE id = :id;
+
+-- name: retry_notice
+UPDATE notices SET attempts = attempts + 1, retry_at = :retry_at, note = :note WHERE id = :id;
+
+-- name: unsent_notice
+SELECT note FROM notices WHERE ended = 0 AND attempts > 0 ORDER BY id LIMIT 1;
+
+-- name: held_kinds
+SELECT hot_folder, hold, count(*) AS number, min(id) AS first FROM drops
+WHERE state IN ('settling', 'held', 'queued', 'taken') AND hold IS NOT NULL
+GROUP BY hot_folder, hold ORDER BY hot_folder, hold;
+
+-- name: tasks_in_trouble
+SELECT tasks.*, uploads.name AS upload_name FROM tasks JOIN uploads ON uploads.id = tasks.upload_id
+WHERE tasks.state = 'refused' OR (tasks.state = 'due' AND tasks.attempts >= 3)
+ORDER BY tasks.id DESC LIMIT :most;

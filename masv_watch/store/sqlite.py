@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 from masv_watch.errors import MasvWatchError, StoreBusy, StoreError, StoreFull, StoreUnusable
 from masv_watch.loops import Clock, start_thread, transaction_flag
 from masv_watch.metrics import Metrics
+from masv_watch.store.alarming import AlarmingVerbs
 from masv_watch.store.arriving import ArrivingVerbs
 from masv_watch.store.creation import CreationVerbs
 from masv_watch.store.ledger import LedgerVerbs
@@ -63,7 +64,7 @@ JOB_ERRORS = (
     ValueError,
 )
 #: the newest migration that this version knows
-SCHEMA = 4
+SCHEMA = 5
 
 _FILE = "masv-watch.db"
 _LOCK = "daemon.lock"
@@ -288,6 +289,7 @@ class SqliteStore(
     ObligationVerbs,
     WatchingVerbs,
     RootingVerbs,
+    AlarmingVerbs,
 ):
     """The whole contract over one SQLite file."""
 

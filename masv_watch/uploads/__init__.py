@@ -16,6 +16,7 @@ from masv_watch.uploads.folders import HotFolders as HotFolders
 from masv_watch.uploads.folders import drop_view as drop_view
 from masv_watch.uploads.links import Links as Links
 from masv_watch.uploads.links import read_package as read_package
+from masv_watch.uploads.needs import needs_of as needs_of
 from masv_watch.uploads.records import Records as Records
 from masv_watch.uploads.views import DropView as DropView
 from masv_watch.uploads.views import SendingView as SendingView
@@ -24,5 +25,6 @@ from masv_watch.uploads.views import UploadView as UploadView
 from masv_watch.uploads.views import Waiting as Waiting
 from masv_watch.uploads.views import WaitReason as WaitReason
 from masv_watch.uploads.views import cure_of as cure_of
+from masv_watch.uploads.views import is_kept as is_kept
 from masv_watch.uploads.views import waiting_for as waiting_for
 from masv_watch.uploads.wishes import Wish as Wish

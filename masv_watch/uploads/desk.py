@@ -22,6 +22,7 @@ from masv_watch.model import (
     Drop,
     DropDraft,
     Flow,
+    Need,
     Selection,
     TaskState,
     Traffic,
@@ -201,11 +202,14 @@ class Uploads:
                 )
         return views
 
-    def undeleted(self) -> Sequence[str]:
+    def undeleted(self) -> Sequence[Need]:
         """Say which deleted uploads the cloud still has, and why: no list shows them any more."""
         wanted = Selection(states=(UploadState.DELETING,))
         return [
-            f"upload {upload.id} was deleted and waits for the cloud: {upload.error}"
+            Need(
+                key=f"deleted {upload.id}",
+                text=f"upload {upload.id} was deleted and waits for the cloud: {upload.error}",
+            )
             for upload in self._store.select_uploads(wanted)
             if upload.error
         ]

@@ -234,6 +234,12 @@ def calls_for(upload: Upload) -> list[str]:
     return calls
 
 
+def is_kept(view: UploadView) -> bool:
+    """Say whether an upload waits for a person or for its window, and not for us."""
+    kept = {WaitReason.HELD, WaitReason.WINDOW_CLOSED}
+    return view.waiting is not None and view.waiting.reason in kept
+
+
 def cure_of(drop: Drop) -> str:
     """Give what helps a held drop as one line; empty when it is not held."""
     if drop.hold is None:

@@ -9,6 +9,7 @@ import pytest
 
 from masv_watch import check
 from masv_watch.config import load
+from masv_watch.errors import ConfigError
 from tests.processes import Sandbox
 
 
@@ -99,4 +100,44 @@ def test_check_says_where_a_name_keeps_files_from_going_early(
     told = [line for line in found.ok if "before all of it has arrived" in line]
     assert len(told) == is_told
     assert all(line.startswith("ok: hot_folders[0]: ") for line in told)
-    assert found.warnings == ()
+    assert [one for one in found.warnings if "mail.alerts" not in one] == []
+
+
+def test_check_warns_while_nobody_is_told_of_trouble(tmp_path):
+    """The warning stands where the key belongs, and is gone once somebody is named."""
+    path = tmp_path / "masv-watch.yml"
+    mail = "mail: {smtp: {host: mail.example.com}, from: a@example.com%s}\n"
+    folders = (
+        f"hot_folders:\n  - {{name: out, path: {tmp_path},"
+        " to: {portal: dailies, sender: a@example.com}}\n"
+    )
+    warned = []
+    for given in ("", mail % "", mail % ", alerts: {to: it@example.com}"):
+        path.write_text(f"version: 1\n{given}{folders}")
+        found = check.examine(load.load(str(path), environ={}), file=str(path), probe=False)
+        warned.append([one for one in found.warnings if "mail.alerts" in one])
+
+    nobody = "mail.alerts: warning: nobody is told when something needs a person - add"
+    assert warned[0] == [f"{path}:1:1: {nobody} `mail: {{alerts: {{to: [ADDRESS]}}}}`"]
+    assert warned[1] == [f"{path}:2:7: {nobody} `mail: {{alerts: {{to: [ADDRESS]}}}}`"]
+    assert warned[2] == []
+
+
+def test_alerts_with_a_mistake_are_refused_at_their_place(tmp_path):
+    """Each mistake is named with what is allowed."""
+    path = tmp_path / "masv-watch.yml"
+    given = {
+        "{to: []}": "3:9: mail.alerts.to: is empty - write at least one address",
+        "{to: [nobody]}": "3:10: mail.alerts.to[0]:",
+        "{after: 15m}": "`to` is missing",
+        "{to: [a@example.com], after: 5s}": "mail.alerts.after:",
+        "{to: [a@example.com], at: 5m}": "mail.alerts: unknown key `at`",
+    }
+    for alerts, words in given.items():
+        path.write_text(
+            "version: 1\nmail: {smtp: {host: m.example.com}, from: a@example.com, alerts:\n"
+            f"   {alerts}}}\nhot_folders: []\n"
+        )
+        with pytest.raises(ConfigError) as refused:
+            load.load(str(path), environ={})
+        assert words in str(refused.value), alerts

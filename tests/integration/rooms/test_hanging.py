@@ -72,10 +72,10 @@ def test_a_hanging_mount_keeps_only_its_own_loop_waiting(
     try:
         (tmp_path / "near" / "a.mov").write_bytes(b"abc")
         eventually(store.uploads, within=15)
-        eventually(roster.concerns, within=PATIENCE_S + 5)
+        eventually(roster.needs, within=PATIENCE_S + 5)
         began = time.monotonic()
         views = {view.sight.rule.name: view for view in folders.list()}
-        concerns, blindness = roster.concerns(), roster.blindness()
+        concerns, blindness = [need.text for need in roster.needs()], roster.blindness()
         unswept = roster.unswept()
         roster.tidy()
         folders.scan("far")

@@ -1,0 +1,78 @@
+"""What a person should look at though the daemon runs.
+
+Owns the list of it, for readiness, for status and for the letters about it. Never mends anything
+and never decides who is told. Built by `daemon`; views are called by any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from masv_watch.login import Login
+from masv_watch.model import Need
+from masv_watch.roster import Roster
+from masv_watch.store.contract import Store
+from masv_watch.uploads import Uploads, needs_of
+
+#: what a letter cannot say of itself, and what ends by itself
+_UNTOLD = frozenset({"notice", "slow"})
+
+
+class Concerns:
+    """The trouble of all rooms, read when it is asked for."""
+
+    def __init__(
+        self,
+        store: Store,
+        roster: Roster,
+        uploads: Uploads,
+        *,
+        login: Login,
+        state: str,
+        slow_until: Callable[[], float],
+    ) -> None:
+        """Begin without trouble; `slow_until` gives until when the cloud asked for a pause."""
+        self._store = store
+        self._roster = roster
+        self._uploads = uploads
+        self._login = login
+        self._state = state
+        self._slow_until = slow_until
+        #: what the last reload was refused for; "" when it was taken over
+        self.refused = ""
+
+    def all(self) -> tuple[Need, ...]:
+        """List everything that a person should look at, one sentence each."""
+        found = []
+        trouble = self._store.trouble()
+        if trouble:
+            found.append(Need(key="state", text=f"the state in {self._state}: {trouble}"))
+        found += self._roster.needs()
+        found += self._uploads.undeleted()
+        if self.refused:
+            text = f"the last reload was refused, the earlier goes on: {self.refused}"
+            found.append(Need(key="reload", text=text, cure="masv-watch check"))
+        slow_s = self._slow_until() - self._store.now()
+        if slow_s > 0:
+            text = f"the cloud asked us to send nothing for another {slow_s:.0f} s"
+            found.append(Need(key="slow", text=text))
+        pause_s = self._login.pause_s()
+        if pause_s is not None:
+            cure = self._login.cure()
+            text = f"the cloud does not believe us: {cure}; tried again in {pause_s:.0f} s"
+            found.append(Need(key="auth", text=text))
+        unsent = self._store.unsent_notice()
+        if unsent:
+            text = f"the letter about what needs a person has not left: {unsent}"
+            found.append(Need(key="notice", text=text))
+        return tuple(found)
+
+    def sentences(self) -> tuple[str, ...]:
+        """Give them as sentences, with where notifications should work and do not."""
+        return tuple(need.text for need in (*self.all(), *self._roster.blindness()))
+
+    def needs(self) -> Iterator[Need]:
+        """Give all that waits for a person, drops, uploads and tasks with it."""
+        yield from (need for need in self.all() if need.key not in _UNTOLD)
+        yield from self._roster.blindness()
+        yield from needs_of(self._store)

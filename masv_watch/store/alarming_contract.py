@@ -1,0 +1,69 @@
+"""The part of the store's contract that serves telling people of what needs them.
+
+Owns the promises of each verb, not how an engine keeps them. Never decides when a letter is due.
+Part of `store.contract`, whose laws hold here; implemented in `store.alarming`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from masv_watch.model import Alarm, Drop, Need, Notice, Task
+
+
+class Alarming(Protocol):
+    """What needs a person, who was told, and the letters about it."""
+
+    def held_kinds(self) -> Sequence[tuple[Drop, int]]:
+        """Give of each hot folder and hold reason the oldest drop, and how many there are."""
+        ...
+
+    def tasks_in_trouble(self, most: int) -> Sequence[tuple[Task, str]]:
+        """List tasks that were refused for good or failed three times, newest first.
+
+        Each comes with the name of its upload.
+        """
+        ...
+
+    def note_needs(self, needs: Iterable[Need]) -> list[Alarm]:
+        """Take in all that needs a person now; give it with its past, the oldest first.
+
+        What is new begins now; what is gone ends now, and is forgotten where nobody was told.
+        """
+        ...
+
+    def told_at(self) -> float | None:
+        """Give when the last letter was written, store clock; None before the first."""
+        ...
+
+    def tell(
+        self,
+        addresses: Sequence[str],
+        *,
+        subject: str,
+        text: str,
+        told: Iterable[str],
+        over: Iterable[str],
+    ) -> None:
+        """Write one letter to each address and, with it, that these keys are told or over.
+
+        A letter that did not leave yet is replaced: the new one says how things are now.
+        """
+        ...
+
+    def due_notice(self) -> Notice | None:
+        """Give the letter that is due first, or None."""
+        ...
+
+    def end_notice(self, notice: Notice, note: str) -> None:
+        """Note that a letter was taken, or refused for good."""
+        ...
+
+    def retry_notice(self, notice: Notice, *, retry_at: float, note: str) -> None:
+        """Let a letter wait, and say why."""
+        ...
+
+    def unsent_notice(self) -> str:
+        """Say why a letter that was tried has not left; "" when none waits."""
+        ...

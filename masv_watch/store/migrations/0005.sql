@@ -1,0 +1,25 @@
+-- What needs a person, and the letters about it. Written for SQLite.
+CREATE TABLE alarms (
+    key TEXT PRIMARY KEY,
+    text TEXT NOT NULL,
+    cure TEXT NOT NULL,
+    -- nothing can make it well any more
+    final INTEGER NOT NULL,
+    since REAL NOT NULL,
+    told INTEGER NOT NULL DEFAULT 0,
+    ended_at REAL
+) WITHOUT ROWID;
+CREATE TABLE notices (
+    id INTEGER PRIMARY KEY,
+    address TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    text TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    -- 0: on its way, 1: taken by the mail server or refused for good
+    ended INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    retry_at REAL NOT NULL DEFAULT 0,
+    note TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX tasks_in_trouble ON tasks (id)
+    WHERE state = 'refused' OR (state = 'due' AND attempts >= 3);

@@ -1,0 +1,89 @@
+"""List what of drops, uploads and tasks waits for a person.
+
+Owns which of them only a person can move. Never decides who is told: `delivery.alerts` does. Called
+there, by its loop.
+
+Law 1. What ends by itself is no need: a growing file, a closed window, a retry that has its time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from masv_watch.model import (
+    Drop,
+    HoldReason,
+    Need,
+    Selection,
+    Task,
+    TaskKind,
+    TaskState,
+    UploadLine,
+    UploadState,
+)
+from masv_watch.names import shown
+from masv_watch.store.contract import Store
+from masv_watch.uploads.views import cure_of
+
+#: of each kind that are looked at: a letter names fewer
+MOST = 200
+#: holds that end without a person: time, a writer or the window ends them
+_PATIENT = frozenset(
+    {
+        HoldReason.GROWING,
+        HoldReason.OPEN_BY_WRITER,
+        HoldReason.UNSTABLE_SOURCE,
+        HoldReason.WINDOW_CLOSED,
+        HoldReason.PAUSED,
+        # told of as the root, the key or the disk itself
+        HoldReason.ROOT_UNAVAILABLE,
+        HoldReason.AUTH,
+        HoldReason.STATE_DISK_LOW,
+    }
+)
+_TASKS = {
+    TaskKind.LINK: "its share link cannot be made",
+    TaskKind.LETTER: "the letter to {key} does not get through",
+    TaskKind.DISPOSE: "its delivered source cannot be dealt with",
+}
+
+
+def needs_of(store: Store) -> Iterator[Need]:
+    """Give every drop, upload and task that waits for a person, holds joined by their reason."""
+    for drop, number in store.held_kinds():
+        if drop.hold not in _PATIENT:
+            yield _held(drop, number)
+    failed = store.select_uploads(Selection(states=(UploadState.ERROR,), limit=MOST))
+    yield from map(_failed, failed)
+    for task, name in store.tasks_in_trouble(MOST):
+        yield _task(task, name)
+
+
+def _held(drop: Drop, number: int) -> Need:
+    others = "" if number == 1 else f" and {number - 1:,} more"
+    note = f": {drop.note}" if drop.note else ""
+    return Need(
+        key=f"held {drop.hot_folder} {drop.hold}",
+        text=f"hot folder {drop.hot_folder}: {shown(drop.path)}{others} held as {drop.hold}{note}",
+        cure=cure_of(drop),
+    )
+
+
+def _failed(upload: UploadLine) -> Need:
+    folder = f" of hot folder {upload.hot_folder}" if upload.hot_folder else ""
+    return Need(
+        key=f"failed {upload.id}",
+        text=f"upload {upload.name}{folder} failed: {upload.error}",
+        cure=f"masv-watch retry {upload.id}",
+    )
+
+
+def _task(task: Task, name: str) -> Need:
+    is_final = task.state is TaskState.REFUSED
+    words = _TASKS[task.kind].format(key=task.key)
+    return Need(
+        key=f"task {task.id}",
+        text=f"upload {name} was delivered, but {words}: {task.note}",
+        cure=f"masv-watch show {task.upload_id}" + ("" if is_final else "; it is tried again"),
+        is_final=is_final,
+    )
