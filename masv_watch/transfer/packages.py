@@ -207,9 +207,18 @@ class Packages:
             self._complete(upload)
             return
         self._store.note_finalize_unasked(upload.id, upload.fence)
-        lost = self._unfinished(upload)
-        if not lost:
+        lost, strays = self._unfinished(upload)
+        package_id, token = held_package(upload)
+        for cloud_id in strays:
+            delete_cloud_file(self._cloud, package_id, token, cloud_id)
+        if not lost and not strays:
             raise error
+        if not lost:
+            # an add that was given up took effect later than it was looked for
+            raise CloudUnreachable(
+                f"{len(strays)} files that nobody sends were in the package, and are deleted:"
+                f" {error.message}"
+            ) from error
         if upload.refusals + 1 >= MOST_REFUSALS:
             raise CloudRefused(
                 f"the cloud refused to finalize {MOST_REFUSALS} times in a row and says each time"
@@ -241,15 +250,14 @@ class Packages:
             return _Asked(is_finalized=False, is_known=False)
         return _Asked(is_finalized=state in {"finalized", "expired"}, is_known=bool(state))
 
-    def _unfinished(self, upload: Upload) -> list[SourceFile]:
-        """List the files that we closed and that the cloud says it has not whole."""
-        package_id, token = held_package(upload)
-        done = {seen.id for seen in self._cloud.files(package_id, token) if seen.completed}
-        return [
-            file
-            for file in self._store.files(upload.id)
-            if file.closed and file.cloud_id not in done
-        ]
+    def _unfinished(self, upload: Upload) -> tuple[list[SourceFile], list[str]]:
+        """List what the cloud says it has not whole: files that we closed, and ids of no file."""
+        listed = self._cloud.files(*held_package(upload))
+        done = {seen.id for seen in listed if seen.completed}
+        rows = self._store.files(upload.id)
+        ours = {file.cloud_id for file in rows}
+        lost = [file for file in rows if file.closed and file.cloud_id not in done]
+        return lost, [seen.id for seen in listed if not seen.completed and seen.id not in ours]
 
     def _clear_leftovers(self, upload: Upload) -> None:
         package_id, token = held_package(upload)

@@ -6,7 +6,10 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from masv_watch.errors import CloudRefused, CloudUnreachable
+from masv_watch.model import Secret
 from masv_watch.transfer.packages import MOST_REFUSALS
 from masv_watch.uploads import WaitReason
 from tests.integration.rooms.sent import CHUNK, Door, Room
@@ -114,6 +117,30 @@ def test_resume_after_refused_finalizes_asks_again_before_it_sends(room: Room):
     assert resumed.refusals == 0
     assert _puts(room, upload_id) == sent
     assert _finalizes(room, upload_id) == MOST_REFUSALS + 1
+
+
+@pytest.mark.fault(63)
+def test_add_that_takes_effect_after_its_file_was_sent_is_deleted_and_delays_only(room: Room):
+    """The cloud finalizes no package with a file that nobody sends: ours of a lost add goes."""
+    late: list[str] = []
+
+    def finalize(package_id: str, token: Secret) -> None:
+        if not late:
+            added = room.cloud.add_file(
+                package_id, token, name="late.mov", path="", last_modified="2026-11-28T00:00:00Z"
+            )
+            late.append(added.id)
+        room.cloud.finalize_package(package_id, token)
+
+    room.build(cloud=Door(room.cloud, finalize_package=finalize))
+    upload_id = room.drop("late", 100)
+    complete = room.until_state(upload_id, "complete")
+    package = room.package(upload_id)
+
+    assert len(late) == 1
+    assert late[0] not in [file["id"] for file in package["files"]]
+    assert package["finalize_calls"] == 2
+    assert (complete.refusals, _puts(room, upload_id)) == (0, 1)
 
 
 def test_file_that_was_cut_into_too_many_chunks_begins_anew(room: Room):
