@@ -21,7 +21,7 @@ from masv_watch.store.seal import Seal
 from tests.waiting import eventually
 
 PROJECT = Path(__file__).resolve().parent.parent
-START_S = 30.0
+START_S = 60.0
 
 
 def free_port() -> int:
@@ -34,7 +34,7 @@ def free_port() -> int:
 def ask(base: str, path: str, method: str = "GET", body: Any = None) -> tuple[int, Any]:
     """Make one call and give its status and its JSON."""
     parts = urlsplit(base)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
     try:
         payload = None if body is None else json.dumps(body)
         connection.request(method, path, payload, {"Content-Type": "application/json"})
@@ -90,7 +90,7 @@ class Sandbox:
 
     def end(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 class Daemon:
@@ -135,9 +135,9 @@ class Daemon:
     def kill(self) -> None:
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
-    def stop(self, within: float = 25.0) -> int:
+    def stop(self, within: float = 60.0) -> int:
         assert self.process is not None
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)

@@ -12,15 +12,20 @@ from typing import TypeVar
 
 Answer = TypeVar("Answer")
 
+#: seconds that every condition is given at the least. A deadline is no assertion of speed: a busy
+#: machine takes long, and a green test waits for none of it
+LEAST_S = 60.0
+
 
 def eventually(
-    condition: Callable[[], Answer], within: float = 5.0, *, every: float = 0.01
+    condition: Callable[[], Answer], within: float = LEAST_S, *, every: float = 0.01
 ) -> Answer:
     """Call the condition until it answers something true, and give that answer.
 
-    An AssertionError or LookupError of the condition counts as "not yet". After `within` seconds
-    the test fails with the last answer or the last error.
+    An AssertionError or LookupError of the condition counts as "not yet". After `within` seconds,
+    and never before a minute, the test fails with the last answer or the last error.
     """
+    within = max(within, LEAST_S)
     deadline = time.monotonic() + within
     last: object = None
     while True:

@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
             }  # fmt: skip
             headers["Content-Type"] = "application/json"
             headers["Host"] = f"127.0.0.1:{self.server.behind}"
-        behind = http.client.HTTPConnection("127.0.0.1", self.server.behind or 0, timeout=20)
+        behind = http.client.HTTPConnection("127.0.0.1", self.server.behind or 0, timeout=60)
         try:
             behind.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in headers.items():
@@ -156,7 +156,7 @@ class Browser:
     def visit(self, url: str, foreign: Foreign, plan: dict[str, Any]) -> dict[str, Any]:
         """Open a page of a foreign server and give what it reports at its end."""
         foreign.plan, foreign.reports = plan, []
-        line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         try:
             line.request("PUT", f"/json/new?{quote(url, safe=':/')}")
             answer = line.getresponse()
@@ -173,4 +173,4 @@ class Browser:
         """End it with all its processes: the program may be a script around the real one."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(20)
+        self._process.wait(60)

@@ -229,7 +229,7 @@ class Proxy:
         """End every connection and the thread."""
         self.heal()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
 
     def _serve(self) -> None:
         accepting = self._loop.create_task(self._accept())

@@ -112,7 +112,7 @@ class Day(Station):
 
     def _cloud(self, path, body, token=""):
         parts = urlsplit(self.sandbox.api)
-        line = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
+        line = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
         headers = {"Content-Type": "application/json", "X-User-Token": token}
         line.request("POST", path, json.dumps(body), headers)
         answer = line.getresponse()
@@ -328,7 +328,7 @@ def ask_everything(day):
 def _events(day):
     done = subprocess.run(
         ["curl", "-sSN", "--max-time", "1", f"{day.base}/events?after=0"],
-        capture_output=True, timeout=30, check=False,
+        capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     assert b"finalized" in done.stdout
     day.said["events"] = done.stdout

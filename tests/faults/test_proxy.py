@@ -90,7 +90,7 @@ def head_of(method: str, path: str, size: int) -> bytes:
 class Client:
     """A raw client: what it sends and reads is known to the byte."""
 
-    def __init__(self, proxy: Proxy, timeout_s: float = 5.0) -> None:
+    def __init__(self, proxy: Proxy, timeout_s: float = 60.0) -> None:
         parts = urlsplit(proxy.url)
         self.socket = socket.create_connection((parts.hostname, parts.port), timeout_s)
 
@@ -203,10 +203,12 @@ def test_flip_turns_one_bit_of_one_byte(proxy: Proxy, echo: Echo, way: Way):
 def test_black_hole_takes_everything_and_says_nothing(proxy: Proxy, echo: Echo):
     """The client may send on for ever; the server waits for the rest."""
     proxy.order(Kind.HOLE, at=50)
-    client = Client(proxy, timeout_s=0.3)
+    client = Client(proxy)
+    client.socket.sendall(head_of("PUT", "/a", 4_000_000) + b"z" * 4_000_000)
+    client.socket.settimeout(0.3)
 
     with pytest.raises(TimeoutError):
-        client.ask(b"z" * 4_000_000)
+        client.socket.recv(1)
 
     assert echo.got == 50
     assert proxy.taken > 4_000_000
@@ -251,8 +253,8 @@ def test_slow_line_takes_its_time_and_loses_nothing(proxy: Proxy, echo: Echo):
     healed_s = monotonic() - began
 
     assert answer == answer_to(b"s" * 10_000)
-    assert 0.4 < took_s < 3.0
-    assert healed_s < 3.0
+    assert 0.4 < took_s < 20.0
+    assert healed_s < 30.0
     assert fault.struck == 2
 
 
@@ -263,10 +265,10 @@ def test_hold_stands_still_until_it_is_released(proxy: Proxy, echo: Echo, way: W
     answers: list[bytes] = []
     asking = threading.Thread(target=lambda: answers.append(Client(proxy).ask(b"abc")))
     asking.start()
-    assert fault.reached.wait(5)
+    assert fault.reached.wait(60)
     acted = list(echo.bodies)
     fault.released.set()
-    asking.join(5)
+    asking.join(60)
 
     assert acted == ([] if way is Way.UP else [b"abc"])
     assert answers == [answer_to(b"abc")]
@@ -280,7 +282,7 @@ def test_late_request_arrives_after_the_client_was_reset(proxy: Proxy, echo: Ech
     Client(proxy).ask(b"new")
     before = list(echo.bodies)
     fault.released.set()
-    assert fault.arrived.wait(5)
+    assert fault.arrived.wait(60)
 
     assert before == [b"new"]
     assert echo.bodies == [b"new", b"old" * 50_000]
@@ -289,7 +291,7 @@ def test_late_request_arrives_after_the_client_was_reset(proxy: Proxy, echo: Ech
 def test_latency_delays_both_ways_and_keeps_the_order(echo: Echo):
     """A byte is so long under way; many are under way at once."""
     proxy = Proxy(echo.url, latency_s=0.1)
-    body = bytes(range(256)) * 8000
+    body = bytes(range(256)) * 32_000
     began = monotonic()
     answer = Client(proxy).ask(body)
     took_s = monotonic() - began
@@ -297,8 +299,8 @@ def test_latency_delays_both_ways_and_keeps_the_order(echo: Echo):
 
     assert answer == answer_to(body)
     assert echo.bodies == [body]
-    # 32 blocks one after the other would take 3 s
-    assert 0.2 <= took_s < 2.0
+    # 125 blocks one after the other would take 12 s
+    assert 0.2 <= took_s < 10.0
 
 
 def test_narrow_line_keeps_a_client_from_sending_far_ahead(echo: Echo):
@@ -324,7 +326,7 @@ def test_sandbox_names_its_storage_under_the_address_of_the_proxy(tmp_path: Path
         host = urlsplit(proxy.url).netloc
 
         def ask(path: str, body: str, **headers: str) -> Any:
-            connection = http.client.HTTPConnection(host, timeout=5)
+            connection = http.client.HTTPConnection(host, timeout=60)
             connection.request("POST", path, body, {"Content-Type": "application/json", **headers})
             return json.loads(connection.getresponse().read())
 

@@ -328,7 +328,7 @@ def test_uncaught_exception_is_printed_redacted():
 
     thread = threading.Thread(target=crash, name="probe")
     thread.start()
-    thread.join(5)
+    thread.join(60)
     try:
         crash()
     except ValueError as error:

@@ -99,7 +99,7 @@ def test_metrics_counted_by_another_thread_meanwhile_lose_nothing():
     other = threading.Thread(target=lambda: metrics.count("ticks"))
 
     metrics.count("ticks", Slow(1.0, other))
-    other.join(5)
+    other.join(60)
 
     assert metrics.value("ticks") == 2
 

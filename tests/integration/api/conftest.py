@@ -137,7 +137,7 @@ class Caller:
         return self.listener.urls[0]
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def raw(self, request, *, silence_s=1.0):
         """Send bytes and give everything that comes until the daemon closes or falls silent."""

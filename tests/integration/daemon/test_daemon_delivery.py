@@ -151,7 +151,7 @@ def test_delivery_to_people_whom_the_cloud_mails_too_gives_each_one_letter(house
 
 
 def get(netloc, path):
-    connection = http.client.HTTPConnection(netloc, timeout=10)
+    connection = http.client.HTTPConnection(netloc, timeout=60)
     connection.request("GET", path)
     answer = connection.getresponse()
     body = answer.read()

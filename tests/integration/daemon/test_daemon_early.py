@@ -55,7 +55,7 @@ def writing(card: Path, seed: int, *, turns: int = 0) -> Iterator[subprocess.Pop
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def finished(writer: subprocess.Popen[bytes]) -> bool:

@@ -6,9 +6,10 @@ import os
 import random
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 
@@ -39,44 +40,106 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
         made.close()
 
 
-def _pace(seconds: float) -> None:
-    """Let a writer rest between two writes, as writers do."""
-    threading.Event().wait(seconds)
+class _Writer:
+    """Somebody who rests between two writes, and knows whether the machine held him up."""
+
+    def __init__(self) -> None:
+        self._at = monotonic()
+        self.longest_s = 0.0
+
+    def rest(self, seconds: float) -> None:
+        """Rest before the next write."""
+        threading.Event().wait(seconds)
+
+    def wrote(self) -> None:
+        """Note that a write is done."""
+        now = monotonic()
+        self.longest_s, self._at = max(self.longest_s, now - self._at), now
+
+    @property
+    def was_quiet(self) -> bool:
+        """Say whether his file stood still for as long as what is whole does."""
+        return self.longest_s > QUIET_S - 0.1
+
+
+def _undisturbed(attempt: Callable[[str, _Writer], None]) -> str:
+    """Let somebody write until no pause of his was as long as the quiet time; give the name."""
+    for number in range(10):
+        name, writer = f"a{number}.mov", _Writer()
+        attempt(name, writer)
+        if not writer.was_quiet:
+            return name
+    pytest.fail("the machine let nobody write ten times with pauses of less than a second")
+
+
+def _names(field: Field, hot_folder: str) -> list[str]:
+    return [each["package_name"] for each in field.uploads(hot_folder)]
+
+
+def _delivered(field: Field, hot_folder: str, name: str) -> dict[str, Any]:
+    """Wait for the only package of a drop."""
+
+    def is_done() -> bool:
+        (upload,) = [
+            each for each in field.uploads(hot_folder) if each["package_name"].startswith(name)
+        ]
+        return bool(upload["state"] == "complete")
+
+    # of none there is nothing to unpack yet
+    eventually(lambda: _names(field, hot_folder).count(name) and is_done())
+    return next(each for each in field.packages(hot_folder) if each["name"] == name)
 
 
 @pytest.mark.fault(11)
 def test_file_that_keeps_growing_is_sent_once_and_whole(field: Field):
     """A writer that pauses for less than the quiet time never loses its end (pains 3, 4)."""
-    content = b""
-    began = monotonic()
-    with (field.top / "growing" / "a.mov").open("ab", buffering=0) as file:
-        while monotonic() < began + 4:
-            block = random.randbytes(50_000)
-            file.write(block)
-            content += block
-            _pace(0.3)
-            assert not field.uploads("growing")
-    package = field.until_delivered("growing", 1)[0]
+    contents: dict[str, bytes] = {}
+    early: list[str] = []
 
-    assert digests(package) == {"a.mov": digest(content)}
+    def attempt(name: str, writer: _Writer) -> None:
+        contents[name] = b""
+        with (field.top / "growing" / name).open("ab", buffering=0) as file:
+            for _ in range(12):
+                block = random.randbytes(50_000)
+                file.write(block)
+                writer.wrote()
+                contents[name] += block
+                writer.rest(0.3)
+        early[:] = _names(field, "growing")
+        # to ask took its time as well
+        writer.wrote()
+
+    name = _undisturbed(attempt)
+    package = _delivered(field, "growing", name)
+
+    assert name not in early
+    assert digests(package) == {name: digest(contents[name])}
 
 
 @pytest.mark.fault(14)
 def test_rewrite_of_equal_size_with_its_time_put_back_restarts_the_clock(field: Field):
     """Neither size nor modification time show it; the change time does."""
-    target = field.top / "rewritten" / "a.mov"
-    target.write_bytes(b"version 0")
-    before = target.stat()
-    for number in range(1, 5):
-        _pace(0.6)
-        target.write_bytes(b"version %d" % number)
-        os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
-    written = monotonic()
-    assert not field.uploads("rewritten")
-    eventually(lambda: field.uploads("rewritten"))
-    assert monotonic() - written >= QUIET_S - 0.1
+    written: list[float] = []
 
-    assert digests(field.until_delivered("rewritten", 1)[0]) == {"a.mov": digest(b"version 4")}
+    def attempt(name: str, writer: _Writer) -> None:
+        target = field.top / "rewritten" / name
+        target.write_bytes(b"version 0")
+        writer.wrote()
+        before = target.stat()
+        for number in range(1, 5):
+            writer.rest(0.6)
+            target.write_bytes(b"version %d" % number)
+            os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+            writer.wrote()
+        written[:] = [monotonic()]
+
+    name = _undisturbed(attempt)
+    eventually(lambda: name in _names(field, "rewritten"))
+    took_s = monotonic() - written[0]
+    package = _delivered(field, "rewritten", name)
+
+    assert took_s >= QUIET_S - 0.1
+    assert digests(package) == {name: digest(b"version 4")}
 
 
 def test_delivered_drop_is_sent_again_only_for_new_content(field: Field):
@@ -128,7 +191,7 @@ def test_source_that_changes_while_it_is_sent_goes_as_it_was_last(
     name = f"a-{size}-{grown}.mov"
     target = field.top / "during" / name
     known = len(field.uploads("during"))
-    field.sandbox.fault("stall", f"PUT {PREFIX}", seconds=1.5, times=1)
+    field.sandbox.fault("stall", f"PUT {PREFIX}", seconds=60, times=1)
     target.write_bytes(random.randbytes(size))
     eventually(lambda: _has_struck(field), within=10)
     last = random.randbytes(size + grown)
@@ -145,7 +208,7 @@ def test_folder_that_changes_while_it_is_sent_keeps_its_other_files(field: Field
     """One file changes, one is added: the package holds the tree as it was last, once."""
     hot = field.top / "tree"
     files = {f"CARD/{number}.mov": random.randbytes(60_000) for number in range(20)}
-    field.sandbox.fault("stall", f"PUT {PREFIX}", seconds=0.3, times=None)
+    field.sandbox.fault("stall", f"PUT {PREFIX}", seconds=60, times=None)
     write_tree(hot, files)
     eventually(lambda: _has_struck(field), within=10)
     changed = {"CARD/3.mov": b"changed", "CARD/19.mov": b"changed too", "CARD/new.mov": b"new"}
@@ -180,7 +243,7 @@ def test_source_that_vanishes_while_it_is_sent_fails_with_its_cure(field: Field,
     """Nothing is delivered in part; the error says what to do, and doing it delivers."""
     hot, top = field.top / "vanishing", name.split("/")[0]
     content = random.randbytes(2 * CHUNK)
-    field.sandbox.fault("stall", f"PUT {PREFIX}", seconds=2, times=1)
+    field.sandbox.fault("stall", f"PUT {PREFIX}", seconds=60, times=1)
     write_tree(hot, {name: content} | ({"CARD/b.mov": b"stays"} if "/" in name else {}))
     eventually(lambda: _has_struck(field), within=10)
     (hot / name).rename(field.top / "kept")

@@ -37,7 +37,7 @@ def slow_down(world: Dispatch, times: int | None = None) -> None:
 
 def metrics(world: Dispatch) -> dict[str, float]:
     """Give the numbers of the metrics page by their names with labels."""
-    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=60)
     try:
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()

@@ -237,7 +237,7 @@ def test_daemon_whose_port_is_taken_ends_with_status_five(tmp_path: Path):
         config.chmod(0o600)
         command = [sys.executable, "-m", "masv_watch", "run", "-c", str(config)]
         said = subprocess.run(
-            command, cwd=PROJECT, capture_output=True, text=True, timeout=30, check=False
+            command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
         )
 
     assert said.returncode == 5
@@ -267,7 +267,7 @@ def test_package_deleted_in_the_cloud_fails_its_upload_and_is_not_made_again(wor
 
 
 def _delete_package(world: Dispatch, package_id: str, token: str) -> None:
-    connection = HTTPConnection(urlsplit(world.sandbox.api).netloc, timeout=10)
+    connection = HTTPConnection(urlsplit(world.sandbox.api).netloc, timeout=60)
     connection.request("DELETE", f"/v1/packages/{package_id}", headers={"X-Package-Token": token})
     assert connection.getresponse().status == 204
     connection.close()

@@ -62,7 +62,7 @@ def test_daemon_that_is_idle_or_waits_for_a_dead_cloud_uses_hardly_any_processor
         eventually(lambda: len(world.daemon.uploads()) == 7, within=15, every=0.1)
         eventually(lambda: len(world.lines("a step failed")) > 60, within=15, every=0.1)
         world.sandbox.process.send_signal(signal.SIGKILL)
-        world.sandbox.process.wait(10)
+        world.sandbox.process.wait(60)
         # the first, short back-offs are over
         let_pass(6.0)
         down = _load(world, 5.0)

@@ -349,7 +349,7 @@ def test_unix_socket_admits_by_its_mode_and_then_by_the_uid(shared):
     mode = shared.socket.stat().st_mode & 0o777
     apart = subprocess.run(
         ["curl", "-sS", "--unix-socket", str(shared.socket), "http://x/api/v1/uploads"],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=60, check=False,
         user=STRANGER, group=STRANGER, extra_groups=[],
     )  # fmt: skip
     assert mode == 0o660

@@ -72,7 +72,7 @@ class Throttled(Dispatch):
 
     def metrics(self) -> str:
         """Read `/metrics`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", "/metrics")
             return connection.getresponse().read().decode()

@@ -273,7 +273,7 @@ def mount() -> Iterator[Callable[..., None]]:
         if not at.exists():
             at.mkdir()
         done = subprocess.run(
-            ["mount", *arguments, str(at)], capture_output=True, check=False, timeout=30
+            ["mount", *arguments, str(at)], capture_output=True, check=False, timeout=60
         )
         if done.returncode:
             pytest.fail(f"this machine lets not even root mount: {done.stderr!r}")
@@ -281,7 +281,7 @@ def mount() -> Iterator[Callable[..., None]]:
 
     yield do
     for at in reversed(mounted):
-        subprocess.run(["umount", "--lazy", str(at)], check=True, timeout=30)
+        subprocess.run(["umount", "--lazy", str(at)], check=True, timeout=60)
 
 
 @needs_root

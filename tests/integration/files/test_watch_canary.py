@@ -126,7 +126,7 @@ def test_canary_rings_for_an_emitter_that_died_within_seconds(
     nest.canary.tick()
     emitter = nest.hints._armed["out"].emitter
     emitter.stop()
-    emitter.join(5)
+    emitter.join(60)
     nest.clock.advance(5)
     nest.canary.tick()
 
@@ -143,7 +143,7 @@ def test_canary_finds_a_dead_dispatcher(nest: Nest, eventually: Eventually) -> N
     nest.canary.tick()
     observer = nest.hints._observer
     observer.stop()
-    observer.join(5)
+    observer.join(60)
     nest.clock.advance(5)
     nest.canary.tick()
 

@@ -293,7 +293,7 @@ def test_a_dead_reader_thread_is_noticed_and_replaced(
     arm(hints, hot)
     (reader,) = {each for each in threading.enumerate() if isinstance(each, InotifyFD)} - before
     reader.stop()
-    reader.join(5)
+    reader.join(60)
     assert not hints.healthy()
     assert arm(hints, hot) is Sight.EVENTS
     rung.clear()

@@ -277,7 +277,7 @@ def download(url: str) -> dict[str, bytes]:
     entries = listed["files"] if isinstance(listed, dict) else listed
     found = {}
     for entry in entries:
-        connection = http.client.HTTPConnection(pieces.netloc, timeout=10)
+        connection = http.client.HTTPConnection(pieces.netloc, timeout=60)
         connection.request("GET", f"{pieces.path}/file/{entry['id']}?{pieces.query}")
         answer = connection.getresponse()
         assert answer.status == 200

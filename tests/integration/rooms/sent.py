@@ -122,7 +122,7 @@ class Hold:
             is_it = self.calls == self._nth
         if is_it:
             self.reached.set()
-            assert self.go_on.wait(20)
+            assert self.go_on.wait(60)
         answer = self._real(*given, **named)
         if is_it and self._then is not None:
             raise self._then

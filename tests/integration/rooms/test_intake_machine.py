@@ -60,6 +60,10 @@ class IntakeMachine(RuleBasedStateMachine):
         self.seen: set[tuple[str, int]] = set()
         #: path and bytes of each file that ever went
         self.sent: set[tuple[bytes, bytes]] = set()
+        #: the bytes of each path as they were delivered last
+        self.delivered: dict[bytes, bytes] = {}
+        #: what each upload was taken with: path and bytes
+        self.loads: dict[str, dict[bytes, bytes]] = {}
 
     def teardown(self) -> None:
         self.room.close()
@@ -179,13 +183,23 @@ class IntakeMachine(RuleBasedStateMachine):
     @rule()
     def deliver(self) -> None:
         """The sender delivers what can be."""
+        self.nothing_unsettled_goes_and_nothing_goes_twice()
         for upload in self.room.taken():
             drops = self.room.store.drops_of(upload.id)
             can_go = all(drop.whole and drop.hold is None for drop in drops)
-            if upload.state is UploadState.TRANSFERRING and can_go:
+            load = self.loads[upload.id]
+            # the sender reads what stands there, and sends no other bytes than were taken
+            is_whole = all(self.bytes_of(path) == content for path, content in load.items())
+            if upload.state is UploadState.TRANSFERRING and can_go and is_whole:
                 # as a restart does: no other upload is kept by an earlier claim
                 self.room.store.start_over()
                 self.room.deliver(upload)
+                self.delivered |= load
+
+    def bytes_of(self, path: bytes) -> bytes | None:
+        """Read a file of the hot folder; None when it is not there."""
+        file = self.room.hot / os.fsdecode(path)
+        return file.read_bytes() if file.is_file() else None
 
     @rule(seconds=st.integers(1, 12))
     def explained_looks(self, seconds: int) -> None:
@@ -245,6 +259,9 @@ class IntakeMachine(RuleBasedStateMachine):
                 continue
             assert said in (Prospect.ON_ITS_WAY, Prospect.KNOWN), (drop, said)
             assert self.contents(name) <= self.sent, drop
+            if said is Prospect.KNOWN:
+                # what the recipient has last is what stands here
+                assert self.contents(name) <= set(self.delivered.items()), drop
 
     def contents(self, name: str) -> set[tuple[bytes, bytes]]:
         """Give every file of a name that is sent, with its bytes."""
@@ -280,10 +297,15 @@ class IntakeMachine(RuleBasedStateMachine):
             assert drop.settled_at - changed_at >= least - 1e-3, (drop, changed_at)
             self.taken[drop.path, drop.signature] += 1
             assert self.taken[drop.path, drop.signature] == 1
-            for file in self.room.store.files(upload.id):
-                content = (self.room.hot / os.fsdecode(file.path)).read_bytes()
-                assert drop.is_late is False or (file.path, content) not in self.sent
-                self.sent.add((file.path, content))
+            load = {
+                file.path: self.bytes_of(file.path) for file in self.room.store.files(upload.id)
+            }
+            for path, content in load.items():
+                # a file that went back to an earlier content changed all the same (behaviour 11)
+                assert content is not None
+                assert not drop.is_late or content != self.delivered.get(path), (drop, path)
+                self.sent.add((path, content))
+            self.loads[upload.id] = load
 
 
 class LongIntakeMachine(IntakeMachine):

@@ -94,7 +94,7 @@ def test_teams_are_asked_for_once_by_many_at_the_same_time(desk):
     ]
 
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
 
     assert found == [desk.sandbox.team] * 12
     assert desk.asked == 1
@@ -109,12 +109,12 @@ def test_what_is_known_is_told_while_somebody_waits_for_the_cloud(desk):
     eventually(desk.has_fired)
 
     asks = start_thread("asks", lambda: told.append((login.known_teams(), login.pause_s())))
-    asks.join(10)
+    asks.join(30)
 
     assert told == [(None, None)]
     assert waiting.is_alive()
     desk.sandbox.heal()
-    waiting.join(20)
+    waiting.join(60)
     assert found == [desk.sandbox.team]
     assert [team.subdomain for team in login.known_teams()] == ["acme"]
 
@@ -128,7 +128,7 @@ def test_late_answer_to_an_older_key_is_not_kept(desk):
 
     login.adopt(desk.masv(api_key=Secret("new-key")))
     desk.sandbox.heal()
-    asks.join(20)
+    asks.join(30)
 
     assert login.known_teams() is None
 
@@ -236,7 +236,7 @@ def test_late_refusal_of_an_ask_does_not_end_what_began_meanwhile(desk):
 
     login.adopt(desk.masv(api_key=KEY))
     desk.sandbox.heal()
-    asks.join(20)
+    asks.join(30)
 
     assert [type(error) for error in errors] == [NoSession]
     assert (login.pause_s(), login.key()) == (None, KEY)

@@ -100,7 +100,7 @@ def test_change_of_an_old_version_never_marks_the_one_that_settled_since(room: R
 
     def hold() -> None:
         held.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
 
     put = Nth(room.cloud.put_chunk, 1, hold)
     room.build(cloud=Door(room.cloud, put_chunk=put))
@@ -131,7 +131,7 @@ def test_lease_that_ran_out_while_the_machine_slept_is_prolonged_not_claimed_aga
 
     def hold() -> None:
         held.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
 
     put = Nth(room.cloud.put_chunk, 2, hold)
     room.build(cloud=Door(room.cloud, put_chunk=put))
@@ -185,7 +185,7 @@ def test_urls_that_come_slowly_do_not_hold_up_the_senders_thread(room: Room):
 
     def hold() -> None:
         held.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
 
     ask = Nth(room.cloud.chunk_urls, 1, hold)
     room.build(cloud=Door(room.cloud, chunk_urls=ask))
@@ -199,7 +199,7 @@ def test_urls_that_come_slowly_do_not_hold_up_the_senders_thread(room: Room):
         ticked.set()
 
     threading.Thread(target=tick, daemon=True).start()
-    was_free = ticked.wait(5)
+    was_free = ticked.wait(30)
     go_on.set()
     eventually(ticked.is_set)
     room.until_complete(slow)
@@ -319,7 +319,7 @@ def test_small_upload_gets_a_worker_though_large_chunks_last_long(room: Room):
     def put(blueprint: Any, body: Any) -> str:
         if len(body) == CHUNK:
             held.append(1)
-            assert released.acquire(timeout=20)
+            assert released.acquire(timeout=60)
         return room.cloud.put_chunk(blueprint, body)
 
     room.workers = 2
@@ -345,7 +345,7 @@ def test_stop_takes_back_what_no_worker_has_begun(room: Room):
     def put(blueprint: Any, body: Any) -> str:
         puts.append(1)
         held.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return room.cloud.put_chunk(blueprint, body)
 
     room.workers = 2

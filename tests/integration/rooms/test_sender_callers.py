@@ -172,7 +172,7 @@ def _all_held(room: Room) -> tuple[dict[int, threading.Event], Any]:
     gates: dict[int, threading.Event] = {}
 
     def put(blueprint: Any, body: Any) -> str:
-        assert gates.setdefault(len(body), threading.Event()).wait(20)
+        assert gates.setdefault(len(body), threading.Event()).wait(60)
         return room.cloud.put_chunk(blueprint, body)
 
     return gates, Door(room.cloud, put_chunk=put)

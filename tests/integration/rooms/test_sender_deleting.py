@@ -416,7 +416,7 @@ def test_delete_waits_for_no_back_off_of_what_went_before(room: Room):
     def add(*given: Any, **named: Any) -> Any:
         adds.append(1)
         if len(adds) == 2:
-            assert put.reached.wait(10)
+            assert put.reached.wait(60)
             raise NoSession("the key is refused")
         return room.cloud.add_file(*given, **named)
 

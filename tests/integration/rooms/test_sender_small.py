@@ -98,7 +98,7 @@ def test_small_files_do_not_wait_behind_the_chunks_of_a_large_one(room: Room):
     sends = room.cloud.put_chunk
 
     def put_chunk(blueprint, body):
-        assert len(body) < CHUNK or go_on.wait(20)
+        assert len(body) < CHUNK or go_on.wait(60)
         return sends(blueprint, body)
 
     room.build(cloud=Door(room.cloud, put_chunk=put_chunk))
@@ -167,7 +167,7 @@ def test_small_files_have_no_more_pieces_out_than_a_cloud_so_near_is_worth(
 
     def add_file(*given: object, **named: object) -> object:
         answer = began(*given, **named)
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         return answer
 
     room.build(cloud=Door(room.cloud, add_file=add_file, answer_s=answer_s))

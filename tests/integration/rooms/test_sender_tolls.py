@@ -28,7 +28,7 @@ class HeldAnswer:
         """Carry it out, then wait."""
         answer = self._real(*given, **named)
         self.reached.set()
-        assert self.go_on.wait(20)
+        assert self.go_on.wait(60)
         return answer
 
 
@@ -44,7 +44,7 @@ class HeldMidway:
         """Take one block of the body."""
         body.read()
         self.blocks += 1
-        assert self.go_on.wait(20)
+        assert self.go_on.wait(60)
         body.read()
 
 

@@ -44,7 +44,7 @@ class Sandbox:
 
     def end(self, how="terminate"):
         getattr(self.process, how)()
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=60)
         self.session.close()
         return self.process.returncode, out, err
 
@@ -56,7 +56,7 @@ class Sandbox:
         if key:
             headers["X-API-KEY"] = key
         return self.session.request(
-            method, self.api + path, headers=headers, timeout=10, allow_redirects=False, **rest
+            method, self.api + path, headers=headers, timeout=60, allow_redirects=False, **rest
         )
 
     def witness(self, name):
@@ -128,7 +128,7 @@ class File:
     def create(self, **changes):
         asked = {**self.blueprint, **changes}
         return self.session.request(
-            asked["method"], asked["url"], headers=asked["headers"], timeout=10
+            asked["method"], asked["url"], headers=asked["headers"], timeout=60
         )
 
     def open(self):
@@ -146,7 +146,7 @@ class File:
         return self.ask(number - 1, 1, **rest).json()[0]["url"]
 
     def put(self, data, number=1):
-        return self.session.put(self.url(number), data=data, timeout=20)
+        return self.session.put(self.url(number), data=data, timeout=60)
 
     def put_all(self, data, chunk=5 << 20):
         pieces = [data[at : at + chunk] for at in range(0, len(data), chunk)] or [b""]

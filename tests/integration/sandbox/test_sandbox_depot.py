@@ -128,7 +128,7 @@ def test_part_after_file_finalize_is_404(file):
 
 def test_part_beyond_max_chunk_size_is_400(file):
     """A part of more than 5 GiB is refused before its body is read [docs-upload]."""
-    client = http.client.HTTPConnection(*file.package.sandbox.address, timeout=10)
+    client = http.client.HTTPConnection(*file.package.sandbox.address, timeout=60)
     client.putrequest("PUT", file.url().removeprefix(file.package.sandbox.api))
     client.putheader("Content-Length", str((5 << 30) + 1))
     client.endheaders()
@@ -141,7 +141,7 @@ def test_part_beyond_max_chunk_size_is_400(file):
 
 def test_part_without_content_length_is_411(file):
     """A chunked body is refused, as S3 does, to a client that sends all before it reads."""
-    client = http.client.HTTPConnection(*file.package.sandbox.address, timeout=10)
+    client = http.client.HTTPConnection(*file.package.sandbox.address, timeout=60)
     path = file.url().removeprefix(file.package.sandbox.api)
     client.request("PUT", path, iter([bytes(1 << 20)] * 12), encode_chunked=True)
     answer = client.getresponse()
@@ -153,7 +153,7 @@ def test_part_without_content_length_is_411(file):
 
 def test_part_cut_short_is_not_stored(file, eventually):
     """A body that ends early leaves nothing behind."""
-    client = http.client.HTTPConnection(*file.package.sandbox.address, timeout=10)
+    client = http.client.HTTPConnection(*file.package.sandbox.address, timeout=60)
     client.putrequest("PUT", file.url().removeprefix(file.package.sandbox.api))
     client.putheader("Content-Length", "100")
     client.endheaders()

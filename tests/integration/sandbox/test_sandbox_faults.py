@@ -124,7 +124,7 @@ def test_fault_reset_breaks_within_the_body(package):
 def test_fault_reset_is_a_reset_not_a_close(sandbox):
     """The client sees ECONNRESET, as when a router drops the connection."""
     sandbox.fault("reset", "GET /v1/teams")
-    with socket.create_connection(sandbox.address, timeout=10) as sock:
+    with socket.create_connection(sandbox.address, timeout=60) as sock:
         sock.sendall(b"GET /v1/teams HTTP/1.1\r\nHost: x\r\n\r\n")
         with pytest.raises(ConnectionResetError):
             sock.recv(1)
@@ -140,7 +140,7 @@ def test_fault_stall_holds_the_answer_after_the_effect(package, eventually):
             requests.post(
                 f"{package.sandbox.api}/v1/packages/{package.id}/finalize",
                 headers={"X-Package-Token": package.token, "Content-Type": "application/json"},
-                timeout=30,
+                timeout=60,
             )
         )
     )
@@ -148,7 +148,7 @@ def test_fault_stall_holds_the_answer_after_the_effect(package, eventually):
     eventually(lambda: package.seen()["state"] == "finalized")
     held = not answers
     package.sandbox.call("DELETE", "/_sandbox/faults")
-    caller.join(10)
+    caller.join(60)
 
     assert held
     assert answers[0].status_code == 200

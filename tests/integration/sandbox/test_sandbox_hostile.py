@@ -20,7 +20,7 @@ ANYTHING = st.recursive(
 
 def spoken(sandbox, raw):
     """Say raw bytes to the server and answer all that it says until it closes."""
-    with socket.create_connection(sandbox.address, timeout=10) as sock:
+    with socket.create_connection(sandbox.address, timeout=60) as sock:
         sock.sendall(raw)
         sock.shutdown(socket.SHUT_WR)
         answer = b""
@@ -112,7 +112,7 @@ def test_path_not_utf8_or_odd_is_refused(sandbox, path):
     """A path that names nothing is a refusal."""
     answer = requests.Request("GET", sandbox.api).prepare()
     answer.url = sandbox.api + path
-    reply = sandbox.session.send(answer, timeout=10)
+    reply = sandbox.session.send(answer, timeout=60)
 
     assert reply.status_code in {401, 404}
 
@@ -162,7 +162,7 @@ def test_request_whose_head_was_cut_is_never_acted_on(package):
 
 def test_keep_alive_unread_body_never_desyncs(package):
     """A refused PUT with a body leaves the connection in step."""
-    client = http.client.HTTPConnection(*package.sandbox.address, timeout=10)
+    client = http.client.HTTPConnection(*package.sandbox.address, timeout=60)
     client.connect()
     sock, codes = client.sock, []
     for method, path in (("PUT", "/storage/x/y"), ("PUT", "/storage/x/y"), ("GET", "/v1/teams")):
@@ -191,7 +191,7 @@ def test_host_header_foreign_never_reaches_a_url(package):
 def test_many_files_listing_is_paced_once_per_5_s(spawn):
     """Over 10,000 files a listing is allowed once per 5 s [docs-dl], and calls stay fast."""
     package = spawn().package()
-    client = http.client.HTTPConnection(*package.sandbox.address, timeout=10)
+    client = http.client.HTTPConnection(*package.sandbox.address, timeout=60)
     headers = {"X-Package-Token": package.token, "Content-Type": "application/json"}
     for number in range(10_001):
         body = json.dumps({"kind": "file", "name": f"f{number}"})

@@ -13,7 +13,7 @@ def send(sandbox):
     """Send one mail and answer what smtplib says."""
 
     def send(message, to=("client@example.com",), sender="delivery@example.com"):
-        with smtplib.SMTP("127.0.0.1", sandbox.smtp_port, timeout=10) as smtp:
+        with smtplib.SMTP("127.0.0.1", sandbox.smtp_port, timeout=60) as smtp:
             return smtp.sendmail(sender, to, bytes(message))
 
     return send
@@ -87,7 +87,7 @@ def test_mail_lost_answer_is_kept(sandbox, send):
 
 def test_mail_with_login_is_taken(sandbox):
     """Any user may sign in, without TLS."""
-    with smtplib.SMTP("127.0.0.1", sandbox.smtp_port, timeout=10) as smtp:
+    with smtplib.SMTP("127.0.0.1", sandbox.smtp_port, timeout=60) as smtp:
         assert smtp.login("any", "one")[0] == 235
 
 

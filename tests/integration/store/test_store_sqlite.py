@@ -104,11 +104,11 @@ def held_back(store: SqliteStore) -> tuple[threading.Event, threading.Thread]:
 
     def wait(_: object) -> None:
         inside.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     thread = threading.Thread(daemon=True, target=lambda: store.engine.write(wait))
     thread.start()
-    assert inside.wait(10)
+    assert inside.wait(60)
     return go_on, thread
 
 
@@ -181,7 +181,7 @@ def test_ended_writer_leaves_no_caller_waiting(sqlite_bench: SqliteBench) -> Non
         thread.start()
     go_on.set()
     for thread in (first, *threads, store.engine._writer):
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
     assert answers
@@ -219,7 +219,7 @@ def test_close_finishes_what_is_queued(sqlite_bench: SqliteBench) -> None:
     closing.start()
     go_on.set()
     for thread in (first, *threads, closing):
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
     assert len(sqlite_bench.rows()["drops"]) == 8
@@ -247,8 +247,8 @@ def test_full_disk_refuses_each_and_goes_on_after(sqlite_bench: SqliteBench) -> 
     asking = threading.Thread(daemon=True, target=ask)
     asking.start()
     go_on.set()
-    asking.join(20)
-    first.join(20)
+    asking.join(60)
+    first.join(60)
 
     assert [type(result) for result in results] == [StoreFull] * 6 + [bool]
     assert "is full" in str(results[0])
@@ -276,8 +276,8 @@ def test_full_disk_spares_the_small_job_beside_the_big_one(sqlite_bench: SqliteB
     while store.engine._queue.qsize() < 2:
         threading.Event().wait(0.001)
     go_on.set()
-    asking.join(20)
-    first.join(20)
+    asking.join(60)
+    first.join(60)
 
     assert isinstance(results[0], StoreFull)
     assert results[1] == 1
@@ -422,7 +422,7 @@ def test_read_only_state_is_refused(project: Path, locked: str) -> None:
         # root may write everything, so the child becomes somebody else
         nobody = ["65534"] if os.geteuid() == 0 else []
         with child(project, "hold", folder, *nobody) as process:
-            said, _ = process.communicate("", timeout=20)
+            said, _ = process.communicate("", timeout=60)
         folder.chmod(0o755)
 
     assert said.startswith("refused StoreUnusable")
@@ -473,7 +473,7 @@ def test_second_daemon_is_refused_naming_the_first(
             sqlite_bench.open()
     sqlite_bench.open()
     with child(project, "hold", sqlite_bench.folder) as process:
-        said, _ = process.communicate("", timeout=20)
+        said, _ = process.communicate("", timeout=60)
         assert f"process {os.getpid()}" in said
 
 
@@ -567,7 +567,7 @@ def test_killed_migration_leaves_version_0(
     """A migration is one transaction: killed anywhere, it has not begun, and the next one runs."""
     sqlite_bench.folder.mkdir()
     with child(project, "migrate", sqlite_bench.folder, after) as process:
-        assert process.wait(20) == -9
+        assert process.wait(60) == -9
     outside = sqlite3.connect(sqlite_bench.file)
     assert outside.execute("PRAGMA user_version").fetchone()[0] == 0
     assert outside.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
