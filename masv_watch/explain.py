@@ -31,7 +31,7 @@ from masv_watch.store.contract import Store
 from masv_watch.uploads import cure_of
 from masv_watch.watch.addresses import addresses_of, drop_of, recipients_of
 from masv_watch.watch.decision import Step
-from masv_watch.watch.entries import Examined
+from masv_watch.watch.examined import Examined
 from masv_watch.watch.generations import Relation
 from masv_watch.watch.intake import Intake
 from masv_watch.watch.rules import Fate

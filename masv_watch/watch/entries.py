@@ -11,16 +11,14 @@ Law 2. Only a whole sweep of a present root proves that something is gone.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from masv_watch import files
 from masv_watch.errors import SourceVanished
-from masv_watch.lifecycle import CURES, is_given_up
+from masv_watch.lifecycle import is_given_up
 from masv_watch.loops import Clock
 from masv_watch.model import (
-    Decision,
     Drop,
     DropEvent,
     DropState,
@@ -33,20 +31,19 @@ from masv_watch.uploads import Uploads
 from masv_watch.watch.arrivals import Arrivals, Look
 from masv_watch.watch.assessing import Assessment, Assessor
 from masv_watch.watch.decision import Step
+from masv_watch.watch.examined import Examined, left_out, sent_of
 from masv_watch.watch.foresight import Foresight
 from masv_watch.watch.generations import PASSING, Related, Relation, relate
 from masv_watch.watch.handover import Handover
 from masv_watch.watch.memory import Memory, Remembered
-from masv_watch.watch.redrops import Compared, Kind
-from masv_watch.watch.rules import Role, Standing, role, starts_early
-from masv_watch.watch.scan import LeftOut, Same, Tree
+from masv_watch.watch.notices import tell_remarks, tell_skipped, warn_of_growth, warn_of_lack
+from masv_watch.watch.redrops import Kind
+from masv_watch.watch.rules import Standing, role, starts_early
+from masv_watch.watch.scan import Same, Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict
-
-log = logging.getLogger(__name__)
 
 #: seconds between two looks at what only a change of its own can bring further
 _HELD_S = 15.0
-_DAY_S = 24 * 3600.0
 #: holds that the ledger keeps: those that end by themselves, and the question to a person
 _KEPT_HOLDS = PASSING | {HoldReason.REDROP_ASK}
 #: holds that time alone does not end
@@ -57,19 +54,6 @@ _KEEPS_ALL = (HoldReason.LIMIT_EXCEEDED, HoldReason.NO_RECIPIENT)
 _ELSEWHO = (Relation.HELD, Relation.ELSEWHERE)
 #: relations in which no further test is made
 _SETTLED = (*_ELSEWHO, Relation.SAME, Relation.ON_ITS_WAY)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examined(Decision):
-    """What every test says of one look at an entry, with no consequence drawn."""
-
-    #: why it is no drop; "" when it is one
-    reason: str = ""
-    related: Related | None = None
-    #: a file where folders are sent
-    is_loose: bool = False
-    #: None where the ledger says all
-    assessed: Assessment | None = None
 
 
 class Entries:
@@ -199,7 +183,7 @@ class Entries:
         standing = role(tree.kind, self.rule.drop)
         reason = left_out(tree, standing)
         if reason:
-            self._tell_skipped(tree.top, reason)
+            tell_skipped(self.rule, tree.top, reason, told=self._memory.told)
             return False
         if tree.kind == "file":
             self.assessor.siblings.add(tree.top)
@@ -257,7 +241,7 @@ class Entries:
         """Record what came too old, so that only other content under its name is judged again."""
         drop = drop or self._store.see_drop(self.rule.name, tree.top)
         self._end(tree, seen, drop, note=reason)
-        self._tell_skipped(tree.top, reason)
+        tell_skipped(self.rule, tree.top, reason, told=self._memory.told)
 
     def remembered(self, top: bytes) -> Entry | None:
         """Give what is remembered of an entry that has not settled."""
@@ -306,7 +290,7 @@ class Entries:
         known.held = outcome.hold in _NOT_BY_TIME and not (look and look.unsettled)
         # a change rings or is found by a sweep; to look more often would only warm the disk
         known.retry_at = max(outcome.retry_at, now + _HELD_S * known.held)
-        self._warn_of_growth(drop, known)
+        warn_of_growth(self.rule, drop, known, now=self._store.now())
         if is_given_up(drop):
             self._see_out(tree.top, seen, drop, found.verdict)
         elif outcome.step is Step.GO:
@@ -315,7 +299,7 @@ class Entries:
         elif outcome.step is Step.END and outcome.ends is not None:
             self._end(tree, seen, drop, event=outcome.ends, note=outcome.note)
         else:
-            self._warn_of_lack(drop, known, found)
+            warn_of_lack(self.rule, drop, known, found=found, now=now)
             if look is not None and known.arrivals is not None:
                 drop = self._hand_on(tree, drop, known.arrivals, look)
             self._hold_or_release(drop, outcome.hold, outcome.note)
@@ -336,39 +320,6 @@ class Entries:
             quiet_s=found.quiet.seconds,
         )
         return replace(look, settled=self.assessor.not_written(root, look.settled))
-
-    def _warn_of_growth(self, drop: Drop, known: Remembered) -> None:
-        """Tell once a day of what has not settled for long (pains 10, 20)."""
-        now, wants = self._store.now(), self.rule.settle
-        is_late = drop.settled_at is None and now - drop.seen_at > wants.warn_after_s
-        if not is_late or known.held or now - known.told_at < _DAY_S:
-            return
-        known.told_at = now
-        log.warning(
-            "a drop has not settled for long",
-            extra={
-                "hot_folder": self.rule.name,
-                "drop": shown(drop.path),
-                "hours": round((now - drop.seen_at) / 3600, 1),
-                "cure": f"masv-watch explain {shown(self.rule.path)}/{shown(drop.path)}",
-            },
-        )
-
-    def _warn_of_lack(self, drop: Drop, known: Remembered, found: Assessment) -> None:
-        """Tell once of a drop that has lacked something for as long as it is waited for."""
-        is_late = found.checked is not None and found.checked.is_late(self._clock.monotonic())
-        if known.lack_told or not is_late or found.outcome.hold is not HoldReason.INCOMPLETE:
-            return
-        known.lack_told = True
-        log.warning(
-            "a drop has lacked something for long",
-            extra={
-                "hot_folder": self.rule.name,
-                "drop": shown(drop.path),
-                "reason": found.outcome.note,
-                "cure": CURES[HoldReason.INCOMPLETE],
-            },
-        )
 
     def unsettled_for_long(self) -> int:
         """Count the entries of which `settle.warn_after` was told."""
@@ -430,7 +381,7 @@ class Entries:
         try:
             if self._hand.take(tree, seen, drop, is_late=is_late, remarks=remarks):
                 self._conclude(tree.top, seen)
-                self._tell_remarks(tree.top, remarks)
+                tell_remarks(self.rule, tree.top, remarks)
                 self.assessor.histories.forget(tree.top)
         except SourceVanished as error:
             self._memory.growing.pop(tree.top, None)
@@ -456,43 +407,3 @@ class Entries:
             del self._memory.growing[top]
         for top in list(self._memory.concluded.keys() - seen):
             del self._memory.concluded[top]
-
-    def _tell_remarks(self, top: bytes, remarks: tuple[str, ...]) -> None:
-        if remarks:
-            log.warning(
-                "a drop goes although something is missing",
-                extra={
-                    "hot_folder": self.rule.name,
-                    "drop": shown(top),
-                    "reason": "; ".join(remarks),
-                },
-            )
-
-    def _tell_skipped(self, top: bytes, reason: str) -> None:
-        if top in self._memory.told:
-            return
-        self._memory.told.add(top)
-        log.info(
-            "an entry is left out",
-            extra={"hot_folder": self.rule.name, "entry": shown(top), "reason": reason},
-        )
-
-
-def sent_of(tree: Tree, compared: Compared | None) -> Tree:
-    """Give what is sent of a tree: of one that was delivered before, only what is new."""
-    if compared is None or compared.kind is not Kind.LATE:
-        return tree
-    was = LeftOut(
-        path=tree.top, reason=f"has {compared.delivered} files that were delivered before"
-    )
-    return replace(tree, files=compared.new, folders=(), skipped=(*tree.skipped, was))
-
-
-def left_out(tree: Tree, standing: Role) -> str:
-    """Give why a top-level entry is no drop; "" when it is one."""
-    if tree.kind == "unreadable" and tree.unreadable:
-        # nothing is known but that it is there: held until it can be read
-        return ""
-    if not tree.is_drop and tree.skipped:
-        return tree.skipped[0].reason
-    return standing.findings[-1].detail if standing.standing is Standing.SKIPPED else ""

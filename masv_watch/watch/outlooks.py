@@ -31,7 +31,7 @@ from masv_watch.store.contract import Store
 from masv_watch.watch.assessing import Assessment, Assessor
 from masv_watch.watch.decision import Step
 from masv_watch.watch.drafts import draft_of, drop_draft
-from masv_watch.watch.entries import left_out, sent_of
+from masv_watch.watch.examined import left_out, sent_of
 from masv_watch.watch.generations import relate
 from masv_watch.watch.markers import marker_of
 from masv_watch.watch.redrops import Kind

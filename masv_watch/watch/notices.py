@@ -1,0 +1,75 @@
+"""What the log is told of a hot folder's entries, and how often.
+
+Owns the sentences and when one is told again. Never judges an entry and writes no row. Used by the
+entries of a hot folder, on the intake's thread.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from masv_watch.lifecycle import CURES
+from masv_watch.model import Drop, HoldReason, Rule
+from masv_watch.names import shown
+from masv_watch.watch.assessing import Assessment
+from masv_watch.watch.memory import Remembered
+
+log = logging.getLogger(__name__)
+
+_DAY_S = 24 * 3600.0
+
+
+def warn_of_growth(rule: Rule, drop: Drop, known: Remembered, *, now: float) -> None:
+    """Tell once a day of what has not settled for long (pains 10, 20); `now`: store clock."""
+    is_late = drop.settled_at is None and now - drop.seen_at > rule.settle.warn_after_s
+    if not is_late or known.held or now - known.told_at < _DAY_S:
+        return
+    known.told_at = now
+    log.warning(
+        "a drop has not settled for long",
+        extra={
+            "hot_folder": rule.name,
+            "drop": shown(drop.path),
+            "hours": round((now - drop.seen_at) / 3600, 1),
+            "cure": f"masv-watch explain {shown(rule.path)}/{shown(drop.path)}",
+        },
+    )
+
+
+def warn_of_lack(
+    rule: Rule, drop: Drop, known: Remembered, *, found: Assessment, now: float
+) -> None:
+    """Tell once of a drop that has lacked something for as long as is waited; `now`: monotonic."""
+    is_late = found.checked is not None and found.checked.is_late(now)
+    if known.lack_told or not is_late or found.outcome.hold is not HoldReason.INCOMPLETE:
+        return
+    known.lack_told = True
+    log.warning(
+        "a drop has lacked something for long",
+        extra={
+            "hot_folder": rule.name,
+            "drop": shown(drop.path),
+            "reason": found.outcome.note,
+            "cure": CURES[HoldReason.INCOMPLETE],
+        },
+    )
+
+
+def tell_remarks(rule: Rule, top: bytes, remarks: tuple[str, ...]) -> None:
+    """Tell of what a drop goes without."""
+    if remarks:
+        log.warning(
+            "a drop goes although something is missing",
+            extra={"hot_folder": rule.name, "drop": shown(top), "reason": "; ".join(remarks)},
+        )
+
+
+def tell_skipped(rule: Rule, top: bytes, reason: str, *, told: set[bytes]) -> None:
+    """Tell of an entry that is left out, unless it is among those `told` of already."""
+    if top in told:
+        return
+    told.add(top)
+    log.info(
+        "an entry is left out",
+        extra={"hot_folder": rule.name, "entry": shown(top), "reason": reason},
+    )
