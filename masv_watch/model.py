@@ -68,6 +68,13 @@ class Redrop(StrEnum):
     ASK = "ask"
 
 
+class Dedupe(StrEnum):
+    """What happens to content that was delivered under another name which is still there."""
+
+    SEND = "send"
+    SKIP = "skip"
+
+
 class Late(StrEnum):
     """What happens to files that come into a folder that was delivered."""
 
@@ -627,6 +634,7 @@ class Rule:
     age: Age = field(default_factory=Age)
     initial: Initial = Initial.AUTO
     redrop: Redrop = Redrop.SEND
+    dedupe: Dedupe = Dedupe.SEND
     late: Late = Late.SEND
     #: whether settled files go up while the rest of their drop arrives; None: with `folder` and
     #: `batch` (`watch.rules.starts_early` decides)
@@ -1271,6 +1279,8 @@ class Upload:
     password: Secret | None = None
     #: deleting takes the package along even when it is delivered
     takes_package: bool = False
+    #: its package makes way, or made way, for that of a later drop of the same name
+    is_retired: bool = False
     #: finalizes in a row that the cloud refused because files were missing
     refusals: int = 0
     #: bytes that were handed over in vain and sent again, or are to be

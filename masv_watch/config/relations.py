@@ -253,6 +253,9 @@ def _early(reading: Reading, at: Path) -> None:
     if reading.get(*at, "drop") == "file":
         message = "has no effect with `drop: file`: only folders arrive file by file"
         reading.warn((*at, "early"), message)
+    if reading.get(*at, "dedupe") not in (None, "send"):
+        message = "has no effect beside `dedupe`: only whole drops are compared"
+        reading.warn((*at, "early"), message)
     for key in _TEXTS:
         text = reading.get(*at, *key)
         named = Package(name=text).of_the_whole if isinstance(text, str) else ()

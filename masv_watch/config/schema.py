@@ -311,6 +311,7 @@ _Incomplete = Annotated[str, _leaf(values.one_of("hold", "send"))]
 _Expression = Annotated[str, _leaf(values.expression)]
 _Initial = Annotated[str, _leaf(values.one_of("auto", "send", "ask", "ignore"))]
 _Redrop = Annotated[str, _leaf(values.one_of("send", "skip", "ask"))]
+_Dedupe = Annotated[str, _leaf(values.one_of("send", "skip"))]
 _Late = Annotated[str, _leaf(values.one_of("send", "ask", "ignore"))]
 _Drop = Annotated[str, _leaf(values.one_of("each", "file", "folder", "batch"))]
 
@@ -327,6 +328,7 @@ class DefaultsKeys:
     after: AfterKeys | None = None
     initial: _Initial | None = None
     redrop: _Redrop | None = None
+    dedupe: _Dedupe | None = None
     late: _Late | None = None
     early: Flag | None = None
     bundles: list[Text] | None = None
@@ -360,6 +362,7 @@ class HotFolderKeys:
     age: AgeKeys | None = None
     initial: _Initial | None = None
     redrop: _Redrop | None = None
+    dedupe: _Dedupe | None = None
     late: _Late | None = None
     early: Flag | None = None
     bundles: list[Text] | None = None

@@ -142,6 +142,7 @@ def _rule(
 ) -> model.Rule:
     initial = keys.initial or defaults.initial
     redrop = keys.redrop or defaults.redrop
+    dedupe = keys.dedupe or defaults.dedupe
     late = keys.late or defaults.late
     return model.Rule(
         name=keys.name,
@@ -161,6 +162,7 @@ def _rule(
             drop=model.DropMode(keys.drop) if keys.drop else None,
             initial=model.Initial(initial) if initial else None,
             redrop=model.Redrop(redrop) if redrop else None,
+            dedupe=model.Dedupe(dedupe) if dedupe else None,
             late=model.Late(late) if late else None,
             early=_first(keys.early, defaults.early),
             removable=bool(keys.removable),

@@ -18,6 +18,7 @@ Law 7. Within a reach nothing is read that is denied or that its user may not re
 from masv_watch.files.canaries import make_canary as make_canary
 from masv_watch.files.canaries import touch_canary as touch_canary
 from masv_watch.files.canaries import watch_limit as watch_limit
+from masv_watch.files.contents import Hashing as Hashing
 from masv_watch.files.contents import hash_content as hash_content
 from masv_watch.files.dropping import Load as Load
 from masv_watch.files.dropping import assert_free as assert_free

@@ -628,6 +628,9 @@ AND state IN ('taken', 'done') AND path <> :path AND forgotten = 0 AND late = 0
 AND EXISTS (SELECT 1 FROM uploads WHERE uploads.id = drops.upload_id AND finalized_at IS NOT NULL)
 ORDER BY id DESC LIMIT :most;
 
+-- name: retire_upload
+UPDATE uploads SET retired = 1 WHERE id = :id;
+
 -- name: late_drops_since
 SELECT count(*) AS number FROM drops WHERE hot_folder = :hot_folder AND path = :path AND late = 1
 AND settled_at > :since;

@@ -353,6 +353,7 @@ def upload_of(row: Row, seal: Seal) -> Upload:
         finalize_asked=bool(row["finalize_asked"]),
         is_started=bool(row["started"]),
         takes_package=bool(row["takes_package"]),
+        is_retired=bool(row["retired"]),
     )
 
 

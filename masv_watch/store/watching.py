@@ -66,6 +66,10 @@ class WatchingVerbs:
             self.engine.read(lambda tx: tx.all("like_drops", most=most, **like)), drop_of
         )
 
+    def retire_upload(self, upload_id: str) -> None:
+        """Say that the package of an upload makes way for a later one."""
+        self.engine.write(lambda tx: tx.run("retire_upload", id=upload_id))
+
     def late_drops(self, hot_folder: str, path: bytes) -> int:
         """Count the drops of late files of a path within a day."""
         place = {"hot_folder": hot_folder, "path": path}

@@ -37,6 +37,10 @@ class Watching(Protocol):
         """List delivered drops of other paths with so many files and bytes, the newest first."""
         ...
 
+    def retire_upload(self, upload_id: str) -> None:
+        """Say that the package of an upload makes way for a later one: nothing relies on it."""
+        ...
+
     def late_drops(self, hot_folder: str, path: bytes) -> int:
         """Count the drops of late files of a path within the last 24 hours."""
         ...

@@ -94,12 +94,12 @@ class Assessor:
             marker=self._marker(root, tree),
         )
         checked = self._checked(root, tree, seen, verdict)
-        compared = self._compared(tree, drop, verdict)
+        compared = self._compared(root, tree, drop, verdict=verdict)
         objections = (
             self._excess(tree, seen, drop),
             *self._restless(quiet, verdict),
             *_lacking(checked, drop),
-            *self._past(root, tree, compared, verdict=verdict, quiet=quiet),
+            *self._past(tree, compared, verdict=verdict, quiet=quiet),
             *self._age(tree, verdict.entry, now),
             *addressing(self._rule, tree.top),
         )
@@ -110,27 +110,23 @@ class Assessor:
             verdict=verdict, outcome=outcome, quiet=quiet, compared=compared, checked=checked
         )
 
-    def _compared(self, tree: Tree, drop: Drop | None, verdict: Verdict) -> Compared | None:
+    def _compared(
+        self, root: files.Root, tree: Tree, drop: Drop | None, *, verdict: Verdict
+    ) -> Compared | None:
         is_taken = drop is not None and drop.state is DropState.TAKEN
         if is_taken or verdict.state is not State.QUIET:
             return None
-        return self.histories.compare(self._rule, tree, drop)
+        return self.histories.compare(self._rule, root, tree, drop)
 
     def _past(
-        self,
-        root: files.Root,
-        tree: Tree,
-        compared: Compared | None,
-        *,
-        verdict: Verdict,
-        quiet: Quiet,
+        self, tree: Tree, compared: Compared | None, *, verdict: Verdict, quiet: Quiet
     ) -> tuple[Objection, ...]:
         if compared is None:
             return ()
         moment = Moment(
             now=self._clock.monotonic(), since=verdict.entry.since, quiet_s=quiet.seconds
         )
-        return (self.histories.objection(self._rule, root, tree, found=compared, moment=moment),)
+        return (self.histories.objection(self._rule, tree, found=compared, moment=moment),)
 
     def quiet(self, drop: Drop | None = None, *, on_network: bool = False) -> Quiet:
         """Give the quiet time of the hot folder, or of a drop of it that changed too often.

@@ -304,8 +304,9 @@ class Entries:
                 drop = self._hand_on(tree, drop, known.arrivals, look)
             self._hold_or_release(drop, outcome.hold, outcome.note)
             if found.compared is not None and found.compared.kind is Kind.UNREAD:
-                # with what was read, the next look decides
+                # with what was read, the next look decides, or reads on
                 self.assessor.histories.read(self.rule, root, tree, found.compared)
+                known.retry_at = now
 
     def _look_inside(
         self, root: files.Root, tree: Tree, known: Remembered, found: Assessment

@@ -1,28 +1,57 @@
-"""What the ledger and the disk say of a settled drop's past: the facts for `redrops`.
+"""What the ledger and the disk say of a settled drop's past: the facts for `redrops` and `twins`.
 
 Owns which earlier deliveries are asked for, and the content that was read to compare. Never decides
 what follows and writes no row. Used by the tests of an entry.
 
-Law 1. Content is read only by the intake's own thread, and only where time alone differs; whoever
-       explains is told that it has to be read.
+Law 1. Content is read only by the intake's own thread, and only where sizes are equal and nothing
+       else can tell; whoever explains is told that it has to be read.
+Law 2. Of large files a piece is read at each look, so that no other drop waits for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from masv_watch import files
 from masv_watch.errors import SourceError
-from masv_watch.model import DeliveredFile, Drop, DropEvent, Finding, Identity, Objection, Rule
+from masv_watch.model import (
+    Dedupe,
+    Drop,
+    Finding,
+    Identity,
+    Objection,
+    Rule,
+    SourceFile,
+    TaskKind,
+    TaskState,
+    UploadState,
+)
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
-from masv_watch.watch.redrops import Compared, Kind, Moment, answer, compare, renamed
+from masv_watch.watch.drafts import terms_of
+from masv_watch.watch.redrops import Compared, Kind, Moment, answer, compare
 from masv_watch.watch.scan import Placed, Tree
+from masv_watch.watch.twins import (
+    Earlier,
+    Likeness,
+    chunk_size_of,
+    likeness,
+    unserved,
+)
 
-#: earlier drops of the same number of files and bytes that are looked through for a renamed one
+#: earlier drops of the same number of files and bytes that are looked through for a renamed one,
+#: and for one of equal content
 _ALIKE = 20
+_ALIKE_FOR_TWINS = 200
 #: drops whose read content is remembered; a few are compared at a time
 _KEPT = 64
+#: files of earlier drops that are remembered, so that a thousand equal frames ask for each once
+_KEPT_FILES = 4096
+#: bytes that are read at one look
+READ_AT_ONCE = 256 * 1024 * 1024
+
+_Read = tuple[bytes, Identity, int]
 
 
 class Histories:
@@ -32,76 +61,186 @@ class Histories:
         """Ask this store; `stop` ends a long reading."""
         self._store = store
         self._stop = stop
-        self._contents: dict[bytes, dict[Placed, str]] = {}
+        self._contents: dict[bytes, dict[_Read, str]] = {}
+        #: what is being read, a piece at each look
+        self._reading: tuple[_Read, files.Hashing] | None = None
+        self._files: dict[int, Mapping[bytes, SourceFile]] = {}
 
-    def compare(self, rule: Rule, tree: Tree, drop: Drop | None) -> Compared:
-        """Say what a settled tree is to what was delivered under its name."""
+    def compare(self, rule: Rule, root: files.Root, tree: Tree, drop: Drop | None) -> Compared:
+        """Say what a settled tree is to what was delivered under its name, or another one."""
         answered = drop is not None and drop.is_answered
         delivered = {} if answered else self._store.delivered_files(rule.name, tree.top)
-        contents = self._contents.get(tree.top, {})
-        return compare(tree.files, delivered, contents, is_answered=answered)
+        read = self._contents.get(tree.top, {})
+        contents = {
+            (path, identity): hashed
+            for (path, identity, size), hashed in read.items()
+            if path in delivered and size == max(delivered[path].chunk_size, 1)
+        }
+        found = compare(tree.files, delivered, contents, is_answered=answered)
+        if found.kind is not Kind.FIRST or answered:
+            return found
+        return self._beside(rule, root, tree, found=found, read=read)
 
-    def objection(
-        self, rule: Rule, root: files.Root, tree: Tree, *, found: Compared, moment: Moment
-    ) -> Objection:
+    def objection(self, rule: Rule, tree: Tree, *, found: Compared, moment: Moment) -> Objection:
         """Say what the rule has against sending what was compared."""
-        if found.kind is Kind.FIRST:
-            old = self._renamed_from(rule, root, tree)
-            if old is not None:
-                note = f"renamed: it was delivered as {shown(old)}"
-                finding = Finding(test="renamed", passed=False, detail=note)
-                return Objection(
-                    ends=DropEvent.SAME_CONTENT, note=note, findings=(*found.findings, finding)
-                )
         added = self._store.late_drops(rule.name, tree.top) if found.kind is Kind.LATE else 0
-        return answer(found, rule.redrop, rule.late, moment=moment, added_of_late=added)
+        return answer(found, rule, moment=moment, added_of_late=added)
 
     def read(self, rule: Rule, root: files.Root, tree: Tree, found: Compared) -> None:
-        """Read the content that a comparison lacks; a file that changes meanwhile is left out."""
-        delivered = self._store.delivered_files(rule.name, tree.top)
-        while len(self._contents) >= _KEPT:
-            self._contents.pop(next(iter(self._contents)))
+        """Read on in the content that a comparison lacks; what changes meanwhile is left out."""
+        sizes = self._chunk_sizes(rule, tree, found)
+        if tree.top not in self._contents:
+            while len(self._contents) >= _KEPT:
+                self._contents.pop(next(iter(self._contents)))
         known = self._contents.setdefault(tree.top, {})
+        left = READ_AT_ONCE
         for path, identity in found.unread:
-            if self._stop():
+            if self._stop() or left <= 0:
                 return
-            hashed = self._hash(root, path, identity, delivered[path])
-            if hashed is not None:
-                known[path, identity] = hashed
+            wanted = (path, identity, sizes[path])
+            left -= self._read_on(root, wanted, known, most=left)
 
     def forget(self, top: bytes) -> None:
         """Let go of what was read of a drop that is taken or has ended."""
         self._contents.pop(top, None)
 
-    def _hash(
-        self, root: files.Root, path: bytes, identity: Identity, before: DeliveredFile
-    ) -> str | None:
+    def _chunk_sizes(self, rule: Rule, tree: Tree, found: Compared) -> dict[bytes, int]:
+        if found.twin is not None:
+            earlier = self._files_below(found.twin)
+            return {path: chunk_size_of(earlier[path[len(tree.top) :]]) for path, _ in found.unread}
+        delivered = self._store.delivered_files(rule.name, tree.top)
+        return {path: max(delivered[path].chunk_size, 1) for path, _ in found.unread}
+
+    def _read_on(
+        self, root: files.Root, wanted: _Read, known: dict[_Read, str], *, most: int
+    ) -> int:
+        """Read on in one file; give the bytes that were read."""
+        path, identity, chunk_size = wanted
+        if self._reading is None or self._reading[0] != wanted:
+            self._reading = wanted, files.Hashing(path, identity, chunk_size=chunk_size)
+        hashing = self._reading[1]
+        before = hashing.done
         try:
-            return files.hash_content(
-                root.path,
-                path,
-                identity,
-                chunk_size=max(before.chunk_size, 1),
-                stop=self._stop,
-            )
+            hashed = hashing.go_on(root.path, most=most, stop=self._stop)
         except SourceError:
             # it changes or cannot be read: the next sample says so
-            return None
+            self._reading = None
+            return 0
+        if hashed is not None:
+            known[wanted], self._reading = hashed, None
+        return hashing.done - before
 
-    def _renamed_from(self, rule: Rule, root: files.Root, tree: Tree) -> bytes | None:
+    def _beside(
+        self,
+        rule: Rule,
+        root: files.Root,
+        tree: Tree,
+        *,
+        found: Compared,
+        read: Mapping[_Read, str],
+    ) -> Compared:
+        """Say what a tree is to drops of other names, where nothing was delivered under its own."""
+        looks = rule.dedupe is not Dedupe.SEND
         alike = self._store.like_drops(
-            rule.name, tree.top, files=len(tree.files), size=tree.size, most=_ALIKE
+            rule.name,
+            tree.top,
+            files=len(tree.files),
+            size=tree.size,
+            most=_ALIKE_FOR_TWINS if looks else _ALIKE,
         )
-        gone = [drop for drop in alike if root.observe(drop.path) is None]
-        return renamed(
-            tree.files, tree.top, ((drop.path, self._files_below(drop)) for drop in gone)
+        for drop in alike:
+            is_gone = root.observe(drop.path) is None
+            if not looks and not is_gone:
+                continue
+            earlier = self._earlier(drop, is_gone=is_gone)
+            if earlier is None:
+                continue
+            kind, unread = likeness(tree.files, tree.top, earlier, read)
+            if kind is Likeness.RENAMED:
+                return _beside(Kind.RENAMED, found, drop, f"it was delivered as {_named(drop)}")
+            if not looks or kind is Likeness.OTHER:
+                continue
+            answered = self._twin(rule, tree, earlier, found=found, unread=unread)
+            if answered.kind is not Kind.FIRST:
+                return answered
+            found = answered
+        return found
+
+    def _twin(
+        self,
+        rule: Rule,
+        tree: Tree,
+        earlier: Earlier,
+        *,
+        found: Compared,
+        unread: tuple[Placed, ...],
+    ) -> Compared:
+        """Say what follows from a drop that is like an earlier one, or may be."""
+        wanted, name = terms_of(rule, tree.top), _named(earlier.drop)
+        is_living = self._is_living(earlier.drop)
+        why = unserved(earlier.terms, wanted) if is_living else "its package is not there any more"
+        if why:
+            detail = f"its content may be that of {name}, but {why}"
+            return replace(found, findings=(*found.findings, _finding(True, detail)))
+        if unread:
+            detail = (
+                f"{len(unread)} of its files to be read first: it may have the content of {name}"
+            )
+            return replace(_beside(Kind.UNREAD, found, earlier.drop, detail), unread=unread, new=())
+        if earlier.is_gone:
+            return _beside(Kind.RENAMED, found, earlier.drop, f"it was delivered as {name}")
+        detail = f"its content was delivered as {name}, drop {earlier.drop.id}"
+        return _beside(Kind.TWIN, found, earlier.drop, detail)
+
+    def _is_living(self, drop: Drop) -> bool:
+        upload = self._store.upload(drop.upload_id) if drop.upload_id else None
+        return upload is not None and upload.state is UploadState.COMPLETE and not upload.is_retired
+
+    def _earlier(self, drop: Drop, *, is_gone: bool) -> Earlier | None:
+        upload = self._store.upload(drop.upload_id) if drop.upload_id else None
+        if upload is None:
+            return None
+        return Earlier(
+            drop=drop,
+            terms=upload.terms,
+            files=self._files_below(drop),
+            is_gone=is_gone and not self._was_disposed(drop),
         )
 
-    def _files_below(self, drop: Drop) -> Mapping[bytes, Placed]:
-        if drop.upload_id is None:
-            return {}
-        return {
-            file.path[len(drop.path) :]: (file.path, file.identity)
-            for file in self._store.files(drop.upload_id)
+    def _was_disposed(self, drop: Drop) -> bool:
+        """Say whether it was our own post-action that took a delivered source away."""
+        return any(
+            (task.kind, task.key, task.state) == (TaskKind.DISPOSE, str(drop.id), TaskState.DONE)
+            for task in self._store.tasks(drop.upload_id or "")
+        )
+
+    def _files_below(self, drop: Drop) -> Mapping[bytes, SourceFile]:
+        """Give the files of a delivered drop; what was delivered stays as it is."""
+        known = self._files.get(drop.id)
+        if known is not None:
+            return known
+        found = {
+            file.path[len(drop.path) :]: file
+            for file in self._store.files(drop.upload_id or "")
             if file.drop_id == drop.id
         }
+        if len(found) == 1:
+            while len(self._files) >= _KEPT_FILES:
+                self._files.pop(next(iter(self._files)))
+            self._files[drop.id] = found
+        return found
+
+
+def _beside(kind: Kind, found: Compared, twin: Drop, detail: str) -> Compared:
+    passed = kind is Kind.TWIN
+    return replace(
+        found, kind=kind, twin=twin, findings=(*found.findings, _finding(passed, detail))
+    )
+
+
+def _finding(passed: bool, detail: str) -> Finding:
+    return Finding(test="elsewhere", passed=passed, detail=detail)
+
+
+def _named(drop: Drop) -> str:
+    return shown(drop.path)

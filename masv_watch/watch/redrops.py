@@ -13,13 +13,15 @@ Law 3. What was delivered is never sent again because something came beside it: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from masv_watch.model import (
     Decision,
+    Dedupe,
     DeliveredFile,
+    Drop,
     DropEvent,
     Finding,
     HoldReason,
@@ -27,6 +29,7 @@ from masv_watch.model import (
     Late,
     Objection,
     Redrop,
+    Rule,
 )
 
 Placed = tuple[bytes, Identity]
@@ -50,6 +53,10 @@ class Kind(StrEnum):
     LATE = "late"
     #: no file of it was delivered
     ANEW = "anew"
+    #: it was delivered under another name, which it has no more
+    RENAMED = "renamed"
+    #: its content was delivered under another name
+    TWIN = "twin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +70,8 @@ class Compared(Decision):
     unread: tuple[Placed, ...] = ()
     #: files that were delivered as they are
     delivered: int = 0
+    #: the earlier drop of another name that it is like, or may be
+    twin: Drop | None = None
 
 
 def compare(
@@ -137,31 +146,31 @@ class Moment:
     quiet_s: float
 
 
-def answer(
-    found: Compared, redrop: Redrop, late: Late, *, moment: Moment, added_of_late: int
-) -> Objection:
+def answer(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int) -> Objection:
     """Say what the rule has against sending a drop that was compared.
 
     `added_of_late` counts the late packages of the same drop within the last day.
     """
-    detail, findings = found.findings[0].detail, found.findings
+    detail, findings = found.findings[-1].detail, found.findings
     if found.kind is Kind.UNREAD:
         return _wait(detail, moment.now, findings)
-    if found.kind is Kind.SAME:
-        return Objection(ends=DropEvent.SAME_CONTENT, note=detail, findings=findings)
+    if found.kind in (Kind.SAME, Kind.RENAMED):
+        note = f"renamed: {detail}" if found.kind is Kind.RENAMED else detail
+        return Objection(ends=DropEvent.SAME_CONTENT, note=note, findings=findings)
+    if found.kind is Kind.TWIN and rule.dedupe is Dedupe.SKIP:
+        note = f"{detail}; the rule says dedupe: skip"
+        return Objection(ends=DropEvent.SAME_CONTENT, note=note, findings=findings)
     if found.kind is Kind.UNSURE:
         return _ask(detail, findings)
     if found.kind in (Kind.LATE, Kind.ANEW):
-        return _by_rule(found, redrop, late, moment=moment, added_of_late=added_of_late)
+        return _by_rule(found, rule, moment=moment, added_of_late=added_of_late)
     return Objection(findings=findings)
 
 
-def _by_rule(
-    found: Compared, redrop: Redrop, late: Late, *, moment: Moment, added_of_late: int
-) -> Objection:
+def _by_rule(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int) -> Objection:
     detail, findings = found.findings[0].detail, found.findings
     is_late = found.kind is Kind.LATE
-    word = late if is_late else redrop
+    word = rule.late if is_late else rule.redrop
     if word in (Redrop.SKIP, Late.IGNORE):
         note = f"{detail}; the rule says {'late' if is_late else 'redrop'}: {word}"
         return Objection(ends=DropEvent.IGNORE, note=note, findings=findings)
@@ -172,26 +181,6 @@ def _by_rule(
     if is_late and moment.now < late_at:
         return _wait("late files wait four times as long", late_at, findings)
     return Objection(findings=findings)
-
-
-def renamed(
-    files: Sequence[Placed], top: bytes, earlier: Iterable[tuple[bytes, Mapping[bytes, Placed]]]
-) -> bytes | None:
-    """Give the top under which the very same files were delivered, of those that are gone now.
-
-    `earlier` gives such a top with its delivered files by their path below it.
-    """
-    shape = {path[len(top) :]: identity for path, identity in files}
-    for old, delivered in earlier:
-        if shape.keys() == delivered.keys() and all(
-            _is_moved(identity, delivered[path][1]) for path, identity in shape.items()
-        ):
-            return old
-    return None
-
-
-def _is_moved(now: Identity, before: Identity) -> bool:
-    return (now.inode, now.size, now.mtime_ns) == (before.inode, before.size, before.mtime_ns)
 
 
 def _wait(note: str, at: float, findings: tuple[Finding, ...]) -> Objection:

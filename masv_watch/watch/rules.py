@@ -26,6 +26,7 @@ from masv_watch.model import (
     ANY_SIZE,
     Age,
     Decision,
+    Dedupe,
     DropMode,
     FileDraft,
     Finding,
@@ -283,10 +284,17 @@ def _could_refuse(rule: Rule) -> tuple[Finding, ...]:
     marker, has_age = rule.settle.done_marker, rule.age != Age()
     asked = f"{'an' if has_age else 'no'} age is asked of the whole drop"
     refusing = rule.whole.can_refuse
+    compares = rule.dedupe is not Dedupe.SEND
     held = f"{' and '.join(refusing) or 'nothing'} can hold it once it is whole"
     return (
         _finding("names", detail, not named, rule.at),
         _finding("age", asked, not has_age, rule.at),
+        _finding(
+            "dedupe",
+            f"dedupe: {rule.dedupe} {'compares the whole drop' if compares else 'asks nothing'}",
+            not compares,
+            rule.at,
+        ),
         _finding(
             "marker",
             f"the drop waits for {marker}" if marker else "no done marker is waited for",

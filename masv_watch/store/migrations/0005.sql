@@ -23,3 +23,6 @@ CREATE TABLE notices (
 );
 CREATE INDEX tasks_in_trouble ON tasks (id)
     WHERE state = 'refused' OR (state = 'due' AND attempts >= 3);
+-- What follows when a name or a content comes again. Written for SQLite.
+-- its package makes way for that of a later drop of the same name
+ALTER TABLE uploads ADD COLUMN retired INTEGER NOT NULL DEFAULT 0;

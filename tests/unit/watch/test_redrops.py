@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masv_watch.model import DeliveredFile, DropEvent, HoldReason, Identity, Late, Redrop
+from masv_watch.model import (
+    Dedupe,
+    DeliveredFile,
+    DropEvent,
+    HoldReason,
+    Identity,
+    Late,
+    Redrop,
+    Rule,
+    To,
+)
 from masv_watch.watch.redrops import (
     LATE_FACTOR,
     Compared,
@@ -16,7 +26,6 @@ from masv_watch.watch.redrops import (
     Moment,
     answer,
     compare,
-    renamed,
 )
 
 _PATHS = st.sampled_from([b"CARD/a", b"CARD/b", b"CARD/c", b"CARD/d"])
@@ -120,6 +129,10 @@ def test_compare_of_what_a_person_wants_sent_asks_nothing():
     assert (found.kind, len(found.new)) == (Kind.FIRST, 1)
 
 
+def _rule(**settings) -> Rule:
+    return Rule(name="hot", path=b"/srv/hot", to=To(recipients=()), **settings)
+
+
 def _found(kind: Kind) -> Compared:
     files = ((b"CARD/a", ID), (b"CARD/b", ID))
     delivered = {
@@ -148,14 +161,14 @@ def _found(kind: Kind) -> Compared:
 )
 def test_answer_follows_the_rule(kind, redrop, late, hold, ends):
     """`redrop` is for a new version of the whole, `late` for what comes beside delivered files."""
-    said = answer(_found(kind), redrop, late, moment=LATE_NOW, added_of_late=0)
+    said = answer(_found(kind), _rule(redrop=redrop, late=late), moment=LATE_NOW, added_of_late=0)
 
     assert (said.hold, said.ends) == (hold, ends)
 
 
 def test_answer_to_a_second_late_package_within_a_day_asks_with_its_size():
     """Once is sent without being asked, so that a folder in use is not sent file by file."""
-    said = answer(_found(Kind.LATE), Redrop.SEND, Late.SEND, moment=LATE_NOW, added_of_late=1)
+    said = answer(_found(Kind.LATE), _rule(), moment=LATE_NOW, added_of_late=1)
 
     assert said.hold is HoldReason.REDROP_ASK
     assert "1 files, 1 bytes" in said.note
@@ -164,17 +177,22 @@ def test_answer_to_a_second_late_package_within_a_day_asks_with_its_size():
 def test_answer_to_late_files_waits_four_times_the_quiet_time():
     """Where one late file came, others may follow."""
     early = replace(LATE_NOW, now=LATE_NOW.now - 1)
-    said = answer(_found(Kind.LATE), Redrop.SEND, Late.SEND, moment=early, added_of_late=0)
+    said = answer(_found(Kind.LATE), _rule(), moment=early, added_of_late=0)
 
     assert (said.hold, said.retry_at) == (HoldReason.GROWING, LATE_NOW.now)
 
 
-def test_renamed_finds_the_same_inodes_under_another_name_and_nothing_else():
-    """Every file by its path below the top, with its inode, size and time."""
-    files = ((b"NEW/a", ID), (b"NEW/b", replace(ID, inode=2)))
-    was = {b"/a": (b"OLD/a", ID), b"/b": (b"OLD/b", replace(ID, inode=2, device=7, ctime_ns=9))}
+@pytest.mark.parametrize(
+    ("kind", "dedupe", "ends"),
+    [
+        (Kind.RENAMED, Dedupe.SEND, DropEvent.SAME_CONTENT),
+        (Kind.TWIN, Dedupe.SKIP, DropEvent.SAME_CONTENT),
+        (Kind.TWIN, Dedupe.SEND, None),
+    ],
+)
+def test_answer_to_what_was_delivered_under_another_name_follows_dedupe(kind, dedupe, ends):
+    """A rename sends nothing whatever the rule says; equal content only where it says so."""
+    found = replace(_found(Kind.FIRST), kind=kind)
+    said = answer(found, _rule(dedupe=dedupe), moment=LATE_NOW, added_of_late=0)
 
-    assert renamed(files, b"NEW", [(b"OLD", was)]) == b"OLD"
-    for other in (replace(ID, inode=3), replace(ID, inode=2, mtime_ns=5)):
-        assert renamed((files[0], (b"NEW/b", other)), b"NEW", [(b"OLD", was)]) is None
-    assert renamed(files[:1], b"NEW", [(b"OLD", was)]) is None
+    assert (said.hold, said.ends) == (None, ends)

@@ -1,0 +1,135 @@
+"""What a settled drop is to one that was delivered under another name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from masv_watch.model import (
+    Drop,
+    DropState,
+    Identity,
+    SourceFile,
+    Terms,
+    UploadType,
+)
+from masv_watch.watch.twins import Earlier, Likeness, chunk_size_of, likeness, unserved
+
+ID = Identity(size=1, mtime_ns=1, ctime_ns=1, inode=1, device=1)
+DROP = Drop(
+    id=7,
+    hot_folder="hot",
+    path=b"OLD",
+    generation=1,
+    state=DropState.DONE,
+    hold=None,
+    note="",
+    whole=True,
+    upload_id="u",
+    signature="s",
+    size=2,
+    file_count=2,
+    seen_at=0.0,
+    settled_at=0.0,
+)
+TEAM = Terms(type=UploadType.TEAM, recipients=("a@example.com",), mail_to=("B@example.com",))
+
+
+def was(path: bytes, identity: Identity = ID, hashed: str = "one") -> SourceFile:
+    """Make a delivered file."""
+    return SourceFile(
+        id=1,
+        upload_id="u",
+        drop_id=7,
+        path=path,
+        package_path="",
+        name="n",
+        identity=identity,
+        cloud_id="c",
+        multipart_id="m",
+        chunk_size=5,
+        sent=identity.size,
+        open_asked=True,
+        close_asked=True,
+        closed=True,
+        stale=False,
+        attempts=0,
+        retry_at=0.0,
+        error="",
+        hash=hashed,
+    )
+
+
+def earlier(*, is_gone: bool = False, **files: SourceFile) -> Earlier:
+    """Make an earlier drop of these files below it."""
+    below = {b"/" + name.encode(): file for name, file in files.items()}
+    return Earlier(drop=DROP, terms=TEAM, files=below, is_gone=is_gone)
+
+
+def test_likeness_finds_the_same_inodes_under_another_name_and_nothing_else():
+    """Every file by its path below the top, with its inode, size and time."""
+    files = ((b"NEW/a", ID), (b"NEW/b", replace(ID, inode=2)))
+    old = {"a": was(b"OLD/a"), "b": was(b"OLD/b", replace(ID, inode=2, device=7, ctime_ns=9))}
+
+    assert likeness(files, b"NEW", earlier(is_gone=True, **old), {})[0] is Likeness.RENAMED
+    for other in (replace(ID, inode=3), replace(ID, inode=2, mtime_ns=5)):
+        found = likeness((files[0], (b"NEW/b", other)), b"NEW", earlier(is_gone=True, **old), {})
+        assert found[0] is Likeness.UNREAD
+    assert likeness(files[:1], b"NEW", earlier(is_gone=True, **old), {})[0] is Likeness.OTHER
+    # while the old path is there it is a copy, whatever its inode (a hard link)
+    assert likeness(files, b"NEW", earlier(**old), {})[0] is Likeness.UNREAD
+
+
+_HASHES = st.sampled_from(["", "one", "two"])
+
+
+@settings(max_examples=60)
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.tuples(st.integers(0, 2), _HASHES), min_size=1),
+    st.dictionaries(st.sampled_from("abc"), st.tuples(st.integers(0, 2), _HASHES), min_size=1),
+)
+def test_likeness_calls_a_twin_only_what_was_read_and_is_equal_byte_for_byte(now, before):
+    """Nothing is left unsent by a guess: every file read, every hash kept and equal (Law 2)."""
+    files = tuple((b"NEW/" + name.encode(), replace(ID, size=now[name][0])) for name in sorted(now))
+    old = {
+        name: was(b"OLD/" + name.encode(), replace(ID, size=size), hashed)
+        for name, (size, hashed) in before.items()
+    }
+    read = {(path, identity, 5): now[path[-1:].decode()][1] for path, identity in files}
+    is_equal = now == before and all(hashed for _, hashed in before.values())
+
+    assert (likeness(files, b"NEW", earlier(**old), read)[0] is Likeness.TWIN) == is_equal
+    kind, unread = likeness(files, b"NEW", earlier(**old), {})
+    assert kind is not Likeness.TWIN
+    if is_equal:
+        assert {path for path, _ in unread} == {path for path, _ in files}
+
+
+def test_likeness_asks_for_the_hash_of_the_chunks_that_were_sent():
+    """The same bytes have another hash when they went in chunks of another size."""
+    files = ((b"NEW/a", ID),)
+    old = earlier(a=was(b"OLD/a"))
+
+    assert likeness(files, b"NEW", old, {(b"NEW/a", ID, 9): "one"})[0] is Likeness.UNREAD
+    assert chunk_size_of(was(b"OLD/a")) == 5
+    assert chunk_size_of(replace(was(b"OLD/a"), chunk_size=None)) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        (TEAM, ""),
+        (Terms(type=UploadType.TEAM, mail_to=("A@Example.com", "b@example.com")), ""),
+        (Terms(type=UploadType.TEAM), ""),
+        (replace(TEAM, recipients=("c@example.com",)), "did not go to c@example.com"),
+        (replace(TEAM, mail_to=("d@example.com",)), "did not go to d@example.com"),
+        (Terms(type=UploadType.PORTAL, portal="vault"), "another portal"),
+    ],
+)
+def test_unserved_names_whom_the_earlier_delivery_did_not_reach(wanted, says):
+    """What was delivered to others is not delivered: it goes."""
+    assert says in unserved(TEAM, wanted)
+    assert bool(says) == bool(unserved(TEAM, wanted))
