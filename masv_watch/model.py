@@ -66,6 +66,8 @@ class Redrop(StrEnum):
     SEND = "send"
     SKIP = "skip"
     ASK = "ask"
+    #: as `send`, and the package of before is deleted once the new one is delivered
+    REPLACE = "replace"
 
 
 class Dedupe(StrEnum):
@@ -180,6 +182,8 @@ class TaskKind(StrEnum):
     LINK = "link"
     LETTER = "letter"
     DISPOSE = "dispose"
+    #: the package of before, which this one replaces
+    RETIRE = "retire"
 
 
 class Shown(StrEnum):
@@ -936,6 +940,8 @@ class Terms:
     batch: bool = False
     #: subdomain or id of the team that sends; None: the configured one
     team: str | None = None
+    #: ids of the uploads whose packages are deleted once this one is delivered
+    replaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1422,7 +1428,8 @@ class Task:
     id: int
     upload_id: str
     kind: TaskKind
-    #: what makes it one of its kind: the address of a letter, the drop of a dispose
+    #: what makes it one of its kind: the address of a letter, the drop of a dispose,
+    #: the upload of a retire
     key: str
     state: TaskState
     #: the effect may have happened before: look before it is repeated

@@ -271,6 +271,7 @@ def _told(draft: Draft) -> Mapping[str, str]:
         "message": draft.message,
         "priority": str(draft.priority),
         "files": str(len(draft.drops[0].files)),
+        "replaces": _said(terms.replaces),
         "after": terms.after.delivered + (f" to {terms.after.move_to}" * bool(terms.after.move_to)),
     }
 

@@ -213,6 +213,8 @@ def task_name(task: Task) -> str:
     """Say what an obligation is."""
     if task.kind == "letter":
         return f"letter to {task.key}"
+    if task.kind == "retire":
+        return f"replaced package of {task.key}"
     return {"link": "share link", "dispose": "source"}.get(task.kind, task.kind)
 
 

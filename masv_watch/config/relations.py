@@ -37,6 +37,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         _link(reading, at)
         _letters(reading, at)
         _early(reading, at)
+        _again(reading, at)
         filtering.check(reading, at)
         addressing.check(reading, at)
         completeness.check(reading, at)
@@ -266,6 +267,17 @@ def _early(reading: Reading, at: Path) -> None:
             )
             reading.warn((*at, "early"), message)
             return
+
+
+def _again(reading: Reading, at: Path) -> None:
+    """Refuse what would take other drops' files along with the package of one."""
+    if reading.get(*at, "drop") != "batch":
+        return
+    place = at if reading.has(*at, "redrop") else ("defaults",)
+    if reading.get(*place, "redrop") == "replace":
+        message = "a batch's package holds other drops too - use send, skip or ask with a batch"
+        own = reading.has(*at, "redrop")
+        reading.fault((*at, "redrop" if own else "drop"), message)
 
 
 def _removable(reading: Reading, at: Path) -> None:

@@ -6,6 +6,7 @@ upload: a failing task is shown and tried again, and delivery stands. Built by `
 Law 1. The link is made without an address and once; a letter goes out only after it is stored.
 Law 2. A letter has the same Message-ID at every try; a repeat after a crash is folded by clients.
 Law 3. One recipient's refusal is his outcome alone.
+Law 4. A package makes way only once the later one's link and letters are out or have ended.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from email.utils import format_datetime
 
 from masv_watch.cloud import wire
 from masv_watch.cloud.client import CloudClient
-from masv_watch.delivery import dispose, letters, mail
+from masv_watch.delivery import dispose, letters, mail, retire
 from masv_watch.errors import (
+    CloudRefused,
     FenceLost,
     MailDeferred,
     MailRefused,
@@ -122,6 +124,8 @@ class Outbox:
             self._make_link(task, upload)
         elif task.kind is TaskKind.LETTER:
             self._send_letter(task, upload)
+        elif task.kind is TaskKind.RETIRE:
+            self._retire(task)
         else:
             self._dispose(task, upload)
         self._metrics.count("tasks_done", kind=task.kind)
@@ -190,6 +194,12 @@ class Outbox:
             skipped=tuple(self._store.skipped(upload.id)),
         )
 
+    def _retire(self, task: Task) -> None:
+        old = self._store.upload(task.key)
+        note = retire.delete_replaced(old, self._outside.cloud, fresh_token=self._fresh_token)
+        self._store.advance_task(task, TaskEvent.DONE, note=note)
+        log.info("a replaced package was dealt with", extra={"upload": task.key, "what": note})
+
     def _dispose(self, task: Task, upload: Upload) -> None:
         drop = next(
             (each for each in self._store.drops_of(upload.id) if str(each.id) == task.key), None
@@ -217,9 +227,10 @@ class Outbox:
         if isinstance(error, NoSession):
             self._outside.login.refused()
         now = self._store.now()
-        if isinstance(error, MailRefused | SourceChanged | SourceVanished | PackageGone) or (
-            task.kind is TaskKind.LETTER and now - task.created_at > MAIL_LIFE_S
-        ):
+        is_kept = task.kind is TaskKind.RETIRE and isinstance(error, CloudRefused)
+        is_over = task.kind is TaskKind.LETTER and now - task.created_at > MAIL_LIFE_S
+        final = MailRefused | SourceChanged | SourceVanished | PackageGone
+        if is_over or is_kept or isinstance(error, final):
             note = self._without_link(task, str(error))
             self._store.advance_task(task, TaskEvent.REFUSED, note=note)
             log.error("a task ended without success", extra=_told(task, error))
@@ -259,5 +270,5 @@ def _told(task: Task, error: MasvWatchError) -> dict[str, object]:
 
 
 #: which kinds one loop takes together: a large move must not keep letters waiting
-LETTERS = (TaskKind.LINK, TaskKind.LETTER)
+LETTERS = (TaskKind.LINK, TaskKind.LETTER, TaskKind.RETIRE)
 SOURCES = (TaskKind.DISPOSE,)

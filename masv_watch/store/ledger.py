@@ -296,6 +296,13 @@ def _make_way(tx: Transaction, drop: Row, upload: Row) -> None:
         move_drop(tx, drop, DropEvent.FINISH, note="a new version came")
 
 
+def finish_drops(tx: Transaction, upload_id: str) -> None:
+    """Finish the drops of an upload that owes nothing more."""
+    for row in tx.all("drops_of", upload_id=upload_id):
+        if row["state"] == "taken":
+            move_drop(tx, row, DropEvent.FINISH)
+
+
 def is_beyond_change(upload: Row) -> bool:
     """Say whether a change of a source comes too late for this upload."""
     state = UploadState(upload["state"])

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from masv_watch.errors import FenceLost
 from masv_watch.model import Link, Task, TaskEvent, TaskKind, TaskState
+from masv_watch.store.ledger import finish_drops
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
     Engine,
@@ -19,7 +20,6 @@ from masv_watch.store.sql import (
     rows_as,
     task_of,
 )
-from masv_watch.store.undertakings import finish_drops
 
 
 class ObligationVerbs:

@@ -499,6 +499,9 @@ SELECT count(*) AS number FROM tasks WHERE state = 'due' AND upload_id = :upload
 -- name: due_tasks
 SELECT * FROM tasks WHERE state = 'due' AND retry_at <= :now AND lease_until <= :now
 AND (kind <> 'letter' OR EXISTS (SELECT 1 FROM links WHERE links.upload_id = tasks.upload_id))
+AND (kind <> 'retire' OR NOT EXISTS (SELECT 1 FROM tasks AS owed
+    WHERE owed.upload_id = tasks.upload_id AND owed.state = 'due'
+    AND owed.kind IN ('link', 'letter')))
 AND instr(:kinds, ' ' || kind || ' ') > 0 ORDER BY retry_at, id LIMIT 1;
 
 -- name: claim_task
@@ -630,6 +633,17 @@ ORDER BY id DESC LIMIT :most;
 
 -- name: retire_upload
 UPDATE uploads SET retired = 1 WHERE id = :id;
+
+-- name: replaceable
+SELECT drops.upload_id, drops.late FROM drops JOIN uploads ON uploads.id = drops.upload_id
+WHERE drops.hot_folder = :hot_folder AND drops.path = :path AND drops.forgotten = 0
+AND uploads.state = 'complete' AND uploads.retired = 0
+AND NOT EXISTS (SELECT 1 FROM drops AS other
+    WHERE other.upload_id = drops.upload_id AND other.id <> drops.id)
+ORDER BY uploads.finalized_at DESC, drops.id DESC;
+
+-- name: drop_task
+UPDATE tasks SET fence = fence + 1, lease_until = 0 WHERE id = :id;
 
 -- name: late_drops_since
 SELECT count(*) AS number FROM drops WHERE hot_folder = :hot_folder AND path = :path AND late = 1

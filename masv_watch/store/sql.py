@@ -326,7 +326,7 @@ def terms_of(row: Row) -> Terms:
 def _terms(text: str) -> Terms:
     # the uploads of one rule have the same ones
     tree = json.loads(text)
-    lists = {key: tuple(tree[key]) for key in ("recipients", "mail_to")}
+    lists = {key: tuple(tree.get(key, ())) for key in ("recipients", "mail_to", "replaces")}
     fixed = {"type": UploadType(tree["type"]), "after": After(**tree["after"])}
     return Terms(**(tree | lists | fixed))
 

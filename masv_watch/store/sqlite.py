@@ -32,6 +32,7 @@ from masv_watch.store.arriving import ArrivingVerbs
 from masv_watch.store.creation import CreationVerbs
 from masv_watch.store.ledger import LedgerVerbs
 from masv_watch.store.obligations import ObligationVerbs
+from masv_watch.store.retiring import RetiringVerbs
 from masv_watch.store.rooting import RootingVerbs
 from masv_watch.store.seal import Seal
 from masv_watch.store.sealing import known_seal
@@ -287,6 +288,7 @@ class SqliteStore(
     VersionVerbs,
     SteeringVerbs,
     ObligationVerbs,
+    RetiringVerbs,
     WatchingVerbs,
     RootingVerbs,
     AlarmingVerbs,

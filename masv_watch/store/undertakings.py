@@ -19,18 +19,19 @@ from masv_watch.model import (
     NO_TOLL,
     NO_TURNS,
     Chunk,
-    DropEvent,
     Secret,
     Sizes,
     SourceFile,
     TaskDraft,
+    TaskKind,
     Toll,
     Turns,
     Upload,
     UploadEvent,
     UploadState,
 )
-from masv_watch.store.ledger import SENDS_ON, is_beyond_change, restart_file, unsettle
+from masv_watch.store.ledger import SENDS_ON, finish_drops, is_beyond_change, restart_file, unsettle
+from masv_watch.store.retiring import retire
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
     Engine,
@@ -39,7 +40,6 @@ from masv_watch.store.sql import (
     chunk_of,
     file_of,
     hold_fence,
-    move_drop,
     move_upload,
     must,
     rows_as,
@@ -433,6 +433,8 @@ class UndertakingVerbs:
                     now=tx.now,
                     facts=json.dumps(dict(task.facts)),
                 )
+                if task.kind is TaskKind.RETIRE:
+                    retire(tx, task.key)
             if event is UploadEvent.FINALIZED and not tasks:
                 finish_drops(tx, upload.id)
             return after
@@ -484,10 +486,3 @@ def _await_quiet(tx: Transaction, upload: Row, file_id: int, note: str) -> None:
 
 def _run(tx: Transaction, statement: str, /, **values: object) -> None:
     tx.run(statement, **values)
-
-
-def finish_drops(tx: Transaction, upload_id: str) -> None:
-    """Finish the drops of an upload that owes nothing more."""
-    for row in tx.all("drops_of", upload_id=upload_id):
-        if row["state"] == "taken":
-            move_drop(tx, row, DropEvent.FINISH)

@@ -6,10 +6,21 @@ what follows from it. Part of the store; the contract stands in `store.watching_
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from masv_watch.errors import IllegalTransition
 from masv_watch.model import DeliveredFile, Drop, DropEvent, DropState, Terms
 from masv_watch.store.ledger import refuse
-from masv_watch.store.sql import Engine, Transaction, drop_of, move_drop, must, rows_as, terms_text
+from masv_watch.store.sql import (
+    Engine,
+    Transaction,
+    drop_of,
+    move_drop,
+    must,
+    rows_as,
+    terms_of,
+    terms_text,
+)
 
 #: drops of a hot folder whose longest pause is kept
 _KEPT_GAPS = 500
@@ -65,10 +76,6 @@ class WatchingVerbs:
         return rows_as(
             self.engine.read(lambda tx: tx.all("like_drops", most=most, **like)), drop_of
         )
-
-    def retire_upload(self, upload_id: str) -> None:
-        """Say that the package of an upload makes way for a later one."""
-        self.engine.write(lambda tx: tx.run("retire_upload", id=upload_id))
 
     def late_drops(self, hot_folder: str, path: bytes) -> int:
         """Count the drops of late files of a path within a day."""
@@ -136,7 +143,9 @@ class WatchingVerbs:
                     f"the package of upload {upload_id} may be made already",
                     hint=f"masv-watch delete {upload_id}, then resend its drops",
                 )
-            tx.run("rebind_upload", id=upload_id, terms=terms_text(terms), type=terms.type)
+            # whom it goes to changes, not what it is to the packages before it
+            kept = replace(terms, replaces=terms_of(row).replaces)
+            tx.run("rebind_upload", id=upload_id, terms=terms_text(kept), type=terms.type)
 
         self.engine.write(rebind)
 

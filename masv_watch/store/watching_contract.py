@@ -37,8 +37,12 @@ class Watching(Protocol):
         """List delivered drops of other paths with so many files and bytes, the newest first."""
         ...
 
-    def retire_upload(self, upload_id: str) -> None:
-        """Say that the package of an upload makes way for a later one: nothing relies on it."""
+    def replaceable(self, hot_folder: str, path: bytes) -> Sequence[str]:
+        """List the uploads whose packages a new one of this path replaces, the newest first.
+
+        The last delivery of the path and what was added to it, none of which was replaced or
+        deleted, or shares its package with another drop.
+        """
         ...
 
     def late_drops(self, hot_folder: str, path: bytes) -> int:

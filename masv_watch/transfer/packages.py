@@ -305,7 +305,7 @@ def delete_cloud_file(cloud: CloudClient, package_id: str, token: Secret, file_i
 
 
 def tasks_for(upload: Upload, drops: list[Drop]) -> list[TaskDraft]:
-    """Give what an upload owes once it is complete: its link, a letter each, its sources."""
+    """Give what an upload owes once it is complete: link, letters, sources, what it replaces."""
     tasks = []
     terms = upload.terms
     if terms.mail_to and terms.type is UploadType.TEAM:
@@ -313,4 +313,5 @@ def tasks_for(upload: Upload, drops: list[Drop]) -> list[TaskDraft]:
         tasks += [TaskDraft(kind=TaskKind.LETTER, key=address) for address in terms.mail_to]
     if terms.after.delivered != "keep":
         tasks += [TaskDraft(kind=TaskKind.DISPOSE, key=str(drop.id)) for drop in drops]
+    tasks += [TaskDraft(kind=TaskKind.RETIRE, key=upload_id) for upload_id in terms.replaces]
     return tasks

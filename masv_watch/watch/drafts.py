@@ -6,7 +6,8 @@ after. Never reads a disk or a clock. Called by intake.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from masv_watch.model import Draft, DropDraft, DropMode, Rule, Terms
@@ -53,10 +54,19 @@ def arriving_draft(drop_id: int, tree: Tree, settled: Iterable[Placed]) -> DropD
     return DropDraft(drop_id=drop_id, signature="", files=gather(tree.top, settled), is_whole=False)
 
 
-def draft_of(rule: Rule, tree: Tree, drop: DropDraft, *, local: datetime, earlier: int) -> Draft:
+def draft_of(
+    rule: Rule,
+    tree: Tree,
+    drop: DropDraft,
+    *,
+    local: datetime,
+    earlier: int,
+    replaces: Sequence[str] = (),
+) -> Draft:
     """Give the upload of one drop; `earlier` deliveries of the name give it a number.
 
-    One that still arrives is named by a rule that does not name what only the whole shows.
+    One that `replaces` uploads takes their name. One that still arrives is named by a rule that
+    does not name what only the whole shows.
     """
 
     def fill(template: str) -> str:
@@ -73,9 +83,9 @@ def draft_of(rule: Rule, tree: Tree, drop: DropDraft, *, local: datetime, earlie
     return Draft(
         hot_folder=rule.name,
         root=rule.path,
-        name=_numbered(fill(rule.package.name), earlier, is_late=drop.is_late),
+        name=_numbered(fill(rule.package.name), 0 if replaces else earlier, is_late=drop.is_late),
         message=fill(rule.package.message),
-        terms=terms_of(rule, tree.top),
+        terms=replace(terms_of(rule, tree.top), replaces=tuple(replaces)),
         drops=(drop,),
         priority=rule.priority,
         chunk_size=rule.chunk_size,

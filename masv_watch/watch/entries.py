@@ -34,7 +34,7 @@ from masv_watch.watch.decision import Step
 from masv_watch.watch.examined import Examined, left_out, sent_of
 from masv_watch.watch.foresight import Foresight
 from masv_watch.watch.generations import PASSING, Related, Relation, relate
-from masv_watch.watch.handover import Handover
+from masv_watch.watch.handover import Going, Handover
 from masv_watch.watch.memory import Memory, Remembered
 from masv_watch.watch.notices import tell_remarks, tell_skipped, warn_of_growth, warn_of_lack
 from masv_watch.watch.redrops import Kind
@@ -377,12 +377,16 @@ class Entries:
 
     def _take(self, tree: Tree, seen: Seen, drop: Drop, found: Assessment) -> None:
         """Hand a quiet drop to the front desk; the ledger holds it from here on."""
-        remarks = () if found.checked is None else found.checked.completeness.remarks
-        is_late = found.compared is not None and found.compared.kind is Kind.LATE
+        compared = found.compared
+        going = Going(
+            is_late=compared is not None and compared.kind is Kind.LATE,
+            replaces=self.assessor.histories.replaced(self.rule, tree.top, compared),
+            remarks=() if found.checked is None else found.checked.completeness.remarks,
+        )
         try:
-            if self._hand.take(tree, seen, drop, is_late=is_late, remarks=remarks):
+            if self._hand.take(tree, seen, drop, going):
                 self._conclude(tree.top, seen)
-                tell_remarks(self.rule, tree.top, remarks)
+                tell_remarks(self.rule, tree.top, going.remarks)
                 self.assessor.histories.forget(tree.top)
         except SourceVanished as error:
             self._memory.growing.pop(tree.top, None)

@@ -10,8 +10,8 @@ Law 2. Whole comes only from a quiet tree; what arrives before that joins, and f
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from masv_watch.errors import IllegalTransition, SourceVanished
 from masv_watch.lifecycle import is_arriving
@@ -45,6 +45,18 @@ _STOPPABLE = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Going:
+    """How a drop goes, beside what its rule says of every one."""
+
+    #: it holds only what was not delivered before with the same folder
+    is_late: bool = False
+    #: uploads whose packages go once it is delivered
+    replaces: Sequence[str] = ()
+    #: what it goes without, one clause each
+    remarks: Sequence[str] = ()
+
+
 class Handover:
     """The consequences of verdicts for one rule."""
 
@@ -67,19 +79,8 @@ class Handover:
             drop = self._store.advance_drop(drop.id, DropEvent.RELEASE)
         self._store.advance_drop(drop.id, DropEvent.BLOCK, hold=reason, note=note)
 
-    def take(
-        self,
-        tree: Tree,
-        seen: Seen,
-        drop: Drop,
-        *,
-        is_late: bool = False,
-        remarks: Iterable[str] = (),
-    ) -> bool:
+    def take(self, tree: Tree, seen: Seen, drop: Drop, going: Going) -> bool:
         """Hand a quiet drop to the front desk; say whether the ledger holds it from here on.
-
-        One that `is_late` holds only what was not delivered before with the same folder. `remarks`
-        are what it goes without, one clause each.
 
         Raises:
             SourceVanished: a file is gone that the cloud has already.
@@ -90,12 +91,13 @@ class Handover:
                 # resumed meanwhile: that released what was held before this hold
                 self._store.release(self._rule.name, HoldReason.PAUSED)
             return False
-        draft = replace(drop_draft(drop.id, tree, seen, remarks=remarks), is_late=is_late)
+        draft = drop_draft(drop.id, tree, seen, remarks=going.remarks)
+        draft = replace(draft, is_late=going.is_late)
         try:
             if drop.state is DropState.TAKEN:
                 self._store.settle_again(draft)
             else:
-                self._create(tree, drop, draft)
+                self._create(tree, drop, draft, going)
         except IllegalTransition as error:
             # a person or another thread was faster; the next sweep sees what became of it
             log.info("a drop was not taken", extra={"drop": drop.id, "reason": str(error)})
@@ -113,7 +115,7 @@ class Handover:
             elif not look.settled or self._is_paused():
                 return False
             else:
-                self._create(tree, drop, arriving_draft(drop.id, tree, look.settled))
+                self._create(tree, drop, arriving_draft(drop.id, tree, look.settled), Going())
         except IllegalTransition as error:
             log.info("files did not join", extra={"drop": drop.id, "reason": str(error)})
             return False
@@ -130,12 +132,15 @@ class Handover:
                 )
             )
 
-    def _create(self, tree: Tree, drop: Drop, draft: DropDraft) -> None:
+    def _create(self, tree: Tree, drop: Drop, draft: DropDraft, going: Going) -> None:
         if drop.state is DropState.HELD:
             self._store.advance_drop(drop.id, DropEvent.RELEASE)
         earlier = self._store.delivered_before(self._rule.name, tree.top)
         local = self._clock.local(self._clock.wall())
-        self._uploads.create(draft_of(self._rule, tree, draft, local=local, earlier=earlier))
+        wanted = draft_of(
+            self._rule, tree, draft, local=local, earlier=earlier, replaces=going.replaces
+        )
+        self._uploads.create(wanted)
 
     def _is_paused(self) -> bool:
         return self._rule.name in self._store.paused_folders()

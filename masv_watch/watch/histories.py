@@ -10,7 +10,7 @@ Law 2. Of large files a piece is read at each look, so that no other drop waits 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from masv_watch import files
@@ -18,9 +18,11 @@ from masv_watch.errors import SourceError
 from masv_watch.model import (
     Dedupe,
     Drop,
+    DropMode,
     Finding,
     Identity,
     Objection,
+    Redrop,
     Rule,
     SourceFile,
     TaskKind,
@@ -85,6 +87,13 @@ class Histories:
         """Say what the rule has against sending what was compared."""
         added = self._store.late_drops(rule.name, tree.top) if found.kind is Kind.LATE else 0
         return answer(found, rule, moment=moment, added_of_late=added)
+
+    def replaced(self, rule: Rule, top: bytes, found: Compared | None) -> Sequence[str]:
+        """List the uploads whose packages a compared drop replaces."""
+        is_anew = found is not None and found.kind is Kind.ANEW
+        if not is_anew or rule.redrop is not Redrop.REPLACE or rule.drop is DropMode.BATCH:
+            return ()
+        return self._store.replaceable(rule.name, top)
 
     def read(self, rule: Rule, root: files.Root, tree: Tree, found: Compared) -> None:
         """Read on in the content that a comparison lacks; what changes meanwhile is left out."""

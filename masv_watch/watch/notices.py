@@ -7,6 +7,7 @@ entries of a hot folder, on the intake's thread.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from masv_watch.lifecycle import CURES
 from masv_watch.model import Drop, HoldReason, Rule
@@ -55,7 +56,7 @@ def warn_of_lack(
     )
 
 
-def tell_remarks(rule: Rule, top: bytes, remarks: tuple[str, ...]) -> None:
+def tell_remarks(rule: Rule, top: bytes, remarks: Sequence[str]) -> None:
     """Tell of what a drop goes without."""
     if remarks:
         log.warning(

@@ -148,7 +148,8 @@ class Outlooks:
         is_late = compared is not None and compared.kind is Kind.LATE
         drop = replace(drop_draft(0, sent, sent.seen(), remarks=remarks), is_late=is_late)
         earlier = self._store.delivered_before(self._rule.name, tree.top)
-        return draft_of(self._rule, sent, drop, local=local, earlier=earlier)
+        replaces = self._assessor.histories.replaced(self._rule, tree.top, compared)
+        return draft_of(self._rule, sent, drop, local=local, earlier=earlier, replaces=replaces)
 
 
 class _NoLedger:

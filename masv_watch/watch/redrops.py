@@ -177,6 +177,9 @@ def _by_rule(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int)
     if word in (Redrop.ASK, Late.ASK) or (is_late and added_of_late):
         size = sum(identity.size for _, identity in found.new)
         return _ask(f"{detail}: {len(found.new)} files, {size} bytes", findings)
+    if word is Redrop.REPLACE:
+        said = "redrop: replace: the package of before goes once this one is delivered"
+        findings = (*findings, _finding(True, said))
     late_at = moment.since + LATE_FACTOR * moment.quiet_s
     if is_late and moment.now < late_at:
         return _wait("late files wait four times as long", late_at, findings)

@@ -32,6 +32,7 @@ PURE = (
     "watch.generations",
     "watch.decision",
     "watch.redrops",
+    "watch.twins",
     "watch.restless",
     "watch.cycles",
     "watch.fences",

@@ -141,6 +141,7 @@ class World:
         template: str | None = None,
         after: After | None = None,
         skipped: tuple[str, ...] = (),
+        replaces: tuple[str, ...] = (),
     ) -> Upload:
         """Send files below one top-level name and finalize their package; its tasks are due."""
         contents = {"a.mov": b"frame" * 1000} if contents is None else contents
@@ -158,6 +159,7 @@ class World:
                     mail_to=mail_to,
                     template=template,
                     after=after or After(),
+                    replaces=replaces,
                 ),
                 drops=(DropDraft(drop_id=drop.id, signature="s", files=drafts, skipped=skipped),),
             )

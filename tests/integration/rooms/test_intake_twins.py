@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from masv_watch.files import Hashing, Root, hash_content
-from masv_watch.model import Dedupe, DropMode, LinkWish, To, UploadState
+from masv_watch.model import Dedupe, DropMode, LinkWish, TaskDraft, TaskKind, To, UploadState
 from masv_watch.watch import histories
 from masv_watch.watch.rules import starts_early
 from tests.integration.rooms.watched import Room
@@ -100,7 +100,11 @@ def test_copy_of_a_drop_whose_package_is_gone_is_sent(make_room, lost):
     if lost == "deleted":
         room.store.delete_upload(first.id, takes_package=True)
     else:
-        room.store.retire_upload(first.id)
+        (room.hot / "other").write_bytes(b"something else")
+        room.pass_time(SETTLED_S)
+        room.store.start_over()
+        later = next(upload for upload in room.taken() if upload.name == "other")
+        room.deliver(later, TaskDraft(kind=TaskKind.RETIRE, key=first.id))
     shutil.copyfile(room.hot / "one", room.hot / "two")
     room.pass_time(SETTLED_S)
 
