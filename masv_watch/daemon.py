@@ -229,6 +229,7 @@ class Daemon:
             login=self._login,
             settings=lambda: self._settings,
             ignored=self._roster.ignored,
+            marks=self._roster.marks,
             register_secret=logs.register_secrets,
         )
         loops = []

@@ -360,6 +360,19 @@ class After:
     move_to: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disposal:
+    """What becomes of the source of a drop that ended as a duplicate."""
+
+    #: of which the same content was delivered
+    upload_id: str
+    after: After
+    #: of the hot folder
+    root: bytes
+    #: every file of it by its path below the root, as it was compared
+    files: tuple[tuple[bytes, Identity], ...]
+
+
 #: every weekday, 0 is Monday
 EVERY_DAY = frozenset(range(7))
 #: minutes of a day, by its clock
@@ -624,6 +637,8 @@ class Rule:
     package: Package = field(default_factory=Package)
     link: LinkWish = field(default_factory=LinkWish)
     after: After = field(default_factory=After)
+    #: what becomes of a duplicate's source; None: as of a delivered one
+    after_duplicate: After | None = None
     #: gitignore patterns beside the built-in ones
     ignore: tuple[str, ...] = ()
     #: whether the built-in list of temporary and system names applies
@@ -659,6 +674,11 @@ class Rule:
     limits: Limits = field(default_factory=Limits)
     #: `file:line` where the rule stands
     at: str = ""
+
+    @property
+    def afters(self) -> tuple[After, ...]:
+        """Give what may become of sources: of delivered ones, and of duplicates."""
+        return (self.after, self.after if self.after_duplicate is None else self.after_duplicate)
 
     @property
     def upload_type(self) -> UploadType:

@@ -39,6 +39,7 @@ from masv_watch.watch.hints import Hints, Mode, Sight
 from masv_watch.watch.intake import PERIOD_S as SWEEP_S
 from masv_watch.watch.intake import Intake
 from masv_watch.watch.ledgers import volume_shown
+from masv_watch.watch.markers import marks_of
 from masv_watch.watch.rules import Fate, Match, Matcher
 
 log = logging.getLogger(__name__)
@@ -288,13 +289,22 @@ class Roster:
         """Say whether everything that was seen is taken, held or concluded."""
         return all(each.intake.is_at_rest for each in self._all())
 
-    def ignored(self, hot_folder: str) -> Callable[[bytes], bool]:
-        """Give what tells which left-out files may go along with a moved source."""
+    def ignored(self, hot_folder: str, after: str) -> Callable[[bytes], bool]:
+        """Give what tells which left-out files may go along with a moved or deleted source.
+
+        Nothing of anybody's is deleted that was not delivered (P5).
+        """
         watched = self._watched.get(hot_folder)
         if watched is None:
             return lambda _path: False
         matcher = Matcher(watched.intake.rule)
-        return lambda path: _goes_along(matcher.match(path, "file"))
+        goes = _goes_into_trash if after == "delete" else _goes_along
+        return lambda path: goes(matcher.match(path, "file"))
+
+    def marks(self, hot_folder: str, path: bytes, kind: str) -> tuple[bytes, ...]:
+        """Give the paths beside a drop that are markers of it, and go with it."""
+        watched = self._watched.get(hot_folder)
+        return () if watched is None else marks_of(watched.intake.rule, path, kind)
 
     def _all(self) -> list[_Watched]:
         return list(self._watched.values())
@@ -316,6 +326,10 @@ def _watching(rule: Rule) -> Rule:
 def _goes_along(match: Match) -> bool:
     # under a temporary name something is still being written: it is neither moved nor removed
     return match.fate is Fate.SKIP and not match.temporary
+
+
+def _goes_into_trash(match: Match) -> bool:
+    return match.fate is Fate.SKIP and match.findings[-1].test in {"ours", "marker", "litter"}
 
 
 def _mode_shown(mode: Mode) -> str:

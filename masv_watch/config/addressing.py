@@ -19,6 +19,7 @@ _TEXTS = (
     ("package_name",),
     ("package_description",),
     ("after", "delivered", "move"),
+    ("after", "duplicate", "move"),
 )
 
 

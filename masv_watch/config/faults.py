@@ -178,6 +178,7 @@ _ELSEWHERE = {
     "mail_to": "link.mail_to",
     "template": "link.template",
     "delivered": "after.delivered",
+    "duplicate": "after.duplicate",
     "api_key": "masv.api_key",
     "team": "masv.team",
     "api_url": "masv.api_url",

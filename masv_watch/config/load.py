@@ -219,7 +219,13 @@ def _lines(source: Source, tree: nodes.Tree) -> list[str]:
 
 
 #: keys of a hot folder about which the world may have something to say
-_PLACED = (("path",), ("after", "delivered"), ("to", "portal"), ("link", "template"))
+_PLACED = (
+    ("path",),
+    ("after", "delivered"),
+    ("after", "duplicate"),
+    ("to", "portal"),
+    ("link", "template"),
+)
 
 
 def _places(source: Source, tree: nodes.Tree) -> dict[str, str]:

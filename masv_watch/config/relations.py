@@ -121,14 +121,17 @@ def _state(reading: Reading, state: str, where: dict[str, Path]) -> None:
 
 def _targets(reading: Reading, where: dict[str, Path]) -> None:
     """Refuse a move into a hot folder: what arrives there would be delivered again."""
-    for at in (("defaults",), *where.values()):
-        target = reading.get(*at, "after", "delivered", "move")
+    places: list[tuple[Path, str]] = [
+        (at, key) for at in (("defaults",), *where.values()) for key in ("delivered", "duplicate")
+    ]
+    for at, key in places:
+        target = reading.get(*at, "after", key, "move")
         if not isinstance(target, str) or not target.startswith("/"):
             continue
         fixed = real_path(target.split("{", 1)[0].rpartition("/")[0] or "/")
         own = real_path(str(reading.get(*at, "path"))) if reading.has(*at, "path") else None
         whole = None if "{" in target else real_path(target)
-        place = (*at, "after", "delivered", "move")
+        place = (*at, "after", key, "move")
         if own is not None and own in {fixed if "{" in target else None, whole}:
             reading.fault(place, "moves into the hot folder itself - name a folder below it")
             continue
@@ -284,14 +287,15 @@ def _removable(reading: Reading, at: Path) -> None:
     """Refuse what would write on a volume that is never written to, or would mix volumes."""
     if reading.get(*at, "removable") is not True:
         return
-    own = (*at, "after", "delivered")
-    delivered = reading.get(*own) if reading.has(*own) else reading.get("defaults", *own[len(at) :])
-    if delivered not in (None, "keep"):
-        place = own if reading.has(*own) else (*at, "removable")
-        message = (
-            "nothing is moved or deleted on a removable volume - use `after: {delivered: keep}`"
-        )
-        reading.fault(place, message)
+    for key in ("delivered", "duplicate"):
+        own = (*at, "after", key)
+        said = reading.get(*own) if reading.has(*own) else reading.get("defaults", "after", key)
+        if said not in (None, "keep"):
+            place = own if reading.has(*own) else (*at, "removable")
+            message = (
+                f"nothing is moved or deleted on a removable volume - use `after: {{{key}: keep}}`"
+            )
+            reading.fault(place, message)
     if reading.get(*at, "drop") == "batch":
         message = "a batch would mix volumes of `removable` - use each, file or folder"
         reading.fault((*at, "drop"), message)

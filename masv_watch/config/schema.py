@@ -241,12 +241,17 @@ class LinkKeys:
     template: Text | None = None
 
 
+_After = Annotated[tuple[str, str | None], _leaf(values.delivered)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AfterKeys:
     """`after:`."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
-    delivered: Annotated[tuple[str, str | None], _leaf(values.delivered)] | None = None
+    delivered: _After | None = None
+    duplicate: _After | None = None
+    failed: Annotated[str, _leaf(values.failed)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,7 +152,8 @@ def _rule(
         finalize=_finalize(keys.finalize, defaults.finalize),
         package=_package(keys),
         link=_link(keys.link or schema.LinkKeys(), beside),
-        after=_after(keys.after, defaults.after),
+        after=_after("delivered", keys.after, defaults.after) or model.After(),
+        after_duplicate=_after("duplicate", keys.after, defaults.after),
         chunk_size=keys.chunk_size,
         bandwidth=_timetable(keys.bandwidth, tz=tz),
         schedule=_schedule(keys, tz),
@@ -255,12 +256,11 @@ def _link(keys: schema.LinkKeys, beside: str) -> model.LinkWish:
     return model.LinkWish(mail_to=_addresses(keys.mail_to or []), template=template)
 
 
-def _after(own: schema.AfterKeys | None, common: schema.AfterKeys | None) -> model.After:
-    said = _first(own.delivered if own else None, common.delivered if common else None)
-    if said is None:
-        return model.After()
-    delivered, target = said
-    return model.After(delivered=delivered, move_to=target)
+def _after(
+    key: str, own: schema.AfterKeys | None, common: schema.AfterKeys | None
+) -> model.After | None:
+    said = _first(getattr(own, key, None), getattr(common, key, None))
+    return None if said is None else model.After(delivered=said[0], move_to=said[1])
 
 
 def _whole(own: schema.HotFolderKeys, common: schema.DefaultsKeys, cards: Cards) -> model.Wholeness:

@@ -431,6 +431,16 @@ def delivered(value: object) -> tuple[str, str | None]:
     return one_of("keep", "delete")(value) if value in {"keep", "delete"} else _unknown(value), None
 
 
+def failed(value: object) -> str:
+    """Accept what becomes of the source of a failed drop: it stays, whatever is said of others."""
+    if value == "keep":
+        return "keep"
+    raise Wrong(
+        f"must be keep, not {kind(value)} - what was not delivered is never moved or deleted, and"
+        " retry needs it"
+    )
+
+
 def _unknown(value: str) -> str:
     meant = nearest(value, ("keep", "delete", "move"))
     hint = f" (did you mean `{meant}`?)" if meant and not isinstance(value, FromEnv) else ""

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from masv_watch.config.problems import printable
-from masv_watch.model import Rule, Scheme, Server, Settings
+from masv_watch.model import After, Rule, Scheme, Server, Settings
 
 _EFFECTIVE = os.access in os.supports_effective_ids
 
@@ -42,8 +42,11 @@ def probe(
     for number, rule in enumerate(settings.hot_folders):
         path = f"hot_folders[{number}].path"
         _root(findings, rule, path, known.get(path, f"{rule.at or file}:1"))
-        path = f"hot_folders[{number}].after.delivered"
-        _after(findings, rule, path, known.get(path, f"{rule.at or file}:1"))
+        for key, after in (("delivered", rule.after), ("duplicate", rule.after_duplicate)):
+            path = f"hot_folders[{number}].after.{key}"
+            if after is not None:
+                place = known.get(path, f"{rule.at or file}:1")
+                _After(rule, after, _SOURCES[key]).look(findings, path, place)
     _Api(findings, settings.server, known, file).look()
     _state(findings, settings.state, known.get("state", f"{file}:1:1"))
     return findings
@@ -70,36 +73,49 @@ def _root(findings: Findings, rule: Rule, path: str, place: str) -> None:
         findings.ok.append(f"ok: {path}: {shown} is there and can be read")
 
 
-def _after(findings: Findings, rule: Rule, path: str, place: str) -> None:
-    if rule.after.delivered == "keep" or not os.path.isdir(rule.path):
-        return
-    if not _may(rule.path, os.W_OK | os.X_OK):
-        what = "moved" if rule.after.delivered == "move" else "deleted"
-        message = f"no right to write in the hot folder: delivered sources cannot be {what}"
-        findings.warnings.append(f"{place}: {path}: warning: {message}")
-        return
-    if rule.after.move_to is None:
-        findings.ok.append(f"ok: {path}: delivered sources can be deleted")
-        return
-    _target(findings, rule, path, place)
+_SOURCES = {"delivered": "delivered sources", "duplicate": "duplicates"}
 
 
-def _target(findings: Findings, rule: Rule, path: str, place: str) -> None:
-    target = os.fsencode((rule.after.move_to or "").split("{", 2)[0]).rpartition(b"/")[0]
-    if rule.after.move_to and rule.after.move_to.startswith("{root}"):
-        target = rule.path
-    existing = _existing(target or b"/")
-    if not _may(existing, os.W_OK | os.X_OK):
-        shown = printable(os.fsdecode(existing))
-        message = f"no right to write in {shown}: delivered sources cannot be moved"
-        findings.warnings.append(f"{place}: {path}: warning: {message}")
-        return
-    try:
-        same = os.stat(existing).st_dev == os.stat(rule.path).st_dev
-    except OSError:
-        same = False
-    how = "by a rename" if same else "to another file system: copied, compared, then removed"
-    findings.ok.append(f"ok: {path}: delivered sources are moved {how}")
+@dataclass(frozen=True, slots=True)
+class _After:
+    """Whether what a rule says of some sources can be done."""
+
+    rule: Rule
+    after: After
+    #: what they are, for people
+    sources: str
+
+    def look(self, findings: Findings, path: str, place: str) -> None:
+        root = self.rule.path
+        if self.after.delivered == "keep" or not os.path.isdir(root):
+            return
+        if not _may(root, os.W_OK | os.X_OK):
+            what = "moved" if self.after.delivered == "move" else "deleted"
+            message = f"no right to write in the hot folder: {self.sources} cannot be {what}"
+            findings.warnings.append(f"{place}: {path}: warning: {message}")
+            return
+        if self.after.move_to is None:
+            findings.ok.append(f"ok: {path}: {self.sources} can be deleted")
+            return
+        self._target(findings, path, place)
+
+    def _target(self, findings: Findings, path: str, place: str) -> None:
+        root, move_to = self.rule.path, self.after.move_to or ""
+        target = os.fsencode(move_to.split("{", 2)[0]).rpartition(b"/")[0]
+        if move_to.startswith("{root}"):
+            target = root
+        existing = _existing(target or b"/")
+        if not _may(existing, os.W_OK | os.X_OK):
+            shown = printable(os.fsdecode(existing))
+            message = f"no right to write in {shown}: {self.sources} cannot be moved"
+            findings.warnings.append(f"{place}: {path}: warning: {message}")
+            return
+        try:
+            same = os.stat(existing).st_dev == os.stat(root).st_dev
+        except OSError:
+            same = False
+        how = "by a rename" if same else "to another file system: copied, compared, then removed"
+        findings.ok.append(f"ok: {path}: {self.sources} are moved {how}")
 
 
 def _state(findings: Findings, state: str, place: str) -> None:

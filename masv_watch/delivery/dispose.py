@@ -12,12 +12,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from masv_watch import files
 from masv_watch.delivery.letters import size_text
-from masv_watch.model import Drop, Identity, Upload
+from masv_watch.errors import SourceChanged, SourceVanished
+from masv_watch.model import After, Drop, Identity
 from masv_watch.names import shown
 
 _PLACEHOLDER = re.compile(rb"\{([a-z_]+)\}")
@@ -25,35 +27,61 @@ _PLACEHOLDER = re.compile(rb"\{([a-z_]+)\}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A delivered drop and what it held when it was sent."""
+    """A drop that was delivered, by itself or as another, and what it held then."""
 
-    upload: Upload
+    #: of its hot folder
+    root: bytes
+    after: After
     drop: Drop
     expected: Mapping[bytes, Identity]
-    #: when the package was finalized, local time
+    #: when its package was finalized, local time
     finalized: datetime
     #: says which files that were left out may go along
     ignored: Callable[[bytes], bool]
+    #: paths beside it at which markers of it may stand
+    marks: tuple[bytes, ...] = ()
 
 
 def carry_out(source: Source) -> str:
-    """Move or remove a delivered source as its upload froze it; give what was done, for people.
+    """Move or remove a source, and its markers with it; give what was done, for people.
 
     Raises:
         SourceChanged: it is not what was delivered; it stays.
         SourceVanished: it is neither there nor where an earlier try would have put it.
         SourceUnreadable, CannotMove: not now; it stays.
     """
-    after = source.upload.terms.after
-    with files.Root.open(source.upload.root) as root:
-        if after.delivered == "delete":
+    with files.Root.open(source.root) as root:
+        if source.after.delivered == "delete":
             moved = files.remove(root, source.drop.path, source.expected, ignored=source.ignored)
+            _take_along(root, source, None)
             return f"removed; until the trash is emptied it is at {shown(moved.target)}"
-        target = target_of(source, (after.move_to or "").encode("utf-8", "surrogateescape"))
+        target = target_of(source, (source.after.move_to or "").encode("utf-8", "surrogateescape"))
         moved = files.move(
             root, source.drop.path, target, expected=source.expected, ignored=source.ignored
         )
+        _take_along(root, source, moved.target)
         return f"moved to {shown(moved.target)}"
+
+
+def _take_along(root: files.Root, source: Source, target: bytes | None) -> None:
+    """Let the markers of a source follow it: beside its target, or into the trash.
+
+    They stay where something stands at the source's path again: they may be of that.
+    """
+    root.forget_folders()
+    for path in source.marks:
+        found = root.observe(path)
+        if found is None or found.kind != "file" or found.identity is None:
+            continue
+        if root.observe(source.drop.path) is not None:
+            return
+        # one that is written anew meanwhile is of what comes next
+        with suppress(SourceChanged, SourceVanished):
+            if target is None:
+                files.remove(root, path, {path: found.identity})
+                continue
+            beside = target.rpartition(b"/")[0] + b"/" + path.rpartition(b"/")[2]
+            files.move(root, path, beside, expected={path: found.identity})
 
 
 def target_of(source: Source, template: bytes) -> bytes:
@@ -63,7 +91,7 @@ def target_of(source: Source, template: bytes) -> bytes:
     if set(source.expected) != {source.drop.path}:
         stem, ending = name, b""
     values = {
-        b"root": source.upload.root.rstrip(b"/"),
+        b"root": source.root.rstrip(b"/"),
         b"name": name,
         b"stem": stem,
         b"ext": ending.removeprefix(b"."),

@@ -12,7 +12,8 @@ Law 4. A package makes way only once the later one's link and letters are out or
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import format_datetime
 
@@ -36,6 +37,9 @@ from masv_watch.login import Login
 from masv_watch.loops import Clock
 from masv_watch.metrics import Metrics
 from masv_watch.model import (
+    After,
+    Drop,
+    DropState,
     Link,
     Secret,
     Settings,
@@ -68,10 +72,13 @@ class Outside:
     cloud: CloudClient
     login: Login
     settings: Callable[[], Settings]
-    #: says for a hot folder which left-out files may go along with a moved source
-    ignored: Callable[[str], Callable[[bytes], bool]]
+    #: says for a hot folder which left-out files may go along with a source that is moved or, as
+    #: the second word says, deleted
+    ignored: Callable[[str, str], Callable[[bytes], bool]]
     #: is told every secret that is made here, so that no log shows it
     register_secret: Callable[[Secret], None]
+    #: gives the markers beside a drop, by its hot folder, path and kind, which go with it
+    marks: Callable[[str, bytes, str], tuple[bytes, ...]] = lambda *_: ()
 
 
 class Outbox:
@@ -201,25 +208,37 @@ class Outbox:
         log.info("a replaced package was dealt with", extra={"upload": task.key, "what": note})
 
     def _dispose(self, task: Task, upload: Upload) -> None:
-        drop = next(
-            (each for each in self._store.drops_of(upload.id) if str(each.id) == task.key), None
-        )
+        drop = self._store.drop(int(task.key))
         if drop is None:
             self._store.advance_task(task, TaskEvent.WITHDRAWN, note="its drop is gone")
             return
-        expected = {
-            row.path: row.identity for row in self._store.files(upload.id) if row.drop_id == drop.id
-        }
-        source = dispose.Source(
-            upload=upload,
+        if task.facts and drop.state is not DropState.DUPLICATE:
+            self._store.advance_task(task, TaskEvent.WITHDRAWN, note="it is to be sent again")
+            return
+        note = dispose.carry_out(self._source(drop, upload, task.facts))
+        self._store.advance_task(task, TaskEvent.DONE, note=note)
+        log.info("a delivered source was dealt with", extra={"drop": drop.id, "what": note})
+
+    def _source(self, drop: Drop, upload: Upload, facts: Mapping[str, str]) -> dispose.Source:
+        """Give a drop with what was delivered of it; the facts are those of a duplicate."""
+        if facts:
+            expected = dict(self._store.sources(drop.id))
+            root = os.fsencode(facts["root"])
+            after = After(delivered=facts["after"], move_to=facts["move_to"])
+        else:
+            rows = self._store.files(upload.id)
+            expected = {row.path: row.identity for row in rows if row.drop_id == drop.id}
+            root, after = upload.root, upload.terms.after
+        kind = "file" if set(expected) == {drop.path} else "folder"
+        return dispose.Source(
+            root=root,
+            after=after,
             drop=drop,
             expected=expected,
             finalized=self._clock.local(upload.finalized_at or upload.created_at),
-            ignored=self._outside.ignored(drop.hot_folder),
+            ignored=self._outside.ignored(drop.hot_folder, after.delivered),
+            marks=self._outside.marks(drop.hot_folder, drop.path, kind),
         )
-        note = dispose.carry_out(source)
-        self._store.advance_task(task, TaskEvent.DONE, note=note)
-        log.info("a delivered source was dealt with", extra={"drop": drop.id, "what": note})
 
     def _failed(self, task: Task, error: MasvWatchError) -> None:
         """Let a task wait or end, and say why."""

@@ -81,6 +81,8 @@ class ObligationVerbs:
                 )
             if task.kind is TaskKind.LINK and event is TaskEvent.REFUSED:
                 _withdraw_letters(tx, task.upload_id, note)
+            if task.kind is TaskKind.DISPOSE:
+                tx.run("forget_sources", drop_id=task.key)
             if not tx.number("open_tasks_of", upload_id=task.upload_id):
                 finish_drops(tx, task.upload_id)
 

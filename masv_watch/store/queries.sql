@@ -653,6 +653,24 @@ AND settled_at > :since;
 UPDATE drops SET signature = :signature, size = :size, file_count = :file_count,
     settled_at = :now WHERE id = :id;
 
+-- name: add_source
+INSERT INTO sources (drop_id, path, size, mtime_ns, ctime_ns, inode, device)
+VALUES (:drop_id, :path, :size, :mtime_ns, :ctime_ns, :inode, :device);
+
+-- name: sources
+SELECT * FROM sources WHERE drop_id = :drop_id;
+
+-- name: forget_sources
+DELETE FROM sources WHERE drop_id = :drop_id;
+
+-- name: delivering
+SELECT DISTINCT uploads.id, uploads.finalized_at,
+    uploads.state = 'complete' AND uploads.retired = 0 AS living
+FROM drops JOIN files ON files.drop_id = drops.id
+JOIN uploads ON uploads.id = files.upload_id AND uploads.finalized_at IS NOT NULL
+WHERE drops.hot_folder = :hot_folder AND drops.path = :path AND drops.forgotten = 0
+ORDER BY uploads.finalized_at DESC;
+
 -- name: answer_drop
 UPDATE drops SET answered = 1 WHERE id = :id;
 

@@ -30,6 +30,7 @@ from masv_watch.metrics import Metrics
 from masv_watch.store.alarming import AlarmingVerbs
 from masv_watch.store.arriving import ArrivingVerbs
 from masv_watch.store.creation import CreationVerbs
+from masv_watch.store.duplicates import DuplicateVerbs
 from masv_watch.store.ledger import LedgerVerbs
 from masv_watch.store.obligations import ObligationVerbs
 from masv_watch.store.retiring import RetiringVerbs
@@ -288,6 +289,7 @@ class SqliteStore(
     VersionVerbs,
     SteeringVerbs,
     ObligationVerbs,
+    DuplicateVerbs,
     RetiringVerbs,
     WatchingVerbs,
     RootingVerbs,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from masv_watch.errors import IllegalTransition
-from masv_watch.model import DeliveredFile, Drop, DropEvent, DropState, Terms
+from masv_watch.model import DeliveredFile, Disposal, Drop, DropEvent, DropState, Terms
+from masv_watch.store.duplicates import owe_disposal
 from masv_watch.store.ledger import refuse
 from masv_watch.store.sql import (
     Engine,
@@ -85,7 +86,15 @@ class WatchingVerbs:
         )
 
     def conclude_drop(
-        self, drop_id: int, event: DropEvent, *, signature: str, size: int, files: int, note: str
+        self,
+        drop_id: int,
+        event: DropEvent,
+        *,
+        signature: str,
+        size: int,
+        files: int,
+        note: str,
+        disposal: Disposal | None = None,
     ) -> None:
         """End a drop without sending it."""
 
@@ -103,6 +112,8 @@ class WatchingVerbs:
                 file_count=files,
                 now=tx.now,
             )
+            if disposal is not None:
+                owe_disposal(tx, drop_id, disposal)
 
         self.engine.write(conclude)
 

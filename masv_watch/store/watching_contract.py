@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from masv_watch.model import DeliveredFile, Drop, DropEvent, Terms
+from masv_watch.model import DeliveredFile, Disposal, Drop, DropEvent, Identity, Terms
 
 
 class Watching(Protocol):
@@ -45,14 +45,35 @@ class Watching(Protocol):
         """
         ...
 
+    def delivered_by(self, hot_folder: str, path: bytes) -> str | None:
+        """Give the upload that delivered last what a path held; None where one of them is gone.
+
+        Gone is one that was deleted, or whose package makes way for another.
+        """
+        ...
+
+    def sources(self, drop_id: int) -> Mapping[bytes, Identity]:
+        """Give the files of a drop that ended as a duplicate and whose source is owed something."""
+        ...
+
     def late_drops(self, hot_folder: str, path: bytes) -> int:
         """Count the drops of late files of a path within the last 24 hours."""
         ...
 
     def conclude_drop(
-        self, drop_id: int, event: DropEvent, *, signature: str, size: int, files: int, note: str
+        self,
+        drop_id: int,
+        event: DropEvent,
+        *,
+        signature: str,
+        size: int,
+        files: int,
+        note: str,
+        disposal: Disposal | None = None,
     ) -> None:
         """End a drop without sending it: this content is not judged again.
+
+        What its source is owed is stored in the same transaction.
 
         Raises:
             IllegalTransition: it is taken or ended already; nothing is changed.

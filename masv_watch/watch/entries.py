@@ -19,6 +19,7 @@ from masv_watch.errors import SourceVanished
 from masv_watch.lifecycle import is_given_up
 from masv_watch.loops import Clock
 from masv_watch.model import (
+    Disposal,
     Drop,
     DropEvent,
     DropState,
@@ -297,7 +298,10 @@ class Entries:
             self.assessor.learn(found.verdict.entry.longest_gap)
             self._take(sent_of(tree, found.compared), seen, drop, found)
         elif outcome.step is Step.END and outcome.ends is not None:
-            self._end(tree, seen, drop, event=outcome.ends, note=outcome.note)
+            disposal = None
+            if outcome.ends is DropEvent.SAME_CONTENT:
+                disposal = self.assessor.histories.disposal(self.rule, tree, found.compared)
+            self._end(tree, seen, drop, event=outcome.ends, note=outcome.note, disposal=disposal)
         else:
             warn_of_lack(self.rule, drop, known, found=found, now=now)
             if look is not None and known.arrivals is not None:
@@ -361,7 +365,14 @@ class Entries:
             self._store.advance_drop(drop.id, DropEvent.RELEASE)
 
     def _end(
-        self, tree: Tree, seen: Seen, drop: Drop, *, note: str, event: DropEvent | None = None
+        self,
+        tree: Tree,
+        seen: Seen,
+        drop: Drop,
+        *,
+        note: str,
+        event: DropEvent | None = None,
+        disposal: Disposal | None = None,
     ) -> None:
         """End a drop of which nothing is to be sent."""
         self._store.conclude_drop(
@@ -371,6 +382,7 @@ class Entries:
             size=seen.size,
             files=seen.files,
             note=note,
+            disposal=disposal,
         )
         self._conclude(tree.top, seen)
         self.assessor.histories.forget(tree.top)

@@ -17,6 +17,7 @@ from masv_watch import files
 from masv_watch.errors import SourceError
 from masv_watch.model import (
     Dedupe,
+    Disposal,
     Drop,
     DropMode,
     Finding,
@@ -94,6 +95,20 @@ class Histories:
         if not is_anew or rule.redrop is not Redrop.REPLACE or rule.drop is DropMode.BATCH:
             return ()
         return self._store.replaceable(rule.name, top)
+
+    def disposal(self, rule: Rule, tree: Tree, found: Compared | None) -> Disposal | None:
+        """Give what becomes of a duplicate's source; None where it stays.
+
+        It stays where the package that has its content is gone: it may be the last copy (P5).
+        """
+        after = rule.afters[1]
+        if found is None or after.delivered == "keep":
+            return None
+        path = tree.top if found.twin is None else found.twin.path
+        upload_id = self._store.delivered_by(rule.name, path)
+        if upload_id is None:
+            return None
+        return Disposal(upload_id=upload_id, after=after, root=rule.path, files=tree.files)
 
     def read(self, rule: Rule, root: files.Root, tree: Tree, found: Compared) -> None:
         """Read on in the content that a comparison lacks; what changes meanwhile is left out."""

@@ -110,7 +110,7 @@ class Intake:
 
     def tidy(self) -> None:
         """Have the trash of the root emptied, of what is old enough, after its next sweep."""
-        if self.rule.after.delivered == "delete":
+        if any(after.delivered == "delete" for after in self.rule.afters):
             self._tidies = True
             self.hurry()
 

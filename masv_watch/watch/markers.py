@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from masv_watch.model import Identity
+from masv_watch.model import Identity, Rule
 
 _WORDS = re.compile(r"\{(name|stem)\}")
 
@@ -37,6 +37,13 @@ def marker_of(template: str, top: bytes, kind: str) -> bytes:
     encoded = template.encode("utf-8", "surrogateescape")
     filled = re.sub(rb"\{(?:name|stem)\}", lambda found: values[found[0]], encoded)
     return address + slash + filled
+
+
+def marks_of(rule: Rule, top: bytes, kind: str) -> tuple[bytes, ...]:
+    """Give the paths beside a drop at which a marker of it may stand."""
+    template = rule.settle.done_marker
+    found = () if template is None else (marker_of(template, top, kind),)
+    return tuple(path for path in found if not path.startswith(top + b"/"))
 
 
 def shape_of(template: str) -> re.Pattern[str]:

@@ -24,6 +24,7 @@ import pathspec
 from masv_watch.expressions import Expressions
 from masv_watch.model import (
     ANY_SIZE,
+    After,
     Age,
     Decision,
     Dedupe,
@@ -68,6 +69,9 @@ BUILTIN = (
     "~snapshot/",
     ".zfs/",
 )
+
+#: what systems and servers make by themselves beside the files of people: no content of anybody's
+LITTER = frozenset({"._*", ".DS_Store", ".apdisk", "desktop.ini", "Thumbs.db", "@eaDir/"})
 
 #: copies of ours that are under way
 _UNDERWAY = "*.masv-part"
@@ -191,9 +195,11 @@ class Matcher:
         builtin = self._builtin.check_file(text)
         # a pattern of the rule that begins with ! takes back a built-in one
         if builtin.include and own.include is None:
-            detail = f"matches `{BUILTIN[builtin.index or 0]}` of the built-in list"
+            pattern = BUILTIN[builtin.index or 0]
+            detail = f"matches `{pattern}` of the built-in list"
+            test = "litter" if pattern in LITTER else "ignore_builtin"
             temporary = bool(self._temporary.check_file(text).include) and kind == "file"
-            return _skip("ignore_builtin", detail, temporary=temporary)
+            return _skip(test, detail, temporary=temporary)
         if kind in ("link", "other"):
             return _skip("kind", f"is {detail or 'neither a file nor a folder'}")
         return _KEPT if kind == "folder" else self._filtered(path, text, size)
@@ -377,8 +383,13 @@ def target_shape(rule: Rule) -> str | None:
     Raises:
         ValueError: that name can be any name, so that moved sources look like new drops.
     """
-    target = rule.after.move_to
-    if rule.after.delivered != "move" or not target:
+    shapes = {shape: None for after in rule.afters if (shape := _target_shape(rule, after))}
+    return "|".join(shapes) or None
+
+
+def _target_shape(rule: Rule, after: After) -> str | None:
+    target = after.move_to
+    if after.delivered != "move" or not target:
         return None
     root = rule.path.decode("utf-8", "surrogateescape").rstrip("/")
     target = target.replace("{root}", root)

@@ -26,3 +26,14 @@ CREATE INDEX tasks_in_trouble ON tasks (id)
 -- What follows when a name or a content comes again. Written for SQLite.
 -- its package makes way for that of a later drop of the same name
 ALTER TABLE uploads ADD COLUMN retired INTEGER NOT NULL DEFAULT 0;
+-- what a drop held that ended as a duplicate, until its source is dealt with
+CREATE TABLE sources (
+    drop_id INTEGER NOT NULL REFERENCES drops (id),
+    path BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    PRIMARY KEY (drop_id, path)
+) WITHOUT ROWID;

@@ -115,7 +115,7 @@ class World:
             cloud=self.cloud,
             login=self.login,
             settings=lambda: self.settings,
-            ignored=lambda _folder: lambda path: path.endswith(b".DS_Store"),
+            ignored=lambda *_: lambda path: path.endswith(b".DS_Store"),
             register_secret=self.secrets.append,
         )
         return Outbox(
