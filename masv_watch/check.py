@@ -6,13 +6,13 @@ changes anything. Called by `cli`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
-from masv_watch.config import world
+from masv_watch.config import confinement, world
 from masv_watch.config.load import Loaded
 from masv_watch.config.problems import listed, printable
 from masv_watch.delivery import letters, mail
@@ -36,8 +36,18 @@ class Found:
     ok: tuple[str, ...]
 
 
-def examine(loaded: Loaded, *, file: str, probe: bool) -> Found:
-    """Look at the templates and, with `probe`, at disk paths, mail server and cloud."""
+def examine(
+    loaded: Loaded,
+    *,
+    file: str,
+    probe: bool,
+    network: bool = True,
+    environ: Mapping[str, str] | None = None,
+) -> Found:
+    """Look at the templates and, with `probe`, at disk paths, mail server and cloud.
+
+    Without `network` the last two are left alone. `environ` tells whether a unit confines us.
+    """
     problems = [*_templates(loaded)]
     warnings = [*loaded.warnings, *_unwatched(loaded, file)]
     count = len(loaded.settings.hot_folders)
@@ -47,6 +57,9 @@ def examine(loaded: Loaded, *, file: str, probe: bool) -> Found:
         problems += seen.problems
         warnings += seen.warnings
         ok += seen.ok
+        if confinement.is_confined(environ or {}):
+            warnings += confinement.probe(loaded.settings, places=loaded.places, file=file)
+    if probe and network:
         _probe_mail(loaded, file, warnings, ok)
         _probe_cloud(loaded, file, (problems, warnings, ok))
     return Found(problems=tuple(problems), warnings=tuple(warnings), ok=tuple(ok))

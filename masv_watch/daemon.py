@@ -314,6 +314,8 @@ class Daemon:
         if not self._told_ready:
             wait_s = min(wait_s, 0.1)
             self._tell_ready()
+        if self._heart.is_heard:
+            self._heart.status(self.health().sentence(len(self._roster)))
         self._bell.wait(wait_s)
         if self._reload_asked:
             self._reload_asked = False
@@ -339,7 +341,7 @@ class Daemon:
     def _tell_ready(self) -> None:
         if self.health().ready:
             self._told_ready = True
-            self._heart.ready(f"watching {len(self._roster)} hot folders")
+            self._heart.ready(self.health().sentence(len(self._roster)))
             log.info("ready")
 
     def _stop(self) -> None:

@@ -240,6 +240,7 @@ class Heart:
         environ = os.environ if environ is None else environ
         self._clock = clock
         self._address = _socket_address(environ.get("NOTIFY_SOCKET", ""))
+        self._standing = ""
         #: seconds within which systemd wants to hear; None without a watchdog
         self.watchdog_s = _watchdog_s(environ)
 
@@ -258,12 +259,21 @@ class Heart:
             return False
         return True
 
+    @property
+    def is_heard(self) -> bool:
+        """Say whether a service manager reads the letters."""
+        return bool(self._address)
+
     def ready(self, status: str = "") -> bool:
         """Say that start or reload is over."""
+        self._standing = status
         return self.notify("READY=1", *([f"STATUS={status}"] if status else []))
 
     def status(self, sentence: str) -> bool:
-        """Set the line that `systemctl status` shows."""
+        """Set the line that `systemctl status` shows; nothing leaves when it is the same."""
+        if sentence == self._standing:
+            return True
+        self._standing = sentence
         return self.notify(f"STATUS={sentence}")
 
     def reloading(self) -> bool:

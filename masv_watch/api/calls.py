@@ -39,6 +39,16 @@ class Health:
     #: what a person should look at though it is ready: a folder that is away, a refused key
     concerns: tuple[str, ...] = ()
 
+    def sentence(self, folders: int) -> str:
+        """Say it in one line, as `systemctl status` shows it, for so many hot folders."""
+        if not self.ready:
+            return self.why
+        watching = f"watching {folders} hot folder{'' if folders == 1 else 's'}"
+        if not self.concerns:
+            return watching
+        more = f" (and {len(self.concerns) - 1} more)" if len(self.concerns) > 1 else ""
+        return f"{watching}; look at: {self.concerns[0]}{more}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:

@@ -45,7 +45,13 @@ def check(options: argparse.Namespace) -> int:
             raise
         say(json.dumps({"problems": as_records(error.problems), "warnings": [], "ok": []}))
         return USAGE
-    found = examine(loaded, file=path, probe=not options.no_probe)
+    found = examine(
+        loaded,
+        file=path,
+        probe=not options.no_probe,
+        network=not options.no_network,
+        environ=os.environ,
+    )
     if options.json:
         warnings, problems = as_records(found.warnings), as_records(found.problems)
         say(json.dumps({"problems": problems, "warnings": warnings, "ok": list(found.ok)}))

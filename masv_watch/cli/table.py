@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     output.prepare()
     if words[:1] == ["sandbox"]:
         return _sandbox(words[1:])
-    options = _parser().parse_args(words)
+    options = parser().parse_args(words)
     try:
         return int(options.command(options))
     except (MasvWatchError, Ended) as error:
@@ -88,29 +88,52 @@ def _rules_test(options: argparse.Namespace) -> int:
     return rehearsing.rehearse(options)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _service_paths(options: argparse.Namespace) -> int:
+    from masv_watch.cli import unit  # noqa: PLC0415
+
+    return unit.paths(options)
+
+
+def _completion(options: argparse.Namespace) -> int:
+    from masv_watch.cli import completion  # noqa: PLC0415
+
+    return completion.completion(options, parser())
+
+
+def _manual(_options: argparse.Namespace) -> int:
+    from masv_watch.cli import manual  # noqa: PLC0415
+
+    return manual.manual(parser())
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the whole command line; what completes and describes it is made from this."""
+    whole = argparse.ArgumentParser(
         prog="masv-watch",
         description="Hot folders for MASV: what settles in a folder is delivered exactly once.",
         epilog=STATUSES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"masv-watch {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    whole.add_argument("--version", action="version", version=f"masv-watch {__version__}")
+    commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run = _command(commands, "run", _run, "run the daemon in the foreground")
     run.add_argument(
         "--once", action="store_true", help="deliver what is there, then end (1 if anything stays)"
     )
     check = _command(commands, "check", _check, "look for mistakes in the configuration")
     check.add_argument("--no-probe", action="store_true", help="leave out disk paths and network")
+    check.add_argument(
+        "--no-network", action="store_true", help="leave out the mail server and the cloud"
+    )
     check.add_argument("--json", action="store_true", help="print one JSON object")
     _looking(commands)
     _creating(commands)
     _steering(commands)
     _folders(commands)
     _tools(commands)
+    _installing(commands)
     commands.add_parser("sandbox", help="run a MASV cloud for trying out, on this machine")
-    return parser
+    return whole
 
 
 def _looking(commands: Any) -> None:
@@ -278,6 +301,31 @@ def _tools(commands: Any) -> None:
         "-0", dest="by_nul", action="store_true", help="the paths are ended by NUL characters"
     )
     test.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _installing(commands: Any) -> None:
+    service = commands.add_parser(
+        "service", help="fit the service to this machine",
+        description="Fit the service to this machine.",
+    )  # fmt: skip
+    verbs_ = service.add_subparsers(title="verbs", metavar="VERB", required=True)
+    paths = _command(
+        verbs_, "paths", _service_paths, "print the drop-in that opens the configuration's paths"
+    )
+    paths.add_argument(
+        "--write", metavar="DIR",
+        help="write it there as paths.conf instead, as /etc/systemd/system/masv-watch.service.d",
+    )  # fmt: skip
+    completion = commands.add_parser(
+        "completion", help="print what completes this command in a shell",
+        description="Print what completes this command in a shell.",
+    )  # fmt: skip
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
+    completion.set_defaults(command=_completion, is_endless=False)
+    page = commands.add_parser(
+        "manual", help="print the manual page", description="Print the manual page, for man(1)."
+    )
+    page.set_defaults(command=_manual, is_endless=False)
 
 
 def _command(commands: Any, name: str, does: Does, help_: str) -> argparse.ArgumentParser:

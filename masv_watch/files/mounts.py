@@ -37,6 +37,10 @@ class Mount:
     #: the device or server, as whoever mounted it named it
     source: bytes
     is_read_only: bool
+    #: the folder of its file system that stands at the point; not `/` for a bind mount
+    root: bytes = b"/"
+    #: whether only this mount is read-only and the file system below it is not
+    is_closed: bool = False
 
     @property
     def is_network(self) -> bool:
@@ -61,7 +65,7 @@ def parse_mounts(mountinfo: Iterable[bytes]) -> list[Mount]:
             rest = fields[fields.index(b"-", 6) + 1 :]
             kind, source = rest[0], rest[1] if len(rest) > 1 else b""
             device = os.makedev(*(int(number) for number in fields[2].split(b":")))
-            options = {*fields[5].split(b","), *(rest[2].split(b",") if len(rest) > 2 else ())}
+            here, below = fields[5].split(b","), rest[2].split(b",") if len(rest) > 2 else []
         except (ValueError, IndexError, TypeError, OverflowError):
             continue
         found.append(
@@ -71,7 +75,9 @@ def parse_mounts(mountinfo: Iterable[bytes]) -> list[Mount]:
                 point=_unescaped(fields[4]),
                 kind=kind,
                 source=_unescaped(source),
-                is_read_only=b"ro" in options,
+                is_read_only=b"ro" in {*here, *below},
+                root=_unescaped(fields[3]),
+                is_closed=b"ro" in here and b"ro" not in below,
             )
         )
     return found

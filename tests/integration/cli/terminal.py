@@ -27,12 +27,19 @@ CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 class Terminal:
     """One command on a terminal of its own; standard error is seen on it too."""
 
-    def __init__(self, *words: str, width: int = 100, height: int = 30, **environ: str) -> None:
+    def __init__(
+        self,
+        *words: str,
+        width: int = 100,
+        height: int = 30,
+        program: tuple[str, ...] = (sys.executable, "-m", "masv_watch"),
+        **environ: str,
+    ) -> None:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         known = {name: value for name, value in os.environ.items() if name not in _OF_TERMINALS}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "masv_watch", *words],
+            [*program, *words],
             cwd=PROJECT, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
             env={**known, "TERM": "xterm-256color", **environ},
         )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from masv_watch.api.calls import Health
 from masv_watch.loops import STALLED_AFTER_S, Bell, Heart, Loop, SystemClock
 from masv_watch.metrics import Metrics
 from tests.waiting import eventually
@@ -72,6 +73,37 @@ def test_heart_letters_arrive_as_systemd_reads_them(systemd):
     assert reloading == "RELOADING=1"
     assert before <= int(stamp.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
     assert letter(systemd) == ["STOPPING=1"]
+
+
+def test_heart_says_a_standing_once(systemd):
+    """The line of `systemctl status` is written when it changes, not with every beat."""
+    heart = Heart(clock=SystemClock(), environ=environ(systemd))
+    heart.ready("watching 1 hot folder")
+    letter(systemd)
+
+    heart.status("watching 1 hot folder")
+    heart.status("watching 1 hot folder; look at: out is away")
+    heart.status("watching 1 hot folder; look at: out is away")
+
+    assert heart.is_heard
+    assert letter(systemd) == ["STATUS=watching 1 hot folder; look at: out is away"]
+    assert silent(systemd)
+
+
+@pytest.mark.parametrize(
+    ("health", "sentence"),
+    [
+        (Health(live=True, ready=False, why="not swept yet: out"), "not swept yet: out"),
+        (Health(live=True, ready=True), "watching 2 hot folders"),
+        (
+            Health(live=True, ready=True, concerns=("a is away", "b", "c")),
+            "watching 2 hot folders; look at: a is away (and 2 more)",
+        ),
+    ],
+)
+def test_standing_names_what_a_person_should_look_at_first(health, sentence):
+    """Who asks `systemctl status` at night reads one line."""
+    assert health.sentence(2) == sentence
 
 
 def loop_in(tick: object, clock: SystemClock, *, vital: bool = True) -> Loop:

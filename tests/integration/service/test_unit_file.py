@@ -95,7 +95,59 @@ def test_unit_with_two_hardening_lines_lost_fails_the_score(installed):
     assert answer.returncode == 1
 
 
-@pytest.mark.parametrize("key", ["PrivateUsers", "ProcSubset", "DynamicUser", "ImportCredential"])
+def test_unit_with_every_drop_in_is_still_without_a_word(installed, shipped):
+    """The examples are such that a site can copy them as they are."""
+    examples = sorted((shipped.parent / "drop-ins").glob("*.conf"))
+    folder = installed.with_name(f"{UNIT}.d")
+    folder.mkdir()
+    for each in examples:
+        shutil.copy(each, folder)
+    shutil.copy(shipped.with_name("masv-watch-failed.service"), installed.parent)
+
+    answer = ask(tool("systemd-analyze"), "verify", installed)
+
+    assert [each.stem for each in examples] == ["after", "lease", "nas", "onfailure"]
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+
+
+def test_unit_beside_it_verified_by_systemd_passes_without_a_word(installed, shipped):
+    """The sockets that systemd opens for it."""
+    copy = installed.with_name("masv-watch.socket")
+    shutil.copy(shipped.with_name(copy.name), copy)
+
+    answer = ask(tool("systemd-analyze"), "verify", copy)
+
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+
+
+def test_dropin_made_from_a_configuration_passes_without_a_word(installed, tmp_path):
+    """Names that a unit reads as something else: blanks, quotes, specifiers, backslashes."""
+    config = tmp_path / "f.yml"
+    config.write_text(
+        "version: 1\nmasv: {team: acme, api_key: !credential api_key}\nhot_folders:\n"
+        "  - {name: a, path: '/srv/a b', to: {recipients: []}, after: {delivered: delete}}\n"
+        "  - {name: b, path: '/srv/100% \"off\"', to: {recipients: []}}\n"
+        "  - {name: c, path: '/tmp/c;d', to: {recipients: []}}\n"
+        "  - {name: d, path: '/srv/é\\f', to: {recipients: []}}\n"
+    )
+    folder = installed.with_name(f"{UNIT}.d")
+    binary = Path(sys.executable).parent / "masv-watch"
+
+    made = ask(binary, "service", "paths", "-c", config, "--write", folder)
+    answer = ask(tool("systemd-analyze"), "verify", installed)
+
+    assert (made.returncode, made.stderr) == (0, "")
+    assert "systemctl daemon-reload" in made.stdout
+    text = (folder / "paths.conf").read_text()
+    assert text.count("ReadWritePaths=") == 3
+    assert text.count("BindPaths=") == 1
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["PrivateUsers", "ProcSubset", "DynamicUser", "ImportCredential", "ConfigurationDirectory"],
+)
 def test_unit_leaves_out_what_would_break_the_daemon(shipped, key):
     """Each of these improves a score and breaks something we need."""
     assert not re.search(rf"^{key}=", shipped.read_text(), flags=re.M)
@@ -117,6 +169,17 @@ def test_unit_leaves_out_what_would_break_the_daemon(shipped, key):
 def test_unit_keeps_what_the_daemon_relies_on(shipped, line):
     """The daemon notifies, feeds a watchdog, reloads on SIGHUP and asks the kernel for uids."""
     assert line in shipped.read_text().splitlines()
+
+
+def test_unit_checks_before_it_runs_and_does_not_depend_on_it(shipped):
+    """Within the same limits, on the same file; a folder that is away must not keep the start."""
+    text = shipped.read_text()
+    (check,) = re.findall(r"^ExecStartPre=(.*)$", text, flags=re.M)
+    (run,) = re.findall(r"^ExecStart=(.*)$", text, flags=re.M)
+
+    assert check.startswith("-/usr/bin/timeout --kill-after=5 60 /usr/bin/masv-watch check ")
+    assert "--no-network" in check
+    assert check.rpartition(" -c ")[2] == run.rpartition(" -c ")[2]
 
 
 def test_unit_credentials_may_be_missing(shipped):
@@ -141,3 +204,18 @@ def test_sysusers_makes_the_user_that_the_unit_names(shipped, tmp_path):
     assert answer.returncode == 0, answer.stderr
     assert "Creating user 'masv-watch'" in answer.stdout + answer.stderr
     assert "Creating group 'masv-watch'" in answer.stdout + answer.stderr
+
+
+def test_tmpfiles_make_the_configuration_s_folder_for_the_service_to_read(shipped, tmp_path):
+    """Root's alone, as ConfigurationDirectory= makes it, would keep the service from its file."""
+    lines = shipped.with_name("masv-watch.tmpfiles").read_text()
+    made = tmp_path / "made.conf"
+    # the user of the package is not on this machine
+    made.write_text(lines.replace(" root masv-watch ", " root root "))
+
+    answer = ask(tool("systemd-tmpfiles"), "--create", f"--root={tmp_path}", made)
+
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "d /etc/masv-watch 0750 root masv-watch -" in lines.splitlines()
+    assert (tmp_path / "etc/masv-watch").stat().st_mode & 0o777 == 0o750
+    assert (tmp_path / "etc/credstore").stat().st_mode & 0o777 == 0o700

@@ -1,0 +1,64 @@
+"""The commands that fit systemd's unit to a configuration.
+
+Owns where the drop-in goes and what is said beside it. Never decides what is opened and calls no
+daemon. Called by the table of commands.
+
+It stands alone because it is the one command that writes for another program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from masv_watch.cli.outcomes import FAILED, OK, Ended
+from masv_watch.cli.output import complain, say
+from masv_watch.config.dropins import GIVEN, dropin, needs_of, unfit
+from masv_watch.config.load import find, load
+from masv_watch.names import shown
+
+_NAME = "paths.conf"
+
+
+def paths(options: argparse.Namespace) -> int:
+    """Print the drop-in for a configuration's paths, or write it into a folder of drop-ins.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+        Ended: the drop-in cannot be written.
+    """
+    file = find(options.config, os.environ)
+    # a file that names no state gets the one that the unit gives
+    environ = {**os.environ, "STATE_DIRECTORY": os.fsdecode(GIVEN[0])}
+    needs = needs_of(load(file, environ=environ, with_secrets=False).settings)
+    left_out = unfit(needs)
+    complain(
+        *(
+            f"masv-watch: no unit can hold {shown(path)} - give it a name of printable UTF-8"
+            for path in left_out
+        )
+    )
+    text = dropin(needs, source=os.path.abspath(file))
+    if options.write is None:
+        say(text.rstrip("\n"))
+    else:
+        written = _write(Path(options.write), text)
+        say(f"{written} is written; now run: systemctl daemon-reload; systemctl restart masv-watch")
+    return FAILED if left_out else OK
+
+
+def _write(folder: Path, text: str) -> Path:
+    target, beside = folder / _NAME, folder / f".{_NAME}.new"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, "utf-8")
+        beside.chmod(0o644)
+        beside.replace(target)
+    except OSError as error:
+        why = (error.strerror or "unknown reason").lower()
+        raise Ended(
+            f"{shown(os.fsencode(target))} cannot be written ({why}) - run it as root, or name"
+            f" another folder"
+        ) from error
+    return target
