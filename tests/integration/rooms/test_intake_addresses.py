@@ -191,7 +191,8 @@ def test_delivered_drop_is_moved_out_of_its_address_which_stays(make_room, targe
     (drop,) = room.store.drops_of(upload.id)
     expected = {file.path: file.identity for file in room.store.files(upload.id)}
     source = Source(
-        upload=room.store.upload(upload.id),
+        root=upload.root,
+        after=after,
         drop=drop,
         expected=expected,
         finalized=room.clock.local(room.clock.wall()),
