@@ -548,6 +548,8 @@ class LateDrops(StrEnum):
     WAIT = "wait"
     #: among equals of priority, what came while the window was closed goes first
     SEND_NEXT = "send_next"
+    #: as `wait`, and a drop that a file named SENDNOW marks goes at once, open window or not
+    URGENT = "urgent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -561,6 +563,11 @@ class Schedule:
     late_drops: LateDrops = LateDrops.WAIT
     #: minutes after midnight at which what came before must have been sent; None: no such time
     deadline: int | None = None
+
+    @property
+    def heeds_marks(self) -> bool:
+        """Say whether a drop may be marked to go outside of the windows."""
+        return self.late_drops is LateDrops.URGENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

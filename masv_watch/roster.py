@@ -22,6 +22,7 @@ from masv_watch.model import (
     DropEvent,
     DropState,
     Explanation,
+    LateDrops,
     Limits,
     Need,
     Rule,
@@ -318,7 +319,7 @@ def _watching(rule: Rule) -> Rule:
         priority=0,
         chunk_size=None,
         bandwidth=Timetable(),
-        schedule=Schedule(),
+        schedule=Schedule(late_drops=LateDrops.URGENT) if rule.schedule.heeds_marks else Schedule(),
         limits=Limits(),
     )
 

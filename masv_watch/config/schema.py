@@ -173,7 +173,7 @@ class ScheduleKeys:
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
     open: Annotated[tuple[Span, ...], _leaf(timetable.spans)]
     tz: Annotated[str, _leaf(timetable.zone)] | None = None
-    late_drops: Annotated[str, _leaf(values.one_of("wait", "send_next"))] | None = None
+    late_drops: Annotated[str, _leaf(values.one_of("wait", "send_next", "urgent"))] | None = None
 
 
 _ChunkSize = Annotated[int, _leaf(values.bytes_between("5 MiB", "5 GiB"))]

@@ -23,8 +23,10 @@ from masv_watch.model import (
     Drop,
     DropEvent,
     DropState,
+    Finding,
     HoldReason,
     Rule,
+    UploadState,
 )
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
@@ -32,12 +34,19 @@ from masv_watch.uploads import Uploads
 from masv_watch.watch.arrivals import Arrivals, Look
 from masv_watch.watch.assessing import Assessment, Assessor
 from masv_watch.watch.decision import Step
-from masv_watch.watch.examined import Examined, left_out, sent_of
+from masv_watch.watch.examined import Examined, is_urged, left_out, sent_of
 from masv_watch.watch.foresight import Foresight
 from masv_watch.watch.generations import PASSING, Related, Relation, relate
 from masv_watch.watch.handover import Going, Handover
+from masv_watch.watch.markers import urged_by
 from masv_watch.watch.memory import Memory, Remembered
-from masv_watch.watch.notices import tell_remarks, tell_skipped, warn_of_growth, warn_of_lack
+from masv_watch.watch.notices import (
+    tell_remarks,
+    tell_skipped,
+    tell_urged,
+    warn_of_growth,
+    warn_of_lack,
+)
 from masv_watch.watch.redrops import Kind
 from masv_watch.watch.rules import Standing, role, starts_early
 from masv_watch.watch.scan import Same, Tree
@@ -51,6 +60,8 @@ _KEPT_HOLDS = PASSING | {HoldReason.REDROP_ASK}
 _NOT_BY_TIME = PASSING - {HoldReason.UNSTABLE_SOURCE}
 #: holds under which nothing of a drop goes, not even what has settled
 _KEEPS_ALL = (HoldReason.LIMIT_EXCEEDED, HoldReason.NO_RECIPIENT)
+#: states of an upload in which something of it may wait for a window
+_UNSENT = (UploadState.TRANSFERRING, UploadState.PAUSED)
 #: relations in which somebody else has to move first
 _ELSEWHO = (Relation.HELD, Relation.ELSEWHERE)
 #: relations in which no further test is made
@@ -181,9 +192,32 @@ class Entries:
         """Draw the consequence of one sample of a top-level entry; say whether it is a drop."""
         if isinstance(tree, Same):
             return True
+        is_drop = self._follow(root, tree)
+        if is_drop and self.rule.schedule.heeds_marks:
+            self._urge(root, tree)
+        return is_drop
+
+    def _urge(self, root: files.Root, tree: Tree) -> None:
+        """Let a drop go at once whose marker says so, whatever its window is."""
+        if not is_urged(root, tree):
+            return
+        drop = self._store.latest_drop(self.rule.name, tree.top)
+        taken = drop is not None and drop.state is DropState.TAKEN and drop.upload_id
+        upload = self._store.upload(taken) if taken else None
+        if upload is None or upload.is_started or upload.state not in _UNSENT:
+            return
+        self._store.start_upload(upload.id)
+        tell_urged(self.rule, tree.top, upload.id)
+
+    def _follow(self, root: files.Root, tree: Tree) -> bool:
         standing = role(tree.kind, self.rule.drop)
         reason = left_out(tree, standing)
         if reason:
+            named = urged_by(tree.top) if self.rule.schedule.heeds_marks else None
+            if named is not None and tree.top not in self._memory.told:
+                # what was looked at already is looked at with its new marker
+                self._memory.concluded.pop(named, None)
+                self._is_dirty = True
             tell_skipped(self.rule, tree.top, reason, told=self._memory.told)
             return False
         if tree.kind == "file":
@@ -223,6 +257,9 @@ class Entries:
         if (old := self.assessor.too_old(tree, related)) is not None:
             return Examined(reason=old.detail, findings=(*standing.findings, old))
         findings = (*standing.findings, *related.findings)
+        if self.rule.schedule.heeds_marks and is_urged(root, tree):
+            said = "a SENDNOW file lets it go outside of the window"
+            findings += (Finding(test="urgent", passed=True, detail=said, rule_at=self.rule.at),)
         goes_on = related.relation not in _SETTLED
         if is_loose or not goes_on:
             return Examined(related=related, is_loose=is_loose, findings=findings)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from masv_watch import files
 from masv_watch.model import Decision
 from masv_watch.watch.assessing import Assessment
 from masv_watch.watch.generations import Related
+from masv_watch.watch.markers import urgent_marks
 from masv_watch.watch.redrops import Compared, Kind
 from masv_watch.watch.rules import Role, Standing
 from masv_watch.watch.scan import LeftOut, Tree
@@ -27,6 +29,12 @@ class Examined(Decision):
     is_loose: bool = False
     #: None where the ledger says all
     assessed: Assessment | None = None
+
+
+def is_urged(root: files.Root, tree: Tree) -> bool:
+    """Say whether a marker beside a drop, or in it, lets it go outside of its windows."""
+    found = (root.observe(path) for path in urgent_marks(tree.top, tree.kind))
+    return any(seen is not None and seen.kind == "file" for seen in found)
 
 
 def sent_of(tree: Tree, compared: Compared | None) -> Tree:

@@ -1,4 +1,4 @@
-"""Done markers: small files by which a writer says that a drop is whole.
+"""Markers: small files by which people say that a drop is whole, or that it is to go at once.
 
 Owns which path marks which drop, and which names are markers and no drops of their own. Never looks
 at a disk. Called by the sweep's matcher, by intake and by whoever explains.
@@ -11,6 +11,11 @@ from dataclasses import dataclass
 
 from masv_watch.model import Identity, Rule
 
+#: what a file is called that lets a drop go outside of its windows: in a folder just so, beside a
+#: drop after its name and a dot
+URGENT = b"SENDNOW"
+#: of every such path below the root, the one at the top that names no drop too
+URGENT_SHAPE = re.compile(r"(?:[^/]+[./])?SENDNOW", re.DOTALL)
 _WORDS = re.compile(r"\{(name|stem)\}")
 
 
@@ -39,10 +44,26 @@ def marker_of(template: str, top: bytes, kind: str) -> bytes:
     return address + slash + filled
 
 
+def urgent_marks(top: bytes, kind: str) -> tuple[bytes, ...]:
+    """Give the paths at which a file lets a drop go outside of its windows."""
+    beside = top + b"." + URGENT
+    return (beside, top + b"/" + URGENT) if kind == "folder" else (beside,)
+
+
+def urged_by(path: bytes) -> bytes | None:
+    """Give the drop that a file beside it lets go; None when that is no such file."""
+    named = path.removesuffix(b"." + URGENT)
+    return named if named != path and not named.endswith(b"/") and named else None
+
+
 def marks_of(rule: Rule, top: bytes, kind: str) -> tuple[bytes, ...]:
     """Give the paths beside a drop at which a marker of it may stand."""
     template = rule.settle.done_marker
-    found = () if template is None else (marker_of(template, top, kind),)
+    found: tuple[bytes, ...] = ()
+    if template is not None:
+        found = (marker_of(template, top, kind),)
+    if rule.schedule.heeds_marks:
+        found += urgent_marks(top, kind)
     return tuple(path for path in found if not path.startswith(top + b"/"))
 
 

@@ -65,6 +65,14 @@ def tell_remarks(rule: Rule, top: bytes, remarks: Sequence[str]) -> None:
         )
 
 
+def tell_urged(rule: Rule, top: bytes, upload_id: str) -> None:
+    """Tell that a drop goes at once because a marker says so."""
+    log.info(
+        "a drop goes at once, its marker says so",
+        extra={"hot_folder": rule.name, "drop": shown(top), "upload": upload_id},
+    )
+
+
 def tell_skipped(rule: Rule, top: bytes, reason: str, *, told: set[bytes]) -> None:
     """Tell of an entry that is left out, unless it is among those `told` of already."""
     if top in told:

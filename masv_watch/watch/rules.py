@@ -39,7 +39,7 @@ from masv_watch.names import sent_name, sent_path, shown
 from masv_watch.watch.addresses import addresses_of, subfolder_of
 from masv_watch.watch.amounts import human_size
 from masv_watch.watch.filters import misfits
-from masv_watch.watch.markers import shape_of
+from masv_watch.watch.markers import URGENT_SHAPE, shape_of
 from masv_watch.watch.plain import PlainNames, one_line
 
 #: names under which something is still being written; while one grows, its folder is not quiet
@@ -157,6 +157,7 @@ class Matcher:
         self._target = re.compile(shape, re.DOTALL) if shape else None
         marker = rule.settle.done_marker
         self._marker = shape_of(marker) if marker else None
+        self._urgent = URGENT_SHAPE if rule.schedule.heeds_marks else None
         self._addresses = tuple(_text(name + b"/") for name in sorted(addresses_of(rule)))
         #: whether a file may be left out for more than its name is on a list
         self._asks_of_files = bool(
@@ -177,7 +178,12 @@ class Matcher:
         if target is not None and any(target.match(one_line(name)) for name in names):
             return False
         within = self._within(one_line(above))
-        return not marker or not any(marker.fullmatch(within + one_line(name)) for name in names)
+        return not any(
+            shape.fullmatch(within + one_line(name))
+            for shape in (marker, self._urgent)
+            if shape is not None
+            for name in names
+        )
 
     def match(self, path: bytes, kind: str, detail: str = "", *, size: int | None = None) -> Match:
         """Say whether an entry below the root is sent or left out, and why.
@@ -237,6 +243,8 @@ class Matcher:
             return _skip("target", "is where delivered sources are moved to", at=self._at)
         if self._marker and self._marker.fullmatch(self._within(text)):
             return _skip("marker", "is a done marker", at=self._at)
+        if self._urgent and self._urgent.fullmatch(self._within(text)):
+            return _skip("marker", _urgent_words(self._within(text)), at=self._at)
         return None
 
     def _within(self, text: str) -> str:
@@ -249,6 +257,12 @@ _KEPT = Match(
     fate=Fate.KEEP,
     findings=(Finding(test="ignore", passed=True, detail="matches no pattern"),),
 )
+
+
+def _urgent_words(text: str) -> str:
+    if text == "SENDNOW":
+        return "names no drop: call it NAME.SENDNOW, or put it into a folder"
+    return "lets its drop go outside of the window"
 
 
 def match(path: bytes, kind: str, rule: Rule) -> Match:
