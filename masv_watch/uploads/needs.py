@@ -41,10 +41,12 @@ _PATIENT = frozenset(
         HoldReason.STATE_DISK_LOW,
     }
 )
-_TASKS = {
+#: what does not work when a task of a kind fails
+TASKS = {
     TaskKind.LINK: "its share link cannot be made",
     TaskKind.LETTER: "the letter to {key} does not get through",
     TaskKind.DISPOSE: "its delivered source cannot be dealt with",
+    TaskKind.RETIRE: "the package that it replaces stays",
 }
 
 
@@ -80,7 +82,7 @@ def _failed(upload: UploadLine) -> Need:
 
 def _task(task: Task, name: str) -> Need:
     is_final = task.state is TaskState.REFUSED
-    words = _TASKS[task.kind].format(key=task.key)
+    words = TASKS[task.kind].format(key=task.key)
     return Need(
         key=f"task {task.id}",
         text=f"upload {name} was delivered, but {words}: {task.note}",

@@ -10,8 +10,9 @@ import pytest
 from masv_watch.delivery.alarms import PAUSE_S
 from masv_watch.delivery.alerts import LOOK_S, Teller
 from masv_watch.metrics import Metrics
-from masv_watch.model import Alerts, DropEvent, HoldReason, Need, Smtp
+from masv_watch.model import Alerts, DropEvent, HoldReason, Need, Smtp, TaskKind
 from masv_watch.uploads import needs_of
+from masv_watch.uploads.needs import TASKS
 from tests.integration.rooms.delivered import FOLDER, World
 from tests.processes import free_port
 
@@ -236,3 +237,8 @@ def test_a_state_that_cannot_be_written_is_told_of_once_all_the_same(office: Off
     assert sorted(address for letter in first for address in letter["to"]) == [DESK, IT]
     assert "the state cannot be written" in first[0]["text"]
     assert again == []
+
+
+def test_every_kind_of_task_has_words_for_its_failure():
+    """A kind that is forgotten here would silence all letters."""
+    assert set(TASKS) == set(TaskKind)
