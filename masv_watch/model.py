@@ -75,6 +75,8 @@ class Dedupe(StrEnum):
 
     SEND = "send"
     SKIP = "skip"
+    #: a new link on the earlier package, and no byte is sent
+    RELINK = "relink"
 
 
 class Late(StrEnum):
@@ -1070,6 +1072,8 @@ class Draft:
     #: the user who named its files, whose rights count when one is looked at again; None: the
     #: daemon's own
     reader: int | None = None
+    #: the upload whose package has this content, as long as the cloud has it; None: it is sent
+    relinks: str | None = None
     #: a caller's key for this create, under which a repeat finds it
     repeat: Repeat | None = None
 
@@ -1314,6 +1318,8 @@ class Upload:
     takes_package: bool = False
     #: its package makes way, or made way, for that of a later drop of the same name
     is_retired: bool = False
+    #: the upload whose package is to serve it, or does; None: it has one of its own
+    relinks: str | None = None
     #: finalizes in a row that the cloud refused because files were missing
     refusals: int = 0
     #: bytes that were handed over in vain and sent again, or are to be

@@ -274,6 +274,17 @@ def _early(reading: Reading, at: Path) -> None:
 
 def _again(reading: Reading, at: Path) -> None:
     """Refuse what would take other drops' files along with the package of one."""
+    for key in ("dedupe",):
+        own = reading.has(*at, key)
+        said = reading.get(*(at if own else ("defaults",)), key)
+        if said != "relink":
+            continue
+        if reading.has(*at, "to", "portal"):
+            message = "a portal's package has no further links - use send or skip with a portal"
+            reading.fault((*at, key) if own else (*at, "to", "portal"), message)
+        elif reading.get(*at, "drop") == "batch":
+            message = "a batch's package holds other drops too - use send or skip with a batch"
+            reading.fault((*at, key if own else "drop"), message)
     if reading.get(*at, "drop") != "batch":
         return
     place = at if reading.has(*at, "redrop") else ("defaults",)

@@ -316,7 +316,7 @@ _Incomplete = Annotated[str, _leaf(values.one_of("hold", "send"))]
 _Expression = Annotated[str, _leaf(values.expression)]
 _Initial = Annotated[str, _leaf(values.one_of("auto", "send", "ask", "ignore"))]
 _Redrop = Annotated[str, _leaf(values.one_of("send", "skip", "ask", "replace"))]
-_Dedupe = Annotated[str, _leaf(values.one_of("send", "skip"))]
+_Dedupe = Annotated[str, _leaf(values.one_of("send", "skip", "relink"))]
 _Late = Annotated[str, _leaf(values.one_of("send", "ask", "ignore"))]
 _Drop = Annotated[str, _leaf(values.one_of("each", "file", "folder", "batch"))]
 

@@ -152,7 +152,9 @@ class Outbox:
     def _link_of_earlier_try(self, upload: Upload) -> wire.CreatedLink | None:
         """Find a link without an address: only those show their secret ([3p-flame])."""
         seen = read_package(self._outside.cloud, self._outside.login, upload)
-        return next((link for link in seen.links if link.secret.reveal()), None)
+        others = self._store.known_links(upload)
+        mine = (link for link in seen.links if link.id not in others)
+        return next((link for link in mine if link.secret.reveal()), None)
 
     def _fresh_token(self, upload: Upload) -> Secret:
         seen = read_package(self._outside.cloud, self._outside.login, upload)
@@ -203,9 +205,20 @@ class Outbox:
 
     def _retire(self, task: Task) -> None:
         old = self._store.upload(task.key)
+        if old is not None and old.package_id is not None and self._store.shares_package(old):
+            note = self._unlink(old)
+            self._store.advance_task(task, TaskEvent.DONE, note=note)
+            return
         note = retire.delete_replaced(old, self._outside.cloud, fresh_token=self._fresh_token)
         self._store.advance_task(task, TaskEvent.DONE, note=note)
         log.info("a replaced package was dealt with", extra={"upload": task.key, "what": note})
+
+    def _unlink(self, old: Upload) -> str:
+        """Switch off the link of a replaced upload whose package serves another drop as well."""
+        link = self._store.link(old.id)
+        if link is not None:
+            retire.delete_link(old, link.id, self._outside.cloud, fresh_token=self._fresh_token)
+        return f"package {old.package_id} serves another drop too and stays, without its link"
 
     def _dispose(self, task: Task, upload: Upload) -> None:
         drop = self._store.drop(int(task.key))

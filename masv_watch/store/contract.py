@@ -43,6 +43,7 @@ from masv_watch.model import (
 )
 from masv_watch.store.alarming_contract import Alarming
 from masv_watch.store.arriving_contract import Arriving
+from masv_watch.store.relinking_contract import Relinking
 from masv_watch.store.rooting_contract import Rooting
 from masv_watch.store.steering_contract import Steering
 from masv_watch.store.watching_contract import Watching
@@ -428,6 +429,7 @@ class Store(
     Arriving,
     Watching,
     Rooting,
+    Relinking,
     Undertakings,
     Versions,
     Steering,

@@ -66,6 +66,7 @@ class CreationVerbs:
             chunk_size=draft.chunk_size,
             access_code=sealed(self.seal, draft.access_code),
             password=sealed(self.seal, draft.password),
+            relinks=draft.relinks,
             now=tx.now,
         )
         state = UploadState.TRANSFERRING

@@ -283,6 +283,8 @@ def unsettle(tx: Transaction, drop_id: int, note: str) -> None:
         return
     move_drop(tx, row, DropEvent.CHANGE, hold=_hold_of(row), note=note)
     tx.run("unsettle_drop", id=drop_id)
+    # what it holds now is not known to be in an earlier package
+    tx.run("forget_relink", id=row["upload_id"])
     move_upload(
         tx, upload, UploadEvent.SOURCE_CHANGED, code=upload["error_code"], error=upload["error"]
     )

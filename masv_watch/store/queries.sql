@@ -232,13 +232,13 @@ AND retry_at <= :now ORDER BY retry_at, id LIMIT :limit;
 UPDATE files SET retry_at = :retry_at WHERE id = :id;
 
 -- name: package_is_ours
-SELECT 1 AS yes FROM uploads WHERE package_id = :package_id;
+SELECT 1 AS yes FROM uploads WHERE package_id = :package_id AND relinks IS NULL;
 
 -- name: add_upload
 INSERT INTO uploads (id, hot_folder, root, name, message, terms, type, batch, state, priority,
-    chunk_size, access_code, password, created_at, joined_at)
+    chunk_size, access_code, password, relinks, created_at, joined_at)
 VALUES (:id, :hot_folder, :root, :name, :message, :terms, :type, :batch, :state, :priority,
-    :chunk_size, :access_code, :password, :now, :now);
+    :chunk_size, :access_code, :password, :relinks, :now, :now);
 
 -- name: open_batch
 SELECT id FROM uploads WHERE hot_folder = :hot_folder AND batch = 1
@@ -641,6 +641,34 @@ AND uploads.state = 'complete' AND uploads.retired = 0
 AND NOT EXISTS (SELECT 1 FROM drops AS other
     WHERE other.upload_id = drops.upload_id AND other.id <> drops.id)
 ORDER BY uploads.finalized_at DESC, drops.id DESC;
+
+-- name: forget_relink
+UPDATE uploads SET relinks = NULL WHERE id = :id AND package_id IS NULL;
+
+-- name: relink_upload
+UPDATE uploads SET package_id = :package_id, package_token = :token, attempts = 0, error = ''
+WHERE id = :id;
+
+-- name: relink_file
+UPDATE files SET closed = 1, sent = size, package_path = :package_path, name = :name,
+    cloud_id = :cloud_id, chunk_size = :chunk_size, max_chunks = :max_chunks, hash = :hash,
+    attempts = 0, error = '' WHERE id = :id;
+
+-- name: note_drop
+UPDATE drops SET note = :note WHERE id = :id;
+
+-- name: shares_package
+SELECT count(*) AS number FROM (
+    SELECT id, state, retired FROM uploads WHERE package_id = :package_id AND relinks IS NULL
+    UNION ALL
+    SELECT id, state, retired FROM uploads WHERE package_id = :package_id AND relinks IS NOT NULL)
+WHERE id <> :id AND state = 'complete' AND retired = 0;
+
+-- name: known_links
+SELECT links.id FROM links WHERE links.upload_id <> :id AND links.upload_id IN (
+    SELECT uploads.id FROM uploads WHERE package_id = :package_id AND relinks IS NULL
+    UNION ALL SELECT uploads.id FROM uploads WHERE package_id = :package_id
+        AND relinks IS NOT NULL);
 
 -- name: drop_task
 UPDATE tasks SET fence = fence + 1, lease_until = 0 WHERE id = :id;

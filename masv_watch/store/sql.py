@@ -339,7 +339,7 @@ def upload_of(row: Row, seal: Seal) -> Upload:
             "id", "hot_folder", "name", "message", "package_id", "package_asked_at", "finalize_at",
             "retry_at", "attempts", "error_code", "error", "fence", "lease_until", "created_at",
             "joined_at", "finalized_at", "size", "sent", "file_count", "priority", "chunk_size",
-            "refusals", "resent", "retries", "retry_reason",
+            "refusals", "resent", "retries", "retry_reason", "relinks",
         )
     }  # fmt: skip
     return Upload(

@@ -154,6 +154,8 @@ class WatchingVerbs:
                     f"the package of upload {upload_id} may be made already",
                     hint=f"masv-watch delete {upload_id}, then resend its drops",
                 )
+            # a link that served the first may not serve these
+            tx.run("forget_relink", id=upload_id)
             # whom it goes to changes, not what it is to the packages before it
             kept = replace(terms, replaces=terms_of(row).replaces)
             tx.run("rebind_upload", id=upload_id, terms=terms_text(kept), type=terms.type)

@@ -39,6 +39,7 @@ from masv_watch.model import (
     TaskKind,
     Upload,
     UploadEvent,
+    UploadState,
     UploadType,
 )
 from masv_watch.store.contract import Store
@@ -82,12 +83,44 @@ class Packages:
         """
         if upload.package_id is not None:
             return
+        if upload.relinks is not None and self._relink(upload, upload.relinks):
+            return
         asked_before = upload.package_asked_at is not None
         self._store.note_package_asked(upload.id, upload.fence)
         if upload.terms.type is UploadType.PORTAL:
             self._open_at_portal(upload)
         else:
             self._open_in_team(upload, asked_before=asked_before)
+
+    def _relink(self, upload: Upload, earlier_id: str) -> bool:
+        """Serve an upload by a package that has its content; say whether that was done.
+
+        Where the cloud has it no more, or anything is not as it was, the upload is sent.
+        """
+        earlier = self._store.upload(earlier_id)
+        why = self._why_not_relinked(earlier)
+        if earlier is not None and not why:
+            self._look_at_sources(upload)
+            tasks = tasks_for(upload, self._store.drops_of(upload.id))
+            if self._store.relink(upload, earlier, tasks):
+                log.info(
+                    "an upload is served by an earlier package",
+                    extra={"upload": upload.id, "earlier": earlier_id},
+                )
+                return True
+            why = "it is not as it was compared"
+        log.info("an upload gets its own package", extra={"upload": upload.id, "reason": why})
+        self._store.forget_relink(upload, why)
+        return False
+
+    def _why_not_relinked(self, earlier: Upload | None) -> str:
+        if earlier is None or earlier.state is not UploadState.COMPLETE or earlier.is_retired:
+            return "the earlier upload is gone"
+        try:
+            state = read_package(self._cloud, self._login, earlier).state
+        except PackageGone:
+            return "the cloud has the earlier package no more"
+        return "" if state == "finalized" else f"the earlier package is {state or 'not known'}"
 
     def _open_in_team(self, upload: Upload, *, asked_before: bool) -> None:
         key, team_id = self._login.key(), self._login.team_id(upload.terms.team)
@@ -164,11 +197,19 @@ class Packages:
                 was_finalized = asked.is_finalized
                 # what cannot be learned is left alone: unfinished it is never delivered anyway
                 stays = was_finalized or not asked.is_known
-            if upload.takes_package or not stays:
+            if upload.finalized_at is not None and self._store.shares_package(upload):
+                self._delete_link(upload)
+            elif upload.takes_package or not stays:
                 self._cloud.delete_package(*held_package(upload))
         except PackageGone:
             log.info("a deleted upload's package was gone already", extra={"upload": upload.id})
         self._store.note_deleted(upload, was_finalized=was_finalized)
+
+    def _delete_link(self, upload: Upload) -> None:
+        """Switch off the link of one of several uploads that share a package, which stays."""
+        link = self._store.link(upload.id)
+        if upload.takes_package and link is not None:
+            self._cloud.delete_link(*held_package(upload), link_id=link.id)
 
     def finalize(self, upload: Upload) -> None:
         """Finalize a package exactly once and hang its tasks on the upload.
@@ -308,7 +349,7 @@ def tasks_for(upload: Upload, drops: list[Drop]) -> list[TaskDraft]:
     """Give what an upload owes once it is complete: link, letters, sources, what it replaces."""
     tasks = []
     terms = upload.terms
-    if terms.mail_to and terms.type is UploadType.TEAM:
+    if (terms.mail_to or upload.relinks) and terms.type is UploadType.TEAM:
         tasks.append(TaskDraft(kind=TaskKind.LINK, key=""))
         tasks += [TaskDraft(kind=TaskKind.LETTER, key=address) for address in terms.mail_to]
     if terms.after.delivered != "keep":

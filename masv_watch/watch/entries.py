@@ -430,6 +430,7 @@ class Entries:
         going = Going(
             is_late=compared is not None and compared.kind is Kind.LATE,
             replaces=self.assessor.histories.replaced(self.rule, tree.top, compared),
+            relinks=self.assessor.histories.relinked(self.rule, compared),
             remarks=() if found.checked is None else found.checked.completeness.remarks,
         )
         try:

@@ -53,6 +53,8 @@ class Going:
     is_late: bool = False
     #: uploads whose packages go once it is delivered
     replaces: Sequence[str] = ()
+    #: the upload whose package has its content already
+    relinks: str | None = None
     #: what it goes without, one clause each
     remarks: Sequence[str] = ()
 
@@ -140,7 +142,7 @@ class Handover:
         wanted = draft_of(
             self._rule, tree, draft, local=local, earlier=earlier, replaces=going.replaces
         )
-        self._uploads.create(wanted)
+        self._uploads.create(replace(wanted, relinks=going.relinks))
 
     def _is_paused(self) -> bool:
         return self._rule.name in self._store.paused_folders()

@@ -28,6 +28,7 @@ from masv_watch.model import (
     SourceFile,
     TaskKind,
     TaskState,
+    Terms,
     UploadState,
 )
 from masv_watch.names import shown
@@ -40,6 +41,7 @@ from masv_watch.watch.twins import (
     Likeness,
     chunk_size_of,
     likeness,
+    unlinked,
     unserved,
 )
 
@@ -109,6 +111,13 @@ class Histories:
         if upload_id is None:
             return None
         return Disposal(upload_id=upload_id, after=after, root=rule.path, files=tree.files)
+
+    @staticmethod
+    def relinked(rule: Rule, found: Compared | None) -> str | None:
+        """Give the upload whose package serves a compared drop; None: it has one of its own."""
+        if found is None or found.kind is not Kind.TWIN or found.twin is None:
+            return None
+        return found.twin.upload_id if rule.dedupe is Dedupe.RELINK else None
 
     def read(self, rule: Rule, root: files.Root, tree: Tree, found: Compared) -> None:
         """Read on in the content that a comparison lacks; what changes meanwhile is left out."""
@@ -201,8 +210,7 @@ class Histories:
     ) -> Compared:
         """Say what follows from a drop that is like an earlier one, or may be."""
         wanted, name = terms_of(rule, tree.top), _named(earlier.drop)
-        is_living = self._is_living(earlier.drop)
-        why = unserved(earlier.terms, wanted) if is_living else "its package is not there any more"
+        why = self._why_not(rule, earlier, wanted)
         if why:
             detail = f"its content may be that of {name}, but {why}"
             return replace(found, findings=(*found.findings, _finding(True, detail)))
@@ -215,6 +223,16 @@ class Histories:
             return _beside(Kind.RENAMED, found, earlier.drop, f"it was delivered as {name}")
         detail = f"its content was delivered as {name}, drop {earlier.drop.id}"
         return _beside(Kind.TWIN, found, earlier.drop, detail)
+
+    def _why_not(self, rule: Rule, earlier: Earlier, wanted: Terms) -> str:
+        """Say in a clause why an earlier delivery does not do for a drop; "" when it does."""
+        if not self._is_living(earlier.drop):
+            return "its package is not there any more"
+        if rule.dedupe is Dedupe.SKIP:
+            return unserved(earlier.terms, wanted)
+        if len(self._store.drops_of(earlier.drop.upload_id or "")) != 1:
+            return "its package holds other drops too"
+        return unlinked(earlier.terms, wanted)
 
     def _is_living(self, drop: Drop) -> bool:
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None

@@ -154,17 +154,28 @@ def answer(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int) -
     detail, findings = found.findings[-1].detail, found.findings
     if found.kind is Kind.UNREAD:
         return _wait(detail, moment.now, findings)
-    if found.kind in (Kind.SAME, Kind.RENAMED):
-        note = f"renamed: {detail}" if found.kind is Kind.RENAMED else detail
-        return Objection(ends=DropEvent.SAME_CONTENT, note=note, findings=findings)
-    if found.kind is Kind.TWIN and rule.dedupe is Dedupe.SKIP:
-        note = f"{detail}; the rule says dedupe: skip"
-        return Objection(ends=DropEvent.SAME_CONTENT, note=note, findings=findings)
+    if found.kind is Kind.SAME:
+        return Objection(ends=DropEvent.SAME_CONTENT, note=detail, findings=findings)
+    if found.kind in (Kind.RENAMED, Kind.TWIN):
+        return _elsewhere(found, rule)
     if found.kind is Kind.UNSURE:
         return _ask(detail, findings)
     if found.kind in (Kind.LATE, Kind.ANEW):
         return _by_rule(found, rule, moment=moment, added_of_late=added_of_late)
     return Objection(findings=findings)
+
+
+def _elsewhere(found: Compared, rule: Rule) -> Objection:
+    """Answer for what was delivered under another name."""
+    detail, findings = found.findings[-1].detail, found.findings
+    if found.kind is Kind.RENAMED:
+        note = f"renamed: {detail}"
+        return Objection(ends=DropEvent.SAME_CONTENT, note=note, findings=findings)
+    if rule.dedupe is Dedupe.SKIP:
+        note = f"{detail}; the rule says dedupe: skip"
+        return Objection(ends=DropEvent.SAME_CONTENT, note=note, findings=findings)
+    said = "dedupe: relink: it gets a link on that package, unless the cloud has it no more"
+    return Objection(findings=(*findings, _finding(True, said)))
 
 
 def _by_rule(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int) -> Objection:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from masv_watch.model import Drop, Identity, SourceFile, Terms
+from masv_watch.model import Drop, Identity, SourceFile, Terms, UploadType
 from masv_watch.watch.redrops import Placed
 
 #: a file with the size of the chunks by which its hash is made, and that hash
@@ -86,6 +86,21 @@ def unserved(earlier: Terms, wanted: Terms) -> str:
         if address.casefold() not in reached
     ]
     return f"it did not go to {', '.join(lacking)}" if lacking else ""
+
+
+def unlinked(earlier: Terms, wanted: Terms) -> str:
+    """Say in a clause why a further link cannot serve a drop; "" when it can.
+
+    Our own letter brings a link to whomever it names; whom the cloud mails learns only of packages
+    that are finalized for him.
+    """
+    if wanted.type is not UploadType.TEAM or earlier.type is not UploadType.TEAM:
+        return "a portal's package has no further links"
+    if earlier.team != wanted.team:
+        return "it was sent by another team"
+    reached = _folded((*earlier.recipients, *earlier.mail_to))
+    lacking = [address for address in wanted.recipients if address.casefold() not in reached]
+    return f"the cloud has not mailed {', '.join(lacking)}" if lacking else ""
 
 
 def _folded(addresses: Iterable[str]) -> set[str]:

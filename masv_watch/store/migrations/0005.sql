@@ -37,3 +37,9 @@ CREATE TABLE sources (
     device INTEGER NOT NULL,
     PRIMARY KEY (drop_id, path)
 ) WITHOUT ROWID;
+-- the upload whose package serves it; of the others each has one of its own
+ALTER TABLE uploads ADD COLUMN relinks TEXT;
+DROP INDEX uploads_by_package;
+CREATE UNIQUE INDEX uploads_by_package ON uploads (package_id)
+    WHERE package_id IS NOT NULL AND relinks IS NULL;
+CREATE INDEX uploads_relinked ON uploads (package_id) WHERE relinks IS NOT NULL;

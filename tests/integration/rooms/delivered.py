@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import xxhash
+
 from masv_watch import files
 from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
@@ -167,6 +169,27 @@ class World:
         self._finish(upload_id)
         return self.upload(upload_id)
 
+    def relink(self, earlier: Upload, *, name: str, mail_to: tuple[str, ...]) -> Upload:
+        """Serve a copy of a delivered file by the earlier package; its tasks are due."""
+        drop = self.store.see_drop(FOLDER, b"copy of a.mov")
+        draft = self._file("copy of a.mov", b"abc")
+        upload_id = self.store.create_upload(
+            Draft(
+                hot_folder=FOLDER,
+                root=os.fsencode(self.root),
+                name=name,
+                message="",
+                terms=Terms(type=UploadType.TEAM, mail_to=mail_to),
+                drops=(DropDraft(drop_id=drop.id, signature="s", files=(draft,)),),
+                relinks=earlier.id,
+            )
+        )
+        self.store.claim_uploads(100, LEASE_S)
+        upload = self.upload(upload_id)
+        tasks = tasks_for(upload, self.store.drops_of(upload_id))
+        assert self.store.relink(upload, earlier, tasks)
+        return self.upload(upload_id)
+
     def _file(self, path: str, content: bytes) -> FileDraft:
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +242,8 @@ class World:
             *package, file_id=added.id, multipart_id=multipart, start=0, count=1
         )
         etag = self.cloud.put_chunk(url, Body(content))
-        chunk = Chunk(number=1, size=len(content), etag=etag, hash="")
+        hashed = xxhash.xxh3_128_hexdigest(content)
+        chunk = Chunk(number=1, size=len(content), etag=etag, hash=hashed)
         self.store.note_etag(row, fence, chunk, last=True)
         self.cloud.close_file(
             *package,

@@ -289,7 +289,9 @@ class Room:
                 made.write(content)
         return path
 
-    def drop(self, name: str, *sizes: int, terms: Terms | None = None) -> str:
+    def drop(
+        self, name: str, *sizes: int, terms: Terms | None = None, relinks: str | None = None
+    ) -> str:
         """Write a folder of files of zeros and make it an upload; give its id."""
         drop = self.store.see_drop(FOLDER, os.fsencode(name))
         for number, size in enumerate(sizes):
@@ -304,6 +306,7 @@ class Room:
                 message="",
                 terms=terms or Terms(type=UploadType.TEAM),
                 drops=(self.settled(name, drop.id),),
+                relinks=relinks,
             )
         )
 

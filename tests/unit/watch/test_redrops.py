@@ -174,6 +174,13 @@ def test_answer_to_a_second_late_package_within_a_day_asks_with_its_size():
     assert "1 files, 1 bytes" in said.note
 
 
+def test_answer_to_a_new_version_asks_nothing_about_late_packages():
+    """The measure of a day is that of late files alone."""
+    said = answer(_found(Kind.ANEW), _rule(), moment=LATE_NOW, added_of_late=1)
+
+    assert (said.hold, said.ends) == (None, None)
+
+
 def test_answer_to_late_files_waits_four_times_the_quiet_time():
     """Where one late file came, others may follow."""
     early = replace(LATE_NOW, now=LATE_NOW.now - 1)
@@ -188,6 +195,7 @@ def test_answer_to_late_files_waits_four_times_the_quiet_time():
         (Kind.RENAMED, Dedupe.SEND, DropEvent.SAME_CONTENT),
         (Kind.TWIN, Dedupe.SKIP, DropEvent.SAME_CONTENT),
         (Kind.TWIN, Dedupe.SEND, None),
+        (Kind.TWIN, Dedupe.RELINK, None),
     ],
 )
 def test_answer_to_what_was_delivered_under_another_name_follows_dedupe(kind, dedupe, ends):

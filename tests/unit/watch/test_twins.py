@@ -16,7 +16,7 @@ from masv_watch.model import (
     Terms,
     UploadType,
 )
-from masv_watch.watch.twins import Earlier, Likeness, chunk_size_of, likeness, unserved
+from masv_watch.watch.twins import Earlier, Likeness, chunk_size_of, likeness, unlinked, unserved
 
 ID = Identity(size=1, mtime_ns=1, ctime_ns=1, inode=1, device=1)
 DROP = Drop(
@@ -133,3 +133,20 @@ def test_unserved_names_whom_the_earlier_delivery_did_not_reach(wanted, says):
     """What was delivered to others is not delivered: it goes."""
     assert says in unserved(TEAM, wanted)
     assert bool(says) == bool(unserved(TEAM, wanted))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        (TEAM, ""),
+        (replace(TEAM, mail_to=("new@example.com",)), ""),
+        (replace(TEAM, recipients=("B@example.com",)), ""),
+        (replace(TEAM, recipients=("c@example.com",)), "the cloud has not mailed c@example.com"),
+        (replace(TEAM, team="other"), "another team"),
+        (Terms(type=UploadType.PORTAL, portal="vault"), "portal"),
+    ],
+)
+def test_unlinked_names_whom_a_further_link_does_not_reach(wanted, says):
+    """Our letter reaches whom it names; whom the cloud mails learns of whole packages alone."""
+    assert says in unlinked(TEAM, wanted)
+    assert bool(says) == bool(unlinked(TEAM, wanted))
