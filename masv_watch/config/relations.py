@@ -273,25 +273,23 @@ def _early(reading: Reading, at: Path) -> None:
 
 
 def _again(reading: Reading, at: Path) -> None:
-    """Refuse what would take other drops' files along with the package of one."""
-    for key in ("dedupe",):
-        own = reading.has(*at, key)
-        said = reading.get(*(at if own else ("defaults",)), key)
-        if said != "relink":
-            continue
-        if reading.has(*at, "to", "portal"):
-            message = "a portal's package has no further links - use send or skip with a portal"
-            reading.fault((*at, key) if own else (*at, "to", "portal"), message)
-        elif reading.get(*at, "drop") == "batch":
-            message = "a batch's package holds other drops too - use send or skip with a batch"
-            reading.fault((*at, key if own else "drop"), message)
-    if reading.get(*at, "drop") != "batch":
-        return
-    place = at if reading.has(*at, "redrop") else ("defaults",)
-    if reading.get(*place, "redrop") == "replace":
+    """Refuse what one drop's package cannot do where it serves others, or belongs to a portal."""
+    is_batch = reading.get(*at, "drop") == "batch"
+    if _said(reading, at, "dedupe") == "relink" and reading.has(*at, "to", "portal"):
+        message = "a portal's package has no further links - use send or skip with a portal"
+        own = reading.has(*at, "dedupe")
+        reading.fault((*at, "dedupe") if own else (*at, "to", "portal"), message)
+    elif _said(reading, at, "dedupe") == "relink" and is_batch:
+        message = "a batch's package holds other drops too - use send or skip with a batch"
+        reading.fault((*at, "dedupe" if reading.has(*at, "dedupe") else "drop"), message)
+    if _said(reading, at, "redrop") == "replace" and is_batch:
         message = "a batch's package holds other drops too - use send, skip or ask with a batch"
-        own = reading.has(*at, "redrop")
-        reading.fault((*at, "redrop" if own else "drop"), message)
+        reading.fault((*at, "redrop" if reading.has(*at, "redrop") else "drop"), message)
+
+
+def _said(reading: Reading, at: Path, key: str) -> object:
+    """Give what a hot folder says of a key, or `defaults` where it says nothing."""
+    return reading.get(*(at if reading.has(*at, key) else ("defaults",)), key)
 
 
 def _removable(reading: Reading, at: Path) -> None:

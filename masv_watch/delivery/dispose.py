@@ -71,11 +71,11 @@ def _take_along(root: files.Root, source: Source, target: bytes | None) -> None:
     root.forget_folders()
     for path in source.marks:
         found = root.observe(path)
-        if found is None or found.kind != "file" or found.identity is None:
+        if found is None or found.identity is None:
             continue
         if root.observe(source.drop.path) is not None:
             return
-        # one that is written anew meanwhile is of what comes next
+        # one that is written anew meanwhile is of what comes next, and a folder is none
         with suppress(SourceChanged, SourceVanished):
             if target is None:
                 files.remove(root, path, {path: found.identity})

@@ -76,11 +76,7 @@ class Histories:
         answered = drop is not None and drop.is_answered
         delivered = {} if answered else self._store.delivered_files(rule.name, tree.top)
         read = self._contents.get(tree.top, {})
-        contents = {
-            (path, identity): hashed
-            for (path, identity, size), hashed in read.items()
-            if path in delivered and size == max(delivered[path].chunk_size, 1)
-        }
+        contents = {(path, identity): hashed for (path, identity, _), hashed in read.items()}
         found = compare(tree.files, delivered, contents, is_answered=answered)
         if found.kind is not Kind.FIRST or answered:
             return found

@@ -61,7 +61,28 @@ BY = "to: {by_subfolder: {a: [x@a.example], b: []}%s}"
         ("to: {recipients: []}, age: {min: 2d, max: 1d}", "is above `max`"),
         ("to: {recipients: []}, schedule: {}", "`open` is missing - "),
         ("to: {recipients: []}, schedule: {open: mon 1-2}", "is no span of hours"),
-        ("to: {recipients: []}, schedule: {open: mon, late_drops: urgent}", "wait or send_next"),
+        (
+            "to: {recipients: []}, schedule: {open: mon, late_drops: urgen}",
+            "did you mean `urgent`?",
+        ),
+        ("to: {recipients: []}, redrop: replac", "did you mean `replace`?"),
+        ("to: {recipients: []}, redrop: replace, drop: batch", "a batch's package holds other"),
+        ("to: {recipients: []}, dedupe: link", "did you mean `relink`?"),
+        ("to: {recipients: []}, dedupe: relink, drop: batch", "a batch's package holds other"),
+        (
+            "to: {portal: p, sender: a@b.example}, dedupe: relink",
+            "a portal's package has no further links",
+        ),
+        ("to: {recipients: []}, after: {failed: delete}", "must be keep, not the text `delete`"),
+        ("to: {recipients: []}, after: {duplicate: drop}", 'keep, delete or {move: "TARGET"}'),
+        (
+            "to: {recipients: []}, after: {duplicate: {move: /nowhere/out}}",
+            "moves into the hot folder itself",
+        ),
+        (
+            "to: {recipients: []}, removable: true, after: {duplicate: delete}",
+            "nothing is moved or deleted on a removable volume",
+        ),
         ("to: {recipients: []}, limits: {per_day: 8}", "8 has no unit"),
         ("to: {recipients: []}, limits: {files: 0}", "0 is out of range"),
         ("to: {recipients: []}, limits: {domains: asks}", "must be ask or a list of domains"),
@@ -135,3 +156,49 @@ def test_limits_of_a_rule_stand_beside_the_common_ones(tmp_path):
     asking = built(tmp_path, "to: {recipients: []}, limits: {domains: ask}").limits
     assert asking == model.Limits(asks_new_domains=True)
     assert built(tmp_path, "to: {recipients: []}").limits == model.Limits()
+
+
+def test_what_comes_again_is_dealt_with_as_defaults_and_hot_folder_say(tmp_path):
+    """Each key of the hot folder comes before that of `defaults`."""
+    again = "defaults: {redrop: replace, dedupe: relink, after: {delivered: delete}}\n"
+    text = rule("to: {recipients: []}").replace("hot_folders:", f"{again}hot_folders:")
+    first = loaded(tmp_path, text).settings.hot_folders[0]
+    keys = (
+        "redrop: ask, dedupe: skip, after: {delivered: keep, duplicate: {move: '{root}/_d/{name}'}}"
+    )
+    text = rule(f"to: {{recipients: []}}, {keys}").replace("hot_folders:", f"{again}hot_folders:")
+    second = loaded(tmp_path, text).settings.hot_folders[0]
+    plain = built(tmp_path, "to: {recipients: []}, after: {failed: keep}")
+
+    delete, keep = model.After(delivered="delete"), model.After()
+    assert (first.redrop, first.dedupe) == (model.Redrop.REPLACE, model.Dedupe.RELINK)
+    assert first.afters == (delete, delete)
+    assert (second.redrop, second.dedupe) == (model.Redrop.ASK, model.Dedupe.SKIP)
+    assert second.afters == (keep, model.After(delivered="move", move_to="{root}/_d/{name}"))
+    assert (plain.redrop, plain.dedupe) == (model.Redrop.SEND, model.Dedupe.SEND)
+    assert plain.afters == (keep, keep)
+
+
+@pytest.mark.parametrize(("key", "value"), [("redrop", "replace"), ("dedupe", "relink")])
+def test_default_that_a_batch_cannot_have_is_refused_at_the_batch(tmp_path, key, value):
+    """The hot folder's own line is what can be mended without touching the others."""
+    text = rule("to: {recipients: []}, drop: batch")
+    text = text.replace("hot_folders:", f"defaults: {{{key}: {value}}}\nhot_folders:")
+    (problem,) = refused(tmp_path, text)
+
+    assert problem[2] == "hot_folders[0].drop"
+
+
+def test_early_start_beside_dedupe_is_warned_of(tmp_path):
+    """Only whole drops are compared."""
+    found = warned(tmp_path, "to: {recipients: []}, early: true, dedupe: skip")
+
+    assert ["only whole drops are compared" in one for one in found] == [True]
+
+
+def test_schedule_that_heeds_marks_is_taken_over(tmp_path):
+    """`urgent` is one of three words."""
+    keys = "to: {recipients: []}, schedule: {open: mon, late_drops: urgent}"
+
+    assert built(tmp_path, keys).schedule.heeds_marks
+    assert not built(tmp_path, keys.replace("urgent", "send_next")).schedule.heeds_marks

@@ -116,3 +116,12 @@ def test_move_to_another_file_system_is_said(ground: Path) -> None:
 
     assert ("by a rename" in found.ok[1]) is is_same
     assert ("another file system" in found.ok[1]) is not is_same
+
+
+def test_duplicates_with_a_word_of_their_own_have_a_line_of_their_own(ground: Path) -> None:
+    """What becomes of them is looked at as what becomes of delivered sources."""
+    (ground / "out").mkdir()
+    found = world.probe(settings(ground, after_duplicate=model.After(delivered="delete")))
+
+    assert "ok: hot_folders[0].after.duplicate: duplicates can be deleted" in found.ok
+    assert not any("after.delivered" in line for line in found.ok)

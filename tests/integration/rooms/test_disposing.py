@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from masv_watch import files
 from masv_watch.delivery.outbox import SOURCES, Outbox, Outside
 from masv_watch.metrics import Metrics
 from masv_watch.model import (
@@ -216,26 +217,24 @@ def test_done_marker_goes_with_its_source(world, after):
     assert len(list(world.root.glob(where))) == 1
 
 
-def test_done_marker_of_what_came_next_stays(world):
+def test_done_marker_of_what_came_next_stays(world, monkeypatch):
     """A marker beside a new drop of the name says something of that one."""
     with_marks(world)
-    upload = world.deliver({"a.mov": b"abc"}, after=MOVE)
-    (world.root / "a.mov.done").write_bytes(b"")
-    real = world.store.advance_task
-    world.store.advance_task = lambda *_a, **_k: (_ for _ in ()).throw(KeyboardInterrupt)
-    (world.root / "a.mov.done").rename(world.root / "kept")
-    with pytest.raises(KeyboardInterrupt):
-        world.work()
-    world.store.advance_task = real
-    (world.root / "a.mov").write_bytes(b"the next")
-    (world.root / "kept").rename(world.root / "a.mov.done")
-    world.crash()
-    with_marks(world)
+    world.deliver({"a.mov": b"abc"}, after=MOVE)
+    real = files.move
+
+    def move_then_arrive(*given, **named):
+        moved = real(*given, **named)
+        (world.root / "a.mov").write_bytes(b"the next")
+        (world.root / "a.mov.done").write_bytes(b"")
+        return moved
+
+    monkeypatch.setattr(files, "move", move_then_arrive)
     world.work()
 
+    assert (world.root / "_sent" / "a.mov").read_bytes() == b"abc"
     assert (world.root / "a.mov").read_bytes() == b"the next"
     assert (world.root / "a.mov.done").exists()
-    assert len(world.store.tasks(upload.id)) == 1
 
 
 def test_folder_named_as_a_marker_is_no_marker_and_stays(world):

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from masv_watch.errors import SourceUnreadable
 from masv_watch.files import Hashing, Root, hash_content
 from masv_watch.model import Dedupe, DropMode, LinkWish, TaskDraft, TaskKind, To, UploadState
 from masv_watch.watch import histories
@@ -188,6 +189,42 @@ def test_large_copy_is_read_piece_by_piece_while_others_settle(make_room, monkey
 
     assert sum(pieces) == 1000
     assert max(pieces) == 10
+    assert room.state("two") == ("duplicate", None)
+
+
+def test_folder_is_read_file_by_file_each_from_where_the_last_look_ended(make_room, monkeypatch):
+    """A look that ends within one file begins no other: that would begin it anew for ever."""
+    monkeypatch.setattr(histories, "READ_AT_ONCE", 10)
+    room = make_room(**TOGETHER)
+    (room.hot / "one").mkdir()
+    for name in "abc":
+        (room.hot / "one" / name).write_bytes(name.encode() * 25)
+    delivered(room)
+    shutil.copytree(room.hot / "one", room.hot / "two")
+    room.pass_time(SETTLED_S)
+
+    assert room.state("two") == ("duplicate", None)
+
+
+def test_reading_that_broke_off_begins_anew(make_room, monkeypatch):
+    """A hash over half a block twice would be that of no file."""
+    room = make_room(**TOGETHER)
+    (room.hot / "one").write_bytes(os.urandom(900))
+    delivered(room)
+    shutil.copyfile(room.hot / "one", room.hot / "two")
+    real, breaks = Hashing._read, [True]
+
+    def broken(self, root, size, stop):
+        if breaks:
+            breaks.clear()
+            self._hasher.update(b"what was read before it broke off")
+            raise SourceUnreadable("an error of the disk")
+        real(self, root, size, stop)
+
+    monkeypatch.setattr(Hashing, "_read", broken)
+    room.pass_time(2 * SETTLED_S)
+
+    assert breaks == []
     assert room.state("two") == ("duplicate", None)
 
 

@@ -126,6 +126,17 @@ def test_package_that_holds_another_drop_too_is_not_replaced(make_room):
     assert room.taken()[1].terms.replaces == ()
 
 
+def test_new_content_in_a_batch_replaces_nothing(make_room):
+    """What joins an open package cannot speak for it; the configuration refuses the pair, too."""
+    room = make_room(drop=DropMode.BATCH, **TOGETHER)
+    (room.hot / "a").write_bytes(b"abc")
+    delivered(room)
+    (room.hot / "a").write_bytes(b"other content")
+    room.pass_time(SETTLED_S)
+
+    assert [upload.terms.replaces for upload in room.taken()] == [(), ()]
+
+
 def test_upload_that_is_rebound_still_replaces_what_it_replaced(make_room):
     """Other recipients change nothing of what makes way."""
     room = make_room(**TOGETHER)
