@@ -7,10 +7,12 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import xxhash
 
 from masv_watch.errors import SourceUnreadable
 from masv_watch.files import Hashing, Root, hash_content
-from masv_watch.model import Dedupe, DropMode, LinkWish, TaskDraft, TaskKind, To, UploadState
+from masv_watch.files.hashes import hash_of_file
+from masv_watch.model import Chunk, Dedupe, DropMode, LinkWish, TaskDraft, TaskKind, To, UploadState
 from masv_watch.watch import histories
 from masv_watch.watch.rules import starts_early
 from tests.integration.rooms.watched import Room
@@ -241,6 +243,12 @@ def test_hash_read_in_pieces_is_that_of_the_whole(tmp_path, size, most):
         hashed = hashing.go_on(os.fsencode(tmp_path), most=most)
         looks += 1
 
+    sent = [bytes(range(size))[at : at + 10] for at in range(0, max(size, 1), 10)]
+    chunks = [
+        Chunk(number=number, size=len(each), etag="", hash=xxhash.xxh3_128_hexdigest(each))
+        for number, each in enumerate(sent, 1)
+    ]
+    assert hashed == hash_of_file(chunks, size=size, chunk_size=10)
     assert hashed == hash_content(os.fsencode(tmp_path), b"a", identity, chunk_size=10)
     assert looks >= max(1, size // most)
 

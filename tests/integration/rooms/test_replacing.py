@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from masv_watch.delivery.retire import delete_replaced
-from masv_watch.errors import CloudRefused, CloudUnreachable, TokenExpired
+from masv_watch.errors import CloudRefused, CloudUnreachable, FenceLost, TokenExpired
 from masv_watch.model import (
     DropMode,
     DropState,
@@ -29,7 +29,7 @@ from tests.processes import free_port
 
 from .test_intake_redrops import LATE_S, SETTLED_S, delivered, names
 
-RETIRE, LETTER = TaskKind.RETIRE, TaskKind.LETTER
+RETIRE, LETTER, LINK = TaskKind.RETIRE, TaskKind.LETTER, TaskKind.LINK
 ONE = "one@example.com"
 TOGETHER = {"redrop": Redrop.REPLACE, "late": Late.SEND}
 
@@ -80,6 +80,37 @@ def test_upload_that_was_replaced_is_not_replaced_again(make_room):
     first, second, third = room.taken()
     assert (second.terms.replaces, third.terms.replaces) == ((first.id,), (second.id,))
     assert [each.is_retired for each in room.taken()] == [True, True, False]
+
+
+def test_upload_that_was_replaced_or_deleted_is_never_named_again(make_room):
+    """The one before the last stays what it became, whatever a person does with the last."""
+    room = make_room(**TOGETHER)
+    for content in (b"abc", b"longer"):
+        (room.hot / "a.mov").write_bytes(content)
+        room.pass_time(SETTLED_S)
+        room.store.start_over()
+        upload = room.taken()[-1]
+        room.deliver(upload, *(TaskDraft(kind=RETIRE, key=each) for each in upload.terms.replaces))
+        while (task := room.store.claim_task([RETIRE], 60.0)) is not None:
+            room.store.advance_task(task, TaskEvent.DONE)
+        room.pass_time(SETTLED_S)
+    first, second = room.taken()
+    assert room.store.replaceable("hot", b"a.mov") == [second.id]
+    room.store.delete_upload(second.id, takes_package=False)
+
+    assert room.store.upload(first.id).is_retired
+    assert room.store.replaceable("hot", b"a.mov") == []
+
+
+def test_letter_that_is_on_its_way_when_its_upload_is_replaced_stores_no_outcome(world):
+    """Whoever is at it finds his claim gone: withdrawn stays withdrawn."""
+    first = world.deliver(name=name(), mail_to=(ONE,))
+    link = world.store.claim_task([LINK], 600.0)
+    world.deliver({"b.mov": b"new"}, name=name(), replaces=(first.id,))
+
+    with pytest.raises(FenceLost):
+        world.store.advance_task(link, TaskEvent.DONE)
+    assert world.task(first, LINK).state is TaskState.WITHDRAWN
 
 
 @pytest.mark.parametrize("redrop", [Redrop.SEND, Redrop.ASK])

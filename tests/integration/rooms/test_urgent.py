@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from masv_watch import roster
 from masv_watch.model import (
     NO_TURNS,
     DropMode,
@@ -15,6 +17,8 @@ from masv_watch.model import (
     Rule,
     Schedule,
     Span,
+    TaskDraft,
+    TaskKind,
     To,
     Turns,
     UploadEvent,
@@ -78,6 +82,59 @@ def test_marker_that_comes_when_the_drop_waits_already_is_heeded(make_room, mark
 
     assert goes(room) == ["CARD"]
     assert room.state("CARD") == ("taken", None)
+
+
+def test_marker_is_heeded_at_once_and_not_at_the_next_period(make_room):
+    """What is looked at for it comes soon after the marker was seen."""
+    room = make_room(schedule=NIGHT)
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    (room.hot / "a.mov.SENDNOW").write_bytes(b"")
+    room.intake.hurry()
+    room.pass_time(3)
+
+    assert goes(room) == ["a.mov"]
+
+
+def test_marker_starts_an_upload_once_and_only_what_may_still_wait(make_room):
+    """Each start ends a pause between tries: a marker that stays must not."""
+    room = make_room(schedule=NIGHT)
+    (room.hot / "a.mov").write_bytes(b"abc")
+    (room.hot / "a.mov.SENDNOW").write_bytes(b"")
+    started = []
+    real = room.store.start_upload
+
+    def count(upload_id):
+        started.append(upload_id)
+        real(upload_id)
+
+    room.store.start_upload = count
+    room.pass_time(SETTLED_S)
+    for _ in range(3):
+        room.begin()
+        room.pass_time(20)
+    assert len(started) == 1
+    (room.hot / "b.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    room.store.start_over()
+    second = next(upload for upload in room.taken() if upload.name == "b.mov")
+    room.deliver(second, TaskDraft(kind=TaskKind.LINK, key=""))
+    (room.hot / "b.mov.SENDNOW").write_bytes(b"")
+    room.pass_time(SETTLED_S)
+
+    assert room.state("b.mov") == ("taken", None)
+    assert len(started) == 1
+
+
+def test_rule_that_begins_to_heed_markers_is_watched_anew():
+    """What is a marker is a matter of the names, and those are compiled once."""
+    wait, urgent = rule(LateDrops.WAIT), rule(LateDrops.URGENT)
+
+    assert roster._watching(wait) == roster._watching(rule(LateDrops.SEND_NEXT))
+    assert roster._watching(wait) != roster._watching(urgent)
+    assert roster._watching(urgent) == roster._watching(
+        replace(urgent, schedule=Schedule(late_drops=LateDrops.URGENT))
+    )
 
 
 def test_marker_lets_what_arrives_go_before_all_of_it_is_there(make_room):
