@@ -96,6 +96,9 @@ class Sandbox:
 class Daemon:
     """A daemon process over a configuration file that a test wrote."""
 
+    #: what the interpreter runs
+    program: tuple[str, ...] = ("-m", "masv_watch")
+
     def __init__(self, config: Path, port: int, log: Path) -> None:
         self.config, self.log = config, log
         self.api = f"http://127.0.0.1:{port}"
@@ -104,7 +107,7 @@ class Daemon:
     def start(self, *flags: str, environ: dict[str, str] | None = None) -> Daemon:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "masv_watch", "run", "-c", str(self.config), *flags],
+                [sys.executable, *self.program, "run", "-c", str(self.config), *flags],
                 cwd=PROJECT, stdout=log, stderr=log, env={**os.environ, **(environ or {})},
             )  # fmt: skip
         return self

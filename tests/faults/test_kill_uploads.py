@@ -26,7 +26,7 @@ CONNECTIONS, ACTIVE = 4, 3
 #: beside them each upload but one may have a guest's, while that one holds them all
 MOST_CONNECTIONS = CONNECTIONS + ACTIVE - 1
 #: seconds that a kill waits for the call that it is meant for
-_PATIENCE_S = 4.0
+_PATIENCE_S = 10.0
 
 Chunk = tuple[str, int]
 #: a call and a place within it; None: any time
@@ -125,7 +125,6 @@ def besieged(tmp_path: Path) -> Iterator[Besieged]:
 
 
 @pytest.mark.fault(34)
-@pytest.mark.serial
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     ("kills", "seed"), [(10, SEED), pytest.param(200, SEED + 1, marks=pytest.mark.long)]
@@ -147,7 +146,7 @@ def test_daemon_killed_at_every_step_of_uploads_sends_no_acknowledged_chunk_agai
         world.kill_at(moment, rng)
     world.daemon.start()
     eventually(world.daemon.answers, within=30)
-    eventually(world.is_settled, within=120, every=0.2)
+    eventually(world.is_settled, within=300, every=0.2)
     world.reckon()
     puts = world.puts()
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
-from tests.integration.daemon.dispatch import CHUNK, MIB, digests, expected, running
+from tests.integration.daemon.dispatch import CHUNK, MIB, Dispatch, digests, expected, running
 from tests.waiting import eventually
 
 
@@ -44,45 +45,50 @@ def test_sigterm_during_a_large_upload_ends_soon_and_sends_no_acknowledged_chunk
 
 @pytest.mark.fault(36)
 @pytest.mark.fault(53)
-def test_sigterm_while_the_storage_takes_nothing_ends_within_twenty_seconds(tmp_path: Path):
-    """A black hole holds up the end no longer than its share; the next start delivers."""
-    with running(tmp_path, transfer="connections: 4, chunk_size: 100 MiB") as world:
-        world.sandbox.fault("stall", "PUT /storage/", seconds=300, when="before", times=4)
-        world.drop_hollow("hole.mov", 400 * MIB)
-        eventually(lambda: world.sandbox.witness("faults")[0]["fired"] == 4, within=20, every=0.05)
+def test_sigterm_while_the_storage_stands_still_ends_in_time_and_repeats_only_that(tmp_path: Path):
+    """Neither a black hole nor an answer that never comes holds up the end longer than its share.
+
+    An answer that comes after the last moment costs its own chunk once more, no other. Both daemons
+    are told at the same time, as both take their whole time.
+    """
+    content = os.urandom(10 * CHUNK)
+    for name in ("hole", "held"):
+        (tmp_path / name).mkdir()
+    with (
+        running(tmp_path / "hole", transfer="connections: 4, chunk_size: 100 MiB") as hole,
+        running(tmp_path / "held") as held,
+    ):
+        hole.sandbox.fault("stall", "PUT /storage/", seconds=300, when="before", times=4)
+        hole.drop_hollow("hole.mov", 400 * MIB)
+        held.sandbox.fault("stall", "PUT /storage/", seconds=300, times=4, skip=2)
+        held.drop("held.mov", content)
+        for world in (hole, held):
+            eventually(lambda world=world: _fired(world) == 4, every=0.05)
         began = monotonic()
-        status = world.daemon.stop()
+        for world in (hole, held):
+            world.daemon.signal(signal.SIGTERM)
+        # a second signal would end it at once
+        status = {world.daemon.process.wait(60) for world in (hole, held)}
         took_s = monotonic() - began
-        world.sandbox.heal()
-        world.daemon.start().until_ready()
-        (package,) = world.until_delivered("hole.mov", within=40)
+        acknowledged = held.acknowledged()
+        for world in (hole, held):
+            world.sandbox.heal()
+            world.daemon.start().until_ready()
+        (large,) = hole.until_delivered("hole.mov")
+        (package,) = held.until_delivered("held.mov")
+        puts = held.puts()
 
     print(f"stop: {took_s:.1f} s with four black holes")
-    assert status == 0
-    assert took_s < 20
-    assert package["finalize_calls"] == 1
-    assert [file["size"] for file in package["files"]] == [400 * MIB]
-
-
-@pytest.mark.fault(36)
-def test_sigterm_while_answers_are_held_back_ends_in_time_and_repeats_only_those(tmp_path: Path):
-    """An answer that comes after the last moment costs its own chunk once more, no other."""
-    content = os.urandom(10 * CHUNK)
-    with running(tmp_path) as world:
-        world.drop("held.mov", content)
-        world.sandbox.fault("stall", "PUT /storage/", seconds=300, times=4, skip=2)
-        eventually(lambda: world.sandbox.witness("faults")[0]["fired"] == 4, within=20, every=0.05)
-        began = monotonic()
-        status = world.daemon.stop()
-        took_s = monotonic() - began
-        held = world.acknowledged()
-        world.sandbox.heal()
-        world.daemon.start().until_ready()
-        (package,) = world.until_delivered("held.mov")
-        puts = world.puts()
-
-    assert status == 0
-    assert took_s < 20
-    assert {puts[chunk] for chunk in held} == {1}
+    assert status == {0}
+    # systemd gives half a minute; a machine that is not busy takes about 15 s
+    assert took_s < 30
+    assert large["finalize_calls"] == 1
+    assert [file["size"] for file in large["files"]] == [400 * MIB]
+    assert {puts[chunk] for chunk in acknowledged} == {1}
     assert sum(puts.values()) == 10 + 4
     assert digests(package) == expected("held.mov", content)
+
+
+def _fired(world: Dispatch) -> int:
+    """Count how often the first fault that is ordered struck."""
+    return int(world.sandbox.witness("faults")[0]["fired"])

@@ -11,7 +11,6 @@ import pytest
 LAST = re.compile(r"demo: ok, (\d+) files, (\d+) bytes, sha256 equal, \d+\.\d s, \d+\.\d MiB/s")
 
 
-@pytest.mark.serial
 @pytest.mark.timeout(300)
 def test_demo_with_a_small_file_ends_ok_and_leaves_nothing_running(project):
     """Every file that was dropped comes back through the mailed link, byte for byte."""
