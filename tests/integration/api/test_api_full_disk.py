@@ -25,7 +25,7 @@ def small_disk(tmp_path):
 
 
 def test_change_with_a_full_disk_is_507_and_changes_nothing(small_disk, tmp_path):
-    """Code, reason and cure; reads are answered, and with space again everything goes on."""
+    """Code, reason, cure; reads are answered, and with space again all goes on (pain 58)."""
     source = tmp_path / "a.mov"
     source.write_bytes(b"abc")
     wish = {"subdomain": "acme", "paths": [str(source)]}

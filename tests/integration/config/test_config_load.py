@@ -354,7 +354,7 @@ WRONG: list[tuple[str, list[tuple[int, int, str, str]]]] = [
 def test_wrong_file_names_each_slip_at_its_place(
     tmp_path: Path, text: str, expected: list[tuple[int, int, str, str]]
 ) -> None:
-    """One line per slip, with line, column, path and words that help (pains 49 to 53)."""
+    """One line per slip, with line, column, path and words that help (pains 49, 50, 51, 52, 53)."""
     found = refused(tmp_path, text)
 
     assert [one[:3] for one in found] == [one[:3] for one in expected]

@@ -34,8 +34,11 @@ def test_resend_of_a_delivered_drop_sends_it_once_more(field):
     path.write_bytes(b"abc")
     field.until_delivered("out", 1)
     drop = drop_of(field, path)
+    # it is on its way for as long as it is asked for once more
+    field.sandbox.fault("stall", "PUT /storage/", seconds=60, times=None)
     done = field.command("resend", str(drop["id"]))
     again = field.command("resend", str(drop["id"]))
+    field.sandbox.heal()
     packages = field.until_delivered("out", 2)
 
     assert done.returncode == 0, done.stderr

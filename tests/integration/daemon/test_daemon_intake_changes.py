@@ -187,7 +187,7 @@ def _rewrite(target: Path, content: bytes, *, hidden: bool) -> None:
 def test_source_that_changes_while_it_is_sent_goes_as_it_was_last(
     field: Field, size: int, grown: int, hidden: bool
 ):
-    """Mixed content is never finalized: the delivered bytes are those of the last version."""
+    """Mixed content is never finalized: what arrives is the last version (pains 18, 26)."""
     name = f"a-{size}-{grown}.mov"
     target = field.top / "during" / name
     known = len(field.uploads("during"))
@@ -240,7 +240,7 @@ def test_batch_file_that_changes_before_its_finalize_is_delivered_as_it_was_last
 @pytest.mark.parametrize("name", ["a.mov", "CARD/a.mov"])
 @pytest.mark.fault(17)
 def test_source_that_vanishes_while_it_is_sent_fails_with_its_cure(field: Field, name):
-    """Nothing is delivered in part; the error says what to do, and doing it delivers."""
+    """Nothing goes in part; the error says what to do, and doing it delivers (pain 31)."""
     hot, top = field.top / "vanishing", name.split("/")[0]
     content = random.randbytes(2 * CHUNK)
     field.sandbox.fault("stall", f"PUT {PREFIX}", seconds=60, times=1)

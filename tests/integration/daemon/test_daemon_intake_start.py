@@ -126,7 +126,7 @@ def test_missing_and_recreated_folders_are_taken_up_when_they_are_there(field: F
 
 
 def test_restart_never_sends_again_what_was_delivered(field: Field):
-    """Neither a restart nor a touch of owner and mode sends one file twice."""
+    """Neither a restart nor a touch of owner and mode sends one file twice (pain 41)."""
     field.until_delivered("few", 20)
     assert field.daemon.stop() == 0
     for path in (field.top / "few").iterdir():

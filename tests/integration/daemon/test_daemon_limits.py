@@ -45,7 +45,7 @@ def test_limit_of_small_files_is_exact_within_5_percent_over_10_seconds(tmp_path
 
 
 def test_limit_that_the_api_changes_holds_within_a_second_for_what_is_on_its_way(tmp_path: Path):
-    """Up, down and off, without a restart and without a chunk that begins anew."""
+    """Up, down and off, without a restart and without a chunk that begins anew (pain 45)."""
     with throttled(tmp_path, bandwidth="8 Mbit/s", transfer="connections: 4") as world:
         world.drop_hollow("big.mov", 8000 * MIB)
         world.until_flowing()

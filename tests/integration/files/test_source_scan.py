@@ -224,7 +224,7 @@ def test_sweep_of_a_tree_over_budget_is_reported_and_goes_on(hot: Path) -> None:
 
 
 def test_sweep_stops_when_told(hot: Path) -> None:
-    """A stop is noticed within a folder, and the unfinished tree is not given."""
+    """A stop is noticed within a folder, and the unfinished tree is not given (pain 30)."""
     (hot / "big").mkdir()
     for number in range(50):
         (hot / "big" / str(number)).touch()

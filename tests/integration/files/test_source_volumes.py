@@ -113,7 +113,7 @@ def test_volume_of_two_file_systems_at_one_path_differs_by_uuid(
 
 
 def test_volume_of_a_read_only_mount_takes_no_marker(hot: Path, mounts: Mounts) -> None:
-    """Pain 17: a share that cannot hold a marker is known by other signs."""
+    """A share that cannot hold a marker is known by other signs (pain 17)."""
     mounts.tmpfs(hot, "ro")
     with Root.open(os.fsencode(hot)) as root:
         assert not volume_of(root).takes_marker
@@ -133,7 +133,7 @@ MOUNTS = [
 
 
 def test_network_file_systems_below_a_root_are_found() -> None:
-    """Pain 9: what counts is each mount below a root, and the last one at a place."""
+    """What counts is each mount below a root, and the last one at a place (pain 9)."""
     found = network_below(b"/srv/hot", parse_mounts(MOUNTS))
 
     assert [each.point for each in found] == [b"/srv/hot/nas", b"/srv/hot/with blank"]

@@ -87,7 +87,7 @@ def test_canary_that_is_heard_lets_everything_be(nest: Nest, eventually: Eventua
 def test_canary_unheard_three_times_makes_the_observer_anew(
     nest: Nest, eventually: Eventually
 ) -> None:
-    """Pains 14 and 57: threads that live and say nothing are found by their silence."""
+    """Threads that live and say nothing are found by their silence (pains 14, 57)."""
     nest.is_deaf = True
     nest.canary.tick()
     before = nest.hints._observer
@@ -169,7 +169,7 @@ def test_canary_that_cannot_be_made_says_nothing_about_notifications(tmp_path: P
 
 @pytest.mark.fault(1)
 def test_overflows_are_counted_for_the_metrics(nest: Nest) -> None:
-    """Pain 12: what the kernel lost is a number that an operator can see."""
+    """What the kernel lost is a number that an operator can see (pain 12)."""
     nest.hints._overflowed()
     nest.canary.tick()
     nest.canary.tick()

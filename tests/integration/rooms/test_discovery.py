@@ -48,7 +48,7 @@ def test_a_drop_is_found_by_an_event_or_by_the_first_sweep(room: Room) -> None:
 
 
 def test_a_drop_that_no_event_announced_makes_events_unhealthy_until_one_does(room: Room) -> None:
-    """Pains 7 and 14: the sweep is a test of the events, and then comes every 15 s."""
+    """The sweep is a test of the events, and then comes every 15 s (pains 7, 14)."""
     room.pass_time(LOOK_S)
     # the hot folder's events get lost on the way
     hear, deaf = room.hints._hear, ["until it is mended"]

@@ -291,7 +291,7 @@ def test_gate_of_a_marked_root_that_another_state_took_over_is_closed(make_room)
 
 
 def test_gate_of_a_read_only_root_goes_without_a_marker(make_room, mounts):
-    """Pain 17: it is known by its file system, and its absence is noticed all the same."""
+    """It is known by its file system, and its absence is noticed all the same (pain 17)."""
     room = make_room()
     mounts.tmpfs(room.top / "share")
     (room.top / "share" / "a.mov").write_bytes(b"abc")
@@ -344,7 +344,7 @@ def test_gate_leaves_what_a_person_holds_as_it_is(make_room):
 
 
 def test_gate_decides_about_a_network_file_system_for_each_mount_below(make_room, mounts):
-    """Pain 9: a local root keeps its ways, what is mounted in it has those of a network."""
+    """A local root keeps its ways, what is mounted in it has those of a network (pain 9)."""
     room = make_room(settle=Settle())
     share = room.hot / "share"
     mounts.tmpfs(share)

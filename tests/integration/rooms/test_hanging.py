@@ -54,7 +54,7 @@ def rule(name: str, path: Path) -> Rule:
 def test_a_hanging_mount_keeps_only_its_own_loop_waiting(
     tmp_path: Path, silent: Silent, store: Store
 ) -> None:
-    """Other folders go on; status, housekeeping and reload answer; it is told of with its time."""
+    """Others go on; status, housekeeping and reload answer; it is not called well (pain 27)."""
     (tmp_path / "near").mkdir()
     near, far = rule("near", tmp_path / "near"), rule("far", silent.point)
     uploads = Uploads(store, auth_until=lambda: None)

@@ -241,7 +241,7 @@ def test_intake_restarts_the_clock_for_a_rewrite_of_equal_size_and_time(make_roo
 
 
 def test_intake_never_takes_what_keeps_growing(make_room):
-    """However slowly it grows: any change within the quiet time restarts it."""
+    """However slowly it grows: any change within the quiet time restarts it (pain 1)."""
     room = make_room()
     with (room.hot / "a.mov").open("ab", buffering=0) as file:
         for _ in range(20):

@@ -38,7 +38,7 @@ def test_adopt_names_one_path_per_hot_folder(bench: Bench, store: Store) -> None
 def test_see_drop_asked_twice_is_one_living_drop(
     bench: Bench, store: Store, clock: FakeClock
 ) -> None:
-    """A path has one living drop, however often it is seen."""
+    """A path has one living drop, however often it is seen (pains 5, 34)."""
     first = store.see_drop(FOLDER, b"a\n\x1b\xff")
     before = bench.rows()
     clock.advance(5)

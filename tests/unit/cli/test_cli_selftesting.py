@@ -92,7 +92,7 @@ def test_change_that_is_not_announced_makes_sweeps_decide():
 
 
 def test_need_of_notifications_beyond_the_limit_names_the_exact_command():
-    """Pain 32: the number that is needed and the line that sets it."""
+    """The number that is needed and the line that sets it (pain 32)."""
     many = replace(GOOD, need=Need(folders=8000, is_cut=False, used=500, limit=8192))
 
     assert line(many, "watches").state == "note"
@@ -149,7 +149,7 @@ def test_grain_coarser_than_the_quiet_time_is_bad():
 
 
 def test_read_only_folder_is_said_to_be_one_and_is_bad_only_for_a_rule_that_removes():
-    """Pain 40: the missing right is known before the first delivery."""
+    """The missing right is known before the first delivery (pain 40)."""
     assert "nothing can be made here: Permission denied" in line(READ_ONLY, "write").result
     assert line(READ_ONLY, "events").result == "could not be tried"
     assert line(READ_ONLY, "delete", RULE).state == "ok"

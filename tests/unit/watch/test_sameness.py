@@ -60,7 +60,7 @@ def test_judge_root_of_an_accepted_root_is_present(known: RootRow, seen: RootSig
 def test_judge_root_never_believes_an_empty_root_of_which_drops_are_expected(
     known: RootRow | None, seen: RootSight
 ) -> None:
-    """An empty mount point is what an unmounted disk looks like (fault 8, pains 15 and 56)."""
+    """An empty mount point is what an unmounted disk looks like (fault 8; pains 15, 56)."""
     seen = replace(seen, is_empty=True, whose=Whose.NOBODY)
 
     assert judge_root(known, seen, expects=True).state is RootState.REPLACED
@@ -121,7 +121,7 @@ def test_judge_root_never_sends_by_surprise_from_a_root_of_another_state(
 def test_judge_root_without_a_marker_goes_by_uuid_then_by_numbers_of_this_boot(
     known: RootRow, seen: RootSight, state: RootState, lost_marker: bool
 ) -> None:
-    """The order is marker, UUID, device and inode within one boot (pain 17, faults 6 and 7)."""
+    """The order is marker, UUID, device and inode within one boot (pain 17; faults 6 and 7)."""
     verdict = judge_root(known, seen)
 
     assert (verdict.state, verdict.lost_marker) == (state, lost_marker)
