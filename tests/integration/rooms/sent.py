@@ -171,7 +171,7 @@ class Room:
         self.root = top / "hot"
         self.root.mkdir()
         self.store: Any = open_store(str(top / "state"), clock=self.clock, metrics=Metrics())
-        deadlines = Deadlines(connect_s=5.0, answer_s=5.0, finalize_s=5.0)
+        deadlines = Deadlines(connect_s=60.0, answer_s=60.0, finalize_s=60.0)
         # connections need time that passes by itself
         self._http = Http(
             clock=SystemClock(), metrics=Metrics(), connections=workers + 2, deadlines=deadlines
