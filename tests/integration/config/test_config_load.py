@@ -350,6 +350,7 @@ WRONG: list[tuple[str, list[tuple[int, int, str, str]]]] = [
 ]
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize(("text", "expected"), WRONG)
 def test_wrong_file_names_each_slip_at_its_place(
     tmp_path: Path, text: str, expected: list[tuple[int, int, str, str]]

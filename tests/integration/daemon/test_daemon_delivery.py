@@ -294,6 +294,8 @@ def test_delivery_to_a_portal_puts_its_source_into_the_trash(house):
     assert house.mails("rushes.mov") == []
 
 
+@pytest.mark.fault(20)
+@pytest.mark.fault(21)
 def test_delivery_with_hostile_names_is_shown_escaped_everywhere(house):
     """A name with a line break, an escape and bidi marks stays one line in log and terminal."""
     name = "a\nb\x1b[31m\u202e\udcff.mov"

@@ -9,11 +9,14 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from masv_watch.names import sent_name, unsent_name
 from tests.integration.daemon.field import QUIET_S, Field, digest, digests, raw, write_tree
+from tests.processes import ask
 from tests.waiting import eventually
 
 FOLDERS = {
@@ -49,9 +52,16 @@ HOSTILE = [
     b"long-" + b"x" * 246 + b".mov",
     b"-rf",
     b" lead and trail ",
+    b"...",
+    b"trailing space.mov ",
+    # twins for a file system that folds: of a composed letter, and of the case
     "e\u0301.mov".encode(),
     "\u00e9.mov".encode(),
+    b"TWIN.mov",
+    b"twin.mov",
 ]
+#: what no line of a terminal, a log or an answer may hold
+_RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ufffd\ud800-\udfff]")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +75,7 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
         made.close()
 
 
+@pytest.mark.fault(19)
 def test_drop_under_a_temporary_name_is_sent_only_after_its_rename(field: Field):
     """What is still being written is left alone, and its rename is a fresh arrival (pain 2)."""
     hot = field.top / "names"
@@ -100,7 +111,8 @@ def _make_odd(folder: Path) -> dict[str, str]:
     (folder / "outside").symlink_to("/etc/hostname")
     (folder / "loop").symlink_to("loop")
     (folder / "dangling").symlink_to("nowhere")
-    made |= dict.fromkeys(("outside", "loop", "dangling"), "a symbolic link")
+    (folder / "up").symlink_to("..")
+    made |= dict.fromkeys(("outside", "loop", "dangling", "up"), "a symbolic link")
     try:
         os.mknod(folder / "device", 0o600 | 0o020000, os.makedev(1, 3))
     except PermissionError:
@@ -111,6 +123,8 @@ def _make_odd(folder: Path) -> dict[str, str]:
     return made
 
 
+@pytest.mark.fault(23)
+@pytest.mark.fault(25)
 @pytest.mark.fault(26)
 def test_entries_that_cannot_be_sent_are_named_and_the_rest_goes_on(field: Field):
     """A FIFO, a socket, a device or a link never stops its neighbours (pain 28)."""
@@ -119,7 +133,9 @@ def test_entries_that_cannot_be_sent_are_named_and_the_rest_goes_on(field: Field
     reasons = _make_odd(made_aside / "CARD")
     at_top = _make_odd(hot)
     (made_aside / "CARD").rename(hot / "CARD")
-    (hot / "loose.mov").write_bytes(b"loose")
+    # another name of it lies outside: by default that is a file like any other
+    (field.top / "elsewhere.mov").write_bytes(b"loose")
+    os.link(field.top / "elsewhere.mov", hot / "loose.mov")
     packages = field.until_delivered("odd", 2)
 
     sent = {path for package in packages for path in digests(package)}
@@ -131,6 +147,9 @@ def test_entries_that_cannot_be_sent_are_named_and_the_rest_goes_on(field: Field
     assert not (hot / "device").exists() or (hot / "device").is_char_device()
 
 
+@pytest.mark.fault(20)
+@pytest.mark.fault(21)
+@pytest.mark.fault(22)
 def test_hostile_names_are_sent_reversibly_and_never_reach_the_log_raw(field: Field):
     """Every name that a file can have travels, byte for byte, and forges no log line."""
     hot = field.top / "hostile"
@@ -142,24 +161,47 @@ def test_hostile_names_are_sent_reversibly_and_never_reach_the_log_raw(field: Fi
         wanted[name] = digest(content)
     folder = b"card\n%\xff"
     os.mkdir(raw(hot, folder))
-    with open(raw(hot, folder + b"/in\\side\x7f"), "wb") as file:
-        file.write(b"inside")
+    names = [b"in\\side\x7f", *HOSTILE]
+    for name in names:
+        with open(raw(hot, folder + b"/" + name), "wb") as file:
+            file.write(name)
+    worst = raw(hot, b"\n\x1b[31m\xe2\x80\xae\xff .mov")
+    with open(worst, "wb") as file:
+        file.write(b"worst")
+    wanted[os.path.basename(worst)] = digest(b"worst")
     os.symlink("x", raw(hot, b"link\x1b[2J\n"))
-    packages = field.until_delivered("hostile", len(HOSTILE) + 1, within=40)
+    packages = field.until_delivered("hostile", len(HOSTILE) + 2)
 
     files = [file for package in packages for file in package["files"]]
     top = {unsent_name(file["name"]): file["sha256"] for file in files if not file["path"]}
     assert top == wanted
     inside = [file for file in files if file["path"]]
-    assert [(unsent_name(f["path"]), unsent_name(f["name"])) for f in inside] == [
-        (folder, b"in\\side\x7f")
-    ]
-    assert inside[0]["path"] == sent_name(folder) == "card%0A%25%FF"
-    for text in (field.daemon.text(), *(str(package["name"]) for package in packages)):
-        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ufffd]", text)
+    found = {unsent_name(file["name"]): file["sha256"] for file in inside}
+    assert found == {name: digest(name) for name in names}
+    assert len(inside) == len(names)
+    assert {file["path"] for file in inside} == {sent_name(folder)} == {"card%0A%25%FF"}
     assert field.lines("left out", "entry=", "link", "symbolic link")
+    why = _explained(field, worst)
+    assert why["verdict"] == "known"
+    told = (
+        field.daemon.text(), field.command("status").stdout, field.command("uploads").stdout,
+        field.command("explain", os.fsdecode(worst)).stdout,
+        *(why[key] for key in ("path", "top", "why", "cure")),
+        *(finding["detail"] for finding in why["findings"]),
+        *(str(package["name"]) for package in packages),
+    )  # fmt: skip
+    assert [_RAW.search(text) for text in told] == [None] * len(told)
 
 
+def _explained(field: Field, path: bytes) -> dict[str, Any]:
+    """Ask the API why a path is sent or not."""
+    status, answer = ask(field.daemon.api, f"/api/v1/explain?path={quote(path)}")
+    assert status == 200, answer
+    found: dict[str, Any] = answer
+    return found
+
+
+@pytest.mark.fault(27)
 def test_empty_files_and_folders_wait_and_are_named(field: Field):
     """An empty file goes late and empty, an empty folder is held, inner ones are listed."""
     hot = field.top / "empty"

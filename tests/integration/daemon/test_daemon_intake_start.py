@@ -41,6 +41,7 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
         made.close()
 
 
+@pytest.mark.fault(5)
 def test_first_start_is_ready_without_a_folder_that_is_missing(field: Field):
     """A missing hot folder delays nobody: readiness is 200 and the log names the folder once."""
     status, answer = ask(field.daemon.api, "/readyz")

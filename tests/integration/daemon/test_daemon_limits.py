@@ -171,6 +171,7 @@ def test_sigterm_during_a_wait_for_the_limit_ends_in_time(tmp_path: Path):
         assert world.daemon.stop(within=20) == 0
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("size", [6 * MIB, pytest.param(MIB, marks=pytest.mark.long)])
 def test_small_upload_is_done_beside_one_of_two_terabytes(tmp_path: Path, size: int):
     """No starvation: at a limit that lets the large one take weeks the small one takes seconds.

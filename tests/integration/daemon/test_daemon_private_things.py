@@ -26,6 +26,7 @@ def field(tmp_path: Path) -> Iterator[Field]:
         made.close()
 
 
+@pytest.mark.fault(25)
 def test_hard_link_to_the_daemons_own_files_is_never_sent(field: Field):
     """Whoever may write in a hot folder does not get the key of the secrets mailed."""
     state = field.top / "state"

@@ -31,6 +31,7 @@ def _load(world: Dispatch, seconds: float) -> float:
     return (world.cpu_s() - before) / (monotonic() - began)
 
 
+@pytest.mark.fault(28)
 def test_half_a_gibibyte_in_large_chunks_and_thousands_of_files_keep_memory_flat(tmp_path: Path):
     """No chunk is held as bytes and no folder as a list of bodies: under 150 MiB at its peak.
 

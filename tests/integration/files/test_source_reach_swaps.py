@@ -143,6 +143,7 @@ def outcomes(tries: int, act: Callable[[], list[bytes]], *, until: str = "") -> 
     return seen
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("attack", OF_FILES + OF_FOLDERS, indirect=True)
 def test_swaps_during_the_look_leak_nothing(attack: Attack) -> None:
     """What is looked at, found and then read is never the secret (faults 24, 25)."""
@@ -167,6 +168,7 @@ def test_swaps_during_the_look_leak_nothing(attack: Attack) -> None:
     assert usual["leaked"] > 0
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("attack", OF_FOLDERS, indirect=True)
 def test_swaps_between_the_look_and_the_read_leak_nothing(attack: Attack) -> None:
     """What was found is sent from the descriptor that shows its identity, or not at all."""

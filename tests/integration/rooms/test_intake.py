@@ -280,6 +280,7 @@ def test_intake_cancels_a_drop_that_becomes_something_unsendable(make_room):
     assert room.intake.is_at_rest
 
 
+@pytest.mark.fault(5)
 def test_intake_with_a_missing_root_waits_and_takes_it_up_when_it_appears(make_room):
     """A folder that is not there is no error: it is looked for every 15 seconds."""
     room = make_room(there=False)
@@ -488,6 +489,7 @@ def test_intake_takes_three_hundred_folders_of_a_tree_as_one_drop(make_room):
     assert room.store.skipped(uploads[0].id) == ["CARD/nothing is an empty folder"]
 
 
+@pytest.mark.fault(29)
 def test_intake_holds_what_it_may_not_read_and_sends_it_once_it_may(make_room, monkeypatch):
     """An unreadable file is held with its cure, never left out in silence (pain 28)."""
     room = make_room()
