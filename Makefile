@@ -12,10 +12,10 @@ STAMP := $(VENV)/.complete
 # One more than the cores of a small machine: many tests wait for a process or a quiet time.
 WORKERS ?= 3
 
-.PHONY: help setup lint test test-browser test-faults bench demo clean
+.PHONY: help setup lint test test-browser test-faults test-packages dist deb bench demo clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv and install the package with everything its development needs
 
@@ -50,16 +50,16 @@ lint: setup ## formatter, linter, types, floors and laws: seconds, before every 
 # Status 5 of pytest means that nothing was chosen, which for one of the two halves is no failure.
 test: lint ## lint and all tests but the long ones
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m 'not serial and not long' \
-		--ignore=tests/architecture --ignore=tests/benchmarks
-	$(BIN)/python -m pytest -q -m 'serial and not long' \
-		--ignore=tests/architecture --ignore=tests/benchmarks || [ $$? -eq 5 ]
+		--ignore=tests/architecture --ignore=tests/benchmarks --ignore=tests/packages
+	$(BIN)/python -m pytest -q -m 'serial and not long' --ignore=tests/architecture \
+		--ignore=tests/benchmarks --ignore=tests/packages || [ $$? -eq 5 ]
 	@echo "test: everything passed"
 
 test-browser: setup ## pages of other sites in a real browser (needs chromium-headless-shell)
 	$(BIN)/python -m pytest -q tests/browser
 
 test-faults: setup ## the fault matrix and the crash loops, long ones included
-	$(BIN)/python -m pytest -q -m 'fault or long' --ignore=tests/benchmarks
+	$(BIN)/python -m pytest -q -m 'fault or long' --ignore=tests/benchmarks --ignore=tests/packages
 
 bench: setup ## every benchmark, one after the other; fails where one could not measure
 	@shopt -s nullglob; found=(tests/benchmarks/bench_*.py); failed=(); \
@@ -67,6 +67,16 @@ bench: setup ## every benchmark, one after the other; fails where one could not 
 	for bench in "$${found[@]}"; do echo "bench: $$bench"; \
 		$(BIN)/python "$$bench" || failed+=("$$bench"); done; \
 	[ $${#failed[@]} -eq 0 ] || { echo "bench: could not measure: $${failed[*]}" >&2; exit 1; }
+
+dist: setup ## a wheel and a source distribution, in dist/
+	@rm -rf build dist *.egg-info
+	$(BIN)/python -m build --outdir dist .
+
+deb: dist ## a Debian package with the libraries it needs, in dist/ (on Debian)
+	PIP_PYTHON=$(abspath $(BIN))/python contrib/debian/build dist/*.whl dist
+
+test-packages: dist deb ## both installed, run, upgraded and removed on clean ground (as root)
+	$(BIN)/python -m pytest -q tests/packages
 
 demo: setup ## the main job on the embedded sandbox cloud; KEEP=1 leaves it running
 	@$(BIN)/python demo/main_job.py $(if $(KEEP),--keep)
