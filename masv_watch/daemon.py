@@ -180,7 +180,13 @@ class Daemon:
                 self.store, self.uploads, sights=self._roster.sights, hurry=self._roster.hurry
             ),
             records=Records(self.store, hurry=self._roster.hurry, terms=self._roster.terms),
-            links=Links(self.uploads, cloud, self._login, register_secret=logs.register_secrets),
+            links=Links(
+                self.uploads,
+                cloud,
+                self._login,
+                register_secret=logs.register_secrets,
+                template=lambda: self._settings.masv.link_url,
+            ),
             login=self._login,
             moves=Moves(self.store, monotonic=self._clock.monotonic),
             limits=self._departure.limits,

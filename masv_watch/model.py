@@ -1416,6 +1416,12 @@ class Selection:
     states: tuple[UploadState, ...] = ()
     type: UploadType | None = None
     hot_folder: str | None = None
+    #: text in the name or the hot folder, or the begin of the id; of letters only ASCII's without
+    #: regard to case; empty: any
+    needle: str = ""
+    #: only those of which this user named every file; TOKEN_HOLDER has those of hot folders too;
+    #: None: all
+    reader: int | None = None
     #: `created_at`, `priority`, `name` or `size`; equal ones by their id
     sort: str = "created_at"
     descending: bool = False

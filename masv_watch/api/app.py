@@ -19,8 +19,10 @@ import bottle
 
 from masv_watch.api import bodies
 from masv_watch.api.calls import BASE, CALLER, Desk, Route
-from masv_watch.api.guard import DOOR, Guard
+from masv_watch.api.guard import DOOR, Guard, is_page
 from masv_watch.api.openapi import document
+from masv_watch.api.page.paper import HTML, refused
+from masv_watch.api.page.views import page
 from masv_watch.api.routes import routes
 from masv_watch.errors import (
     BadRequest,
@@ -90,7 +92,7 @@ def build_app(desk: Desk, guard: Guard, *, monotonic: Callable[[], float]) -> bo
     app.default_error_handler = _bottle_error
     app.add_hook("before_request", lambda: _admit(guard, refusals, desk.count_refused))
     table = routes(desk)
-    for route in (*table, _description(table)):
+    for route in (*table, _description(table), *page(desk)):
         app.route(route.path, route.method, _answered(route))
     return app
 
@@ -131,9 +133,23 @@ def _admit(guard: Guard, refusals: _Refusals, count_refused: Callable[[str, int]
                 extra={"call": _call(), "by": door, "code": code, "reason": reason, "times": times},
             )
         # raised before any route is chosen, where no handler of ours runs
+        raise _refused(error) from error
+
+
+def _refused(error: MasvWatchError) -> bottle.HTTPResponse:
+    request = bottle.request
+    if request.method not in _READING or not is_page(str(request.environ.get("PATH_INFO", ""))):
         response = bottle.HTTPResponse(_error(error), status=error.status)
         _dress(response, error)
-        raise response from error
+        return response
+    text, headers = refused(error)
+    response = bottle.HTTPResponse(text, status=error.status)
+    for name, value in (*_HEADERS, *headers, ("Content-Type", HTML)):
+        response.set_header(name, value)
+    if error.status == 401:
+        # so that a browser asks for it
+        response.set_header("WWW-Authenticate", 'Basic realm="masv-watch", charset="UTF-8"')
+    return response
 
 
 def _answered(route: Route) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ are read. Never answers anything. Used by the tables of routes; `api.openapi` pr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,6 +16,7 @@ import bottle
 from masv_watch.api import reading
 from masv_watch.api.limits import Keeper
 from masv_watch.api.moves import Moves
+from masv_watch.api.places import MOST_ASKING, MOST_WALKS, Places
 from masv_watch.errors import BadRequest, NotFound
 from masv_watch.login import Login
 from masv_watch.model import Caller, Explanation, Flow, Plan
@@ -74,6 +75,9 @@ class Desk:
     plan: Callable[[object], Plan]
     #: told the method and the error code of each call that was not let in
     count_refused: Callable[[str, int], None]
+    #: places for all calls that look at sources, and for all that wait for the cloud
+    walks: Places = field(default_factory=lambda: Places(MOST_WALKS, doing="look at sources"))
+    asking: Places = field(default_factory=lambda: Places(MOST_ASKING, doing="wait for the cloud"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

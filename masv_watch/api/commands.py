@@ -192,6 +192,34 @@ class UploadsAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageAsked:
+    """What the first view of the page is to show."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    #: uploads under way in this state only
+    show: Literal["", "transferring", "paused", "idle", "error"] = ""
+    #: where the uploads under way begin
+    cursor: Annotated[str, Field(max_length=8192)] = ""
+    #: what is searched for
+    q: Annotated[str, Field(max_length=200)] = ""
+    #: where the history begins
+    history: Annotated[str, Field(max_length=8192)] = ""
+    #: `live` leaves out all that never changes
+    only: Literal["", "live"] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesShown:
+    """Which files of an upload the page is to show."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    #: files left out before the first
+    after: Annotated[int, Field(ge=0, le=2**62)] = 0
+    #: `live` leaves out all that never changes
+    only: Literal["", "live"] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DropsAsked:
     """Which drops a list is to hold."""
 

@@ -12,7 +12,6 @@ from masv_watch.api import commands as asked
 from masv_watch.api import shapes
 from masv_watch.api.bodies import drop_body
 from masv_watch.api.calls import BASE, Desk, Route, caller_of_call, query_of_call
-from masv_watch.api.places import MOST_WALKS, Places
 from masv_watch.model import Explanation, Finding
 from masv_watch.names import shown
 from masv_watch.uploads import drop_view
@@ -20,11 +19,10 @@ from masv_watch.uploads import drop_view
 
 def explaining(desk: Desk) -> list[Route]:
     """Give the table of its calls."""
-    walks = Places(MOST_WALKS, doing="look at sources")
 
     def explain() -> shapes.ExplanationBody:
         path = query_of_call(asked.ExplanationAsked, has_paths=True).path
-        with walks:
+        with desk.walks:
             found = desk.explain(path.encode("utf-8", "surrogateescape"), caller_of_call())
         return explanation_body(found)
 

@@ -9,10 +9,13 @@ Law 2. Not knowing who calls is a refusal: neither a missing answer of the kerne
 header ever admits.
 Law 3. A token that is shown must be right, also where none is needed: a mistake is not hidden.
 Law 4. No header opens this API to another origin, and OPTIONS is a call like any other.
+Law 5. What a browser sends by itself, the token as a password, counts for the page alone: its
+buttons need a token of the page beside it.
 """
 
 from __future__ import annotations
 
+import base64
 import hmac
 import ipaddress
 import os
@@ -36,6 +39,11 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _SITES = frozenset({"same-origin", "none"})
 _PROOF = "send the token: Authorization: Bearer TOKEN"
+
+
+def is_page(path: str) -> bool:
+    """Say whether a path is of the page, which people open in a browser."""
+    return path == "/" or path.startswith("/page/")
 
 
 class Guard:
@@ -126,7 +134,7 @@ class Guard:
         caller = Caller(uid=uid, is_owner=is_owner)
         shown_token = environ.get("HTTP_AUTHORIZATION")
         if shown_token is not None:
-            self._check_token(str(shown_token))
+            self._check_token(str(shown_token), is_page(str(environ.get("PATH_INFO", ""))))
             if uid is None and _is_local(door):
                 # nobody sheds his rights to get the daemon's by hiding from the kernel
                 return Caller(uid=NOBODY, is_owner=False)
@@ -139,12 +147,15 @@ class Guard:
             return caller
         raise self._stranger(uid)
 
-    def _check_token(self, header: str) -> None:
+    def _check_token(self, header: str, may_be_basic: bool) -> None:
         scheme, _, sent = header.partition(" ")
-        if scheme.lower() != "bearer":
-            raise Unauthenticated("the Authorization of this call is no bearer token", hint=_PROOF)
         # the server reads headers as latin-1, so this gives back the bytes that came
         came = sent.strip(" ").encode("latin-1", "replace")
+        if may_be_basic and scheme.lower() == "basic":
+            # a browser can send no other; the page's buttons need a token of the page beside it
+            came = _password(came)
+        elif scheme.lower() != "bearer":
+            raise Unauthenticated("the Authorization of this call is no bearer token", hint=_PROOF)
         right = self._token().reveal().encode()
         if not right or not hmac.compare_digest(came, right):
             raise Unauthenticated(
@@ -168,6 +179,14 @@ class Guard:
             hint=f"add {called} to server.trusted_users in the configuration and reload, "
             f"or {_PROOF}",
         )
+
+
+def _password(credentials: bytes) -> bytes:
+    """Give the password of HTTP's basic scheme, empty where there is none."""
+    try:
+        return base64.b64decode(credentials, validate=True).partition(b":")[2]
+    except ValueError:
+        return b""
 
 
 def _is_relayed(door: Door, settings: Server) -> bool:

@@ -1,6 +1,7 @@
 """One page of a list of uploads, and the cursor that leads to the next.
 
-Owns what a cursor says and how it is read back. Never answers a call. Used by `api.routes`.
+Owns what a cursor says and how it is read back. Never answers a call. Used by `api.routes` and
+by the page.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from dataclasses import replace
 
 from masv_watch.api.commands import UploadsAsked
 from masv_watch.errors import Unprocessable
@@ -38,9 +40,26 @@ def page_of(uploads: Uploads, wanted: UploadsAsked) -> tuple[list[UploadView], s
     page = uploads.list(selection, waiting_only=bool(wanted.waiting))
     if wanted.waiting is False:
         page = [view for view in page if view.waiting is None]
-    if wanted.limit is None or len(page) <= wanted.limit:
+    return _cut(page, wanted.limit, sort)
+
+
+def page_by_age(
+    uploads: Uploads, selection: Selection, *, cursor: str, limit: int
+) -> tuple[list[UploadView], str]:
+    """Give one page of a selection in the order of creation, and the cursor of the next one.
+
+    Raises:
+        Unprocessable: the cursor is none of this list.
+    """
+    sort = "created_at"
+    after = _place(cursor, sort) if cursor else None
+    return _cut(uploads.list(replace(selection, after=after, limit=limit + 1)), limit, sort)
+
+
+def _cut(page: list[UploadView], limit: int | None, sort: str) -> tuple[list[UploadView], str]:
+    if limit is None or len(page) <= limit:
         return page, ""
-    page = page[: wanted.limit]
+    page = page[:limit]
     return page, _cursor(page[-1], sort)
 
 

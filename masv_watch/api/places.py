@@ -1,7 +1,8 @@
 """Bounded places for calls that may wait long, so that these never take every thread that answers.
 
 Owns how many such calls are let in at a time, and the refusal of one more. Never waits long and
-never looks into a call. Used by `api.routes`.
+never looks into a call. Used by `api.routes`
+and by the page, which share them by the desk.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from masv_watch.errors import Busy
 
 #: calls at a time that look at sources, which may lie on a mount that hangs
 MOST_WALKS = 3
-#: calls at a time that ask the cloud; together with the walks fewer than `server.THREADS`
+#: calls at a time that ask the cloud; with the walks and the looks fewer than `server.THREADS`
 MOST_ASKING = 2
+#: calls at a time that draw the page: they wait for nothing, but many who look must not take all
+MOST_LOOKS = 2
 #: seconds until a refused caller is to ask again
 _AGAIN_S = 5
 #: seconds that one more call waits for a place: enough for a burst of looks, not for a hung mount

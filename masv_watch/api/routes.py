@@ -21,7 +21,6 @@ from masv_watch.api.calls import query_of_call as _query
 from masv_watch.api.explaining import explaining
 from masv_watch.api.limits import Keeper, RateLimitAsked
 from masv_watch.api.paging import page_of
-from masv_watch.api.places import MOST_ASKING, MOST_WALKS, Places
 from masv_watch.api.plans import planning
 from masv_watch.api.recording import recording
 from masv_watch.errors import Denied, Unprocessable
@@ -34,7 +33,6 @@ _LONGEST_KEY = 255
 
 def routes(desk: Desk) -> list[Route]:
     """Give the table of all calls."""
-    asking = Places(MOST_ASKING, doing="wait for the cloud")
     return [
         *_of_health(desk),
         *_of_creates(desk),
@@ -44,11 +42,11 @@ def routes(desk: Desk) -> list[Route]:
         *recording(desk),
         *_of_pauses(desk),
         *_of_steering(desk),
-        *_of_links(desk, asking),
+        *_of_links(desk),
         *_of_folders(desk),
         *_of_folder_verbs(desk),
         *_of_limits(desk.limits),
-        *_of_session(desk, asking),
+        *_of_session(desk),
         *planning(desk),
     ]
 
@@ -78,11 +76,9 @@ def _of_health(desk: Desk) -> list[Route]:
 
 
 def _of_creates(desk: Desk) -> list[Route]:
-    walks = Places(MOST_WALKS, doing="look at sources")
-
     def create(wish: Wish) -> shapes.CreatedBody:
         key = _key()
-        with walks:
+        with desk.walks:
             upload_id = desk.uploads.ask(wish, _caller(), key=key)
         bottle.response.set_header("Location", f"{BASE}/uploads/{upload_id}")
         return {"upload_id": upload_id}
@@ -95,7 +91,7 @@ def _of_creates(desk: Desk) -> list[Route]:
 
     def add_files(upload_id: str) -> shapes.UploadBody:
         sources = _body(asked.FilesAdded).sources()
-        with walks:
+        with desk.walks:
             desk.uploads.add_files(upload_id, sources, _caller())
         return bodies.upload_body(desk.uploads.view(upload_id))
 
@@ -226,10 +222,10 @@ def _of_steering(desk: Desk) -> list[Route]:
     ]  # fmt: skip
 
 
-def _of_links(desk: Desk, asking: Places) -> list[Route]:
+def _of_links(desk: Desk) -> list[Route]:
     def link(upload_id: str) -> shapes.LinkBody:
         _body(asked.Nothing)
-        with asking:
+        with desk.asking:
             return bodies.link_body(desk.links.create(upload_id, _caller()))
 
     return [
@@ -326,19 +322,19 @@ def _of_limits(limits: Keeper) -> list[Route]:
     ]  # fmt: skip
 
 
-def _of_session(desk: Desk, asking: Places) -> list[Route]:
+def _of_session(desk: Desk) -> list[Route]:
     def session() -> shapes.SessionBody:
-        with asking:
+        with desk.asking:
             return bodies.session_body(desk.login.session())
 
     def sign_in() -> shapes.SessionBody:
         _demand_owner()
         wanted = _body(asked.SignIn)
-        with asking:
+        with desk.asking:
             return bodies.session_body(desk.login.sign_in(wanted.email, Secret(wanted.password)))
 
     def teams() -> list[shapes.TeamBody]:
-        with asking:
+        with desk.asking:
             return bodies.teams_body(desk.login.session().teams)
 
     return [

@@ -129,7 +129,12 @@ FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'na
     WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
         ELSE instr(:states, ' ' || state || ' ') > 0 END
-    AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder))
+    AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder)
+    AND (:needle = '' OR instr(lower(name), lower(:needle)) > 0 OR instr(id, lower(:needle)) = 1
+        OR instr(lower(coalesce(hot_folder, '')), lower(:needle)) > 0)
+    AND (:reader IS NULL OR (:reader = -1 AND hot_folder IS NOT NULL) OR (
+        NOT EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id AND reader IS NOT :reader)
+        AND EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id))))
 WHERE :after_id = '' OR (sorted, id) > (:after, :after_id) ORDER BY sorted, id LIMIT :limit);
 
 -- name: uploads_down
@@ -141,9 +146,21 @@ FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'na
     WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
         ELSE instr(:states, ' ' || state || ' ') > 0 END
-    AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder))
+    AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder)
+    AND (:needle = '' OR instr(lower(name), lower(:needle)) > 0 OR instr(id, lower(:needle)) = 1
+        OR instr(lower(coalesce(hot_folder, '')), lower(:needle)) > 0)
+    AND (:reader IS NULL OR (:reader = -1 AND hot_folder IS NOT NULL) OR (
+        NOT EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id AND reader IS NOT :reader)
+        AND EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id))))
 WHERE :after_id = '' OR (sorted, id) < (:after, :after_id)
 ORDER BY sorted DESC, id DESC LIMIT :limit);
+
+-- name: upload_states
+SELECT state, count(*) AS uploads FROM uploads WHERE state NOT IN ('deleting', 'gone')
+AND (:reader IS NULL OR (:reader = -1 AND hot_folder IS NOT NULL) OR (
+    NOT EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id AND reader IS NOT :reader)
+    AND EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id)))
+GROUP BY state;
 
 -- name: queued
 SELECT id, hot_folder, priority, created_at, started FROM uploads

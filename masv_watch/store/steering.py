@@ -67,6 +67,8 @@ class SteeringVerbs:
                 states=f" {' '.join(wanted.states)} " if wanted.states else "",
                 type=wanted.type,
                 hot_folder=wanted.hot_folder,
+                needle=wanted.needle,
+                reader=wanted.reader,
                 sort=wanted.sort,
                 after=after,
                 after_id=after_id,
@@ -75,6 +77,11 @@ class SteeringVerbs:
         )
         # all in one row: each step to another would let a busy sender take its turn first
         return [] if row is None else [_line_of(line) for line in json.loads(row["lines"])]
+
+    def upload_states(self, reader: int | None) -> dict[UploadState, int]:
+        """Count the uploads in each state."""
+        rows = self.engine.read(lambda tx: tx.all("upload_states", reader=reader))
+        return {UploadState(row["state"]): int(row["uploads"]) for row in rows}
 
     def queued(self, turns: Turns = NO_TURNS) -> list[str]:
         """List the ids of uploads that wait for a slot, in their order."""

@@ -33,6 +33,10 @@ class Steering(Protocol):
         """List the uploads of a selection."""
         ...
 
+    def upload_states(self, reader: int | None) -> dict[UploadState, int]:
+        """Count the uploads in each state, hidden ones left out; of a reader as `Selection`."""
+        ...
+
     def queued(self, turns: Turns = NO_TURNS) -> list[str]:
         """List the ids of uploads that wait for a slot, in the order in which they get one.
 

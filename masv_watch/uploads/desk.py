@@ -119,7 +119,7 @@ class Uploads:
         draft = draft_of(
             wish,
             self._eyes().look(wish.paths, caller),
-            reader=_reader(caller),
+            reader=reader_of(caller),
             idle_s=0.0 if self._auto_finalize() else None,
             repeat=repeat,
         )
@@ -164,7 +164,7 @@ class Uploads:
             raise self._refusal(upload, "files")
         found = self._eyes().look(paths, caller)
         try:
-            self._store.add_files(upload_id, found.files, found.skipped, reader=_reader(caller))
+            self._store.add_files(upload_id, found.files, found.skipped, reader=reader_of(caller))
         except IllegalTransition as error:
             raise self._refusal(self.find(upload_id), "files") from error
 
@@ -201,6 +201,10 @@ class Uploads:
                     )
                 )
         return views
+
+    def counts(self, caller: Caller) -> Mapping[UploadState, int]:
+        """Count the uploads that are a caller's, by their state; those being deleted left out."""
+        return self._store.upload_states(reader_of(caller))
 
     def undeleted(self) -> Sequence[Need]:
         """Say which deleted uploads the cloud still has, and why: no list shows them any more."""
@@ -317,7 +321,7 @@ class Uploads:
             Denied: a file of it came by somebody else.
         """
         upload = self.find(upload_id)
-        reader = _reader(caller)
+        reader = reader_of(caller)
         if reader is None or (reader == TOKEN_HOLDER and upload.hot_folder is not None):
             return
         if self._store.readers(upload_id) != {reader}:
@@ -394,7 +398,8 @@ def _is_meant(team: Team, wanted: str) -> bool:
     return wanted == team.id or wanted.casefold() == team.subdomain.casefold()
 
 
-def _reader(caller: Caller) -> int | None:
+def reader_of(caller: Caller) -> int | None:
+    """Give by whose rights a caller reads; None for who may read everything."""
     if caller.is_owner:
         return None
     return TOKEN_HOLDER if caller.uid is None else caller.uid

@@ -28,12 +28,22 @@ class Links:
         login: Login,
         *,
         register_secret: Callable[[Secret], None],
+        template: Callable[[], str],
     ) -> None:
-        """Work with these; `register_secret` is told every secret that is made here."""
+        """Work with these.
+
+        `register_secret` is told every secret that is made here; `template` gives the form of the
+        address at which people open a link.
+        """
         self._uploads = uploads
         self._cloud = cloud
         self._login = login
         self._register_secret = register_secret
+        self._template = template
+
+    def url(self, made: wire.CreatedLink) -> str:
+        """Give the address at which people open a link."""
+        return wire.link_url(self._template(), made.id, made.secret)
 
     def create(self, upload_id: str, caller: Caller) -> wire.CreatedLink:
         """Make a link without an address and give it with its secret.

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests.browser.devtools import Tab
 from tests.waiting import eventually
 
 PROGRAM = "chromium-headless-shell"
@@ -168,6 +169,16 @@ class Browser:
         finally:
             line.close()
         return foreign.reports[0]
+
+    def tab(self) -> Tab:
+        """Open an empty tab and give it."""
+        line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        try:
+            line.request("PUT", "/json/new?about:blank")
+            found = json.loads(line.getresponse().read())
+        finally:
+            line.close()
+        return Tab(self._port, found["id"])
 
     def close(self) -> None:
         """End it with all its processes: the program may be a script around the real one."""

@@ -52,7 +52,9 @@ class Caller:
     def __init__(self, folder, *, api_url="http://127.0.0.1:9", masv=None, **server):
         folder.mkdir(parents=True, exist_ok=True)
         clock, metrics = SystemClock(), Metrics()
-        self.store = open_store(str(folder / "state"), clock=FakeClock(), metrics=metrics)
+        #: by which the store tells the time
+        self.store_clock = FakeClock()
+        self.store = open_store(str(folder / "state"), clock=self.store_clock, metrics=metrics)
         self.health = Health(live=True, ready=True)
         self.auth_until = None
         #: called at the begin of every look at sources: a test may have it hang
@@ -99,7 +101,13 @@ class Caller:
                 self.store, uploads, sights=lambda: self.sights, hurry=self.hurried.append
             ),
             records=Records(self.store, hurry=self.hurried.append, terms=lambda *_: self.terms),
-            links=Links(uploads, cloud, self.login, register_secret=lambda _secret: None),
+            links=Links(
+                uploads,
+                cloud,
+                self.login,
+                register_secret=lambda _secret: None,
+                template=lambda: self.settings.masv.link_url,
+            ),
             login=self.login,
             moves=self.moves,
             limits=self.limits,

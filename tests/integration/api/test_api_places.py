@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from masv_watch.api.places import MOST_ASKING, MOST_WALKS
+from masv_watch.api.places import MOST_ASKING, MOST_LOOKS, MOST_WALKS
 from masv_watch.api.server import THREADS
 from tests.integration.api.calling import UPLOADS
 from tests.integration.api.conftest import Caller
@@ -124,6 +124,6 @@ def test_calls_that_wait_for_a_silent_cloud_leave_others_answered(caller, silent
     assert [answer.status for answer in crowd.answers[len(refused) :]] == [502] * MOST_ASKING
 
 
-def test_walks_and_calls_of_the_cloud_together_leave_threads_free():
-    """However many hang of both kinds, somebody is left who answers."""
-    assert MOST_WALKS + MOST_ASKING < THREADS
+def test_walks_and_calls_of_the_cloud_and_looks_together_leave_threads_free():
+    """However many hang of all kinds, somebody is left who answers."""
+    assert MOST_WALKS + MOST_ASKING + MOST_LOOKS < THREADS

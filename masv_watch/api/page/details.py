@@ -1,0 +1,85 @@
+"""The views of one thing: an upload with its files, and why a path is sent or not.
+
+Owns what stands on them. Never makes a test and never writes a value by itself. Called by
+`api.page.views`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from masv_watch.api import bodies
+from masv_watch.api.calls import Desk
+from masv_watch.api.explaining import explanation_body
+from masv_watch.api.page import buttons, marks
+from masv_watch.api.page.overview import LATER_MS, SOON_MS
+from masv_watch.api.page.readers import demand_seen, sees_folders
+from masv_watch.logs import escaped
+from masv_watch.model import Caller
+
+#: files of one page, and how many of an upload make looking at it slow
+FILES, MANY_FILES = 200, 2000
+SLOW_MS = 20_000
+
+Tree = dict[str, Any]
+
+#: shape and word of a file's state
+_FILES = {
+    "queued": ("waiting", "To be sent"),
+    "transferring": ("moving", "Sending"),
+    "retrying": ("waiting", "Retrying"),
+    "settling": ("waiting", "Settling"),
+    "complete": ("good", "Sent"),
+}
+#: shape and word of a task's state
+_TASKS = {
+    "due": ("waiting", "To be done"),
+    "done": ("good", "Done"),
+    "refused": ("trouble", "Refused"),
+    "withdrawn": ("paused", "Not wanted any more"),
+}
+
+
+def upload_details(desk: Desk, upload_id: str, caller: Caller, *, after: int) -> Tree:
+    """Give all that the view of an upload shows; `after` is the number of files left out before.
+
+    Raises:
+        NotFound: no such upload, or it is not his.
+    """
+    demand_seen(desk.uploads, upload_id, caller)
+    details, now = desk.uploads.details(upload_id), desk.now()
+    body = bodies.details_body(details, now)
+    here = f"/page/uploads/{upload_id}"
+    shown = body["files"][after : after + FILES]
+    is_slow = len(body["files"]) > MANY_FILES
+    mark = marks.of_upload(details.view)
+    return {
+        **body,
+        "now": now,
+        "name": escaped(details.view.upload.name) or "(no name)",
+        "mark": mark,
+        "buttons": buttons.of_upload(details.view),
+        "rows": [{**file, **_told(_FILES[file["state"]])} for file in shown],
+        "tasks": [{**task, **_told(_TASKS[task["state"]])} for task in body["tasks"]],
+        "first": here if after else "",
+        "next": f"{here}?after={after + FILES}" if len(body["files"]) > after + FILES else "",
+        "after": after,
+        "again_ms": SLOW_MS if is_slow else SOON_MS if mark.shape == "moving" else LATER_MS,
+        "sees_folders": sees_folders(caller),
+    }
+
+
+def explanation(desk: Desk, path: str, caller: Caller) -> Tree:
+    """Give why a path is sent or not.
+
+    Raises:
+        NotFound: the caller may not read it, or it is not there and never was.
+        Busy: too many calls look at sources already.
+    """
+    with desk.walks:
+        found = desk.explain(path.encode("utf-8", "surrogateescape"), caller)
+    return {**explanation_body(found), "asked": path, "now": desk.now()}
+
+
+def _told(mark: tuple[str, str]) -> dict[str, str]:
+    return {"shape": mark[0], "word": mark[1]}

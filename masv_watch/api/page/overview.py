@@ -1,0 +1,181 @@
+"""The first view: what needs a person, hot folders, what arrives, what is sent, what was sent.
+
+Owns what stands on it and how much of each. Never writes a value by itself: `api.bodies` does, as
+for the API. Called by `api.page.views`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from masv_watch.api import bodies
+from masv_watch.api.calls import Desk
+from masv_watch.api.commands import PageAsked
+from masv_watch.api.page import buttons, marks
+from masv_watch.api.page.readers import sees_folders
+from masv_watch.api.page.words import counted
+from masv_watch.api.paging import page_by_age
+from masv_watch.lifecycle import SHOWN_AS
+from masv_watch.logs import escaped
+from masv_watch.model import Caller, HoldReason, Selection, UploadState
+from masv_watch.uploads import DropView, FolderView, UploadView, reader_of
+
+#: rows of one page of uploads under way, of the history, and of drops
+UNDER_WAY, HISTORY, DROPS = 50, 25, 50
+#: milliseconds until the page looks again: while something moves, and while nothing does
+SOON_MS, LATER_MS = 2000, 5000
+
+_OPEN = tuple(
+    state for state, word in SHOWN_AS.items() if word is not None and state != UploadState.COMPLETE
+)
+_FILTERS = {"": "All", "transferring": "Sending or waiting", "paused": "Paused",
+            "idle": "Sent, not delivered", "error": "Stopped"}  # fmt: skip
+
+Tree = dict[str, Any]
+
+
+def overview(desk: Desk, wanted: PageAsked, caller: Caller) -> Tree:
+    """Give all that the first view shows to a caller.
+
+    Raises:
+        Unprocessable: a cursor is none of its list.
+    """
+    now = desk.now()
+    counts = desk.uploads.counts(caller)
+    sections = _of_folders(desk, now) if sees_folders(caller) else {}
+    under_way = _under_way(desk, wanted, caller)
+    is_moving = any(row["mark"].shape == "moving" for row in under_way["rows"])
+    return {
+        "now": now,
+        "wanted": wanted,
+        "sees_folders": sees_folders(caller),
+        "folders": [],
+        "held": {"rows": [], "more": 0},
+        "arriving": {"rows": [], "more": 0},
+        "stats": None,
+        **sections,
+        "needs": _needs(desk, counts, sections),
+        "under_way": {**under_way, "filters": _filters(counts, wanted)},
+        "history": _history(desk, wanted, caller, counts),
+        "again_ms": SOON_MS if is_moving else LATER_MS,
+    }
+
+
+def upload_row(view: UploadView) -> Tree:
+    """Give an upload as a row of a list."""
+    return {
+        **bodies.upload_body(view),
+        "name": escaped(view.upload.name) or "(no name)",
+        "mark": marks.of_upload(view),
+        "buttons": buttons.of_upload(view),
+    }
+
+
+def drop_row(view: DropView) -> Tree:
+    """Give a drop as a row of a list."""
+    hold = view.drop.hold
+    return {
+        **bodies.drop_body(view),
+        "mark": marks.of_drop(view),
+        "why": "" if hold is None else marks.HOLDS[hold],
+        "buttons": buttons.of_drop(view),
+    }
+
+
+def _folder_row(view: FolderView, holds: frozenset[HoldReason]) -> Tree:
+    return {
+        **bodies.folder_body(view),
+        "mark": marks.of_folder(view),
+        "buttons": buttons.of_folder(view, holds),
+    }
+
+
+def _of_folders(desk: Desk, now: float) -> Tree:
+    drops = desk.folders.drops()
+    held = [view for view in drops if view.drop.hold is not None]
+    arriving = [view for view in drops if view.drop.hold is None]
+    stats = bodies.stats_body(desk.uploads.sending(desk.flow()), desk.counted_since)
+    return {
+        "now": now,
+        "folders": [
+            _folder_row(view, _holds_in(view.sight.rule.name, held)) for view in desk.folders.list()
+        ],
+        "held": _some(held),
+        "arriving": _some(arriving),
+        "stats": stats,
+    }
+
+
+def _holds_in(name: str, held: Sequence[DropView]) -> frozenset[HoldReason]:
+    found = (view.drop.hold for view in held if view.drop.hot_folder == name)
+    return frozenset(hold for hold in found if hold is not None)
+
+
+def _some(drops: Sequence[DropView]) -> Tree:
+    rows = [drop_row(view) for view in drops[:DROPS]]
+    return {"rows": rows, "more": len(drops) - len(rows), "total": len(drops)}
+
+
+def _needs(desk: Desk, counts: Mapping[UploadState, int], sections: Tree) -> list[Tree]:
+    """Give what a person should look at, one sentence each with where to go."""
+    needs: list[Tree] = []
+    if sections:
+        health = desk.health()
+        if not health.ready:
+            needs.append({"text": health.why or "the daemon is not ready yet", "link": ""})
+        needs.extend({"text": each, "link": ""} for each in health.concerns)
+        if held := sections["held"]["total"]:
+            verb = "is" if held == 1 else "are"
+            needs.append({"text": f"{counted(held, 'drop')} {verb} held", "link": "#held"})
+    if stopped := counts.get(UploadState.ERROR, 0):
+        needs.append({"text": f"{counted(stopped, 'upload')} stopped", "link": "/?show=error#sent"})
+    return needs
+
+
+def _under_way(desk: Desk, wanted: PageAsked, caller: Caller) -> Tree:
+    states = tuple(state for state in _OPEN if wanted.show in ("", SHOWN_AS[state]))
+    selection = Selection(states=states, reader=reader_of(caller))
+    page, cursor = page_by_age(desk.uploads, selection, cursor=wanted.cursor, limit=UNDER_WAY)
+    return {
+        "rows": [upload_row(view) for view in page],
+        "first": _address(wanted, cursor="") if wanted.cursor else "",
+        "next": _address(wanted, cursor=cursor) if cursor else "",
+    }
+
+
+def _filters(counts: Mapping[UploadState, int], wanted: PageAsked) -> list[Tree]:
+    found = []
+    for word, label in _FILTERS.items():
+        number = sum(
+            count for state, count in counts.items() if state in _OPEN
+            and word in ("", SHOWN_AS[state])
+        )  # fmt: skip
+        address = _address(wanted, show=word, cursor="")
+        found.append({"label": label, "number": number, "address": address,
+                      "is_chosen": word == wanted.show})  # fmt: skip
+    return found
+
+
+def _history(
+    desk: Desk, wanted: PageAsked, caller: Caller, counts: Mapping[UploadState, int]
+) -> Tree:
+    # who looks for a name wants to find it, whatever became of it
+    states = () if wanted.q else (UploadState.COMPLETE,)
+    selection = Selection(states=states, needle=wanted.q, reader=reader_of(caller), descending=True)
+    page, cursor = page_by_age(desk.uploads, selection, cursor=wanted.history, limit=HISTORY)
+    return {
+        "rows": [upload_row(view) for view in page],
+        "total": counts.get(UploadState.COMPLETE, 0),
+        "first": _address(wanted, history="") if wanted.history else "",
+        "next": _address(wanted, history=cursor) if cursor else "",
+    }
+
+
+def _address(wanted: PageAsked, **changed: str) -> str:
+    """Give the address of this view with a few things changed."""
+    said = {"show": wanted.show, "cursor": wanted.cursor, "q": wanted.q, "history": wanted.history}
+    query = urlencode({name: value for name, value in {**said, **changed}.items() if value})
+    anchor = "history" if "history" in changed else "sent"
+    return f"/?{query}#{anchor}" if query else f"/#{anchor}"

@@ -1,0 +1,196 @@
+"""The buttons of the page by HTTP alone: what each does, and who is refused."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from masv_watch.api.page.tokens import LIFE_S
+from masv_watch.model import (
+    DropEvent,
+    DropMode,
+    DropState,
+    HoldReason,
+    Rule,
+    To,
+    UploadState,
+)
+from masv_watch.uploads import FolderSight
+from tests.integration.api.calling import Short, said
+from tests.integration.api.looking import page_of
+from tests.integration.store import making
+
+
+@pytest.fixture
+def desk(caller, caplog):
+    """Give an API with one hot folder of batches."""
+    caplog.set_level(logging.INFO)
+    rule = Rule(name="dailies", path=b"/srv/dailies", to=To(recipients=()), drop=DropMode.BATCH)
+    caller.sights = [FolderSight(rule=rule, reason="", last_sweep=1.0, notifications="on")]
+    caller.short = Short(caller.app)
+    yield caller
+    caller.short.close()
+
+
+def press(desk, target, *, headers=None, token=None):
+    """Press a button as the script of the page does."""
+    token = page_of(desk).token if token is None else token
+    return desk.short.ask(f"/page/{target}", "POST", {}, headers=(
+        ("X-Page-Token", token), *(headers or ()),
+    ))  # fmt: skip
+
+
+def state_of(desk, upload_id):
+    return desk.store.upload(upload_id).state
+
+
+@pytest.mark.parametrize(
+    ("before", "verb", "after"),
+    [
+        (UploadState.TRANSFERRING, "pause", UploadState.PAUSED),
+        (UploadState.PAUSED, "resume", UploadState.TRANSFERRING),
+        (UploadState.ERROR, "resume", UploadState.TRANSFERRING),
+        (UploadState.IDLE, "finalize", UploadState.FINALIZING),
+    ],
+)
+def test_button_of_an_upload_does_what_the_call_of_the_api_does(desk, caplog, before, verb, after):
+    """It stands where the lifecycle allows it, and leaves the same line in the log."""
+    upload = making.bring_upload(desk.store, before)
+    target = f"uploads/{upload.id}/{verb}"
+    assert target in page_of(desk).targets
+
+    answer = press(desk, target)
+
+    assert (answer.status, state_of(desk, upload.id)) == (200, after)
+    assert answer.tree["said"].startswith("dailies ")
+    (line,) = [each for each in caplog.records if each.message == "a call asked for a change"]
+    assert (line.upload, line.outcome) == (upload.id, "done")
+
+
+def test_queued_upload_can_be_sent_now(desk):
+    """Past its slot, as by `masv-watch start`."""
+    upload = making.bring_upload(desk.store, UploadState.TRANSFERRING)
+
+    assert press(desk, f"uploads/{upload.id}/start").status == 200
+    assert desk.store.upload(upload.id).is_started
+
+
+def test_buttons_of_hot_folders_do_what_the_calls_of_the_api_do(desk):
+    """Scan, pause, resume, finalize the batch, release what the first start held."""
+    drop = desk.store.see_drop("dailies", b"old.mov")
+    desk.store.advance_drop(drop.id, DropEvent.BLOCK, hold=HoldReason.INITIAL_ASK)
+    other = desk.store.see_drop("dailies", b"same.mov")
+    desk.store.advance_drop(other.id, DropEvent.BLOCK, hold=HoldReason.REDROP_ASK)
+    shown = page_of(desk).targets
+    for verb in ("scan", "pause", "finalize", "release"):
+        assert f"hot_folders/dailies/{verb}" in shown
+    assert f"drops/{other.id}/release" in shown
+
+    released = press(desk, f"drops/{other.id}/release")
+    answers = [press(desk, f"hot_folders/dailies/{verb}") for verb in ("scan", "pause", "release")]
+    paused = page_of(desk)
+    resumed = press(desk, "hot_folders/dailies/resume")
+    batch = press(desk, "hot_folders/dailies/finalize")
+
+    assert [each.status for each in (released, *answers, resumed)] == [200] * 5
+    assert "same.mov is released" in released.tree["said"]
+    assert {desk.store.drop(each.id).state for each in (drop, other)} == {DropState.SETTLING}
+    assert "hot_folders/dailies/resume" in paused.targets
+    assert "Paused" in paused.text
+    assert "dailies" in desk.hurried
+    assert (batch.status, said(batch)[1]) == (409, "hot folder 'dailies' has no open batch")
+
+
+def test_what_the_api_refuses_is_refused_with_the_same_words(desk):
+    """The button of an old page meets another state."""
+    upload = making.bring_upload(desk.store, UploadState.COMPLETE)
+
+    pressed = press(desk, f"uploads/{upload.id}/pause")
+    called = desk.short.ask(f"/api/v1/uploads/{upload.id}/pause", "POST", {})
+
+    assert (pressed.status, pressed.tree) == (called.status, called.tree)
+    assert press(desk, "uploads/none/pause").status == 404
+    assert press(desk, "drops/none/release").status == 404
+    assert press(desk, "hot_folders/none/scan").status == 404
+
+
+def test_nothing_happens_without_the_token_of_a_page(desk):
+    """None, one that was made up, one that was cut, one of another process: nothing is changed."""
+    upload = making.bring_upload(desk.store, UploadState.TRANSFERRING)
+    token, target = page_of(desk).token, f"uploads/{upload.id}/pause"
+    begin, _, sign = token.rpartition(".")
+
+    wrong = ["", "x", token[:-1], f"9{begin}.{sign}", sign, f".{sign}", "\xff", "1" * 5000]
+    for each in wrong:
+        answer = press(desk, target, token=each)
+        assert said(answer)[0] == 1503, each
+        assert "older than the daemon" in answer.tree["message"]
+    assert state_of(desk, upload.id) is UploadState.TRANSFERRING
+    assert press(desk, target, token=token).status == 200
+
+
+def test_token_of_a_page_ends(desk):
+    """A page that nobody looks at any more cannot be used for ever."""
+    upload = making.bring_upload(desk.store, UploadState.TRANSFERRING)
+    token, target = page_of(desk).token, f"uploads/{upload.id}/pause"
+
+    desk.store_clock.advance(LIFE_S + 2)
+
+    assert press(desk, target, token=token).status == 403
+    assert press(desk, target).status == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("Origin", "http://evil.example"),
+        ("Origin", "null"),
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+    ],
+)
+def test_page_of_another_site_can_press_nothing_and_see_nothing(desk, header):
+    """Even with a right token: the door-keeper is the API's own."""
+    upload = making.bring_upload(desk.store, UploadState.TRANSFERRING)
+
+    pressed = press(desk, f"uploads/{upload.id}/pause", headers=[header])
+    looked = desk.short.call("/", headers=[header])
+
+    assert said(pressed)[0] == 1503
+    assert state_of(desk, upload.id) is UploadState.TRANSFERRING
+    assert looked.status == 403
+    assert "text/html" in looked.headers["Content-Type"]
+    assert b"Not from here" in looked.body
+    assert upload.id.encode() not in looked.body
+
+
+def test_button_takes_json_alone(desk):
+    """No form of another page can be sent to it."""
+    upload = making.bring_upload(desk.store, UploadState.TRANSFERRING)
+    token = f"X-Page-Token: {page_of(desk).token}"
+    path = f"/page/uploads/{upload.id}/pause"
+
+    for form in ("application/x-www-form-urlencoded", "text/plain"):
+        answer = desk.call(path, "POST", headers=[f"Content-Type: {form}", token], body=b"{}")
+        assert answer.status == 415
+    assert desk.short.call(path).status == 405
+    assert state_of(desk, upload.id) is UploadState.TRANSFERRING
+
+
+def test_every_button_that_is_shown_has_its_route(desk):
+    """Whatever the state: nothing stands on the page that answers `no such route`."""
+    for state in UploadState:
+        if state not in (UploadState.GONE, UploadState.DELETING):
+            making.bring_upload(desk.store, state, f"{state}.mov".encode())
+    for number, hold in enumerate(HoldReason):
+        drop = desk.store.see_drop("dailies", b"%d" % number)
+        desk.store.advance_drop(drop.id, DropEvent.BLOCK, hold=hold)
+
+    page = page_of(desk)
+
+    assert len(page.targets) > 10
+    for target in page.targets:
+        answer = press(desk, target, token="none")
+        assert answer.status == 403, target
+        assert "page is older" in answer.tree["message"]
