@@ -9,6 +9,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+# The checker of barriers that the browser tests load into our page; never part of the product.
+AXE_VERSION := 4.14.1
+AXE := build/axe/node_modules/axe-core/axe.min.js
 # One more than the cores of a small machine: many tests wait for a process or a quiet time.
 WORKERS ?= 3
 
@@ -40,6 +43,12 @@ $(STAMP): setup.cfg pyproject.toml
 	@touch $@
 	@echo "setup: ready, $(BIN)/masv-watch is the command"
 
+$(AXE):
+	@command -v npm >/dev/null || { echo "the browser tests need npm, which fetches axe-core" \
+		"(Debian and Ubuntu: apt-get install npm)" >&2; exit 1; }
+	@npm install --silent --no-save --ignore-scripts --no-audit --no-fund \
+		--prefix build/axe axe-core@$(AXE_VERSION)
+
 lint: setup ## formatter, linter, types, floors and laws: seconds, before every commit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -48,14 +57,14 @@ lint: setup ## formatter, linter, types, floors and laws: seconds, before every 
 	$(BIN)/python -m pytest -q tests/architecture
 
 # Status 5 of pytest means that nothing was chosen, which for one of the two halves is no failure.
-test: lint ## lint and all tests but the long ones
+test: lint $(AXE) ## lint and all tests but the long ones
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m 'not serial and not long' \
 		--ignore=tests/architecture --ignore=tests/benchmarks --ignore=tests/packages
 	$(BIN)/python -m pytest -q -m 'serial and not long' --ignore=tests/architecture \
 		--ignore=tests/benchmarks --ignore=tests/packages || [ $$? -eq 5 ]
 	@echo "test: everything passed"
 
-test-browser: setup ## pages of other sites in a real browser (needs chromium-headless-shell)
+test-browser: setup $(AXE) ## our page and those of other sites in a real browser (needs chromium-headless-shell)
 	$(BIN)/python -m pytest -q tests/browser
 
 test-faults: setup ## the fault matrix and the crash loops, long ones included

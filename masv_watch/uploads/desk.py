@@ -177,7 +177,10 @@ class Uploads:
         open_tasks, refused = self._store.open_tasks(), self._store.refused_tasks()
         unsettled, held = self._store.unsettled(), self._held()
         turns = self._turns()
-        ahead = {upload_id: number for number, upload_id in enumerate(self._store.queued(turns))}
+        # a long queue takes long to read, and only who stands in it asks for his place
+        is_sent = any(upload.state is UploadState.TRANSFERRING for upload in uploads)
+        queued = self._store.queued(turns) if is_sent else []
+        ahead = {upload_id: number for number, upload_id in enumerate(queued)}
         now, auth_until = self._store.now(), self._auth_until()
         views = []
         for upload in uploads:

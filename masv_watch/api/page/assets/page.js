@@ -133,7 +133,8 @@
     button.setAttribute("aria-busy", "true");
     try {
       const path = button.dataset.target.split("/").map(encodeURIComponent).join("/");
-      const answer = await fetch(`/page/${path}`, {
+      // whole: an address with a password in it is no base for a script's call
+      const answer = await fetch(`${location.origin}/page/${path}`, {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-Page-Token": live().dataset.token },
         body: "{}",

@@ -1,0 +1,285 @@
+"""Our own page in a real browser: what is clicked happens, what is seen is fresh and for all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.browser.browsing import Browser
+from tests.integration.page.station import Station, sparse
+from tests.processes import PROJECT
+from tests.waiting import eventually
+
+#: fetched by `make`, never part of the product
+AXE = PROJECT / "build/axe/node_modules/axe-core/axe.min.js"
+PHONE, WIDE = 375, 1280
+MIB = 1024 * 1024
+HOSTILE = "</h3><script>window.hurt=1</script><img src=x onerror=window.hurt=1>\u202e"
+FOLDERS = """
+bandwidth: 4 MB/s
+hot_folders:
+  - {{name: out, path: {top}/out, drop: folder, settle: {{quiet: 1s}}, to: {{recipients: []}}}}
+  - {{name: archive, path: {top}/archive, initial: ask, to: {{recipients: [a@example.com]}}}}
+  - {{name: away, path: {top}/not-there, to: {{recipients: []}}}}
+"""
+
+
+class Desk:
+    """A daemon with something in every state, and a browser."""
+
+    def __init__(self, top: Path) -> None:
+        self.station, self.top = Station(top), top
+        (top / "out").mkdir()
+        (top / "archive").mkdir()
+        (top / "archive/old.mov").write_bytes(b"old")
+        self.browser = Browser(top, "MAP never.example 127.0.0.1")
+        self.small = top / "small.mov"
+        self.small.write_bytes(b"take" * 1000)
+        self.large = sparse(top / "large.mov", 400 * MIB)
+
+    def start(self) -> None:
+        station = self.station
+        station.configure(
+            transfer="connections: 2, active_uploads: 1", more=FOLDERS.format(top=self.top)
+        )
+        station.start()
+        self.done = self.delivered("delivered")
+        station.sandbox.fault("status", "POST /v1/teams", status=422, body={"message": "no"})
+        self.stopped = station.create(self.small, package_name="stopped")
+        station.until(self.stopped, "error")
+        self.sent = station.create(self.small, package_name=HOSTILE)
+        station.until(self.sent, "idle")
+        self.moving = station.create(self.large, package_name="moving")
+        self.queued = station.create(self.large, package_name="queued")
+        (self.top / "out" / "EMPTY").mkdir()
+        eventually(lambda: len(self.held()) == 2, within=20, every=0.1)
+
+    def delivered(self, name: str) -> str:
+        upload_id = self.station.create(self.small, package_name=name)
+        self.station.until(upload_id, "idle")
+        self.station.call("POST", f"/uploads/{upload_id}/finalize", {})
+        self.station.until(upload_id, "complete")
+        return upload_id
+
+    def held(self) -> list[str]:
+        drops = self.station.call("GET", "/drops").tree
+        return sorted(each["path"] for each in drops if each["state"] == "held")
+
+    def close(self) -> None:
+        self.browser.close()
+        self.station.close()
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    desk = Desk(tmp_path_factory.mktemp("desk"))
+    try:
+        desk.start()
+        yield desk
+    finally:
+        desk.close()
+
+
+@pytest.fixture
+def tab(desk):
+    tab = desk.browser.tab()
+    tab.look_as()
+    yield tab
+    tab.close()
+
+
+def row(upload_id):
+    return f'[data-key="{upload_id}"]'
+
+
+def button(target):
+    return f'button[data-target="{target}"]'
+
+
+def word(tab, upload_id):
+    return tab.run(f"document.querySelector('{row(upload_id)} .mark').innerText.trim()")
+
+
+def test_page_shows_what_moves_and_goes_on_by_itself(desk, tab):
+    """Progress, rate and time left change without a touch; nothing complains or leaves us."""
+    tab.open(f"{desk.station.daemon.api}/")
+    bar = f"document.querySelector('{row(desk.moving)} progress').value"
+    facts = f"document.querySelector('{row(desk.moving)} .facts').innerText"
+    before = tab.run(bar)
+
+    tab.until(f"{bar} > {before}", within=30)
+
+    assert "MB/s" in tab.run(facts)
+    assert "left" in tab.run(facts)
+    assert tab.run("document.title").startswith("3 to look at")
+    for words in ("Away", "Held: nothing in it can be sent.", "Watching", "1 upload stopped"):
+        assert words in tab.text()
+    assert tab.complaints == []
+    assert [url for url in tab.requests if not url.startswith(desk.station.daemon.api)] == []
+
+
+def test_hostile_name_is_shown_and_does_nothing(desk, tab):
+    """On the first view, in the details, and in what a button says."""
+    for path in ("/", f"/page/uploads/{desk.sent}", "/?q=hurt"):
+        tab.open(f"{desk.station.daemon.api}{path}")
+        assert "<script>window.hurt=1</script>" in tab.text()
+        tab.until("document.querySelector('#live').dataset.token")
+        assert tab.run("window.hurt") is None
+        assert tab.complaints == []
+
+
+def test_buttons_do_what_they_say(desk, tab):
+    """Pause, resume, retry, send now and finalize, each seen at the daemon and on the page."""
+    station = desk.station
+    mine = station.create(desk.small, package_name="to be clicked")
+    tab.open(f"{station.daemon.api}/")
+
+    tab.click(button(f"uploads/{mine}/pause"))
+    tab.until(f"document.querySelector('{row(mine)} .mark').innerText.includes('Paused')")
+    assert station.show(mine)["state"] == "paused"
+    tab.click(button(f"uploads/{mine}/resume"))
+    tab.until(f"document.querySelector('{button(f'uploads/{mine}/start')}') !== null")
+    assert "to be clicked goes on" in tab.run("document.querySelector('#said').innerText")
+    tab.click(button(f"uploads/{mine}/start"))
+    tab.until(f"document.querySelector('{button(f'uploads/{mine}/finalize')}') !== null", 30)
+    tab.click(button(f"uploads/{mine}/finalize"))
+    station.until(mine, "complete")
+    tab.until(f"document.querySelector('{button(f'uploads/{mine}/link')}') !== null")
+
+    tab.click(button(f"uploads/{desk.stopped}/resume"))
+    tab.until("document.querySelector('#said').innerText.includes('stopped goes on')")
+    assert station.show(desk.stopped)["state"] != "error"
+    assert tab.complaints == []
+
+
+def test_link_is_made_shown_and_forgotten(desk, tab):
+    """It opens the package at the cloud; once the dialog is closed the page holds it no more."""
+    tab.open(f"{desk.station.daemon.api}/")
+
+    tab.click(button(f"uploads/{desk.done}/link"))
+    url = tab.until(
+        "document.querySelector('#link').open && document.querySelector('#link-url').value"
+    )
+    tab.press("Escape", 27)
+    tab.until("!document.querySelector('#link').open")
+
+    package = desk.station.package(desk.station.show(desk.done)["package_id"])
+    assert url in [each["url"] for each in package["links"]] or package["links"][-1]["id"] in url
+    assert tab.run("document.querySelector('#link-url').value") == ""
+    assert url.partition("secret=")[2] not in tab.run("document.documentElement.outerHTML")
+
+
+def test_hot_folder_is_paused_resumed_swept_and_released(desk, tab):
+    """What the first start held goes by a click, and is delivered."""
+    station = desk.station
+    tab.open(f"{station.daemon.api}/")
+    state = "document.querySelector('[data-key=\"folder-out\"] .mark').innerText"
+
+    tab.click(button("hot_folders/out/pause"))
+    tab.until(f"{state}.includes('Paused')")
+    tab.click(button("hot_folders/out/resume"))
+    tab.until(f"{state}.includes('Watching')")
+    tab.click(button("hot_folders/out/scan"))
+    tab.until("document.querySelector('#said').innerText.includes('out is swept soon')")
+    (drop,) = [each for each in station.call("GET", "/drops").tree if each["path"] == "old.mov"]
+    tab.click(button(f"drops/{drop['id']}/release"))
+    tab.until("document.querySelector('#said').innerText.includes('old.mov is released')")
+
+    eventually(lambda: desk.held() == ["EMPTY"], within=20, every=0.1)
+    assert tab.complaints == []
+
+
+def test_keyboard_reaches_and_presses_what_the_mouse_does(desk, tab):
+    """The first stop leads past the head; a focused button stays focused while the page changes."""
+    mine = desk.station.create(desk.large, package_name="by the keyboard")
+    tab.open(f"{desk.station.daemon.api}/")
+
+    tab.press("Tab", 9)
+    first = tab.run("document.activeElement.innerText")
+    tab.run(f"document.querySelector('{button(f'uploads/{mine}/pause')}').focus()")
+    bar = f"document.querySelector('{row(desk.moving)} progress').value"
+    before = tab.run(bar)
+    tab.until(f"{bar} !== {before}", within=30)
+    kept = tab.run("document.activeElement.dataset.target")
+    tab.press("Enter", 13)
+    tab.until(f"document.querySelector('{row(mine)} .mark').innerText.includes('Paused')")
+
+    assert first == "Skip to the content"
+    assert kept == f"uploads/{mine}/pause"
+    assert tab.run("document.activeElement !== document.body")
+    desk.station.call("DELETE", f"/uploads/{mine}")
+
+
+def test_explain_box_and_search_work_without_script(desk, tab):
+    """Everything can be read; buttons, which need a script, are not shown then."""
+    tab.ask("Emulation.setScriptExecutionDisabled", value=True)
+    tab.ask("Page.navigate", url=f"{desk.station.daemon.api}/")
+    # the page's own scripts do not run, those of the test do
+    tab.until("document.readyState === 'complete' && !!document.querySelector('#explain-path')")
+
+    assert tab.run("[...document.querySelectorAll('button[data-target]')]"
+                   ".filter((each) => each.checkVisibility()).length") == 0  # fmt: skip
+    assert "moving" in tab.text()
+    path = str(desk.top / "out" / "EMPTY")
+    tab.run(f"document.querySelector('#explain-path').value = {json.dumps(path)}")
+    tab.click("form[action='/page/explain'] button")
+    tab.until("location.pathname === '/page/explain' && document.readyState === 'complete'")
+    assert "put at least one file that can be sent into the folder" in tab.text()
+    tab.ask("Page.navigate", url=f"{desk.station.daemon.api}/")
+    tab.until("document.readyState === 'complete' && !!document.querySelector('#history-q')")
+    tab.run("document.querySelector('#history-q').value = 'STOPPED'")
+    tab.click("form[role='search'] button")
+    tab.until("location.search.includes('q=STOPPED') && document.readyState === 'complete'")
+    assert tab.run(f"document.querySelectorAll('#history {row(desk.stopped)}').length") == 1
+
+
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_page_has_no_barrier_that_a_checker_finds(desk, tab, width, is_dark):
+    """axe-core finds no violation in any view, and nothing is wider than the screen."""
+    if not AXE.exists():
+        pytest.fail("axe-core is not there: `make test-browser` fetches it")
+    tab.look_as(width=width, is_dark=is_dark)
+    views = ("/", "/?q=none", f"/page/uploads/{desk.moving}", "/page/uploads/none",
+             f"/page/explain?path={desk.top}/out/EMPTY")  # fmt: skip
+    for view in views:
+        tab.open(f"{desk.station.daemon.api}{view}")
+        tab.run(f"{AXE.read_text()};0")
+        found = tab.run(
+            "axe.run(document).then((all) => all.violations.map("
+            "(each) => [each.id, each.nodes.map((node) => node.failureSummary)]))"
+        )
+        assert found == [], (view, found)
+        assert tab.run("document.documentElement.scrollWidth") <= width
+
+
+def test_token_opens_the_page_and_lasts_for_its_buttons(desk, tab):
+    """Where every call needs the token: the browser sends it as the password, also by script."""
+    station = desk.station
+    token = (station.state / "api-token").read_text().strip()
+    station.reload(server=", auth: token")
+    try:
+        tab.ask("Page.navigate", url=f"{station.daemon.api}/")
+        tab.until("document.body && document.body.innerText.includes('Who is looking?')")
+        tab.open(f"http://me:{token}@127.0.0.1:{station.port}/")
+        tab.until("!!document.querySelector('[data-key=\"folder-out\"]')")
+        tab.click(button("hot_folders/out/scan"))
+        tab.until("document.querySelector('#said').innerText.includes('out is swept soon')")
+    finally:
+        station.reload(server="")
+
+
+def test_page_tells_that_the_daemon_is_gone_and_goes_on_when_it_is_back(desk, tab):
+    """What stands there may be old: it says so, and not a second longer than it must."""
+    tab.open(f"{desk.station.daemon.api}/")
+    # as a person does who comes back to it, and need not wait for its next look
+    comes_back = "document.dispatchEvent(new Event('visibilitychange'))"
+    line = "document.querySelector('#line').innerText"
+    desk.station.daemon.stop()
+    tab.until(f"{comes_back}, {line}.includes('may be old')", within=40)
+    desk.station.start()
+    tab.until(f"{comes_back}, {line} === ''", within=60)
+    tab.click(button("hot_folders/out/scan"))
+    tab.until("document.querySelector('#said').innerText.includes('out is swept soon')")
