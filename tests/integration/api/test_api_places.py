@@ -9,6 +9,7 @@ import pytest
 
 from masv_watch.api.places import MOST_ASKING, MOST_LOOKS, MOST_WALKS
 from masv_watch.api.server import THREADS
+from masv_watch.explain import not_watched
 from tests.integration.api.calling import UPLOADS
 from tests.integration.api.conftest import Caller
 from tests.waiting import eventually
@@ -98,6 +99,29 @@ def test_walks_on_a_hung_mount_leave_others_answered(caller, mount, tmp_path):
     for _ in range(MOST_WALKS + 1):
         # a refused call gives its place back as well
         assert caller.ask(f"{UPLOADS}/x/files", "POST", {"paths": wish["paths"]}).status == 404
+
+
+def test_creates_and_explanations_share_the_places_of_those_that_look(caller, mount, tmp_path):
+    """However the calls on a hung mount are called, three hang of them together, the page's too."""
+    crowd, wish = Crowd(caller), create(tmp_path)
+
+    def hung(path, who):
+        mount.wait(30)
+        return not_watched(path, 0)
+
+    caller.explain = hung
+    calls = [("/api/v1/portals/uploads", "POST", wish), ("/api/v1/explain?path=/x",)]
+    for call in [*calls, ("/page/explain?path=/x",)] * 3:
+        crowd.call(*call)
+    eventually(lambda: len(crowd.answers) == 9 - MOST_WALKS)
+    others = [caller.call(path).status for path in ("/healthz", UPLOADS)]
+    refused = list(crowd.answers)
+    mount.set()
+    crowd.join()
+
+    assert others == [200] * 2
+    assert [answer.status for answer in refused] == [503] * (9 - MOST_WALKS)
+    assert all(answer.status in {200, 201} for answer in crowd.answers[len(refused) :])
 
 
 @pytest.mark.parametrize(
