@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
 from masv_watch.config import confinement, world
-from masv_watch.config.load import Loaded
+from masv_watch.config.handover import Loaded
 from masv_watch.config.problems import listed, printable
 from masv_watch.delivery import letters, mail
 from masv_watch.errors import CloudRefused, MasvWatchError, NoSession

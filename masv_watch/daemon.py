@@ -12,7 +12,6 @@ Law 3. A reload is all or nothing: a configuration with a problem changes nothin
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import random
@@ -23,13 +22,14 @@ from dataclasses import replace
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from masv_watch import files, logs
+from masv_watch import files, logs, thrift
 from masv_watch.api.calls import Desk, Health
 from masv_watch.api.moves import Moves
+from masv_watch.cloud.calls import LateLine, Line
 from masv_watch.cloud.client import CloudClient
-from masv_watch.cloud.http import Http
 from masv_watch.concerns import Concerns
-from masv_watch.config.load import Loaded, load
+from masv_watch.config import apart
+from masv_watch.config.handover import Loaded
 from masv_watch.delivery.alerts import LOOK_S, Teller
 from masv_watch.delivery.outbox import LETTERS, SOURCES, Outbox, Outside
 from masv_watch.departure import Departure
@@ -62,8 +62,6 @@ LOOPS_S = 2.0
 WORKERS_S = 1.0
 #: seconds after the start at which housekeeping begins
 HOUSEKEEPING_S = 300.0
-#: allocations between two looks of the garbage collector, and how many looks make a deeper one
-GARBAGE = (10_000, 20, 50)
 #: seconds that a note of a move is kept
 EVENTS_S = 30 * 24 * 3600.0
 
@@ -80,6 +78,7 @@ class Daemon:
             StoreUnusable: another daemon holds the state, or it cannot be used.
             CannotListen: the API's address is taken.
         """
+        thrift.share_heaps()
         self._path = path
         self._environ = environ
         self._clock = clock or SystemClock()
@@ -101,7 +100,7 @@ class Daemon:
         settings, clock, metrics = self._settings, self._clock, self._metrics
         self.store.start_over()
         logs.register_secrets(*self.store.living_secrets())
-        self._http = Http(clock=clock, metrics=metrics, connections=2 * SMALL_WORKERS)
+        self._http = LateLine(self._lay_line)
         cloud = CloudClient(self._http, api_url=settings.masv.api_url)
         self._login = Login(
             cloud,
@@ -133,6 +132,12 @@ class Daemon:
             environ=self._environ,
             settings=lambda: self._settings,
         )
+
+    def _lay_line(self) -> Line:
+        # as large as all that is watched, and of no use before something is to be sent
+        from masv_watch.cloud.http import Http  # noqa: PLC0415 - only once the cloud is asked
+
+        return Http(clock=self._clock, metrics=self._metrics, connections=2 * SMALL_WORKERS)
 
     def _build_roster(self) -> Roster:
         return Roster(
@@ -333,7 +338,7 @@ class Daemon:
             loop.start()
         self._roster.start()
         self._housekeeping.start()
-        _calm_collector()
+        thrift.calm_collector()
         log.info(
             "masv-watch runs",
             extra={
@@ -402,7 +407,7 @@ class Daemon:
         """Take over the configuration file as it stands now, or nothing of it."""
         self._heart.reloading()
         try:
-            loaded = load(self._path, environ=self._environ)
+            loaded = apart.load(self._path, environ=self._environ)
         except ConfigError as error:
             self._refuse_reload(*error.problems)
             return
@@ -492,13 +497,3 @@ class Daemon:
     def _auth_until(self) -> float | None:
         pause_s = self._login.pause_s()
         return None if pause_s is None else self.store.now() + pause_s
-
-
-def _calm_collector() -> None:
-    """Keep the garbage collector from looking at what lives as long as the process.
-
-    A list of a thousand uploads makes it look at everything, which keeps every thread waiting.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GARBAGE)

@@ -14,8 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import re2
-
 #: bytes that an expression may take once it is compiled
 _MOST_MEMORY = 8 * 1024 * 1024
 
@@ -46,6 +44,9 @@ _ODD = dict.fromkeys(range(0xDC80, 0xDD00), "\ufffd")
 
 
 def _compiled(text: str) -> Any:
+    # few rules hold an expression, and the engine is as large as all that a hot folder remembers
+    import re2  # noqa: PLC0415 - only once an expression is there
+
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _MOST_MEMORY

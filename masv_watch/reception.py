@@ -12,7 +12,6 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 
 from masv_watch import logs
-from masv_watch.api import tls
 from masv_watch.api.app import build_app
 from masv_watch.api.calls import Desk
 from masv_watch.api.doors import Bound, handed_over
@@ -20,7 +19,7 @@ from masv_watch.api.guard import Guard
 from masv_watch.api.private import own_token
 from masv_watch.api.server import Listeners
 from masv_watch.config.access import is_loopback
-from masv_watch.config.load import Loaded
+from masv_watch.config.handover import Loaded
 from masv_watch.errors import CannotListen
 from masv_watch.loops import Clock
 from masv_watch.model import Listen, Scheme, Secret, Server, Settings
@@ -90,6 +89,9 @@ class Reception:
     def _certificate(self, server: Server, listens: Sequence[Listen]) -> ssl.SSLContext | None:
         if not any(listen.scheme is Scheme.HTTPS for listen in listens):
             return None
+        # certificates are read and made by a library that nothing else of the front needs
+        from masv_watch.api import tls  # noqa: PLC0415 - only where https is spoken
+
         found = tls.identity(server, listens, folder=self._state, now=self._clock.wall())
         level = logging.WARNING if found.is_over else logging.INFO
         log.log(

@@ -9,6 +9,7 @@ Law 2. What changes something leaves one line that names who asked for it and wh
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import threading
@@ -20,7 +21,6 @@ import bottle
 from masv_watch.api import bodies
 from masv_watch.api.calls import BASE, CALLER, Desk, Route
 from masv_watch.api.guard import DOOR, Guard, is_page
-from masv_watch.api.openapi import document
 from masv_watch.api.page.paper import HTML, refused
 from masv_watch.api.page.views import page
 from masv_watch.api.routes import routes
@@ -98,11 +98,17 @@ def build_app(desk: Desk, guard: Guard, *, monotonic: Callable[[], float]) -> bo
 
 
 def _description(table: list[Route]) -> Route:
-    tree = document(table)
+    @functools.cache
+    def document() -> dict[str, Any]:
+        # it knows every shape at once, and hardly anybody asks
+        from masv_watch.api import openapi  # noqa: PLC0415 - only once somebody does
+
+        return openapi.document(table)
+
     return Route(
         method="GET",
         path=f"{BASE}/openapi.json",
-        answer=lambda: tree,
+        answer=document,
         gives=None,
         summary="Describe this API.",
     )

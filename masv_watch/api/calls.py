@@ -7,13 +7,12 @@ are read. Never answers anything. Used by the tables of routes; `api.openapi` pr
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import bottle
 
-from masv_watch.api import reading
 from masv_watch.api.limits import Keeper
 from masv_watch.api.moves import Moves
 from masv_watch.api.places import MOST_ASKING, MOST_WALKS, Places
@@ -21,6 +20,8 @@ from masv_watch.errors import BadRequest, NotFound
 from masv_watch.login import Login
 from masv_watch.model import Caller, Explanation, Flow, Plan
 from masv_watch.uploads import HotFolders, Links, Records, Uploads
+
+T = TypeVar("T")
 
 #: where a call's environment says who makes it
 CALLER = "masv_watch.caller"
@@ -107,16 +108,22 @@ class Route:
     needs_session: bool = False
 
 
-def body_of_call(kind: type[reading.T]) -> reading.T:
+def body_of_call(kind: type[T]) -> T:
     """Read the body of the call that is being answered.
 
     Raises:
         BadRequest, Unprocessable: as `reading.read_body`.
     """
-    return reading.read_body(kind, bottle.request.body.read())
+    body = bottle.request.body.read()
+    if not body and _may_be_empty(kind):
+        return kind()
+    # what reads shapes is large, and most calls say nothing but their path
+    from masv_watch.api import reading  # noqa: PLC0415 - only where there is something to read
+
+    return reading.read_body(kind, body)
 
 
-def query_of_call(kind: type[reading.T], *, has_paths: bool = False) -> reading.T:
+def query_of_call(kind: type[T], *, has_paths: bool = False) -> T:
     """Read the query of the call that is being answered.
 
     With `has_paths` bytes that are not UTF-8 are let through, as the names of files may have them.
@@ -130,8 +137,17 @@ def query_of_call(kind: type[reading.T], *, has_paths: bool = False) -> reading.
         given = parse_qsl(text, keep_blank_values=True, errors=errors)
     except ValueError as error:
         raise BadRequest("the query of this call cannot be read as UTF-8") from error
+    if not given and _may_be_empty(kind):
+        return kind()
+    from masv_watch.api import reading  # noqa: PLC0415 - as for a body
+
     # a parameter that is given twice counts by its last value
     return reading.read_query(kind, dict(given))
+
+
+def _may_be_empty(kind: type[Any]) -> bool:
+    """Say whether a shape needs nothing: then an empty one holds its defaults."""
+    return all(each.default is not MISSING for each in fields(kind))
 
 
 def number_of(text: str, noun: str) -> int:

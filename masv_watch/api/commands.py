@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
-
 from masv_watch.api.fields import (
     Address,
     ChunkSize,
@@ -25,6 +23,7 @@ from masv_watch.api.fields import (
     Recipients,
     Word,
 )
+from masv_watch.api.marks import Bounds
 from masv_watch.errors import Unprocessable
 from masv_watch.model import Secret, UploadType
 from masv_watch.uploads import Wish
@@ -186,9 +185,9 @@ class UploadsAsked:
     #: a minus turns the order round
     sort: Sort = "created_at"
     #: uploads of one page; without it every one comes
-    limit: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    limit: Annotated[int, Bounds(ge=1, le=10_000)] | None = None
     #: where a page begins, from the Link header of the one before
-    cursor: Annotated[str, Field(max_length=8192)] | None = None
+    cursor: Annotated[str, Bounds(max_length=8192)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,11 +198,11 @@ class PageAsked:
     #: uploads under way in this state only
     show: Literal["", "transferring", "paused", "idle", "error"] = ""
     #: where the uploads under way begin
-    cursor: Annotated[str, Field(max_length=8192)] = ""
+    cursor: Annotated[str, Bounds(max_length=8192)] = ""
     #: what is searched for
-    q: Annotated[str, Field(max_length=200)] = ""
+    q: Annotated[str, Bounds(max_length=200)] = ""
     #: where the history begins
-    history: Annotated[str, Field(max_length=8192)] = ""
+    history: Annotated[str, Bounds(max_length=8192)] = ""
     #: `live` leaves out all that never changes
     only: Literal["", "live"] = ""
 
@@ -214,7 +213,7 @@ class FilesShown:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
     #: files left out before the first
-    after: Annotated[int, Field(ge=0, le=2**62)] = 0
+    after: Annotated[int, Bounds(ge=0, le=2**62)] = 0
     #: `live` leaves out all that never changes
     only: Literal["", "live"] = ""
 
@@ -234,8 +233,8 @@ class LedgerAsked:
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
     hot_folder: Word | None = None
     #: number of the drop behind which the page begins
-    after: Annotated[int, Field(ge=0, le=2**62)] = 0
-    limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    after: Annotated[int, Bounds(ge=0, le=2**62)] = 0
+    limit: Annotated[int, Bounds(ge=1, le=10_000)] = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +268,7 @@ class MovesAsked:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
     #: the number of the last move that is known; without it the stream begins now
-    after: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
+    after: Annotated[int, Bounds(ge=0, le=2**63 - 1)] | None = None
 
 
 def _bytes(paths: Sequence[str]) -> tuple[bytes, ...]:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
-
+from masv_watch.api.marks import Bounds, Checked, Described, Unfit
 from masv_watch.config import values
 from masv_watch.config.problems import Wrong
 
@@ -28,13 +26,13 @@ HALF = "holds half a character (a lone surrogate)"
 
 def _one_line(text: str) -> str:
     if _CONTROL.search(text):
-        raise PydanticCustomError("said", "must be one line without control characters")
+        raise Unfit("must be one line without control characters")
     return text
 
 
 def _some_lines(text: str) -> str:
     if _IN_PROSE.search(text):
-        raise PydanticCustomError("said", "holds a control character that is no line break")
+        raise Unfit("holds a control character that is no line break")
     return text
 
 
@@ -42,55 +40,54 @@ def _address(text: str) -> str:
     try:
         return values.address(text)
     except Wrong as wrong:
-        raise PydanticCustomError("said", "must be a mail address such as name@example.com") from (
-            wrong
-        )
+        raise Unfit("must be a mail address such as name@example.com") from (wrong)
 
 
 def _label(text: str) -> str:
     try:
         return values.label(text)
     except Wrong as wrong:
-        raise PydanticCustomError(
-            "said", "must be a subdomain: its first part only, letters, digits, `-` and `_`"
+        raise Unfit(
+            "must be a subdomain: its first part only, letters, digits, `-` and `_`"
         ) from wrong
 
 
 def _path(value: str) -> str:
     if not value.startswith("/"):
-        raise PydanticCustomError("said", "must be an absolute path, beginning with /")
+        raise Unfit("must be an absolute path, beginning with /")
     if "\0" in value:
-        raise PydanticCustomError("said", "holds a NUL, which no path can")
+        raise Unfit("holds a NUL, which no path can")
     try:
         value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
-        raise PydanticCustomError("said", HALF) from error
+        raise Unfit(HALF) from error
     return value
 
 
 def _whole(value: Any) -> Any:
-    # JSON has one kind of number: 5.0 is a whole one
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _text(most: int, *, least: int = 0, pattern: str) -> WithJsonSchema:
-    return WithJsonSchema(
-        {"type": "string", "minLength": least, "maxLength": most, "pattern": pattern}
-    )
+#: JSON has one kind of number: 5.0 is a whole one
+Whole = Checked(_whole, is_first=True)
+
+
+def _text(most: int, *, least: int = 0, pattern: str) -> Described:
+    return Described({"type": "string", "minLength": least, "maxLength": most, "pattern": pattern})
 
 
 _LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
-Line = Annotated[str, Field(max_length=1024), AfterValidator(_one_line), _text(1024, pattern=_LINE)]
+Line = Annotated[str, Bounds(max_length=1024), Checked(_one_line), _text(1024, pattern=_LINE)]
 Prose = Annotated[
     str,
-    Field(max_length=65_536),
-    AfterValidator(_some_lines),
+    Bounds(max_length=65_536),
+    Checked(_some_lines),
     _text(65_536, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"),
 ]
 Hidden = Annotated[
     str,
-    Field(min_length=1, max_length=1024),
-    AfterValidator(_one_line),
+    Bounds(min_length=1, max_length=1024),
+    Checked(_one_line),
     _text(1024, least=1, pattern=_LINE),
 ]
 #: a character of an address, one of its domain, and one at an end of its domain
@@ -98,8 +95,8 @@ _SIGN = r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f-\x9f]"
 _INNER, _OUTER = _SIGN.replace("@", "@."), _SIGN.replace("@", "@.\\-")
 Address = Annotated[
     str,
-    AfterValidator(_address),
-    WithJsonSchema(
+    Checked(_address),
+    Described(
         {
             "type": "string",
             "description": "A mail address of characters that can be seen.",
@@ -109,19 +106,21 @@ Address = Annotated[
 ]
 Label = Annotated[
     str,
-    AfterValidator(_label),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"}),
+    Checked(_label),
+    Described({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"}),
 ]
 #: a name is not `.` and not `..`
 _NAMES = r"([^/.\x00][^/\x00]*|\.[^/.\x00][^/\x00]*|\.\.[^/\x00]+)"
 Path = Annotated[
     str,
-    AfterValidator(_path),
-    WithJsonSchema({"type": "string", "pattern": f"^(/+{_NAMES})+/*$", "maxLength": 4096}),
+    Checked(_path),
+    Described({"type": "string", "pattern": f"^(/+{_NAMES})+/*$", "maxLength": 4096}),
 ]
 #: the first wrong one is enough: an error is far larger than the path that it is about
-Paths = Annotated[list[Path], Field(min_length=1, max_length=MOST_PATHS, fail_fast=True)]
-Recipients = Annotated[list[Address], Field(max_length=MOST_RECIPIENTS, fail_fast=True)]
-Priority = Annotated[int, Field(strict=True, ge=-_MOST, le=_MOST), BeforeValidator(_whole)]
-ChunkSize = Annotated[int, Field(strict=True, ge=1, le=5 * 1024**3), BeforeValidator(_whole)]
-Word = Annotated[str, Field(max_length=255)]
+Paths = Annotated[list[Path], Bounds(min_length=1, max_length=MOST_PATHS, fail_fast=True)]
+Recipients = Annotated[list[Address], Bounds(max_length=MOST_RECIPIENTS, fail_fast=True)]
+Priority = Annotated[int, Bounds(strict=True, ge=-_MOST, le=_MOST), Whole]
+ChunkSize = Annotated[
+    int, Bounds(strict=True, ge=1, le=5 * 1024**3), Checked(_whole, is_first=True)
+]
+Word = Annotated[str, Bounds(max_length=255)]

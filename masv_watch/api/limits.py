@@ -10,9 +10,8 @@ import re
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, Protocol
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
-
+from masv_watch.api.fields import Whole
+from masv_watch.api.marks import Bounds, Checked, Described, Unfit
 from masv_watch.errors import Unprocessable
 from masv_watch.model import DAY_MINUTES, DaySpan, LimitsView, RateLimit
 
@@ -41,7 +40,7 @@ class Keeper(Protocol):
 
 def _start(text: str) -> str:
     if not _CLOCK.fullmatch(text):
-        raise PydanticCustomError("said", "must be a time such as 08:00, from 00:00 to 23:59")
+        raise Unfit("must be a time such as 08:00, from 00:00 to 23:59")
     return text
 
 
@@ -49,20 +48,11 @@ def _end(text: str) -> str:
     return text if text == _ENDS else _start(text)
 
 
-def _whole(value: Any) -> Any:
-    # JSON has one kind of number: 5.0 is a whole one
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-_Switch = Annotated[bool, Field(strict=True)]
-_Rate = Annotated[int, Field(strict=True, ge=0, le=MOST), BeforeValidator(_whole)]
+_Switch = Annotated[bool, Bounds(strict=True)]
+_Rate = Annotated[int, Bounds(strict=True, ge=0, le=MOST), Whole]
 _TIME = "([01]?[0-9]|2[0-3]):[0-5][0-9]"
-_Start = Annotated[
-    str, AfterValidator(_start), WithJsonSchema({"type": "string", "pattern": f"^{_TIME}$"})
-]
-_End = Annotated[
-    str, AfterValidator(_end), WithJsonSchema({"type": "string", "pattern": f"^({_TIME}|24:00)$"})
-]
+_Start = Annotated[str, Checked(_start), Described({"type": "string", "pattern": f"^{_TIME}$"})]
+_End = Annotated[str, Checked(_end), Described({"type": "string", "pattern": f"^({_TIME}|24:00)$"})]
 #: what a limit needs beside being enabled, and a schedule
 _NEEDED = [
     {

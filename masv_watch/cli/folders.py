@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from masv_watch.cli.outcomes import WrongUsage
 from masv_watch.cli.output import complain
 from masv_watch.cli.whereabouts import shown_word
-from masv_watch.config.load import find, load
+from masv_watch.config.finding import find
+from masv_watch.config.load import load
 from masv_watch.errors import ConfigError
 from masv_watch.model import Rule
 from masv_watch.names import shown

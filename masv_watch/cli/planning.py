@@ -19,7 +19,8 @@ from masv_watch.cli.lines import counted
 from masv_watch.cli.outcomes import OK
 from masv_watch.cli.output import complain
 from masv_watch.config import portable
-from masv_watch.config.load import find, load
+from masv_watch.config.finding import find
+from masv_watch.config.load import load
 from masv_watch.delivery.letters import count_text, size_text
 
 _SIGNS = {"send": "+", "send_anew": "!", "stop": "-", "hold": "=", "alter": "~"}

@@ -22,8 +22,8 @@ from masv_watch.cli.listings import Listing, read
 from masv_watch.cli.outcomes import OK, Ended, WrongUsage
 from masv_watch.cli.output import say
 from masv_watch.cli.whereabouts import shown_word
+from masv_watch.config.guarded import read_text
 from masv_watch.config.problems import Wrong
-from masv_watch.config.secrets import read_text
 from masv_watch.delivery.letters import count_text, size_text
 from masv_watch.loops import SystemClock
 from masv_watch.model import DropMode, Prospect, Rule, Terms

@@ -59,9 +59,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from masv_watch.cli import foreground  # noqa: PLC0415
+    from masv_watch.cli import checking  # noqa: PLC0415
 
-    return foreground.check(options)
+    return checking.check(options)
 
 
 def _drop(options: argparse.Namespace) -> int:

@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 from masv_watch.cli.answers import printable
 from masv_watch.cli.outcomes import WrongUsage
 from masv_watch.config.access import is_loopback
-from masv_watch.config.load import find, load
+from masv_watch.config.finding import find
+from masv_watch.config.guarded import check_mode, read_text
 from masv_watch.config.problems import Wrong
-from masv_watch.config.secrets import check_mode, read_text
 from masv_watch.errors import ConfigError
 from masv_watch.model import Auth, Listen, Scheme, Secret, Settings
 
@@ -161,6 +161,9 @@ def _configuration(
     is_named = bool(named or environ.get("MASV_WATCH_CONFIG"))
     if not is_named and not os.access(path, os.R_OK):
         return None, f"{printable(path)} cannot be read by this user"
+    # most of what a command takes to begin, and not needed where an address is given
+    from masv_watch.config.load import load  # noqa: PLC0415 - only once a file is there
+
     try:
         return load(path, environ=environ, with_secrets=False).settings, ""
     except ConfigError:

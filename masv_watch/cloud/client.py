@@ -19,7 +19,7 @@ from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from masv_watch.cloud import reading, wire
-from masv_watch.cloud.http import ANSWER_LIMIT, LISTING_LIMIT, Call, Http
+from masv_watch.cloud.calls import ANSWER_LIMIT, LISTING_LIMIT, Call, Line
 from masv_watch.cloud.refusals import Door
 from masv_watch.cloud.streams import Body
 from masv_watch.errors import (
@@ -43,7 +43,7 @@ _PAGES = 20
 class CloudClient:
     """The cloud at one base URL; any thread may call."""
 
-    def __init__(self, http: Http, *, api_url: str) -> None:
+    def __init__(self, http: Line, *, api_url: str) -> None:
         """Speak to `api_url`, which carries no version."""
         self._http = http
         self._base = api_url.rstrip("/")

@@ -20,7 +20,6 @@ import logging
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,17 +31,16 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from masv_watch import __version__, loops
 from masv_watch.cloud import reading, wire
+from masv_watch.cloud.calls import ANSWER_LIMIT, Call
 from masv_watch.cloud.exchange import TLS_PAUSE_S, Ask, Exchange, Limits
 from masv_watch.cloud.nearness import Nearness
+from masv_watch.cloud.pools import streaming_pool
 from masv_watch.cloud.refusals import Answer, Door, judge
-from masv_watch.cloud.streams import BLOCK, Body, Deadlines, Pour, as_content, streaming_pool
+from masv_watch.cloud.streams import BLOCK, Body, Deadlines, Pour, as_content
 from masv_watch.errors import CloudGarbled, CloudUnreachable, MasvWatchError
 from masv_watch.metrics import Metrics
-from masv_watch.model import Secret
 
-#: bytes of an ordinary answer, of a listing, and of a refusal whose words are all that is wanted
-ANSWER_LIMIT = 1024 * 1024
-LISTING_LIMIT = 64 * 1024 * 1024
+#: bytes of a refusal, whose words are all that is wanted
 REFUSAL_LIMIT = 64 * 1024
 
 _HEADERS = {
@@ -50,29 +48,6 @@ _HEADERS = {
     "Accept-Encoding": "identity",
     "User-Agent": f"masv-watch/{__version__}",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One request to the control plane."""
-
-    #: completes "while ..." in messages
-    doing: str
-    method: str
-    url: str = field(repr=False)
-    door: Door
-    #: header that proves who we are, without its secret; empty for a public call
-    proof: str = ""
-    #: what the proof's header carries
-    secret: Secret | None = None
-    body: reading.Json = field(default=None, repr=False)
-    #: other secrets that the request carries, so that no message repeats them
-    secrets: tuple[Secret, ...] = ()
-    #: called per file: through the pool
-    often: bool = False
-    is_finalize: bool = False
-    #: bytes
-    limit: int = ANSWER_LIMIT
 
 
 class Http:

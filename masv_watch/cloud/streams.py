@@ -1,7 +1,7 @@
 """The stream of one chunk: a body poured into a socket, in blocks fit for the link.
 
-Owns the pace of a body, the block that its bytes pass through, and the sockets that are made for
-chunks. Never retries, never reads an answer and never knows what the bytes are. Called by
+Owns the pace of a body and the blocks that its bytes pass through. Never opens a socket, never
+retries, never reads an answer and never knows what the bytes are. Called by
 `cloud.http`.
 
 Law 1. Memory is one block a connection, kept for the next chunk; a whole chunk is never held.
@@ -13,15 +13,10 @@ Law 3. Nobody waits longer than LOOK_S for a socket without asking whether it is
 from __future__ import annotations
 
 import select
-import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from masv_watch import loops
 from masv_watch.errors import CloudUnreachable, SourceChanged
@@ -172,74 +167,6 @@ def _is_writable(sock: Any) -> bool:
     return bool(waiting.poll(LOOK_S * 1000))
 
 
-class _Streaming:
-    """What a connection of ours does beside urllib3's."""
-
-    sock: Any
-    _own_block: memoryview | None = None
-
-    def send(self, data: Any) -> None:
-        """Send bytes as ever, and pour what is a body."""
-        if not isinstance(data, Pour):
-            super().send(data)  # type: ignore[misc] # mixed into urllib3's connections below
-            return
-        if self._own_block is None:
-            self._own_block = memoryview(bytearray(BLOCK))
-        data.into(self.sock, self._own_block)
-
-    def _new_conn(self) -> socket.socket:
-        sock: socket.socket = super()._new_conn()  # type: ignore[misc] # as above
-        _suit_long_links(sock)
-        return sock
-
-
-class _PlainConnection(_Streaming, HTTPConnection):
-    pass
-
-
-class _SafeConnection(_Streaming, HTTPSConnection):
-    pass
-
-
-class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _SafePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _SafeConnection
-
-
-def streaming_pool(connections: int, trusted: str) -> urllib3.PoolManager:
-    """Give a pool whose connections pour bodies, at most so many to each host."""
-    pool = urllib3.PoolManager(
-        maxsize=connections,
-        block=True,
-        blocksize=BLOCK,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=trusted,
-    )
-    pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _SafePool}
-    return pool
-
-
 def as_content(pour: Pour) -> Iterator[Pour]:
     """Give a pour in the form in which urllib3 takes a body."""
     yield pour
-
-
-def _suit_long_links(sock: socket.socket) -> None:
-    """Choose BBR where the kernel lets us and the other end is another machine.
-
-    At 1 % loss one such connection carries four times one of CUBIC (measured); on loopback its
-    pacing only costs.
-    """
-    choice = getattr(socket, "TCP_CONGESTION", None)
-    with suppress(OSError, AttributeError):
-        peer = sock.getpeername()[0]
-        if choice is not None and not _is_this_machine(peer, sock):
-            sock.setsockopt(socket.IPPROTO_TCP, choice, b"bbr")
-
-
-def _is_this_machine(peer: str, sock: socket.socket) -> bool:
-    own: str = sock.getsockname()[0]
-    return peer == own

@@ -10,8 +10,8 @@ import ipaddress
 import posixpath
 import re
 
+from masv_watch.config.origins import NOT_READ, FromEnv
 from masv_watch.config.problems import Wrong, nearest
-from masv_watch.config.secrets import NOT_READ, FromEnv
 from masv_watch.config.values import kind, secret, shown, text
 from masv_watch.model import Listen, Scheme, Secret
 

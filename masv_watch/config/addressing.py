@@ -7,9 +7,9 @@ form.
 
 from __future__ import annotations
 
+from masv_watch.config.origins import FromEnv
 from masv_watch.config.problems import Wrong, shown_key
 from masv_watch.config.reading import Path, Reading
-from masv_watch.config.secrets import FromEnv
 from masv_watch.config.values import address, kind, shown, text
 
 _EXAMPLE = "{studio-a: [anna@example.com]}"

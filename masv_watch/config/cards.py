@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from masv_watch.config import nodes, secrets
+from masv_watch.config import nodes
 from masv_watch.config.faults import Fault
 from masv_watch.config.forms import Form
+from masv_watch.config.guarded import read_text
+from masv_watch.config.origins import FromEnv, Plain
 from masv_watch.config.problems import Problem, Source, Wrong, listed, nearest, quoted
 from masv_watch.config.reading import Path, Reading
 from masv_watch.config.values import shown
@@ -43,7 +45,7 @@ class Cards:
         return tuple(self.known[name] for name in dict.fromkeys(names) if name in self.known)
 
 
-def read_all(values: secrets.Plain, *, beside: str) -> Cards:
+def read_all(values: Plain, *, beside: str) -> Cards:
     """Read the profiles that the file names and uses; what is wrong is in what comes back."""
     reading = Reading(values, beside, lambda _path: 0)
     cards = Cards(beside)
@@ -68,9 +70,7 @@ def _add(cards: Cards, path: Path, given: str, *, own: dict[str, str] | None = N
     try:
         card = _read(cards, os.path.join(cards.beside, given), given=given, own=own)
     except Wrong as wrong:
-        name = (
-            "the profile" if isinstance(given, secrets.FromEnv) else f"the profile {quoted(given)}"
-        )
+        name = "the profile" if isinstance(given, FromEnv) else f"the profile {quoted(given)}"
         message = f"{name} {wrong.message}"
         cards.faults.append(Fault(path=path, at_key=False, message=message))
         return False
@@ -92,7 +92,7 @@ def _read(cards: Cards, file: str, *, given: str, own: dict[str, str] | None) ->
     Raises:
         Wrong: there is no such file, or it cannot be read.
     """
-    content, _ = secrets.read_text(file, _LARGEST)
+    content, _ = read_text(file, _LARGEST)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -6,9 +6,9 @@ other and from the rest of a hot folder. Never reads a profile: `cards` does. Ca
 
 from __future__ import annotations
 
+from masv_watch.config.origins import FromEnv
 from masv_watch.config.problems import Wrong, listed
 from masv_watch.config.reading import Path, Reading
-from masv_watch.config.secrets import FromEnv
 from masv_watch.config.values import check_pattern
 
 _TESTS = ("bundles", "sequences", "manifest", "companions")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
+from masv_watch.config.origins import Plain
 from masv_watch.config.problems import listed, nearest, shown_key
-from masv_watch.config.secrets import Plain
 from masv_watch.config.values import kind
 
 

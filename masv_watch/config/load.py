@@ -1,20 +1,22 @@
 """Load a configuration file: read, parse, resolve, fit, relate, build.
 
-Owns the order of these steps and where the file is looked for. Never raises anything but
-`ConfigError` over a file, and reports every problem of every step that could still run. Called by
-the commands, and by the daemon at start and reload.
+Owns the order of these steps. Never raises anything but `ConfigError` over a file, and reports
+every problem of every step that could still run. Called by the commands, and for the daemon, at
+start and reload, in a process of its own (`config.apart`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-from masv_watch import model
 from masv_watch.config import cards, nodes, relations, schema, secrets
 from masv_watch.config import settings as builder
 from masv_watch.config.faults import Fault, nothings
+from masv_watch.config.finding import find
+from masv_watch.config.guarded import read_text
+from masv_watch.config.handover import Loaded
+from masv_watch.config.origins import Plain
 from masv_watch.config.problems import (
     TOP,
     Problem,
@@ -31,21 +33,6 @@ from masv_watch.errors import ConfigError
 __all__ = ["Loaded", "as_records", "default_state", "find", "load"]
 
 _LARGEST = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """A configuration that can be used, and what to say about it."""
-
-    settings: model.Settings
-    #: each `file:line:col: path: warning: sentence`
-    warnings: tuple[str, ...] = ()
-    #: every secret of the file, for the log's redaction
-    secrets: tuple[model.Secret, ...] = ()
-    #: other files that hold its secrets; never sent, whoever asks
-    private: tuple[str, ...] = ()
-    #: where values stand (`hot_folders[0].path` -> `file:line:col`), for messages about the world
-    places: Mapping[str, str] = field(default_factory=dict)
 
 
 def load(path: str, *, environ: Mapping[str, str], with_secrets: bool = True) -> Loaded:
@@ -98,24 +85,6 @@ def _private(resolver: secrets.Resolver) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*books, *named]))
 
 
-def find(explicit: str | None, environ: Mapping[str, str]) -> str:
-    """Give the configuration file to use: the one named, else the first of the usual ones.
-
-    Raises:
-        ConfigError: none is there; the places looked at are named.
-    """
-    named = explicit or environ.get("MASV_WATCH_CONFIG")
-    if named:
-        return named
-    usual = ("./masv-watch.yml", "/etc/masv-watch/masv-watch.yml")
-    for path in usual:
-        if os.path.lexists(path):
-            return path
-    looked = f"looked at -c, $MASV_WATCH_CONFIG, {' and '.join(usual)}"
-    problem = Problem(usual[0], TOP, "file", f"there is no configuration file - {looked}")
-    raise ConfigError((problem.line(),))
-
-
 def default_state(environ: Mapping[str, str]) -> str:
     """Give the state's folder for a file that names none."""
     systemd = environ.get("STATE_DIRECTORY", "").split(":")[0]
@@ -137,7 +106,7 @@ _EFFECTIVE = os.access in os.supports_effective_ids
 
 def _text(source: Source) -> tuple[str, int]:
     try:
-        content, mode = secrets.read_text(source.file, _LARGEST)
+        content, mode = read_text(source.file, _LARGEST)
         return _decoded(source, content), mode
     except Wrong as wrong:
         problem = source.problem(TOP, "file", f"the file {wrong.message}")
@@ -157,7 +126,7 @@ def _decoded(source: Source, content: bytes) -> str:
         raise ConfigError(rendered([source.problem(place, "syntax", message)], [])) from None
 
 
-def _state(values: secrets.Plain, environ: Mapping[str, str]) -> str:
+def _state(values: Plain, environ: Mapping[str, str]) -> str:
     given = values.get("state") if isinstance(values, dict) else None
     if isinstance(given, str) and given.startswith("/"):
         return os.fsdecode(builder.clean_path(given))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from masv_watch.config.faults import Fault, value_at
-from masv_watch.config.secrets import Plain
+from masv_watch.config.origins import Plain
 from masv_watch.files import mounts
 
 #: keys and positions that lead to a value

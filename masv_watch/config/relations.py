@@ -12,9 +12,9 @@ from typing import Any
 
 from masv_watch.config import addressing, completeness, exposure, filtering
 from masv_watch.config.faults import Fault
+from masv_watch.config.origins import FromEnv, Plain
 from masv_watch.config.problems import listed, quoted
 from masv_watch.config.reading import Path, Reading, above, is_path, real_path
-from masv_watch.config.secrets import FromEnv, Plain
 from masv_watch.config.values import shown
 from masv_watch.model import Package
 

@@ -14,8 +14,8 @@ from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter, Valida
 from pydantic_core import PydanticCustomError
 
 from masv_watch.config import access, addressing, faults, timetable, values
+from masv_watch.config.origins import BROKEN, Plain
 from masv_watch.config.problems import Wrong
-from masv_watch.config.secrets import BROKEN, Plain
 from masv_watch.model import Listen, Secret, Span
 
 T = TypeVar("T")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from masv_watch.config import nodes
+from masv_watch.config.guarded import check_mode, read_text
+from masv_watch.config.origins import BROKEN, NOT_READ, FromEnv, Plain
 from masv_watch.config.problems import (
     TOP,
     Problem,
@@ -33,27 +34,9 @@ PLACES = (
     ("hot_folders", "*", "to", "access_code"),
     _TOKEN,
 )
-#: origin of what stands for a secret that was left unread
-NOT_READ = "not read"
 _LARGEST = 64 * 1024
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _CREDENTIAL = re.compile(r"[A-Za-z0-9_.@:-]+", re.ASCII)
-
-
-class FromEnv(str):
-    """Text from the environment: used like text, never quoted in a message."""
-
-    __slots__ = ("origin",)
-    origin: str
-
-
-class Broken:
-    """Stands for a value that could not be fetched: its problem is already noted."""
-
-
-BROKEN = Broken()
-
-Plain = str | int | float | bool | None | Secret | Broken | list["Plain"] | dict[str, "Plain"]
 
 
 @dataclass(slots=True)
@@ -72,41 +55,6 @@ class Resolver:
     #: files of secrets already read: name -> value with its line, or None when there is no file
     books: dict[str, dict[str, Secret] | None] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
-
-
-def read_text(path: str, largest: int) -> tuple[bytes, int]:
-    """Read a regular file whole and give its mode with it.
-
-    Raises:
-        Wrong: it is missing, unreadable, not a regular file, or too large.
-    """
-    try:
-        # A FIFO would block the opener until somebody writes.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        raise Wrong(_reason(error)) from error
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
-            raise Wrong(f"is {kind} - name a file")
-        if found.st_size > largest:
-            raise Wrong(f"is larger than {largest // 1024} KiB - name another file")
-        return _read_all(descriptor, largest), found.st_mode
-    except OSError as error:
-        raise Wrong(_reason(error)) from error
-    finally:
-        os.close(descriptor)
-
-
-def _read_all(descriptor: int, largest: int) -> bytes:
-    blocks = b""
-    while len(blocks) <= largest:
-        block = os.read(descriptor, largest + 1 - len(blocks))
-        if not block:
-            return blocks
-        blocks += block
-    raise Wrong(f"is larger than {largest // 1024} KiB - name another file")
 
 
 def plain(resolver: Resolver, tree: nodes.Tree, path: tuple[str | int, ...] = ()) -> Plain:
@@ -262,16 +210,6 @@ def _credential(resolver: Resolver, name: str) -> Secret:
         raise Wrong(f"the credential {name} is not UTF-8 text") from None
 
 
-def check_mode(mode: int) -> None:
-    """Refuse a file of secrets that every user of the machine can read.
-
-    Raises:
-        Wrong: others may read it.
-    """
-    if mode & 0o004:
-        raise Wrong("can be read by every user - run chmod 600 on it")
-
-
 def _secret(resolver: Resolver, name: str) -> Secret:
     looked: list[str] = []
     known: set[str] = set()
@@ -339,13 +277,3 @@ def _entries(resolver: Resolver, source: Source, tree: nodes.Mapping) -> dict[st
 
 def _chomped(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
-
-
-def _reason(error: OSError | ValueError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "does not exist"
-    if isinstance(error, PermissionError):
-        return "cannot be read (no permission)"
-    if isinstance(error, OSError) and error.strerror:
-        return f"cannot be read ({error.strerror.lower()})"
-    return "cannot be opened (its name is not valid)"

@@ -10,8 +10,8 @@ import re
 from zoneinfo import ZoneInfo, available_timezones
 
 from masv_watch.config import units
+from masv_watch.config.origins import FromEnv
 from masv_watch.config.problems import Wrong, listed, nearest
-from masv_watch.config.secrets import FromEnv
 from masv_watch.config.values import shown, text
 from masv_watch.model import DAY_MINUTES, EVERY_DAY, Span
 

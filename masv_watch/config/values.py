@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from masv_watch import patterns
 from masv_watch.config import units
+from masv_watch.config.origins import FromEnv
 from masv_watch.config.problems import Wrong, listed, nearest, quoted, shown_key
-from masv_watch.config.secrets import FromEnv
 from masv_watch.expressions import BadExpression, Expressions
 from masv_watch.model import Secret
 

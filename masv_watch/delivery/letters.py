@@ -10,19 +10,13 @@ Law 3. The same upload and address give the same Message-ID, so a repeat folds (
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import os
 import re
-import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
-
-import jinja2
-from jinja2.sandbox import SandboxedEnvironment
 
 from masv_watch.errors import MailDeferred, MailRefused
 from masv_watch.logs import escaped
@@ -38,17 +32,6 @@ WORDS = 300
 
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 _ADDRESS = re.compile(r'([^\s<>(),;:"\\\[\]@]+)@([^\s<>(),;:"\\\[\]@]+)')
-#: what a template of the user can go wrong with, beside Jinja2's own errors
-_TEMPLATE_FAULTS = (
-    jinja2.TemplateError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +124,8 @@ def compose(
         MailRefused: `to` is no address.
         MailDeferred: `sender` is no address, or the template fails; a person has to correct it.
     """
+    from masv_watch.delivery import templates  # noqa: PLC0415 - only where a letter is written
+
     known = _context(delivery)
     letter = EmailMessage(policy=SMTP_POLICY)
     letter["From"] = sender_of(sender)
@@ -150,9 +135,12 @@ def compose(
     letter["Message-ID"] = message_id
     # Keeps out-of-office replies away (RFC 3834).
     letter["Auto-Submitted"] = "auto-generated"
-    text = _shipped(html=False).get_template("delivered.txt").render(known)
+    text = templates.shipped("delivered.txt", known)
     letter.set_content(text, cte="quoted-printable")
-    page = _page(template, known)
+    if template is None:
+        page = templates.shipped("delivered.html", known, html=True)
+    else:
+        page = templates.own(template, known)
     letter.add_alternative(page, subtype="html", cte="quoted-printable")
     # Quoted-printable never holds "=_" (RFC 2045), so no text can end a part.
     letter.set_boundary(f"=_{hashlib.sha256(message_id.encode()).hexdigest()[:40]}")
@@ -164,11 +152,9 @@ def check_template(path: str) -> list[str]:
 
     It is compiled and rendered once with example values, so an unknown name is found too.
     """
-    try:
-        _own(path).render(_context(_EXAMPLE))
-    except _TEMPLATE_FAULTS as error:
-        return [_fault(error, path)]
-    return []
+    from masv_watch.delivery import templates  # noqa: PLC0415 - only where a template is tried
+
+    return templates.faults(path, _context(_EXAMPLE))
 
 
 def safe(text: str) -> str:
@@ -260,54 +246,3 @@ def _address(text: str) -> Address:
     # A domain has a plain spelling, so only the part before it may need SMTPUTF8.
     domain = found[2] if found[2].isascii() else found[2].encode("idna").decode("ascii")
     return Address(_literal(escaped(name.strip(' "'))), username=found[1], domain=domain)
-
-
-@functools.cache
-def _shipped(*, html: bool) -> SandboxedEnvironment:
-    # Kept, for it holds the compiled templates: 20 ms a letter otherwise.
-    return _environment(jinja2.PackageLoader("masv_watch.delivery"), html=html)
-
-
-def _own(path: str) -> jinja2.Template:
-    folder, name = os.path.split(path)
-    return _environment(jinja2.FileSystemLoader(folder or "."), html=True).get_template(name)
-
-
-def _environment(loader: jinja2.BaseLoader, *, html: bool) -> SandboxedEnvironment:
-    return SandboxedEnvironment(
-        loader=loader,
-        autoescape=html,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-def _page(template: str | None, known: dict[str, object]) -> str:
-    if template is None:
-        return _shipped(html=True).get_template("delivered.html").render(known)
-    try:
-        return _own(template).render(known)
-    except _TEMPLATE_FAULTS as error:
-        raise MailDeferred(
-            f"the mail template does not work: {_fault(error, template)}",
-            hint="correct link.template; `masv-watch check` tries it out",
-        ) from error
-
-
-def _fault(error: Exception, path: str) -> str:
-    where, line = path, 1
-    if isinstance(error, jinja2.TemplateNotFound):
-        said = f"there is no template {error.name}"
-    elif isinstance(error, jinja2.TemplateSyntaxError):
-        where, line, said = error.filename or path, error.lineno, error.message or ""
-    else:
-        # Jinja2 puts the template's own lines into the traceback.
-        frames = traceback.extract_tb(error.__traceback__)
-        folder = os.path.dirname(path) or "."
-        own = [frame for frame in frames if os.path.dirname(frame.filename) == folder]
-        if own:
-            where, line = own[-1].filename, own[-1].lineno or 1
-        said = str(error) or type(error).__name__
-    return f"{escaped(where)}:{line}: {escaped(said)[:WORDS]}"

@@ -11,30 +11,41 @@ again.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import os
 import tempfile
 from contextlib import suppress
-
-from cryptography.fernet import Fernet, InvalidToken
+from typing import TYPE_CHECKING
 
 from masv_watch.errors import StoreUnusable
 from masv_watch.model import Secret
 
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
 _PREFIX = "sealed:"
 _FILE = "seal.key"
-#: what a state holds to know its own key again
-_WORD = "masv-watch"
+_KEY_BYTES = 32
+#: what a state holds to know its own key again, and what its proof begins with
+_WORD, _PROOF = "masv-watch", "digest:"
 
 
 class Seal:
     """One key; any thread may use it."""
 
     def __init__(self, key: bytes) -> None:
-        """Take the key, 32 bytes in URL-safe base64."""
-        self._fernet = Fernet(key)
-        self._digest_key = hashlib.sha256(b"digest:" + base64.urlsafe_b64decode(key)).digest()
+        """Take the key, 32 bytes in URL-safe base64.
+
+        Raises:
+            ValueError: it is no key.
+        """
+        bare = base64.urlsafe_b64decode(key)
+        if len(bare) != _KEY_BYTES:
+            raise ValueError("a key has another length")
+        self._key = key
+        self._digest_key = hashlib.sha256(b"digest:" + bare).digest()
 
     @classmethod
     def of(cls, folder: str, *, may_make: bool) -> Seal:
@@ -58,8 +69,8 @@ class Seal:
             ) from error
 
     def proof(self) -> str:
-        """Give what a state stores to know this key again."""
-        return self.close(Secret(_WORD))
+        """Give what a state stores to know this key again; it is no use to whoever has not it."""
+        return _PROOF + self.digest(_WORD.encode())
 
     def demand(self, proof: str) -> None:
         """Make sure that a state's proof was made with this key.
@@ -67,16 +78,20 @@ class Seal:
         Raises:
             StoreUnusable: it was made with another one.
         """
-        if self.open(proof).reveal() != _WORD:
+        if proof.startswith(_PROOF):
+            if not hmac.compare_digest(proof, self.proof()):
+                raise _other_key()
+        # earlier versions sealed a word to know their key by
+        elif self.open(proof).reveal() != _WORD:
             raise StoreUnusable("the state's proof of its key is no such thing")
 
     def close(self, secret: Secret) -> str:
         """Give the sealed form of a secret."""
-        return _PREFIX + self._fernet.encrypt(secret.reveal().encode()).decode("ascii")
+        return _PREFIX + _fernet(self._key).encrypt(secret.reveal().encode()).decode("ascii")
 
     def open(self, text: str) -> Secret:
         """Give the secret of a sealed form; it is opened only when somebody looks."""
-        return _Sealed(self._fernet, text[len(_PREFIX) :]) if _is_sealed(text) else Secret(text)
+        return _Sealed(self._key, text[len(_PREFIX) :]) if _is_sealed(text) else Secret(text)
 
     def digest(self, content: bytes) -> str:
         """Give a hash that tells nothing about its content to who has not the key."""
@@ -86,12 +101,12 @@ class Seal:
 class _Sealed(Secret):
     """A secret that is opened when it is revealed: a list of uploads costs no opening."""
 
-    __slots__ = ("_fernet", "_sealed")
+    __slots__ = ("_key", "_sealed")
 
-    def __init__(self, fernet: Fernet, sealed: str) -> None:
+    def __init__(self, key: bytes, sealed: str) -> None:
         """Keep the sealed form."""
         super().__init__("")
-        self._fernet = fernet
+        self._key = key
         self._sealed = sealed
 
     def reveal(self) -> str:
@@ -100,13 +115,10 @@ class _Sealed(Secret):
         Raises:
             StoreUnusable: it was sealed with another key, or is damaged.
         """
-        try:
-            return self._fernet.decrypt(self._sealed).decode()
-        except (InvalidToken, ValueError) as error:
-            raise StoreUnusable(
-                "a secret of the state was sealed with another key",
-                hint=f"restore {_FILE} together with the database",
-            ) from error
+        opened = _opened(self._key, self._sealed)
+        if opened is None:
+            raise _other_key()
+        return opened
 
     def __eq__(self, other: object) -> bool:
         """Compare by value."""
@@ -117,13 +129,41 @@ class _Sealed(Secret):
         return hash(self.reveal())
 
 
+# Ciphers are brought in where something is sealed or opened: a daemon that rests has no need of
+# them, and they take more memory than a hundred thousand known files.
+
+
+@functools.lru_cache(maxsize=4)
+def _fernet(key: bytes) -> Fernet:
+    from cryptography.fernet import Fernet  # noqa: PLC0415 - see above
+
+    return Fernet(key)
+
+
+def _opened(key: bytes, sealed: str) -> str | None:
+    """Give what was sealed; None when it was with another key, or is damaged."""
+    from cryptography.fernet import InvalidToken  # noqa: PLC0415 - see above
+
+    try:
+        return _fernet(key).decrypt(sealed).decode()
+    except (InvalidToken, ValueError):
+        return None
+
+
+def _other_key() -> StoreUnusable:
+    return StoreUnusable(
+        "a secret of the state was sealed with another key",
+        hint=f"restore {_FILE} together with the database",
+    )
+
+
 def _make(path: str) -> None:
     """Make the key, whole or not at all: half a key would lock the state up for ever."""
     folder = os.path.dirname(path)
     descriptor, draft = tempfile.mkstemp(prefix=f"{_FILE}.", dir=folder)
     try:
         with open(descriptor, "wb") as file:
-            file.write(Fernet.generate_key() + b"\n")
+            file.write(base64.urlsafe_b64encode(os.urandom(_KEY_BYTES)) + b"\n")
             file.flush()
             os.fsync(descriptor)
         # unlike a rename, a link never takes the place of a key that somebody made meanwhile

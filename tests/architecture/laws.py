@@ -82,8 +82,25 @@ STANDARD_GATES = {
     "sqlite3": ("store.sqlite", "store.sql"),
     "http.client": ("cli", "delivery.webhook", "sandbox"),
     "urllib.request": (),
-    "subprocess": (),
+    "subprocess": ("config.apart",),
     "multiprocessing": (),
+}
+#: what may be imported inside a function, and where: what a daemon that rests has no need of, and
+#: what a command brings in only for itself. The contracts see these as they see any other
+LATE = {
+    "api.app": (f"{PACKAGE}.api.openapi",),
+    "api.calls": (f"{PACKAGE}.api.reading",),
+    "api.marks": ("pydantic_core",),
+    "api.page.paper": ("jinja2",),
+    "cli.output": (f"{PACKAGE}.cli.screens",),
+    "cli.table": (f"{PACKAGE}.cli", f"{PACKAGE}.sandbox"),
+    "cli.whereabouts": (f"{PACKAGE}.config.load",),
+    "config.apart": (f"{PACKAGE}.config.load",),
+    "daemon": (f"{PACKAGE}.cloud.http",),
+    "delivery.letters": (f"{PACKAGE}.delivery.templates",),
+    "expressions": ("re2",),
+    "reception": (f"{PACKAGE}.api.tls",),
+    "store.seal": ("cryptography",),
 }
 #: what the sandbox may use beside the standard library
 SANDBOX_GATES = frozenset({"bottle", "aiosmtpd", f"{PACKAGE}.sandbox"})
@@ -278,6 +295,17 @@ def hidden_imports(source: Source) -> Iterator[str]:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Name) and node.id in {"__import__", "exec", "eval"}:
             yield f"{source.at(node)}: {node.id} hides an import from the gates"
+
+
+def late_imports(source: Source) -> Iterator[str]:
+    """Law 2: an import stands at the top, but for what the table of late ones names."""
+    for function in ast.walk(source.tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        inner = parse(source.module, ast.unparse(function), source.path)
+        for _, _, imported in _imports(inner):
+            if not any(_brings(imported, each) for each in LATE.get(source.module, ())):
+                yield f"{source.at(function)}: {function.name} imports {imported}"
 
 
 def witness(source: Source) -> Iterator[str]:
@@ -497,6 +525,7 @@ def _undocumented(source: Source, parent: ast.AST) -> Iterator[str]:
 LAWS: tuple[Law, ...] = (
     standard_gates,
     hidden_imports,
+    late_imports,
     witness,
     purity,
     states,

@@ -14,8 +14,6 @@ import hashlib
 from importlib import resources
 from typing import Any
 
-import jinja2
-
 from masv_watch import __version__
 from masv_watch.api.page import words
 from masv_watch.errors import MasvWatchError
@@ -89,7 +87,9 @@ def _address(name: str) -> str:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def _environment() -> Any:
+    import jinja2  # noqa: PLC0415 - a daemon that nobody looks at has no need of it
+
     # kept, for it holds the compiled templates
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(_PACKAGE),

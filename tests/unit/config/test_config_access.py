@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masv_watch.config import access
+from masv_watch.config.origins import NOT_READ, FromEnv
 from masv_watch.config.problems import Wrong
-from masv_watch.config.secrets import NOT_READ, FromEnv
 from masv_watch.model import Listen, Scheme, Secret
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masv_watch.config import timetable, units
+from masv_watch.config.origins import FromEnv
 from masv_watch.config.problems import Wrong
-from masv_watch.config.secrets import FromEnv
 from masv_watch.model import DAY_MINUTES, EVERY_DAY
 
 

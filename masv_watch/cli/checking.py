@@ -1,0 +1,45 @@
+"""The command that looks for mistakes before the daemon does: check.
+
+Owns how its findings are printed. Never calls the API. Called by the table of commands.
+
+It stands alone because it brings along what reads a configuration, which the daemon spares itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+
+from masv_watch.check import examine
+from masv_watch.cli.outcomes import OK, USAGE
+from masv_watch.cli.output import complain, say
+from masv_watch.config.finding import find
+from masv_watch.config.load import as_records, load
+from masv_watch.errors import ConfigError
+
+
+def check(options: argparse.Namespace) -> int:
+    """Look for mistakes in the configuration and in the world that it names."""
+    try:
+        path = find(options.config, os.environ)
+        loaded = load(path, environ=os.environ)
+    except ConfigError as error:
+        if not options.json:
+            raise
+        say(json.dumps({"problems": as_records(error.problems), "warnings": [], "ok": []}))
+        return USAGE
+    found = examine(
+        loaded,
+        file=path,
+        probe=not options.no_probe,
+        network=not options.no_network,
+        environ=os.environ,
+    )
+    if options.json:
+        warnings, problems = as_records(found.warnings), as_records(found.problems)
+        say(json.dumps({"problems": problems, "warnings": warnings, "ok": list(found.ok)}))
+    else:
+        complain(*found.problems, *found.warnings)
+        say(*found.ok)
+    return USAGE if found.problems else OK

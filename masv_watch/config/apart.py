@@ -1,0 +1,75 @@
+"""Have the configuration read by a process of its own, which ends with all that it took.
+
+Owns that process and what is said to it. Never reads the file itself where the process does. Called
+by the daemon at start and reload.
+
+The libraries that read and check a configuration take a third of the memory of a daemon that rests,
+and are needed for moments of its life.
+
+Law 1. What is asked and answered goes through pipes alone: no secret is put on a command line, into
+       an environment or into a file.
+Law 2. A process that cannot be had changes no answer: then the file is read here.
+Law 3. What another version of the program answers is not taken over.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from masv_watch.config.handover import Loaded, NotOurs, unpacked
+from masv_watch.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+#: isolated from the working folder, it is told where we found our own modules
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[1:];"
+    " from masv_watch.config.answering import answer; answer(sys.stdin.buffer, sys.stdout.buffer)"
+)
+
+
+def load(path: str, *, environ: Mapping[str, str]) -> Loaded:
+    """Load one file with its secrets, as `config.load` does.
+
+    Raises:
+        ConfigError: it cannot be used; `problems` holds every reason, in the order of the file.
+    """
+    answer = _answer(path, environ)
+    if answer is None:
+        return _load_here(path, environ)
+    try:
+        return unpacked(answer)
+    except NotOurs as error:
+        reason = f"{path}: {error}: the program was replaced while it ran"
+        raise ConfigError((f"{reason} - restart the daemon",)) from None
+
+
+def _answer(path: str, environ: Mapping[str, str]) -> bytes | None:
+    """Give what the process says; None when there was none, or it did not come to its end."""
+    flags = ["-I", *(["-X", "utf8"] if sys.flags.utf8_mode else [])]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter with our own program
+            [sys.executable, *flags, "-c", _PROGRAM, *filter(None, sys.path)],
+            input=json.dumps({"path": path}).encode("ascii"),
+            stdout=subprocess.PIPE,
+            env=dict(environ),
+            check=False,
+        )
+    except (OSError, ValueError) as error:
+        log.warning("no process for the configuration", extra={"reason": str(error)})
+        return None
+    if done.returncode:
+        log.warning("the process for the configuration ended", extra={"status": done.returncode})
+        return None
+    return done.stdout
+
+
+def _load_here(path: str, environ: Mapping[str, str]) -> Loaded:
+    # its libraries stay from now on, which the process was to spare us
+    from masv_watch.config import load as loading  # noqa: PLC0415 - only where no process was had
+
+    return loading.load(path, environ=environ)

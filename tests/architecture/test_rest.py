@@ -1,0 +1,55 @@
+"""A daemon that rests holds no library that only work needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+#: what is brought in by the first letter, the first secret, the first call with a body, the first
+#: request to the cloud, the first reading of a configuration; together it is larger than the rest
+FOR_WORK = (
+    "aiosmtpd",
+    "cryptography",
+    "jinja2",
+    "pycurl",
+    "pydantic",
+    "pydantic_core",
+    "requests",
+    "rich",
+    "urllib3",
+    "yaml",
+)
+
+
+def brought_by(module: str, project: Path) -> set[str]:
+    """Import a module in a process of its own and give the libraries for work that came along."""
+    program = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=project, capture_output=True, text=True, check=True
+    )
+    return set(FOR_WORK) & set(done.stdout.split())
+
+
+def test_daemon_that_was_only_imported_holds_no_library_for_work(project):
+    """The command `run` brings in the daemon, and nothing that it uses only now and then."""
+    assert not brought_by("masv_watch.cli.foreground", project)
+
+
+@pytest.mark.parametrize("library", FOR_WORK)
+def test_library_for_work_is_brought_by_what_needs_it(library, project):
+    """A name that nothing imports would make the test above worth nothing."""
+    needs = {
+        "aiosmtpd": "masv_watch.sandbox.mailbox",
+        "cryptography": "masv_watch.api.tls",
+        "jinja2": "masv_watch.delivery.templates",
+        "pycurl": "masv_watch.cloud.exchange",
+        "requests": "masv_watch.cloud.http",
+        "rich": "masv_watch.cli.screens",
+        "urllib3": "masv_watch.cloud.pools",
+        "yaml": "masv_watch.config.nodes",
+    }
+
+    assert library in brought_by(needs.get(library, "masv_watch.config.schema"), project)
