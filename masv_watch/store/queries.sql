@@ -34,6 +34,10 @@ AND (:living = 0 OR state IN ('settling', 'held', 'queued', 'taken')) ORDER BY i
 SELECT * FROM drops WHERE hot_folder = :hot_folder
 AND state IN ('settling', 'held', 'queued', 'taken') ORDER BY id;
 
+-- name: living_paths
+SELECT path FROM drops WHERE hot_folder = :hot_folder
+AND state IN ('settling', 'held', 'queued', 'taken');
+
 -- name: drops_of
 SELECT * FROM drops WHERE upload_id = :upload_id ORDER BY id;
 
@@ -61,6 +65,12 @@ SELECT count(*) AS number FROM uploads WHERE finalized_at IS NOT NULL AND id IN 
 -- name: add_drop
 INSERT INTO drops (hot_folder, path, generation, state, hold, signature, size, file_count, seen_at)
 VALUES (:hot_folder, :path, :generation, :state, :hold, :signature, :size, :file_count, :now)
+RETURNING *;
+
+-- name: see_first
+INSERT INTO drops (hot_folder, path, generation, state, seen_at)
+SELECT :hot_folder, :path, 1, 'settling', :now
+WHERE NOT EXISTS (SELECT 1 FROM drops WHERE hot_folder = :hot_folder AND path = :path)
 RETURNING *;
 
 -- name: advance_drop
@@ -520,6 +530,10 @@ AND (kind <> 'retire' OR NOT EXISTS (SELECT 1 FROM tasks AS owed
     WHERE owed.upload_id = tasks.upload_id AND owed.state = 'due'
     AND owed.kind IN ('link', 'letter')))
 AND instr(:kinds, ' ' || kind || ' ') > 0 ORDER BY retry_at, id LIMIT 1;
+
+-- name: next_task
+SELECT min(max(retry_at, lease_until)) AS at FROM tasks
+WHERE state = 'due' AND instr(:kinds, ' ' || kind || ' ') > 0;
 
 -- name: claim_task
 UPDATE tasks SET fence = fence + 1, lease_until = :lease_until WHERE id = :id RETURNING *;

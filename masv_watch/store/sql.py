@@ -368,16 +368,17 @@ def sealed(seal: Seal, secret: Secret | None) -> str | None:
 
 def drop_of(row: Row) -> Drop:
     """Read a drop's row."""
-    same = {
-        key: row[key]
-        for key in (
-            "id", "generation", "note", "upload_id", "signature", "size",
-            "file_count", "seen_at", "settled_at",
-        )
-    }  # fmt: skip
     hot_folder, _, volume = row["hot_folder"].partition("@")
     return Drop(
-        **same,
+        id=row["id"],
+        generation=row["generation"],
+        note=row["note"],
+        upload_id=row["upload_id"],
+        signature=row["signature"],
+        size=row["size"],
+        file_count=row["file_count"],
+        seen_at=row["seen_at"],
+        settled_at=row["settled_at"],
         hot_folder=hot_folder,
         volume=volume,
         found_by=FoundBy(row["found_by"] or ""),

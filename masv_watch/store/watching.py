@@ -47,6 +47,11 @@ class WatchingVerbs:
 
         self.engine.write(note)
 
+    def living_paths(self, hot_folder: str) -> list[bytes]:
+        """List the paths of all drops of a hot folder that have not come to their end."""
+        rows = self.engine.read(lambda tx: tx.all("living_paths", hot_folder=hot_folder))
+        return [bytes(row["path"]) for row in rows]
+
     def delivered_files(self, hot_folder: str, path: bytes) -> dict[bytes, DeliveredFile]:
         """Give every file that was delivered of a drop's path."""
         rows = self.engine.read(

@@ -23,6 +23,10 @@ class Watching(Protocol):
         """Remember the longest pause of one more drop; the oldest beyond `gaps.KEPT` goes."""
         ...
 
+    def living_paths(self, hot_folder: str) -> list[bytes]:
+        """List the paths of all drops of a hot folder that have not come to their end."""
+        ...
+
     def delivered_files(self, hot_folder: str, path: bytes) -> Mapping[bytes, DeliveredFile]:
         """Give every file that was delivered of a drop's path, each as it was the last time."""
         ...

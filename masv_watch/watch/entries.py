@@ -106,10 +106,9 @@ class Entries:
 
     def is_settled(self) -> bool:
         """Say whether no drop of this hot folder settles, in memory or in the ledger."""
-        living = self._store.drops(self.rule.name, living=True)
         return self.is_at_rest and all(
             drop.whole if drop.state is DropState.TAKEN else drop.state is DropState.HELD
-            for drop in living
+            for drop in self._store.drops(self.rule.name, living=True)
         )
 
     @property
@@ -146,6 +145,8 @@ class Entries:
     def begin(self) -> None:
         """Take in what the ledger says before a sweep."""
         self._memory.awaited.clear()
+        if not self._memory.concluded:
+            return
         for drop in self._store.drops(self.rule.name, living=True):
             if drop.state is not DropState.TAKEN or not drop.whole:
                 # a person wants it again, or the sender missed it or saw it change, perhaps for a
@@ -444,9 +445,9 @@ class Entries:
 
     def _notice_missing(self, seen: set[bytes]) -> None:
         """Let go of what a whole sweep of a present root did not show any more."""
-        for drop in self._store.drops(self.rule.name, living=True):
-            if drop.path in seen:
-                continue
+        missing = [path for path in self._store.living_paths(self.rule.name) if path not in seen]
+        gone = self._store.latest_drops(self.rule.name, missing) if missing else []
+        for drop in gone:
             if drop.state is not DropState.TAKEN:
                 self._store.advance_drop(
                     drop.id, DropEvent.CANCEL, note="it vanished before it was sent"

@@ -23,7 +23,7 @@ Looked = TypeVar("Looked", bound=Tree | Same | None)
 
 #: loose files that are looked at before a consequence is drawn; a folder is always alone, because
 #: its list may be long
-AT_ONCE = 256
+AT_ONCE = 512
 
 
 class Foresight:

@@ -12,6 +12,7 @@ Law 3. Samples are no longer apart than a fixed span, so that what is learned do
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ def pause_between(since: float, last_same: float, now: float) -> float:
     return now - since if last_same > since else 0.0
 
 
+@functools.lru_cache
 def _quiet(seconds: float, why: str) -> Quiet:
     finding = Finding(test="quiet_time", passed=True, detail=f"{seconds:g} s, {why}")
     return Quiet(seconds=seconds, why=why, findings=(finding,))

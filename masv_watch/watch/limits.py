@@ -10,6 +10,7 @@ Law 2. What a person let go is not asked about again; whatever else it exceeds, 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -155,6 +156,7 @@ def _turn(before: float, after: float, has_come: Callable[[float], bool]) -> flo
     return float(math.ceil(after))
 
 
+@functools.lru_cache
 def _more(size: int) -> str:
     return f"more than {human_size(size)}"
 

@@ -13,6 +13,7 @@ Law 3. Every verdict carries the finding that led to it.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -270,6 +271,7 @@ def match(path: bytes, kind: str, rule: Rule) -> Match:
     return Matcher(rule).match(path, kind)
 
 
+@functools.cache
 def role(kind: str, mode: DropMode) -> Role:
     """Say what a top-level entry is to the rule's `drop:`: taken, held, or skipped."""
     if kind not in ("file", "folder"):

@@ -136,9 +136,7 @@ def judge(
     )
     if marker is not None and marker.identity is None and not seen.unreadable:
         state, hold = State.GROWING, HoldReason.MARKER_MISSING
-    return Verdict(
-        state=state, entry=entry, retry_at=next_at, hold=hold, findings=_clocks(findings)
-    )
+    return Verdict(state=state, entry=entry, retry_at=next_at, hold=hold, findings=findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,13 +159,6 @@ def _pace(seen: Seen, wants: Settle, quiet_s: float, marker: Marker | None) -> _
         waiting_s=quiet_s * _EMPTY_FACTOR if _is_empty_file(seen) else quiet_s,
         samples=wants.samples,
         spacing_s=min(quiet_s / max(wants.samples, 1), longest_s),
-    )
-
-
-def _clocks(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Leave the clock only on what did not pass: what passed waits for nothing."""
-    return tuple(
-        replace(finding, retry_at=None) if finding.passed else finding for finding in findings
     )
 
 
@@ -243,4 +234,5 @@ def _changes(entry: Entry, now: float) -> str:
 
 
 def _finding(test: str, passed: bool, detail: str, *, retry_at: float | None = None) -> Finding:
-    return Finding(test=test, passed=passed, detail=detail, retry_at=retry_at)
+    # what passed waits for nothing
+    return Finding(test=test, passed=passed, detail=detail, retry_at=None if passed else retry_at)

@@ -108,13 +108,13 @@ def test_next_sweep_of_a_burst_comes_as_soon_as_this_one_took(
 ) -> None:
     """More files are near; a sweep that found nothing new waits longer for its turn."""
     monkeypatch.setattr(intake, "FLOOD", 3)
-    ticking = room.store.drops
+    ticking = room.store.living_paths
 
     def slow(*words: Any, **more: Any) -> Any:
         room.clock.advance(2)
         return ticking(*words, **more)
 
-    monkeypatch.setattr(room.store, "drops", slow, raising=False)
+    monkeypatch.setattr(room.store, "living_paths", slow, raising=False)
     pauses = []
     for count in (3, 0):
         fall(room, count, f"w{count}")

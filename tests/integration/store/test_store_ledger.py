@@ -81,6 +81,16 @@ def test_see_drops_gives_what_seeing_each_alone_would(bench: Bench, store: Store
     assert (again, bench.rows()) == (found, before)
 
 
+def test_living_paths_are_those_of_the_drops_that_live(store: Store) -> None:
+    """A sweep learns what is missing without a row of each: names that are no text included."""
+    gone = store.see_drop(FOLDER, b"gone")
+    store.advance_drop(gone.id, DropEvent.CANCEL)
+    store.see_drops(FOLDER, [b"a", b"\xff"])
+    store.see_drop("other", b"b")
+
+    assert sorted(store.living_paths(FOLDER)) == [b"a", b"\xff"]
+
+
 def test_latest_drops_gives_the_newest_of_each_path_that_has_one(store: Store) -> None:
     """What was never seen is left out; hot folders are kept apart."""
     ended = making.bring_drop(store, DropState.CANCELLED)
