@@ -19,6 +19,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -32,6 +33,7 @@ from masv_watch.config import apart
 from masv_watch.config.handover import Loaded
 from masv_watch.delivery.alerts import LOOK_S, Teller
 from masv_watch.delivery.outbox import LETTERS, SOURCES, Outbox, Outside
+from masv_watch.delivery.outbox import LOOK_S as OUTBOX_S
 from masv_watch.departure import Departure
 from masv_watch.errors import CannotListen, ConfigError
 from masv_watch.login import Login
@@ -255,7 +257,7 @@ class Daemon:
                 luck=random.random,
             )
             self.store.listen(bell.ring)
-            loops.append(self._loop(name, outbox.tick, bell, vital=False))
+            loops.append(self._loop(name, outbox.tick, bell, at_most_s=OUTBOX_S, vital=False))
         return loops
 
     def _build_teller(self) -> Loop:
@@ -284,19 +286,8 @@ class Daemon:
         )
         return scheduler
 
-    def _loop(
-        self,
-        name: str,
-        tick: Callable[[], float | None],
-        bell: Bell,
-        *,
-        vital: bool = True,
-        at_most_s: float = 1.0,
-    ) -> Loop:
-        clock, metrics = self._clock, self._metrics
-        return Loop(
-            name, tick, bell=bell, clock=clock, metrics=metrics, vital=vital, at_most_s=at_most_s
-        )
+    def _loop(self, name: str, tick: Callable[[], float | None], bell: Bell, **kind: Any) -> Loop:
+        return Loop(name, tick, bell=bell, clock=self._clock, metrics=self._metrics, **kind)
 
     def run(self) -> int:
         """Serve until a signal ends it; give the exit status."""

@@ -57,6 +57,8 @@ log = logging.getLogger(__name__)
 #: seconds of a task's lease: longer than any letter takes, and short enough to come back soon after
 #: the store failed in between; a move may outlast it, because one loop alone takes each kind
 LEASE_S = 600.0
+#: seconds between two looks while nothing is due; whatever becomes due meanwhile rings or says when
+LOOK_S = 10.0
 #: seconds that one exchange with the mail server may take
 MAIL_S = 60.0
 #: seconds after which a letter that was never taken is given up
@@ -106,12 +108,17 @@ class Outbox:
         """Do the task that is due first; give the seconds to the next look."""
         task = self._store.claim_task(self._kinds, LEASE_S)
         if task is None:
-            return 1.0
+            return self._rest_s()
         try:
             self._attempt(task)
         except FenceLost:
             log.info("a task has a newer claim", extra={"task": task.id})
         return 0.0
+
+    def _rest_s(self) -> float:
+        """Give the seconds until something can be due; what is owed anew rings."""
+        at = self._store.next_task_at(self._kinds)
+        return LOOK_S if at is None else min(max(at - self._store.now(), 1.0), LOOK_S)
 
     def _attempt(self, task: Task) -> None:
         try:

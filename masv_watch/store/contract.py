@@ -387,6 +387,13 @@ class Obligations(Protocol):
         """Lease the task that is due first; a letter only once its link is there."""
         ...
 
+    def next_task_at(self, kinds: Sequence[TaskKind]) -> float | None:
+        """Give the store clock's second before which none of these is due; None without any.
+
+        A letter counts though its link is not there yet; what makes one due earlier rings.
+        """
+        ...
+
     def note_task_asked(self, task: Task) -> None:
         """Store the intent to do a task."""
         ...

@@ -43,6 +43,12 @@ class ObligationVerbs:
             return None
         return self.engine.write(claim)
 
+    def next_task_at(self, kinds: Sequence[TaskKind]) -> float | None:
+        """Give the store clock's second before which none of these is due."""
+        wanted = f" {' '.join(kinds)} "
+        row = self.engine.read(lambda tx: tx.one("next_task", kinds=wanted))
+        return None if row is None or row["at"] is None else float(row["at"])
+
     def note_task_asked(self, task: Task) -> None:
         """Store the intent to do a task."""
         self.engine.write(
@@ -123,6 +129,7 @@ class ObligationVerbs:
             tx.run("hurry_uploads")
             tx.run("hurry_files")
             tx.run("hurry_tasks")
+            tx.rings = True
 
         self.engine.write(hurry)
 

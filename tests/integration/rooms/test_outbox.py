@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from masv_watch.delivery import letters
-from masv_watch.delivery.outbox import LEASE_S
+from masv_watch.delivery.outbox import LEASE_S, LOOK_S
 from masv_watch.model import After, DropState, Secret, TaskKind, TaskState, UploadState
 from tests.integration.rooms.delivered import FOLDER, download
 from tests.processes import free_port
@@ -497,3 +497,17 @@ def test_letter_refused_in_words_that_quote_the_link_keeps_its_secret(world, san
     assert refused.state is TaskState.REFUSED
     assert secret not in refused.note
     assert "blocked http://x/***" in refused.note
+
+
+def test_outbox_without_a_task_rests_until_one_can_be_due(world):
+    """It wakes for what is owed, and not each second to ask whether anything is."""
+    assert world.letters.tick() == LOOK_S
+    away = world.settings.mail.smtp.__class__(host="127.0.0.1", port=free_port(), tls="none")
+    world.settings = _with_smtp(world.settings, away)
+    upload = world.deliver({"a": b"x"}, name=name(), mail_to=(ONE,))
+    world.work()
+
+    waiting = world.task(upload, LETTER, ONE)
+    world.clock.advance(waiting.retry_at - world.store.now() - 3)
+    assert world.letters.tick() == pytest.approx(3)
+    assert world.sources.tick() == LOOK_S

@@ -51,6 +51,46 @@ def test_claim_task_goes_by_kind_and_lease(store: Store, clock: FakeClock) -> No
     assert (again.id, again.fence) == (first.id, 2)
 
 
+def test_next_task_at_is_when_the_first_of_its_kinds_can_be_due(
+    store: Store, clock: FakeClock
+) -> None:
+    """Whoever has nothing to do sleeps until then; a wait and a lease put it off."""
+    assert store.next_task_at(ALL_KINDS) is None
+    delivered(store, LINK, DISPOSE)
+    assert store.next_task_at([TaskKind.LETTER]) is None
+    at = store.next_task_at(ALL_KINDS)
+    assert at is not None
+    assert at <= store.now()
+    link = store.claim_task([TaskKind.LINK], LEASE_S)
+    assert link is not None
+    assert store.next_task_at([TaskKind.LINK]) == store.now() + LEASE_S
+    store.retry_task(link, retry_at=store.now() + 7, attempts=1, note="later")
+
+    assert store.next_task_at([TaskKind.LINK]) == store.now() + 7
+    clock.advance(7)
+    again = store.claim_task([TaskKind.LINK], LEASE_S)
+    assert again is not None
+    store.advance_task(again, TaskEvent.WITHDRAWN)
+    assert store.next_task_at([TaskKind.LINK]) is None
+
+
+def test_hurry_rings_for_whoever_sleeps_until_a_retry(store: Store) -> None:
+    """What may go now must not wait for the second that somebody sleeps until."""
+    delivered(store, LINK)
+    task = store.claim_task(ALL_KINDS, LEASE_S)
+    assert task is not None
+    store.retry_task(task, retry_at=store.now() + 3600, attempts=1, note="later")
+    rung: list[bool] = []
+    store.listen(lambda: rung.append(True))
+
+    store.hurry()
+
+    assert rung
+    at = store.next_task_at(ALL_KINDS)
+    assert at is not None
+    assert at <= store.now()
+
+
 def test_claim_task_gives_a_letter_only_with_its_link(store: Store) -> None:
     """No letter leaves before there is a link to write into it."""
     upload_id = delivered(store, LINK, LETTER)
