@@ -127,7 +127,8 @@ class Entries:
         return min((known.retry_at for known in self._memory.growing.values()), default=None)
 
     def due(self, now: float) -> list[bytes]:
-        """List the entries of which a sample is due."""
+        """List the entries of which a sample is due, for a look at them."""
+        self.assessor.histories.begin_look()
         return [top for top, known in self._memory.growing.items() if known.retry_at <= now]
 
     def lose_root(self) -> None:
@@ -144,6 +145,7 @@ class Entries:
 
     def begin(self) -> None:
         """Take in what the ledger says before a sweep."""
+        self.assessor.histories.begin_look()
         self._memory.awaited.clear()
         if not self._memory.concluded:
             return
@@ -160,6 +162,7 @@ class Entries:
         self._notice_missing(drops)
         self._memory.told &= names
         self.assessor.siblings.keep(drops)
+        self.assessor.histories.keep(drops)
 
     @property
     def awaits(self) -> bool:

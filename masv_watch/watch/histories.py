@@ -49,11 +49,11 @@ from masv_watch.watch.twins import (
 #: and for one of equal content
 _ALIKE = 20
 _ALIKE_FOR_TWINS = 200
-#: drops whose read content is remembered; a few are compared at a time
-_KEPT = 64
+#: drops whose read content is remembered; further ones are read once some of these have ended
+_KEPT = 4096
 #: files of earlier drops that are remembered, so that a thousand equal frames ask for each once
 _KEPT_FILES = 4096
-#: bytes that are read at one look
+#: bytes that are read at one look at a hot folder, of all of its drops together
 READ_AT_ONCE = 256 * 1024 * 1024
 
 _Read = tuple[bytes, Identity, int]
@@ -69,6 +69,7 @@ class Histories:
         self._contents: dict[bytes, dict[_Read, str]] = {}
         #: what is being read, a piece at each look
         self._reading: tuple[_Read, files.Hashing] | None = None
+        self._left = READ_AT_ONCE
         self._files: dict[int, Mapping[bytes, SourceFile]] = {}
 
     def compare(self, rule: Rule, root: files.Root, tree: Tree, drop: Drop | None) -> Compared:
@@ -118,16 +119,24 @@ class Histories:
     def read(self, rule: Rule, root: files.Root, tree: Tree, found: Compared) -> None:
         """Read on in the content that a comparison lacks; what changes meanwhile is left out."""
         sizes = self._chunk_sizes(rule, tree, found)
-        if tree.top not in self._contents:
-            while len(self._contents) >= _KEPT:
-                self._contents.pop(next(iter(self._contents)))
+        if tree.top not in self._contents and len(self._contents) >= _KEPT:
+            # to let go of another's would have both read for ever
+            return
         known = self._contents.setdefault(tree.top, {})
-        left = READ_AT_ONCE
         for path, identity in found.unread:
-            if self._stop() or left <= 0:
+            if self._stop() or self._left <= 0:
                 return
             wanted = (path, identity, sizes[path])
-            left -= self._read_on(root, wanted, known, most=left)
+            self._left -= self._read_on(root, wanted, known, most=self._left)
+
+    def begin_look(self) -> None:
+        """Let as much be read again as one look at the hot folder may take."""
+        self._left = READ_AT_ONCE
+
+    def keep(self, tops: set[bytes]) -> None:
+        """Let go of what was read of drops that are not there any more."""
+        for top in self._contents.keys() - tops:
+            del self._contents[top]
 
     def forget(self, top: bytes) -> None:
         """Let go of what was read of a drop that is taken or has ended."""

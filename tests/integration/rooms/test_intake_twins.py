@@ -194,6 +194,57 @@ def test_large_copy_is_read_piece_by_piece_while_others_settle(make_room, monkey
     assert room.state("two") == ("duplicate", None)
 
 
+def test_many_copies_at_once_are_all_compared_and_none_of_them_for_ever(make_room, monkeypatch):
+    """Neither what is remembered of others nor what one look may read keeps one from its end."""
+    monkeypatch.setattr(histories, "_KEPT", 3)
+    monkeypatch.setattr(histories, "READ_AT_ONCE", 100)
+    room = make_room(**TOGETHER)
+    (room.hot / "one").write_bytes(os.urandom(50))
+    delivered(room)
+    read, looks = [], []
+    real, begin = Hashing._read, room.intake.entries.assessor.histories.begin_look
+
+    def count(self, root, size, stop):
+        read.append(size)
+        looks[-1] += size
+        real(self, root, size, stop)
+
+    def note():
+        looks.append(0)
+        begin()
+
+    monkeypatch.setattr(Hashing, "_read", count)
+    room.intake.entries.assessor.histories.begin_look = note
+    for number in range(12):
+        shutil.copyfile(room.hot / "one", room.hot / f"copy {number}")
+    room.pass_time(2 * SETTLED_S)
+
+    assert {room.state(f"copy {number}") for number in range(12)} == {("duplicate", None)}
+    assert sum(read) == 12 * 50
+    assert max(looks) <= 100
+
+
+def test_copy_that_vanishes_while_it_is_compared_leaves_its_place_to_others(make_room, monkeypatch):
+    """What is not there any more is remembered by nobody."""
+    monkeypatch.setattr(histories, "_KEPT", 1)
+    monkeypatch.setattr(histories, "READ_AT_ONCE", 10)
+    room = make_room(**TOGETHER)
+    (room.hot / "one").write_bytes(os.urandom(900))
+    delivered(room)
+    known = room.intake.entries.assessor.histories._contents
+    shutil.copyfile(room.hot / "one", room.hot / "two")
+    for _ in range(400):
+        room.pass_time(0.1)
+        if known:
+            break
+    assert list(known) == [b"two"]
+    (room.hot / "two").unlink()
+    shutil.copyfile(room.hot / "one", room.hot / "three")
+    room.pass_time(2 * SETTLED_S)
+
+    assert room.state("three") == ("duplicate", None)
+
+
 def test_folder_is_read_file_by_file_each_from_where_the_last_look_ended(make_room, monkeypatch):
     """A look that ends within one file begins no other: that would begin it anew for ever."""
     monkeypatch.setattr(histories, "READ_AT_ONCE", 10)
