@@ -21,6 +21,9 @@ def known_seal(folder: str, engine: Engine) -> Seal:
     seal = Seal.of(folder, may_make=row is None)
     if row is not None:
         seal.demand(row["value"])
+        if row["value"] != seal.proof():
+            # an earlier version's, which takes the ciphers to read it at every start
+            engine.write(lambda tx: tx.run("set_meta", key="seal", value=seal.proof()))
         return seal
 
     def close_all(tx: Transaction) -> None:

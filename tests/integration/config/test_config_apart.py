@@ -56,17 +56,19 @@ def test_configuration_with_mistakes_read_apart_is_refused_with_the_same_words(f
 
 
 def test_process_that_reads_a_configuration_finds_our_modules_and_no_others(
-    file, environ, tmp_path, monkeypatch
+    file, environ, tmp_path, monkeypatch, caplog
 ):
     """A folder that somebody else may write must not lend us a module by being the working one."""
     strange = tmp_path / "strange"
     strange.mkdir()
-    (strange / "yaml.py").write_text("raise SystemExit(3)")
+    for name in ("yaml.py", "sitecustomize.py"):
+        (strange / name).write_text("raise SystemExit(3)")
     monkeypatch.chdir(strange)
 
     found = apart.load(str(file), environ={**environ, "PYTHONPATH": str(strange)})
 
     assert found.settings.masv.team == "acme"
+    assert not caplog.records
 
 
 def test_secret_is_on_no_command_line_while_a_configuration_is_read(file, environ, monkeypatch):

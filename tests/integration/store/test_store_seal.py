@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.resources import files as package_files
 from pathlib import Path
 
@@ -170,6 +171,29 @@ def test_state_without_its_key_is_refused_and_no_key_is_made_in_its_place(
 
     assert str(key) in refused.value.message
     assert (key.read_bytes() if key.exists() else None) == content
+
+
+def test_proof_of_an_earlier_version_is_believed_once_and_then_written_anew(
+    sqlite_bench: SqliteBench,
+) -> None:
+    """It was a sealed word; a start that needs no cipher has one that can be read without."""
+    fill(sqlite_bench.open())
+    sqlite_bench.close()
+    key = (sqlite_bench.folder / KEY_FILE).read_bytes().strip()
+    database = sqlite_bench.folder / "masv-watch.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        sealed = Seal(key).close(Secret("masv-watch"))
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'seal'", (sealed,))
+
+    store = sqlite_bench.open()
+
+    assert json.loads(store.remembered_session() or "") == {"token": CANARIES["session"]}
+    with closing(sqlite3.connect(database)) as connection:
+        ((proof,),) = connection.execute("SELECT value FROM meta WHERE key = 'seal'")
+    assert proof == Seal(key).proof()
+    assert key.decode() not in proof
+    with pytest.raises(StoreUnusable, match="another key"):
+        Seal(Fernet.generate_key()).demand(proof)
 
 
 def test_lock_of_a_refused_state_is_free_again(sqlite_bench: SqliteBench) -> None:
