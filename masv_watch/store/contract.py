@@ -28,7 +28,6 @@ from masv_watch.model import (
     FileProof,
     HoldReason,
     Link,
-    Secret,
     Sizes,
     SourceFile,
     Task,
@@ -43,6 +42,7 @@ from masv_watch.model import (
 )
 from masv_watch.store.alarming_contract import Alarming
 from masv_watch.store.arriving_contract import Arriving
+from masv_watch.store.packaging_contract import Packaging
 from masv_watch.store.relinking_contract import Relinking
 from masv_watch.store.rooting_contract import Rooting
 from masv_watch.store.steering_contract import Steering
@@ -223,18 +223,6 @@ class Undertakings(Protocol):
         """End a claim; the upload is not claimed again before `retry_at`."""
         ...
 
-    def note_package_asked(self, upload_id: str, fence: int) -> None:
-        """Store the intent to create the package."""
-        ...
-
-    def note_package(self, upload_id: str, fence: int, package_id: str, token: Secret) -> None:
-        """Store the cloud's package, or a fresh token of it."""
-        ...
-
-    def package_is_ours(self, package_id: str) -> bool:
-        """Say whether an upload of ours names this package."""
-        ...
-
     def next_files(
         self, upload_id: str, limit: int, *, sizes: Sizes = ANY_SIZE
     ) -> list[SourceFile]:
@@ -306,34 +294,6 @@ class Undertakings(Protocol):
 
     def note_source_changed(self, file: SourceFile, fence: int, note: str) -> None:
         """Stop a file whose source changed; its drop is no longer whole."""
-        ...
-
-    def leftovers(self, upload_id: str) -> list[str]:
-        """List cloud files of the package that must go before it is finalized."""
-        ...
-
-    def note_leftover_gone(self, upload_id: str, fence: int, cloud_id: str) -> None:
-        """Store that the cloud deleted a leftover file."""
-        ...
-
-    def advance_all_sent(self, upload_id: str, fence: int) -> bool:
-        """Move to idle if every drop is whole and every file closed; say whether it did."""
-        ...
-
-    def finalize_due(self) -> list[str]:
-        """Move every idle upload whose time has come to finalizing; give their ids."""
-        ...
-
-    def note_finalize_asked(self, upload_id: str, fence: int) -> None:
-        """Store that the finalize goes out, if every drop is still taken, whole and without hold.
-
-        Raises:
-            SourceChanged: a drop is not whole any more; nothing is stored.
-        """
-        ...
-
-    def note_finalize_unasked(self, upload_id: str, fence: int) -> None:
-        """Store that the cloud said that no finalize has reached it."""
         ...
 
     def advance_claimed(
@@ -438,6 +398,7 @@ class Store(
     Rooting,
     Relinking,
     Undertakings,
+    Packaging,
     Versions,
     Steering,
     Obligations,

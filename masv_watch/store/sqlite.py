@@ -33,6 +33,7 @@ from masv_watch.store.creation import CreationVerbs
 from masv_watch.store.duplicates import DuplicateVerbs
 from masv_watch.store.ledger import LedgerVerbs
 from masv_watch.store.obligations import ObligationVerbs
+from masv_watch.store.packaging import PackagingVerbs
 from masv_watch.store.relinking import RelinkingVerbs
 from masv_watch.store.retiring import RetiringVerbs
 from masv_watch.store.rooting import RootingVerbs
@@ -287,6 +288,7 @@ class SqliteStore(
     ArrivingVerbs,
     CreationVerbs,
     UndertakingVerbs,
+    PackagingVerbs,
     VersionVerbs,
     SteeringVerbs,
     ObligationVerbs,
