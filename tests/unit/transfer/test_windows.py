@@ -152,3 +152,28 @@ def test_deadline_that_comes_twice_is_the_first_one():
 
     assert next_deadline(150, evening, local(BERLIN)) == berlin(2026, 10, 25, 2, 30).timestamp()
     assert frozenset(range(7)) == EVERY_DAY
+
+
+@pytest.mark.parametrize(
+    ("evening", "minute", "due"),
+    [
+        # the clock is set within two days: the offset of then is not that of now
+        ((2026, 3, 27, 19), 12 * 60, berlin(2026, 3, 28, 12)),
+        ((2026, 3, 28, 19), 12 * 60, berlin(2026, 3, 29, 12)),
+        ((2026, 10, 23, 19), 12 * 60, berlin(2026, 10, 24, 12)),
+        ((2026, 10, 24, 19), 12 * 60, berlin(2026, 10, 25, 12)),
+    ],
+)
+def test_deadline_beside_a_night_in_which_the_clock_is_set_is_at_its_minute(evening, minute, due):
+    """Of the two times that a neighbouring offset allows, only the one that shows it counts."""
+    began = berlin(*evening).timestamp()
+
+    assert next_deadline(minute, began, local(BERLIN)) == due.timestamp()
+
+
+def test_deadline_that_is_left_out_is_when_it_would_have_come():
+    """02:30 does not come on 2026-03-29: with the clock set before, it would at 00:30 UTC."""
+    evening = berlin(2026, 3, 28, 19).timestamp()
+    due = datetime(2026, 3, 29, 0, 30, tzinfo=UTC).timestamp()
+
+    assert next_deadline(150, evening, local(BERLIN)) == due
