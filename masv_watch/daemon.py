@@ -255,6 +255,7 @@ class Daemon:
                 clock=self._clock,
                 metrics=self._metrics,
                 luck=random.random,
+                turns=self._departure.openings.turns,
             )
             self.store.listen(bell.ring)
             loops.append(self._loop(name, outbox.tick, bell, at_most_s=OUTBOX_S, vital=False))

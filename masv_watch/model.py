@@ -562,6 +562,8 @@ class Schedule:
     tz: str | None = None
     #: none: at any time
     windows: tuple[Span, ...] = ()
+    #: when packages are finalized and our letters leave; none: as soon as everything is up
+    deliver: tuple[Span, ...] = ()
     late_drops: LateDrops = LateDrops.WAIT
     #: minutes after midnight at which what came before must have been sent; None: no such time
     deadline: int | None = None
@@ -584,6 +586,9 @@ class Turns:
     place: Callable[[str | None, float], float] | None = None
     #: hot folders of which an older upload may have a higher place
     mixed: frozenset[str] = frozenset()
+    #: hot folders of which nothing is finalized or mailed now, unless a person started it; each
+    #: with the second as in `closed`
+    undelivered: Mapping[str, float | None] = field(default_factory=dict)
 
 
 NO_TURNS = Turns()

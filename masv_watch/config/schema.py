@@ -171,7 +171,8 @@ class ScheduleKeys:
     """`schedule:` of a hot folder."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
-    open: Annotated[tuple[Span, ...], _leaf(timetable.spans)]
+    open: Annotated[tuple[Span, ...], _leaf(timetable.spans)] | None = None
+    deliver: Annotated[tuple[Span, ...], _leaf(timetable.spans)] | None = None
     tz: Annotated[str, _leaf(timetable.zone)] | None = None
     late_drops: Annotated[str, _leaf(values.one_of("wait", "send_next", "urgent"))] | None = None
 

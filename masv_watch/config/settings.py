@@ -191,7 +191,9 @@ def _schedule(keys: schema.HotFolderKeys, tz: str | None) -> model.Schedule:
         return model.Schedule(tz=tz, deadline=keys.deadline)
     late = model.LateDrops(said.late_drops) if said.late_drops else None
     return model.Schedule(
-        tz=said.tz or tz, windows=said.open, deadline=keys.deadline, **_said(late_drops=late)
+        tz=said.tz or tz,
+        deadline=keys.deadline,
+        **_said(windows=said.open, deliver=said.deliver, late_drops=late),
     )
 
 

@@ -37,6 +37,7 @@ from masv_watch.login import Login
 from masv_watch.loops import Clock
 from masv_watch.metrics import Metrics
 from masv_watch.model import (
+    NO_TURNS,
     After,
     Drop,
     DropState,
@@ -46,6 +47,7 @@ from masv_watch.model import (
     Task,
     TaskEvent,
     TaskKind,
+    Turns,
     Upload,
 )
 from masv_watch.retry import Next, decide
@@ -95,18 +97,20 @@ class Outbox:
         clock: Clock,
         metrics: Metrics,
         luck: Callable[[], float],
+        turns: Callable[[], Turns] = lambda: NO_TURNS,
     ) -> None:
-        """Take care of these kinds of tasks."""
+        """Take care of these kinds of tasks; `turns` says whose letters must wait."""
         self._store = store
         self._outside = outside
         self._kinds = tuple(kinds)
         self._clock = clock
         self._metrics = metrics
         self._luck = luck
+        self._turns = turns
 
     def tick(self) -> float:
         """Do the task that is due first; give the seconds to the next look."""
-        task = self._store.claim_task(self._kinds, LEASE_S)
+        task = self._store.claim_task(self._kinds, LEASE_S, turns=self._turns())
         if task is None:
             return self._rest_s()
         try:

@@ -194,9 +194,10 @@ class Undertakings(Protocol):
     def claim_uploads(self, limit: int, lease_s: float, *, turns: Turns = NO_TURNS) -> list[Upload]:
         """Lease uploads that are transferring or finalizing and due: by priority, place and age.
 
-        What is transferring in a hot folder whose window is closed is left alone, and so is one
-        whose lease is not over; each gets a new fence. `limit` is how many slots are free; what a
-        person started and what is to be deleted waits for none.
+        What is transferring in a hot folder whose window is closed is left alone, so is what is to
+        be finalized in one whose window of delivery is closed, and so is one whose lease is not
+        over; each gets a new fence. `limit` is how many slots are free; what a person started and
+        what is to be deleted waits for none.
         """
         ...
 
@@ -343,8 +344,14 @@ class Versions(Protocol):
 class Obligations(Protocol):
     """What hangs on a delivered upload: link, letters, disposal."""
 
-    def claim_task(self, kinds: Sequence[TaskKind], lease_s: float) -> Task | None:
-        """Lease the task that is due first; a letter only once its link is there."""
+    def claim_task(
+        self, kinds: Sequence[TaskKind], lease_s: float, *, turns: Turns = NO_TURNS
+    ) -> Task | None:
+        """Lease the task that is due first; a letter only once its link is there.
+
+        A letter that a hot folder's window of delivery keeps is left alone, unless a person started
+        its upload.
+        """
         ...
 
     def next_task_at(self, kinds: Sequence[TaskKind]) -> float | None:
@@ -380,6 +387,10 @@ class Obligations(Protocol):
 
     def open_tasks(self) -> Mapping[str, int]:
         """Count the due tasks of each upload that has any."""
+        ...
+
+    def due_letters(self) -> set[str]:
+        """Give the ids of the uploads that owe a letter."""
         ...
 
     def refused_tasks(self) -> Mapping[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from masv_watch.errors import FenceLost
-from masv_watch.model import Link, Task, TaskEvent, TaskKind, TaskState
+from masv_watch.model import NO_TURNS, Link, Task, TaskEvent, TaskKind, TaskState, Turns
 from masv_watch.store.ledger import finish_drops
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
@@ -20,6 +20,7 @@ from masv_watch.store.sql import (
     rows_as,
     task_of,
 )
+from masv_watch.store.turns import words
 
 
 class ObligationVerbs:
@@ -28,18 +29,20 @@ class ObligationVerbs:
     engine: Engine
     seal: Seal
 
-    def claim_task(self, kinds: Sequence[TaskKind], lease_s: float) -> Task | None:
+    def claim_task(
+        self, kinds: Sequence[TaskKind], lease_s: float, *, turns: Turns = NO_TURNS
+    ) -> Task | None:
         """Lease the task that is due first."""
-        wanted = f" {' '.join(kinds)} "
+        wanted = {"kinds": f" {' '.join(kinds)} ", "undelivered": words(turns.undelivered)}
 
         def claim(tx: Transaction) -> Task | None:
-            row = tx.one("due_tasks", now=tx.now, kinds=wanted)
+            row = tx.one("due_tasks", now=tx.now, **wanted)
             if row is None:
                 return None
             mine = tx.one("claim_task", id=row["id"], lease_until=tx.now + lease_s)
             return None if mine is None else task_of(mine)
 
-        if not self.engine.read(lambda tx: tx.one("due_tasks", now=tx.now, kinds=wanted)):
+        if not self.engine.read(lambda tx: tx.one("due_tasks", now=tx.now, **wanted)):
             return None
         return self.engine.write(claim)
 
@@ -102,6 +105,11 @@ class ObligationVerbs:
         """Count the due tasks of each upload."""
         rows = self.engine.read(lambda tx: tx.all("open_tasks"))
         return {str(row["upload_id"]): int(row["number"]) for row in rows}
+
+    def due_letters(self) -> set[str]:
+        """Give the ids of the uploads that owe a letter."""
+        rows = self.engine.read(lambda tx: tx.all("due_letters"))
+        return {str(row["upload_id"]) for row in rows}
 
     def refused_tasks(self) -> Mapping[str, int]:
         """Count the tasks of each upload that ended without success."""

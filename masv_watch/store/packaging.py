@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from masv_watch.errors import SourceChanged
-from masv_watch.model import Secret, UploadEvent, UploadState
+from masv_watch.model import NO_TURNS, Secret, Turns, UploadEvent, UploadState
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import Engine, Transaction, hold_fence, move_upload, must
+from masv_watch.store.turns import words
 
 T = TypeVar("T")
 
@@ -79,17 +80,18 @@ class PackagingVerbs:
 
         return self._held(upload_id, fence, advance)
 
-    def finalize_due(self) -> list[str]:
+    def finalize_due(self, turns: Turns = NO_TURNS) -> list[str]:
         """Move every idle upload whose time has come to finalizing."""
+        shut = words(turns.undelivered)
 
         def finalize(tx: Transaction) -> list[str]:
-            due = [str(row["id"]) for row in tx.all("finalize_due", now=tx.now)]
+            due = [str(row["id"]) for row in tx.all("finalize_due", now=tx.now, undelivered=shut)]
             for upload_id in due:
                 row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
                 move_upload(tx, row, UploadEvent.FINALIZE)
             return due
 
-        if not self.engine.read(lambda tx: tx.one("finalize_due", now=tx.now)):
+        if not self.engine.read(lambda tx: tx.one("finalize_due", now=tx.now, undelivered=shut)):
             return []
         return self.engine.write(finalize)
 

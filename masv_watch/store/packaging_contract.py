@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from masv_watch.model import Secret
+from masv_watch.model import NO_TURNS, Secret, Turns
 
 
 class Packaging(Protocol):
@@ -38,8 +38,11 @@ class Packaging(Protocol):
         """Move to idle if every drop is whole and every file closed; say whether it did."""
         ...
 
-    def finalize_due(self) -> list[str]:
-        """Move every idle upload whose time has come to finalizing; give their ids."""
+    def finalize_due(self, turns: Turns = NO_TURNS) -> list[str]:
+        """Move every idle upload whose time has come to finalizing; give their ids.
+
+        What a hot folder's window of delivery keeps stays idle, unless a person started it.
+        """
         ...
 
     def note_finalize_asked(self, upload_id: str, fence: int) -> None:

@@ -198,7 +198,10 @@ RETURNING id;
 -- name: in_line
 SELECT priority FROM uploads WHERE state IN ('transferring', 'finalizing') AND started = 0
 AND retry_at <= :now AND lease_until <= :now
-AND (state = 'finalizing' OR instr(:closed, ' ' || coalesce(hot_folder, '?') || ' ') = 0) ORDER BY priority DESC LIMIT :limit;
+AND CASE state WHEN 'finalizing'
+    THEN finalize_asked = 1 OR instr(:undelivered, ' ' || coalesce(hot_folder, '?') || ' ') = 0
+    ELSE instr(:closed, ' ' || coalesce(hot_folder, '?') || ' ') = 0 END
+ORDER BY priority DESC LIMIT :limit;
 
 -- name: set_started
 UPDATE uploads SET started = 1, retry_at = 0 WHERE id = :id;
@@ -299,14 +302,18 @@ UPDATE files SET retry_at = 0, attempts = 0, error = '' WHERE upload_id = :uploa
 -- name: claimable
 SELECT id, hot_folder, priority, created_at FROM uploads
 WHERE state IN ('transferring', 'finalizing') AND retry_at <= :now AND lease_until <= :now
-AND (state = 'finalizing' OR instr(:closed, ' ' || coalesce(hot_folder, '?') || ' ') = 0)
+AND CASE state WHEN 'finalizing'
+    THEN finalize_asked = 1 OR instr(:undelivered, ' ' || coalesce(hot_folder, '?') || ' ') = 0
+    ELSE instr(:closed, ' ' || coalesce(hot_folder, '?') || ' ') = 0 END
 ORDER BY priority DESC, created_at, id LIMIT :limit;
 
 -- name: claimable_of_each
 SELECT id, hot_folder, priority, created_at FROM (SELECT *, row_number() OVER (
         PARTITION BY hot_folder ORDER BY priority DESC, created_at, id) AS number FROM uploads
     WHERE state IN ('transferring', 'finalizing') AND retry_at <= :now AND lease_until <= :now
-    AND (state = 'finalizing' OR instr(:closed, ' ' || coalesce(hot_folder, '?') || ' ') = 0))
+    AND CASE state WHEN 'finalizing'
+    THEN finalize_asked = 1 OR instr(:undelivered, ' ' || coalesce(hot_folder, '?') || ' ') = 0
+    ELSE instr(:closed, ' ' || coalesce(hot_folder, '?') || ' ') = 0 END)
 WHERE number <= :limit OR instr(:mixed, ' ' || coalesce(hot_folder, '?') || ' ') > 0;
 
 -- name: claimable_without_slot
@@ -346,6 +353,7 @@ AND (state <> 'taken' OR whole = 0 OR hold IS NOT NULL);
 
 -- name: finalize_due
 SELECT id FROM uploads WHERE state = 'idle' AND finalize_at IS NOT NULL AND finalize_at <= :now
+AND (started = 1 OR instr(:undelivered, ' ' || coalesce(hot_folder, '?') || ' ') = 0)
 ORDER BY finalize_at, id;
 
 -- name: all_sent
@@ -513,6 +521,9 @@ SELECT * FROM tasks WHERE upload_id = :upload_id ORDER BY id;
 -- name: open_tasks
 SELECT upload_id, count(*) AS number FROM tasks WHERE state = 'due' GROUP BY upload_id;
 
+-- name: due_letters
+SELECT DISTINCT upload_id FROM tasks WHERE state = 'due' AND kind = 'letter';
+
 -- name: refused_tasks
 SELECT upload_id, count(*) AS number FROM tasks WHERE state = 'refused' GROUP BY upload_id;
 
@@ -529,6 +540,8 @@ AND (kind <> 'letter' OR EXISTS (SELECT 1 FROM links WHERE links.upload_id = tas
 AND (kind <> 'retire' OR NOT EXISTS (SELECT 1 FROM tasks AS owed
     WHERE owed.upload_id = tasks.upload_id AND owed.state = 'due'
     AND owed.kind IN ('link', 'letter')))
+AND (kind <> 'letter' OR EXISTS (SELECT 1 FROM uploads WHERE uploads.id = tasks.upload_id
+    AND (started = 1 OR instr(:undelivered, ' ' || coalesce(hot_folder, '?') || ' ') = 0)))
 AND instr(:kinds, ' ' || kind || ' ') > 0 ORDER BY retry_at, id LIMIT 1;
 
 -- name: next_task

@@ -171,10 +171,8 @@ class SteeringVerbs:
 
     def in_line(self, limit: int, turns: Turns = NO_TURNS) -> list[int]:
         """List the priorities of uploads that wait for a slot and are due."""
-        closed = words(turns.closed)
-        rows = self.engine.read(
-            lambda tx: tx.all("in_line", now=tx.now, limit=limit, closed=closed)
-        )
+        shut = {"closed": words(turns.closed), "undelivered": words(turns.undelivered)}
+        rows = self.engine.read(lambda tx: tx.all("in_line", now=tx.now, limit=limit, **shut))
         return [int(row["priority"]) for row in rows]
 
     def start_upload(self, upload_id: str) -> None:

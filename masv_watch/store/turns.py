@@ -1,7 +1,7 @@
 """Whose turn it is among uploads that wait: windows, priority, deadline, age.
 
 Owns the order in which waiting uploads are claimed and listed. Never asks for the time of a window:
-`model.Turns` says it. Alone, because two rooms of the store ask it and must not differ.
+`model.Turns` says it. Alone, because several rooms of the store ask it and must not differ.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ def words(names: Iterable[str]) -> str:
 
 def waiting_in_turn(tx: Transaction, limit: int, turns: Turns) -> Sequence[Row]:
     """Give the first uploads that may be claimed now, in their order; finalizing ones included."""
-    closed = words(turns.closed)
+    shut = {"closed": words(turns.closed), "undelivered": words(turns.undelivered)}
     if turns.place is None:
-        return tx.all("claimable", now=tx.now, limit=limit, closed=closed)
-    rows = tx.all(
-        "claimable_of_each", now=tx.now, limit=limit, closed=closed, mixed=words(turns.mixed)
-    )
+        return tx.all("claimable", now=tx.now, limit=limit, **shut)
+    rows = tx.all("claimable_of_each", now=tx.now, limit=limit, mixed=words(turns.mixed), **shut)
     return _in_order(rows, turns)[:limit]
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from masv_watch.cloud.wire import Blueprint
-from masv_watch.model import Chunk, SourceFile, Upload, UploadState
+from masv_watch.model import Chunk, SourceFile, Turns, Upload, UploadState
 from masv_watch.transfer.chunks import Span, missing
 from masv_watch.transfer.crew import Lane
 from masv_watch.transfer.leftbehind import LeftBehind
@@ -183,11 +183,17 @@ class Claim:
         return not self.is_deletion and not self.upload.is_started
 
 
-def is_shut(claim: Claim, closed: Collection[str]) -> bool:
-    """Say whether a claim must wait for its hot folder's window; what a person started need not."""
+def is_shut(claim: Claim, turns: Turns) -> bool:
+    """Say whether a claim must wait for its hot folder's window; what a person started need not.
+
+    A finalize that may have reached the cloud is never kept: what became of it must be learned.
+    """
     upload = claim.upload
-    is_sent = upload.state is UploadState.TRANSFERRING and not upload.is_started
-    return is_sent and upload.hot_folder in closed
+    if upload.is_started:
+        return False
+    if upload.state is UploadState.FINALIZING:
+        return not upload.finalize_asked and upload.hot_folder in turns.undelivered
+    return upload.state is UploadState.TRANSFERRING and upload.hot_folder in turns.closed
 
 
 def share(claim: Claim, claims: Iterable[Claim], *, workers: int, now: float) -> int:

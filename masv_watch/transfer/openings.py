@@ -5,7 +5,8 @@ or begins an upload: the sender does. Built by `departure`; the sender's loop ti
 
 Law 1. A window is asked by the wall clock each time: a jump of it, a reload and a night in which it
        is set count within a second (pain 43).
-Law 2. A closed window stops what carries bytes; what is finalizing or is deleted goes on.
+Law 2. A closed window stops what carries bytes; what is finalizing or is deleted goes on. The
+       window of `deliver` alone keeps a finalize that was not asked for yet, and our letters.
 """
 
 from __future__ import annotations
@@ -63,22 +64,25 @@ class Openings:
         ruled = {
             rule.name: rule.schedule
             for rule in rules
-            if rule.schedule.windows or rule.schedule.deadline is not None
+            if rule.schedule.windows or rule.schedule.deliver or rule.schedule.deadline is not None
         }
         if not ruled:
             return NO_TURNS
         wall, ahead = self._clock.wall(), self._store_now() - self._clock.wall()
-        closed = {}
+        closed: dict[str, float | None] = {}
+        undelivered: dict[str, float | None] = {}
         for name, schedule in ruled.items():
             local_at = zoned(self._clock, schedule.tz)
-            if not is_open(schedule.windows, local_at(wall)):
-                turn = next_turn(schedule.windows, wall, local_at)
-                closed[name] = None if turn is None else turn + ahead
+            for spans, shut in ((schedule.windows, closed), (schedule.deliver, undelivered)):
+                if not is_open(spans, local_at(wall)):
+                    turn = next_turn(spans, wall, local_at)
+                    shut[name] = None if turn is None else turn + ahead
         mixed = {name for name, one in ruled.items() if _goes_first(one)}
         return Turns(
             closed=closed,
             place=partial(self._place, ruled, ahead),
             mixed=frozenset(mixed),
+            undelivered=undelivered,
         )
 
     def _place(

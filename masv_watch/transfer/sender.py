@@ -201,7 +201,7 @@ class Sender:
             return []
         self._claimed_at = self._store.now()
         try:
-            self._store.finalize_due()
+            self._store.finalize_due(self._turns())
             slots = sum(1 for claim in self._grip.claims.values() if claim.takes_slot)
             free = max(self._transfer().active_uploads - slots, 0)
             if not free:
@@ -250,7 +250,7 @@ class Sender:
                 # a pause or a deletion waits for no chunk: it is sent anew, or never
                 claim.abort.set()
                 claim.ending = True
-            if is_shut(claim, self._turns().closed):
+            if is_shut(claim, self._turns()):
                 self._shut(claim)
             if claim.ending or self._stopping:
                 claim.ending = True
@@ -418,7 +418,7 @@ class Sender:
             return
         if not self._store.advance_all_sent(upload.id, upload.fence):
             self._grip.end(claim, retry_at=self._store.now() + RELOOK_S)
-        elif upload.id not in self._store.finalize_due():
+        elif upload.id not in self._store.finalize_due(self._turns()):
             self._grip.end(claim)
 
     def _weigh(self, outcome: Outcome[Key]) -> None:

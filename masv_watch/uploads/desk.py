@@ -24,6 +24,7 @@ from masv_watch.model import (
     Flow,
     Need,
     Selection,
+    TaskKind,
     TaskState,
     Traffic,
     Turns,
@@ -37,6 +38,7 @@ from masv_watch.uploads.views import (
     SendingView,
     UploadDetails,
     UploadView,
+    WaitReason,
     calls_for,
     eta_of,
     line_of,
@@ -177,6 +179,7 @@ class Uploads:
         open_tasks, refused = self._store.open_tasks(), self._store.refused_tasks()
         unsettled, held = self._store.unsettled(), self._held()
         turns = self._turns()
+        letters = self._store.due_letters() if turns.undelivered else set()
         # a long queue takes long to read, and only who stands in it asks for his place
         is_sent = any(upload.state is UploadState.TRANSFERRING for upload in uploads)
         queued = self._store.queued(turns) if is_sent else []
@@ -191,7 +194,8 @@ class Uploads:
                 auth_until=auth_until,
                 settling=upload.id in unsettled,
                 held=held.get(upload.id),
-                closed=turns.closed,
+                turns=turns,
+                owes_letter=upload.id in letters,
             )
             if waiting is not None or not waiting_only:
                 views.append(
@@ -229,7 +233,8 @@ class Uploads:
         """
         traffic = self._traffic().get(upload_id, STILL)
         upload = self.find(upload_id)
-        tasks = [task.state for task in self._store.tasks(upload_id)]
+        tasks = self._store.tasks(upload_id)
+        due = [task.kind for task in tasks if task.state is TaskState.DUE]
         turns = self._turns()
         is_sent = upload.state is UploadState.TRANSFERRING
         queued = self._store.queued(turns) if is_sent else []
@@ -241,13 +246,14 @@ class Uploads:
             auth_until=self._auth_until(),
             settling=upload_id in self._store.unsettled(),
             held=self._held().get(upload_id),
-            closed=turns.closed,
+            turns=turns,
+            owes_letter=TaskKind.LETTER in due,
         )
         return view_of(
             line,
             waiting,
-            open_tasks=tasks.count(TaskState.DUE),
-            refused_tasks=tasks.count(TaskState.REFUSED),
+            open_tasks=len(due),
+            refused_tasks=sum(1 for task in tasks if task.state is TaskState.REFUSED),
             traffic=traffic,
         )
 
@@ -344,13 +350,15 @@ class Uploads:
         self._store.prioritize(upload_id, priority)
 
     def start(self, upload_id: str) -> None:
-        """Let an upload that waits go at once, past its slot and its retry.
+        """Let an upload that waits go at once, past its slot, its retry and its windows.
 
         Raises:
             NotFound, IllegalTransition: nothing is changed.
         """
         upload = self.find(upload_id)
-        if upload.state is not UploadState.TRANSFERRING:
+        waiting = None if upload.state is UploadState.TRANSFERRING else self.view(upload_id).waiting
+        waits = waiting is not None and waiting.reason is WaitReason.WINDOW_CLOSED
+        if upload.state is not UploadState.TRANSFERRING and not waits:
             raise self._refusal(upload, "start")
         self._store.start_upload(upload_id)
 

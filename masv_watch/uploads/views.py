@@ -20,6 +20,7 @@ from masv_watch.model import (
     SourceFile,
     Task,
     Traffic,
+    Turns,
     Upload,
     UploadEvent,
     UploadLine,
@@ -139,27 +140,45 @@ def waiting_for(
     auth_until: float | None,
     settling: bool = False,
     held: Drop | None = None,
-    closed: Mapping[str, float | None] = NO_TURNS.closed,
+    turns: Turns = NO_TURNS,
+    owes_letter: bool = False,
 ) -> Waiting | None:
     """Say what keeps an upload from moving at this store time, or None when nothing does.
 
     `ahead` counts the uploads that get a slot first; None for one that does not wait for a slot.
-    `held` is a drop of it whose hold is all that it waits for. `closed` are the hot folders whose
-    window is closed, with the store time at which it opens.
+    `held` is a drop of it whose hold is all that it waits for. `turns` say whose windows are
+    closed, with the store time at which each opens. `owes_letter`: a letter of ours is to leave.
     """
-    if upload.state is UploadState.FINALIZING:
-        return Waiting(reason=WaitReason.FINALIZING, until=_later(upload.retry_at, now))
     if upload.state is not UploadState.TRANSFERRING:
-        return None
+        return _delivery(upload, now=now, turns=turns, owes_letter=owes_letter)
     if auth_until is not None and upload.type is UploadType.TEAM:
         cure = lifecycle.CURES[HoldReason.AUTH]
         return Waiting(reason=WaitReason.AUTH, until=auth_until, cure=cure)
-    is_shut = upload.hot_folder in closed and not upload.is_started
+    is_shut = upload.hot_folder in turns.closed and not upload.is_started
     if upload.retry_at > now and upload.error and not is_shut:
         return Waiting(reason=WaitReason.RETRYING, until=upload.retry_at, cure=upload.error)
     if held is not None and held.hold is not None:
         return Waiting(reason=WaitReason.HELD, cure=f"{held.hold}: {cure_of(held)}")
-    return _turn(upload, ahead=ahead, settling=settling, closed=closed if is_shut else {})
+    return _turn(upload, ahead=ahead, settling=settling, closed=turns.closed if is_shut else {})
+
+
+def _delivery(upload: UploadLine, *, now: float, turns: Turns, owes_letter: bool) -> Waiting | None:
+    """Say what keeps the finalize or a letter of an upload whose bytes are up."""
+    is_finalizing = upload.state is UploadState.FINALIZING
+    # a finalize that failed is on its way, whatever the window
+    is_kept = (is_finalizing and not upload.error) or upload.state is UploadState.IDLE
+    is_shut = upload.hot_folder in turns.undelivered and not upload.is_started
+    if is_shut and (is_kept or owes_letter):
+        return _shut(upload, turns.undelivered)
+    if is_finalizing:
+        return Waiting(reason=WaitReason.FINALIZING, until=_later(upload.retry_at, now))
+    return None
+
+
+def _shut(upload: UploadLine, closed: Mapping[str, float | None]) -> Waiting:
+    cure = lifecycle.CURES[HoldReason.WINDOW_CLOSED].replace("ID", upload.id)
+    until = closed[upload.hot_folder or ""]
+    return Waiting(reason=WaitReason.WINDOW_CLOSED, until=until, cure=cure)
 
 
 def _turn(
@@ -169,10 +188,8 @@ def _turn(
     settling: bool,
     closed: Mapping[str, float | None],
 ) -> Waiting | None:
-    if upload.hot_folder is not None and upload.hot_folder in closed:
-        cure = lifecycle.CURES[HoldReason.WINDOW_CLOSED].replace("ID", upload.id)
-        until = closed[upload.hot_folder]
-        return Waiting(reason=WaitReason.WINDOW_CLOSED, until=until, cure=cure)
+    if upload.hot_folder in closed:
+        return _shut(upload, closed)
     if settling:
         return Waiting(reason=WaitReason.SETTLING, cure=lifecycle.CURES[HoldReason.GROWING])
     if ahead is not None:

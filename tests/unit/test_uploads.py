@@ -6,7 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from masv_watch.model import Drop, DropState, HoldReason, Terms, Upload, UploadState, UploadType
+from masv_watch.model import (
+    Drop,
+    DropState,
+    HoldReason,
+    Terms,
+    Turns,
+    Upload,
+    UploadState,
+    UploadType,
+)
 from masv_watch.uploads import WaitReason, waiting_for
 from masv_watch.uploads.views import line_of
 
@@ -114,17 +123,44 @@ def test_waiting_for_a_held_drop_names_the_hold_and_its_cure():
 
 def test_waiting_for_a_closed_window_names_when_it_opens_and_what_sends_it_now():
     """Before queue and retry, which can do nothing while it is closed (behaviour 12)."""
-    closed = {"out": NOW + 3600}
     late = replace(MOVING, hot_folder="out", error="no route", retry_at=NOW + 30)
 
-    found = waits(late, closed=closed, ahead=1, settling=True)
+    turns = Turns(closed={"out": NOW + 3600})
+    found = waits(late, turns=turns, ahead=1, settling=True)
 
     assert (found.reason, found.until) == (WaitReason.WINDOW_CLOSED, NOW + 3600)
     assert found.cure == f"wait for the window to open; masv-watch start {late.id} sends it now"
-    assert waits(replace(late, is_started=True), closed=closed).reason is WaitReason.RETRYING
-    assert waits(replace(late, hot_folder=None), closed=closed).reason is WaitReason.RETRYING
+    assert waits(replace(late, is_started=True), turns=turns).reason is WaitReason.RETRYING
+    assert waits(replace(late, hot_folder=None), turns=turns).reason is WaitReason.RETRYING
     done = replace(late, state=UploadState.FINALIZING)
-    assert waits(done, closed=closed).reason is WaitReason.FINALIZING
+    assert waits(done, turns=turns).reason is WaitReason.FINALIZING
+
+
+@pytest.mark.parametrize(
+    ("state", "owes_letter", "shown"),
+    [
+        (UploadState.IDLE, False, True),
+        (UploadState.FINALIZING, False, True),
+        (UploadState.COMPLETE, True, True),
+        (UploadState.COMPLETE, False, False),
+        (UploadState.PAUSED, False, False),
+        (UploadState.ERROR, False, False),
+    ],
+)
+def test_waiting_for_a_window_of_delivery_is_shown_where_it_keeps_something(
+    state, owes_letter, shown
+):
+    """A finalize or a letter; what a person started waits for none (behaviour 12)."""
+    turns = Turns(undelivered={"out": NOW + 60})
+    upload = replace(MOVING, state=state)
+
+    found = waits(upload, turns=turns, owes_letter=owes_letter)
+
+    assert (found is not None) is shown
+    if found is not None:
+        assert (found.reason, found.until) == (WaitReason.WINDOW_CLOSED, NOW + 60)
+    started = waits(replace(upload, is_started=True), turns=turns, owes_letter=owes_letter)
+    assert started is None or started.reason is WaitReason.FINALIZING
 
 
 def test_waiting_for_a_finalize_is_shown_whatever_else_holds():

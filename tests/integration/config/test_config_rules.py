@@ -59,7 +59,9 @@ BY = "to: {by_subfolder: {a: [x@a.example], b: []}%s}"
         ("to: {recipients: []}, size: {min: 2 MB, max: 1 MB}", "is above `max`"),
         ("to: {recipients: []}, size: {min: 2}", "2 has no unit"),
         ("to: {recipients: []}, age: {min: 2d, max: 1d}", "is above `max`"),
-        ("to: {recipients: []}, schedule: {}", "`open` is missing - "),
+        ("to: {recipients: []}, schedule: {}", "neither `open` nor `deliver` is given - name"),
+        ("to: {recipients: []}, schedule: {tz: UTC}", "neither `open` nor `deliver` is given"),
+        ("to: {recipients: []}, schedule: {deliver: sum}", "names a day that is not known"),
         ("to: {recipients: []}, schedule: {open: mon 1-2}", "is no span of hours"),
         (
             "to: {recipients: []}, schedule: {open: mon, late_drops: urgen}",
@@ -120,6 +122,10 @@ def test_rule_of_addresses_needs_the_team(tmp_path):
         ("to: {recipients: [a@b.example]}, limits: {domains: [c.example]}", "every drop is held"),
         (BY % ", recipients: [e@x.example]", "get nothing: what lies outside of the folders"),
         ("to: {recipients: []}, age: {min: 1m}, early: true", "has no effect beside `age`"),
+        (
+            "to: {recipients: []}, schedule: {deliver: mon, late_drops: wait}",
+            "has no effect without `open`",
+        ),
     ],
 )
 def test_wish_that_cannot_be_had_is_warned_of(tmp_path, keys, warning):
@@ -138,6 +144,17 @@ def test_schedule_takes_its_zone_from_bandwidth_where_it_names_none(tmp_path):
     assert (found.tz, found.deadline) == ("Europe/Berlin", 390)
     assert found.windows == (model.Span(days=frozenset({5, 6})),)
     assert loaded(tmp_path, other).settings.hot_folders[0].schedule.tz == "Asia/Tokyo"
+
+
+def test_schedule_may_name_a_window_of_delivery_alone(tmp_path):
+    """Then its bytes leave at any time."""
+    text = rule('to: {recipients: []}, schedule: {deliver: "mon-fri 09:00-18:00"}')
+
+    found = loaded(tmp_path, text).settings.hot_folders[0].schedule
+
+    days = frozenset(range(5))
+    assert found.windows == ()
+    assert found.deliver == (model.Span(days=days, start=9 * 60, end=18 * 60),)
 
 
 def test_limits_of_a_rule_stand_beside_the_common_ones(tmp_path):

@@ -24,6 +24,7 @@ from masv_watch.login import Login
 from masv_watch.loops import SystemClock
 from masv_watch.metrics import Metrics
 from masv_watch.model import (
+    NO_TURNS,
     After,
     Chunk,
     Draft,
@@ -37,6 +38,7 @@ from masv_watch.model import (
     Task,
     TaskKind,
     Terms,
+    Turns,
     Upload,
     UploadEvent,
     UploadType,
@@ -78,6 +80,8 @@ class World:
     clock: FakeClock = field(default_factory=FakeClock)
     #: what `logs` would be told to hide
     secrets: list[Secret] = field(default_factory=list)
+    #: whose letters must wait
+    turns: Turns = NO_TURNS
 
     def __post_init__(self) -> None:
         """Open everything."""
@@ -121,7 +125,13 @@ class World:
             register_secret=self.secrets.append,
         )
         return Outbox(
-            self.store, outside, kinds, clock=self.clock, metrics=Metrics(), luck=lambda: 0.5
+            self.store,
+            outside,
+            kinds,
+            clock=self.clock,
+            metrics=Metrics(),
+            luck=lambda: 0.5,
+            turns=lambda: self.turns,
         )
 
     def crash(self) -> None:

@@ -13,7 +13,16 @@ import pytest
 
 from masv_watch.delivery import letters
 from masv_watch.delivery.outbox import LEASE_S, LOOK_S
-from masv_watch.model import After, DropState, Secret, TaskKind, TaskState, UploadState
+from masv_watch.model import (
+    NO_TURNS,
+    After,
+    DropState,
+    Secret,
+    TaskKind,
+    TaskState,
+    Turns,
+    UploadState,
+)
 from tests.integration.rooms.delivered import FOLDER, download
 from tests.processes import free_port
 
@@ -125,6 +134,34 @@ def _with_smtp(settings, smtp):
     return settings.__class__(
         masv=settings.masv, state=settings.state, mail=mail, hot_folders=settings.hot_folders
     )
+
+
+def test_letter_waits_for_the_window_of_delivery_and_the_link_does_not(world):
+    """Mail has its own window (behaviour 12); making a link tells nobody anything."""
+    world.turns = Turns(undelivered={FOLDER: 4e9})
+    upload = world.deliver(name=name(), mail_to=(ONE,))
+
+    world.work()
+
+    assert len(world.package(upload)["links"]) == 1
+    assert world.mails(upload) == []
+    assert world.task(upload, LETTER, ONE).attempts == 0
+    assert world.store.due_letters() == {upload.id}
+    world.turns = NO_TURNS
+    world.work()
+    assert [mail["to"] for mail in world.mails(upload)] == [[ONE]]
+    assert world.store.due_letters() == set()
+
+
+def test_letter_of_an_upload_that_a_person_started_waits_for_no_window(world):
+    """He asked for it to go at once."""
+    world.turns = Turns(undelivered={FOLDER: 4e9})
+    upload = world.deliver(name=name(), mail_to=(ONE,))
+    world.store.start_upload(upload.id)
+
+    world.work()
+
+    assert [mail["to"] for mail in world.mails(upload)] == [[ONE]]
 
 
 def test_letter_that_was_never_taken_is_given_up_after_three_days(world):

@@ -6,10 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
 
 from masv_watch.model import LateDrops, Masv, Rule, Schedule, Settings, Span, To
 from masv_watch.transfer.openings import LOOK_S, Openings
+from masv_watch.transfer.schedule import is_open
 from tests.doubles import FakeClock
+from tests.unit.transfer.test_windows import local, moments, somewhere, windows
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
 NIGHT = (Span(start=19 * 60, end=7 * 60),)
@@ -32,11 +35,11 @@ class House:
             opened=self.told.append,
         )
 
-    def set(self, **schedule) -> None:
+    def set(self, tz="UTC", **schedule) -> None:
         """Reload with another schedule of the hot folder `night`; `free` has none."""
         to = To(recipients=())
         rules = (
-            Rule(name="night", path=b"/n", to=to, schedule=Schedule(tz="UTC", **schedule)),
+            Rule(name="night", path=b"/n", to=to, schedule=Schedule(tz=tz, **schedule)),
             Rule(name="free", path=b"/f", to=to),
         )
         self.settings = Settings(masv=Masv(), state="/s", hot_folders=rules)
@@ -127,3 +130,36 @@ def test_late_drop_that_is_sent_next_goes_before_what_came_in_the_window(house: 
     assert turns.place("night", noon) < turns.place("night", night)
     assert turns.mixed == {"night"}
     assert replace(turns, place=None, closed={}).mixed == {"night"}
+
+
+def test_window_of_delivery_is_no_window_of_bytes(house: House):
+    """Upload needs an open window; finalize and mail have their own (behaviour 12)."""
+    house.set(deliver=NIGHT)
+    shut = house.turns(0.0)
+    assert shut.closed == {}
+    assert shut.undelivered == {"night": NOON + 7 * HOUR + house.ahead}
+
+    house.set(windows=NIGHT)
+    assert house.turns(0.0).undelivered == {}
+    house.set(windows=NIGHT, deliver=NIGHT)
+    assert house.turns(0.0).undelivered == house.turns(0.0).closed
+
+
+@settings(max_examples=60, deadline=None)
+@given(windows, moments, somewhere)
+def test_delivery_waits_in_every_zone_and_night_until_the_minute_that_is_named(window, at, zone):
+    """Over midnight and in both nights in which a clock is set (pain 43)."""
+    house = House(tz=zone.key, deliver=window)
+    house.clock.jump_wall(at - house.clock.wall())
+    shown = local(zone)
+
+    undelivered = house.turns().undelivered
+
+    now = house.clock.wall()
+    assert ("night" in undelivered) is not is_open(window, shown(now))
+    until = undelivered.get("night")
+    if until is not None:
+        opens = until - house.ahead
+        assert opens > now
+        assert is_open(window, shown(opens))
+        assert not is_open(window, shown(opens - 1))
