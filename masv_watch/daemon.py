@@ -258,7 +258,8 @@ class Daemon:
                 turns=self._departure.openings.turns,
             )
             self.store.listen(bell.ring)
-            loops.append(self._loop(name, outbox.tick, bell, at_most_s=OUTBOX_S, vital=False))
+            tick = outbox.tick if kinds is SOURCES else self._departure.leaving.before(outbox.tick)
+            loops.append(self._loop(name, tick, bell, at_most_s=OUTBOX_S, vital=False))
         return loops
 
     def _build_teller(self) -> Loop:

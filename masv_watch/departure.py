@@ -19,6 +19,7 @@ from masv_watch.store.contract import Store
 from masv_watch.transfer.bandwidth import LimitKeeper
 from masv_watch.transfer.claims import Key
 from masv_watch.transfer.crew import SMALL_WORKERS, Crew, Lane
+from masv_watch.transfer.leaving import Leaving
 from masv_watch.transfer.meter import Meter
 from masv_watch.transfer.openings import Openings
 from masv_watch.transfer.packages import Packages
@@ -71,6 +72,7 @@ class Departure:
             meter=self.meter,
             login=login,
         )
+        self.leaving = Leaving(store, cloud, login, luck=random.random)
         store.listen(self.bell.ring)
         self.sender: Sender = self._build_sender(effects, source_changed, clock, metrics=metrics)
 

@@ -87,6 +87,20 @@ class Late(StrEnum):
     IGNORE = "ignore"
 
 
+class OnVanish(StrEnum):
+    """What becomes of an upload when a file of it vanishes while it is sent."""
+
+    FAIL = "fail"
+    SEND_REST = "send_rest"
+
+
+class Partial(StrEnum):
+    """What becomes of an upload when the cloud refuses some of its files for good."""
+
+    HOLD = "hold"
+    SEND_REST = "send_rest"
+
+
 class Verify(StrEnum):
     """How closely what was sent is compared with what the storage acknowledged."""
 
@@ -669,6 +683,10 @@ class Rule:
     redrop: Redrop = Redrop.SEND
     dedupe: Dedupe = Dedupe.SEND
     late: Late = Late.SEND
+    #: when a file vanishes while it is sent
+    on_vanish: OnVanish = OnVanish.FAIL
+    #: when the cloud refuses some files for good
+    partial: Partial = Partial.HOLD
     #: whether settled files go up while the rest of their drop arrives; None: with `folder` and
     #: `batch` (`watch.rules.starts_early` decides)
     early: bool | None = None
@@ -976,6 +994,8 @@ class Terms:
     team: str | None = None
     #: ids of the uploads whose packages are deleted once this one is delivered
     replaces: tuple[str, ...] = ()
+    on_vanish: OnVanish = OnVanish.FAIL
+    partial: Partial = Partial.HOLD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1256,6 +1276,19 @@ class Chunk:
     etag: str
     #: xxh3-128 of its bytes, hex; empty with `verify: size`
     hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftPackage:
+    """A package that its upload has left for another one, and that is to be cancelled."""
+
+    id: str
+    upload_id: str
+    token: Secret
+    type: UploadType
+    #: subdomain or id of the team; None: the configured one
+    team: str | None
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ def resend(options: argparse.Namespace) -> int:
 
 
 def rebind(options: argparse.Namespace) -> int:
-    """Let what waits go to whom its rule names now."""
+    """Let what is on its way go to whom its rule names now."""
     return _on_drop(options, "rebind", "goes to whom its rule names now")
 
 

@@ -257,7 +257,7 @@ def _folders(commands: Any) -> None:
 def _answering(commands: Any) -> None:
     for name, does, help_ in (
         ("resend", records.resend, "send what ended once more, whatever was delivered"),
-        ("rebind", records.rebind, "let what waits go to whom its rule names now"),
+        ("rebind", records.rebind, "let what is on its way go to whom its rule names now"),
     ):
         answer = _call(commands, name, does, help_)
         answer.add_argument("drop", metavar="DROP", help="its number, as `status` names it")

@@ -319,6 +319,8 @@ _Initial = Annotated[str, _leaf(values.one_of("auto", "send", "ask", "ignore"))]
 _Redrop = Annotated[str, _leaf(values.one_of("send", "skip", "ask", "replace"))]
 _Dedupe = Annotated[str, _leaf(values.one_of("send", "skip", "relink"))]
 _Late = Annotated[str, _leaf(values.one_of("send", "ask", "ignore"))]
+_OnVanish = Annotated[str, _leaf(values.one_of("fail", "send_rest"))]
+_Partial = Annotated[str, _leaf(values.one_of("hold", "send_rest"))]
 _Drop = Annotated[str, _leaf(values.one_of("each", "file", "folder", "batch"))]
 
 
@@ -336,6 +338,8 @@ class DefaultsKeys:
     redrop: _Redrop | None = None
     dedupe: _Dedupe | None = None
     late: _Late | None = None
+    on_vanish: _OnVanish | None = None
+    partial: _Partial | None = None
     early: Flag | None = None
     bundles: list[Text] | None = None
     sequences: SequencesKeys | None = None
@@ -370,6 +374,8 @@ class HotFolderKeys:
     redrop: _Redrop | None = None
     dedupe: _Dedupe | None = None
     late: _Late | None = None
+    on_vanish: _OnVanish | None = None
+    partial: _Partial | None = None
     early: Flag | None = None
     bundles: list[Text] | None = None
     sequences: SequencesKeys | None = None

@@ -144,6 +144,8 @@ def _rule(
     redrop = keys.redrop or defaults.redrop
     dedupe = keys.dedupe or defaults.dedupe
     late = keys.late or defaults.late
+    on_vanish = keys.on_vanish or defaults.on_vanish
+    partial = keys.partial or defaults.partial
     return model.Rule(
         name=keys.name,
         path=clean_path(keys.path),
@@ -165,6 +167,8 @@ def _rule(
             redrop=model.Redrop(redrop) if redrop else None,
             dedupe=model.Dedupe(dedupe) if dedupe else None,
             late=model.Late(late) if late else None,
+            on_vanish=model.OnVanish(on_vanish) if on_vanish else None,
+            partial=model.Partial(partial) if partial else None,
             early=_first(keys.early, defaults.early),
             removable=bool(keys.removable),
             priority=keys.priority,

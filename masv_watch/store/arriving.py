@@ -23,8 +23,8 @@ from masv_watch.model import (
 from masv_watch.store.ledger import (
     SENDS_ON,
     leave,
+    leave_out_vanished,
     release_one,
-    remove_file,
     restart_file,
     take_in_file,
 )
@@ -135,7 +135,7 @@ def _take_in(tx: Transaction, drop: Row, upload: Row, arrived: Arrived) -> None:
     for path in arrived.gone:
         file = tx.one("file_at", path=path, **place)
         if file is not None and not file["open_asked"]:
-            remove_file(tx, file)
+            leave_out_vanished(tx, file)
     for path in arrived.changed:
         file = tx.one("file_at", path=path, **place)
         if file is not None:

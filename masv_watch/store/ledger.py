@@ -19,9 +19,12 @@ from masv_watch.model import (
     FileDraft,
     HoldReason,
     Identity,
+    OnVanish,
     UploadEvent,
     UploadState,
 )
+from masv_watch.names import shown
+from masv_watch.store.packaging_contract import UNNAMED
 from masv_watch.store.sql import (
     Engine,
     Row,
@@ -33,6 +36,7 @@ from masv_watch.store.sql import (
     move_upload,
     must,
     rows_as,
+    terms_of,
 )
 from masv_watch.store.versions import begin_version, reset
 
@@ -43,6 +47,8 @@ _LEAVING = {DropEvent.CANCEL, DropEvent.SUPERSEDE}
 _TAKEN = DropState.TAKEN
 #: the reasons of `lifecycle.SENDS_ON` as the statements look for them
 SENDS_ON = f" {' '.join(sorted(lifecycle.SENDS_ON))} "
+#: what is noted of a file that vanished, by whether the cloud may have had it
+_GONE = {False: "vanished before it was sent", True: "vanished while it was sent"}
 _OVER = {UploadState.COMPLETE, UploadState.DELETING, UploadState.GONE}
 
 
@@ -396,14 +402,40 @@ def _is_version(row: Row, new: FileDraft) -> bool:
 
 
 def _leave_out(tx: Transaction, file: Row, *, is_renamed: bool) -> None:
-    # an add that is under way may still leave a file in the package that no row names
-    if file["open_asked"] and not (is_renamed and file["cloud_id"] is not None):
+    if is_renamed and (file["cloud_id"] is not None or not file["open_asked"]):
+        remove_file(tx, file)
+        return
+    upload = must(tx.one("upload", id=file["upload_id"]), "upload")
+    if file["open_asked"] and terms_of(upload).on_vanish is OnVanish.FAIL:
         raise SourceVanished(
             "a file vanished while its package was being sent",
             hint="put it back, then masv-watch resume ID; or delete the upload",
             path=bytes(file["path"]),
         )
+    leave_out_vanished(tx, file)
+
+
+def leave_out_vanished(tx: Transaction, file: Row) -> None:
+    """Take a file that vanished out of its upload, and note that it did."""
+    if file["open_asked"] and file["cloud_id"] is None:
+        # an add that is under way may still leave a file in the package that no row names
+        tx.run("add_leftover", upload_id=file["upload_id"], cloud_id=UNNAMED)
+    tx.run(
+        "add_skipped",
+        upload_id=file["upload_id"],
+        drop_id=file["drop_id"],
+        reason=f"{shown(bytes(file['path']))}: {_GONE[bool(file['open_asked'])]}",
+    )
     remove_file(tx, file)
+
+
+def _vanished(tx: Transaction, drop_id: int, upload_id: str, draft: DropDraft) -> list[str]:
+    """List what is noted of a drop's files that vanished and did not come back."""
+    back = {f"{shown(file.path)}: {words}" for file in draft.files for words in _GONE.values()}
+    noted = [
+        str(row["reason"]) for row in tx.all("skipped_of", upload_id=upload_id, drop_id=drop_id)
+    ]
+    return [one for one in noted if one.endswith(tuple(_GONE.values())) and one not in back]
 
 
 def remove_file(tx: Transaction, file: Row) -> None:
@@ -453,6 +485,7 @@ def take(tx: Transaction, drop_id: int, upload_id: str, draft: DropDraft) -> Non
         now=tx.now,
     )
     tx.run("late_drop", id=drop_id, late=int(draft.is_late))
+    kept = _vanished(tx, drop_id, upload_id, draft)
     tx.run("remove_skipped", upload_id=upload_id, drop_id=drop_id)
-    for reason in draft.skipped:
+    for reason in (*draft.skipped, *kept):
         tx.run("add_skipped", upload_id=upload_id, drop_id=drop_id, reason=reason)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from masv_watch.model import NO_TURNS, Secret, Turns
+from masv_watch.model import NO_TURNS, LeftPackage, Secret, SourceFile, Terms, Turns
+
+#: among leftovers: whatever the package holds that no row names
+UNNAMED = "?"
 
 
 class Packaging(Protocol):
@@ -27,7 +30,10 @@ class Packaging(Protocol):
         ...
 
     def leftovers(self, upload_id: str) -> list[str]:
-        """List cloud files of the package that must go before it is finalized."""
+        """List cloud files of the package that must go before it is finalized.
+
+        `UNNAMED` among them stands for whatever the package holds that no row names.
+        """
         ...
 
     def note_leftover_gone(self, upload_id: str, fence: int, cloud_id: str) -> None:
@@ -55,4 +61,56 @@ class Packaging(Protocol):
 
     def note_finalize_unasked(self, upload_id: str, fence: int) -> None:
         """Store that the cloud said that no finalize has reached it."""
+        ...
+
+    def rebind_upload(self, upload_id: str, terms: Terms) -> None:
+        """Let an upload go to whom these terms name, whatever was sent of it.
+
+        A package that was made for others is left: it is to be cancelled, its upload has none any
+        more, and all files are to be sent to a new one. Where the cloud was told nothing that
+        changes, the package stays. An idle upload is transferring again.
+
+        Raises:
+            NotFound: no such upload.
+            IllegalTransition: it is being delivered, or ended; nothing is changed.
+        """
+        ...
+
+    def fail_vanished(self, upload_id: str, *, code: int, error: str) -> None:
+        """Stop an upload of which a source vanished until a person resumes it; leave its package.
+
+        Raises:
+            NotFound: no such upload.
+            IllegalTransition: it cannot fail any more; nothing is changed.
+        """
+        ...
+
+    def drop_vanished(self, drop_id: int) -> bool:
+        """Take a drop that vanished out of its upload and note it; False when it is the last one.
+
+        What the cloud has of it goes before the finalize; its path may come again as another drop.
+        """
+        ...
+
+    def left_packages(self) -> list[LeftPackage]:
+        """List the packages that are left, still in the cloud and due to be cancelled."""
+        ...
+
+    def retry_left(self, package_id: str, *, retry_at: float, attempts: int) -> None:
+        """Try to cancel a package that is left only at `retry_at` again."""
+        ...
+
+    def note_left_gone(self, package_id: str) -> None:
+        """Store that nothing more is to be done about a package that was left."""
+        ...
+
+    def note_file_refused(self, file: SourceFile, fence: int, reason: str) -> None:
+        """Store that the cloud never takes a file, in its words; nothing more of it is sent."""
+        ...
+
+    def leave_out_refused(self, upload_id: str, fence: int) -> str:
+        """Take the refused files out of an upload and note each; "" when that is done.
+
+        Where no other file is in the cloud nothing is changed, and the words about one are given.
+        """
         ...

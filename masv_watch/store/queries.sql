@@ -297,7 +297,8 @@ WHERE id = :id AND state = :before;
 UPDATE uploads SET retry_at = 0, attempts = 0 WHERE id = :id;
 
 -- name: clear_file_retries
-UPDATE files SET retry_at = 0, attempts = 0, error = '' WHERE upload_id = :upload_id AND closed = 0;
+UPDATE files SET retry_at = 0, attempts = 0, error = '', refused = ''
+WHERE upload_id = :upload_id AND closed = 0;
 
 -- name: claimable
 SELECT id, hot_folder, priority, created_at FROM uploads
@@ -395,21 +396,21 @@ UPDATE files SET size = :size, mtime_ns = :mtime_ns, ctime_ns = :ctime_ns, inode
 -- name: reset_file
 UPDATE files SET open_asked = CASE WHEN cloud_id IS NULL THEN open_asked ELSE 0 END,
     cloud_id = NULL, multipart_id = NULL, chunk_size = NULL, sent = 0, close_asked = 0, closed = 0,
-    attempts = 0, retry_at = 0, error = '', version = 0, hash = '' WHERE id = :id;
+    attempts = 0, retry_at = 0, error = '', refused = '', version = 0, hash = '' WHERE id = :id;
 
 -- name: renew_version
 UPDATE files SET version = version + 1, sent = 0, attempts = 0, retry_at = 0, error = ''
 WHERE id = :id;
 
 -- name: unstale_file
-UPDATE files SET stale = 0, retry_at = 0, attempts = 0, error = '' WHERE id = :id;
+UPDATE files SET stale = 0, retry_at = 0, attempts = 0, error = '', refused = '' WHERE id = :id;
 
 -- name: stale_file
 UPDATE files SET stale = 1, error = :note WHERE id = :id;
 
 -- name: next_files
 SELECT * FROM files WHERE upload_id = :upload_id AND closed = 0 AND stale = 0
-AND retry_at <= :now AND size BETWEEN :least AND :most
+AND retry_at <= :now AND size BETWEEN :least AND :most AND refused = ''
 AND (drop_id IS NULL OR drop_id NOT IN (
     SELECT id FROM drops WHERE upload_id = :upload_id AND state = 'taken' AND hold IS NOT NULL
     AND instr(:sends_on, ' ' || hold || ' ') = 0))
@@ -417,7 +418,7 @@ ORDER BY retry_at, id LIMIT :limit;
 
 -- name: next_retry
 SELECT min(retry_at) AS at FROM files WHERE upload_id = :upload_id AND closed = 0 AND stale = 0
-AND (drop_id IS NULL OR drop_id NOT IN (
+AND refused = '' AND (drop_id IS NULL OR drop_id NOT IN (
     SELECT id FROM drops WHERE upload_id = :upload_id AND state = 'taken' AND hold IS NOT NULL
     AND instr(:sends_on, ' ' || hold || ' ') = 0));
 
@@ -837,3 +838,47 @@ GROUP BY hot_folder, hold ORDER BY hot_folder, hold;
 SELECT tasks.*, uploads.name AS upload_name FROM tasks JOIN uploads ON uploads.id = tasks.upload_id
 WHERE tasks.state = 'refused' OR (tasks.state = 'due' AND tasks.attempts >= 3)
 ORDER BY tasks.id DESC LIMIT :most;
+-- name: left_packages
+SELECT * FROM left_packages WHERE retry_at <= :now ORDER BY package_id;
+
+-- name: leave_package
+INSERT INTO left_packages (package_id, upload_id, token, type, team)
+VALUES (:package_id, :upload_id, :token, :type, :team) ON CONFLICT DO NOTHING;
+
+-- name: retry_left
+UPDATE left_packages SET retry_at = :retry_at, attempts = :attempts WHERE package_id = :package_id;
+
+-- name: note_left_gone
+DELETE FROM left_packages WHERE package_id = :package_id;
+
+-- name: forget_package
+UPDATE uploads SET package_asked_at = CASE WHEN package_id IS NULL THEN package_asked_at END,
+    package_id = NULL, package_token = NULL, sent = 0, open_files = file_count, refusals = 0,
+    retry_at = 0, attempts = 0 WHERE id = :id;
+
+-- name: restart_files
+UPDATE files SET open_asked = CASE WHEN :was_sent = 1 THEN open_asked ELSE 0 END,
+    cloud_id = NULL, multipart_id = NULL, chunk_size = NULL, sent = 0, close_asked = 0, closed = 0, attempts = 0, retry_at = 0, refused = '', version = 0, hash = '',
+    error = CASE WHEN stale = 1 THEN error ELSE '' END WHERE upload_id = :upload_id;
+
+-- name: remove_leftovers
+DELETE FROM leftovers WHERE upload_id = :upload_id;
+
+-- name: remove_chunks_of
+DELETE FROM chunks WHERE file_id IN (SELECT id FROM files WHERE upload_id = :upload_id);
+
+-- name: chunk_bytes_of
+SELECT coalesce(sum(size), 0) AS number FROM chunks
+WHERE file_id IN (SELECT id FROM files WHERE upload_id = :upload_id);
+
+-- name: note_file_refused
+UPDATE files SET refused = :reason, error = :reason WHERE id = :id AND closed = 0;
+
+-- name: refused_files
+SELECT * FROM files WHERE upload_id = :upload_id AND refused <> '' AND closed = 0 ORDER BY path;
+
+-- name: closed_file
+SELECT 1 AS yes FROM files WHERE upload_id = :upload_id AND closed = 1 LIMIT 1;
+
+-- name: skipped_of
+SELECT reason FROM skipped WHERE upload_id = :upload_id AND drop_id = :drop_id;

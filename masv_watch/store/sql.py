@@ -28,6 +28,8 @@ from masv_watch.model import (
     HoldReason,
     Identity,
     Link,
+    OnVanish,
+    Partial,
     Secret,
     SourceFile,
     Task,
@@ -327,7 +329,13 @@ def _terms(text: str) -> Terms:
     # the uploads of one rule have the same ones
     tree = json.loads(text)
     lists = {key: tuple(tree.get(key, ())) for key in ("recipients", "mail_to", "replaces")}
-    fixed = {"type": UploadType(tree["type"]), "after": After(**tree["after"])}
+    # what an earlier version froze says nothing of the last two
+    fixed = {
+        "type": UploadType(tree["type"]),
+        "after": After(**tree["after"]),
+        "on_vanish": OnVanish(tree.get("on_vanish", OnVanish.FAIL)),
+        "partial": Partial(tree.get("partial", Partial.HOLD)),
+    }
     return Terms(**(tree | lists | fixed))
 
 

@@ -31,6 +31,7 @@ from masv_watch.store.alarming import AlarmingVerbs
 from masv_watch.store.arriving import ArrivingVerbs
 from masv_watch.store.creation import CreationVerbs
 from masv_watch.store.duplicates import DuplicateVerbs
+from masv_watch.store.leaving import LeavingVerbs
 from masv_watch.store.ledger import LedgerVerbs
 from masv_watch.store.obligations import ObligationVerbs
 from masv_watch.store.packaging import PackagingVerbs
@@ -289,6 +290,7 @@ class SqliteStore(
     CreationVerbs,
     UndertakingVerbs,
     PackagingVerbs,
+    LeavingVerbs,
     VersionVerbs,
     SteeringVerbs,
     ObligationVerbs,

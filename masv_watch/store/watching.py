@@ -6,22 +6,10 @@ what follows from it. Part of the store; the contract stands in `store.watching_
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from masv_watch.errors import IllegalTransition
-from masv_watch.model import DeliveredFile, Disposal, Drop, DropEvent, DropState, Terms
+from masv_watch.model import DeliveredFile, Disposal, Drop, DropEvent, DropState
 from masv_watch.store.duplicates import owe_disposal
 from masv_watch.store.ledger import refuse
-from masv_watch.store.sql import (
-    Engine,
-    Transaction,
-    drop_of,
-    move_drop,
-    must,
-    rows_as,
-    terms_of,
-    terms_text,
-)
+from masv_watch.store.sql import Engine, Transaction, drop_of, move_drop, must, rows_as
 
 #: drops of a hot folder whose longest pause is kept
 _KEPT_GAPS = 500
@@ -148,24 +136,6 @@ class WatchingVerbs:
         """List drops with a number above `after`."""
         wanted = {"hot_folder": hot_folder, "after": after, "limit": limit}
         return rows_as(self.engine.read(lambda tx: tx.all("ledger_page", **wanted)), drop_of)
-
-    def rebind_upload(self, upload_id: str, terms: Terms) -> None:
-        """Let an upload go to whom these terms name."""
-
-        def rebind(tx: Transaction) -> None:
-            row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
-            if row["package_asked_at"] is not None:
-                raise IllegalTransition(
-                    f"the package of upload {upload_id} may be made already",
-                    hint=f"masv-watch delete {upload_id}, then resend its drops",
-                )
-            # a link that served the first may not serve these
-            tx.run("forget_relink", id=upload_id)
-            # whom it goes to changes, not what it is to the packages before it
-            kept = replace(terms, replaces=terms_of(row).replaces)
-            tx.run("rebind_upload", id=upload_id, terms=terms_text(kept), type=terms.type)
-
-        self.engine.write(rebind)
 
     def changes_of(self, drop_id: int) -> int:
         """Count how often a drop changed within a day."""

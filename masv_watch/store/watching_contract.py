@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from masv_watch.model import DeliveredFile, Disposal, Drop, DropEvent, Identity, Terms
+from masv_watch.model import DeliveredFile, Disposal, Drop, DropEvent, Identity
 
 
 class Watching(Protocol):
@@ -106,15 +106,6 @@ class Watching(Protocol):
 
     def ledger_page(self, hot_folder: str | None, *, after: int, limit: int) -> list[Drop]:
         """List drops with a number above `after`, in their order, whatever became of them."""
-        ...
-
-    def rebind_upload(self, upload_id: str, terms: Terms) -> None:
-        """Let an upload go to whom these terms name; its package must not be asked for yet.
-
-        Raises:
-            NotFound: there is no such upload.
-            IllegalTransition: its package may have reached the cloud; nothing is changed.
-        """
         ...
 
     def changes_of(self, drop_id: int) -> int:

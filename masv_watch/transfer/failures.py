@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from masv_watch.errors import (
+    CloudRefused,
     CloudThrottled,
     FenceLost,
     MasvWatchError,
@@ -23,7 +24,8 @@ from masv_watch.errors import (
 )
 from masv_watch.login import Login
 from masv_watch.metrics import Metrics
-from masv_watch.model import UploadEvent, UploadState
+from masv_watch.model import Partial, UploadEvent, UploadState
+from masv_watch.names import shown
 from masv_watch.retry import Next, decide
 from masv_watch.store.contract import Store
 from masv_watch.transfer.claims import Claim, FileInHand, Key, Step
@@ -169,7 +171,8 @@ class Failures:
         attempts = 1 + self._attempts(key)
         decision = decide(error, attempts, self._store.now(), self._luck())
         if decision.next is not Next.AGAIN or decision.at is None:
-            self._fail(claim, error)
+            if not self._goes_without(claim, in_hand, error):
+                self._fail(claim, error)
             return
         log.warning(
             "a step failed and is tried again",
@@ -197,6 +200,29 @@ class Failures:
                     error=str(error),
                     toll=toll,
                 )
+
+    def _goes_without(
+        self, claim: Claim, in_hand: FileInHand | None, error: MasvWatchError
+    ) -> bool:
+        """Let the rest of an upload go first where its rule wants it without a refused file."""
+        wants_rest = claim.upload.terms.partial is Partial.SEND_REST
+        if in_hand is None or not wants_rest or not isinstance(error, CloudRefused):
+            return False
+        if not in_hand.stopped:
+            in_hand.stopped = True
+            file = in_hand.file
+            self._store.note_file_refused(file, claim.upload.fence, str(error))
+            log.warning(
+                "the cloud refused a file; the rest of its upload goes on",
+                extra={"upload": claim.upload.id, "file": shown(file.path), "reason": str(error)},
+            )
+        return True
+
+    def leave_out_refused(self, claim: Claim) -> None:
+        """Leave out what the cloud refused, or stop an upload of which it refused everything."""
+        refusal = self._store.leave_out_refused(claim.upload.id, claim.upload.fence)
+        if refusal:
+            self._fail(claim, CloudRefused(f"the cloud takes no file of it: {refusal}"))
 
     def _attempts(self, key: Key) -> int:
         """Count the failures in a row so far: what went through meanwhile began the count anew."""

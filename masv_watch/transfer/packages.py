@@ -43,6 +43,7 @@ from masv_watch.model import (
     UploadType,
 )
 from masv_watch.store.contract import Store
+from masv_watch.store.packaging_contract import UNNAMED
 from masv_watch.uploads import read_package
 
 log = logging.getLogger(__name__)
@@ -303,8 +304,19 @@ class Packages:
     def _clear_leftovers(self, upload: Upload) -> None:
         package_id, token = held_package(upload)
         for cloud_id in self._store.leftovers(upload.id):
-            delete_cloud_file(self._cloud, package_id, token, cloud_id)
+            if cloud_id == UNNAMED:
+                self._clear_unnamed(upload)
+            else:
+                delete_cloud_file(self._cloud, package_id, token, cloud_id)
             self._store.note_leftover_gone(upload.id, upload.fence, cloud_id)
+
+    def _clear_unnamed(self, upload: Upload) -> None:
+        """Delete what an add left in the package whose file vanished before it was answered."""
+        package_id, token = held_package(upload)
+        ours = {row.cloud_id for row in self._store.files(upload.id)}
+        for seen in self._cloud.files(package_id, token):
+            if seen.id not in ours:
+                delete_cloud_file(self._cloud, package_id, token, seen.id)
 
     def _look_at_sources(self, upload: Upload) -> None:
         known = {file.path: file for file in self._store.files(upload.id)}

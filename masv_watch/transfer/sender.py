@@ -27,7 +27,7 @@ from masv_watch.errors import (
 from masv_watch.login import Login
 from masv_watch.loops import Clock
 from masv_watch.metrics import Metrics
-from masv_watch.model import NO_TURNS, Sizes, SourceFile, Transfer, Turns, UploadState
+from masv_watch.model import NO_TURNS, Partial, Sizes, SourceFile, Transfer, Turns, UploadState
 from masv_watch.store.contract import Store
 from masv_watch.transfer.chunks import is_cut_too_small
 from masv_watch.transfer.claims import SMALL, Claim, FileInHand, Key, Step, guests, is_shut, share
@@ -416,6 +416,10 @@ class Sender:
                 told = (file.error for file in self._store.files(upload.id) if not file.closed)
                 self._grip.end(claim, retry_at=next_at, error=next(filter(None, told), ""))
             return
+        if upload.terms.partial is Partial.SEND_REST:
+            self._failures.leave_out_refused(claim)
+            if claim.ending:
+                return
         if not self._store.advance_all_sent(upload.id, upload.fence):
             self._grip.end(claim, retry_at=self._store.now() + RELOOK_S)
         elif upload.id not in self._store.finalize_due(self._turns()):

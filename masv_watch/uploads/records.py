@@ -71,11 +71,13 @@ class Records:
         return self._view(drop)
 
     def rebind(self, drop_id: int) -> DropView:
-        """Let a drop on its way go to whom its rule names now.
+        """Let a drop on its way go to whom its rule names now, with all of its upload.
+
+        A package that was made for others is cancelled, and all of it is sent to a new one.
 
         Raises:
             NotFound: there is no such drop, or no rule of its name.
-            IllegalTransition: nobody waits for it yet, or its package is made already.
+            IllegalTransition: it is not on its way, or is being delivered.
         """
         drop = self._find(drop_id)
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
@@ -83,13 +85,6 @@ class Records:
             raise IllegalTransition(
                 f"drop {drop.id} is not on its way",
                 hint="what has not been taken follows its rule by itself",
-                state=str(drop.state),
-                allowed=[],
-            )
-        if upload.package_asked_at is not None:
-            raise IllegalTransition(
-                f"the package of drop {drop.id} is made, for whom its rule named then",
-                hint=f"masv-watch delete {upload.id}, then masv-watch resend {drop.id}",
                 state=str(drop.state),
                 allowed=[],
             )

@@ -35,6 +35,8 @@ def terms_of(rule: Rule, top: bytes) -> Terms:
         after=rule.after,
         idle_s=rule.idle_s,
         batch=rule.drop is DropMode.BATCH,
+        on_vanish=rule.on_vanish,
+        partial=rule.partial,
     )
 
 

@@ -23,8 +23,8 @@ from masv_watch.model import (
     DropEvent,
     DropState,
     HoldReason,
+    OnVanish,
     Rule,
-    UploadEvent,
     UploadState,
 )
 from masv_watch.names import shown
@@ -156,6 +156,8 @@ class Handover:
             drop.id, "it vanished before it was sent", only_unsent=True
         ):
             return
+        if self._goes_without(drop):
+            return
         self.fail(
             drop,
             SourceVanished(
@@ -164,12 +166,19 @@ class Handover:
             ),
         )
 
+    def _goes_without(self, drop: Drop) -> bool:
+        """Let the rest of a batch go without a drop that vanished, where its rule said so."""
+        upload = self._store.upload(drop.upload_id) if drop.upload_id else None
+        if upload is None or upload.terms.on_vanish is not OnVanish.SEND_REST:
+            return False
+        return upload.state in _STOPPABLE and self._store.drop_vanished(drop.id)
+
     def fail(self, drop: Drop, error: SourceVanished) -> None:
         """Stop the upload of a drop that cannot be sent as it was begun."""
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
         if upload is None or upload.state not in _STOPPABLE or self.is_elsewhere(drop):
             return
-        self._store.advance_upload(upload.id, UploadEvent.FAIL, code=error.code, error=str(error))
+        self._store.fail_vanished(upload.id, code=error.code, error=str(error))
         log.error(
             "an upload failed: a source vanished while it was sent",
             extra={"upload": upload.id, "drop": shown(drop.path), "cure": error.hint},

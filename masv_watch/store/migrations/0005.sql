@@ -43,3 +43,17 @@ DROP INDEX uploads_by_package;
 CREATE UNIQUE INDEX uploads_by_package ON uploads (package_id)
     WHERE package_id IS NOT NULL AND relinks IS NULL;
 CREATE INDEX uploads_relinked ON uploads (package_id) WHERE relinks IS NOT NULL;
+-- What uploads need that leave a package for another one.
+-- packages that nobody wants any more and that the cloud still has
+CREATE TABLE left_packages (
+    package_id TEXT PRIMARY KEY,
+    upload_id TEXT NOT NULL,
+    -- sealed
+    token TEXT NOT NULL,
+    type TEXT NOT NULL,
+    team TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    retry_at REAL NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+-- the cloud's words about a file that it never takes; empty: it has not refused it
+ALTER TABLE files ADD COLUMN refused TEXT NOT NULL DEFAULT '';

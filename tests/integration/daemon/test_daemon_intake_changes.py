@@ -258,6 +258,11 @@ def test_source_that_vanishes_while_it_is_sent_fails_with_its_cure(field: Field,
     assert "vanished" in upload["error"]["message"]
     assert upload["error"]["cure"] == f"masv-watch resume {upload['upload_id']}"
     assert field.lines("an upload failed", str(upload["upload_id"]), "put it back")
+    assert upload["package_id"] in (None, "")
+    eventually(
+        lambda: field.lines("a package that was left is cancelled", str(upload["upload_id"])),
+        within=10,
+    )
     shutil.copy2(field.top / "kept", hot / name)
     assert field.command("resume", str(upload["upload_id"])).returncode == 0
     count = len(field.uploads("vanishing"))

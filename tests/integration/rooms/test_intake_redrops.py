@@ -14,7 +14,6 @@ from masv_watch.uploads import Records
 from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.redrops import LATE_FACTOR
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
-from tests.integration.store.making import claim
 
 FOUND_S = 15.0
 SETTLED_S = FOUND_S + QUIET_S + 2 * LOOK_S
@@ -251,8 +250,8 @@ def test_path_that_was_forgotten_is_new_again(make_room):
     assert len(names(room)) == 2
 
 
-def test_drop_is_rebound_to_its_new_rule_until_its_package_is_asked_for(make_room):
-    """Frozen when it was taken; a person may say otherwise while nobody was told (behaviour 7)."""
+def test_drop_is_rebound_to_its_new_rule_once_it_is_taken(make_room):
+    """Frozen when it was taken (behaviour 7); what was not follows its rule by itself."""
     room = make_room()
     (room.hot / "a.mov").write_bytes(b"abc")
     room.pass_time(SETTLED_S)
@@ -262,8 +261,9 @@ def test_drop_is_rebound_to_its_new_rule_until_its_package_is_asked_for(make_roo
     records.rebind(room.drop("a.mov").id)
     assert room.store.upload(upload.id).terms.recipients == ("new@example.com",)
 
-    claimed = claim(room.store, upload.id)
-    room.store.note_package_asked(upload.id, claimed.fence)
-    with pytest.raises(IllegalTransition) as refused:
-        records.rebind(room.drop("a.mov").id)
-    assert f"masv-watch delete {upload.id}" in refused.value.hint
+    (room.hot / "b.mov").write_bytes(b"abc")
+    room.begin()
+    room.pass_time(1)
+    early = room.drop("b.mov").id
+    with pytest.raises(IllegalTransition, match="is not on its way"):
+        records.rebind(early)

@@ -159,6 +159,7 @@ def test_finalize_that_a_person_asks_for_waits_for_the_window_of_delivery_all_th
         room.turn()
 
     assert room.upload(upload_id).state == "finalizing"
+    assert room.store.claim_uploads(4, 30.0, turns=KEPT) == []
     assert room.package(upload_id)["finalize_calls"] == 0
     assert room.desk.view(upload_id).waiting.reason is WaitReason.WINDOW_CLOSED
     room.turns = NO_TURNS
