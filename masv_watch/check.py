@@ -21,6 +21,7 @@ from masv_watch.login import Login
 from masv_watch.loops import SystemClock
 from masv_watch.metrics import Metrics
 from masv_watch.model import DropMode
+from masv_watch.store.peeking import known_roots
 from masv_watch.watch.rules import starts_early
 
 #: problems, warnings and ok lines while they are gathered
@@ -49,7 +50,7 @@ def examine(
     Without `network` the last two are left alone. `environ` tells whether a unit confines us.
     """
     problems = [*_templates(loaded)]
-    warnings = [*loaded.warnings, *_unwatched(loaded, file)]
+    warnings = [*loaded.warnings, *_unwatched(loaded, file), *_renamed(loaded)]
     count = len(loaded.settings.hot_folders)
     ok = [f"ok: {file}: {count} hot folder{'' if count == 1 else 's'}", *_waiting(loaded)]
     if probe:
@@ -77,6 +78,26 @@ def _templates(loaded: Loaded) -> list[str]:
             for sentence in letters.check_template(rule.link.template)
         ]
     return problems
+
+
+def _renamed(loaded: Loaded) -> list[str]:
+    """Warn of a hot folder that was renamed: what it sent is known by the name that it had."""
+    rules = loaded.settings.hot_folders
+    names = {rule.name for rule in rules}
+    known = known_roots(loaded.settings.state)
+    warnings = []
+    for index, rule in enumerate(rules):
+        if rule.was or rule.name in known:
+            continue
+        had = [name for name, path in known.items() if path == rule.path and name not in names]
+        if had:
+            key = f"hot_folders[{index}].name"
+            place = _place(loaded, key, "configuration", at=rule.at)
+            warnings.append(
+                f"{place}: {key}: warning: what was delivered from its path is known as {had[0]},"
+                f" and nothing of it will match - add `was: {had[0]}` to keep its ledger"
+            )
+    return warnings
 
 
 def _waiting(loaded: Loaded) -> list[str]:

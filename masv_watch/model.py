@@ -659,6 +659,8 @@ class Rule:
     #: absolute path of the root, as bytes
     path: bytes
     to: To
+    #: the name that it had before, whose ledger is its own; empty: none
+    was: str = ""
     drop: DropMode = DropMode.EACH
     settle: Settle = field(default_factory=Settle)
     finalize: Finalize = field(default_factory=Finalize)

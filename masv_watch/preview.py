@@ -305,7 +305,9 @@ def folder_plan(
         change = FolderChange.NEW if old is None else FolderChange.REMOVED
     elif old.name != new.name:
         change = FolderChange.RENAMED
-        notes = (f"the ledger stays under {old.name}: nothing of it is known as delivered",)
+        if new.was != old.name:
+            told = f"the ledger stays under {old.name}: nothing of it is known as delivered"
+            notes = (f"{told}; `was: {old.name}` keeps it",)
     found = compare(new, looks, is_first=is_first)
     return FolderPlan(
         name=known.name,

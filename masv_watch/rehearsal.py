@@ -120,9 +120,15 @@ class _Walk:
         self._rehearsal = rehearsal
         self._store = rehearsal.store
         self._sides = (before, after)
+        #: under which names the ledger of each side is kept
+        self._names: tuple[str | None, str | None] = (
+            None if before is None else before.name,
+            None if after is None else _ledger_of(before, after),
+        )
         self._matchers = (None if before is None else Matcher(before), matcher)
         self._foresights = tuple(
-            None if rule is None else rehearsal.foresee(rule) for rule in self._sides
+            None if rule is None else rehearsal.foresee(replace(rule, name=name or ""))
+            for rule, name in zip(self._sides, self._names, strict=True)
         )
         self._local = local
         self._notes: list[str] = []
@@ -130,7 +136,9 @@ class _Walk:
     def plan(self) -> FolderPlan | None:
         """Give what the edit does to the hot folder."""
         before, after = self._sides
-        is_first = after is not None and not self._store.is_adopted(after.name, after.path)
+        is_first = after is not None and not self._store.is_adopted(
+            self._names[1] or "", after.path
+        )
         # the notes are whole once every look was taken
         found = folder_plan((before, after), self._looks(), is_first=is_first)
         return found and replace(found, notes=(*self._notes, *found.notes))
@@ -202,7 +210,7 @@ class _Walk:
         tree = one(root, top, matcher, stop=self._rehearsal.stop)
         if tree is None:
             raise Busy("masv-watch is about to stop", hint="ask again once it runs")
-        row = self._store.latest_drop(rule.name, top)
+        row = self._store.latest_drop(self._names[index] or "", top)
         return foresight.outlook(root, tree, local=self._local, row=row)
 
     def _look(
@@ -212,8 +220,7 @@ class _Walk:
         outlooks: tuple[Outlook | None, Outlook | None],
     ) -> Look:
         row_before, row_after = (
-            None if rule is None else self._store.latest_drop(rule.name, top)
-            for rule in self._sides
+            None if name is None else self._store.latest_drop(name, top) for name in self._names
         )
         after = self._sides[1]
         if after is None:
@@ -230,6 +237,10 @@ class _Walk:
             row_after=row_after,
             is_elsewhere=is_elsewhere,
         )
+
+
+def _ledger_of(before: Rule | None, after: Rule) -> str:
+    return after.was if before is not None and after.was == before.name else after.name
 
 
 class _Remembering:

@@ -91,7 +91,9 @@ class Roster:
             at_most_s=PERIOD_S,
             vital=False,
         )
-        self._watched = {rule.name: self._watch(rule) for rule in rules}
+        known = list(rules)
+        self._inherit(known)
+        self._watched = {rule.name: self._watch(rule) for rule in known}
         self._forget_removed()
 
     def _watch(self, rule: Rule) -> _Watched:
@@ -154,6 +156,7 @@ class Roster:
         for name in [name for name in self._watched if name not in kept]:
             self._watched.pop(name).loop.stop(SWAP_S)
             self._hints.disarm(name)
+        self._inherit(rules)
         for rule in rules:
             if rule.name not in self._watched:
                 self._watched[rule.name] = self._watch(rule)
@@ -161,6 +164,15 @@ class Roster:
             else:
                 self._watched[rule.name].intake.adopt(rule)
         self._forget_removed()
+
+    def _inherit(self, rules: Iterable[Rule]) -> None:
+        """Let a hot folder that was renamed have the ledger of its earlier name."""
+        for rule in rules:
+            if rule.was and not self._store.rename_folder(rule.was, rule.name):
+                log.warning(
+                    "a renamed hot folder has a ledger of its own already; the earlier one stays",
+                    extra={"hot_folder": rule.name, "was": rule.was},
+                )
 
     def _forget_removed(self) -> None:
         """Drop from view what settles or is held where no rule looks any more; the rest goes on.
@@ -316,6 +328,7 @@ def _watching(rule: Rule) -> Rule:
     return replace(
         rule,
         at="",
+        was="",
         priority=0,
         chunk_size=None,
         bandwidth=Timetable(),

@@ -23,6 +23,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
     """Give the faults and the warnings that come from values taken together."""
     reading = Reading(tree, beside, line_of)
     _names(reading)
+    _was(reading)
     _paths(reading, state)
     _needs_team(reading)
     _smtp(reading)
@@ -87,6 +88,25 @@ def _names(reading: Reading) -> None:
             where = reading.line_of((*first, "name"))
             message = f"{shown(name)} is taken (line {where}) - names must differ"
             reading.fault((*at, "name"), message)
+
+
+def _was(reading: Reading) -> None:
+    """Refuse an earlier name that is in use, or that two hot folders say they had."""
+    names = {reading.get(*at, "name"): at for at in reading.folders()}
+    had: dict[str, Path] = {}
+    for at in reading.folders():
+        was = reading.get(*at, "was")
+        if not isinstance(was, str):
+            continue
+        taken, twice = names.get(was), had.setdefault(was, at)
+        if taken is not None:
+            line = reading.line_of((*taken, "name"))
+            message = f"{shown(was)} is still a hot folder (line {line}) - its ledger stays its own"
+            reading.fault((*at, "was"), message)
+        elif twice is not at:
+            line = reading.line_of((*twice, "was"))
+            message = f"{shown(was)} is named at line {line}, too - one ledger has one heir"
+            reading.fault((*at, "was"), message)
 
 
 def _paths(reading: Reading, state: str) -> None:

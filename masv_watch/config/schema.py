@@ -357,6 +357,7 @@ class HotFolderKeys:
     name: Name
     path: Path
     to: ToKeys
+    was: Name | None = None
     drop: _Drop | None = None
     settle: SettleKeys | None = None
     finalize: FinalizeKeys | None = None

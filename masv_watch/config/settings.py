@@ -162,6 +162,7 @@ def _rule(
         limits=_limits(keys.limits, defaults.limits),
         at=at,
         **_said(
+            was=keys.was,
             drop=model.DropMode(keys.drop) if keys.drop else None,
             initial=model.Initial(initial) if initial else None,
             redrop=model.Redrop(redrop) if redrop else None,

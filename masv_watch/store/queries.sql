@@ -882,3 +882,26 @@ SELECT 1 AS yes FROM files WHERE upload_id = :upload_id AND closed = 1 LIMIT 1;
 
 -- name: skipped_of
 SELECT reason FROM skipped WHERE upload_id = :upload_id AND drop_id = :drop_id;
+
+-- name: knows_folder
+SELECT 1 AS yes WHERE EXISTS (SELECT 1 FROM drops WHERE hot_folder = :name
+    OR (hot_folder > :name || '@' AND hot_folder < :name || 'A'))
+OR EXISTS (SELECT 1 FROM roots WHERE hot_folder = :name
+    OR (hot_folder > :name || '@' AND hot_folder < :name || 'A'));
+
+-- name: rename_drops
+UPDATE drops SET hot_folder = :new || substr(hot_folder, length(:old) + 1) WHERE hot_folder = :old
+OR (hot_folder > :old || '@' AND hot_folder < :old || 'A');
+
+-- name: rename_roots
+UPDATE roots SET hot_folder = :new || substr(hot_folder, length(:old) + 1) WHERE hot_folder = :old
+OR (hot_folder > :old || '@' AND hot_folder < :old || 'A');
+
+-- name: rename_uploads
+UPDATE uploads SET hot_folder = :new WHERE hot_folder = :old;
+
+-- name: rename_gaps
+UPDATE gaps SET hot_folder = :new WHERE hot_folder = :old;
+
+-- name: rename_pause
+UPDATE OR IGNORE pauses SET hot_folder = :new WHERE hot_folder = :old;

@@ -14,6 +14,7 @@ from masv_watch.store.ledger import is_beyond_change, release_one, stop_sending
 from masv_watch.store.sql import Engine, Row, Transaction, move_drop, must
 
 _STATE_ID = "state_id"
+_RENAMES = ("rename_drops", "rename_roots", "rename_uploads", "rename_gaps", "rename_pause")
 _AWAY = HoldReason.ROOT_UNAVAILABLE
 
 
@@ -49,6 +50,22 @@ class RootingVerbs:
     def accept_root(self, hot_folder: str) -> None:
         """Take whatever stands at a root's path for the root."""
         self.engine.write(lambda tx: tx.run("accept_root", hot_folder=hot_folder, now=tx.now))
+
+    def rename_folder(self, old: str, new: str) -> bool:
+        """Let all that is known of one hot folder be known of another."""
+
+        def knows(tx: Transaction, name: str) -> bool:
+            return tx.one("knows_folder", name=name) is not None
+
+        def rename(tx: Transaction) -> bool:
+            if not knows(tx, old) or knows(tx, new):
+                return not knows(tx, old)
+            for statement in _RENAMES:
+                tx.run(statement, old=old, new=new)
+            return True
+
+        # asked at every start and reload, and done once
+        return self.engine.write(rename) if self.engine.read(lambda tx: knows(tx, old)) else True
 
     def close_root(self, hot_folder: str, path: bytes, why: str, *, but: str = "") -> int:
         """Hold what lies in a root that is not there."""

@@ -31,6 +31,13 @@ class Rooting(Protocol):
         """Take whatever stands at the path for the root, as at a first start; its ledger stays."""
         ...
 
+    def rename_folder(self, old: str, new: str) -> bool:
+        """Let all that is known of a hot folder, its volumes and uploads too, be known of another.
+
+        False when both are known: nothing is changed then, for two histories cannot be one.
+        """
+        ...
+
     def close_root(self, hot_folder: str, path: bytes, why: str, *, but: str = "") -> int:
         """Hold what settles in a root that is not there, or is sent from it; give how many drops.
 

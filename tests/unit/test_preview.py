@@ -262,6 +262,14 @@ def test_renamed_hot_folder_sends_anew_what_the_old_name_delivered():
     assert (found.change, found.was) == (FolderChange.RENAMED, "out")
     assert [each.kind for each in found.effects] == [EffectKind.SEND_ANEW]
     assert "the ledger stays under out" in found.notes[0]
+    assert found.notes[0].endswith("`was: out` keeps it")
+
+
+def test_renamed_hot_folder_that_keeps_its_ledger_needs_no_note():
+    """`was:` says whose it is."""
+    found = plan(replace(RULE, name="outbox", was="out"), b"a.mov\t5", {}, is_first=False)
+
+    assert (found.change, found.notes) == (FolderChange.RENAMED, ())
 
 
 def test_renamed_hot_folder_holds_what_was_held_for_another_reason():

@@ -1,0 +1,31 @@
+"""What a state knows of hot folders, read by whoever does not run it.
+
+Owns the one look at a database that another process may have open. Never writes, locks or makes a
+file beside it. Called by `check`. Alone, because the engine opens a state to own it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from urllib.parse import quote
+
+_FILE = "masv-watch.db"
+
+
+def known_roots(folder: str) -> Mapping[str, bytes]:
+    """Give the path of each hot folder that a state has a ledger of; empty where none can be read.
+
+    Of a removable one the name comes with its volume.
+    """
+    path = os.path.join(folder, _FILE)
+    # what nobody has open is read as it lies: a reader would make files of its own beside it
+    how = "mode=ro" if os.path.exists(f"{path}-wal") else "mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(f"file:{quote(path)}?{how}", uri=True)) as database:
+            rows = database.execute("SELECT hot_folder, path FROM roots").fetchall()
+    except sqlite3.Error:
+        return {}
+    return {str(name): bytes(root) for name, root in rows}

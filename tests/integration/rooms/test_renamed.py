@@ -1,0 +1,170 @@
+"""A hot folder that gets another name and keeps its ledger (behaviour 7.4)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from masv_watch import check
+from masv_watch.config.load import load
+from masv_watch.errors import ConfigError
+from masv_watch.loops import SystemClock
+from masv_watch.metrics import Metrics
+from masv_watch.model import Rule
+from masv_watch.roster import Roster
+from masv_watch.store.peeking import known_roots
+from masv_watch.uploads import Uploads
+from tests.integration.rooms.delivered import World
+from tests.integration.rooms.test_intake_redrops import SETTLED_S, delivered
+from tests.integration.rooms.watched import Room
+
+
+def roster(room: Room, *rules: Rule) -> Roster:
+    """Build what watches these rules, as a daemon's start does; nothing runs."""
+    return Roster(
+        rules,
+        room.store,
+        Uploads(room.store, auth_until=lambda: None),
+        denied=frozenset,
+        canary=os.fsencode(room.hot.parent / "canary"),
+        clock=SystemClock(),
+        metrics=Metrics(),
+    )
+
+
+def test_renamed_hot_folder_sends_nothing_again_with_was(make_room: Any):
+    """Delivered drops, living ones and uploads on their way go on under the new name."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    delivered(room)
+    (room.hot / "b.mov").write_bytes(b"on its way")
+    room.intake.hurry()
+    room.pass_time(SETTLED_S)
+    (room.hot / "c.mov").write_bytes(b"settling")
+    room.intake.hurry()
+    room.pass_time(1)
+    room.store.pause_folder("hot")
+    before = {drop.path: (drop.id, drop.state) for drop in room.store.drops()}
+    new = replace(room.rule, name="new", was="hot")
+
+    roster(room, new)
+
+    after = {drop.path: (drop.id, drop.state) for drop in room.store.drops("new")}
+    assert after == before
+    assert room.store.drops("hot") == []
+    assert {upload.hot_folder for upload in room.store.uploads()} == {"new"}
+    assert room.store.is_adopted("new", new.path)
+    assert list(room.store.paused_folders()) == ["new"]
+    # at every later start it is done already
+    roster(room, new)
+    assert {drop.path: (drop.id, drop.state) for drop in room.store.drops("new")} == before
+    room.rule = new
+    room.begin()
+    room.pass_time(SETTLED_S)
+    assert len(room.store.uploads()) == 2
+
+
+def test_renamed_hot_folder_without_was_drops_from_view_what_settles(make_room: Any):
+    """Removed: what settles goes from view, and the ledger stays (behaviour 7.4)."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    delivered(room)
+    (room.hot / "c.mov").write_bytes(b"settling")
+    room.intake.hurry()
+    room.pass_time(1)
+
+    roster(room, replace(room.rule, name="new"))
+
+    assert [str(drop.state) for drop in room.store.drops("hot")][1:] == ["cancelled"]
+    assert room.store.was_delivered("hot", b"a.mov")
+    assert room.store.drops("new") == []
+
+
+def test_two_histories_do_not_become_one(make_room: Any, caplog: Any):
+    """Who names the earlier name too late is told, and nothing is mixed."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    delivered(room)
+    room.store.see_drop("new", b"a.mov")
+
+    roster(room, replace(room.rule, name="new", was="hot"))
+
+    assert [drop.path for drop in room.store.drops("hot")] == [b"a.mov"]
+    assert [one.was for one in caplog.records if "ledger of its own" in one.message] == ["hot"]
+
+
+def test_volumes_of_a_renamed_hot_folder_go_along(make_room: Any):
+    """A removable one has a ledger for each; a longer name beside it is another folder."""
+    room = make_room()
+    for name in ("hot@1234-ABCD", "hot", "hotter"):
+        room.store.see_drop(name, b"a.mov")
+
+    assert room.store.rename_folder("hot", "new")
+
+    assert len(room.store.drops("new@1234-ABCD")) == len(room.store.drops("new")) == 1
+    assert len(room.store.drops("hotter")) == 1
+
+
+CONFIG = """
+version: 1
+state: {state}
+hot_folders:
+  - {{name: {name}, path: {path}{more}, to: {{portal: p, sender: a@b.example}}}}
+"""
+
+
+def warned(world: World, name: str, more: str = "") -> list[str]:
+    """Check a file whose hot folder has this name; give what it warns of its name."""
+    path = world.top / "masv-watch.yml"
+    path.write_text(
+        CONFIG.format(state=world.settings.state, name=name, path=world.root, more=more)
+    )
+    path.chmod(0o600)
+    found = check.examine(load(str(path), environ={}), file=str(path), probe=False)
+    return [one for one in found.warnings if ".name: " in one]
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_check_warns_of_a_renamed_hot_folder_without_was(world: World, is_open: bool):
+    """Whether the daemon runs or not; a look leaves nothing beside the state."""
+    world.store.adopt("old", os.fsencode(world.root))
+    if not is_open:
+        world.store.close()
+    before = sorted(os.listdir(world.settings.state))
+
+    (warning,) = warned(world, "new")
+
+    assert "is known as old" in warning
+    assert warning.endswith("add `was: old` to keep its ledger")
+    assert warned(world, "new", ", was: old") == []
+    assert warned(world, "old") == []
+    assert sorted(os.listdir(world.settings.state)) == before
+    assert known_roots(str(world.top / "none")) == {}
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ("[{name: b, was: a, %s}, {name: a, %s}]", "`a` is still a hot folder (line"),
+        ("[{name: a, was: a, %s}, {name: b, %s}]", "`a` is still a hot folder (line"),
+        ("[{name: b, was: a, %s}, {name: c, was: a, %s}]", "`a` is named at line"),
+        ("[{name: b, was: a b, %s}, {name: c, %s}]", "a b"),
+    ],
+)
+def test_earlier_name_that_is_somebody_elses_is_refused(tmp_path: Path, folders: str, message: str):
+    """One ledger has one heir."""
+    keys = [
+        f"path: {tmp_path}/{number}, to: {{portal: p, sender: a@b.example}}" for number in range(2)
+    ]
+    path = tmp_path / "masv-watch.yml"
+    path.write_text(f"version: 1\nstate: {tmp_path}/s\nhot_folders: {folders % tuple(keys)}\n")
+    path.chmod(0o600)
+
+    with pytest.raises(ConfigError) as refused:
+        load(str(path), environ={})
+
+    assert message in str(refused.value.problems)
