@@ -696,6 +696,9 @@ class Rule:
     whole: Wholeness = field(default_factory=Wholeness)
     #: whether any volume that appears at the path is welcome, and none is ever written to
     removable: bool = False
+    #: seconds: modification times that differ by less are the same to the ledger; None: by the kind
+    #: of the root's file system
+    mtime_grain_s: float | None = None
     #: higher goes first; live for what is on its way, unless a person set another
     priority: int = 0
     #: bytes of one chunk before the cloud's limits; None: the configured size

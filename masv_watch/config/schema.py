@@ -384,6 +384,7 @@ class HotFolderKeys:
     companions: list[CompanionKeys] | None = None
     incomplete: _Incomplete | None = None
     removable: Flag | None = None
+    mtime_grain: Annotated[float | str, _leaf(values.mtime_grain)] | None = None
     limits: LimitsKeys | None = None
     priority: Annotated[int, _leaf(values.whole(-100, 100))] | None = None
     chunk_size: _ChunkSize | None = None

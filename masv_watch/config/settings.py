@@ -144,8 +144,6 @@ def _rule(
     redrop = keys.redrop or defaults.redrop
     dedupe = keys.dedupe or defaults.dedupe
     late = keys.late or defaults.late
-    on_vanish = keys.on_vanish or defaults.on_vanish
-    partial = keys.partial or defaults.partial
     return model.Rule(
         name=keys.name,
         path=clean_path(keys.path),
@@ -168,14 +166,24 @@ def _rule(
             redrop=model.Redrop(redrop) if redrop else None,
             dedupe=model.Dedupe(dedupe) if dedupe else None,
             late=model.Late(late) if late else None,
-            on_vanish=model.OnVanish(on_vanish) if on_vanish else None,
-            partial=model.Partial(partial) if partial else None,
             early=_first(keys.early, defaults.early),
             removable=bool(keys.removable),
             priority=keys.priority,
             **_filters(keys, defaults),
+            **_rest(keys, defaults),
         ),
     )
+
+
+def _rest(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[str, Any]:
+    """Give what becomes of a drop of which not all can be sent, and how its times are compared."""
+    on_vanish = keys.on_vanish or defaults.on_vanish
+    partial = keys.partial or defaults.partial
+    return {
+        "on_vanish": model.OnVanish(on_vanish) if on_vanish else None,
+        "partial": model.Partial(partial) if partial else None,
+        "mtime_grain_s": None if keys.mtime_grain == "auto" else keys.mtime_grain,
+    }
 
 
 def _filters(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[str, Any]:

@@ -138,6 +138,13 @@ def quiet(value: object) -> float | str:
     return seconds("1s", "24h")(value)
 
 
+def mtime_grain(value: object) -> float | str:
+    """Accept the grain of a file system's times, or `auto`, which goes by its kind."""
+    if value == "auto":
+        return "auto"
+    return seconds("0s", "10s")(value)
+
+
 def done_marker(value: object) -> str:
     """Accept the name of what says that a drop is done, beside the drop or inside of it."""
     given = _text(value)

@@ -19,6 +19,20 @@ _NETWORK = frozenset(
     b"9p acfs afs autofs beegfs ceph cifs coda davfs glusterfs gpfs lustre ncp ncpfs nfs nfs4 "
     b"ocfs2 orangefs prl_fs pvfs2 smb2 smb3 smbfs vboxsf virtiofs vmhgfs webdav".split()
 )
+_SECOND_NS = 10**9
+#: nanoseconds: what these keep of a time, or by how much they show one otherwise later (pain 19);
+#: all others keep what they show
+_GRAINS_NS = {
+    b"msdos": 2 * _SECOND_NS,
+    b"vfat": 2 * _SECOND_NS,
+    b"exfat": _SECOND_NS // 100,
+    b"ext2": _SECOND_NS,
+    b"ext3": _SECOND_NS,
+    b"hfs": _SECOND_NS,
+    b"hfsplus": _SECOND_NS,
+    b"glusterfs": _SECOND_NS,
+    b"fuse.glusterfs": _SECOND_NS,
+}
 _MOUNTS = b"/proc/self/mountinfo"
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
@@ -46,6 +60,11 @@ class Mount:
     def is_network(self) -> bool:
         """Say whether other machines change it; `fuse.*` counts: what is behind is unknown."""
         return self.kind in _NETWORK or self.kind.startswith(b"fuse.")
+
+    @property
+    def mtime_grain_ns(self) -> int:
+        """Give by how much it may show a time otherwise than before; 0: it never does."""
+        return _GRAINS_NS.get(self.kind, 0)
 
 
 def mounts() -> list[Mount]:
@@ -107,15 +126,25 @@ def filesystem_kind(path: bytes) -> Kind:
 
     The mount is found by its number, so that bind mounts and links on the way do not matter.
     """
+    mount = _mount_at(path)
+    return "network" if mount is not None and mount.is_network else "local"
+
+
+def mtime_grain_ns(path: bytes) -> int:
+    """Give by how much the file system of a folder may show times otherwise than before."""
+    mount = _mount_at(path)
+    return 0 if mount is None else mount.mtime_grain_ns
+
+
+def _mount_at(path: bytes) -> Mount | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except (OSError, ValueError):
-        return "local"
+        return None
     try:
-        mount = mount_of(descriptor, mounts())
+        return mount_of(descriptor, mounts())
     finally:
         os.close(descriptor)
-    return "network" if mount is not None and mount.is_network else "local"
 
 
 def kind_of(mount: bytes, mountinfo: list[bytes]) -> Kind:

@@ -78,7 +78,8 @@ class Histories:
         delivered = {} if answered else self._store.delivered_files(rule.name, tree.top)
         read = self._contents.get(tree.top, {})
         contents = {(path, identity): hashed for (path, identity, _), hashed in read.items()}
-        found = compare(tree.files, delivered, contents, is_answered=answered)
+        grain_ns = _grain_ns(rule) if delivered else 0
+        found = compare(tree.files, delivered, contents, is_answered=answered, grain_ns=grain_ns)
         if found.kind is not Kind.FIRST or answered:
             return found
         return self._beside(rule, root, tree, found=found, read=read)
@@ -291,3 +292,10 @@ def _finding(passed: bool, detail: str) -> Finding:
 
 def _named(drop: Drop) -> str:
     return shown(drop.path)
+
+
+def _grain_ns(rule: Rule) -> int:
+    """Give by how much the times of a hot folder may be shown otherwise than they were."""
+    if rule.mtime_grain_s is None:
+        return files.mtime_grain_ns(rule.path)
+    return round(rule.mtime_grain_s * 1e9)

@@ -80,11 +80,12 @@ def compare(
     contents: Mapping[Placed, str],
     *,
     is_answered: bool = False,
+    grain_ns: int = 0,
 ) -> Compared:
     """Say what a drop's files are to those that were delivered under the same paths.
 
     `contents` are the hashes of files that were read since; `is_answered` says that a person wants
-    it sent whatever it is.
+    it sent whatever it is. Times that differ by less than `grain_ns` are the same (pain 19).
     """
     if not delivered or is_answered:
         detail = "a person said that it is to go" if is_answered else "nothing of it was delivered"
@@ -96,7 +97,7 @@ def compare(
         before = delivered.get(placed[0])
         if before is None or before.size != placed[1].size:
             new.append(placed)
-        elif before.mtime_ns == placed[1].mtime_ns:
+        elif abs(before.mtime_ns - placed[1].mtime_ns) < max(grain_ns, 1):
             continue
         elif not before.hash:
             unsure.append(placed)

@@ -1,0 +1,136 @@
+"""What an edit of a rule does to drops in flight: one test for each sentence of behaviour 7.
+
+All or nothing (7.2) is shown with a real daemon, the effects beforehand (7.3) by the tests of
+`plan`, a new name (7.4) and `rebind` (7.7) by rooms of their own.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from masv_watch.loops import SystemClock
+from masv_watch.metrics import Metrics
+from masv_watch.model import (
+    After,
+    Finalize,
+    Initial,
+    LinkWish,
+    OnVanish,
+    Package,
+    Partial,
+    Rule,
+    To,
+    UploadType,
+)
+from masv_watch.roster import Roster
+from masv_watch.uploads import Uploads
+from tests.integration.rooms.test_intake_redrops import SETTLED_S, delivered
+from tests.integration.rooms.watched import Room
+
+#: everything that a drop freezes, said otherwise
+EDIT: dict[str, Any] = {
+    "to": To(recipients=("new@example.com",)),
+    "package": Package(name="new {name}", message="new"),
+    "link": LinkWish(mail_to=("new@example.org",)),
+    "after": After(delivered="delete"),
+    "finalize": Finalize(idle_s=77.0),
+    "on_vanish": OnVanish.SEND_REST,
+    "partial": Partial.SEND_REST,
+}
+
+
+def reload(room: Room, **edit: Any) -> None:
+    """Take over an edit of the rule, as a reload does where the watching changes."""
+    room.rule = replace(room.rule, **edit)
+    room.begin()
+
+
+def roster(room: Room, *rules: Rule) -> Roster:
+    """Build what watches these rules; nothing runs."""
+    return Roster(
+        rules,
+        room.store,
+        Uploads(room.store, auth_until=lambda: None),
+        denied=frozenset,
+        canary=os.fsencode(room.hot.parent / "canary"),
+        clock=SystemClock(),
+        metrics=Metrics(),
+    )
+
+
+def test_drop_freezes_its_rule_when_it_is_queued(make_room: Any):
+    """Recipients, template values and post-action (behaviour 7.1)."""
+    room = make_room(to=To(recipients=("old@example.com",)))
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    (before,) = room.taken()
+
+    reload(room, **EDIT)
+    room.pass_time(SETTLED_S)
+
+    (after,) = room.taken()
+    assert (after.terms, after.name, after.message) == (before.terms, "a.mov", "")
+    assert after.terms.recipients == ("old@example.com",)
+
+
+def test_drop_that_still_settles_follows_the_new_rule_at_once(make_room: Any):
+    """Every state before is the new rule's (behaviour 7.1)."""
+    room = make_room(to=To(recipients=("old@example.com",)))
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(1)
+
+    reload(room, **EDIT)
+    room.pass_time(SETTLED_S)
+
+    (taken,) = room.taken()
+    assert (taken.name, taken.message) == ("new a.mov", "new")
+    terms = taken.terms
+    assert (terms.type, terms.recipients) == (UploadType.TEAM, ("new@example.com",))
+    assert (terms.mail_to, terms.after.delivered) == (("new@example.org",), "delete")
+    assert (terms.idle_s, terms.on_vanish, terms.partial) == (77.0, "send_rest", "send_rest")
+
+
+def test_hot_folder_that_is_removed_lets_running_drops_finish(make_room: Any):
+    """What settles goes from view, and the ledger stays (behaviour 7.4)."""
+    room = make_room()
+    (room.hot / "done.mov").write_bytes(b"done")
+    delivered(room)
+    (room.hot / "running.mov").write_bytes(b"running")
+    room.intake.hurry()
+    room.pass_time(SETTLED_S)
+    (room.hot / "settling.mov").write_bytes(b"settling")
+    room.intake.hurry()
+    room.pass_time(1)
+
+    roster(room)
+
+    states = {drop.path.decode(): str(drop.state) for drop in room.store.drops("hot")}
+    assert states == {"done.mov": "done", "running.mov": "taken", "settling.mov": "cancelled"}
+    running = room.store.latest_drop("hot", b"running.mov")
+    assert str(room.store.upload(running.upload_id).state) == "transferring"
+
+
+@pytest.mark.parametrize(("initial", "state"), [(Initial.SEND, "taken"), (Initial.ASK, "held")])
+def test_path_that_changed_under_the_same_name_is_a_new_root(
+    make_room: Any, initial: Initial, state: str
+):
+    """`initial` applies to what stands there, and nothing counts as deleted (behaviour 7.5)."""
+    room = make_room(initial=initial)
+    (room.hot / "old.mov").write_bytes(b"old")
+    (room.hot / "before.mov").write_bytes(b"before")
+    room.store.adopt("hot", room.rule.path)
+    room.pass_time(SETTLED_S)
+    known = {drop.path: drop.state for drop in room.store.drops("hot")}
+    other = room.hot.parent / "other"
+    other.mkdir()
+    (other / "new.mov").write_bytes(b"new")
+
+    reload(room, path=os.fsencode(other))
+    room.pass_time(2 * SETTLED_S)
+
+    assert str(room.drop("new.mov").state) == state
+    assert {path: room.drop(path.decode()).state for path in known} == known
