@@ -160,7 +160,6 @@ def _rule(
         limits=_limits(keys.limits, defaults.limits),
         at=at,
         **_said(
-            was=keys.was,
             drop=model.DropMode(keys.drop) if keys.drop else None,
             initial=model.Initial(initial) if initial else None,
             redrop=model.Redrop(redrop) if redrop else None,
@@ -180,6 +179,7 @@ def _rest(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[str
     on_vanish = keys.on_vanish or defaults.on_vanish
     partial = keys.partial or defaults.partial
     return {
+        "was": keys.was,
         "on_vanish": model.OnVanish(on_vanish) if on_vanish else None,
         "partial": model.Partial(partial) if partial else None,
         "mtime_grain_s": None if keys.mtime_grain == "auto" else keys.mtime_grain,
