@@ -467,7 +467,8 @@ class Daemon:
         if self._login.pause_s() is not None:
             # only a person can correct the key; what waits for it stays behind
             return True
-        for view in self.uploads.list():
+        views = self.uploads.list()
+        for view in views:
             terms = self.uploads.find(view.upload.id).terms if view.state == "idle" else None
             if terms is not None and terms.idle_s is None:
                 # it waits for its caller
@@ -476,7 +477,8 @@ class Daemon:
                 self.uploads.finalize(view.upload.id)
             if view.state in {"transferring", "idle"} and not is_kept(view):
                 return False
-        return not self.store.open_tasks()
+        # a letter may wait for its window, too
+        return self.store.open_tasks().keys() <= {v.upload.id for v in views if is_kept(v)}
 
     def _stays_behind(self) -> bool:
         if self._concerns.all():

@@ -92,9 +92,16 @@ def test_once_over_a_missing_folder_ends_with_one(make_field):
     assert not field.sandbox.packages()
 
 
-def test_once_with_a_closed_window_delivers_the_rest_and_ends_with_one(make_field):
+@pytest.mark.parametrize(
+    "closed",
+    [
+        'deadline: "06:30", schedule: {tz: UTC, open: "%s"}',
+        'schedule: {tz: UTC, deliver: "%s"}',
+        'drop: batch, schedule: {tz: UTC, deliver: "%s"}',
+    ],
+)
+def test_once_with_a_closed_window_delivers_the_rest_and_ends_with_one(make_field, closed):
     """What waits for its window stays for the next run, and the command does not wait for it."""
-    closed = 'deadline: "06:30", schedule: {tz: UTC, open: "%s"}'
     # a test that begins before midnight may end after it
     now = datetime.now(tz=UTC)
     near = {(now + timedelta(hours=hours)).weekday() for hours in (-1, 0, 1)}
