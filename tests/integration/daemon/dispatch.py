@@ -51,6 +51,11 @@ hot_folders:
 PORTAL = "to: {portal: vault, sender: dit@example.com, access_code: open-sesame}"
 
 
+def _settled(keys: str) -> str:
+    """Give the keys of a hot folder with a short quiet time, unless they say one."""
+    return keys if "settle:" in keys else f"settle: {{quiet: 1s}}, {keys}"
+
+
 def card(seed: int, small: int = 5) -> dict[str, bytes]:
     """Give the files of a small camera card, the same for the same seed."""
     rng = random.Random(seed)
@@ -94,7 +99,7 @@ class Dispatch:
             api=self.api, key=key, port=self.port, state=self.state, transfer=self.transfer
         )
         lines = [
-            f"  - {{name: {name}, path: {self.top / name}, settle: {{quiet: 1s}}, {keys}}}\n"
+            f"  - {{name: {name}, path: {self.top / name}, {_settled(keys)}}}\n"
             for name, keys in self.folders.items()
         ]
         self.config.write_text(head + "".join(lines))
