@@ -26,16 +26,6 @@ from tests.integration.rooms.sent import Room
 from tests.processes import Sandbox
 from tests.waiting import eventually
 
-#: what each call of a delivery looks like to the proxy
-CALLS = {
-    "package create": "POST /v1/teams/[^/]+/packages$",
-    "file create": "POST /v1/packages/[^/]+/files$",
-    "multipart start": "POST /storage/",
-    "chunk URLs": "POST /v1/packages/[^/]+/files/[^/]+$",
-    "chunk PUT": "PUT /storage/",
-    "file finalize": "POST /v1/packages/[^/]+/files/[^/]+/finalize$",
-    "package finalize": "POST /v1/packages/[^/]+/finalize$",
-}
 #: seconds: long enough for a busy machine, short enough to be waited out
 SHORT = Deadlines(
     connect_s=0.7, answer_s=0.7, finalize_s=0.7, least_put_s=0.7, least_rate=1024 * 1024.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import string
 from pathlib import Path
 
@@ -13,20 +12,7 @@ from hypothesis import strategies as st
 from masv_watch import model
 from masv_watch.config import load
 from masv_watch.errors import ConfigError
-
-TOKEN = "S3CR3T-S3CR3T-S3CR3T"
-ENVIRON = {"STATE_DIRECTORY": "/nowhere/state", "TOKEN": TOKEN, "SHORT": "hunter2"}
-LINE = re.compile(r"[^\n]*?:[1-9]\d*:[1-9]\d*: [^:\n]+: [^\n]+(\n {4}[^\n]*\n {4} *\^)?")
-HEAD = "version: 1\nserver:\n"
-FOLDERS = "hot_folders: [{name: a, path: /nowhere/a, to: {portal: p, sender: a@b}}]\n"
-
-
-def loaded(folder: Path, text: str, **environ: str) -> load.Loaded:
-    """Write a file that only its owner reads, and load it."""
-    path = folder / "masv-watch.yml"
-    path.write_text(text)
-    path.chmod(0o600)
-    return load.load(str(path), environ={**ENVIRON, **environ})
+from tests.integration.config.serving import ENVIRON, FOLDERS, HEAD, LINE, TOKEN, loaded
 
 
 @pytest.mark.parametrize("tag", ["!env TOKEN", "!file token", "!secret token", "!credential token"])
@@ -132,7 +118,7 @@ _SCRATCH: list[Path] = []
     ),
     tail=st.sampled_from(["\n", "\n  tls: nowhere\n", "\n  listen: http://0.0.0.0:1\n", "\n x\n"]),
 )
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 def test_token_of_any_signs_never_shows_in_what_is_said(
     tmp_path_factory: pytest.TempPathFactory,
     before: str,

@@ -22,6 +22,7 @@ from tests.integration.daemon.dispatch import (
     digest,
     digests,
     expected,
+    running,
 )
 from tests.processes import PROJECT, ask, opened
 from tests.waiting import eventually
@@ -32,7 +33,7 @@ PORTAL = "to: {{portal: vault, sender: dit@example.com, access_code: {code}}}"
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dispatch]:
     """Give a ready daemon with a hot folder to the team and three to a portal or a twin."""
-    made = Dispatch(
+    with running(
         tmp_path_factory.mktemp("sending"),
         folders={
             "twin": "to: {recipients: [client@example.com]}",
@@ -40,12 +41,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dispatch]:
             "locked": PORTAL.format(code="wrong"),
         },
         transfer="connections: 4, chunk_size: 5 MiB, active_uploads: 4",
-    )
-    try:
-        made.daemon.start().until_ready()
+    ) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,7 @@ from tests.integration.daemon.dispatch import (
     digests,
     expected,
     let_pass,
+    running,
 )
 from tests.waiting import eventually
 
@@ -28,16 +29,12 @@ from tests.waiting import eventually
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dispatch]:
     """Give a ready daemon that compares MD5 with every ETag."""
-    made = Dispatch(
+    with running(
         tmp_path_factory.mktemp("faults"),
         folders={"portal": PORTAL},
         transfer="connections: 4, chunk_size: 5 MiB, verify: strict",
-    )
-    try:
-        made.daemon.start().until_ready()
+    ) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(autouse=True)

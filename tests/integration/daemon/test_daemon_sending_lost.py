@@ -15,18 +15,15 @@ from tests.integration.daemon.dispatch import (
     card,
     digests,
     expected,
+    running,
 )
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dispatch]:
     """Give a ready daemon over a hot folder to the team and one to a portal."""
-    made = Dispatch(tmp_path_factory.mktemp("lost"), folders={"portal": PORTAL})
-    try:
-        made.daemon.start().until_ready()
+    with running(tmp_path_factory.mktemp("lost"), folders={"portal": PORTAL}) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(autouse=True)

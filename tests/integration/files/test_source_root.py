@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,21 +24,6 @@ from masv_watch.files import Root, check_identity, filesystem_kind, identify_all
 from masv_watch.files.mounts import kind_of
 
 NOBODY = 65534
-
-
-@pytest.fixture
-def hot(tmp_path: Path) -> Path:
-    """Give a hot folder of its own."""
-    folder = tmp_path / "hot"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def root(hot: Path) -> Iterator[Root]:
-    """Give the hot folder, open."""
-    with Root.open(os.fsencode(hot)) as opened:
-        yield opened
 
 
 def test_list_folder_gives_every_kind_without_following_or_hanging(hot: Path, root: Root) -> None:

@@ -24,21 +24,6 @@ def mounts() -> Iterator[Mounts]:
     made.end()
 
 
-@pytest.fixture
-def hot(tmp_path: Path) -> Path:
-    """Give an empty hot folder."""
-    folder = tmp_path / "hot"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def root(hot: Path) -> Iterator[Root]:
-    """Give the hot folder, open."""
-    with Root.open(os.fsencode(hot)) as opened:
-        yield opened
-
-
 def test_marker_that_is_written_is_read_again_and_may_be_read_by_all(hot: Path, root: Root) -> None:
     """It is plain text for people, mode 0644 whatever the mask, and nothing is left beside it."""
     old = os.umask(0o077)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -68,3 +69,15 @@ def make_room(tmp_path: Path) -> Iterator[Callable[..., WatchedRoom]]:
     yield make
     for room in rooms:
         room.close()
+
+
+@pytest.fixture
+def make_met_room(make_room: Callable[..., WatchedRoom]) -> Callable[..., WatchedRoom]:
+    """Give the way to a room whose hot folder was met before."""
+
+    def make(**settings: Any) -> WatchedRoom:
+        room = make_room(**settings)
+        room.store.adopt("hot", os.fsencode(room.hot))
+        return room
+
+    return make

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,23 +15,6 @@ MINUTE = 60.0
 DAY = 86400.0
 
 
-@pytest.fixture
-def make_room(tmp_path: Path) -> Iterator[Callable[..., Room]]:
-    """Give the way to a room whose hot folder was met before."""
-    made: list[Room] = []
-
-    def make(**settings: object) -> Room:
-        (tmp_path / "hot").mkdir()
-        room = Room(tmp_path, **settings)  # type: ignore[arg-type]
-        made.append(room)
-        room.store.adopt("hot", os.fsencode(room.hot))
-        return room
-
-    yield make
-    for room in made:
-        room.close()
-
-
 def write(room: Room, path: str, size: int = 10, *, age: float = 0.0) -> Path:
     """Write a file that was changed so many seconds ago by the clock of the room."""
     whole = room.hot / path
@@ -43,9 +25,9 @@ def write(room: Room, path: str, size: int = 10, *, age: float = 0.0) -> Path:
     return whole
 
 
-def test_filters_leave_files_out_of_a_folder_and_say_so(make_room):
+def test_filters_leave_files_out_of_a_folder_and_say_so(make_met_room):
     """What was left out is listed with its reason in what people see of the upload."""
-    room = make_room(drop=DropMode.FOLDER, only=("*.mov",), size=Sizes(least=5), early=False)
+    room = make_met_room(drop=DropMode.FOLDER, only=("*.mov",), size=Sizes(least=5), early=False)
     write(room, "CARD/a.mov")
     write(room, "CARD/notes.txt")
     write(room, "CARD/tiny.mov", 1)
@@ -60,9 +42,9 @@ def test_filters_leave_files_out_of_a_folder_and_say_so(make_room):
     ]
 
 
-def test_folder_of_which_every_file_is_left_out_is_held_as_empty(make_room):
+def test_folder_of_which_every_file_is_left_out_is_held_as_empty(make_met_room):
     """No package without a file is made."""
-    room = make_room(only=("*.mov",))
+    room = make_met_room(only=("*.mov",))
     write(room, "CARD/notes.txt")
 
     room.pass_time(LONG)
@@ -73,9 +55,9 @@ def test_folder_of_which_every_file_is_left_out_is_held_as_empty(make_room):
     assert len(room.taken()) == 1
 
 
-def test_file_that_grows_into_its_size_is_sent_once_it_is_quiet(make_room):
+def test_file_that_grows_into_its_size_is_sent_once_it_is_quiet(make_met_room):
     """A writer that creates first and fills later loses nothing."""
-    room = make_room(size=Sizes(least=100))
+    room = make_met_room(size=Sizes(least=100))
     write(room, "a.mov", 1)
     room.pass_time(LONG)
     assert room.drop("a.mov") is None
@@ -86,9 +68,9 @@ def test_file_that_grows_into_its_size_is_sent_once_it_is_quiet(make_room):
     assert [upload.size for upload in room.taken()] == [200]
 
 
-def test_young_drop_waits_until_it_is_old_enough(make_room):
+def test_young_drop_waits_until_it_is_old_enough(make_met_room):
     """Quiet is not enough: a minute must have passed since its last change."""
-    room = make_room(age=Age(min_s=10 * MINUTE))
+    room = make_met_room(age=Age(min_s=10 * MINUTE))
     write(room, "a.mov")
     room.pass_time(9 * MINUTE)
     assert room.taken() == []
@@ -99,9 +81,9 @@ def test_young_drop_waits_until_it_is_old_enough(make_room):
 
 
 @pytest.mark.parametrize("age", [-3650 * DAY, -5 * MINUTE], ids=["centuries", "minutes"])
-def test_drop_from_the_future_is_sent_after_its_least_age(make_room, age):
+def test_drop_from_the_future_is_sent_after_its_least_age(make_met_room, age):
     """A wrong clock delays by that much and never for ever (behaviour 3.3)."""
-    room = make_room(age=Age(min_s=10 * MINUTE))
+    room = make_met_room(age=Age(min_s=10 * MINUTE))
     write(room, "a.mov", age=age)
     room.pass_time(9 * MINUTE)
     assert room.taken() == []
@@ -111,9 +93,9 @@ def test_drop_from_the_future_is_sent_after_its_least_age(make_room, age):
     assert len(room.taken()) == 1
 
 
-def test_old_drop_is_left_out_and_one_that_waited_is_not(make_room):
+def test_old_drop_is_left_out_and_one_that_waited_is_not(make_met_room):
     """Old is what it was when it was seen first; a row that was made meanwhile says so."""
-    room = make_room(age=Age(max_s=DAY), settle=Settle(quiet_s=3600.0))
+    room = make_met_room(age=Age(max_s=DAY), settle=Settle(quiet_s=3600.0))
     write(room, "old.mov", age=2 * DAY)
     write(room, "new.mov", age=DAY - MINUTE)
 
@@ -124,9 +106,9 @@ def test_old_drop_is_left_out_and_one_that_waited_is_not(make_room):
     assert room.drop("old.mov").generation == 1
 
 
-def test_drop_that_turns_out_old_when_its_copy_ends_is_left_out(make_room):
+def test_drop_that_turns_out_old_when_its_copy_ends_is_left_out(make_met_room):
     """`cp -p` sets the time last: the row that was made before ends as ignored."""
-    room = make_room(age=Age(max_s=DAY))
+    room = make_met_room(age=Age(max_s=DAY))
     path = write(room, "old.mov")
     room.pass_time(QUIET_S / 2)
     assert room.state("old.mov") == ("settling", None)
@@ -142,9 +124,9 @@ def test_drop_that_turns_out_old_when_its_copy_ends_is_left_out(make_room):
     assert len(room.taken()) == 1
 
 
-def test_delivered_drop_that_grows_old_where_it_lies_is_not_sent_anew(make_room):
+def test_delivered_drop_that_grows_old_where_it_lies_is_not_sent_anew(make_met_room):
     """An age moves by itself; what is known stays known."""
-    room = make_room(age=Age(max_s=DAY))
+    room = make_met_room(age=Age(max_s=DAY))
     write(room, "CARD/a.mov", age=DAY - MINUTE)
     write(room, "CARD/b.mov", age=DAY - 3 * MINUTE)
     room.pass_time(LONG)

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from masv_watch.model import DropMode, Limits, LinkWish, Schedule, To
 from tests.integration.rooms.watched import QUIET_S, Room
@@ -16,23 +11,6 @@ from tests.integration.store.making import LEASE_S
 LONG = QUIET_S * 3
 HOUR = 3600.0
 HELD = ("held", "limit_exceeded")
-
-
-@pytest.fixture
-def make_room(tmp_path: Path) -> Iterator[Callable[..., Room]]:
-    """Give the way to a room whose hot folder was met before."""
-    made: list[Room] = []
-
-    def make(**settings: object) -> Room:
-        (tmp_path / "hot").mkdir()
-        room = Room(tmp_path, **settings)  # type: ignore[arg-type]
-        made.append(room)
-        room.store.adopt("hot", os.fsencode(room.hot))
-        return room
-
-    yield make
-    for room in made:
-        room.close()
 
 
 def write(room: Room, path: str, size: int) -> None:
@@ -60,9 +38,9 @@ def release(room: Room, path: str) -> None:
     room.pass_time(LONG)
 
 
-def test_drop_past_a_limit_is_held_before_a_byte_and_goes_once_released(make_room):
+def test_drop_past_a_limit_is_held_before_a_byte_and_goes_once_released(make_met_room):
     """A dragged server root costs nothing: no upload is made of any of it."""
-    room = make_room(drop=DropMode.FOLDER, limits=Limits(files=2, is_own=True))
+    room = make_met_room(drop=DropMode.FOLDER, limits=Limits(files=2, is_own=True))
     for number in range(3):
         write(room, f"ROOT/{number}", 10)
         room.pass_time(QUIET_S * 0.9)
@@ -73,9 +51,9 @@ def test_drop_past_a_limit_is_held_before_a_byte_and_goes_once_released(make_roo
     assert len(room.taken()) == 1
 
 
-def test_day_lets_go_what_fits_and_the_rest_on_the_next_local_day(make_room):
+def test_day_lets_go_what_fits_and_the_rest_on_the_next_local_day(make_met_room):
     """Each drop is asked about with what went before it on the day of the rule's zone."""
-    room = make_room(
+    room = make_met_room(
         limits=Limits(per_day=100, unusual=False, is_own=True), schedule=Schedule(tz="UTC")
     )
     # 22:13:20 in UTC
@@ -95,9 +73,9 @@ def test_day_lets_go_what_fits_and_the_rest_on_the_next_local_day(make_room):
     assert room.state("c") == ("taken", None)
 
 
-def test_drops_that_settle_together_do_not_pass_a_day_together(make_room):
+def test_drops_that_settle_together_do_not_pass_a_day_together(make_met_room):
     """A thousand small ones are as much as one large one."""
-    room = make_room(limits=Limits(per_day=100, unusual=False, is_own=True))
+    room = make_met_room(limits=Limits(per_day=100, unusual=False, is_own=True))
     for number in range(15):
         write(room, f"f{number:02}", 10)
 
@@ -106,9 +84,9 @@ def test_drops_that_settle_together_do_not_pass_a_day_together(make_room):
     assert sum(upload.size for upload in room.taken()) == 100
 
 
-def test_released_drop_counts_for_its_day(make_room):
+def test_released_drop_counts_for_its_day(make_met_room):
     """What a person let go is paid for all the same."""
-    room = make_room(limits=Limits(per_day=100, unusual=False, is_own=True))
+    room = make_met_room(limits=Limits(per_day=100, unusual=False, is_own=True))
     write(room, "large", 500)
     room.pass_time(LONG)
     assert room.state("large") == HELD
@@ -121,9 +99,9 @@ def test_released_drop_counts_for_its_day(make_room):
     assert room.state("small") == HELD
 
 
-def test_drop_far_larger_than_the_last_ones_is_held_from_the_tenth_on(make_room):
+def test_drop_far_larger_than_the_last_ones_is_held_from_the_tenth_on(make_met_room):
     """Twenty times the largest is still a habit; one byte more is asked about (beyond 8)."""
-    room = make_room()
+    room = make_met_room()
     for number in range(8):
         write(room, f"{number}", 10)
     room.pass_time(LONG)
@@ -144,9 +122,9 @@ def test_drop_far_larger_than_the_last_ones_is_held_from_the_tenth_on(make_room)
     assert room.state("over") == ("taken", None)
 
 
-def test_outsider_is_asked_about_before_a_byte_goes(make_room):
+def test_outsider_is_asked_about_before_a_byte_goes(make_met_room):
     """Also one who only gets our letter; a release lets this drop go and no other."""
-    room = make_room(
+    room = make_met_room(
         to=To(recipients=("a@Own.example",)),
         link=LinkWish(mail_to=("b@else.example",)),
         limits=Limits(domains=("own.example",)),
@@ -163,9 +141,9 @@ def test_outsider_is_asked_about_before_a_byte_goes(make_room):
     assert room.state("OTHER") == HELD
 
 
-def test_new_domain_is_asked_about_until_something_was_delivered_to_it(make_room):
+def test_new_domain_is_asked_about_until_something_was_delivered_to_it(make_met_room):
     """The first mail to a domain needs an answer, the second none (beyond 8)."""
-    room = make_room(to=To(recipients=("a@NEW.example",)), limits=Limits(asks_new_domains=True))
+    room = make_met_room(to=To(recipients=("a@NEW.example",)), limits=Limits(asks_new_domains=True))
     write(room, "first", 1)
     write(room, "second", 1)
     room.pass_time(LONG)
@@ -179,9 +157,9 @@ def test_new_domain_is_asked_about_until_something_was_delivered_to_it(make_room
     assert room.state("second") == ("taken", None)
 
 
-def test_reloaded_limit_counts_for_what_waits(make_room):
+def test_reloaded_limit_counts_for_what_waits(make_met_room):
     """Limits are live: what was too much is let go by the next look (behaviour 7.6)."""
-    room = make_room(limits=Limits(size=10, is_own=True))
+    room = make_met_room(limits=Limits(size=10, is_own=True))
     write(room, "a", 20)
     room.pass_time(LONG)
     assert room.state("a") == HELD

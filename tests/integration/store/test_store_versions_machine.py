@@ -323,7 +323,7 @@ class VersionsMachine(RuleBasedStateMachine):
 
 TestVersionsMachine = VersionsMachine.TestCase
 TestVersionsMachine.settings = settings(
-    max_examples=60,
+    max_examples=40,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -256,7 +256,7 @@ NAMES = st.sampled_from(
 
 @given(names=st.lists(NAMES, max_size=7), inside=st.booleans(), is_owner=st.booleans())
 @hypothesis_settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_no_spelling_finds_anything_outside_the_roots(
     top: Path, names: list[bytes], inside: bool, is_owner: bool

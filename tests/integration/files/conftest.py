@@ -1,0 +1,26 @@
+"""A hot folder of its own for each test, by its path and open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from masv_watch.files import Root
+
+
+@pytest.fixture
+def hot(tmp_path: Path) -> Path:
+    """Give an empty hot folder."""
+    folder = tmp_path / "hot"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def root(hot: Path) -> Iterator[Root]:
+    """Give the hot folder, open."""
+    with Root.open(os.fsencode(hot)) as opened:
+        yield opened
