@@ -109,7 +109,9 @@ class Story:
 
     def is_settled(self) -> bool:
         """Say whether every upload is where it stays."""
-        if any(row[0] == "deleting" for row in _rows(self.top, "SELECT state FROM uploads")):
+        # while a finalize has no answer yet, an upload is still shown as idle
+        on_their_way = {"deleting", "finalizing"}
+        if any(row[0] in on_their_way for row in _rows(self.top, "SELECT state FROM uploads")):
             return False
         taken = {row[0].decode() for row in _rows(self.top, "SELECT path FROM drops")}
         dropped = {path.name for path in (self.top / "out").iterdir() if path.suffix == ".mov"}

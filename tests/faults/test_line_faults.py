@@ -14,8 +14,9 @@ import pytest
 from masv_watch.cloud.streams import Deadlines
 from masv_watch.model import Draft, Terms, UploadType, Verify
 from tests.faults.crumbs import CrumbSandbox
-from tests.faults.line import CALLS, SHORT, Line
+from tests.faults.line import SHORT, Line
 from tests.faults.proxy import Fault, Kind, Way
+from tests.integration.daemon.dispatch import CALLS
 from tests.integration.rooms.sent import FOLDER
 from tests.processes import Sandbox
 

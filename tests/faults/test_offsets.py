@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.line import CALLS, PATIENT, SHORT, Line, Sent
+from tests.faults.line import PATIENT, SHORT, Line, Sent
 from tests.faults.proxy import Fault, Kind, Way
+from tests.integration.daemon.dispatch import CALLS
 from tests.processes import Sandbox
 
 SEED = 20261201
