@@ -188,6 +188,7 @@ def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explan
     if related is None or assessed is None:
         return _of_ledger(answer, found)
     outcome, findings = assessed.outcome, found.findings
+    answer.rule = assessed.rule
     if outcome.step is Step.GO and is_paused and (related.drop is None or not related.drop.whole):
         paused = _finding("paused", False, f"the hot folder {rule.name} is paused")
         cure = lifecycle.CURES[HoldReason.PAUSED].replace("NAME", rule.name)

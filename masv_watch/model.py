@@ -557,6 +557,36 @@ class Wholeness:
         return tuple(key for key, is_held in said if is_held)
 
 
+#: what a sidecar may set of its drop, in the order in which people read of it
+SETTABLE = ("message", "priority", "recipients")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sidecar:
+    """A file with a drop that may change what the rule says of that drop."""
+
+    #: its path below the root, with `{name}` or `{stem}` of the drop
+    name: str
+    #: of SETTABLE; whoever can write into the folder may set these
+    may_set: tuple[str, ...] = ("message", "priority")
+    #: whether a drop without one is held
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """What the sidecar of one drop says; None: what the rule says stands."""
+
+    message: str | None = None
+    priority: int | None = None
+    recipients: tuple[str, ...] | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Name what it sets."""
+        return tuple(key for key in SETTABLE if getattr(self, key) is not None)
+
+
 class LateDrops(StrEnum):
     """Whose turn it is when a window opens."""
 
@@ -694,6 +724,8 @@ class Rule:
     early: bool | None = None
     #: what must be there before a drop counts as complete
     whole: Wholeness = field(default_factory=Wholeness)
+    #: what may come with a drop and change what is said here of it; None: nothing
+    sidecar: Sidecar | None = None
     #: whether any volume that appears at the path is welcome, and none is ever written to
     removable: bool = False
     #: seconds: modification times that differ by less are the same to the ledger; None: by the kind
@@ -701,6 +733,8 @@ class Rule:
     mtime_grain_s: float | None = None
     #: higher goes first; live for what is on its way, unless a person set another
     priority: int = 0
+    #: whether a drop brought that priority along, so that another one of the rule does not count
+    keeps_priority: bool = False
     #: bytes of one chunk before the cloud's limits; None: the configured size
     chunk_size: int | None = None
     #: how fast its own bytes may leave, beside the limit for all
@@ -1093,6 +1127,8 @@ class Draft:
     skipped: tuple[str, ...] = ()
     #: higher goes first
     priority: int = 0
+    #: whether that of its hot folder does not count from now on
+    keeps_priority: bool = False
     #: bytes of one chunk before the cloud's limits; None: the configured size
     chunk_size: int | None = None
     #: the portal's access code, where a caller gave one

@@ -152,6 +152,7 @@ _LISTS = {
     "rules": 'write [{hours: "08:00-19:00", limit: 200 Mbit/s}, ...]',
     "bundles": "write [p2, ...]",
     "profiles": "write [FILE, ...]",
+    "may_set": "write [message, priority]",
     "companions": 'write [{each: "{stem}.mxf", needs: ["{stem}.xml"]}, ...]',
     "hot_folders": "each entry begins with `- name: ...`",
 }

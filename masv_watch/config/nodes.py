@@ -100,6 +100,8 @@ class _Reader:
     """What has been read so far."""
 
     source: Source
+    #: those that may be used
+    tags: tuple[str, ...] = TAGS
     problems: list[Problem] = field(default_factory=list)
     stack: list[_Open] = field(default_factory=list)
     root: Tree | None = None
@@ -124,17 +126,26 @@ class _Reader:
         return top is not None and isinstance(top.tree, Mapping) and top.key is None
 
 
-def read(source: Source, text: str) -> tuple[Tree | None, list[Problem]]:
-    """Read one document; an empty one gives None. Problems never raise."""
+def read(
+    source: Source, text: str, *, tags: tuple[str, ...] = TAGS, most: int | None = None
+) -> tuple[Tree | None, list[Problem]]:
+    """Read one document; an empty one gives None. Problems never raise.
+
+    Only these `tags` may be used. Reading ends after `most` values and ends of lists and mappings:
+    a file of which little is expected costs little, whatever it holds.
+    """
     odd = _NOT_TEXT.search(text)
     if odd is not None:
         place = place_of(text, odd.start())
         shown = f"U+{ord(odd[0]):04X}"
         message = f"the character {shown} is not allowed in YAML - remove it"
         return None, [source.problem(place, "syntax", message)]
-    reader = _Reader(source)
+    reader = _Reader(source, tags)
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+            if count == most:
+                reader.note(_start(event), f"holds more than {most} values", path=())
+                return None, reader.problems
             if not _take(reader, event):
                 return None, reader.problems
     except yaml.YAMLError as error:
@@ -189,7 +200,7 @@ def hide_all(source: Source, tree: Tree) -> None:
 
 def _take(reader: _Reader, event: Any) -> bool:
     """Add one event to the tree; False ends the reading."""
-    start = Place(event.start_mark.line + 1, event.start_mark.column + 1)
+    start = _start(event)
     if isinstance(event, yaml.DocumentStartEvent):
         reader.documents += 1
         if reader.documents > 1:
@@ -211,6 +222,10 @@ def _take(reader: _Reader, event: Any) -> bool:
         else:
             _add(reader, done.tree, done.tree.start)
     return True
+
+
+def _start(event: Any) -> Place:
+    return Place(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
 def _scalar(reader: _Reader, event: Any, start: Place) -> None:
@@ -290,15 +305,18 @@ def _tag(reader: _Reader, event: Any, start: Place, *, for_mapping: bool = False
     if tag is None:
         return None
     is_scalar = isinstance(event, yaml.ScalarEvent)
-    allowed = TAGS if is_scalar else ("!env",) if for_mapping else ()
+    if not reader.tags:
+        reader.note(start, "tags are not available here - put text that begins with `!` in quotes")
+        return None
+    allowed = reader.tags if is_scalar else ("!env",) if for_mapping else ()
     if tag in allowed:
         return tag
-    if tag in TAGS:
+    if tag in reader.tags:
         reader.note(start, f"{tag} takes a name - for example `{tag} NAME`")
     else:
         # a secret that begins with `!` looks like a tag
         shown = "here" if _is_private(reader) else quoted(tag)
-        advice = f"{listed(TAGS)}; put text that begins with `!` in quotes"
+        advice = f"{listed(reader.tags)}; put text that begins with `!` in quotes"
         reader.note(start, f"the tag {shown} is not known - {advice}")
     return None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from masv_watch.config import addressing, completeness, exposure, filtering
+from masv_watch.config import addressing, completeness, exposure, filtering, sidecars
 from masv_watch.config.faults import Fault
 from masv_watch.config.origins import FromEnv, Plain
 from masv_watch.config.problems import listed, quoted
@@ -43,6 +43,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         filtering.check(reading, at)
         addressing.check(reading, at)
         completeness.check(reading, at)
+        sidecars.check(reading, at)
         _removable(reading, at)
     completeness.check(reading, ("defaults",))
     return reading.faults, reading.warnings

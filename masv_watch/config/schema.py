@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from masv_watch.config import access, addressing, faults, timetable, values
+from masv_watch.config import access, addressing, faults, sidecars, timetable, values
 from masv_watch.config.origins import BROKEN, Plain
 from masv_watch.config.problems import Wrong
 from masv_watch.model import Listen, Secret, Span
@@ -313,6 +313,16 @@ class CompanionKeys:
     needs: Annotated[list[Annotated[str, _leaf(values.pattern)]], _first(values.one_or_more)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarKeys:
+    """`sidecar:` of a hot folder; its name alone stands for it."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    name: Annotated[str, _leaf(sidecars.name)]
+    may_set: list[Annotated[str, _leaf(sidecars.settable)]] | None = None
+    required: Flag | None = None
+
+
 _Incomplete = Annotated[str, _leaf(values.one_of("hold", "send"))]
 _Expression = Annotated[str, _leaf(values.expression)]
 _Initial = Annotated[str, _leaf(values.one_of("auto", "send", "ask", "ignore"))]
@@ -383,6 +393,7 @@ class HotFolderKeys:
     manifest: ManifestKeys | None = None
     companions: list[CompanionKeys] | None = None
     incomplete: _Incomplete | None = None
+    sidecar: Annotated[SidecarKeys, _first(sidecars.name_alone)] | None = None
     removable: Flag | None = None
     mtime_grain: Annotated[float | str, _leaf(values.mtime_grain)] | None = None
     limits: LimitsKeys | None = None

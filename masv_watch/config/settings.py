@@ -166,6 +166,7 @@ def _rule(
             dedupe=model.Dedupe(dedupe) if dedupe else None,
             late=model.Late(late) if late else None,
             early=_first(keys.early, defaults.early),
+            sidecar=_sidecar(keys.sidecar) if keys.sidecar else None,
             removable=bool(keys.removable),
             priority=keys.priority,
             **_filters(keys, defaults),
@@ -321,6 +322,11 @@ def _limits(own: schema.LimitsKeys | None, common: schema.LimitsKeys | None) -> 
         is_own=(size, files, per_day) != (None, None, None),
         **_said(files=files, size=size, unusual=unusual),
     )
+
+
+def _sidecar(keys: schema.SidecarKeys) -> model.Sidecar:
+    may_set = None if keys.may_set is None else tuple(dict.fromkeys(keys.may_set))
+    return model.Sidecar(name=keys.name, **_said(may_set=may_set, required=keys.required))
 
 
 def _range(keys: schema.SizeKeys) -> model.Sizes:

@@ -145,25 +145,34 @@ def mtime_grain(value: object) -> float | str:
     return seconds("0s", "10s")(value)
 
 
-def done_marker(value: object) -> str:
-    """Accept the name of what says that a drop is done, beside the drop or inside of it."""
-    given = _text(value)
-    _placeholders(given, ("name", "stem"), hidden=isinstance(value, FromEnv))
-    steps = given.split("/")
-    if any(step in {"", ".", ".."} for step in steps):
-        raise Wrong(f"{shown(value)} is no path below the hot folder - as {{name}}.done")
-    if not _BRACES.search(steps[0]):
-        raise Wrong(
-            f"{shown(value)} is the same for every drop - begin with {{name}} or {{stem}}, as"
-            " {name}.done or {name}/DONE"
-        )
-    if steps[0] in {"{name}", "{stem}"} and (len(steps) == 1 or steps[0] == "{stem}"):
-        raise Wrong(f"{shown(value)} is the drop itself - as {{name}}.done or {{name}}/DONE")
-    if len(steps) > 1 and steps[0] != "{name}":
-        raise Wrong(
-            f"{shown(value)} lies in a folder of its own - as {{name}}.done or {{name}}/DONE"
-        )
-    return given
+def beside(example: str, inside: str) -> Callable[[object], str]:
+    """Accept the name of what comes with a drop, beside it or inside of it, as these are written.
+
+    Each drop must have its own.
+    """
+    both = f"as {example} or {inside}"
+
+    def check(value: object) -> str:
+        given = _text(value)
+        _placeholders(given, ("name", "stem"), hidden=isinstance(value, FromEnv))
+        steps = given.split("/")
+        if any(step in {"", ".", ".."} for step in steps):
+            raise Wrong(f"{shown(value)} is no path below the hot folder - as {example}")
+        if not _BRACES.search(steps[0]):
+            raise Wrong(
+                f"{shown(value)} is the same for every drop - begin with {{name}} or {{stem}},"
+                f" {both}"
+            )
+        if steps[0] in {"{name}", "{stem}"} and (len(steps) == 1 or steps[0] == "{stem}"):
+            raise Wrong(f"{shown(value)} is the drop itself - {both}")
+        if len(steps) > 1 and steps[0] != "{name}":
+            raise Wrong(f"{shown(value)} lies in a folder of its own - {both}")
+        return given
+
+    return check
+
+
+done_marker = beside("{name}.done", "{name}/DONE")
 
 
 def expression(value: object) -> str:

@@ -63,6 +63,7 @@ class CreationVerbs:
             batch=int(draft.terms.batch),
             state=UploadState.TRANSFERRING,
             priority=draft.priority,
+            prioritized=int(draft.keeps_priority),
             chunk_size=draft.chunk_size,
             access_code=sealed(self.seal, draft.access_code),
             password=sealed(self.seal, draft.password),

@@ -266,9 +266,9 @@ SELECT 1 AS yes FROM uploads WHERE package_id = :package_id AND relinks IS NULL;
 
 -- name: add_upload
 INSERT INTO uploads (id, hot_folder, root, name, message, terms, type, batch, state, priority,
-    chunk_size, access_code, password, relinks, created_at, joined_at)
+    prioritized, chunk_size, access_code, password, relinks, created_at, joined_at)
 VALUES (:id, :hot_folder, :root, :name, :message, :terms, :type, :batch, :state, :priority,
-    :chunk_size, :access_code, :password, :relinks, :now, :now);
+    :prioritized, :chunk_size, :access_code, :password, :relinks, :now, :now);
 
 -- name: open_batch
 SELECT id FROM uploads WHERE hot_folder = :hot_folder AND batch = 1

@@ -32,6 +32,7 @@ from masv_watch.watch.redrops import Compared, Moment
 from masv_watch.watch.restless import restless
 from masv_watch.watch.scan import Placed, Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict, judge
+from masv_watch.watch.sidecars import Beside, Sidecars, overridden
 
 #: seconds between two questions to the kernel about a file that somebody writes
 WRITER_S = 15.0
@@ -44,6 +45,8 @@ class Assessment:
     verdict: Verdict
     outcome: Outcome
     quiet: Quiet
+    #: what counts for this drop: its rule with what its sidecar sets
+    rule: Rule
     #: beside what was delivered before; None before it settled, and once it is on its way
     compared: Compared | None = None
     #: whether it holds what it must; None before it was quiet, and where nothing is asked of it
@@ -72,6 +75,7 @@ class Assessor:
         self._kind: tuple[str, float] | None = None
         self.histories = Histories(store, stop=stop)
         self._inspector = Inspector()
+        self._sidecars = Sidecars()
         #: loose files, as `entries` sees them
         self.siblings = Siblings()
 
@@ -85,9 +89,10 @@ class Assessor:
         """Make every test of one look; `drop` is its row, `entry` what is remembered of it."""
         now = self._clock.monotonic()
         quiet = self.quiet(drop, on_network=_lies_fresh(root, (*tree.files, *tree.folders)))
+        beside = self._sidecars.look(self._rule, root, tree)
         verdict = judge(
             entry,
-            seen,
+            seen if beside is None else replace(seen, fence=beside.fenced(seen.fence)),
             now,
             self._rule.settle,
             quiet_s=quiet.seconds,
@@ -95,20 +100,42 @@ class Assessor:
         )
         checked = self._checked(root, tree, seen, verdict)
         compared = self._compared(root, tree, drop, verdict=verdict)
+        rule, sidecar = self._overridden(root, beside, verdict, drop)
         objections = (
-            self._excess(tree, seen, drop),
+            *sidecar,
+            self._excess(rule, tree, seen, drop),
             *self._restless(quiet, verdict),
             *_lacking(checked, drop),
             *self._past(tree, compared, verdict=verdict, quiet=quiet),
             *self._age(tree, verdict.entry, now),
-            *addressing(self._rule, tree.top),
+            *addressing(rule, tree.top),
         )
         outcome = decide(verdict, objections)
         if outcome.step is Step.ASK:
             outcome = decide(verdict, objections, writers=self._writers(root, tree, now))
         return Assessment(
-            verdict=verdict, outcome=outcome, quiet=quiet, compared=compared, checked=checked
+            verdict=verdict,
+            outcome=outcome,
+            quiet=quiet,
+            rule=rule,
+            compared=compared,
+            checked=checked,
         )
+
+    def fence(self, root: files.Root, tree: Tree) -> str:
+        """Give the fence around an entry and all that settles with it but a done marker."""
+        beside = self._sidecars.look(self._rule, root, tree)
+        return tree.fence if beside is None else beside.fenced(tree.fence)
+
+    def _overridden(
+        self, root: files.Root, beside: Beside | None, verdict: Verdict, drop: Drop | None
+    ) -> tuple[Rule, tuple[Objection, ...]]:
+        if beside is None or verdict.state is not State.QUIET:
+            return self._rule, ()
+        said, objection = self._sidecars.read(self._rule, root, beside)
+        # its upload froze what it said when the drop was taken
+        is_taken = drop is not None and drop.state is DropState.TAKEN
+        return overridden(self._rule, said), () if is_taken else (objection,)
 
     def _compared(
         self, root: files.Root, tree: Tree, drop: Drop | None, *, verdict: Verdict
@@ -164,8 +191,7 @@ class Assessor:
         busy = set(found.busy)
         return tuple(each for each in placed if each[0] not in busy) if busy else placed
 
-    def _excess(self, tree: Tree, seen: Seen, drop: Drop | None) -> Objection:
-        rule = self._rule
+    def _excess(self, rule: Rule, tree: Tree, seen: Seen, drop: Drop | None) -> Objection:
         waived = drop is not None and drop.limit_waived
         past = self._ledgered.past(rule, tree.top, drop)
         excess = exceeds(seen, rule.limits, past, at=rule.at)

@@ -90,6 +90,7 @@ def draft_of(
         terms=replace(terms_of(rule, tree.top), replaces=tuple(replaces)),
         drops=(drop,),
         priority=rule.priority,
+        keeps_priority=rule.keeps_priority,
         chunk_size=rule.chunk_size,
     )
 

@@ -432,6 +432,7 @@ class Entries:
         """Hand a quiet drop to the front desk; the ledger holds it from here on."""
         compared = found.compared
         going = Going(
+            rule=found.rule,
             is_late=compared is not None and compared.kind is Kind.LATE,
             replaces=self.assessor.histories.replaced(self.rule, tree.top, compared),
             relinks=self.assessor.histories.relinked(self.rule, compared),

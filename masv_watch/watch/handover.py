@@ -49,6 +49,8 @@ _STOPPABLE = {
 class Going:
     """How a drop goes, beside what its rule says of every one."""
 
+    #: what counts for it alone; None: what the rule says
+    rule: Rule | None = None
     #: it holds only what was not delivered before with the same folder
     is_late: bool = False
     #: uploads whose packages go once it is delivered
@@ -140,7 +142,12 @@ class Handover:
         earlier = self._store.delivered_before(self._rule.name, tree.top)
         local = self._clock.local(self._clock.wall())
         wanted = draft_of(
-            self._rule, tree, draft, local=local, earlier=earlier, replaces=going.replaces
+            going.rule or self._rule,
+            tree,
+            draft,
+            local=local,
+            earlier=earlier,
+            replaces=going.replaces,
         )
         self._uploads.create(replace(wanted, relinks=going.relinks))
 

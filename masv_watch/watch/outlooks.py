@@ -132,7 +132,7 @@ class Outlooks:
         seen = tree.seen()
         for_ever = Entry(
             signature=seen.signature,
-            fence=seen.fence,
+            fence=self._assessor.fence(root, tree),
             since=float("-inf"),
             sampled_at=float("-inf"),
             samples=self._rule.settle.samples,
@@ -149,7 +149,7 @@ class Outlooks:
         drop = replace(drop_draft(0, sent, sent.seen(), remarks=remarks), is_late=is_late)
         earlier = self._store.delivered_before(self._rule.name, tree.top)
         replaces = self._assessor.histories.replaced(self._rule, tree.top, compared)
-        return draft_of(self._rule, sent, drop, local=local, earlier=earlier, replaces=replaces)
+        return draft_of(assessed.rule, sent, drop, local=local, earlier=earlier, replaces=replaces)
 
 
 class _NoLedger:

@@ -156,8 +156,7 @@ class Matcher:
         self._temporary = _compiled(TEMPORARY if rule.ignore_builtin else ())
         shape = target_shape(rule)
         self._target = re.compile(shape, re.DOTALL) if shape else None
-        marker = rule.settle.done_marker
-        self._marker = shape_of(marker) if marker else None
+        self._beside = tuple(_beside(rule))
         self._urgent = URGENT_SHAPE if rule.schedule.heeds_marks else None
         self._addresses = tuple(_text(name + b"/") for name in sorted(addresses_of(rule)))
         #: whether a file may be left out for more than its name is on a list
@@ -175,13 +174,13 @@ class Matcher:
         above = folder.decode("utf-8", "surrogateescape") + "/" if folder else ""
         if self._asks_of_files or not self._plain.has_all(above, names):
             return False
-        marker, target = self._marker, None if folder else self._target
+        target = None if folder else self._target
         if target is not None and any(target.match(one_line(name)) for name in names):
             return False
         within = self._within(one_line(above))
         return not any(
             shape.fullmatch(within + one_line(name))
-            for shape in (marker, self._urgent)
+            for shape in (*(each for each, _, _ in self._beside), self._urgent)
             if shape is not None
             for name in names
         )
@@ -242,8 +241,9 @@ class Matcher:
             return _skip("ours", "belongs to masv-watch", temporary=is_growing)
         if self._target and self._target.match(text):
             return _skip("target", "is where delivered sources are moved to", at=self._at)
-        if self._marker and self._marker.fullmatch(self._within(text)):
-            return _skip("marker", "is a done marker", at=self._at)
+        for shape, test, detail in self._beside:
+            if shape.fullmatch(self._within(text)):
+                return _skip(test, detail, at=self._at)
         if self._urgent and self._urgent.fullmatch(self._within(text)):
             return _skip("marker", _urgent_words(self._within(text)), at=self._at)
         return None
@@ -301,7 +301,7 @@ def starts_early(rule: Rule) -> EarlyStart:
 
 def _could_refuse(rule: Rule) -> tuple[Finding, ...]:
     """Test what a rule asks of a whole drop: each key that can refuse one is asked about here."""
-    named = rule.package.of_the_whole
+    named, sidecar = rule.package.of_the_whole, rule.sidecar
     detail = f"{' and '.join(named) or 'nothing'} in its name or message is of the whole drop"
     marker, has_age = rule.settle.done_marker, rule.age != Age()
     asked = f"{'an' if has_age else 'no'} age is asked of the whole drop"
@@ -315,6 +315,12 @@ def _could_refuse(rule: Rule) -> tuple[Finding, ...]:
             "dedupe",
             f"dedupe: {rule.dedupe} {'compares the whole drop' if compares else 'asks nothing'}",
             not compares,
+            rule.at,
+        ),
+        _finding(
+            "sidecar",
+            f"{sidecar.name} is read once it is whole" if sidecar else "no sidecar is read",
+            not sidecar,
             rule.at,
         ),
         _finding(
@@ -426,6 +432,14 @@ def _shape(first: str, hot_folder: str) -> str:
         known.get(piece, "[^/]+") if index % 2 else re.escape(one_line(piece))
         for index, piece in enumerate(pieces)
     )
+
+
+def _beside(rule: Rule) -> Iterator[tuple[re.Pattern[str], str, str]]:
+    """Give what comes with drops and is none: its shape, the test's name and what it is."""
+    if rule.settle.done_marker:
+        yield shape_of(rule.settle.done_marker), "marker", "is a done marker"
+    if rule.sidecar is not None:
+        yield shape_of(rule.sidecar.name), "sidecar", "is the sidecar of a drop"
 
 
 def _compiled(lines: Iterable[str]) -> pathspec.GitIgnoreSpec:

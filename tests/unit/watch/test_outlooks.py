@@ -16,6 +16,7 @@ from masv_watch.model import (
     Prospect,
     Rule,
     Settle,
+    Sidecar,
     To,
 )
 from masv_watch.watch.addresses import addresses_of
@@ -140,3 +141,14 @@ def test_recipient_of_a_domain_that_is_not_allowed_is_held():
     assert (found.hold, found.why) == (
         HoldReason.LIMIT_EXCEEDED, "it goes to x.example, which are not allowed",
     )  # fmt: skip
+
+
+def test_entry_whose_sidecar_is_listed_waits_for_what_nobody_read_and_one_without_goes():
+    """A listing says what there is, not what it says."""
+    wanted = rule(sidecar=Sidecar(name="{name}.masv.yml", required=False))
+    found = outlooks(wanted, "a.mov\t5", "a.mov.masv.yml\t5", "b.mov\t5")
+
+    assert found["a.mov"].hold is HoldReason.SIDECAR_INVALID
+    assert "is only listed" in found["a.mov"].why
+    assert found["b.mov"].prospect is Prospect.GOES
+    assert found["a.mov.masv.yml"].why == "is the sidecar of a drop"
