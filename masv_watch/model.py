@@ -513,6 +513,8 @@ class Manifests:
     files: tuple[str, ...]
     #: whether a folder without one is incomplete
     required: bool = True
+    #: whether the hashes that they name are compared (`verify: strict`)
+    is_strict: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,12 @@ def settings(
         hot_folders=tuple(
             replace(
                 _rule(folder, defaults, beside=beside, at=at, tz=bandwidth.tz),
-                whole=_whole(folder, defaults, cards),
+                whole=_whole(
+                    folder,
+                    defaults,
+                    cards,
+                    is_strict=keys.transfer is not None and keys.transfer.verify == "strict",
+                ),
             )
             for folder, at in zip(folders, lines, strict=True)
         ),
@@ -279,7 +284,9 @@ def _after(
     return None if said is None else model.After(delivered=said[0], move_to=said[1])
 
 
-def _whole(own: schema.HotFolderKeys, common: schema.DefaultsKeys, cards: Cards) -> model.Wholeness:
+def _whole(
+    own: schema.HotFolderKeys, common: schema.DefaultsKeys, cards: Cards, *, is_strict: bool
+) -> model.Wholeness:
     frames = _first(own.sequences, common.sequences)
     lists = _first(own.manifest, common.manifest)
     incomplete = _first(own.incomplete, common.incomplete)
@@ -287,7 +294,9 @@ def _whole(own: schema.HotFolderKeys, common: schema.DefaultsKeys, cards: Cards)
         frames=None if frames is None else _frames(frames),
         manifests=None
         if lists is None
-        else model.Manifests(files=tuple(lists.files), **_said(required=lists.required)),
+        else model.Manifests(
+            files=tuple(lists.files), is_strict=is_strict, **_said(required=lists.required)
+        ),
         companions=tuple(
             model.Companion(each=one.each, needs=tuple(one.needs))
             for one in _first(own.companions, common.companions) or ()

@@ -20,6 +20,7 @@ from masv_watch.files.canaries import touch_canary as touch_canary
 from masv_watch.files.canaries import watch_limit as watch_limit
 from masv_watch.files.contents import Hashing as Hashing
 from masv_watch.files.contents import hash_content as hash_content
+from masv_watch.files.digests import Digest as Digest
 from masv_watch.files.dropping import Load as Load
 from masv_watch.files.dropping import assert_free as assert_free
 from masv_watch.files.dropping import bring as bring
@@ -54,6 +55,7 @@ from masv_watch.files.roots import Root as Root
 from masv_watch.files.roots import check_identity as check_identity
 from masv_watch.files.roots import identify_all as identify_all
 from masv_watch.files.slices import Slice as Slice
+from masv_watch.files.small import read_blocks as read_blocks
 from masv_watch.files.small import read_small as read_small
 from masv_watch.files.volumes import Volume as Volume
 from masv_watch.files.volumes import volume_of as volume_of

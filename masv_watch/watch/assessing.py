@@ -28,7 +28,7 @@ from masv_watch.watch.inspection import Checked, Inspector, Siblings
 from masv_watch.watch.ledgered import Ledgered
 from masv_watch.watch.limits import exceeds
 from masv_watch.watch.markers import Marker, marker_of
-from masv_watch.watch.redrops import Compared, Moment
+from masv_watch.watch.redrops import Compared, Kind, Moment
 from masv_watch.watch.restless import restless
 from masv_watch.watch.scan import Placed, Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict, judge
@@ -105,7 +105,7 @@ class Assessor:
             *sidecar,
             self._excess(rule, tree, seen, drop),
             *self._restless(quiet, verdict),
-            *_lacking(checked, drop),
+            *_lacking(checked, drop, now),
             *self._past(tree, compared, verdict=verdict, quiet=quiet),
             *self._age(tree, verdict.entry, now),
             *addressing(rule, tree.top),
@@ -126,6 +126,26 @@ class Assessor:
         """Give the fence around an entry and all that settles with it but a done marker."""
         beside = self._sidecars.look(self._rule, root, tree)
         return tree.fence if beside is None else beside.fenced(tree.fence)
+
+    def read_on(self, root: files.Root, tree: Tree, found: Assessment) -> bool:
+        """Read what the next look needs to decide, and say whether anything was read.
+
+        On the intake's own thread.
+        """
+        was_read = False
+        if found.compared is not None and found.compared.kind is Kind.UNREAD:
+            self.histories.read(self._rule, root, tree, found.compared)
+            was_read = True
+        if found.checked is not None and found.checked.comparing:
+            was_read |= self._inspector.read_on(
+                self._rule,
+                root,
+                tree,
+                fence=found.checked.fence,
+                now=self._clock.monotonic(),
+                stop=self._stop,
+            )
+        return was_read
 
     def _overridden(
         self, root: files.Root, beside: Beside | None, verdict: Verdict, drop: Drop | None
@@ -291,11 +311,22 @@ class Assessor:
         return Objection(findings=(_writing(True, said),))
 
 
-def _lacking(checked: Checked | None, drop: Drop | None) -> tuple[Objection, ...]:
+def _lacking(checked: Checked | None, drop: Drop | None, now: float) -> tuple[Objection, ...]:
     if checked is None:
         return ()
     found = checked.completeness
     waived = drop is not None and drop.lack_waived
+    if checked.comparing and not waived:
+        again = now + WRITER_S if checked.is_stuck else now
+        finding = Finding(test="hashes", passed=False, detail=checked.comparing, retry_at=again)
+        return (
+            Objection(
+                hold=HoldReason.GROWING,
+                note=checked.comparing,
+                retry_at=again,
+                findings=(*found.findings, finding),
+            ),
+        )
     hold = None if waived else found.hold
     return (Objection(hold=hold, note=found.note, findings=found.findings),)
 

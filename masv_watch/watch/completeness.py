@@ -13,7 +13,7 @@ Law 3. Two phases: `reads` names the control files, the caller reads them, `asse
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from masv_watch.model import Decision, Finding, HoldReason, Rule
@@ -42,6 +42,8 @@ class Completeness(Decision):
     more: int = 0
     #: what is missing and only told, one clause each, escaped, the first ones
     warnings: tuple[str, ...] = ()
+    #: files of which a hash must be made before all is known, by the ways to make it
+    unread: Mapping[bytes, frozenset[str]] = field(default_factory=dict)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -70,26 +72,40 @@ def reads(rule: Rule, listing: Listing) -> tuple[bytes, ...]:
     return tuple(islice(each, MOST_READS))
 
 
-def assess(rule: Rule, listing: Listing, contents: Mapping[bytes, Content]) -> Completeness:
+def assess(
+    rule: Rule,
+    listing: Listing,
+    contents: Mapping[bytes, Content],
+    digests: manifests.Digests | None = None,
+) -> Completeness:
     """Say whether a drop is complete.
 
-    `contents` holds what `reads` named: bytes, or the clause that says why there are none. Of loose
-    files only sequences are asked about (`assess_loose`).
+    `contents` holds what `reads` named: bytes, or the clause that says why there are none.
+    `digests` are the hashes of its files, as far as they were made. Of loose files only sequences
+    are asked about (`assess_loose`).
     """
     if not _is_asked(rule, listing):
         return WHOLE
-    return _joined(rule, _tests(rule, listing, contents))
+    return _joined(rule, _tests(rule, listing, contents, digests or {}))
+
+
+def lists(rule: Rule, listing: Listing) -> frozenset[bytes]:
+    """Give what of `reads` is a list, which may be larger than an index."""
+    wants = rule.whole.manifests
+    return frozenset() if wants is None else frozenset(manifests.reads(wants, listing))
 
 
 def _joined(rule: Rule, tests: Iterable[tuple[str, Shortage]]) -> Completeness:
     refusing = rule.whole.can_refuse
     missing: dict[bytes, Lack] = {}
+    unread: dict[bytes, frozenset[str]] = {}
     warned: dict[bytes, Lack] = {}
     findings = []
     for key, shortage in tests:
         is_held = key in refusing
         (missing if is_held else warned).update(shortage.lacks)
         warned.update(shortage.advice)
+        unread.update(shortage.unread)
         findings.append(_finding(key, shortage, is_held=is_held, rule=rule))
     named, more = _first(missing.values(), len(missing))
     return Completeness(
@@ -97,6 +113,7 @@ def _joined(rule: Rule, tests: Iterable[tuple[str, Shortage]]) -> Completeness:
         missing=named,
         more=more,
         warnings=_warnings([lack for path, lack in warned.items() if path not in missing]),
+        unread=unread,
         findings=tuple(findings),
     )
 
@@ -126,11 +143,14 @@ def _is_asked(rule: Rule, listing: Listing) -> bool:
 
 
 def _tests(
-    rule: Rule, listing: Listing, contents: Mapping[bytes, Content]
+    rule: Rule,
+    listing: Listing,
+    contents: Mapping[bytes, Content],
+    digests: manifests.Digests,
 ) -> Iterable[tuple[str, Shortage]]:
     wants = rule.whole
     if wants.manifests is not None:
-        yield "manifest", manifests.judge(wants.manifests, listing, contents)
+        yield "manifest", manifests.judge(wants.manifests, listing, contents, digests)
     if wants.cards:
         yield "bundles", bundles.judge(wants.cards, listing, contents)
     if wants.frames is not None:

@@ -348,9 +348,8 @@ class Entries:
             if look is not None and known.arrivals is not None:
                 drop = self._hand_on(tree, drop, known.arrivals, look)
             self._hold_or_release(drop, outcome.hold, outcome.note)
-            if found.compared is not None and found.compared.kind is Kind.UNREAD:
+            if self.assessor.read_on(root, tree, found):
                 # with what was read, the next look decides, or reads on
-                self.assessor.histories.read(self.rule, root, tree, found.compared)
                 known.retry_at = now
 
     def _look_inside(

@@ -49,6 +49,8 @@ class Shortage:
     advice: dict[bytes, Lack] = field(default_factory=dict)
     #: what was looked at, for people: "2 p2 cards"
     scope: str = ""
+    #: files of which a hash is wanted that was not handed in, by the ways to make it
+    unread: dict[bytes, frozenset[str]] = field(default_factory=dict)
 
     def miss(self, path: bytes, *others: bytes, advice: bool = False) -> None:
         """Note a path that is missing; any of the others would have done."""
@@ -105,10 +107,11 @@ class Listing:
         self.kind = kind
         self.files = files
         self._left_out = {fold(path) for path in left_out}
-        self._sizes: dict[bytes, int] = {}
+        self._placed: dict[bytes, Placed] = {}
         self._below: dict[bytes, list[bytes]] = {}
-        for path, identity in files:
-            self._sizes[fold(path)] = identity.size
+        for placed in files:
+            path = placed[0]
+            self._placed[fold(path)] = placed
             self._below.setdefault(path.rpartition(b"/")[0], []).append(path)
         self._folders: dict[bytes, list[bytes]] = {}
         self._known_folders: set[bytes] = set()
@@ -136,11 +139,16 @@ class Listing:
         if key.endswith(b"/"):
             key = key[:-1]
             return key in self._known_folders or self._is_left_out(key)
-        return key in self._sizes or self._is_left_out(key)
+        return key in self._placed or self._is_left_out(key)
 
     def size(self, path: bytes) -> int | None:
         """Give the bytes of a file that is sent, None for what is not."""
-        return self._sizes.get(fold(path))
+        placed = self.placed(path)
+        return None if placed is None else placed[1].size
+
+    def placed(self, path: bytes) -> Placed | None:
+        """Give a file that is sent as the drop spells it; None for what is not."""
+        return self._placed.get(fold(path))
 
     def encloses(self, path: bytes) -> bool:
         """Say whether a path lies inside the drop, so that the drop can be asked for it."""

@@ -249,3 +249,12 @@ def test_example_of_an_own_profile_can_be_used_from_another_folder(tmp_path: Pat
     text = f"{HEAD}profiles: [own.yml]\n{OUT}    bundles: [hdcard]\n"
 
     assert loaded(tmp_path, text).settings.hot_folders[0].whole.cards[0].name == "hdcard"
+
+
+@pytest.mark.parametrize("verify", ["size", "fast", "strict"])
+def test_hashes_of_lists_are_compared_with_verify_strict_alone(tmp_path: Path, verify: str) -> None:
+    """It costs a reading of the whole drop."""
+    text = f"{HEAD}transfer: {{verify: {verify}}}\n{OUT}    manifest: {{files: a.md5}}\n"
+    lists = loaded(tmp_path, text).settings.hot_folders[0].whole.manifests
+
+    assert lists == model.Manifests(files=("a.md5",), is_strict=verify == "strict")

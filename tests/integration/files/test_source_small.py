@@ -54,3 +54,17 @@ def test_small_file_behind_a_link_is_refused(tmp_path: Path, which: str) -> None
 
         with pytest.raises(SourceForbidden):
             files.read_small(root, b"a/list", identity, most=4096)
+
+
+def test_list_that_changes_while_it_is_read_block_by_block_is_not_believed(tmp_path: Path) -> None:
+    """What was given of it counts only at the end; whole, it is what stands there."""
+    content = os.urandom(300_000)
+    root, identity = opened(tmp_path, content)
+    with root:
+        assert b"".join(files.read_blocks(root, b"a/list", identity)) == content
+        blocks = files.read_blocks(root, b"a/list", identity)
+        assert next(blocks) == content[: 64 * 1024]
+        with (tmp_path / "a" / "list").open("r+b") as file:
+            file.write(b"x")
+        with pytest.raises(SourceChanged):
+            list(blocks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -25,8 +26,9 @@ from masv_watch.model import (
     Wholeness,
 )
 from masv_watch.names import shown
+from masv_watch.watch import inspection
 from masv_watch.watch.completeness import WAIT_S
-from masv_watch.watch.controls import LARGEST
+from masv_watch.watch.controls import LARGEST, LARGEST_LIST
 from masv_watch.watch.hints import Sight
 from masv_watch.watch.inspection import Inspector
 from masv_watch.watch.intake import PERIOD_S
@@ -209,20 +211,42 @@ def test_drop_that_lacks_something_for_half_an_hour_is_told_of_once(
     assert [(r.drop, r.reason) for r in late] == [("d", "missing: d/f.0002.exr")]
 
 
-@pytest.mark.parametrize("size", [LARGEST, LARGEST + 1])
-def test_list_of_one_mebibyte_is_read_and_a_larger_one_is_held_with_its_reason(
+@pytest.mark.parametrize("size", [LARGEST_LIST, LARGEST_LIST + 1])
+def test_list_of_64_mebibytes_is_read_and_a_larger_one_is_held_with_its_reason(
     make_room: Any, size: int
 ) -> None:
     """Memory stays bounded, and nothing passes because it was not read."""
     room = make_room(whole=whole(manifests=Manifests(files=("*.txt",))))
-    put(room.hot, {b"d/a.mov": b"a", b"d/l.txt": b"a.mov\n" + b"#" * (size - 6)})
+    filler = (b"#" * 65_535 + b"\n") * (size // 65_536)
+    put(room.hot, {b"d/a.mov": b"a", b"d/l.txt": (b"a.mov\n" + filler)[: size - 1] + b"\n"})
+    (room.hot / "d" / "l.txt").open("ab").truncate(size)
     room.pass_time(SETTLED_S)
 
-    if size == LARGEST:
+    if size == LARGEST_LIST:
         assert room.state("d") == ("taken", None)
     else:
         assert room.state("d") == ("held", "incomplete")
-        assert note(room, "d") == "d/l.txt is larger than 1024 KiB, and is not read"
+        assert note(room, "d") == "d/l.txt is larger than 64 MiB, and is not read"
+
+
+@pytest.mark.parametrize("size", [LARGEST, LARGEST + 1])
+def test_index_of_one_mebibyte_is_read_and_a_larger_one_is_held_with_its_reason(
+    make_room: Any, size: int
+) -> None:
+    """A control file of a card is small, and one that is not is named."""
+    room = make_room(whole=whole("p2"), drop=DropMode.FOLDER)
+    made = cards.p2()
+    index = next(path for path in made.files if path.endswith(b"0001AB.XML"))
+    put(room.hot, made.files)
+    with open(os.path.join(os.fsencode(room.hot), index), "ab") as file:
+        file.write(b" " * (size - file.tell()))
+    room.pass_time(SETTLED_S)
+
+    if size == LARGEST:
+        assert room.state("card") == ("taken", None)
+    else:
+        assert room.state("card") == ("held", "incomplete")
+        assert note(room, "card") == f"{shown(index)} is larger than 1024 KiB, and is not read"
 
 
 def test_list_that_could_not_be_read_once_is_read_at_the_next_look(make_room: Any) -> None:
@@ -274,11 +298,11 @@ def test_lists_that_are_too_large_together_are_read_up_to_a_limit_and_the_rest_i
     """Memory stays bounded by all lists of a drop, not only by each."""
     room = make_room(whole=whole(manifests=Manifests(files=("*.txt",))))
     put(room.hot, {b"d/a.mov": b"a"})
-    large = b"a.mov\n" + b"#" * (LARGEST - 6)
-    put(room.hot, {b"d/%02d.txt" % number: large for number in range(65)})
+    large = b"a.mov\n" + (b"#" * 65_535 + b"\n") * (LARGEST_LIST // 4 // 65_536 - 1)
+    put(room.hot, {b"d/%02d.txt" % number: large for number in range(5)})
     room.pass_time(SETTLED_S)
 
-    assert note(room, "d") == "d/64.txt is not read: all lists and indexes together are too large"
+    assert note(room, "d") == "d/04.txt is not read: all lists and indexes together are too large"
 
 
 @pytest.mark.parametrize("stem", [b"a\nb", "a\u202egnp.0001".encode(), b"a\xffb", b"a'; b\t"])
@@ -419,3 +443,53 @@ def test_restart_finds_the_same_drop_held_for_the_same(make_room: Any) -> None:
 
     assert held == "missing: d/f.0002.exr"
     assert room.state("d") == ("cancelled", None)
+
+
+@pytest.mark.parametrize("is_strict", [True, False])
+def test_file_whose_hash_is_not_that_of_its_list_is_held_before_a_byte_of_it_goes(
+    make_room: Any, is_strict: bool
+) -> None:
+    """With `verify: strict`: same size, same name, one bit flipped; mended, it goes by itself."""
+    lists = Manifests(files=("*.md5",), is_strict=is_strict)
+    room = make_room(whole=whole(manifests=lists), drop=DropMode.FOLDER)
+    right, wrong = b"right" * 1000, b"wrong" * 1000
+    md5 = hashlib.md5(right, usedforsecurity=False).hexdigest()
+    put(room.hot, {b"d/a.mov": wrong, b"d/b.mov": right})
+    put(room.hot, {b"d/l.md5": f"{md5}  a.mov\n{md5}  b.mov\n".encode()})
+    room.pass_time(SETTLED_S)
+
+    if not is_strict:
+        assert room.state("d") == ("taken", None)
+        return
+    assert room.state("d") == ("held", "incomplete")
+    assert note(room, "d").startswith(f"d/a.mov has not the hash {md5} of its list, but md5 ")
+    assert room.taken() == []
+    put(room.hot, {b"d/a.mov": right})
+    room.pass_time(AGAIN_S)
+    assert room.state("d") == ("taken", None)
+
+
+def test_hashes_of_a_large_drop_are_made_over_several_looks_and_explained(
+    make_room: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop of a hot folder never reads for hours at one look."""
+    monkeypatch.setattr(inspection, "READ_AT_ONCE", 2_000_000)
+    lists = Manifests(files=("*.md5",), is_strict=True)
+    room = make_room(whole=whole(manifests=lists), drop=DropMode.FOLDER)
+    content = b"x" * 3_000_000
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    put(room.hot, {b"d/%d.mov" % number: content for number in range(4)})
+    put(room.hot, {b"d/l.md5": b"".join(b"%b  %d.mov\n" % (md5.encode(), n) for n in range(4))})
+    told: set[str] = set()
+    for _ in range(200):
+        room.clock.advance(min(room.intake.tick(), LOOK_S))
+        path = os.fsencode(room.hot / "d")
+        asked = Asked(path=path, relative=b"d", caller=Caller(uid=0, is_owner=True))
+        found = explain(asked, room.intake, store=room.store, clock=room.clock)
+        told.update(each.detail for each in found.findings if each.test == "hashes")
+        if room.taken():
+            break
+
+    assert room.state("d") == ("taken", None)
+    words = "hashes of its lists are compared: {} of 4 files are read"
+    assert told >= {words.format(0), words.format(1), words.format(2)}
