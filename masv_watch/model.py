@@ -589,6 +589,14 @@ class Override:
         return tuple(key for key in SETTABLE if getattr(self, key) is not None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expect:
+    """What a hot folder is known to be like, so that anything else is a mistake."""
+
+    #: types of file systems of which its root must be one; none: any
+    filesystems: tuple[str, ...] = ()
+
+
 class LateDrops(StrEnum):
     """Whose turn it is when a window opens."""
 
@@ -728,6 +736,8 @@ class Rule:
     whole: Wholeness = field(default_factory=Wholeness)
     #: what may come with a drop and change what is said here of it; None: nothing
     sidecar: Sidecar | None = None
+    #: without which nothing of it is looked at
+    expect: Expect = field(default_factory=Expect)
     #: whether any volume that appears at the path is welcome, and none is ever written to
     removable: bool = False
     #: seconds: modification times that differ by less are the same to the ledger; None: by the kind

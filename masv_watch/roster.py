@@ -337,13 +337,17 @@ def _watching(rule: Rule) -> Rule:
     )
 
 
+#: tests that leave out what belongs to a drop all the same
+_ALONG = {"ours", "marker", "sidecar", "litter"}
+
+
 def _goes_along(match: Match) -> bool:
     # under a temporary name something is still being written: it is neither moved nor removed
     return match.fate is Fate.SKIP and not match.temporary
 
 
 def _goes_into_trash(match: Match) -> bool:
-    return match.fate is Fate.SKIP and match.findings[-1].test in {"ours", "marker", "litter"}
+    return match.fate is Fate.SKIP and match.findings[-1].test in _ALONG
 
 
 def _mode_shown(mode: Mode) -> str:

@@ -323,6 +323,14 @@ class SidecarKeys:
     required: Flag | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectKeys:
+    """`expect:` of a hot folder."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    filesystem: Annotated[tuple[str, ...], _leaf(values.filesystems)] | None = None
+
+
 _Incomplete = Annotated[str, _leaf(values.one_of("hold", "send"))]
 _Expression = Annotated[str, _leaf(values.expression)]
 _Initial = Annotated[str, _leaf(values.one_of("auto", "send", "ask", "ignore"))]
@@ -394,6 +402,7 @@ class HotFolderKeys:
     companions: list[CompanionKeys] | None = None
     incomplete: _Incomplete | None = None
     sidecar: Annotated[SidecarKeys, _first(sidecars.name_alone)] | None = None
+    expect: ExpectKeys | None = None
     removable: Flag | None = None
     mtime_grain: Annotated[float | str, _leaf(values.mtime_grain)] | None = None
     limits: LimitsKeys | None = None

@@ -171,11 +171,11 @@ def _rule(
             dedupe=model.Dedupe(dedupe) if dedupe else None,
             late=model.Late(late) if late else None,
             early=_first(keys.early, defaults.early),
-            sidecar=_sidecar(keys.sidecar) if keys.sidecar else None,
             removable=bool(keys.removable),
             priority=keys.priority,
             **_filters(keys, defaults),
             **_rest(keys, defaults),
+            **_demands(keys),
         ),
     )
 
@@ -189,6 +189,13 @@ def _rest(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[str
         "on_vanish": model.OnVanish(on_vanish) if on_vanish else None,
         "partial": model.Partial(partial) if partial else None,
         "mtime_grain_s": None if keys.mtime_grain == "auto" else keys.mtime_grain,
+    }
+
+
+def _demands(keys: schema.HotFolderKeys) -> dict[str, Any]:
+    return {
+        "sidecar": _sidecar(keys.sidecar) if keys.sidecar else None,
+        "expect": _expect(keys.expect) if keys.expect else None,
     }
 
 
@@ -336,6 +343,10 @@ def _limits(own: schema.LimitsKeys | None, common: schema.LimitsKeys | None) -> 
 def _sidecar(keys: schema.SidecarKeys) -> model.Sidecar:
     may_set = None if keys.may_set is None else tuple(dict.fromkeys(keys.may_set))
     return model.Sidecar(name=keys.name, **_said(may_set=may_set, required=keys.required))
+
+
+def _expect(keys: schema.ExpectKeys) -> model.Expect:
+    return model.Expect(filesystems=keys.filesystem or ())
 
 
 def _range(keys: schema.SizeKeys) -> model.Sizes:

@@ -299,6 +299,22 @@ def host(value: object) -> str:
     return given
 
 
+def filesystems(value: object) -> tuple[str, ...]:
+    """Accept types of file systems, one or a list, as the kernel or people call them."""
+    found = []
+    for number, one in enumerate(value if isinstance(value, list) else [value]):
+        given = _text(one).lower()
+        if re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,31}", given, re.ASCII) is None:
+            raise Wrong(
+                f"{shown(one)} is no type of a file system - as nfs, smb, ext4, xfs, network",
+                below=(number,) if isinstance(value, list) else (),
+            )
+        found.append(given)
+    if not found:
+        raise Wrong("is empty - name a type of a file system, or remove the key")
+    return tuple(dict.fromkeys(found))
+
+
 def api_url(value: object) -> str:
     """Accept the cloud's address, without a version."""
     given = _text(value).rstrip("/")

@@ -38,6 +38,8 @@ class Volume:
     uuid: str = ""
     label: str = ""
     is_network: bool = False
+    #: the type of its file system, as `ext4` or `fuse.sshfs`; "" when unknown
+    kind: str = ""
     #: whether a file of ours may be written into its root
     takes_marker: bool = True
 
@@ -57,6 +59,7 @@ def volume_of(root: Root) -> Volume:
             uuid=_uuid(descriptor, root.identity[0], mount),
             label=_label(descriptor),
             is_network=mount is not None and mount.is_network,
+            kind="" if mount is None else mount.kind.decode("ascii", "replace"),
             takes_marker=mount is None or _takes_marker(mount),
         )
     finally:

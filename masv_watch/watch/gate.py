@@ -19,7 +19,14 @@ from masv_watch.errors import SourceForbidden, SourceUnreadable
 from masv_watch.model import Initial, RootRow, Rule
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
-from masv_watch.watch.sameness import RootSight, RootState, RootVerdict, Whose, judge_root
+from masv_watch.watch.sameness import (
+    RootSight,
+    RootState,
+    RootVerdict,
+    Whose,
+    is_expected,
+    judge_root,
+)
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +110,10 @@ class Gate:
         with ExitStack() as unless_let_in:
             unless_let_in.enter_context(root)
             try:
+                unexpected = self._unexpected(root)
+                if unexpected:
+                    self._show(RootState.REPLACED, unexpected)
+                    return None
                 verdict = self._judge(root, expects)
             except SourceUnreadable as error:
                 self._refuse(error)
@@ -156,6 +167,20 @@ class Gate:
                 extra={"hot_folder": self._rule.name, "file": shown(files.MARKER_NAME)},
             )
         self._whose, self._missed_at = Whose.OURS, None
+
+    def _unexpected(self, root: files.Root) -> str:
+        """Say why a root is not on the file system that its rule expects; "" when it is."""
+        wanted = self._rule.expect.filesystems
+        if not wanted:
+            return ""
+        volume = self._volume_of(root)
+        if is_expected(wanted, volume.kind, is_network=volume.is_network):
+            return ""
+        found = shown(volume.kind.encode()) or "an unknown file system"
+        return (
+            f"{shown(self._rule.path)} lies on {found} and not on {' or '.join(wanted)}, as the"
+            " rule's expect.filesystem says; mount what belongs there"
+        )
 
     def _judge(self, root: files.Root, expects: Callable[[], bool]) -> RootVerdict:
         if self._rule.removable:

@@ -11,6 +11,7 @@ Law 3. What is unknown proves nothing: only what was noted and is seen otherwise
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -67,6 +68,26 @@ class RootVerdict(Decision):
     asks: bool = False
     #: the marker was taken away, and is to be written again
     lost_marker: bool = False
+
+
+#: what people call several types of file systems by
+_FAMILIES = {
+    "nfs": frozenset({"nfs", "nfs4"}),
+    "smb": frozenset({"cifs", "smb2", "smb3", "smbfs"}),
+    "cifs": frozenset({"cifs", "smb2", "smb3", "smbfs"}),
+}
+
+
+def is_expected(wanted: Iterable[str], kind: str, *, is_network: bool) -> bool:
+    """Say whether the type of a root's file system is one of those that its rule names.
+
+    `network` and `local` name all that are, or are not, changed by other machines. An unknown one
+    is none of them.
+    """
+    if not kind:
+        return False
+    words = {kind, kind.removeprefix("fuse."), "network" if is_network else "local"}
+    return any(words & _FAMILIES.get(each, {each}) for each in wanted)
 
 
 def judge_root(

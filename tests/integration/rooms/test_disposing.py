@@ -16,6 +16,7 @@ from masv_watch.model import (
     Dedupe,
     Rule,
     Settle,
+    Sidecar,
     TaskDraft,
     TaskKind,
     TaskState,
@@ -281,6 +282,7 @@ def test_marks_of_a_drop_are_those_beside_it(template, kind, beside):
         (b"CARD/.DS_Store", True, True),
         (b"CARD/._a.mov", True, True),
         (b"CARD/DONE", True, True),
+        (b"CARD/masv.yml", True, True),
         (b"CARD/notes.xmp", True, False),
         (b"CARD/clip.wav", True, False),
         (b"CARD/~$budget.xlsx", True, False),
@@ -295,6 +297,7 @@ def test_only_what_is_nobodys_content_may_be_deleted_along(tmp_path, name, moved
         path=os.fsencode(tmp_path / "hot"),
         to=To(recipients=()),
         settle=Settle(quiet_s=QUIET_S, done_marker="{name}/DONE"),
+        sidecar=Sidecar(name="{name}/masv.yml"),
         ignore=("*.xmp",),
         only=("*.mov", "*.xmp", "*.part"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,19 @@ from masv_watch.explain import Asked, explain
 from masv_watch.lifecycle import CURES
 from masv_watch.model import (
     SETTABLE,
+    After,
     Caller,
     DropMode,
     HoldReason,
     Limits,
     Package,
     Prospect,
+    Rule,
     Sidecar,
     To,
 )
 from masv_watch.watch.controls import LARGEST
+from masv_watch.watch.markers import marks_of
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
 
 WANTS = Sidecar(name="{name}.masv.yml")
@@ -297,3 +301,22 @@ def test_folder_with_a_sidecar_sends_nothing_before_it_is_whole(make_room: Any) 
     room.pass_time(SETTLED_S)
 
     assert [one.message for one in room.taken()] == ["whole"]
+
+
+@pytest.mark.parametrize("after", ["move", "delete"])
+def test_sidecar_goes_with_the_source_that_it_came_with(world: Any, after: str) -> None:
+    """Beside the target of a move, or into the trash; one of another drop stays."""
+    rule = Rule(name="out", path=b"/", to=To(recipients=()), sidecar=WANTS)
+    world.sources._outside = replace(
+        world.sources._outside, marks=lambda _folder, path, kind: marks_of(rule, path, kind)
+    )
+    move_to = "{root}/_sent/{name}" if after == "move" else None
+    world.deliver({"a.mov": b"abc"}, after=After(delivered=after, move_to=move_to))
+    for name in ("a.mov.masv.yml", "b.mov.masv.yml"):
+        (world.root / name).write_text("{}\n")
+    world.work()
+
+    left = {path.name for path in world.root.iterdir() if not path.name.startswith(".")}
+    assert left - {"_sent"} == {"b.mov.masv.yml"}
+    where = "_sent/a.mov.masv.yml" if after == "move" else ".masv-trash/*/a.mov.masv.yml"
+    assert len(list(world.root.glob(where))) == 1

@@ -1,0 +1,48 @@
+"""The key `expect`: what it becomes, and every mistake at its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from masv_watch import model
+from tests.integration.config.test_config_load import HEAD, OUT, loaded, refused
+
+
+@pytest.mark.parametrize(
+    ("own", "filesystems"),
+    [
+        ("expect: {filesystem: nfs}", ("nfs",)),
+        ("expect: {filesystem: [NFS, cifs, nfs]}", ("nfs", "cifs")),
+        ("expect: {}", ()),
+        ("drop: each", ()),
+    ],
+)
+def test_expected_file_systems_are_one_or_a_list(
+    tmp_path: Path, own: str, filesystems: tuple[str, ...]
+) -> None:
+    """In any case, each once."""
+    found = loaded(tmp_path, f"{HEAD}{OUT}    {own}\n").settings.hot_folders[0].expect
+
+    assert found == model.Expect(filesystems=filesystems)
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "message"),
+    [
+        ("[]", "", "is empty - name a type of a file system, or remove the key"),
+        ("a b", "", "`a b` is no type of a file system - as nfs, smb, ext4, xfs, network"),
+        ("[nfs, ../x]", "[1]", "`../x` is no type of a file system"),
+        ("5", "", "must be text, not the number 5"),
+        ("{nfs: 4}", "", "must be text, not a mapping"),
+    ],
+)
+def test_mistake_in_an_expected_file_system_is_told_at_its_place(
+    tmp_path: Path, value: str, path: str, message: str
+) -> None:
+    """What is wrong and what is allowed."""
+    ((_, _, at, told),) = refused(tmp_path, f"{HEAD}{OUT}    expect: {{filesystem: {value}}}\n")
+
+    assert at == f"hot_folders[0].expect.filesystem{path}"
+    assert message in told
