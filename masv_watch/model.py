@@ -720,6 +720,8 @@ class Rule:
     #: regular expressions of files that are left out
     ignore_regex: tuple[str, ...] = ()
     size: Sizes = ANY_SIZE
+    #: whether files that have another name, inside or outside of the hot folder, are left out
+    skips_hardlinks: bool = False
     age: Age = field(default_factory=Age)
     initial: Initial = Initial.AUTO
     redrop: Redrop = Redrop.SEND

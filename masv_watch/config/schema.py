@@ -388,6 +388,7 @@ class HotFolderKeys:
     only_regex: list[_Expression] | None = None
     ignore_regex: list[_Expression] | None = None
     size: SizeKeys | None = None
+    hardlinks: Annotated[str, _leaf(values.one_of("allow", "skip"))] | None = None
     age: AgeKeys | None = None
     initial: _Initial | None = None
     redrop: _Redrop | None = None

@@ -161,8 +161,13 @@ class Matcher:
         self._addresses = tuple(_text(name + b"/") for name in sorted(addresses_of(rule)))
         #: whether a file may be left out for more than its name is on a list
         self._asks_of_files = bool(
-            rule.only or rule.only_regex or rule.ignore_regex or rule.size != ANY_SIZE
+            rule.only
+            or rule.only_regex
+            or rule.ignore_regex
+            or rule.size != ANY_SIZE
+            or rule.skips_hardlinks
         )
+        self._skips_hardlinks = rule.skips_hardlinks
         self._plain = PlainNames(_leaving_out(self._ours, self._builtin, self._own))
 
     def keeps_all(self, folder: bytes, names: Sequence[str]) -> bool:
@@ -185,10 +190,19 @@ class Matcher:
             for name in names
         )
 
-    def match(self, path: bytes, kind: str, detail: str = "", *, size: int | None = None) -> Match:
+    def match(
+        self,
+        path: bytes,
+        kind: str,
+        detail: str = "",
+        *,
+        size: int | None = None,
+        nlink: int = 0,
+    ) -> Match:
         """Say whether an entry below the root is sent or left out, and why.
 
-        `kind` and `detail` are those of an observation. Without a size only its name is judged.
+        `kind`, `detail` and `nlink` are those of an observation. Without a size only its name is
+        judged.
         """
         text = _text(path) + ("/" if kind == "folder" else "")
         reserved = self._reserved(text)
@@ -208,6 +222,9 @@ class Matcher:
             return _skip(test, detail, temporary=temporary)
         if kind in ("link", "other"):
             return _skip("kind", f"is {detail or 'neither a file nor a folder'}")
+        if kind == "file" and self._skips_hardlinks and nlink > 1:
+            detail = f"has {nlink} names on its file system (hardlinks: skip)"
+            return _skip("hardlinks", detail, at=self._at)
         return _KEPT if kind == "folder" else self._filtered(path, text, size)
 
     def _filtered(self, path: bytes, text: str, size: int | None) -> Match:

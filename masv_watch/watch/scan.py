@@ -217,7 +217,7 @@ class _FullError(Exception):
 def matched(matcher: Matcher, entry: Observation) -> Match:
     """Say whether what was observed is sent or left out, its size included."""
     size = entry.identity.size if entry.identity is not None else None
-    return matcher.match(entry.path, entry.kind, entry.detail, size=size)
+    return matcher.match(entry.path, entry.kind, entry.detail, size=size, nlink=entry.nlink)
 
 
 class _Walk:

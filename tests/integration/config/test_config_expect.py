@@ -46,3 +46,19 @@ def test_mistake_in_an_expected_file_system_is_told_at_its_place(
 
     assert at == f"hot_folders[0].expect.filesystem{path}"
     assert message in told
+
+
+@pytest.mark.parametrize(("value", "skips"), [("allow", False), ("skip", True)])
+def test_hard_links_are_allowed_unless_they_are_skipped(
+    tmp_path: Path, value: str, skips: bool
+) -> None:
+    """One of two words; nothing by default."""
+    one = loaded(tmp_path, f"{HEAD}{OUT}    hardlinks: {value}\n").settings.hot_folders[0]
+    ((_, _, at, told),) = refused(tmp_path, f"{HEAD}{OUT}    hardlinks: 5\n")
+
+    assert one.skips_hardlinks is skips
+    assert not loaded(tmp_path, f"{HEAD}{OUT}").settings.hot_folders[0].skips_hardlinks
+    assert (at, told) == (
+        "hot_folders[0].hardlinks",
+        "must be text, not the number 5 - put it in quotes",
+    )
