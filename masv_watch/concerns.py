@@ -6,7 +6,7 @@ and never decides who is told. Built by `daemon`; views are called by any thread
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from masv_watch.login import Login
 from masv_watch.model import Need
@@ -30,14 +30,19 @@ class Concerns:
         login: Login,
         state: str,
         slow_until: Callable[[], float],
+        expected: Callable[[], Sequence[Need]] = tuple,
     ) -> None:
-        """Begin without trouble; `slow_until` gives until when the cloud asked for a pause."""
+        """Begin without trouble; `slow_until` gives until when the cloud asked for a pause.
+
+        `expected` gives what should have come and did not.
+        """
         self._store = store
         self._roster = roster
         self._uploads = uploads
         self._login = login
         self._state = state
         self._slow_until = slow_until
+        self._expected = expected
         #: what the last reload was refused for; "" when it was taken over
         self.refused = ""
 
@@ -48,6 +53,7 @@ class Concerns:
         if trouble:
             found.append(Need(key="state", text=f"the state in {self._state}: {trouble}"))
         found += self._roster.needs()
+        found += self._expected()
         found += self._uploads.undeleted()
         if self.refused:
             text = f"the last reload was refused, the earlier goes on: {self.refused}"

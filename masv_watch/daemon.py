@@ -160,6 +160,7 @@ class Daemon:
             login=self._login,
             state=self._settings.state,
             slow_until=lambda: self._sender.slow_until,
+            expected=self._departure.expectations.needs,
         )
 
     def _remember(self, session: str | None) -> None:

@@ -19,6 +19,7 @@ from masv_watch.store.contract import Store
 from masv_watch.transfer.bandwidth import LimitKeeper
 from masv_watch.transfer.claims import Key
 from masv_watch.transfer.crew import SMALL_WORKERS, Crew, Lane
+from masv_watch.transfer.expectations import Expectations
 from masv_watch.transfer.leaving import Leaving
 from masv_watch.transfer.meter import Meter
 from masv_watch.transfer.openings import Openings
@@ -58,6 +59,7 @@ class Departure:
         self.openings = Openings(
             settings=settings, clock=clock, store_now=store.now, opened=source_changed
         )
+        self.expectations = Expectations(store, settings=settings, clock=clock, metrics=metrics)
         throttle = Throttle(clock=clock, metrics=metrics)
         self.limits = LimitKeeper(store, throttle, settings=settings, clock=clock, metrics=metrics)
         self._tuner = Tuner(lambda: settings().transfer.connections, clock=clock)
@@ -109,6 +111,7 @@ class Departure:
         """Let what holds at this moment hold and turn the sender; give the seconds to the next."""
         self.limits.tick()
         self.openings.tick()
+        self.expectations.tick()
         return self.sender.tick()
 
     def end(self, timeout_s: float) -> None:

@@ -621,6 +621,8 @@ class Schedule:
     late_drops: LateDrops = LateDrops.WAIT
     #: minutes after midnight at which what came before must have been sent; None: no such time
     deadline: int | None = None
+    #: minutes after midnight by which something must have come each day; None: nothing need come
+    expect_by: int | None = None
 
     @property
     def heeds_marks(self) -> bool:

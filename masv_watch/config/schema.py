@@ -412,6 +412,7 @@ class HotFolderKeys:
     bandwidth: _Bandwidth | None = None
     schedule: ScheduleKeys | None = None
     deadline: Annotated[int, _leaf(timetable.clock_time)] | None = None
+    expect_by: Annotated[int, _leaf(timetable.clock_time)] | None = None
     sender_email: Address | None = None
     package_name: Template | None = None
     package_description: Prose | None = None

@@ -215,11 +215,12 @@ def _filters(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[
 def _schedule(keys: schema.HotFolderKeys, tz: str | None) -> model.Schedule:
     said = keys.schedule
     if said is None:
-        return model.Schedule(tz=tz, deadline=keys.deadline)
+        return model.Schedule(tz=tz, deadline=keys.deadline, expect_by=keys.expect_by)
     late = model.LateDrops(said.late_drops) if said.late_drops else None
     return model.Schedule(
         tz=said.tz or tz,
         deadline=keys.deadline,
+        expect_by=keys.expect_by,
         **_said(windows=said.open, deliver=said.deliver, late_drops=late),
     )
 

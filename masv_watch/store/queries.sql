@@ -905,3 +905,7 @@ UPDATE gaps SET hot_folder = :new WHERE hot_folder = :old;
 
 -- name: rename_pause
 UPDATE OR IGNORE pauses SET hot_folder = :new WHERE hot_folder = :old;
+
+-- name: arrivals
+SELECT (SELECT seen_at FROM drops WHERE hot_folder = :hot_folder ORDER BY id LIMIT 1) AS first,
+    (SELECT seen_at FROM drops WHERE hot_folder = :hot_folder ORDER BY id DESC LIMIT 1) AS newest;

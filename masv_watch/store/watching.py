@@ -21,6 +21,11 @@ class WatchingVerbs:
 
     engine: Engine
 
+    def arrivals(self, hot_folder: str) -> tuple[float, float] | None:
+        """Give when the first and the newest drop of a hot folder were seen."""
+        row = self.engine.read(lambda tx: tx.one("arrivals", hot_folder=hot_folder))
+        return None if row is None or row["first"] is None else (row["first"], row["newest"])
+
     def gaps(self, hot_folder: str) -> list[float]:
         """Give the longest pauses of the last drops of a hot folder."""
         rows = self.engine.read(lambda tx: tx.all("gaps", hot_folder=hot_folder))

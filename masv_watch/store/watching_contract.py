@@ -15,6 +15,10 @@ from masv_watch.model import DeliveredFile, Disposal, Drop, DropEvent, Identity
 class Watching(Protocol):
     """What intake asks of the past of a hot folder and of its drops."""
 
+    def arrivals(self, hot_folder: str) -> tuple[float, float] | None:
+        """Give when the first and the newest drop of a hot folder were seen; None without one."""
+        ...
+
     def gaps(self, hot_folder: str) -> Sequence[float]:
         """Give the longest pauses of the last drops of a hot folder, seconds, newest first."""
         ...

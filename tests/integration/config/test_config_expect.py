@@ -62,3 +62,15 @@ def test_hard_links_are_allowed_unless_they_are_skipped(
         "hot_folders[0].hardlinks",
         "must be text, not the number 5 - put it in quotes",
     )
+
+
+def test_expected_time_is_a_minute_of_the_day_with_and_without_a_schedule(tmp_path: Path) -> None:
+    """In the zone of the schedule; a time that no clock shows is told."""
+    plain = f'{HEAD}{OUT}    expect_by: "05:30"\n'
+    with_windows = f'{plain}    schedule: {{open: "19:00-07:00"}}\n'
+    for text in (plain, with_windows):
+        assert loaded(tmp_path, text).settings.hot_folders[0].schedule.expect_by == 330
+    ((_, _, at, told),) = refused(tmp_path, f'{HEAD}{OUT}    expect_by: "25:00"\n')
+
+    assert at == "hot_folders[0].expect_by"
+    assert "is no time of the day" in told
