@@ -6,8 +6,9 @@ and never decides who is told. Built by `daemon`; views are called by any thread
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
+from masv_watch.departure import Departure
 from masv_watch.login import Login
 from masv_watch.model import Need
 from masv_watch.roster import Roster
@@ -29,20 +30,15 @@ class Concerns:
         *,
         login: Login,
         state: str,
-        slow_until: Callable[[], float],
-        expected: Callable[[], Sequence[Need]] = tuple,
+        departure: Departure,
     ) -> None:
-        """Begin without trouble; `slow_until` gives until when the cloud asked for a pause.
-
-        `expected` gives what should have come and did not.
-        """
+        """Begin without trouble."""
         self._store = store
         self._roster = roster
         self._uploads = uploads
         self._login = login
         self._state = state
-        self._slow_until = slow_until
-        self._expected = expected
+        self._departure = departure
         #: what the last reload was refused for; "" when it was taken over
         self.refused = ""
 
@@ -53,12 +49,12 @@ class Concerns:
         if trouble:
             found.append(Need(key="state", text=f"the state in {self._state}: {trouble}"))
         found += self._roster.needs()
-        found += self._expected()
+        found += self._departure.expectations.needs()
         found += self._uploads.undeleted()
         if self.refused:
             text = f"the last reload was refused, the earlier goes on: {self.refused}"
             found.append(Need(key="reload", text=text, cure="masv-watch check"))
-        slow_s = self._slow_until() - self._store.now()
+        slow_s = self._departure.sender.slow_until - self._store.now()
         if slow_s > 0:
             text = f"the cloud asked us to send nothing for another {slow_s:.0f} s"
             found.append(Need(key="slow", text=text))

@@ -159,8 +159,7 @@ class Daemon:
             self.uploads,
             login=self._login,
             state=self._settings.state,
-            slow_until=lambda: self._sender.slow_until,
-            expected=self._departure.expectations.needs,
+            departure=self._departure,
         )
 
     def _remember(self, session: str | None) -> None:

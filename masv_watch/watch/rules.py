@@ -158,6 +158,8 @@ class Matcher:
         self._target = re.compile(shape, re.DOTALL) if shape else None
         self._beside = tuple(_beside(rule))
         self._urgent = URGENT_SHAPE if rule.schedule.heeds_marks else None
+        besides = (*(shape for shape, _, _ in self._beside), self._urgent)
+        self._besides = tuple(shape for shape in besides if shape is not None)
         self._addresses = tuple(_text(name + b"/") for name in sorted(addresses_of(rule)))
         #: whether a file may be left out for more than its name is on a list
         self._asks_of_files = bool(
@@ -184,10 +186,7 @@ class Matcher:
             return False
         within = self._within(one_line(above))
         return not any(
-            shape.fullmatch(within + one_line(name))
-            for shape in (*(each for each, _, _ in self._beside), self._urgent)
-            if shape is not None
-            for name in names
+            shape.fullmatch(within + one_line(name)) for shape in self._besides for name in names
         )
 
     def match(
