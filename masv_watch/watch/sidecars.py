@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from masv_watch import files
-from masv_watch.config import sidecars
 from masv_watch.errors import SourceError
 from masv_watch.model import (
     Finding,
@@ -115,6 +114,8 @@ class Sidecars:
         problems: tuple[str, ...] = (f"{name} {TOO_LARGE}",)
         override = NOTHING
         if content is not None and rule.sidecar is not None:
+            from masv_watch.config import sidecars  # noqa: PLC0415 - YAML, where one is read
+
             override, problems = sidecars.read(content, name, rule.sidecar, rule.limits)
         self._known[path, identity] = _Known(rule.sidecar, rule.limits, override, problems)
         while len(self._known) > _MOST_KEPT:

@@ -101,6 +101,7 @@ LATE = {
     "expressions": ("re2",),
     "reception": (f"{PACKAGE}.api.tls",),
     "store.seal": ("cryptography",),
+    "watch.sidecars": (f"{PACKAGE}.config.sidecars",),
 }
 #: what the sandbox may use beside the standard library
 SANDBOX_GATES = frozenset({"bottle", "aiosmtpd", f"{PACKAGE}.sandbox"})
