@@ -171,7 +171,6 @@ def _rule(
             dedupe=model.Dedupe(dedupe) if dedupe else None,
             late=model.Late(late) if late else None,
             early=_first(keys.early, defaults.early),
-            removable=bool(keys.removable),
             priority=keys.priority,
             **_filters(keys, defaults),
             **_rest(keys, defaults),
@@ -186,6 +185,7 @@ def _rest(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[str
     partial = keys.partial or defaults.partial
     return {
         "was": keys.was,
+        "removable": bool(keys.removable),
         "on_vanish": model.OnVanish(on_vanish) if on_vanish else None,
         "partial": model.Partial(partial) if partial else None,
         "mtime_grain_s": None if keys.mtime_grain == "auto" else keys.mtime_grain,
