@@ -6,23 +6,37 @@ changes anything. Called by `cli`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from masv_watch import files
 from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
 from masv_watch.config import confinement, world
 from masv_watch.config.handover import Loaded
 from masv_watch.config.problems import listed, printable
+from masv_watch.config.units import show_duration
 from masv_watch.delivery import letters, mail
-from masv_watch.errors import CloudRefused, MasvWatchError, NoSession
+from masv_watch.errors import CloudRefused, MasvWatchError, NoSession, SourceError
+from masv_watch.files import Counted
 from masv_watch.login import Login
-from masv_watch.loops import SystemClock
+from masv_watch.loops import Clock, SystemClock
 from masv_watch.metrics import Metrics
-from masv_watch.model import DropMode
+from masv_watch.model import DropMode, Rule
+from masv_watch.names import shown
 from masv_watch.store.peeking import known_roots
+from masv_watch.watch.budget import shortages, told
+from masv_watch.watch.gaps import quiet_time
+from masv_watch.watch.hints import Sight
+from masv_watch.watch.intake import PERIOD_S
 from masv_watch.watch.rules import starts_early
+
+#: folders that are counted for the need of notifications, and seconds after which that ends: a
+#: start that checks first must not wait for a count
+MOST_FOLDERS = 2_000_000
+COUNTING_S = 10.0
 
 #: problems, warnings and ok lines while they are gathered
 _Lists = tuple[list[str], list[str], list[str]]
@@ -60,6 +74,7 @@ def examine(
         ok += seen.ok
         if confinement.is_confined(environ or {}):
             warnings += confinement.probe(loaded.settings, places=loaded.places, file=file)
+        _probe_detection(loaded, file, warnings, ok)
     if probe and network:
         _probe_mail(loaded, file, warnings, ok)
         _probe_cloud(loaded, file, (problems, warnings, ok))
@@ -122,6 +137,63 @@ def _unwatched(loaded: Loaded, file: str) -> list[str]:
     advice = "add `mail: {alerts: {to: [ADDRESS]}}`"
     words = f"warning: nobody is told when something needs a person - {advice}"
     return [f"{place}: mail.alerts: {words}"]
+
+
+def _probe_detection(loaded: Loaded, file: str, warnings: list[str], ok: list[str]) -> None:
+    """Say how changes are found in each hot folder, and what the kernel will refuse of that."""
+    announced, mounts = [], files.mounts()
+    for index, rule in enumerate(loaded.settings.hot_folders):
+        if not os.path.isdir(rule.path):
+            # it has its line already
+            continue
+        below = files.network_below(files.resolved(rule.path), mounts)
+        kind = files.filesystem_kind(rule.path)
+        if kind != "network" and not below:
+            announced.append(rule)
+        words = _detection(rule, kind, [each.point for each in below])
+        ok.append(f"ok: hot_folders[{index}].path: {words}")
+    place = loaded.places.get("hot_folders", f"{file}:1:1")
+    counted = count_all(announced, clock=SystemClock())
+    held = files.held_notifications([rule.path for rule in announced])
+    short = shortages(counted, held) if announced else []
+    without = f"without that a sweep every {show_duration(PERIOD_S[Sight.DEGRADED])} decides"
+    warnings += [f"{place}: hot_folders: warning: {each}; {without}" for each in short]
+    if announced and not short:
+        ok.append(f"ok: hot_folders: {told(counted)} to be watched, and the kernel allows it")
+
+
+def _detection(rule: Rule, kind: str, network_below: list[bytes]) -> str:
+    quiet = show_duration(quiet_time(rule.settle, kind).seconds)
+    if kind == "network":
+        period = show_duration(PERIOD_S[Sight.BLIND])
+        return f"on a network file system: swept every {period}, quiet after {quiet}"
+    if network_below:
+        period, point = show_duration(PERIOD_S[Sight.BLIND]), shown(network_below[0])
+        return f"local, but {point} below it is on a network: swept every {period}"
+    return f"on a local file system: changes are announced, quiet after {quiet}"
+
+
+def count_all(rules: Sequence[Rule], *, clock: Clock) -> Counted:
+    """Count the folders of all these hot folders, within one allowance of time."""
+    until, all_of_them = clock.monotonic() + COUNTING_S, Counted(folders=0, is_cut=False)
+    for rule in rules:
+        try:
+            with files.Root.open(rule.path) as root:
+                found = files.count_folders(
+                    root,
+                    most=MOST_FOLDERS - all_of_them.folders,
+                    until=until,
+                    monotonic=clock.monotonic,
+                )
+        except SourceError:
+            # what is not there, or not ours to read, has its own line already
+            continue
+        all_of_them = replace(
+            all_of_them,
+            folders=all_of_them.folders + found.folders,
+            is_cut=all_of_them.is_cut or found.is_cut,
+        )
+    return all_of_them
 
 
 def _probe_mail(loaded: Loaded, file: str, warnings: list[str], ok: list[str]) -> None:

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from masv_watch.errors import SourceError
-from masv_watch.files import Root
+from masv_watch.files import Root, count_folders, held_notifications
 from masv_watch.files.probing import (
     Lease,
     Mount,
@@ -23,7 +22,6 @@ from masv_watch.files.probing import (
     Workbench,
     is_sticky,
     mount_of,
-    notifications_used,
     room_of,
 )
 from masv_watch.loops import Clock
@@ -162,16 +160,13 @@ class _Trial:
 
 def _need(root: Root, clock: Clock, proceed: Callable[[], None]) -> Need:
     until = clock.monotonic() + COUNTING_S
-    folders, ahead = 1, [b""]
-    while ahead and folders < MOST_FOLDERS and clock.monotonic() < until:
-        proceed()
-        try:
-            inner = [each.path for each in root.list_folder(ahead.pop()) if each.kind == "folder"]
-        except SourceError:
-            if not ahead and folders == 1:
-                raise
-            continue
-        folders += len(inner)
-        ahead += inner
-    used, limit = notifications_used()
-    return Need(folders=folders, is_cut=bool(ahead), used=used, limit=limit)
+    counted = count_folders(
+        root, most=MOST_FOLDERS, until=until, monotonic=clock.monotonic, proceed=proceed
+    )
+    held = held_notifications()
+    return Need(
+        folders=counted.folders,
+        is_cut=counted.is_cut,
+        used=held.watches,
+        limit=held.most_watches,
+    )

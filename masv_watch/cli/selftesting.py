@@ -25,6 +25,7 @@ from masv_watch.loops import Bell, SystemClock
 from masv_watch.model import Rule, Settle
 from masv_watch.names import shown
 from masv_watch.selftest import Heard, Sounding, sound
+from masv_watch.watch.budget import watches_line
 from masv_watch.watch.gaps import Quiet, quiet_time
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.intake import PERIOD_S
@@ -171,14 +172,8 @@ def _notifications(found: Sounding) -> Line:
     result += f", {need.used} of {need.limit} watches of this user in use"
     if need.used + need.folders <= need.limit:
         return Line("watches", "ok", result, "there are enough")
-    wanted = enough_watches(need.used + need.folders)
     use = f"too few, so a sweep every {show_duration(PERIOD_S[Sight.DEGRADED])} decides: run"
-    return Line("watches", "note", result, f"{use} sysctl fs.inotify.max_user_watches={wanted}")
-
-
-def enough_watches(needed: int) -> int:
-    """Give a limit that holds so many with a quarter to spare, in whole kilos."""
-    return -(-needed * 5 // (4 * 1024)) * 1024
+    return Line("watches", "note", result, f"{use} {watches_line(need.used + need.folders)}")
 
 
 def _settling(found: Sounding, rule: Rule | None) -> Iterator[Line]:

@@ -201,6 +201,7 @@ def _places(source: Source, tree: nodes.Tree) -> dict[str, str]:
     count = len(_lines(source, tree))
     paths: list[tuple[str | int, ...]] = [
         ("state",),
+        ("hot_folders",),
         ("masv", "api_key"),
         ("masv", "team"),
         ("mail",),

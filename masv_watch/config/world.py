@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from masv_watch.config.problems import printable
+from masv_watch.files import filesystem_kind
 from masv_watch.model import After, Rule, Scheme, Server, Settings
 
 _EFFECTIVE = os.access in os.supports_effective_ids
@@ -47,6 +48,7 @@ def probe(
             if after is not None:
                 place = known.get(path, f"{rule.at or file}:1")
                 _After(rule, after, _SOURCES[key]).look(findings, path, place)
+    _same_roots(findings, settings.hot_folders, known)
     _Api(findings, settings.server, known, file).look()
     _state(findings, settings.state, known.get("state", f"{file}:1:1"))
     return findings
@@ -73,6 +75,21 @@ def _root(findings: Findings, rule: Rule, path: str, place: str) -> None:
         findings.ok.append(f"ok: {path}: {shown} is there and can be read")
 
 
+def _same_roots(findings: Findings, rules: tuple[Rule, ...], known: Mapping[str, str]) -> None:
+    """Refuse one folder under two paths: a bind mount, which no comparison of paths shows."""
+    seen: dict[tuple[int, int], Rule] = {}
+    for number, rule in enumerate(rules):
+        try:
+            found = os.stat(rule.path)
+        except OSError:
+            continue
+        first = seen.setdefault((found.st_dev, found.st_ino), rule)
+        if first is not rule:
+            path = f"hot_folders[{number}].path"
+            message = f"is the same folder as that of {first.name!r}, mounted twice - keep one"
+            findings.problems.append(f"{known.get(path, f'{rule.at}:1')}: {path}: {message}")
+
+
 _SOURCES = {"delivered": "delivered sources", "duplicate": "duplicates"}
 
 
@@ -92,6 +109,14 @@ class _After:
         if not _may(root, os.W_OK | os.X_OK):
             what = "moved" if self.after.delivered == "move" else "deleted"
             message = f"no right to write in the hot folder: {self.sources} cannot be {what}"
+            findings.warnings.append(f"{place}: {path}: warning: {message}")
+            return
+        if _is_sticky(root):
+            what = "moved" if self.after.delivered == "move" else "deleted"
+            message = (
+                f"the hot folder is sticky and belongs to another user: sources of others cannot be"
+                f" {what} - run chmod -t on it, or give it to this user"
+            )
             findings.warnings.append(f"{place}: {path}: warning: {message}")
             return
         if self.after.move_to is None:
@@ -118,6 +143,12 @@ class _After:
         findings.ok.append(f"ok: {path}: {self.sources} are moved {how}")
 
 
+def _is_sticky(path: bytes) -> bool:
+    """Say whether only the owner of a file, or the folder's, may remove it there."""
+    found = os.stat(path)
+    return bool(found.st_mode & stat.S_ISVTX) and os.geteuid() not in (0, found.st_uid)
+
+
 def _state(findings: Findings, state: str, place: str) -> None:
     folder = os.fsencode(state)
     shown = printable(state)
@@ -128,6 +159,9 @@ def _state(findings: Findings, state: str, place: str) -> None:
         where = "it" if existing == folder else printable(os.fsdecode(existing))
         message = f"{shown} cannot be used - this user needs the right to write in {where}"
         findings.problems.append(f"{place}: state: {message}")
+    elif filesystem_kind(existing) == "network":
+        message = f"{shown} lies on a network file system, whose locks are not to be relied on"
+        findings.warnings.append(f"{place}: state: warning: {message} - name a local folder")
     else:
         made = "is there" if existing == folder else "will be made"
         findings.ok.append(f"ok: state: {shown} {made}")

@@ -17,7 +17,6 @@ Law 7. Within a reach nothing is read that is denied or that its user may not re
 
 from masv_watch.files.canaries import make_canary as make_canary
 from masv_watch.files.canaries import touch_canary as touch_canary
-from masv_watch.files.canaries import watch_limit as watch_limit
 from masv_watch.files.contents import Hashing as Hashing
 from masv_watch.files.contents import hash_content as hash_content
 from masv_watch.files.digests import Digest as Digest
@@ -41,6 +40,11 @@ from masv_watch.files.moving import empty_trash as empty_trash
 from masv_watch.files.moving import find_moved as find_moved
 from masv_watch.files.moving import move as move
 from masv_watch.files.moving import remove as remove
+from masv_watch.files.notifications import Counted as Counted
+from masv_watch.files.notifications import Held as Held
+from masv_watch.files.notifications import count_folders as count_folders
+from masv_watch.files.notifications import held_notifications as held_notifications
+from masv_watch.files.notifications import watch_limit as watch_limit
 from masv_watch.files.observations import Observation as Observation
 from masv_watch.files.observations import is_same as is_same
 from masv_watch.files.observations import observed as observed

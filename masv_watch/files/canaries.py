@@ -1,4 +1,4 @@
-"""The file whose touch the daemon's own notifications must show, and how much they may hold.
+"""The file whose touch the daemon's own notifications must show.
 
 Owns one private file below the state folder. Never touches a source. Called by the canary of the
 watch.
@@ -11,7 +11,6 @@ from contextlib import suppress
 
 _NAME = b"canary"
 _OPEN = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-_LIMITS = (b"/proc/sys/fs/inotify/max_user_watches", b"/proc/sys/user/max_inotify_watches")
 
 
 def make_canary(folder: bytes) -> str:
@@ -32,12 +31,3 @@ def touch_canary(folder: bytes) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return ""
-
-
-def watch_limit() -> int | None:
-    """Give how many folders one user may have watched; None where the kernel does not say."""
-    found = []
-    for path in _LIMITS:
-        with suppress(OSError, ValueError), open(path, "rb") as file:
-            found.append(int(file.read(32)))
-    return min(found, default=None)

@@ -304,32 +304,6 @@ def is_sticky(root: Root) -> bool:
     return bool(status.st_mode & stat.S_ISVTX) and not ours
 
 
-def notifications_used() -> tuple[int, int | None]:
-    """Give the watches that visible processes of this user hold, and the kernel's limit."""
-    try:
-        limit = int(_lines(b"/proc/sys/fs/inotify/max_user_watches")[0])
-    except (OSError, ValueError, LookupError):
-        return 0, None
-    used = 0
-    for name in os.listdir(b"/proc"):
-        if name.isdigit():
-            with suppress(OSError):
-                used += _watches_of(b"/proc/" + name)
-    return used, limit
-
-
-def _watches_of(process: bytes) -> int:
-    if os.stat(process).st_uid != os.geteuid():
-        return 0
-    watches = 0
-    for number in os.listdir(process + b"/fd"):
-        with suppress(OSError):
-            if os.readlink(process + b"/fd/" + number) == b"anon_inode:inotify":
-                lines = _lines(process + b"/fdinfo/" + number)
-                watches += sum(line.startswith(b"inotify wd:") for line in lines)
-    return watches
-
-
 def _may_lease_all() -> bool:
     """Say whether this process may take leases on files of other users."""
     with suppress(OSError, ValueError, StopIteration):

@@ -37,6 +37,7 @@ from watchdog.observers.api import BaseObserver, EventEmitter, ObservedWatch
 
 from masv_watch.files import Mount, filesystem_kind, resolved, watch_limit
 from masv_watch.names import shown
+from masv_watch.watch.budget import watches_line
 from masv_watch.watch.observing import (
     NATIVE_LOG,
     Handler,
@@ -64,8 +65,6 @@ _WANTED: list[type[FileSystemEvent]] | None = [
 if sys.platform != "linux":
     # other systems tell of no close
     _WANTED = None
-#: watches that are asked for beyond the folders that there are
-_LEAST_MARGIN = 1024
 #: sweeps in a row that found folders unwatched: one may have come faster than its watch
 _LACKING = 2
 #: names that are remembered as announced until the next sweep
@@ -270,11 +269,10 @@ class Hints:
             folders = max(folders, limit)
         watched = sum(watched_folders(each.emitter) or 0 for each in tuple(self._armed.values()))
         need = folders + max(limit - watched, 0) * (watched > 0)
-        need += max(need // 5, _LEAST_MARGIN)
         seen = f"{watched} of {folders} folders are watched" if armed.folders else "none is watched"
         return (
             f"the kernel's limit of notifications is reached, {seen}: raise it with"
-            f" sysctl fs.inotify.max_user_watches={need}"
+            f" {watches_line(need)}"
         )
 
     def note_folders(self, hot_folder: str, folders: int) -> bool:

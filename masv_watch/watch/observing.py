@@ -17,6 +17,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.api import BaseObserver, EventEmitter
 
 from masv_watch.names import shown
+from masv_watch.watch.budget import instances_line
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,6 @@ log = logging.getLogger(__name__)
 NATIVE_LOG = "watchdog.observers.inotify_c"
 #: events that no read causes: our own sweeps must not ring for themselves
 _CHANGES = frozenset({"created", "modified", "moved", "deleted", "closed", "attrib"})
-#: what the limit of observers is raised with; each daemon needs one
-_INSTANCES = "sysctl fs.inotify.max_user_instances=512"
 
 
 class Handler(FileSystemEventHandler):
@@ -68,7 +67,7 @@ def why_deaf(path: bytes, error: OSError | RuntimeError) -> str:
     """Say why an observer cannot listen to a path, and what helps."""
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.EMFILE:
-        return f"the kernel's limit of notifications is reached: raise it with {_INSTANCES}"
+        return f"the kernel's limit of notifications is reached: raise it with {instances_line()}"
     if number == errno.ENOENT:
         return f"{shown(path)} is not there"
     return f"notifications cannot be started for {shown(path)}: {error}"
