@@ -42,7 +42,9 @@ from masv_watch.watch.observing import (
     NATIVE_LOG,
     Handler,
     OverflowEar,
+    begin,
     runs,
+    set_apart,
     tops_of,
     watched_folders,
     why_deaf,
@@ -102,6 +104,8 @@ class _Armed:
     mode: Mode
     watch: ObservedWatch | None = None
     emitter: EventEmitter | None = None
+    #: its folders are being watched one by one
+    is_beginning: bool = False
     #: the kernel refused a watch, of the root or of what lies below it
     is_at_limit: bool = False
     #: folders that the last whole sweep found, the root with them
@@ -188,7 +192,22 @@ class Hints:
                 armed = self._schedule(hot_folder, path, identity)
             armed.folders, armed.doubt = folders, doubt
             self._armed[hot_folder] = armed
-            return self._mode_of(armed)
+        self._begin(armed)
+        return self._mode_of(armed)
+
+    def _begin(self, armed: _Armed) -> None:
+        """Watch every folder of a root, without the lock: a disk that hangs keeps nobody else."""
+        if not armed.is_beginning:
+            return
+        try:
+            begin(armed.emitter)
+        except (OSError, RuntimeError) as error:
+            with self._lock:
+                self._unschedule(armed)
+                armed.watch = armed.emitter = None
+                armed.is_at_limit = isinstance(error, OSError) and error.errno == errno.ENOSPC
+                armed.mode = Mode(sight=Sight.DEGRADED, why=why_deaf(armed.path, error))
+        armed.is_beginning = False
 
     def _blindness(self, path: bytes, below: Sequence[Mount]) -> str:
         if self._kind_of(path) == "network":
@@ -203,12 +222,16 @@ class Hints:
         """Stop listening to a hot folder; one that is not armed is fine."""
         with self._lock:
             armed = self._armed.pop(hot_folder, None)
-            if armed and armed.watch and self._observer:
-                try:
-                    self._observer.unschedule(armed.watch)
-                except (KeyError, OSError, RuntimeError):
-                    # its emitter ended with its folder: nothing is left to unschedule
-                    log.debug("a watch was gone already", extra={"hot_folder": hot_folder})
+            if armed:
+                self._unschedule(armed)
+
+    def _unschedule(self, armed: _Armed) -> None:
+        if armed.watch and self._observer:
+            try:
+                self._observer.unschedule(armed.watch)
+            except (KeyError, OSError, RuntimeError):
+                # its emitter ended with its folder: nothing is left to unschedule
+                log.debug("a watch was gone already", extra={"path": shown(armed.path)})
 
     def lose(self, hot_folder: str) -> None:
         """Believe nothing of a root that is away, but hear out what was said of it.
@@ -245,8 +268,8 @@ class Hints:
     def mode(self, hot_folder: str) -> Mode:
         """Give how far notifications work for a hot folder; whoever hangs is not waited for."""
         armed = self._armed.get(hot_folder)
-        if armed is None:
-            return Mode(sight=Sight.OFF, why="not armed")
+        if armed is None or armed.is_beginning:
+            return Mode(sight=Sight.OFF, why="not armed" if armed is None else "not armed yet")
         if armed.mode.sight is Sight.EVENTS and not self._sees(armed):
             return Mode(sight=Sight.DEGRADED, why="the observer ended; the next sweep arms it")
         return self._mode_of(armed)
@@ -350,7 +373,9 @@ class Hints:
             dead = [
                 name
                 for name, armed in self._armed.items()
-                if armed.mode.sight is Sight.EVENTS and not self._sees(armed)
+                if armed.mode.sight is Sight.EVENTS
+                and not armed.is_beginning
+                and not self._sees(armed)
             ]
         for name in dead:
             self._ring(name)
@@ -361,7 +386,8 @@ class Hints:
         folder, hear = self._canary
         handler = Handler("", lambda _name, _event: hear(), self._failed)
         try:
-            observer.schedule(handler, os.fsdecode(resolved(folder)))
+            watch = observer.schedule(handler, os.fsdecode(resolved(folder)))
+            begin(_emitter_of(observer, watch))
         except (OSError, RuntimeError) as error:
             log.warning("the canary is not heard", extra={"reason": str(error)})
             return
@@ -400,9 +426,14 @@ class Hints:
             mode = Mode(sight=Sight.DEGRADED, why=why_deaf(path, error))
             return _Armed(path=path, identity=identity, mode=mode, is_at_limit=at_limit)
         self._removed.discard(hot_folder)
-        emitter = next((each for each in observer.emitters if each.watch == watch), None)
-        mode = Mode(sight=Sight.EVENTS)
-        return _Armed(path=path, identity=identity, mode=mode, watch=watch, emitter=emitter)
+        return _Armed(
+            path=path,
+            identity=identity,
+            mode=Mode(sight=Sight.EVENTS),
+            watch=watch,
+            emitter=_emitter_of(observer, watch),
+            is_beginning=True,
+        )
 
     def _running(self) -> BaseObserver:
         if self._observer is not None:
@@ -410,6 +441,7 @@ class Hints:
                 return self._observer
             self._abandon(self._observer)
         observer = self._new_observer()
+        set_apart(observer)
         observer.daemon = True
         observer.start()
         self._observer, self.hears_canary = observer, False
@@ -440,3 +472,7 @@ class Hints:
                 # the reader thread, which calls this, must outlive whatever rings
                 self._failed()
                 log.exception("a ring failed", extra={"hot_folder": hot_folder})
+
+
+def _emitter_of(observer: BaseObserver, watch: ObservedWatch) -> EventEmitter | None:
+    return next((each for each in observer.emitters if each.watch == watch), None)

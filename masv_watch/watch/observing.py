@@ -27,6 +27,10 @@ NATIVE_LOG = "watchdog.observers.inotify_c"
 _CHANGES = frozenset({"created", "modified", "moved", "deleted", "closed", "attrib"})
 
 
+#: seconds that an emitter gets to end
+_ENDING_S = 1.0
+
+
 class Handler(FileSystemEventHandler):
     """Rings for one hot folder."""
 
@@ -71,6 +75,46 @@ def why_deaf(path: bytes, error: OSError | RuntimeError) -> str:
     if number == errno.ENOENT:
         return f"{shown(path)} is not there"
     return f"notifications cannot be started for {shown(path)}: {error}"
+
+
+def set_apart(observer: BaseObserver) -> None:
+    """Have an observer take a root without walking it, which `begin` does; call it once.
+
+    The library walks while it holds the lock that every event of every root passes: one disk that
+    hangs would keep all others unheard (fault 10).
+    """
+    kind = getattr(observer, "_emitter_class", None)
+    if kind is not None:
+        vars(observer)["_emitter_class"] = type("Apart", (_Apart, kind), {})
+
+
+class _Apart:
+    """What an emitter is made of whose walk nobody else waits for."""
+
+    def start(self) -> None:
+        """Begin nothing: the observer's lock is held."""
+
+    def begin(self) -> None:
+        """Walk the root and start; raises what the library raises."""
+        super().start()  # type: ignore[misc]
+        if not self.should_keep_running():  # type: ignore[attr-defined]
+            # it was taken back while the disk kept us
+            self.stop()  # type: ignore[attr-defined]
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end, and not for a disk that hangs."""
+        super().join(_ENDING_S if timeout is None else timeout)  # type: ignore[misc]
+
+
+def begin(emitter: EventEmitter | None) -> None:
+    """Walk a root and watch its folders; no lock may be held, for it can take as long as a disk.
+
+    Raises:
+        OSError: the kernel refuses it, or the folder is not there.
+    """
+    begins = getattr(emitter, "begin", None)
+    if begins is not None:
+        begins()
 
 
 def runs(observer: BaseObserver) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from masv_watch.files import Root
+from masv_watch.files import Root, held_notifications
 from masv_watch.watch.hints import Hints, Sight
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
@@ -268,6 +268,60 @@ def test_a_missing_root_is_degraded_and_armed_when_it_comes(
     (hot / "f").touch()
 
     eventually(lambda: rung)
+
+
+@pytest.mark.fault(10)
+def test_a_disk_that_hangs_while_it_is_armed_keeps_no_other_from_being_armed_and_heard(
+    hot: Path, tmp_path: Path, rung: list[str], eventually: Eventually
+) -> None:
+    """The library walks a root under the lock of all; the walk of one is no matter of others."""
+    from watchdog.observers import Observer
+    from watchdog.observers.inotify import InotifyEmitter
+
+    hangs, answers = threading.Event(), threading.Event()
+
+    class Hanging(InotifyEmitter):
+        """Walks as the library does, once the disk answers."""
+
+        def on_thread_start(self) -> None:
+            if self.watch.path.endswith("slow"):
+                hangs.set()
+                answers.wait(60)
+            super().on_thread_start()
+
+    def observer() -> Any:
+        made = Observer()
+        vars(made)["_emitter_class"] = Hanging
+        return made
+
+    slow, proc = tmp_path / "slow", tmp_path / "proc"
+    slow.mkdir()
+    proc.mkdir()
+    (proc / str(os.getpid())).symlink_to(f"/proc/{os.getpid()}")
+    before = held_notifications(proc=os.fsencode(proc)).watches
+    hints = Hints(rung.append, new_observer=observer)
+    arming = threading.Thread(target=hints.arm, args=("slow", os.fsencode(slow)), daemon=True)
+    arming.start()
+    assert hangs.wait(30)
+    try:
+        mode, meanwhile = arm(hints, hot), hints.mode("slow").sight
+        (hot / "f").touch()
+        eventually(lambda: "out" in rung)
+        # a reload can even take the one away that hangs
+        hints.disarm("slow")
+    finally:
+        answers.set()
+    arming.join(30)
+    rung.clear()
+    (slow / "f").touch()
+    (hot / "g").touch()
+    eventually(lambda: "out" in rung)
+    after = held_notifications(proc=os.fsencode(proc)).watches
+    hints.stop()
+
+    assert (mode, meanwhile) == (Sight.EVENTS, Sight.OFF)
+    assert after == before + 1
+    assert "slow" not in rung
 
 
 def test_a_network_file_system_is_not_armed(hot: Path, rung: list[str]) -> None:
