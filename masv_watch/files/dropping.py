@@ -7,7 +7,7 @@ drop of it. Never changes or removes a source and never decides what is sent. Ca
 Law 1. Until all of it is written and synced a copy has a name that every rule leaves out; then one
        name change, which overwrites nothing, makes it a drop (pain 59).
 Law 2. Whatever ends the copying early, the copy goes away again; only a kill leaves it, under the
-       name that is ignored.
+       name that is ignored, until the next one there.
 Law 3. No link is followed: links, FIFOs, sockets and devices are left out and told.
 Law 4. A source that changes while it is copied ends the copying: no torn copy gets its name.
 """
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import errno
 import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from dataclasses import dataclass
 from masv_watch.errors import CannotDrop, SourceChanged, SourceError, SourceUnreadable
 from masv_watch.files.naming import change_name, sync_all
 from masv_watch.files.observations import Observation, identity_of, is_same
+from masv_watch.files.remains import clear_remains, private_name
 from masv_watch.files.roots import Root
 from masv_watch.files.trees import delete_tree
 from masv_watch.model import Identity
@@ -101,11 +101,12 @@ def bring(load: Load, folder: bytes, name: bytes, *, proceed: Proceed) -> bytes:
         SourceError: the source cannot be read to its end, or changed meanwhile.
         Whatever `proceed` raises; in each case nothing of the copy stays.
     """
-    draft = b".drop-" + uuid.uuid4().hex.encode() + b".masv-part"
+    draft = private_name(b"drop")
     with _about(folder):
         there = Root.open(folder)
     with there, Root.open(load.above) as source:
         assert_free(there, name)
+        clear_remains(there)
         _assert_room(load, there, source)
         try:
             with _about(folder):

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,6 +20,7 @@ from types import TracebackType
 from masv_watch.errors import SourceError
 from masv_watch.files.mounts import kind_of
 from masv_watch.files.naming import rename_exclusively
+from masv_watch.files.remains import clear_remains, private_name
 from masv_watch.files.roots import Root
 from masv_watch.files.trees import delete_tree
 from masv_watch.files.writers import Writers, find_writers
@@ -113,7 +113,8 @@ class Workbench:
         Raises: OSError when the root cannot be written in.
         """
         self._root = root
-        self.name = b".selftest-" + uuid.uuid4().hex.encode() + b".masv-part"
+        clear_remains(root)
+        self.name = private_name(b"selftest")
         os.mkdir(self.name, 0o700, dir_fd=root.folder(b""))
         self._folder = os.open(self.name, _CAN_LOOK | os.O_DIRECTORY, dir_fd=root.folder(b""))
 
