@@ -10,7 +10,7 @@ Law 2. Nothing is said about what the caller may not read himself (P8).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from masv_watch import files, lifecycle
 from masv_watch.errors import NotFound, SourceError
@@ -35,13 +35,20 @@ from masv_watch.watch.examined import Examined
 from masv_watch.watch.generations import Relation
 from masv_watch.watch.intake import Intake
 from masv_watch.watch.rules import Fate
-from masv_watch.watch.scan import matched, one
+from masv_watch.watch.scan import BUDGET, matched, one
 
 _RELATED = {
     Relation.SAME: Prospect.KNOWN,
     Relation.ON_ITS_WAY: Prospect.ON_ITS_WAY,
     Relation.HELD: Prospect.HELD,
     Relation.ELSEWHERE: Prospect.HELD,
+}
+#: how a drop stands by its row alone
+_OF_STATES = {
+    DropState.SETTLING: Prospect.SETTLING,
+    DropState.HELD: Prospect.HELD,
+    DropState.QUEUED: Prospect.ON_ITS_WAY,
+    DropState.TAKEN: Prospect.ON_ITS_WAY,
 }
 
 
@@ -136,20 +143,23 @@ def _open(asked: Asked, intake: Intake) -> Root:
 
 
 def _demand_reach(asked: Asked, intake: Intake) -> None:
-    uid = asked.caller.uid
-    reach = Reach(
-        roots=(intake.rule.path,),
-        uid=uid,
-        gids=frozenset() if uid is None else groups_of(uid),
-        denied=intake.denied(),
-    )
     try:
-        with Root.open(intake.rule.path, reach=reach) as root:
+        with Root.open(intake.rule.path, reach=_reach(asked, intake)) as root:
             seen = root.observe(asked.relative)
     except SourceError:
         seen = None
     if seen is None or seen.kind == "unreadable":
         raise NotFound("there is no such file that the caller may read", hint="ask its owner")
+
+
+def _reach(asked: Asked, intake: Intake) -> Reach:
+    uid = asked.caller.uid
+    return Reach(
+        roots=(intake.rule.path,),
+        uid=uid,
+        gids=frozenset() if uid is None else groups_of(uid),
+        denied=intake.denied(),
+    )
 
 
 def _look(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> Explanation:
@@ -161,10 +171,38 @@ def _look(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> Ex
     if own.fate is Fate.SKIP:
         why = f"{shown(asked.relative)} is left out: it {own.reason}"
         return answer.give(Prospect.LEFT_OUT, why, *own.findings)
+    if not asked.caller.is_owner and not _reads_all(answer, intake):
+        return _of_row(answer)
     tree = one(root, answer.top, matcher)
     if tree is None:
         return _missing(answer)
     return _of_examined(answer, intake.entries.examine(root, tree), is_paused=is_paused)
+
+
+def _reads_all(answer: _Answer, intake: Intake) -> bool:
+    """Say whether the caller may read everything in the drop, as its verdict may name any of it."""
+    try:
+        with Root.open(intake.rule.path, reach=_reach(answer.asked, intake)) as root:
+            ahead, left = [root.observe(answer.top)], BUDGET
+            while ahead and left > 0:
+                entry, left = ahead.pop(), left - 1
+                if entry is None or entry.kind == "unreadable":
+                    return False
+                ahead += root.list_folder(entry.path) if entry.kind == "folder" else ()
+            return not ahead
+    except SourceError:
+        return False
+
+
+def _of_row(answer: _Answer) -> Explanation:
+    """Say how a drop stands, of which nothing is read: the caller may not read all of it."""
+    why = f"only whoever may read all of {shown(answer.top)} is told why"
+    drop, prospect = answer.drop, Prospect.SETTLING
+    if drop is not None:
+        prospect = _OF_STATES.get(drop.state, Prospect.KNOWN)
+        answer.drop = replace(drop, note=why if drop.note else "")
+    cure = "" if drop is None else cure_of(drop)
+    return answer.give(prospect, why, _finding("readable", False, why), cure=cure)
 
 
 def _missing(answer: _Answer) -> Explanation:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from masv_watch.api import commands as asked
 from masv_watch.api import shapes
-from masv_watch.api.bodies import drop_body
 from masv_watch.api.calls import BASE, Desk, Route, body_of_call, number_of, query_of_call
+from masv_watch.api.telling import drop_told
 from masv_watch.errors import NotFound
 from masv_watch.uploads import DropView
 
@@ -23,15 +23,15 @@ def recording(desk: Desk) -> list[Route]:
     def page() -> list[shapes.DropBody]:
         wanted = query_of_call(asked.LedgerAsked)
         found = records.page(wanted.hot_folder, after=wanted.after, limit=wanted.limit)
-        return [drop_body(view) for view in found]
+        return [drop_told(view) for view in found]
 
     def drop(drop_id: str) -> shapes.DropBody:
-        return drop_body(records.drop(number_of(drop_id, "drop")))
+        return drop_told(records.drop(number_of(drop_id, "drop")))
 
     def answer(verb: Callable[[int], DropView]) -> Callable[[str], shapes.DropBody]:
         def answered(drop_id: str) -> shapes.DropBody:
             body_of_call(asked.Nothing)
-            return drop_body(verb(number_of(drop_id, "drop")))
+            return drop_told(verb(number_of(drop_id, "drop")))
 
         return answered
 

@@ -23,6 +23,7 @@ from masv_watch.api.limits import Keeper, RateLimitAsked
 from masv_watch.api.paging import page_of
 from masv_watch.api.plans import planning
 from masv_watch.api.recording import recording
+from masv_watch.api.telling import details_told, drop_told
 from masv_watch.errors import Denied, Unprocessable
 from masv_watch.model import Secret
 from masv_watch.uploads import Uploads, UploadView, Wish
@@ -116,7 +117,7 @@ def _of_lists(desk: Desk) -> list[Route]:
         return [bodies.upload_body(view) for view in _page(desk.uploads, wanted)]
 
     def upload(upload_id: str) -> shapes.DetailsBody:
-        return bodies.details_body(desk.uploads.details(upload_id), desk.now())
+        return details_told(desk.uploads.details(upload_id), desk.now())
 
     def stats() -> shapes.StatsBody:
         return bodies.stats_body(desk.uploads.sending(desk.flow()), desk.counted_since)
@@ -144,11 +145,11 @@ def _of_lists(desk: Desk) -> list[Route]:
 def _of_drops(desk: Desk) -> list[Route]:
     def drops() -> list[shapes.DropBody]:
         wanted = _query(asked.DropsAsked)
-        return [bodies.drop_body(view) for view in desk.folders.drops(wanted.hot_folder)]
+        return [drop_told(view) for view in desk.folders.drops(wanted.hot_folder)]
 
     def release(drop_id: str) -> shapes.DropBody:
         _body(asked.Nothing)
-        return bodies.drop_body(desk.folders.release_drop(_number_of(drop_id, "drop")))
+        return drop_told(desk.folders.release_drop(_number_of(drop_id, "drop")))
 
     return [
         Route(method="GET", path=f"{BASE}/drops", answer=drops, asks=asked.DropsAsked,

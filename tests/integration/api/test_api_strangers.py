@@ -14,7 +14,7 @@ import pytest
 from masv_watch.api import app
 from masv_watch.api.calls import Health
 from masv_watch.errors import SourceUnreadable
-from masv_watch.model import Auth, Masv
+from masv_watch.model import Auth, DropEvent, HoldReason, Masv
 from tests.integration.api.calling import UPLOADS
 from tests.integration.api.conftest import Caller
 from tests.integration.api.listening import JSON, STRANGER, curl
@@ -196,3 +196,29 @@ def test_link_and_package_of_anothers_upload_are_refused_over_the_api():
     assert [status for status, _ in asked(roots, 0)] == [409, 200]
     caller.close()
     shutil.rmtree(folder)
+
+
+@needs_root
+def test_note_of_a_drop_is_not_told_to_a_second_user():
+    """It can name what lies in the drop, or in a manifest of it, which he may not read (P8)."""
+    folder = Path(tempfile.mkdtemp(prefix="masv-watch-"))
+    folder.chmod(0o755)
+    caller = Caller(folder / "daemon", trusted_users=(str(STRANGER),))
+    held = caller.store.see_drop("out", b"CARD")
+    note = "missing: canary.mxf"
+    caller.store.advance_drop(held.id, DropEvent.BLOCK, hold=HoldReason.INCOMPLETE, note=note)
+    targets = ("/api/v1/drops", "/api/v1/ledger", f"/api/v1/drops/{held.id}")
+    proof = ("-H", f"Authorization: Bearer {caller.token.reveal()}")
+
+    own = [curl(f"{caller.url}{target}") for target in targets]
+    his = [curl(f"{caller.url}{target}", uid=STRANGER) for target in targets]
+    his += [curl(*proof, f"{caller.url}{target}", uid=STRANGER) for target in targets]
+    his += [curl("-H", JSON, "-d", "{}", f"{caller.url}{targets[2]}/release", uid=STRANGER)]
+    caller.close()
+    shutil.rmtree(folder)
+
+    assert {status for status, _ in (*own, *his)} == {200}
+    assert all(note in json.dumps(tree) for _, tree in own)
+    assert not any("canary" in json.dumps(tree) for _, tree in his)
+    assert all("masv-watch explain" in json.dumps(tree) for _, tree in his[:6])
+    assert all("incomplete" in json.dumps(tree) for _, tree in his[:6])

@@ -8,11 +8,12 @@ import pytest
 
 from masv_watch.errors import NotFound
 from masv_watch.explain import Asked, explain
-from masv_watch.model import Caller, Prospect
+from masv_watch.model import Caller, DropMode, Manifests, Prospect, Wholeness
 from tests.integration.rooms.watched import Room
 
 OWNER = Caller(uid=0, is_owner=True)
 STRANGER = Caller(uid=54321, is_owner=False)
+OWN_USER = Caller(uid=54321, is_owner=True)
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="another user's rights need root")
 
 
@@ -42,7 +43,28 @@ def test_explain_to_a_user_who_may_not_read_the_file_tells_nothing(make_room):
             ask(room, name, STRANGER)
         refusals.add(str(refused.value))
     assert len(refusals) == 1
-    assert ask(room, "closed.mov").prospect is Prospect.SETTLING
+    assert ask(room, "closed.mov", OWN_USER).prospect is Prospect.SETTLING
+
+
+@AS_ROOT
+@pytest.mark.parametrize("is_shut", [True, False])
+def test_explain_of_a_drop_in_which_a_list_is_closed_names_nothing_of_that_list(make_room, is_shut):
+    """What a manifest names is its content: told to whoever may read the manifest (P8)."""
+    whole = Wholeness(manifests=Manifests(files=("*.md5",)))
+    room = make_room(whole=whole, drop=DropMode.FOLDER)
+    room.hot.chmod(0o755)
+    (room.hot / "CARD").mkdir(mode=0o755)
+    (room.hot / "CARD" / "list.md5").write_text(f"{'0' * 32}  canary.mxf\n")
+    (room.hot / "CARD" / "list.md5").chmod(0o600 if is_shut else 0o644)
+    room.pass_time(3600)
+    assert room.state("CARD") == ("held", "incomplete")
+
+    told = ask(room, "CARD", STRANGER)
+    assert ("canary" in str(told)) is not is_shut
+    # the daemon's own user is told what the daemon may read, by capabilities or lists of access too
+    assert "canary" in str(ask(room, "CARD", OWN_USER))
+    assert told.prospect is Prospect.HELD
+    assert told.cure == ask(room, "CARD").cure
 
 
 def test_explain_of_a_file_inside_a_drop_speaks_of_the_drop_or_of_what_leaves_it_out(make_room):
