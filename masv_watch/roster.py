@@ -32,7 +32,7 @@ from masv_watch.model import (
 )
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
-from masv_watch.uploads import FolderSight, Uploads
+from masv_watch.uploads import FolderLook, FolderSight, Uploads
 from masv_watch.watch.addresses import recipients_of
 from masv_watch.watch.canary import PERIOD_S, Canary
 from masv_watch.watch.drafts import terms_of
@@ -293,6 +293,7 @@ class Roster:
                     known_by=_known_by(intake),
                     away_since=at(intake.asking_since if hangs else intake.absence.since),
                     question=intake.gate.question,
+                    look=_look_of(intake, at),
                 )
             )
         return sights
@@ -362,6 +363,18 @@ def _known_by(intake: Intake) -> str:
     if volume is None:
         return ""
     return "its marker" if intake.gate.is_marked else volume_shown(volume)
+
+
+def _look_of(intake: Intake, at: Callable[[float | None], float | None]) -> FolderLook | None:
+    """Say which look an intake took last, and why."""
+    cycle, looked_at = intake.cycle, at(intake.looked_at)
+    if cycle is None or looked_at is None:
+        return None
+    # a look at the folders alone that finds one changed becomes a look at everything
+    is_full = intake.full_at == intake.looked_at
+    failed = [finding.detail for finding in cycle.findings if not finding.passed]
+    why = "; ".join(failed) or ("a folder changed" if is_full else "nothing points to a change")
+    return FolderLook(at=looked_at, is_full=is_full, why=why, full_at=at(intake.full_at))
 
 
 def _is_empty_reader(intake: Intake) -> bool:

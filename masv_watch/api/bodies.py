@@ -25,6 +25,7 @@ from masv_watch.api.shapes import (
     FolderWord,
     LimitNowBody,
     LinkBody,
+    LookBody,
     MoveBody,
     RateLimitBody,
     SessionBody,
@@ -54,6 +55,7 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.uploads import (
     DropView,
+    FolderLook,
     FolderView,
     SendingView,
     UploadDetails,
@@ -261,6 +263,19 @@ def folder_body(view: FolderView) -> FolderBody:
         "question": view.sight.question,
         "settling": view.settling,
         "held": view.held,
+        "by_subfolder": {shown(name): list(to) for name, to in rule.to.by_subfolder},
+        "look": _look_body(view.sight.look),
+    }
+
+
+def _look_body(look: FolderLook | None) -> LookBody | None:
+    if look is None:
+        return None
+    return {
+        "at": _iso(look.at),
+        "everything": look.is_full,
+        "why": look.why,
+        "everything_at": iso(look.full_at),
     }
 
 

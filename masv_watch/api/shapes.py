@@ -222,6 +222,15 @@ class ExplanationBody(TypedDict):
     drop: DropBody | None
 
 
+class LookBody(TypedDict):
+    """The last look at a hot folder: at everything, or at its folders alone, and why."""
+
+    at: str
+    everything: bool
+    why: str
+    everything_at: str | None
+
+
 class FolderBody(TypedDict):
     """A hot folder; `state` is `watching`, `paused`, or `waiting` while its folder is away."""
 
@@ -241,6 +250,8 @@ class FolderBody(TypedDict):
     question: str
     settling: int
     held: int
+    by_subfolder: dict[str, list[str]]
+    look: LookBody | None
 
 
 class DropsBody(TypedDict):

@@ -748,7 +748,9 @@ ORDER BY uploads.finalized_at DESC;
 UPDATE drops SET answered = 1 WHERE id = :id;
 
 -- name: forget_path
-UPDATE drops SET forgotten = 1, signature = '' WHERE hot_folder = :hot_folder AND path = :path
+UPDATE drops SET forgotten = 1, signature = '' WHERE path = :path
+AND (hot_folder = :hot_folder
+    OR substr(hot_folder, 1, length(:hot_folder) + 1) = :hot_folder || '@')
 AND state NOT IN ('settling', 'held', 'queued', 'taken');
 
 -- name: late_drop

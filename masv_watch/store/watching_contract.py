@@ -100,6 +100,8 @@ class Watching(Protocol):
     def forget_path(self, hot_folder: str, path: bytes) -> int:
         """Let what ended under a path count no more; give how many rows. What stands there is new.
 
+        Of a removable hot folder every volume is meant.
+
         A drop that settles, waits or is on its way stays as it is.
         """
         ...

@@ -18,6 +18,20 @@ from masv_watch.uploads.views import DropView, cure_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FolderLook:
+    """Which look a hot folder got last, and why."""
+
+    #: store clock, seconds
+    at: float
+    #: at every file and not at the folders alone
+    is_full: bool
+    #: one clause for people
+    why: str
+    #: store clock, seconds: when everything was looked at; None before that
+    full_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSight:
     """How a hot folder's own loop sees it."""
 
@@ -38,6 +52,9 @@ class FolderSight:
     away_since: float | None = None
     #: what a person is asked about it, one sentence; empty when nothing is
     question: str = ""
+    #: whether the last look was at everything or at the folders alone, and the tests that decided
+    #: it; None before the first
+    look: FolderLook | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,9 @@ class Intake:
         self.last_sweep: float | None = None
         #: why the last look was at everything, or at the folders alone; None before the first
         self.cycle: Cycle | None = None
+        #: monotonic seconds of that look, and of the last one at everything
+        self.looked_at = 0.0
+        self.full_at: float | None = None
 
     def hurry(self) -> None:
         """Ask for a sweep soon: something may have changed."""
@@ -204,7 +207,11 @@ class Intake:
                 full_ago_s=self._known.full_ago_s(now),
             )
         )
-        return not self.cycle.is_full and self._known.stands(root)
+        is_enough = not self.cycle.is_full and self._known.stands(root)
+        self.looked_at = now
+        if not is_enough:
+            self.full_at = now
+        return is_enough
 
     def _lose_root(self, now: float) -> None:
         self._known.forget()

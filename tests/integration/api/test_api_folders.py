@@ -18,7 +18,7 @@ from masv_watch.model import (
     To,
     UploadState,
 )
-from masv_watch.uploads import FolderSight
+from masv_watch.uploads import FolderLook, FolderSight
 from tests.integration.api.calling import Short, said
 from tests.integration.store.making import claim, create, must, open_package, send_files
 
@@ -36,7 +36,10 @@ def desk(caller, caplog):
     out = Rule(
         name="out",
         path=b"/srv/out\xff",
-        to=To(recipients=("client@example.com", "b@example.com")),
+        to=To(
+            recipients=("client@example.com", "b@example.com"),
+            by_subfolder=((b"studio-a\xff", ("anna@example.com",)),),
+        ),
         settle=Settle(quiet_s=2.0),
         after=After(delivered="delete"),
         package=Package(message="hello"),
@@ -58,6 +61,12 @@ def desk(caller, caplog):
             last_event=1_700_000_001.0,
             mode="events, and a sweep every 300 s",
             known_by="its marker",
+            look=FolderLook(
+                at=1_700_000_000.0,
+                is_full=False,
+                why="nothing points to a change",
+                full_at=1_699_999_990.0,
+            ),
         ),
         FolderSight(
             rule=away, reason="is not there", last_sweep=None, notifications="not supported"
@@ -107,6 +116,13 @@ def test_hot_folders_are_listed_with_their_health(desk):
         "question": "",
         "settling": 1,
         "held": 1,
+        "by_subfolder": {"studio-a\\xff": ["anna@example.com"]},
+        "look": {
+            "at": "2023-11-14T22:13:20.000Z",
+            "everything": False,
+            "why": "nothing points to a change",
+            "everything_at": "2023-11-14T22:13:10.000Z",
+        },
     }
     assert (answer.tree[1]["state"], answer.tree[1]["reason"]) == ("waiting", "is not there")
     assert (answer.tree[1]["to"], answer.tree[1]["last_sweep"]) == ("vault", None)

@@ -67,7 +67,10 @@ def room(tmp_path: Path) -> Iterator[Quiet]:
 
 def test_quiet_folder_is_swept_once_an_hour_and_looked_at_between(room: Quiet) -> None:
     """The periods between look at the folders alone, and count as looks (pain 30)."""
-    swept = [room.period() for _ in range(int(2 * FULL_S / PERIOD))]
+    swept = []
+    for _ in range(int(2 * FULL_S / PERIOD)):
+        swept.append(room.period())
+        assert (room.intake.full_at == room.intake.looked_at) == swept[-1]
 
     assert sum(swept) == 2
     assert not swept[0]

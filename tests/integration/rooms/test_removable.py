@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from masv_watch.model import DropMode, Initial
+from masv_watch.model import DropEvent, DropMode, Initial
+from masv_watch.uploads import Records
 from masv_watch.watch.absence import ALARM_S
 from masv_watch.watch.intake import REPROBE_S
 from tests.integration.rooms.watched import QUIET_S
@@ -145,3 +146,26 @@ def test_an_empty_reader_alarms_nobody(make_room, caplog):
         room.pass_time(3 * ALARM_S)
 
     assert not caplog.records
+
+
+def test_forget_reaches_every_volume_and_no_other_hot_folder(make_room, mounts, cards):
+    """A person names the path, not the card; the card that comes back is sent anew."""
+    room = make_room(removable=True, drop=DropMode.FOLDER)
+    for image in cards:
+        mounts.image(room.hot, image)
+        room.pass_time(SETTLED_S)
+        for upload in room.taken():
+            if upload.state == "transferring":
+                room.store.start_over()
+                room.deliver(upload)
+        mounts.leave(room.hot)
+        room.pass_time(SETTLED_S)
+    other = room.store.see_drop("hotter", b"CLIP")
+    room.store.advance_drop(other.id, DropEvent.CANCEL)
+    records = Records(room.store, hurry=lambda _name: None, terms=lambda *_: None)
+
+    assert records.forget("hot", b"CLIP") == 2
+    assert not room.store.forgotten_paths("hotter")
+    mounts.image(room.hot, cards[0])
+    room.pass_time(SETTLED_S)
+    assert len(room.taken()) == 3
