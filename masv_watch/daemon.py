@@ -39,9 +39,10 @@ from masv_watch.errors import CannotListen, ConfigError
 from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock
 from masv_watch.metrics import Metrics
-from masv_watch.model import DropState, Settings
+from masv_watch.model import DropState, Reloaded, Settings
 from masv_watch.reception import Reception, private_places
 from masv_watch.rehearsal import Rehearsal
+from masv_watch.reloads import Reloads
 from masv_watch.roster import Roster
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.crew import SMALL_WORKERS
@@ -89,7 +90,7 @@ class Daemon:
         self._settings = self._at_start = loaded.settings
         self._bell = Bell()
         self._stop_asked = False
-        self._reload_asked = False
+        self._reloads = Reloads(self._bell.ring, clock=self._clock, metrics=self._metrics)
         self._heart = Heart(clock=self._clock, environ=environ)
         self.store = open_store(self._settings.state, clock=self._clock, metrics=self._metrics)
         try:
@@ -210,6 +211,7 @@ class Daemon:
                 clock=self._clock,
                 stop=lambda: self._stop_asked,
             ).plan,
+            reload=self._reloads.ask,
             count_refused=lambda method, code: self._metrics.count(
                 "calls_refused", method=method, code=code
             ),
@@ -321,9 +323,7 @@ class Daemon:
         if self._heart.is_heard:
             self._heart.status(self.health().sentence(len(self._roster)))
         self._bell.wait(wait_s)
-        if self._reload_asked:
-            self._reload_asked = False
-            self._reload()
+        self._reloads.carry_out(self._reload)
 
     def _start(self) -> None:
         self._told_ready = False
@@ -393,24 +393,22 @@ class Daemon:
         self._bell.ring()
 
     def _on_reload(self, _number: int, _frame: object) -> None:
-        self._reload_asked = True
-        self._bell.ring()
+        self._reloads.signal()
 
-    def _reload(self) -> None:
+    def _reload(self) -> Reloaded:
         """Take over the configuration file as it stands now, or nothing of it."""
         self._heart.reloading()
         try:
             loaded = apart.load(self._path, environ=self._environ)
         except ConfigError as error:
-            self._refuse_reload(*error.problems)
-            return
+            return self._refuse_reload(*error.problems)
         logs.register_secrets(*loaded.secrets, lasting=True)
         try:
             self._reception.adopt(loaded.settings.server)
         except CannotListen as error:
-            self._refuse_reload(str(error))
-            return
-        for line in self._needs_restart(loaded.settings):
+            return self._refuse_reload(str(error))
+        late = self._needs_restart(loaded.settings)
+        for line in late:
             log.warning("a change waits for a restart", extra={"key": line})
         self._loaded = loaded
         old, self._settings = self._settings, self._without_new_host(loaded.settings)
@@ -420,16 +418,16 @@ class Daemon:
         self._roster.swap(old.hot_folders, loaded.settings.hot_folders)
         self._departure.adopt()
         self.store.hurry()
-        self._metrics.gauge("config_last_reload_success", 1)
         self._heart.ready(f"watching {len(self._roster)} hot folders")
         log.info("the configuration was taken over", extra={"hot_folders": len(self._roster)})
+        return Reloaded(is_taken=True, warnings=loaded.warnings, waits_for_restart=tuple(late))
 
-    def _refuse_reload(self, *problems: str) -> None:
+    def _refuse_reload(self, *problems: str) -> Reloaded:
         for problem in problems:
             log.error("the configuration is not taken over", extra={"problem": problem})
         self._concerns.refused = next(iter(problems), "").partition("\n")[0]
-        self._metrics.gauge("config_last_reload_success", 0)
         self._heart.ready("the last reload failed; the earlier configuration goes on")
+        return Reloaded(is_taken=False, problems=problems)
 
     def _without_new_host(self, new: Settings) -> Settings:
         """Keep the cloud of the start: another host's key must not be shown to it."""

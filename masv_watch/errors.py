@@ -298,6 +298,22 @@ class Busy(RequestError):
     status = 503
 
 
+class ReloadRefused(RequestError):
+    """The configuration file is not taken over, the earlier goes on; `problems` say why."""
+
+    code = 1511
+    status = 422
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        """Keep all problems; the first one stands in the sentence."""
+        first = next(iter(problems), "").partition("\n")[0]
+        super().__init__(
+            f"nothing was taken over, the earlier configuration goes on: {first}",
+            hint="masv-watch check names every mistake",
+        )
+        self.problems = problems
+
+
 class CannotListen(MasvWatchError):
     """The API's address cannot be bound; the command ends with status 5."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from masv_watch import files, lifecycle
+from masv_watch import files
 from masv_watch.errors import NotFound, SourceError
 from masv_watch.files import Reach, Root, groups_of
 from masv_watch.loops import Clock
@@ -28,7 +28,7 @@ from masv_watch.model import (
 )
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
-from masv_watch.uploads import cure_of
+from masv_watch.uploads import cure_of, filled
 from masv_watch.watch.addresses import addresses_of, drop_of, recipients_of
 from masv_watch.watch.decision import Step
 from masv_watch.watch.examined import Examined
@@ -74,7 +74,7 @@ def explain(asked: Asked, intake: Intake, *, store: Store, clock: Clock) -> Expl
     away = "its folder does not answer" if intake.hangs(answer.at) else intake.gate.why
     if away:
         gate = Finding(test="root", passed=False, detail=away)
-        cure = lifecycle.CURES[HoldReason.ROOT_UNAVAILABLE].replace("NAME", rule.name)
+        cure = answer.cure(HoldReason.ROOT_UNAVAILABLE)
         return answer.give(Prospect.NO_ROOT, away, gate, cure=cure)
     if not top:
         detail = f"{shown(rule.path)} is the hot folder {rule.name} itself"
@@ -111,6 +111,17 @@ class _Answer:
     top: bytes
     at: float
     drop: Drop | None = None
+
+    def cure(self, hold: HoldReason, drop: Drop | None = None) -> str:
+        """Give what ends a hold, with commands that can be pasted."""
+        drop = drop or self.drop
+        return filled(
+            hold,
+            hot_folder=self.rule.name,
+            path=self.asked.path,
+            drop="" if drop is None else str(drop.id),
+            upload="" if drop is None else drop.upload_id or "",
+        )
 
     def give(self, prospect: Prospect, why: str, *findings: Finding, cure: str = "") -> Explanation:
         """Give the explanation; `why` is its sentence."""
@@ -201,7 +212,7 @@ def _of_row(answer: _Answer) -> Explanation:
     if drop is not None:
         prospect = _OF_STATES.get(drop.state, Prospect.KNOWN)
         answer.drop = replace(drop, note=why if drop.note else "")
-    cure = "" if drop is None else cure_of(drop)
+    cure = "" if drop is None else cure_of(drop, answer.rule.path)
     return answer.give(prospect, why, _finding("readable", False, why), cure=cure)
 
 
@@ -210,7 +221,9 @@ def _missing(answer: _Answer) -> Explanation:
     if drop is None:
         raise NotFound(f"{path} is not there, and the ledger does not know it")
     why = f"{path} is not there; the ledger has it as {drop.state}"
-    return answer.give(Prospect.MISSING, why, _finding("there", False, why), cure=cure_of(drop))
+    return answer.give(
+        Prospect.MISSING, why, _finding("there", False, why), cure=cure_of(drop, answer.rule.path)
+    )
 
 
 def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explanation:
@@ -221,7 +234,7 @@ def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explan
         )
     related, assessed = found.related, found.assessed
     if found.is_loose:
-        cure = lifecycle.CURES[HoldReason.LOOSE_FILE]
+        cure = answer.cure(HoldReason.LOOSE_FILE)
         return answer.give(Prospect.HELD, f"{top} is a loose file", *found.findings, cure=cure)
     if related is None or assessed is None:
         return _of_ledger(answer, found)
@@ -229,17 +242,14 @@ def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explan
     answer.rule = assessed.rule
     if outcome.step is Step.GO and is_paused and (related.drop is None or not related.drop.whole):
         paused = _finding("paused", False, f"the hot folder {rule.name} is paused")
-        cure = lifecycle.CURES[HoldReason.PAUSED].replace("NAME", rule.name)
+        cure = answer.cure(HoldReason.PAUSED)
         is_taken = related.drop is not None and related.drop.state is DropState.TAKEN
         if not is_taken:
             return answer.give(Prospect.HELD, paused.detail, *findings, paused, cure=cure)
     if outcome.step is Step.GO:
         return answer.give(Prospect.GOES, f"{top} goes at the next look", *findings)
     prospect = Prospect.HELD if outcome.step is Step.HOLD else Prospect.SETTLING
-    cure = "" if outcome.hold is None else lifecycle.CURES[outcome.hold]
-    cure = cure.replace("NAME", rule.name)
-    if related.drop is not None:
-        cure = cure.replace("release DROP", f"release {related.drop.id}")
+    cure = "" if outcome.hold is None else answer.cure(outcome.hold, related.drop)
     why = outcome.note if outcome.note.startswith(top) else f"{top}: {outcome.note}"
     return answer.give(prospect, why, *findings, cure=cure)
 
@@ -248,7 +258,7 @@ def _of_ledger(answer: _Answer, found: Examined) -> Explanation:
     related = found.related
     relation = related.relation if related is not None else Relation.ON_ITS_WAY
     why = f"{shown(answer.top)}: {found.findings[-1].detail}"
-    cure = "" if answer.drop is None else cure_of(answer.drop)
+    cure = "" if answer.drop is None else cure_of(answer.drop, answer.rule.path)
     if relation is Relation.SAME and answer.drop is not None:
         cure = f"masv-watch resend {answer.drop.id} sends it all the same"
     return answer.give(_RELATED[relation], why, *found.findings, cure=cure)

@@ -134,36 +134,51 @@ SHOWN_AS: Mapping[UploadState, str | None] = {
 """The documented five words at the API; None is hidden and answers 404."""
 
 CURES: Mapping[HoldReason, str] = {
-    HoldReason.GROWING: "wait until the writer is done; the quiet time starts anew at every change",
-    HoldReason.OPEN_BY_WRITER: "close the program that writes the file",
-    HoldReason.MARKER_MISSING: "write the done marker that the rule names",
+    HoldReason.GROWING: (
+        "wait until the writer is done; masv-watch explain PATH tells what still changes"
+    ),
+    HoldReason.OPEN_BY_WRITER: "close the program that writes it; masv-watch explain PATH names it",
+    HoldReason.MARKER_MISSING: "write the done marker; masv-watch explain PATH tells its name",
     HoldReason.INCOMPLETE: (
         "add what is missing and it goes by itself; masv-watch release DROP sends it as it is"
     ),
-    HoldReason.SIDECAR_MISSING: "add the sidecar file",
-    HoldReason.SIDECAR_INVALID: "correct the sidecar file",
+    HoldReason.SIDECAR_MISSING: "add the sidecar file; masv-watch explain PATH tells its name",
+    HoldReason.SIDECAR_INVALID: (
+        "correct the sidecar file; masv-watch explain PATH tells what is wrong"
+    ),
     HoldReason.WINDOW_CLOSED: "wait for the window to open; masv-watch start ID sends it now",
     HoldReason.PAUSED: "masv-watch resume --folder NAME",
     HoldReason.ROOT_UNAVAILABLE: (
         "mount or create the hot folder; it goes on by itself; masv-watch adopt NAME lets another"
         " disk take its place"
     ),
-    HoldReason.UNREADABLE: "let the daemon's user read every file and folder of the drop",
-    HoldReason.UNSTABLE_SOURCE: "find what rewrites the file; it ends once the file is quiet",
+    HoldReason.UNREADABLE: (
+        "let the daemon's user read every file and folder of the drop; masv-watch explain PATH"
+        " names what it may not read"
+    ),
+    HoldReason.UNSTABLE_SOURCE: (
+        "find what rewrites it; masv-watch explain PATH tells when it is quiet enough"
+    ),
     HoldReason.LIMIT_EXCEEDED: (
         "masv-watch release DROP sends it all the same; within its limits it goes by itself, within"
-        " a day's limit on the next day"
+        " that of a day on the next one"
     ),
-    HoldReason.EMPTY: "put at least one file that can be sent into the folder",
-    HoldReason.NO_RECIPIENT: "name recipients for the subfolder",
+    HoldReason.EMPTY: (
+        "put at least one file that can be sent into it; masv-watch explain PATH tells what is"
+        " left out"
+    ),
+    HoldReason.NO_RECIPIENT: "name recipients for the subfolder, then masv-watch reload",
     HoldReason.INITIAL_ASK: (
         "masv-watch release --folder NAME sends all of it; masv-watch ledger seed NAME records it"
         " as seen"
     ),
-    HoldReason.REDROP_ASK: "release the drop to send it again",
-    HoldReason.LOOSE_FILE: "put the file into a folder, or use `drop: each`",
-    HoldReason.STATE_DISK_LOW: "free space on the disk of the state folder; it goes on by itself",
-    HoldReason.AUTH: "correct masv.api_key and reload the configuration (SIGHUP)",
+    HoldReason.REDROP_ASK: "masv-watch release DROP sends it again",
+    HoldReason.LOOSE_FILE: "put the file into a folder, or use `drop: each` and masv-watch reload",
+    HoldReason.STATE_DISK_LOW: (
+        "free space on the disk of the state folder, it goes on by itself; masv-watch status"
+        " shows it"
+    ),
+    HoldReason.AUTH: "correct masv.api_key, then masv-watch reload",
     HoldReason.QUOTA: "raise the quota at MASV, then masv-watch resume ID",
     HoldReason.OPERATOR: "masv-watch release DROP",
 }

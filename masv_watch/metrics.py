@@ -27,6 +27,7 @@ HELP: Mapping[str, str] = {
     "chunks_kept": "Chunks of changed files that did not have to go again.",
     "cloud_answers": "Answers of the cloud's API by status.",
     "config_last_reload_success": "1 when the last reload was taken over, 0 when it was refused.",
+    "config_last_reload_success_timestamp_seconds": "When a reload was taken over last.",
     "connections": "Connections that may carry chunks of large files now.",
     "connections_busy": "Connections that carry a chunk or wait for its acknowledgement.",
     "failures": "Steps of sending that failed, by step and error code.",

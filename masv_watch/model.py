@@ -1100,6 +1100,19 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    """What became of a reload of the configuration."""
+
+    #: whether the file as it stands counts now; else the earlier configuration goes on
+    is_taken: bool
+    #: why not, as `ConfigError` has them
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    #: keys whose change waits for a restart
+    waits_for_restart: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Who makes a call of our own API."""
 

@@ -11,6 +11,7 @@ Law 3. Neither form holds a control character or a lone surrogate.
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 
 #: what `sent_name` writes in place of bytes that may not travel
@@ -31,6 +32,26 @@ def shown(path: bytes) -> str:
     if text.isprintable() and "\\" not in text:
         return text
     return "".join(_shown_character(character) for character in text)
+
+
+def quoted(path: bytes) -> str:
+    """Write a name or path as one word that a shell reads back exactly, on one line.
+
+    Where a plain form would not do it is bash's and zsh's `$'...'`.
+    """
+    text = path.decode("utf-8", "surrogateescape")
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + "".join(_shell_character(character) for character in text) + "'"
+
+
+def _shell_character(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    # as bytes: a digit that follows an escape of fewer places would be read with it
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
 
 
 def sent_name(name: bytes) -> str:

@@ -374,7 +374,12 @@ def _look_of(intake: Intake, at: Callable[[float | None], float | None]) -> Fold
     is_full = intake.full_at == intake.looked_at
     failed = [finding.detail for finding in cycle.findings if not finding.passed]
     why = "; ".join(failed) or ("a folder changed" if is_full else "nothing points to a change")
-    return FolderLook(at=looked_at, is_full=is_full, why=why, full_at=at(intake.full_at))
+    return FolderLook(
+        at=looked_at,
+        is_full=is_full,
+        why=why,
+        full_at=None if intake.full_at < 0 else at(intake.full_at),
+    )
 
 
 def _is_empty_reader(intake: Intake) -> bool:

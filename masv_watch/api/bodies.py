@@ -37,7 +37,13 @@ from masv_watch.api.shapes import (
     Word,
 )
 from masv_watch.cloud.wire import CreatedLink, Team
-from masv_watch.errors import IllegalTransition, MasvWatchError, PackageGone, Unprocessable
+from masv_watch.errors import (
+    IllegalTransition,
+    MasvWatchError,
+    PackageGone,
+    ReloadRefused,
+    Unprocessable,
+)
 from masv_watch.login import Session
 from masv_watch.model import (
     DaySpan,
@@ -383,6 +389,8 @@ def error_body(error: MasvWatchError) -> ErrorBody:
         body["hint"] = error.hint
     if isinstance(error, Unprocessable) and error.facts.get("field"):
         body["field"] = str(error.facts["field"])
+    if isinstance(error, ReloadRefused):
+        body["problems"] = list(error.problems)
     if isinstance(error, IllegalTransition):
         if error.facts.get("state"):
             body["state"] = str(error.facts["state"])

@@ -18,7 +18,7 @@ from masv_watch.api.moves import Moves
 from masv_watch.api.places import MOST_ASKING, MOST_WALKS, Places
 from masv_watch.errors import BadRequest, NotFound
 from masv_watch.login import Login
-from masv_watch.model import Caller, Explanation, Flow, Plan
+from masv_watch.model import Caller, Explanation, Flow, Plan, Reloaded
 from masv_watch.uploads import HotFolders, Links, Records, Uploads
 
 T = TypeVar("T")
@@ -74,6 +74,8 @@ class Desk:
     metrics: Callable[[], str]
     #: what an edit of the configuration would do, given the settings that it leads to
     plan: Callable[[object], Plan]
+    #: takes the configuration file over as it stands now, or nothing of it
+    reload: Callable[[], Reloaded]
     #: told the method and the error code of each call that was not let in
     count_refused: Callable[[str, int], None]
     #: places for all calls that look at sources, and for all that wait for the cloud

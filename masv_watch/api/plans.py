@@ -1,7 +1,7 @@
-"""The call that says what an edit of the configuration would do.
+"""The calls on the configuration: what an edit would do, and to take it over.
 
-Owns its route, who may ask, and how a plan is written. Never compares: `rehearsal` does. Mounted by
-`api.routes`.
+Owns their routes, who may ask, and how the answers are written. Never compares and never reloads:
+`rehearsal` and `daemon` do. Mounted by `api.routes`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from masv_watch.api import commands as asked
 from masv_watch.api import shapes
 from masv_watch.api.calls import BASE, Desk, Route, body_of_call, caller_of_call
 from masv_watch.api.places import Places
-from masv_watch.errors import Denied
+from masv_watch.errors import Denied, ReloadRefused
 from masv_watch.model import Effect, FolderPlan, KeyChange, Plan
 from masv_watch.names import shown
 
@@ -18,23 +18,42 @@ from masv_watch.names import shown
 def planning(desk: Desk) -> list[Route]:
     """Give the table of its calls."""
     walks = Places(1, doing="compare an edit with the hot folders")
+    reloads = Places(1, doing="reload the configuration")
 
     def plan() -> shapes.PlanBody:
-        if not caller_of_call().is_owner:
-            raise Denied(
-                "a plan looks into every folder that the edit names, so it is for root and the"
-                " daemon's own user",
-                hint="ask on the daemon's machine as one of them",
-            )
+        _demand_owner("a plan looks into every folder that the edit names")
         wanted = body_of_call(asked.PlanAsked)
         with walks:
             return plan_body(desk.plan(wanted.settings))
 
+    def reload() -> shapes.ReloadedBody:
+        _demand_owner("a reload takes over whatever the file says now")
+        body_of_call(asked.Nothing)
+        with reloads:
+            found = desk.reload()
+        if not found.is_taken:
+            raise ReloadRefused(found.problems)
+        return {
+            "warnings": list(found.warnings),
+            "waits_for_restart": list(found.waits_for_restart),
+        }
+
     return [
+        Route(method="POST", path=f"{BASE}/reload", answer=reload, takes=asked.Nothing,
+              gives=shapes.ReloadedBody, refuses=(422, 503),
+              summary="Take over the configuration file as it stands now, or nothing of it."),
         Route(method="POST", path=f"{BASE}/plan", answer=plan, takes=asked.PlanAsked,
               gives=shapes.PlanBody, refuses=(422, 503),
               summary="Say what an edit of the configuration would do, changing nothing."),
     ]  # fmt: skip
+
+
+def _demand_owner(why: str) -> None:
+    if not caller_of_call().is_owner:
+        raise Denied(
+            f"{why}, so it is for root and the daemon's own user",
+            hint="ask on the daemon's machine as one of them",
+        )
 
 
 def plan_body(plan: Plan) -> shapes.PlanBody:

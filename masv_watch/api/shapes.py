@@ -394,6 +394,14 @@ class ErrorBody(TypedDict):
     field: NotRequired[str]
     state: NotRequired[str]
     allowed: NotRequired[list[str]]
+    problems: NotRequired[list[str]]
+
+
+class ReloadedBody(TypedDict):
+    """What a reload that was taken over is to be told of."""
+
+    warnings: list[str]
+    waits_for_restart: list[str]
 
 
 class KeyChangeBody(TypedDict):

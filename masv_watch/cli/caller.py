@@ -81,15 +81,18 @@ class Caller:
         body: Mapping[str, Any] | None = None,
         *,
         within_s: float = ANSWER_S,
+        good: tuple[int, ...] = (),
     ) -> tuple[T, Json]:
         """Ask for a change; give the answer as read and as it came.
+
+        `good` are the statuses of answers that are read; none means those of success.
 
         Raises:
             DaemonUnreachable, Refused
         """
         if method != "DELETE":
             body = body or {}
-        return self._called(method, path, read, body=body, within_s=within_s)
+        return self._called(method, path, read, body=body, within_s=within_s, good=good)
 
     def create(
         self, path: str, read: Callable[[Json], T], body: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The command that shows what an edit of the configuration would do before it is taken over.
+"""The commands that show what an edit of the configuration would do, and that have it taken over.
 
 Owns which settings are handed to the daemon, and the lines about what it answers. Never compares:
 the daemon does, with its running rules, its ledger and its rights. Called by the table of commands.
@@ -9,19 +9,21 @@ Law 1. No secret is read from the new file and none leaves this process.
 from __future__ import annotations
 
 import argparse
+import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from masv_watch.cli.answers import Json, NotOurs, printable
 from masv_watch.cli.caller import WALK_S, place
 from masv_watch.cli.desk import desk_of
 from masv_watch.cli.lines import counted
-from masv_watch.cli.outcomes import OK
-from masv_watch.cli.output import complain
+from masv_watch.cli.outcomes import OK, USAGE
+from masv_watch.cli.output import complain, say
 from masv_watch.config import portable
 from masv_watch.config.finding import find
 from masv_watch.config.load import load
 from masv_watch.delivery.letters import count_text, size_text
+from masv_watch.errors import ConfigError
 
 _SIGNS = {"send": "+", "send_anew": "!", "stop": "-", "hold": "=", "alter": "~"}
 _WORDS = {
@@ -48,6 +50,43 @@ def plan(options: argparse.Namespace) -> int:
     lines, answer = desk.caller.send("POST", place("plan"), _lines, body, within_s=WALK_S)
     desk.print(answer, *lines)
     return OK
+
+
+def reload(options: argparse.Namespace) -> int:
+    """Have the daemon take over its configuration file as it stands now, or nothing of it."""
+    try:
+        desk = desk_of(options)
+    except ConfigError as error:
+        # the daemon is found by the same file, and would refuse it as we do
+        return _refused(error.problems, {"problems": list(error.problems)}, options)
+    refused, tree = desk.caller.send("POST", place("reload"), _problems, good=(200, 422))
+    if refused:
+        return _refused(refused, tree, options)
+    complain(*(printable(line) for line in tree["warnings"]))
+    waits = [f"{printable(key)} changes at the next restart" for key in tree["waits_for_restart"]]
+    desk.print(tree, "the configuration is taken over", *waits)
+    return OK
+
+
+def _refused(problems: Sequence[str], tree: Json, options: argparse.Namespace) -> int:
+    if options.json:
+        say(json.dumps(tree))
+    complain(*problems, "masv-watch: nothing was taken over, the earlier configuration goes on")
+    return USAGE
+
+
+def _problems(tree: Json) -> list[str]:
+    """Read why a reload was refused; nothing when it was not.
+
+    Raises:
+        NotOurs: it is no answer of a reload.
+    """
+    if not isinstance(tree, dict) or not {"warnings", "problems", "message"} & set(tree):
+        raise NotOurs("it is no answer to a reload")
+    if "warnings" in tree and isinstance(tree.get("waits_for_restart"), list):
+        return []
+    found = tree.get("problems") or [tree.get("message", "")]
+    return ["\n".join(printable(line) for line in str(each).split("\n")) for each in found]
 
 
 def _edited(named: str | None, environ: Mapping[str, str]) -> tuple[Json, tuple[str, ...]]:

@@ -82,6 +82,12 @@ def _plan(options: argparse.Namespace) -> int:
     return planning.plan(options)
 
 
+def _reload(options: argparse.Namespace) -> int:
+    from masv_watch.cli import planning  # noqa: PLC0415
+
+    return planning.reload(options)
+
+
 def _rules_test(options: argparse.Namespace) -> int:
     from masv_watch.cli import rehearsing  # noqa: PLC0415
 
@@ -285,6 +291,7 @@ def _tools(commands: Any) -> None:
     selftest.add_argument("--json", action="store_true", help="print one JSON object")
 
     _call(commands, "plan", _plan, "show what an edit of the configuration would do")
+    _call(commands, "reload", _reload, "take over the configuration file as it stands now")
     rules = commands.add_parser(
         "rules", help="try rules out", description="Try rules out, without touching anything."
     )

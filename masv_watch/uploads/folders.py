@@ -108,8 +108,9 @@ class HotFolders:
     def drops(self, hot_folder: str | None = None) -> tuple[DropView, ...]:
         """List what arrives, settles or is held, oldest first."""
         counts = self._store.files_up()
+        roots = {sight.rule.name: sight.rule.path for sight in self._sights()}
         return tuple(
-            drop_view(drop, counts.get(drop.id, (0, 0)))
+            drop_view(drop, counts.get(drop.id, (0, 0)), root=roots.get(drop.hot_folder))
             for drop in self._store.drops(living=True)
             if hot_folder in (None, drop.hot_folder)
             and (drop.state is not DropState.TAKEN or drop.hold is not None or not drop.whole)
@@ -223,9 +224,14 @@ class HotFolders:
         return drops
 
 
-def drop_view(drop: Drop, counts: tuple[int, int] = (0, 0)) -> DropView:
-    """Give a drop as people see it; `counts` are its files in an upload, and those sent."""
-    return DropView(drop=drop, cure=cure_of(drop), files=counts[0], files_up=counts[1])
+def drop_view(
+    drop: Drop, counts: tuple[int, int] = (0, 0), *, root: bytes | None = None
+) -> DropView:
+    """Give a drop as people see it; `counts` are its files in an upload, and those sent.
+
+    `root` is the path of its hot folder, where that is known.
+    """
+    return DropView(drop=drop, cure=cure_of(drop, root), files=counts[0], files_up=counts[1])
 
 
 def _view(sight: FolderSight, paused_at: float | None, living: Sequence[Drop]) -> FolderView:

@@ -6,6 +6,7 @@ and times are handed in. Called by the desk.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,6 +28,7 @@ from masv_watch.model import (
     UploadState,
     UploadType,
 )
+from masv_watch.names import quoted
 
 
 class WaitReason(StrEnum):
@@ -105,6 +107,10 @@ class DropView:
     #: its files that are in an upload, and those of them that the cloud has whole
     files: int = 0
     files_up: int = 0
+
+
+#: words of a cure that stand for something
+_PLACES = re.compile(r"\b(?:NAME|DROP|ID|PATH)\b")
 
 
 def line_of(upload: Upload) -> UploadLine:
@@ -257,13 +263,31 @@ def is_kept(view: UploadView) -> bool:
     return view.waiting is not None and view.waiting.reason in kept
 
 
-def cure_of(drop: Drop) -> str:
-    """Give what helps a held drop as one line; empty when it is not held."""
+def cure_of(drop: Drop, root: bytes | None = None) -> str:
+    """Give what helps a held drop as one line; empty when it is not held.
+
+    Its commands can be pasted: `root` is the path of its hot folder, where that is known.
+    """
     if drop.hold is None:
         return ""
-    cure = lifecycle.CURES[drop.hold].replace("NAME", drop.hot_folder)
-    cure = cure.replace("release DROP", f"release {drop.id}")
-    return cure.replace("resume ID", f"resume {drop.upload_id}") if drop.upload_id else cure
+    path = None if root is None else root.rstrip(b"/") + b"/" + drop.path
+    return filled(
+        drop.hold,
+        hot_folder=drop.hot_folder,
+        path=path,
+        drop=str(drop.id),
+        upload=drop.upload_id or "",
+    )
+
+
+def filled(
+    hold: HoldReason, *, hot_folder: str, path: bytes | None, drop: str = "", upload: str = ""
+) -> str:
+    """Give the cure of a hold with what its commands name; what is not known stays a word."""
+    known = {"NAME": hot_folder, "DROP": drop, "ID": upload}
+    if path is not None:
+        known["PATH"] = quoted(path)
+    return _PLACES.sub(lambda found: known.get(found[0]) or found[0], lifecycle.CURES[hold])
 
 
 def _later(at: float, now: float) -> float | None:

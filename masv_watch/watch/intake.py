@@ -11,6 +11,7 @@ Law 3. A period is over with a look at the folders alone only where `cycles` say
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -100,11 +101,9 @@ class Intake:
         self.looked = False
         #: monotonic seconds of the last whole sweep; None before the first
         self.last_sweep: float | None = None
-        #: why the last look was at everything, or at the folders alone; None before the first
+        #: why the last look was a whole one, or not; monotonic s of it, and of the last whole one
         self.cycle: Cycle | None = None
-        #: monotonic seconds of that look, and of the last one at everything
-        self.looked_at = 0.0
-        self.full_at: float | None = None
+        self.looked_at, self.full_at = 0.0, -math.inf
 
     def hurry(self) -> None:
         """Ask for a sweep soon: something may have changed."""

@@ -45,6 +45,7 @@ PUBLISHED = {
     1508: "NotJson",
     1509: "Unprocessable",
     1510: "Busy",
+    1511: "ReloadRefused",
     1600: "CannotListen",
     1700: "CannotMove",
     1702: "CannotDrop",

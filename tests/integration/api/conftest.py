@@ -20,7 +20,7 @@ from masv_watch.files import never_sent
 from masv_watch.login import Login
 from masv_watch.loops import SystemClock
 from masv_watch.metrics import Metrics
-from masv_watch.model import Flow, Listen, Masv, Secret, Server, Settings
+from masv_watch.model import Flow, Listen, Masv, Reloaded, Secret, Server, Settings
 from masv_watch.rehearsal import Rehearsal
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.bandwidth import LimitKeeper
@@ -69,6 +69,8 @@ class Caller:
         self.hurried = []
         #: what the rule of every hot folder says now; None for no rule
         self.terms = None
+        #: what a reload comes to
+        self.reload = lambda: Reloaded(is_taken=True)
         #: what a path is explained by
         self.explain = lambda path, _caller: not_watched(path, 0)
         self.settings = Settings(
@@ -118,6 +120,7 @@ class Caller:
             explain=lambda *asked: self.explain(*asked),  # noqa: PLW0108 - a test may replace it
             metrics=metrics.text,
             plan=self.rehearsal.plan,
+            reload=lambda: self.reload(),  # noqa: PLW0108 - a test may replace it
             count_refused=lambda method, code: self.refused.append((method, code)),
         )
         self.token = Secret("0123456789abcdef0123456789abcdef")
