@@ -6,10 +6,13 @@ Owns their routes, who may ask, and how the answers are written. Never compares 
 
 from __future__ import annotations
 
+from typing import Any
+
 from masv_watch.api import commands as asked
 from masv_watch.api import shapes
 from masv_watch.api.calls import BASE, Desk, Route, body_of_call, caller_of_call
 from masv_watch.api.places import Places
+from masv_watch.config.describing import json_schema
 from masv_watch.errors import Denied, ReloadRefused
 from masv_watch.model import Effect, FolderPlan, KeyChange, Plan
 from masv_watch.names import shown
@@ -39,6 +42,8 @@ def planning(desk: Desk) -> list[Route]:
         }
 
     return [
+        Route(method="GET", path=f"{BASE}/config/schema", answer=json_schema, gives=dict[str, Any],
+              summary="Give the JSON Schema of the configuration file."),
         Route(method="POST", path=f"{BASE}/reload", answer=reload, takes=asked.Nothing,
               gives=shapes.ReloadedBody, refuses=(422, 503),
               summary="Take over the configuration file as it stands now, or nothing of it."),

@@ -63,6 +63,15 @@ def agrees(question: str) -> bool:
     return answer.strip().lower() in {"y", "yes"}
 
 
+def answer(question: str) -> str:
+    """Ask for a line; the end of the input is an empty one."""
+    complain(question)
+    try:
+        return sys.stdin.readline()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def screen() -> Screen | None:
     """Give what draws tables, or None where plain lines are wanted: pipes and plain terminals."""
     if not is_terminal() or os.environ.get("TERM", "").lower() in _PLAIN_TERMINALS:

@@ -88,6 +88,15 @@ def _reload(options: argparse.Namespace) -> int:
     return planning.reload(options)
 
 
+def _configuring(word: str) -> Does:
+    def does(options: argparse.Namespace) -> int:
+        from masv_watch.cli import configuring  # noqa: PLC0415
+
+        return int(getattr(configuring, word)(options))
+
+    return does
+
+
 def _rules_test(options: argparse.Namespace) -> int:
     from masv_watch.cli import rehearsing  # noqa: PLC0415
 
@@ -134,12 +143,51 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print one JSON object")
     _looking(commands)
     _creating(commands)
+    _configs(commands)
     _steering(commands)
     _folders(commands)
     _tools(commands)
     _installing(commands)
     commands.add_parser("sandbox", help="run a MASV cloud for trying out, on this machine")
     return whole
+
+
+def _configs(commands: Any) -> None:
+    config = commands.add_parser(
+        "config", help="make and describe a configuration",
+        description="Make and describe a configuration.",
+    )  # fmt: skip
+    verbs_ = config.add_subparsers(title="verbs", metavar="VERB", required=True)
+    init = _command(
+        verbs_, "init", _configuring("init"), "write a first file; asks for what no flag says"
+    )
+    init.add_argument("--path", metavar="DIR", help="the folder to watch")
+    init.add_argument("--name", metavar="NAME", help="the hot folder's name; default: of its path")
+    target = init.add_mutually_exclusive_group()
+    target.add_argument("--team", metavar="NAME", help="the team that sends")
+    target.add_argument("--portal", metavar="NAME", help="the portal that it goes to")
+    init.add_argument("--sender", metavar="ADDRESS", help="who sends; a portal wants to know")
+    init.add_argument(
+        "--recipient", metavar="ADDRESS", action="append", help="who is mailed; may be repeated"
+    )
+    init.add_argument(
+        "--api-key-file", dest="key_file", metavar="FILE",
+        help="holds the team's key, for secrets.yml; default: $MASV_API_KEY at each start",
+    )  # fmt: skip
+    init.add_argument("--json", action="store_true", help="print one JSON object")
+    schema = _command(
+        verbs_, "schema", _configuring("schema"), "print the file's JSON Schema, for editors"
+    )
+    schema.add_argument("--json", action="store_true", help="print it on one line")
+    imports = _command(
+        verbs_, "import", _configuring("import_"), "print a masv-agent provisioning file as ours"
+    )
+    imports.add_argument("file", metavar="FILE", help="the provisioning file")
+    imports.add_argument(
+        "--timeout-unit", dest="unit", choices=("s", "m"),
+        help="what its `timeout` counts: seconds or minutes; masv-agent does not say",
+    )  # fmt: skip
+    imports.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _looking(commands: Any) -> None:

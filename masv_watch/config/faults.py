@@ -72,7 +72,7 @@ def _members(of: type[Any]) -> list[tuple[str, type[Any] | None, bool]]:
     if of.__name__ not in _MEMBERS:
         hints, noted = get_type_hints(of), get_type_hints(of, include_extras=True)
         _MEMBERS[of.__name__] = [
-            (_written(one.name, noted[one.name]), *_inner(hints[one.name])) for one in fields(of)
+            (written(one.name, noted[one.name]), *_inner(hints[one.name])) for one in fields(of)
         ]
     return _MEMBERS[of.__name__]
 
@@ -81,7 +81,7 @@ def _members(of: type[Any]) -> list[tuple[str, type[Any] | None, bool]]:
 _MEMBERS: dict[str, list[tuple[str, type[Any] | None, bool]]] = {}
 
 
-def _written(name: str, hint: Any) -> str:
+def written(name: str, hint: Any) -> str:
     """Give the key as the file writes it, where Python forbids the word."""
     aliases = (getattr(note, "alias", None) for note in getattr(hint, "__metadata__", ()))
     return next((alias for alias in aliases if isinstance(alias, str)), name)

@@ -13,6 +13,7 @@ import pytest
 
 from masv_watch import rehearsal
 from masv_watch.config import portable
+from masv_watch.config.describing import json_schema
 from masv_watch.model import Masv, Rule, Secret, To
 from tests.integration.api.calling import Short, said
 from tests.integration.api.conftest import Caller
@@ -133,3 +134,10 @@ def test_folder_of_the_daemon_s_own_is_never_listed(desk, tmp_path):
     (folder,) = json.loads(answer.body)["hot_folders"]
     assert b"key.pem" not in answer.body
     assert "is not compared" in folder["notes"][0]
+
+
+def test_schema_of_the_file_is_served_for_editors(desk):
+    """An editor on another machine describes the keys of this version."""
+    answer = desk.short.ask("/api/v1/config/schema")
+
+    assert (answer.status, answer.tree) == (200, json_schema())

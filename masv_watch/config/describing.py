@@ -1,0 +1,101 @@
+"""The keys of the file as a JSON Schema, for editors.
+
+Owns what of a key's form an editor can know: its kind, its words, its bounds. Never judges a file:
+`schema` does, whose classes it reads. Called by `config schema` and by the call of that name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from masv_watch.config import schema
+from masv_watch.config.faults import written
+
+Json = dict[str, Any]
+
+#: what stands in a file's first line, so that editors find the schema
+EDITOR_LINE = "# yaml-language-server: $schema=./masv-watch.schema.json"
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> Json:
+    """Give the schema of the whole file; whatever `check` accepts, it accepts."""
+    return {"$schema": _DIALECT, "title": "masv-watch", **_keys(schema.Keys)}
+
+
+def _keys(of: type[Any]) -> Json:
+    hints = get_type_hints(of, include_extras=True)
+    members = [(written(one.name, hints[one.name]), one) for one in fields(of)]
+    required = [key for key, one in members if one.default is MISSING]
+    return {
+        "type": "object",
+        "description": (inspect.getdoc(of) or "").partition("\n")[0],
+        "properties": {key: _value(hints[one.name]) for key, one in members},
+        "additionalProperties": False,
+        **({"required": required} if required else {}),
+    }
+
+
+def _value(hint: Any) -> Json:
+    if get_origin(hint) is Annotated:
+        inner, *notes = get_args(hint)
+        checks = [check for note in notes if (check := _check_of(note)) is not None]
+        return _checked(inner, checks) if checks else _value(inner)
+    arms = get_args(hint)
+    if get_origin(hint) in (Union, types.UnionType):
+        return _value(next(arm for arm in arms if arm is not type(None)))
+    if get_origin(hint) is list:
+        return {"type": "array", "items": _value(arms[0])}
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _keys(hint)
+    return {}
+
+
+def _check_of(note: Any) -> Callable[[object], object] | None:
+    """Give the check of ours that a validator of a key runs."""
+    run = getattr(note, "func", None)
+    if run is None:
+        return None
+    check = inspect.getclosurevars(run).nonlocals.get("check")
+    return check if callable(check) else None
+
+
+def _checked(inner: Any, checks: list[Callable[[object], object]]) -> Json:
+    if (isinstance(inner, type) and is_dataclass(inner)) or get_origin(inner) is list:
+        short = {"type": "string"}
+        if _has_keys(inner) or get_origin(inner) is list:
+            # one of a list may stand alone, and so may the one word that a section can be
+            return {"anyOf": [_value(inner), short]}
+    check = checks[0]
+    bounds = inspect.getclosurevars(check).nonlocals
+    name = getattr(check, "__qualname__", "").partition(".")[0]
+    if name == "one_of":
+        return {"enum": list(bounds["words"])}
+    if name == "whole":
+        return {"type": "integer", "minimum": bounds["least"], "maximum": bounds["most"]}
+    return dict(_KINDS.get(name, {}))
+
+
+def _has_keys(inner: Any) -> bool:
+    return hasattr(inner, "__pydantic_config__")
+
+
+#: what a check of ours reads; one that is not named here says nothing to an editor
+_KINDS: dict[str, Json] = {
+    "flag": {"type": "boolean"},
+    "_version": {"const": 1},
+    "connections": {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": 64}]},
+    **{
+        name: {"type": "string"}
+        for name in (
+            "text", "message", "template", "name", "label", "path", "address", "secret", "host",
+            "mailbox", "api_url", "link_url", "state", "seconds", "bytes_between", "expression",
+            "pattern", "row_pattern", "done_marker", "quiet", "token", "zone", "limit",
+            "clock_time", "hours",
+        )
+    },
+}  # fmt: skip
