@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import re
+from dataclasses import asdict
 
 from masv_watch.cli import output
 from masv_watch.cli.outcomes import FAILED, OK, Ended, WrongUsage
@@ -18,10 +19,11 @@ from masv_watch.cli.output import complain, say
 from masv_watch.config import nodes
 from masv_watch.config.beginning import Wishes, text_of
 from masv_watch.config.describing import json_schema
+from masv_watch.config.effective import effective
+from masv_watch.config.guarded import check_mode, read_text
 from masv_watch.config.importing import imported
-from masv_watch.config.load import load
+from masv_watch.config.load import find, load
 from masv_watch.config.problems import Source, Wrong, rendered
-from masv_watch.config.secrets import check_mode, read_text
 from masv_watch.config.writing import Drafts
 from masv_watch.errors import ConfigError
 
@@ -103,6 +105,19 @@ def _key(path: str) -> str:
     except (Wrong, UnicodeDecodeError) as error:
         why = error.message if isinstance(error, Wrong) else "is not UTF-8 text"
         raise WrongUsage(f"the key's file {path} {why}") from error
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print every value that counts, and with --origin where each comes from."""
+    path = find(options.config, os.environ)
+    found = effective(path, environ=os.environ)
+    if options.json:
+        say(json.dumps([asdict(each) for each in found]))
+    elif options.origin:
+        say(*(f"{each.key}: {each.value}  <- {each.origin}" for each in found))
+    else:
+        say(*(f"{each.key}: {each.value}" for each in found))
+    return OK
 
 
 def import_(options: argparse.Namespace) -> int:

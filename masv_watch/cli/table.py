@@ -179,6 +179,11 @@ def _configs(commands: Any) -> None:
         verbs_, "schema", _configuring("schema"), "print the file's JSON Schema, for editors"
     )
     schema.add_argument("--json", action="store_true", help="print it on one line")
+    show = _command(
+        verbs_, "show", _configuring("show"), "print every value that counts; secrets as ***"
+    )
+    show.add_argument("--origin", action="store_true", help="say where each comes from")
+    show.add_argument("--json", action="store_true", help="print one JSON array, with origins")
     imports = _command(
         verbs_, "import", _configuring("import_"), "print a masv-agent provisioning file as ours"
     )

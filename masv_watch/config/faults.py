@@ -60,7 +60,7 @@ def nothings(tree: Plain, path: tuple[str | int, ...] = ()) -> list[Fault]:
 def known_keys(of: type[Any], prefix: str = "") -> set[str]:
     """List every key of a section as a dotted path, lists as `[]`."""
     found = set()
-    for key, inner, is_list in _members(of):
+    for key, inner, is_list in members(of):
         path = f"{prefix}{key}"
         found.add(path)
         if inner is not None:
@@ -68,7 +68,8 @@ def known_keys(of: type[Any], prefix: str = "") -> set[str]:
     return found
 
 
-def _members(of: type[Any]) -> list[tuple[str, type[Any] | None, bool]]:
+def members(of: type[Any]) -> list[tuple[str, type[Any] | None, bool]]:
+    """Give the keys of a section: each with the class of its own keys, and if a list is meant."""
     if of.__name__ not in _MEMBERS:
         hints, noted = get_type_hints(of), get_type_hints(of, include_extras=True)
         _MEMBERS[of.__name__] = [
@@ -134,7 +135,7 @@ def fault(whole: type[Any], tree: Plain, one: Any) -> Fault:
     if what == "list_type":
         example = _LISTS.get(str(path[-1]) if path else "", "[..., ...]")
         return Fault(path=path, at_key=False, message=f"must be a list, not {found} - {example}")
-    keys = listed([key for key, _, _ in _members(_section(whole, path))][:12], "and")
+    keys = listed([key for key, _, _ in members(_section(whole, path))][:12], "and")
     return Fault(path=path, at_key=False, message=f"must be a mapping, not {found} - with {keys}")
 
 
@@ -162,7 +163,7 @@ def _section(whole: type[Any], path: tuple[str | int, ...]) -> type[Any]:
     at = whole
     for step in path:
         if isinstance(step, str):
-            inner = {key: inner for key, inner, _ in _members(at)}.get(step)
+            inner = {key: inner for key, inner, _ in members(at)}.get(step)
             at = inner if inner is not None else at
     return at
 
@@ -215,7 +216,7 @@ _PRIVATE = {None, "api_key", "password", "access_code", "token", "key"}
 
 def _unknown(whole: type[Any], tree: Plain, path: tuple[str | int, ...]) -> Fault:
     key, above = str(path[-1]), path[:-1]
-    here = [name for name, _, _ in _members(_section(whole, above))]
+    here = [name for name, _, _ in members(_section(whole, above))]
     meant = nearest(key, here)
     elsewhere = _ELSEWHERE.get(key)
     if elsewhere is not None and (not above or elsewhere.split(".")[0] in here):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from masv_watch.config import cards, nodes, relations, schema, secrets
 from masv_watch.config import settings as builder
@@ -44,18 +45,9 @@ def load(path: str, *, environ: Mapping[str, str], with_secrets: bool = True) ->
     Raises:
         ConfigError: it cannot be used; `problems` holds every reason, in the order of the file.
     """
-    source = Source(path)
-    text, mode = _text(source)
-    source.lines = Source(path, text).lines
-    tree, problems = nodes.read(source, text)
-    resolver = secrets.Resolver(path, source, environ, wants_secrets=with_secrets)
-    if tree is None:
-        if not problems:
-            problems = [
-                source.problem(TOP, "top level", "the file is empty - begin with `version: 1`")
-            ]
-        raise ConfigError(rendered(problems, [source]))
-    values = secrets.plain(resolver, tree)
+    reading = read(path, environ=environ, with_secrets=with_secrets)
+    source, tree, resolver = reading.source, reading.tree, reading.resolver
+    values, problems = reading.values, reading.problems
     state = _state(values, environ)
     keys, faults = schema.check(values)
     beside = os.path.dirname(os.path.abspath(path))
@@ -71,10 +63,51 @@ def load(path: str, *, environ: Mapping[str, str], with_secrets: bool = True) ->
     lines = _lines(source, tree)
     return Loaded(
         settings=builder.settings(keys, state=state, beside=beside, lines=lines, cards=profiles),
-        warnings=_warnings(source, tree, [*remarks, *_inline(resolver, mode)]),
+        warnings=_warnings(source, tree, [*remarks, *_inline(resolver, reading.mode)]),
         secrets=tuple(dict.fromkeys(resolver.secrets)),
         private=_private(resolver),
         places=_places(source, tree),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """A file that is YAML, with what its tags fetched; nothing of it is judged yet."""
+
+    source: Source
+    tree: nodes.Tree
+    values: Plain
+    resolver: secrets.Resolver
+    problems: list[Problem]
+    #: of the file, as `stat` gives it
+    mode: int
+
+
+def read(path: str, *, environ: Mapping[str, str], with_secrets: bool) -> Read:
+    """Read one file and fetch what its tags name.
+
+    Raises:
+        ConfigError: it is no YAML, or empty.
+    """
+    source = Source(path)
+    text, mode = _text(source)
+    source.lines = Source(path, text).lines
+    tree, problems = nodes.read(source, text)
+    if tree is None:
+        if not problems:
+            problems = [
+                source.problem(TOP, "top level", "the file is empty - begin with `version: 1`")
+            ]
+        raise ConfigError(rendered(problems, [source]))
+    resolver = secrets.Resolver(path, source, environ, wants_secrets=with_secrets)
+    values = secrets.plain(resolver, tree)
+    return Read(
+        source=source,
+        tree=tree,
+        values=values,
+        resolver=resolver,
+        problems=problems,
+        mode=mode,
     )
 
 
