@@ -175,6 +175,10 @@ def _configs(commands: Any) -> None:
         help="holds the team's key, for secrets.yml; default: $MASV_API_KEY at each start",
     )  # fmt: skip
     init.add_argument("--json", action="store_true", help="print one JSON object")
+    _described(verbs_)
+
+
+def _described(verbs_: Any) -> None:
     schema = _command(
         verbs_, "schema", _configuring("schema"), "print the file's JSON Schema, for editors"
     )

@@ -84,9 +84,7 @@ def effective(path: str, *, environ: Mapping[str, str]) -> list[Effective]:
     """
     settings = loading.load(path, environ=environ, with_secrets=False).settings
     reading = loading.read(path, environ=environ, with_secrets=False)
-    whole = _Whole(
-        tree=reading.tree, values=reading.values, settings=settings, file=printable(path)
-    )
+    whole = _Whole(tree=reading.tree, values=reading.values, settings=settings, reading=reading)
     return [each for key, inner, is_list in members(schema.Keys)
             for each in whole.of((key,), inner, is_list=is_list)]  # fmt: skip
 
@@ -96,11 +94,11 @@ class _Whole:
     tree: nodes.Tree
     values: Plain
     settings: Settings
-    file: str
+    reading: loading.Read
 
     def place(self, path: Path) -> str:
         """Give the file and the line of what is written at a path."""
-        return f"{self.file}:{nodes.locate(self.tree, path).line}"
+        return self.reading.place(path).rpartition(":")[0]
 
     def of(self, path: Path, inner: type[Any] | None, *, is_list: bool) -> Iterator[Effective]:
         """Give what counts at and below a key of the top."""

@@ -11,12 +11,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from masv_watch.config import cards, nodes, relations, schema, secrets
+from masv_watch.config import cards, including, nodes, relations, schema, secrets
 from masv_watch.config import settings as builder
 from masv_watch.config.faults import Fault, nothings
 from masv_watch.config.finding import find
 from masv_watch.config.guarded import read_text
 from masv_watch.config.handover import Loaded
+from masv_watch.config.including import Parts
 from masv_watch.config.origins import Plain
 from masv_watch.config.problems import (
     TOP,
@@ -35,6 +36,8 @@ __all__ = ["Loaded", "as_records", "default_state", "find", "load"]
 
 _LARGEST = 1024 * 1024
 
+Path = tuple[str | int, ...]
+
 
 def load(path: str, *, environ: Mapping[str, str], with_secrets: bool = True) -> Loaded:
     """Load one file with its secrets.
@@ -46,27 +49,28 @@ def load(path: str, *, environ: Mapping[str, str], with_secrets: bool = True) ->
         ConfigError: it cannot be used; `problems` holds every reason, in the order of the file.
     """
     reading = read(path, environ=environ, with_secrets=with_secrets)
-    source, tree, resolver = reading.source, reading.tree, reading.resolver
-    values, problems = reading.values, reading.problems
+    resolver, values, problems = reading.resolver, reading.values, reading.problems
     state = _state(values, environ)
     keys, faults = schema.check(values)
     beside = os.path.dirname(os.path.abspath(path))
     related, remarks = relations.check(
-        values, beside=beside, state=state, line_of=lambda at: nodes.locate(tree, at).line
+        values, beside=beside, state=state, line_of=lambda at: _line_of(reading, at)
     )
     profiles = cards.read_all(values, beside=beside)
     faults = [*nothings(values), *faults, *related, *profiles.faults]
     problems += [*resolver.problems, *profiles.problems]
-    problems += [_problem(source, tree, fault) for fault in _distinct(faults)]
+    problems += [_problem(reading, fault) for fault in _distinct(faults)]
     if problems or keys is None:
-        raise ConfigError(rendered(problems, [source, *resolver.sources, *profiles.sources]))
-    lines = _lines(source, tree)
+        raise ConfigError(
+            rendered(problems, [*reading.sources, *resolver.sources, *profiles.sources])
+        )
+    lines = _lines(reading)
     return Loaded(
         settings=builder.settings(keys, state=state, beside=beside, lines=lines, cards=profiles),
-        warnings=_warnings(source, tree, [*remarks, *_inline(resolver, reading.mode)]),
+        warnings=_warnings(reading, [*remarks, *_inline(reading)]),
         secrets=tuple(dict.fromkeys(resolver.secrets)),
-        private=_private(resolver),
-        places=_places(source, tree),
+        private=(*_private(resolver), *(each.file for each in reading.sources[1:])),
+        places=_places(reading),
     )
 
 
@@ -74,13 +78,23 @@ def load(path: str, *, environ: Mapping[str, str], with_secrets: bool = True) ->
 class Read:
     """A file that is YAML, with what its tags fetched; nothing of it is judged yet."""
 
-    source: Source
+    parts: Parts
+    #: with every part in it
     tree: nodes.Tree
     values: Plain
     resolver: secrets.Resolver
     problems: list[Problem]
-    #: of the file, as `stat` gives it
-    mode: int
+
+    @property
+    def sources(self) -> list[Source]:
+        """Give every file in the order in which its problems are told."""
+        return list(dict.fromkeys(part.source for part in self.parts.all))
+
+    def place(self, path: Path) -> str:
+        """Give the file, line and column of the value at a path."""
+        place = nodes.locate(self.tree, path)
+        file = self.parts.of(nodes.reached(self.tree, path)).source.file
+        return f"{printable(file)}:{place.line}:{place.col}"
 
 
 def read(path: str, *, environ: Mapping[str, str], with_secrets: bool) -> Read:
@@ -99,15 +113,16 @@ def read(path: str, *, environ: Mapping[str, str], with_secrets: bool) -> Read:
                 source.problem(TOP, "top level", "the file is empty - begin with `version: 1`")
             ]
         raise ConfigError(rendered(problems, [source]))
+    tree, parts = including.whole(source, tree, mode=mode)
     resolver = secrets.Resolver(path, source, environ, wants_secrets=with_secrets)
+    resolver.parts = {part.path: part.source for part in parts.all[1:]}
     values = secrets.plain(resolver, tree)
     return Read(
-        source=source,
+        parts=parts,
         tree=tree,
         values=values,
         resolver=resolver,
-        problems=problems,
-        mode=mode,
+        problems=[*problems, *parts.problems],
     )
 
 
@@ -184,7 +199,18 @@ def _distinct(faults: list[Fault]) -> list[Fault]:
     return list(kept.values())
 
 
-def _problem(source: Source, tree: nodes.Tree, fault: Fault, head: str = "") -> Problem:
+def _line_of(reading: Read, path: Path) -> str:
+    """Give the line of a value for a sentence, with its file where there are several."""
+    line = str(nodes.locate(reading.tree, path).line)
+    part = reading.parts.of(nodes.reached(reading.tree, path))
+    is_alone = len(reading.parts.all) == 1
+    return line if is_alone else f"{line} of {printable(part.source.file)}"
+
+
+def _problem(reading: Read, fault: Fault, head: str = "") -> Problem:
+    tree = reading.tree
+    reached = nodes.reached(tree, fault.path)
+    source = reading.parts.of(reached, at_key=fault.at_key).source
     place = nodes.locate(tree, fault.path, key=fault.at_key)
     value = nodes.find(tree, fault.path)
     if fault.is_private and value is not None:
@@ -199,25 +225,24 @@ def _problem(source: Source, tree: nodes.Tree, fault: Fault, head: str = "") -> 
     return source.problem(place, path_text(shown), f"{head}{fault.message}")
 
 
-def _inline(resolver: secrets.Resolver, mode: int) -> list[Fault]:
-    if not mode & 0o077:
-        return []
+def _inline(reading: Read) -> list[Fault]:
     message = "a secret stands in a file that others may read - use !env, !file or !secret, or "
     return [
         Fault(path=path, at_key=False, message=f"{message}run chmod 600 on the file")
-        for path in resolver.inline
+        for path in reading.resolver.inline
+        if reading.parts.of(path).mode & 0o077
     ]
 
 
-def _warnings(source: Source, tree: nodes.Tree, faults: list[Fault]) -> tuple[str, ...]:
-    found = sorted(_problem(source, tree, fault, "warning: ") for fault in faults)
+def _warnings(reading: Read, faults: list[Fault]) -> tuple[str, ...]:
+    found = sorted(_problem(reading, fault, "warning: ") for fault in faults)
     return tuple(problem.line() for problem in found)
 
 
-def _lines(source: Source, tree: nodes.Tree) -> list[str]:
-    folders = nodes.find(tree, ("hot_folders",))
-    elements = folders.elements if isinstance(folders, nodes.Sequence) else []
-    return [f"{printable(source.file)}:{one.start.line}" for one in elements]
+def _lines(reading: Read) -> list[str]:
+    folders = nodes.find(reading.tree, ("hot_folders",))
+    count = len(folders.elements) if isinstance(folders, nodes.Sequence) else 0
+    return [reading.place(("hot_folders", at)).rpartition(":")[0] for at in range(count)]
 
 
 #: keys of a hot folder about which the world may have something to say
@@ -230,8 +255,8 @@ _PLACED = (
 )
 
 
-def _places(source: Source, tree: nodes.Tree) -> dict[str, str]:
-    count = len(_lines(source, tree))
+def _places(reading: Read) -> dict[str, str]:
+    count = len(_lines(reading))
     paths: list[tuple[str | int, ...]] = [
         ("state",),
         ("hot_folders",),
@@ -242,12 +267,8 @@ def _places(source: Source, tree: nodes.Tree) -> dict[str, str]:
     ]
     for at in range(count):
         paths += [("hot_folders", at, *key) for key in _PLACED]
-    paths += _below(tree, ("server",))
-    out = {}
-    for path in paths:
-        place = nodes.locate(tree, path)
-        out[path_text(path)] = f"{printable(source.file)}:{place.line}:{place.col}"
-    return out
+    paths += _below(reading.tree, ("server",))
+    return {path_text(path): reading.place(path) for path in paths}
 
 
 def _below(tree: nodes.Tree, path: tuple[str | int, ...]) -> list[tuple[str | int, ...]]:

@@ -33,7 +33,7 @@ from masv_watch.config.problems import (
 )
 
 #: tags that the file may use
-TAGS = ("!env", "!file", "!secret", "!credential")
+TAGS = ("!env", "!file", "!secret", "!credential", "!include")
 #: what `!env` knows when it is written as a mapping
 _ENV_KEYS = ("name", "default")
 _DEPTH = 32
@@ -169,6 +169,20 @@ def locate(root: Tree | None, path: tuple[str | int, ...], *, key: bool = False)
         else:
             break
     return place
+
+
+def reached(root: Tree | None, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Give as much of a path as there is: that whose place `locate` finds."""
+    at, found = root, 0
+    for step in path:
+        if isinstance(at, Mapping) and isinstance(step, str) and step in at.entries:
+            at = at.entries[step][1]
+        elif isinstance(at, Sequence) and isinstance(step, int) and step < len(at.elements):
+            at = at.elements[step]
+        else:
+            break
+        found += 1
+    return path[:found]
 
 
 def find(root: Tree | None, path: tuple[str | int, ...]) -> Tree | None:

@@ -27,7 +27,7 @@ class Reading:
     #: folder of the configuration file
     beside: str
     #: line of a path in the file
-    line_of: Callable[[Path], int]
+    line_of: Callable[[Path], int | str]
     faults: list[Fault] = field(default_factory=list)
     warnings: list[Fault] = field(default_factory=list)
 

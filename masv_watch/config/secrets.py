@@ -55,10 +55,17 @@ class Resolver:
     #: files of secrets already read: name -> value with its line, or None when there is no file
     books: dict[str, dict[str, Secret] | None] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
+    #: of the files that are part of this one, by where in it their values stand
+    parts: Mapping[tuple[str | int, ...], Source] = field(default_factory=dict)
 
 
 def plain(resolver: Resolver, tree: nodes.Tree, path: tuple[str | int, ...] = ()) -> Plain:
     """Give the tree as plain values, every tag replaced by what it names."""
+    if path in resolver.parts:
+        # what a part names is looked for beside it, and what is wrong is told in its lines
+        source = resolver.parts[path]
+        others = {key: each for key, each in resolver.parts.items() if key != path}
+        resolver = replace(resolver, file=source.file, source=source, parts=others)
     if isinstance(tree, nodes.Sequence):
         return [plain(resolver, one, (*path, at)) for at, one in enumerate(tree.elements)]
     if isinstance(tree, nodes.Mapping) and tree.tag is None:
@@ -133,6 +140,8 @@ def _fetched(resolver: Resolver, tree: nodes.Tree) -> Plain:
         return _env_with_default(resolver, tree)
     assert isinstance(tree, nodes.Scalar)  # noqa: S101 - a list carries no tag (nodes, law 2)
     tag, name = tree.tag, tree.text.strip()
+    if tag == "!include":
+        raise Wrong("!include is for the configuration itself - write it out here")
     if not name:
         raise Wrong(f"{tag} takes a name - for example `{tag} NAME`")
     if tag == "!env":

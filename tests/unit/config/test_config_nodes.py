@@ -81,7 +81,7 @@ def test_key_written_twice_names_both_lines() -> None:
         ("? [a]\n: b\n", Place(1, 3), "key must be plain text"),
         ("{[a]: b}\n", Place(1, 2), "key must be plain text"),
         ("!env a: 1\n", Place(1, 1), "key must be plain text"),
-        ("a: !include x\n", Place(1, 4), "!env, !file, !secret or !credential"),
+        ("a: !incluse x\n", Place(1, 4), "!file, !secret, !credential or !include"),
         ("a: !secret {b: 1}\n", Place(1, 4), "takes a name"),
         ("a: !!python/object:os.system x\n", Place(1, 4), "is not known"),
         ("a: b\x00\n", Place(1, 5), "U+0000"),
