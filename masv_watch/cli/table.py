@@ -88,6 +88,12 @@ def _reload(options: argparse.Namespace) -> int:
     return planning.reload(options)
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    from masv_watch.cli import doctoring  # noqa: PLC0415
+
+    return doctoring.doctor(options)
+
+
 def _configuring(word: str) -> Does:
     def does(options: argparse.Namespace) -> int:
         from masv_watch.cli import configuring  # noqa: PLC0415
@@ -347,6 +353,11 @@ def _tools(commands: Any) -> None:
     )
     selftest.add_argument("--json", action="store_true", help="print one JSON object")
 
+    doctor = _call(
+        commands, "doctor", _doctor, "say what is wrong, and write a bundle without secrets"
+    )
+    doctor.add_argument("-o", "--output", metavar="FILE", help="the bundle, a new .tar.gz")
+    doctor.add_argument("--no-probe", action="store_true", help="leave out disk paths and network")
     _call(commands, "plan", _plan, "show what an edit of the configuration would do")
     _call(commands, "reload", _reload, "take over the configuration file as it stands now")
     rules = commands.add_parser(
