@@ -12,7 +12,6 @@ from masv_watch.api import commands as asked
 from masv_watch.api import shapes
 from masv_watch.api.calls import BASE, Desk, Route, body_of_call, caller_of_call
 from masv_watch.api.places import Places
-from masv_watch.config.describing import json_schema
 from masv_watch.errors import Denied, ReloadRefused
 from masv_watch.model import Effect, FolderPlan, KeyChange, Plan
 from masv_watch.names import shown
@@ -28,6 +27,12 @@ def planning(desk: Desk) -> list[Route]:
         wanted = body_of_call(asked.PlanAsked)
         with walks:
             return plan_body(desk.plan(wanted.settings))
+
+    def json_schema() -> dict[str, Any]:
+        # what describes the keys is no small thing to hold for a call that hardly anybody makes
+        from masv_watch.config import describing  # noqa: PLC0415
+
+        return describing.json_schema()
 
     def reload() -> shapes.ReloadedBody:
         _demand_owner("a reload takes over whatever the file says now")

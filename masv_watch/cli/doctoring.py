@@ -23,8 +23,8 @@ from masv_watch.cli.caller import Caller, place
 from masv_watch.cli.outcomes import OK, Ended, lines_of
 from masv_watch.cli.output import say
 from masv_watch.cli.whereabouts import seek
+from masv_watch.config.effective import effective
 from masv_watch.config.load import Loaded, find, load
-from masv_watch.config.origins import effective
 from masv_watch.config.problems import Wrong
 from masv_watch.config.writing import Drafts
 from masv_watch.errors import ConfigError, MasvWatchError

@@ -92,6 +92,7 @@ LATE = {
     "api.calls": (f"{PACKAGE}.api.reading",),
     "api.marks": ("pydantic_core",),
     "api.page.paper": ("jinja2",),
+    "api.plans": (f"{PACKAGE}.config.describing",),
     "cli.output": (f"{PACKAGE}.cli.screens",),
     "cli.table": (f"{PACKAGE}.cli", f"{PACKAGE}.sandbox"),
     "cli.whereabouts": (f"{PACKAGE}.config.load",),
