@@ -55,7 +55,7 @@ def test_init_writes_a_commented_file_that_passes_check_and_overwrites_nothing(c
     status, out, err = carry_out("config", "init", *words, "--api-key-file", "key")
     again = carry_out("config", "init", *words)
 
-    assert (status, err) == (OK, "")
+    assert status == OK, err
     assert f"{here}/masv-watch.yml is written" in out
     written = (here / "masv-watch.yml").read_text()
     assert written.startswith("# yaml-language-server: $schema=./masv-watch.schema.json\n")
@@ -131,7 +131,7 @@ def test_imported_file_passes_check_once_the_names_are_filled_in(carry_out, here
 
     status, _, err = carry_out("check", "--no-probe")
 
-    assert (status, err) == (OK, "")
+    assert status == OK, err
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "- 1", "portal_upload_automations: 3", "x: &a b"])

@@ -35,7 +35,7 @@ def commands(cure: str, capsys: pytest.CaptureFixture[str]) -> list[argparse.Nam
         words = shlex.split(text.rstrip(".;,"))
         for count in range(1, len(words) + 1):
             try:
-                read = table._parser().parse_args([word.rstrip(";,") for word in words[:count]])
+                read = table.parser().parse_args([word.rstrip(";,") for word in words[:count]])
             except SystemExit:
                 continue
             if hasattr(read, "command"):
