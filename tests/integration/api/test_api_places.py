@@ -10,8 +10,11 @@ import pytest
 from masv_watch.api.places import MOST_ASKING, MOST_LOOKS, MOST_WALKS
 from masv_watch.api.server import THREADS
 from masv_watch.explain import not_watched
-from tests.integration.api.calling import UPLOADS
+from masv_watch.model import UploadState
+from tests.integration.api.calling import UPLOADS, Short
 from tests.integration.api.conftest import Caller
+from tests.integration.api.looking import page_of
+from tests.integration.store.making import bring_upload
 from tests.waiting import eventually
 
 LOGIN, TEAMS = "/api/v1/login", "/api/v1/teams"
@@ -146,6 +149,31 @@ def test_calls_that_wait_for_a_silent_cloud_leave_others_answered(caller, silent
     assert_busy([*refused, *more], "wait for the cloud")
     assert others == [200] * 3
     assert [answer.status for answer in crowd.answers[len(refused) :]] == [502] * MOST_ASKING
+
+
+def test_links_of_the_page_wait_for_the_cloud_in_the_same_places(caller, silent):
+    """A button is a call like any other: two wait, the next is told so."""
+    upload = bring_upload(caller.store, UploadState.COMPLETE)
+    caller.short = Short(caller.app)
+    token = page_of(caller).token
+    caller.short.close()
+    answers = []
+
+    def press():
+        path = f"/page/uploads/{upload.id}/link"
+        answers.append(caller.ask(path, "POST", {}, headers=(f"X-Page-Token: {token}",)))
+
+    presses = [threading.Thread(target=press) for _ in range(THREADS)]
+    for each in presses:
+        each.start()
+    eventually(lambda: len(answers) == THREADS - MOST_ASKING)
+    more, refused = caller.ask(TEAMS), list(answers)
+    silent.close()
+    for each in presses:
+        each.join()
+
+    assert_busy([*refused, more], "wait for the cloud")
+    assert [answer.status for answer in answers[len(refused) :]] == [502] * MOST_ASKING
 
 
 def test_walks_and_calls_of_the_cloud_and_looks_together_leave_threads_free():

@@ -155,6 +155,8 @@ def test_page_takes_nothing_from_elsewhere_and_runs_nothing_inline(desk):
         page = page_of(desk, path)
         policy = page.answer.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
+        assert "script-src 'self';" in policy
+        assert "style-src 'self';" in policy
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
         assert page.answer.headers["Cache-Control"] == "no-store"
