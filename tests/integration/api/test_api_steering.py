@@ -16,6 +16,7 @@ from tests.integration.store.making import (
     DISPOSE,
     LETTER,
     LINK,
+    RETIRE,
     bring_upload,
     claim,
     create,
@@ -94,7 +95,7 @@ def brought(desk, kind, state):
     if state in (_U.FINALIZING, _U.COMPLETE):
         store.advance_upload(upload_id, _E.FINALIZE)
     if state is _U.COMPLETE:
-        finalize(store, upload_id, tasks=(LINK, LETTER, DISPOSE))
+        finalize(store, upload_id, tasks=(LINK, LETTER, DISPOSE, RETIRE))
         store.let_go(upload_id, claimed.fence)
     if state in (_U.DELETING, _U.GONE):
         store.delete_upload(upload_id, takes_package=False)
@@ -309,4 +310,4 @@ def test_queue_is_reordered_by_priority_and_passed_by_start(tmp_path):
 
 def test_tasks_of_the_table_are_those_that_exist():
     """The upload that is deleted above owes one task of every kind."""
-    assert {task.kind for task in (LINK, LETTER, DISPOSE)} == set(ALL_KINDS)
+    assert {task.kind for task in (LINK, LETTER, DISPOSE, RETIRE)} == set(ALL_KINDS)

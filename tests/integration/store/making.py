@@ -184,10 +184,11 @@ def bring_drop(store: Store, state: DropState, path: bytes = b"a.mov") -> Drop:
     return found
 
 
-LINK, LETTER, DISPOSE = (
+LINK, LETTER, DISPOSE, RETIRE = (
     TaskDraft(kind=TaskKind.LINK, key=""),
     TaskDraft(kind=TaskKind.LETTER, key="a@example.com", facts={"message_id": "<1@x>"}),
     TaskDraft(kind=TaskKind.DISPOSE, key="1"),
+    TaskDraft(kind=TaskKind.RETIRE, key="1"),
 )
 ALL_KINDS = tuple(TaskKind)
 
