@@ -145,8 +145,8 @@ def test_task_that_was_claimed_before_the_deletion_begins_no_effect(world: World
     upload = world.deliver(mail_to=(ONE,), after=after)
     store = world.store
 
-    def claim(*given: Any) -> Any:
-        task = store.claim_task(*given)
+    def claim(*given: Any, **named: Any) -> Any:
+        task = store.claim_task(*given, **named)
         if store.upload(upload.id).state == "complete":
             store.delete_upload(upload.id, takes_package=False)
         return task
