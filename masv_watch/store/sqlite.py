@@ -172,8 +172,8 @@ class SqliteEngine:
             self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
         connection.row_factory = sqlite3.Row
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=2"):
+            connection.execute(f"PRAGMA {pragma}")  # 2: in memory, whatever ails /tmp
         return connection
 
     @contextmanager
