@@ -22,23 +22,31 @@ OVERFLOW = 65534
 
 
 class Confined(Station):
-    """A station whose daemon knows one user: the one who runs it."""
+    """A station whose daemon knows one user: the one who runs it, under a number of its own."""
+
+    number = 0
 
     def start(self) -> None:
         with self.daemon.log.open("ab") as log:
             self.daemon.process = subprocess.Popen(
-                ["unshare", "--user", "--map-root-user",
+                ["unshare", "--user", f"--map-user={self.number}", f"--map-group={self.number}",
                  sys.executable, "-m", "masv_watch", "run", "-c", str(self.config)],
                 cwd=PROJECT, stdout=log, stderr=log,
             )  # fmt: skip
         self.daemon.until_ready()
 
 
-@pytest.fixture(scope="module")
-def confined():
+class AsNobody(Confined):
+    """The same in a container that runs as nobody: its own number is that of the unnamed."""
+
+    number = OVERFLOW
+
+
+@pytest.fixture(scope="module", params=[Confined, AsNobody])
+def confined(request):
     with open_folder() as top:
         socket = top / "api.sock"
-        station = Confined(top, server=f", trusted_users: [{STRANGER}]")
+        station = request.param(top, server=f", trusted_users: [{STRANGER}]")
         station.configure(listen=f'["http://127.0.0.1:{station.port}", "unix://{socket}"]')
         try:
             station.start()
@@ -55,7 +63,7 @@ def by_socket(confined, uid=None):
 def test_namespace_of_the_daemon_maps_nobody_but_itself(confined):
     """The tests below would prove nothing if the daemon saw the strangers' numbers."""
     with open(f"/proc/{confined.daemon.process.pid}/uid_map") as lines:
-        assert lines.read().split() == ["0", "0", "1"]
+        assert lines.read().split() == [str(confined.number), "0", "1"]
 
 
 @pytest.mark.parametrize("uid", [STRANGER, OVERFLOW, 1])
@@ -69,9 +77,11 @@ def test_foreign_caller_without_a_number_is_refused(confined, uid):
 
 
 def test_own_user_needs_no_token_within_the_namespace(confined):
-    """He is mapped, so he is known."""
-    assert confined.call("GET", "/uploads").status == 200
-    assert by_socket(confined).status == 200
+    """He is mapped, so he is known; unless his number is the one of everybody unknown."""
+    status = 401 if confined.number == OVERFLOW else 200
+
+    assert confined.call("GET", "/uploads").status == status
+    assert by_socket(confined).status == status
 
 
 def test_foreign_caller_with_the_token_is_let_in(confined):

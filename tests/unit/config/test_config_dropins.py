@@ -98,6 +98,11 @@ def test_dropin_leaves_out_what_no_unit_can_hold(path):
     assert unfit(needs) == (path,)
 
 
+def test_quoted_path_holds_no_specifier():
+    """`%h` in a unit is a home, and a folder may be called so."""
+    assert quoted(b"/srv/%h/100%") == "/srv/%%h/100%%"
+
+
 @given(st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1))
 def test_quoted_path_is_read_back_by_the_rules_of_units(text):
     """Specifiers are doubled, and one word stays one word."""
@@ -107,5 +112,6 @@ def test_quoted_path_is_read_back_by_the_rules_of_units(text):
 
     word = quoted(path.encode(), before="-")
 
+    assert word.count("%") == 2 * path.count("%")
     # within and without double quotes a unit file reads these words as a POSIX shell does
     assert [each.replace("%%", "%") for each in shlex.split(word)] == [f"-{path}"]
