@@ -47,7 +47,7 @@ HELP: Mapping[str, str] = {
     "storage_answers": "Answers of the cloud's storage by status.",
     "sweep_seconds": "How long the last sweep of a hot folder took.",
     "task_failures": "Tries of a link, letter or disposal that failed, by error code.",
-    "nothing_arrived": "1 while nothing came into a hot folder into which something comes every day.",
+    "nothing_arrived": "1 while nothing came into a hot folder that gets something every day.",
     "needs": "Hot folders, holds, uploads and tasks that wait for a person.",
     "notices_sent": "Letters to those whom mail.alerts names.",
     "tasks_done": "Links, letters and disposals that are done.",
