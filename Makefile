@@ -57,8 +57,8 @@ lint: setup ## formatter, linter, types, floors and laws: seconds, before every 
 	$(BIN)/python -m pytest -q tests/architecture
 
 # Status 5 of pytest means that nothing was chosen, which for one of the two halves is no failure.
-test: lint $(AXE) ## lint and all tests but the long ones
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m 'not serial and not long' \
+test: lint ## lint and all tests but the long ones and those that npm is needed for
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m 'not serial and not long and not barriers' \
 		--ignore=tests/architecture --ignore=tests/benchmarks --ignore=tests/packages
 	$(BIN)/python -m pytest -q -m 'serial and not long' --ignore=tests/architecture \
 		--ignore=tests/benchmarks --ignore=tests/packages || [ $$? -eq 5 ]

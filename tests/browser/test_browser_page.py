@@ -235,6 +235,7 @@ def test_explain_box_and_search_work_without_script(desk, tab):
     assert tab.run(f"document.querySelectorAll('#history {row(desk.stopped)}').length") == 1
 
 
+@pytest.mark.barriers
 @pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [WIDE, PHONE])
 def test_page_has_no_barrier_that_a_checker_finds(desk, tab, width, is_dark):
