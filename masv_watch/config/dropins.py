@@ -84,7 +84,12 @@ def dropin(needs: Needs, *, source: str) -> str:
     ]
     mounts = [path for path in needs.mounts if fits(path)]
     if mounts:
-        lines += ["", "[Unit]", "# Started after these are mounted, stopped before they go."]
+        lines += [
+            "",
+            "[Unit]",
+            "# Started after these are mounted, stopped before they go. Take out what may be away",
+            "# for long: its line would keep the service down, which waits for a folder by itself.",
+        ]
         lines += [f"RequiresMountsFor={quoted(path)}" for path in mounts]
     written = [path for path in needs.written if fits(path)]
     bound = [path for path in needs.bound if fits(path)]
