@@ -26,10 +26,15 @@ hot_folders:
 """
 
 
+def without_the_tree() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
 def fresh(folder: Path, distribution: Path) -> Path:
     """Install a distribution as its user does; give the command."""
     ran(sys.executable, "-m", "venv", folder, timeout=300)
-    ran(folder / "bin" / "pip", "install", "--quiet", distribution, timeout=1200, cwd=folder)
+    pip = folder / "bin" / "pip"
+    ran(pip, "install", "-q", distribution, timeout=1200, cwd=folder, env=without_the_tree())
     return folder / "bin" / "masv-watch"
 
 
@@ -37,7 +42,7 @@ def fresh(folder: Path, distribution: Path) -> Path:
 def test_fresh_environment_delivers_with_the_sandbox_it_brought(kind, request, tmp_path):
     """Both commands are those that were installed, and the working folder is not the tree."""
     command = fresh(tmp_path / "environment", request.getfixturevalue(kind))
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environ = without_the_tree()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "shot.mov").write_bytes(b"frame" * 1000)
     sandbox = subprocess.Popen(
