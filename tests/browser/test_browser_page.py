@@ -226,7 +226,7 @@ def test_explain_box_and_search_work_without_script(desk, tab):
     tab.run(f"document.querySelector('#explain-path').value = {json.dumps(path)}")
     tab.click("form[action='/page/explain'] button")
     tab.until("location.pathname === '/page/explain' && document.readyState === 'complete'")
-    assert "put at least one file that can be sent into the folder" in tab.text()
+    assert "put at least one file that can be sent into it" in tab.text()
     tab.ask("Page.navigate", url=f"{desk.station.daemon.api}/")
     tab.until("document.readyState === 'complete' && !!document.querySelector('#history-q')")
     tab.run("document.querySelector('#history-q').value = 'STOPPED'")

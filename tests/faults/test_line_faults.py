@@ -15,10 +15,11 @@ from masv_watch.cloud.streams import Deadlines
 from masv_watch.model import Draft, Terms, UploadType, Verify
 from tests.faults.crumbs import CrumbSandbox
 from tests.faults.line import SHORT, Line
-from tests.faults.proxy import Fault, Kind, Way
+from tests.faults.proxy import Exchange, Fault, Kind, Way
 from tests.integration.daemon.dispatch import CALLS
 from tests.integration.rooms.sent import FOLDER
 from tests.processes import Sandbox
+from tests.waiting import eventually
 
 MIB = 1024 * 1024
 SMALL, LARGE = bytes(range(256)) * 64, bytes(range(256)) * (5 * 1024)
@@ -231,10 +232,14 @@ def card(line: Line, name: str, sizes: list[int], **said: Any) -> str:
 def demand_whole(line: Line, upload_id: str, sizes: list[int]) -> dict[str, Any]:
     """Assure that a card arrived once and whole; give its package."""
     package = line.room.package(upload_id)
-    # a call with a token that had just expired is none
-    asked = line.proxy.exchanges(CALLS["package finalize"])
-    calls = [each for each in asked if package["id"] in each.path and each.status != 401]
-    assert len(calls) == 1
+
+    def calls() -> list[Exchange]:
+        # a call with a token that had just expired is none
+        asked = line.proxy.exchanges(CALLS["package finalize"])
+        return [each for each in asked if package["id"] in each.path and each.status != 401]
+
+    # the line notes a call once it has passed on the answer
+    assert len(eventually(calls)) == 1
     found = Counter((file["name"], file["sha256"]) for file in package["files"])
     assert found == Counter(
         (f"f{number}", hashlib.sha256(bytes([number % 256]) * size).hexdigest())

@@ -88,9 +88,12 @@ def test_operator_class_holds(kind, attempts, luck):
 @given(of(Remedy.NEVER), st.integers(1, 1000), st.floats(0, 1, exclude_max=True))
 def test_never_class_gives_up(kind, attempts, luck):
     """The same can never succeed."""
-    decision = decide(kind("x", retry_after_s=5), attempts, NOW, luck)
+    error = kind("x")
+    decision = decide(error, attempts, NOW, luck)
+    error.facts["retry_after_s"] = 5
+    asked = decide(error, attempts, NOW, luck)
 
-    assert (decision.next, decision.at) == (Next.GIVE_UP, None)
+    assert (decision.next, decision.at) == (asked.next, asked.at) == (Next.GIVE_UP, None)
 
 
 @pytest.mark.fault(60)

@@ -106,7 +106,8 @@ def test_drop_without_its_sidecar_waits_and_goes_once_it_is_there(make_room: Any
             f"{name}.masv.yml is not there",
         )
     found = asked(room, "a.mov")
-    assert (found.prospect, found.cure) == (Prospect.HELD, CURES[HoldReason.SIDECAR_MISSING])
+    cure = CURES[HoldReason.SIDECAR_MISSING].replace("PATH", f"{room.hot}/a.mov")
+    assert (found.prospect, found.cure) == (Prospect.HELD, cure)
     put(room, "a.mov.masv.yml", "priority: 1\n")
     put(room, "CARD.masv.yml", "message: card\n")
     room.pass_time(AGAIN_S)

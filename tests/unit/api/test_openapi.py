@@ -195,6 +195,7 @@ def test_calls_that_wait_say_in_the_table_that_they_can_be_busy(table):
     assert busy == {
         ("GET", "/healthz"),
         ("GET", "/readyz"),
+        ("POST", "/reload"),
         ("POST", "/uploads"),
         ("POST", "/portals/uploads"),
         ("POST", "/uploads/<upload_id>/files"),
