@@ -202,10 +202,11 @@ def test_watch_of_many_uploads_shows_what_moves_and_counts_the_rest(standin, wir
         terminal.interrupt()
         assert terminal.end() == OK
 
-    lines = terminal.text.splitlines()
-    assert lines[1].split()[:2] == ["3f2a91bc", "transferring"]
-    assert max(map(len, lines)) <= 80
-    assert [line for line in lines if line.startswith("and 3")]
+    # a second picture may have begun over the first
+    picture = terminal.text.partition("and 3")[0].splitlines()
+    assert picture[1].split()[:2] == ["3f2a91bc", "transferring"]
+    assert max(map(len, picture)) <= 80
+    assert len(picture) < 12
 
 
 def test_watch_of_one_upload_ends_with_it(standin, wire):

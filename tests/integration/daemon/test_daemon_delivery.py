@@ -238,12 +238,13 @@ def test_source_that_changed_after_its_delivery_stays_and_becomes_a_new_generati
 
 def test_delivery_whose_mail_left_the_configuration_waits_and_is_mailed_later(house):
     """A reload without `mail` makes the letter wait with its hint; one with it sends it."""
-    house.sandbox.fault("stall", "POST .*/links", seconds=2, times=1)
+    house.sandbox.fault("stall", "POST .*/links", seconds=600, times=1)
     house.drop("out/later.mov")
     upload = eventually(lambda: house.upload("later.mov"), within=10)
     eventually(lambda: house.upload("later.mov")["state"] == "complete", within=10)
     house.configure(mail=False)
     house.reload()
+    house.sandbox.heal()
 
     def waits():
         tasks = house.daemon.details(upload["upload_id"])["tasks"]
