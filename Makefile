@@ -15,7 +15,7 @@ AXE := build/axe/node_modules/axe-core/axe.min.js
 # One more than the cores of a small machine: many tests wait for a process or a quiet time.
 WORKERS ?= 3
 
-.PHONY: help setup lint test test-browser test-faults test-packages dist deb bench demo clean
+.PHONY: help setup lint docs test test-browser test-faults test-packages dist deb bench demo clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ $(STAMP): setup.cfg pyproject.toml
 	@[ -e $(VENV) ] || echo "setup: creating the virtual environment $(VENV)"
 	@[ -e $(VENV) ] || $(PYTHON) -m venv $(VENV)
 	@echo "setup: installing masv-watch and its development tools into $(VENV) (a minute or two)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' || { \
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]' || { \
 		echo "setup: the packages could not be installed; the lines above say why." \
 			"A package index must be reachable (a mirror: set PIP_INDEX_URL)." >&2; exit 1; }
 	@touch $@
@@ -55,6 +55,10 @@ lint: setup ## formatter, linter, types, floors and laws: seconds, before every 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/architecture
+
+docs: setup ## the documents as pages, in build/docs; each warning fails
+	$(BIN)/python -m sphinx -q -W --keep-going -n -b html docs build/docs
+	@echo "docs: open build/docs/index.html"
 
 # Status 5 of pytest means that nothing was chosen, which for one of the two halves is no failure.
 test: lint ## lint and all tests but the long ones and those that npm is needed for

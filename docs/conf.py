@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
-from masv_watch import __version__
+from masv_watch import __version__  # noqa: E402 - found by the line above
 
 project = "masv-watch"
 author = "the authors of masv-watch"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -24,7 +25,7 @@ from tests.waiting import eventually
 PLACEHOLDERS = {
     "<id>": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "<number>": r"\d+",
-    "<link>": r"http://\S+/get/\S+",
+    "<link>": r"https?://\S+[/?]\S+",
     "<reason>": r".+",
     "<date>": r"\d{4}-\d\d-\d\d",
     "<team>": r"[0-9A-Z]{26}",
@@ -47,7 +48,7 @@ class Ground:
 
     def __init__(self, top: Path) -> None:
         self.top = top
-        self.ports = {number: free_port() for number in ("8080", "9080", "9025")}
+        self.ports: dict[str, int] = {number: free_port() for number in ("8080", "9080", "9025")}
         program = top / "bin" / "masv-watch"
         program.parent.mkdir(parents=True)
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m masv_watch "$@"\n')
@@ -101,7 +102,7 @@ class Shell:
         if re.match(r"masv-watch (?:run|sandbox)\b", command) and "--once" not in command:
             self._begin(command, step.shown)
         elif LOOKS.match(step.command) and step.shown:
-            eventually(lambda: self._once(command, step.shown, may_fail=may_fail), every=0.3)
+            eventually(lambda: self._once(command, step.shown, may_fail=may_fail), every=0.5)
         else:
             self._once(command, step.shown, may_fail=may_fail)
 
@@ -226,9 +227,11 @@ class Town:
     def __init__(self, top: Path, blocks: Iterable[Block]) -> None:
         self.ground = Ground(top)
         self.cloud = Sandbox(top / "cloud")
+        self.ground.ports |= {"9080": int(self.cloud.api.rpartition(":")[2])}
         self.config = top / "masv-watch.yml"
         self.config.write_text(configured(blocks, self.ground, self.cloud))
         self.config.chmod(0o600)
+        shutil.copy(PROJECT / "config" / "examples" / "letter.html", top)
         port = int(self.ground.ports["8080"])
         self.daemon = Daemon(self.config, port, top / "daemon.log")
         self.daemon.start(environ=SECRETS).until_ready()

@@ -21,6 +21,7 @@ from tests.integration.docs.blocks import (
     steps_of,
 )
 from tests.integration.docs.ground import PLACEHOLDERS, SECRETS, Ground, Shell, Town, pattern_of
+from tests.processes import ask
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(300)
@@ -39,6 +40,7 @@ SESSIONS = [
     if page not in {README, TUTORIAL}
     and any(block.language == "console" and not block.reason for block in blocks_of(page))
 ]
+LIMIT = "/api/v1/settings/upload_rate_limit"
 HEAD = {
     "version": "version: 1\n",
     "masv": "masv: {team: acme, api_key: !env MASV_API_KEY}\n",
@@ -82,7 +84,10 @@ def test_blocks_are_written_in_what_is_carried_out_or_is_no_command() -> None:
     "block", [one for one in BLOCKS if one.language == "yaml" and not one.reason], ids=named
 )
 def test_yaml_block_passes_the_check(
-    block: Block, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    block: Block,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A whole configuration as it is, a fragment behind the smallest head."""
     named_there = re.findall(r"!env (\w+)", block.text)
@@ -153,11 +158,13 @@ def test_commands_of_the_readme_work_as_they_stand_there(town: Town) -> None:
     shell = town.shell("readme")
     media = town.ground.top / "srv" / "media"
     (media / "CARD_A").mkdir(parents=True, exist_ok=True)
-    (media / "CARD_A" / "clip.mov").write_bytes(b"clip")
+    (media / "CARD_A" / "clip.mov").write_bytes(bytes(4_000_000))
     (media / "notes.pdf").write_bytes(b"notes")
     smallest = next(block for block in BLOCKS if block.page == README and block.language == "yaml")
     file = town.ground.top / "pages" / "readme" / "masv-watch.yml"
     # beside the daemon that runs already
+    # an upload that is over at once cannot be paused
+    ask(town.daemon.api, LIMIT, "POST", {"enabled": True, "rate_limit_bps": 1_000_000})
     others = f"state: {file.parent}/state\nserver: {{listen: 'http://127.0.0.1:0'}}\n"
     cloud = smallest.text.replace("{team", f'{{api_url: "{town.cloud.api}", team')
     file.write_text(others + town.ground.here(cloud))
@@ -174,12 +181,14 @@ def as_written(command: str, shell: Shell, town: Town) -> None:
     """Carry out a command of the README for the upload that its creates made."""
     uploads = town.daemon.uploads()
     if re.search(r"/uploads/ID\b", command):
-        upload = next(one for one in uploads if one["name"] == "Day 1")
+        upload = next(one for one in uploads if one["package_name"] == "Day 1")
         command = re.sub(r"/uploads/ID\b", f"/uploads/{upload['upload_id']}", command)
         if command.endswith(("/finalize", "/link")):
             wanted = "idle" if command.endswith("/finalize") else "complete"
             eventually(lambda: town.daemon.details(upload["upload_id"])["state"] == wanted)
     shell.carry_out(Step(command=command.replace("curl ", "curl -sS --fail-with-body ")))
+    if command.endswith("/resume"):
+        ask(town.daemon.api, LIMIT, "DELETE")
 
 
 def test_benchmarks_that_are_named_exist() -> None:
@@ -200,9 +209,7 @@ def test_benchmarks_that_are_named_exist() -> None:
         (("one",), "one\ntwo\n"),
     ],
 )
-def test_output_that_differs_from_what_is_shown_is_found(
-    shown: tuple[str, ...], seen: str
-) -> None:
+def test_output_that_differs_from_what_is_shown_is_found(shown: tuple[str, ...], seen: str) -> None:
     """The comparison can fail."""
     assert not pattern_of(shown).fullmatch(seen)
 
@@ -214,4 +221,3 @@ def test_output_is_compared_up_to_its_placeholders() -> None:
 
     assert pattern_of(shown).fullmatch(seen)
     assert "<unknown>" not in PLACEHOLDERS
-

@@ -1,0 +1,159 @@
+"""The pages as they are built: no warning, no foreign asset, and all of the code.
+
+What should be there is asked of the code itself here, not of what writes the reference.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sphinx.util.inventory import InventoryFile
+
+from masv_watch import errors, lifecycle, metrics
+from masv_watch.api.calls import Desk
+from masv_watch.api.openapi import document
+from masv_watch.api.routes import routes
+from masv_watch.cli.grammar import command_of
+from masv_watch.cli.table import parser
+from masv_watch.config import schema
+from tests.integration.docs.blocks import PROJECT
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build all pages as `make docs` does."""
+    out = tmp_path_factory.mktemp("docs")
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-n", "-b", "html",
+            "-d", str(out / "trees"), str(PROJECT / "docs"), str(out / "html"),
+        ],
+        capture_output=True, text=True, timeout=250, check=False, cwd=out,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return out / "html"
+
+
+def words_of(text: str) -> str:
+    """Leave nothing of a page or a docstring but its words."""
+    text = html.unescape(re.sub(r"<[^>]*>", "", text))
+    return re.sub(r"\s+", " ", re.sub("[`¶]", "", text))
+
+
+def page(built: Path, name: str) -> str:
+    """Give the words of a page of the reference."""
+    return words_of((built / "reference" / f"{name}.html").read_text("utf-8"))
+
+
+def named(built: Path, kind: str) -> set[str]:
+    """Give what the pages have an entry for, as other documents would find it."""
+    inventory = InventoryFile.loads((built / "objects.inv").read_bytes(), uri="")
+    return set(inventory.data.get(kind, {}))
+
+
+def test_reference_has_every_key_of_the_configuration_and_no_other(built: Path) -> None:
+    """A key that the schema knows stands there, with nothing that it does not know."""
+    assert named(built, "std:confval") == schema.known_keys()
+
+
+def test_reference_says_what_a_key_is_and_what_it_does_without_it(built: Path) -> None:
+    """Type, default and meaning are those of the code and of reference.yml."""
+    text = page(built, "configuration")
+
+    assert "transfer.chunk_size Type: size, 5 MiB to 5 GiB Default: 100 MiB" in text
+    assert "mail.smtp.host Type: name or IP address Default: required" in text
+    # a value that is only an example is no default
+    assert "masv.team Type: name the team's subdomain; needed by rules" in text
+
+
+def test_reference_has_every_command_with_all_of_its_options(built: Path) -> None:
+    """What the parser takes stands there, below its command."""
+    text, options = page(built, "commands"), named(built, "std:cmdoption")
+
+    for command in command_of(parser()).walk():
+        if command.below:
+            continue
+        name = " ".join(("masv-watch", *command.path))
+        assert f"{name} " in text
+        assert words_of(command.help)[1:] in text
+        words = [word.name for word in command.words]
+        flags = [name for flag in command.flags for name in flag.names if "-h" not in flag.names]
+        prefix = name.replace(" ", "-")
+        missing = [each for each in (*words, *flags) if f"{prefix}.{each}" not in options]
+        assert missing == [], name
+
+
+class _Any:
+    """Stands for what the routes would ask: the table alone is looked at."""
+
+    def __getattr__(self, _name):
+        return _Any()
+
+    def __call__(self, *_arguments):
+        return _Any()
+
+
+def test_reference_has_every_call_with_its_summary(built: Path) -> None:
+    """What is served stands there."""
+    text = page(built, "calls")
+    table = routes(Desk(**{name: _Any() for name in Desk.__dataclass_fields__}))
+    calls = [
+        f"{method.upper()} {path} {call['summary']}"
+        for path, methods in document(table)["paths"].items()
+        for method, call in methods.items()
+    ]
+
+    assert len(calls) > 40
+    assert [call for call in calls if words_of(call) not in text] == []
+
+
+def test_reference_has_every_metric_with_its_help(built: Path) -> None:
+    """What HELP describes stands there, under the name that is printed."""
+    text = page(built, "metrics")
+
+    for name, help_ in metrics.HELP.items():
+        assert re.search(rf"\bmasv_watch_{name}(?:_total)? (?:Counter|Gauge)\. ", text), name
+        assert words_of(help_) in text
+
+
+def test_reference_has_every_error_code_with_its_sentence(built: Path) -> None:
+    """Whatever can be raised on purpose stands there, with what helps."""
+    text, waiting = page(built, "errors"), [errors.MasvWatchError]
+    while waiting:
+        kind = waiting.pop()
+        waiting += [one for one in kind.__subclasses__() if one.__module__ == errors.__name__]
+        said = re.search(rf"(?<!\d){kind.code} ([^¶]+?) HTTP status {kind.status}\.", text)
+        assert said, kind
+        first = words_of((kind.__doc__ or "").partition("\n")[0])
+        if kind.code:
+            assert first[:24] in text, kind
+
+
+def test_reference_has_every_reason_to_wait_with_its_cure(built: Path) -> None:
+    """Nobody meets a hold that no page knows."""
+    text = page(built, "holds")
+
+    for reason, cure in lifecycle.CURES.items():
+        assert f"{reason} {words_of(cure)[:1].upper()}{words_of(cure)[1:]}" in text
+
+
+def test_pages_need_no_asset_from_elsewhere(built: Path) -> None:
+    """They are read on a machine that reaches nothing."""
+    foreign = re.compile(
+        r"""<(?:script|img|iframe)\b[^>]*\bsrc=["'](?:https?:)?//|"""
+        r"""<link\b(?![^>]*\brel=["'](?:canonical|license))[^>]*\bhref=["'](?:https?:)?//|"""
+        r"""@import\s+["'](?:https?:)?//|url\(["']?(?:https?:)?//"""
+    )
+    files = [file for kind in ("*.html", "*.css") for file in built.rglob(kind)]
+
+    assert len(files) > 20
+    assert [str(file) for file in files if foreign.search(file.read_text("utf-8"))] == []
