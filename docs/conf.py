@@ -25,4 +25,6 @@ html_copy_source = False
 html_show_sphinx = False
 # the same pages for the same tree
 html_last_updated_fmt = None
+html_static_path = ["style"]
+html_css_files = ["reference.css"]
 smartquotes = False

@@ -296,13 +296,11 @@ def _written_key(
     # several keys on one line share what is said of the section above them
     words = said.get(key.path.rpartition(".")[0], mine).words if mine.is_beside else mine.words
     default, example = _named_default(mine.words), ""
-    if key.is_required:
-        default = "required"
-    elif not default and not key.is_section and mine.value:
+    if not key.is_required and not default and not key.is_section and mine.value:
         is_default = defaults.is_one(key.path)
         default, example = (literal(mine.value), "") if is_default else ("", literal(mine.value))
-    options = [f":type: {plain(key.kind)}"]
-    if default:
+    options = [f":type: {plain(key.kind)}{', required' if key.is_required else ''}"]
+    if default and not key.is_required:
         options.append(f":default: {default if default.startswith('``') else plain(default)}")
     meaning = plain(re.sub(r"^required;? ?", "", words))
     meaning = f"{meaning}." if meaning else ""

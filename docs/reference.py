@@ -193,7 +193,8 @@ def reference_of_errors() -> list[str]:
         lines += entry(
             f"describe:: {kind.code}",
             plain(words),
-            f"HTTP status {kind.status}. What helps: {plain(remedies[kind.remedy.name])}",
+            f"Remedy {literal(kind.remedy.value)}: {plain(remedies[kind.remedy.name])} Where it"
+            f" answers a call, its HTTP status is {kind.status}.",
         )
     return lines
 

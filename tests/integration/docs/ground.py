@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,11 @@ class Town:
         """Open a shell in a folder of its own, beside this daemon."""
         config = {"MASV_WATCH_CONFIG": str(self.config)}
         return Shell(self.ground, self.ground.top / "pages" / name, **config)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Make a call whose answer is text."""
+        with urllib.request.urlopen(f"{self.daemon.api}{path}", timeout=60) as answer:
+            return answer.status, answer.read().decode()
 
     def end(self) -> None:
         """End the daemon, then the cloud."""

@@ -191,6 +191,26 @@ def as_written(command: str, shell: Shell, town: Town) -> None:
         ask(town.daemon.api, LIMIT, "DELETE")
 
 
+def test_metrics_of_a_daemon_are_of_the_kind_that_the_reference_says(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counter or gauge: told from the code there, and by a daemon that delivered here."""
+    monkeypatch.syspath_prepend(str(PROJECT / "docs"))
+    import reference
+
+    _, text = town.get("/metrics")
+    printed = re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE)
+    said = " ".join(reference.reference_of_metrics())
+
+    assert printed
+    wrong = [
+        name
+        for name, kind in printed
+        if f".. describe:: {name}  {kind.title()}. " not in re.sub(r"\s{2,}", "  ", said)
+    ]
+    assert wrong == []
+
+
 def test_benchmarks_that_are_named_exist() -> None:
     """The commands beside the figures are those of the tree; tests of their own run them."""
     text = PERFORMANCE.read_text("utf-8")

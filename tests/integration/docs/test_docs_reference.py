@@ -70,7 +70,7 @@ def test_reference_says_what_a_key_is_and_what_it_does_without_it(built: Path) -
     text = page(built, "configuration")
 
     assert "transfer.chunk_size Type: size, 5 MiB to 5 GiB Default: 100 MiB" in text
-    assert "mail.smtp.host Type: name or IP address Default: required" in text
+    assert "mail.smtp.host Type: name or IP address, required name or IP address." in text
     # a value that is only an example is no default
     assert "masv.team Type: name the team's subdomain; needed by rules" in text
 
@@ -131,7 +131,10 @@ def test_reference_has_every_error_code_with_its_sentence(built: Path) -> None:
     while waiting:
         kind = waiting.pop()
         waiting += [one for one in kind.__subclasses__() if one.__module__ == errors.__name__]
-        said = re.search(rf"(?<!\d){kind.code} ([^¶]+?) HTTP status {kind.status}\.", text)
+        said = re.search(
+            rf"(?<!\d){kind.code} [^¶]+? Remedy {kind.remedy.value}: [^¶]+? is {kind.status}\.",
+            text,
+        )
         assert said, kind
         first = words_of((kind.__doc__ or "").partition("\n")[0])
         if kind.code:
@@ -157,3 +160,15 @@ def test_pages_need_no_asset_from_elsewhere(built: Path) -> None:
 
     assert len(files) > 20
     assert [str(file) for file in files if foreign.search(file.read_text("utf-8"))] == []
+
+
+def test_runbook_quotes_lines_that_the_program_writes() -> None:
+    """Whoever searches the page for what he sees finds it, and nothing there is made up."""
+    text = (PROJECT / "docs" / "runbook.rst").read_text("utf-8")
+    table = text.partition("What the log says")[2]
+    quoted = re.findall(r"^``([^`]+)``  ", table, re.MULTILINE)
+    quoted += re.findall(r"^``look at: ([^`.:]+?)(?: in \.\.\.)?``", text, re.MULTILINE)
+    code = "".join(file.read_text("utf-8") for file in (PROJECT / "masv_watch").rglob("*.py"))
+
+    assert len(quoted) > 12
+    assert [words for words in quoted if words not in code] == []
