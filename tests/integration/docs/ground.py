@@ -6,6 +6,8 @@ pages at once, and how shown output is compared. Used by the tests of this folde
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -15,9 +17,11 @@ import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 
+from masv_watch import cli
 from tests.integration.docs.blocks import PROJECT, Block, Step
 from tests.processes import Daemon, Sandbox, free_port
 from tests.waiting import eventually
@@ -41,6 +45,8 @@ SECRETS = {
     "PORTAL_CODE": "open-sesame",
     "SMTP_PASSWORD": "tell-nobody",
 }
+#: commands of ours in which no shell has a part
+PLAIN = re.compile(r"masv-watch [\w\s./@,:=-]+")
 _ENDED = "--ended-with-"
 
 
@@ -108,7 +114,7 @@ class Shell:
             self._once(command, step.shown, may_fail=may_fail)
 
     def _once(self, command: str, shown: tuple[str, ...], *, may_fail: bool) -> bool:
-        status, output = self.run(command)
+        status, output = self._typed(command) if may_fail else self.run(command)
         said = f"$ {command}\n{output}[status {status}]"
         assert status == 0 or may_fail, said
         if shown:
@@ -118,6 +124,24 @@ class Shell:
 
     def run(self, command: str) -> tuple[int, str]:
         """Run a command line and give its status and all that it printed."""
+        return self._called(command) if PLAIN.fullmatch(command) else self._typed(command)
+
+    def _called(self, command: str) -> tuple[int, str]:
+        """Carry out a command of ours in this process, by what the console script calls."""
+        printed = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
+        with (
+            contextlib.chdir(self._folder),
+            patch.dict(os.environ, self._environ, clear=True),
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(printed),
+        ):
+            try:
+                status = cli.main(command.split()[1:])
+            except SystemExit as stop:
+                status = int(stop.code or 0)
+        return status, printed.buffer.getvalue().decode()  # type: ignore[attr-defined]
+
+    def _typed(self, command: str) -> tuple[int, str]:
         assert self._bash.stdin is not None
         assert self._bash.stdout is not None
         # the status stays what it was for an `echo $?` that follows
