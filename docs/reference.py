@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from keys import KEYS_FILE, reference_of_keys
+from keys import reference_of_keys
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from writing import entry, literal, plain, section, sentence
@@ -27,7 +27,6 @@ from masv_watch.api.routes import routes
 from masv_watch.cli.grammar import Command, Flag, Word, command_of
 from masv_watch.cli.outcomes import STATUSES
 from masv_watch.cli.table import parser
-from masv_watch.config import schema
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -229,9 +228,8 @@ class FromCode(SphinxDirective):
         chapter = self.arguments[0]
         if chapter not in CHAPTERS:
             raise self.error(f"no chapter {chapter!r}: {', '.join(CHAPTERS)}")
-        for module in (schema, errors, lifecycle, metrics):
-            self.env.note_dependency(inspect.getfile(module))
-        self.env.note_dependency(str(KEYS_FILE))
+        # any file of the code may have changed
+        self.env.note_reread()
         lines = CHAPTERS[chapter]()
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 

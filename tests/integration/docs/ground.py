@@ -32,6 +32,7 @@ PLACEHOLDERS = {
     "<number>": r"\d+",
     "<link>": r"https?://\S+[/?]\S+",
     "<reason>": r".+",
+    "<path>": r"/\S+",
     "<date>": r"\d{4}-\d\d-\d\d",
     "<team>": r"[0-9A-Z]{26}",
     "<size>": r"[\d.]+ [kMGT]?B",
@@ -100,6 +101,7 @@ class Shell:
     def write(self, block: Block) -> None:
         """Write the file that a block is, under the name that its caption gives."""
         file = self._folder / block.caption
+        file.parent.mkdir(exist_ok=True)
         file.write_text(self._ground.here(block.text))
         file.chmod(0o600)
 
