@@ -22,7 +22,7 @@ from masv_watch.api.routes import routes
 from masv_watch.cli.grammar import command_of
 from masv_watch.cli.table import parser
 from masv_watch.config import schema
-from tests.integration.docs.blocks import PROJECT
+from tests.integration.docs.blocks import PAGES, PROJECT
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -172,3 +172,27 @@ def test_runbook_quotes_lines_that_the_program_writes() -> None:
 
     assert len(quoted) > 12
     assert [words for words in quoted if words not in code] == []
+
+
+def test_pages_name_no_command_flag_or_metric_that_is_not_there() -> None:
+    """What is named in running text is what the program has now."""
+    commands = {" ".join(one.path): one for one in command_of(parser()).walk() if not one.below}
+    known = {f"{metrics.PREFIX}{name}{end}" for name in metrics.HELP for end in ("", "_total")}
+    wrong = []
+    for file in PAGES:
+        text = re.sub(r"\s+", " ", file.read_text("utf-8"))
+        for said in re.findall(r"``masv-watch ([a-z][^`]*)``", text):
+            words = said.split()
+            name = next(
+                (" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in commands), ""
+            )
+            flags = {one for flag in getattr(commands.get(name), "flags", ()) for one in flag.names}
+            if not (name) or set(re.findall(r"(?<= )--?[a-z-]+", said)) - flags:
+                wrong.append(f"{file.name}: masv-watch {said}")
+        wrong += [
+            f"{file.name}: {name}"
+            for name in re.findall(r"``(masv_watch_\w+)``", text)
+            if name not in known
+        ]
+
+    assert wrong == []
