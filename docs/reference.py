@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from masv_watch.api.routes import routes
 from masv_watch.cli.grammar import Command, Flag, Word, command_of
 from masv_watch.cli.outcomes import STATUSES
 from masv_watch.cli.table import parser
+from masv_watch.sandbox import __main__ as sandbox
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -36,14 +38,22 @@ Json = dict[str, Any]
 def reference_of_commands() -> list[str]:
     """Write every command with its words and flags, and the statuses with which they end."""
     lines: list[str] = []
-    for command in command_of(parser()).walk():
-        if not command.below:
-            lines += _written_command(command)
+    for command in every_command():
+        lines += _written_command(command)
     lines += section("Exit status", "-")
     for line in STATUSES.splitlines()[1:]:
         number, _, meaning = line.strip().partition("  ")
         lines += entry(f"describe:: {number}", plain(sentence(meaning)))
     return lines
+
+
+def every_command() -> Iterator[Command]:
+    """Give every command; the sandbox is a program of its own and has a parser of its own."""
+    for command in command_of(parser()).walk():
+        if command.path == ("sandbox",):
+            yield command_of(sandbox.parser(), command.path, command.help)
+        elif not command.below:
+            yield command
 
 
 def _written_command(command: Command) -> list[str]:
@@ -92,18 +102,14 @@ def described() -> Json:
 
 def reference_of_calls() -> list[str]:
     """Write every call with what it takes, gives and can be refused with."""
-    api, lines, noun = described(), [], ""
+    api = described()
+    chapters: dict[str, list[str]] = {}
     for path, methods in api["paths"].items():
-        pieces = path.removeprefix("/api/v1").strip("/").split("/")
-        if pieces[0] != noun and path.startswith("/api/v1"):
-            noun = pieces[0]
-            lines += section(noun.replace("_", " "), "-")
-        elif not noun:
-            noun = "health and metrics"
-            lines += section(noun, "-")
+        noun = path.removeprefix("/api/v1/").split("/")[0] if path.startswith("/api/") else ""
         for method, call in methods.items():
-            lines += _written_call(f"{method.upper()} {path}", call, api)
-    return lines
+            written = _written_call(f"{method.upper()} {path}", call, api)
+            chapters.setdefault(noun.replace("_", " ") or "health and metrics", []).extend(written)
+    return [line for noun, calls in chapters.items() for line in (*section(noun, "-"), *calls)]
 
 
 def _written_call(head: str, call: Json, api: Json) -> list[str]:

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT and answer the exit status."""
     logging.basicConfig(level=logging.WARNING, format="sandbox: %(levelname)s %(message)s")
     try:
-        options = _parser().parse_args(argv)
+        options = parser().parse_args(argv)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     # Blocked before any thread is born, and waited for: a handler that set an event could run while
@@ -82,28 +82,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(
+def parser() -> argparse.ArgumentParser:
+    """Build its command line."""
+    flags = _OneLineParser(
         prog="masv-watch sandbox", description="Serve an embedded stand-in for MASV's cloud."
     )
-    parser.add_argument("--listen", type=_address, default="127.0.0.1:8081", metavar="HOST:PORT")
-    parser.add_argument("--smtp", type=_address, default="127.0.0.1:8025", metavar="HOST:PORT")
-    parser.add_argument(
+    flags.add_argument(
+        "--listen", type=_address, default="127.0.0.1:8081", metavar="HOST:PORT",
+        help="where it is the cloud; default: 127.0.0.1:8081, port 0 picks a free one",
+    )  # fmt: skip
+    flags.add_argument(
+        "--smtp", type=_address, default="127.0.0.1:8025", metavar="HOST:PORT",
+        help="where it takes mail; default: 127.0.0.1:8025",
+    )  # fmt: skip
+    flags.add_argument(
         "--data", type=Path, metavar="DIR", help="default: a temporary folder, removed at exit"
     )
-    parser.add_argument(
+    flags.add_argument(
         "--url-lifetime", type=_seconds, default=900.0, metavar="SECONDS", help="default: 900"
     )
-    parser.add_argument(
+    flags.add_argument(
         "--token-lifetime",
         type=_seconds,
         default=7 * 86400.0,
         metavar="SECONDS",
         help="default: 7 days",
     )
-    parser.add_argument("--no-md5", action="store_true", help="ETags that are no MD5")
-    parser.add_argument("--discard", action="store_true", help="keep no bytes (benchmarks)")
-    return parser
+    flags.add_argument("--no-md5", action="store_true", help="ETags that are no MD5")
+    flags.add_argument("--discard", action="store_true", help="keep no bytes (benchmarks)")
+    return flags
 
 
 class _OneLineParser(argparse.ArgumentParser):

@@ -22,6 +22,7 @@ from masv_watch.api.routes import routes
 from masv_watch.cli.grammar import command_of
 from masv_watch.cli.table import parser
 from masv_watch.config import schema
+from masv_watch.sandbox import __main__ as sandbox
 from tests.integration.docs.blocks import PAGES, PROJECT
 
 pytestmark = pytest.mark.timeout(300)
@@ -79,9 +80,10 @@ def test_reference_has_every_command_with_all_of_its_options(built: Path) -> Non
     """What the parser takes stands there, below its command."""
     text, options = page(built, "commands"), named(built, "std:cmdoption")
 
-    for command in command_of(parser()).walk():
-        if command.below:
-            continue
+    own = command_of(sandbox.parser(), ("sandbox",))
+    commands = [one for one in command_of(parser()).walk() if not one.below]
+    assert len(own.flags) > 5
+    for command in (*commands, own):
         name = " ".join(("masv-watch", *command.path))
         assert f"{name} " in text
         assert words_of(command.help)[1:] in text
