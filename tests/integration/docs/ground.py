@@ -63,8 +63,10 @@ class Ground:
         program.chmod(0o755)
         # the last one is the daemon's own: a command would show it to it
         secrets = {name: text for name, text in SECRETS.items() if name != "MASV_WATCH_TOKEN"}
+        # what this machine's user has set for himself is not what the pages are about
+        around = {key: text for key, text in os.environ.items() if "MASV_" not in key}
         self.environ = {
-            **os.environ, **secrets,
+            **around, **secrets, "NO_PROXY": "*",
             "PATH": f"{program.parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(PROJECT), "HOME": str(top), "LC_ALL": "C.UTF-8",
         }  # fmt: skip
