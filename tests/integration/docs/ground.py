@@ -113,7 +113,8 @@ class Shell:
         if re.match(r"masv-watch (?:run|sandbox)\b", command) and "--once" not in command:
             self._begin(command, step.shown)
         elif LOOKS.match(step.command) and step.shown:
-            eventually(lambda: self._once(command, step.shown, may_fail=may_fail), every=0.5)
+            pause = 0.1 if PLAIN.fullmatch(command) else 0.5
+            eventually(lambda: self._once(command, step.shown, may_fail=may_fail), every=pause)
         else:
             self._once(command, step.shown, may_fail=may_fail)
 
