@@ -25,12 +25,22 @@ from masv_watch.errors import (
     SourceVanished,
 )
 from masv_watch.files.approach import approach
+from masv_watch.files.entries import (
+    HINTS,
+    allowed,
+    assert_readable,
+    checked,
+    forbidden,
+    fresh_status,
+    may_read,
+    no_root,
+    open_regular,
+    split,
+)
 from masv_watch.files.observations import (
     Observation,
     demand_same,
-    described,
     identity_of,
-    kind_of,
     observed,
 )
 from masv_watch.files.reach import Reach
@@ -42,14 +52,12 @@ from masv_watch.names import shown
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _STEP = _PASS | os.O_NOFOLLOW
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 #: of a mode: the kind, and whether the world may read; a file that it may
 _FREE = 0o170000 | stat.S_IROTH
 _FREE_FILE = stat.S_IFREG | stat.S_IROTH
 #: entries of one folder that are looked at at once: about a millisecond's work
 _BATCH = 256
 _MODE, _DEVICE, _INODE = map(attrgetter, ("st_mode", "st_dev", "st_ino"))
-_EFFECTIVE = os.access in os.supports_effective_ids
 #: descriptors of folders kept while a root is walked; a thousand levels need no more
 _KEPT_FOLDERS = 32
 
@@ -109,7 +117,7 @@ class Root:
                 _admit(reach, descriptor, path)
             return cls(path, descriptor, fresh=fresh, reach=reach)
         except (OSError, ValueError) as error:
-            raise _no_root(path, error) from error
+            raise no_root(path, error) from error
 
     def __enter__(self) -> Root:
         """Give the root itself."""
@@ -232,7 +240,7 @@ class Root:
         if status.st_dev != device or status.st_ino in self._guarded:
             return None
         is_free = status.st_mode & _FREE == _FREE_FILE
-        return status if is_free or _may_read(folder, entry.name, status) else None
+        return status if is_free or may_read(folder, entry.name, status) else None
 
     def own_identity(self) -> Identity:
         """Give the identity of the root itself; it changes with the names that stand in it."""
@@ -245,7 +253,7 @@ class Root:
             SourceUnreadable: a folder on the way cannot be passed, or the root is gone.
             SourceForbidden: a name on the way is a link or no name.
         """
-        above, name = _split(path)
+        above, name = split(path)
         try:
             with self.border(path):
                 seen = self._observed(self.folder(above), name, path)
@@ -263,10 +271,10 @@ class Root:
             SourceUnreadable: permission, input/output error, or the root is gone.
             SourceForbidden: a link on the way, or neither a file nor a folder.
         """
-        above, name = _split(path)
+        above, name = split(path)
         self.forget_folders()
         with self.border(path):
-            return _allowed(self._status(self.folder(above), name, path), path)
+            return allowed(self._status(self.folder(above), name, path), path)
 
     def open_file(self, path: bytes, *, is_afresh: bool = True) -> int:
         """Open a regular file for reading and give its descriptor, which the caller closes.
@@ -275,11 +283,11 @@ class Root:
 
         Raises: as `identify`, and SourceForbidden for all but regular files.
         """
-        above, name = _split(path)
+        above, name = split(path)
         if is_afresh:
             self.forget_folders()
         with self.border(path):
-            return _open_regular(self.folder(above), name, path, self._reach)
+            return open_regular(self.folder(above), name, path, self._reach)
 
     def folder(self, relative: bytes) -> int:
         """Give the descriptor of a folder below; it stays the root's own, and may be kept open.
@@ -312,10 +320,10 @@ class Root:
             raise SourceVanished(f"{shown(path)} is not there any more", path=path) from error
         except OSError as error:
             if error.errno == errno.ELOOP:
-                raise _forbidden(path, "is a symbolic link") from error
+                raise forbidden(path, "is a symbolic link") from error
             raise SourceUnreadable(
                 f"{shown(path)} cannot be read: {error.strerror}",
-                hint=_HINTS.get(error.errno or 0, ""),
+                hint=HINTS.get(error.errno or 0, ""),
                 path=path,
                 errno=errno.errorcode.get(error.errno or 0, str(error.errno)),
             ) from error
@@ -325,16 +333,16 @@ class Root:
             if os.fstat(self._descriptor).st_nlink > 0:
                 return
         except OSError as error:
-            raise _no_root(self.path, error) from error
-        raise _no_root(self.path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+            raise no_root(self.path, error) from error
+        raise no_root(self.path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
 
     def _observed(self, folder: int, name: bytes, path: bytes) -> Observation | None:
         try:
             status = self._status(folder, name, path)
             if stat.S_ISREG(status.st_mode):
-                _assert_readable(folder, name, status)
+                assert_readable(folder, name, status)
                 if self.is_fresh(status.st_dev):
-                    status = _fresh_status(folder, name, status)
+                    status = fresh_status(folder, name, status)
         except FileNotFoundError:
             return None
         except SourceForbidden as error:
@@ -355,14 +363,14 @@ class Root:
         while start and start not in self._folders:
             start = start.rpartition(b"/")[0]
         rest = relative[len(start) + 1 :] if start else relative
-        return start, [_checked(name, relative) for name in rest.split(b"/")]
+        return start, [checked(name, relative) for name in rest.split(b"/")]
 
     def _step(self, folder: int, name: bytes, path: bytes) -> int:
         try:
             descriptor = os.open(name, _STEP, dir_fd=folder)
         except NotADirectoryError as error:
             if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
-                raise _forbidden(path, "is a symbolic link") from error
+                raise forbidden(path, "is a symbolic link") from error
             raise
         if self._reach is not None:
             _admit(self._reach, descriptor, path)
@@ -396,38 +404,13 @@ def identify_all(
     root.forget_folders()
     for path in sorted(paths, key=lambda path: path.rpartition(b"/")[::2]):
         try:
-            above, name = _split(path)
+            above, name = split(path)
             with root.border(path):
                 status = root._status(root.folder(above), name, path)
-                found: Identity | SourceError = _allowed(status, path)
+                found: Identity | SourceError = allowed(status, path)
         except SourceError as error:
             found = error
         yield path, found
-
-
-_HINTS = {
-    errno.EACCES: "give the daemon's user the right to read it",
-    errno.EPERM: "give the daemon's user the right to read it",
-    errno.ESTALE: "the file server forgot the handle; remount when it stays so",
-    errno.EIO: "the medium or its server reports an input/output error",
-}
-
-
-def _split(path: bytes) -> tuple[bytes, bytes]:
-    above, _, name = path.rpartition(b"/")
-    return above, _checked(name, path)
-
-
-def _checked(name: bytes, path: bytes) -> bytes:
-    if name in (b"", b".", b"..") or b"\0" in name:
-        raise _forbidden(path, "is not a path below a root")
-    return name
-
-
-def _allowed(status: os.stat_result, path: bytes) -> Identity:
-    if kind_of(status.st_mode) not in ("file", "folder"):
-        raise _forbidden(path, f"is {described(status.st_mode)}")
-    return identity_of(status)
 
 
 def _admit(reach: Reach, descriptor: int, path: bytes) -> None:
@@ -436,65 +419,3 @@ def _admit(reach: Reach, descriptor: int, path: bytes) -> None:
     except BaseException:
         os.close(descriptor)
         raise
-
-
-def _open_regular(folder: int, name: bytes, path: bytes, reach: Reach | None) -> int:
-    # looked at first: opening a FIFO wakes its writer, and a device may act on an open (fault 26)
-    _assert_regular(os.lstat(name, dir_fd=folder), path)
-    descriptor = os.open(name, _READ, dir_fd=folder)
-    try:
-        status = os.fstat(descriptor) if reach is None else reach.admit_file(descriptor, path)
-        _assert_regular(status, path)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _assert_regular(status: os.stat_result, path: bytes) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise _forbidden(path, f"is {described(status.st_mode)}")
-
-
-def _may_read(folder: int, name: str, status: os.stat_result) -> bool:
-    return stat.S_ISREG(status.st_mode) and os.access(
-        name, os.R_OK, dir_fd=folder, effective_ids=_EFFECTIVE
-    )
-
-
-def _assert_readable(folder: int, name: bytes, status: os.stat_result) -> None:
-    # fault 29: asked only where the world may not read, so that most files cost no second call
-    if status.st_mode & stat.S_IROTH:
-        return
-    if not os.access(name, os.R_OK, dir_fd=folder, effective_ids=_EFFECTIVE):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-
-def _fresh_status(folder: int, name: bytes, status: os.stat_result) -> os.stat_result:
-    try:
-        descriptor = os.open(name, _READ, dir_fd=folder)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            return status
-        raise
-    try:
-        return os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _forbidden(path: bytes, why: str) -> SourceForbidden:
-    return SourceForbidden(f"{shown(path)} {why}", path=path)
-
-
-def _no_root(path: bytes, error: OSError | ValueError) -> SourceUnreadable:
-    number = error.errno if isinstance(error, OSError) else errno.EINVAL
-    if number == errno.ENOENT:
-        why, hint = "is not there", "create or mount it; it is looked for again"
-    elif number == errno.ENOTDIR:
-        why, hint = "is not a folder", "name a folder, or put one there"
-    else:
-        why = f"cannot be opened: {error.strerror if isinstance(error, OSError) else error}"
-        hint = _HINTS.get(number or 0, "look at the folder and at its mount")
-    name = errno.errorcode.get(number or 0, str(number))
-    return SourceUnreadable(f"the folder {shown(path)} {why}", hint=hint, path=path, errno=name)
