@@ -35,7 +35,7 @@ from masv_watch.watch.examined import Examined
 from masv_watch.watch.generations import Relation
 from masv_watch.watch.intake import Intake
 from masv_watch.watch.rules import Fate
-from masv_watch.watch.scan import BUDGET, matched, one
+from masv_watch.watch.scan import BUDGET, matched, one, unfollowed
 
 _RELATED = {
     Relation.SAME: Prospect.KNOWN,
@@ -150,17 +150,22 @@ def _open(asked: Asked, intake: Intake) -> Root:
         _demand_reach(asked, intake)
     reach = Reach(roots=None, uid=None, gids=frozenset(), denied=intake.denied())
     is_fresh = files.filesystem_kind(intake.rule.path) == "network"
-    return Root.open(intake.rule.path, fresh=is_fresh, reach=reach)
+    return Root.open(intake.rule.path, fresh=is_fresh, reach=reach, follow=intake.rule.follow)
 
 
 def _demand_reach(asked: Asked, intake: Intake) -> None:
     try:
-        with Root.open(intake.rule.path, reach=_reach(asked, intake)) as root:
+        with _reached(asked, intake) as root:
             seen = root.observe(asked.relative)
     except SourceError:
         seen = None
     if seen is None or seen.kind == "unreadable":
         raise NotFound("there is no such file that the caller may read", hint="ask its owner")
+
+
+def _reached(asked: Asked, intake: Intake) -> Root:
+    rule = intake.rule
+    return Root.open(rule.path, reach=_reach(asked, intake), follow=rule.follow)
 
 
 def _reach(asked: Asked, intake: Intake) -> Reach:
@@ -178,7 +183,7 @@ def _look(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> Ex
     seen = root.observe(asked.relative)
     if seen is None:
         return _missing(answer)
-    own = matched(matcher, seen)
+    own = matched(matcher, unfollowed(seen) if asked.relative == answer.top else seen)
     if own.fate is Fate.SKIP:
         why = f"{shown(asked.relative)} is left out: it {own.reason}"
         return answer.give(Prospect.LEFT_OUT, why, *own.findings)
@@ -193,7 +198,7 @@ def _look(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> Ex
 def _reads_all(answer: _Answer, intake: Intake) -> bool:
     """Say whether the caller may read everything in the drop, as its verdict may name any of it."""
     try:
-        with Root.open(intake.rule.path, reach=_reach(answer.asked, intake)) as root:
+        with _reached(answer.asked, intake) as root:
             ahead, left = [root.observe(answer.top)], BUDGET
             while ahead and left > 0:
                 entry, left = ahead.pop(), left - 1

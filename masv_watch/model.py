@@ -94,6 +94,14 @@ class OnVanish(StrEnum):
     SEND_REST = "send_rest"
 
 
+class Follow(StrEnum):
+    """Which symbolic links inside a drop are followed."""
+
+    NONE = "none"
+    #: those to what lies under the same root
+    INSIDE = "inside"
+
+
 class Partial(StrEnum):
     """What becomes of an upload when the cloud refuses some of its files for good."""
 
@@ -722,6 +730,8 @@ class Rule:
     #: regular expressions of files that are left out
     ignore_regex: tuple[str, ...] = ()
     size: Sizes = ANY_SIZE
+    #: which links inside a drop are sent as what they point to
+    follow: Follow = Follow.NONE
     #: whether files that have another name, inside or outside of the hot folder, are left out
     skips_hardlinks: bool = False
     age: Age = field(default_factory=Age)
@@ -1051,6 +1061,8 @@ class Terms:
     replaces: tuple[str, ...] = ()
     on_vanish: OnVanish = OnVanish.FAIL
     partial: Partial = Partial.HOLD
+    #: links through which its sources were found; the walk to them follows the same ones
+    follow: Follow = Follow.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ Law 2. Nothing is written: no row, no marker, no notification.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import datetime
 from typing import cast
@@ -20,13 +20,13 @@ from masv_watch import files
 from masv_watch.config import portable
 from masv_watch.errors import Busy, SourceError, Unprocessable
 from masv_watch.loops import Clock
-from masv_watch.model import FolderPlan, Plan, Rule, Settings
+from masv_watch.model import FolderPlan, Follow, Plan, Rule, Settings
 from masv_watch.preview import Look, changes, folder_plan, pairs
 from masv_watch.store.contract import Store
 from masv_watch.watch.addresses import addresses_of, subfolder_of
 from masv_watch.watch.outlooks import Outlook, Outlooks
 from masv_watch.watch.rules import Fate, Matcher
-from masv_watch.watch.scan import one
+from masv_watch.watch.scan import one, unfollowed
 
 
 class Rehearsal:
@@ -81,14 +81,14 @@ class Rehearsal:
         keys = changes(replace(old, hot_folders=()), replace(new, hot_folders=()))
         return Plan(keys=keys, folders=tuple(folders))
 
-    def open(self, path: bytes) -> files.Root:
+    def open(self, path: bytes, follow: Follow) -> files.Root:
         """Open a root as intake does.
 
         Raises:
             SourceError
         """
         reach = files.Reach(roots=None, uid=None, gids=frozenset(), denied=self._denied())
-        return files.Root.open(path, reach=reach)
+        return files.Root.open(path, reach=reach, follow=follow)
 
     def foresee(self, rule: Rule) -> Outlooks:
         """Give the tests of a rule over the ledger as it is."""
@@ -159,15 +159,22 @@ class _Walk:
 
     def _walked(self, path: bytes, indices: tuple[int, ...], seen: set[bytes]) -> Iterator[Look]:
         try:
-            with self._rehearsal.open(path) as root:
-                entries = list(self._tops(root, indices))
+            with ExitStack() as until_walked:
+                roots = {
+                    follow: until_walked.enter_context(self._rehearsal.open(path, follow))
+                    for follow in {self._follow(at) for at in indices}
+                }
+                entries = list(self._tops(roots[self._follow(indices[0])], indices))
                 self._meet(entries, indices)
                 for entry in entries:
                     seen.add(entry.path)
                     # both sides see what one walk saw, even of a folder that grows meanwhile
-                    walked = cast(files.Root, _Remembering(root, entry))
+                    walked = {
+                        follow: cast(files.Root, _Remembering(root, entry))
+                        for follow, root in roots.items()
+                    }
                     before, after = (
-                        self._outlook(walked, entry.path, at)
+                        self._outlook(walked[self._follow(at)], entry.path, at)
                         if at in indices and self._is_drop(entry, at)
                         else None
                         for at in (0, 1)
@@ -176,13 +183,17 @@ class _Walk:
         except SourceError as error:
             self._notes.append(f"what lies there is not compared: {error.message}")
 
+    def _follow(self, index: int) -> Follow:
+        rule = self._sides[index]
+        return Follow.NONE if rule is None else rule.follow
+
     def _tops(self, root: files.Root, indices: tuple[int, ...]) -> Iterator[files.Observation]:
         """Give what is a drop of at least one side: an address on one may be one on the other."""
-        for entry in root.list_folder():
+        for entry in map(unfollowed, root.list_folder()):
             if any(self._is_drop(entry, at) for at in indices):
                 yield entry
             if any(not self._is_drop(entry, at) for at in indices):
-                yield from root.list_folder(entry.path)
+                yield from map(unfollowed, root.list_folder(entry.path))
 
     def _is_drop(self, entry: files.Observation, index: int) -> bool:
         rule = self._sides[index]

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
 from masv_watch import files
@@ -31,7 +31,7 @@ from masv_watch.names import shown
 from masv_watch.watch.addresses import addresses_of
 from masv_watch.watch.outlooks import Outlook, Outlooks
 from masv_watch.watch.rules import Fate, Matcher
-from masv_watch.watch.scan import sweep
+from masv_watch.watch.scan import sweep, unfollowed
 
 #: bytes of a listing
 _LARGEST = 128 * 1024 * 1024
@@ -89,8 +89,9 @@ def _opened(options: argparse.Namespace) -> Iterator[Callable[[Rule], files.Root
         Ended, SourceError: there is nothing to walk through.
     """
     if options.path is not None:
-        with files.Root.open(os.path.abspath(os.fsencode(options.path))) as root:
-            yield lambda _rule: root
+        path = os.path.abspath(os.fsencode(options.path))
+        with ExitStack() as until_told:
+            yield lambda rule: until_told.enter_context(files.Root.open(path, follow=rule.follow))
         return
     content = _content(options.listing)
 
@@ -110,7 +111,7 @@ def _outlooks(rule: Rule, root: files.Root, clock: SystemClock) -> Iterator[Outl
         if above == b"" or root.observe(above) is not None:
             foresight.meet(
                 entry
-                for entry in root.list_folder(above)
+                for entry in map(unfollowed, root.list_folder(above))
                 if matcher.match(entry.path, entry.kind).fate is Fate.KEEP
             )
     for tree in sweep(root, matcher, addresses=addresses):

@@ -40,6 +40,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         _letters(reading, at)
         _early(reading, at)
         _again(reading, at)
+        _follow(reading, at)
         filtering.check(reading, at)
         addressing.check(reading, at)
         completeness.check(reading, at)
@@ -306,6 +307,21 @@ def _early(reading: Reading, at: Path) -> None:
             )
             reading.warn((*at, "early"), message)
             return
+
+
+def _follow(reading: Reading, at: Path) -> None:
+    """Refuse to move or delete a drop whose links are sent as what they point to."""
+    if reading.get(*at, "follow") != "inside":
+        return
+    for key in ("delivered", "duplicate"):
+        own = reading.get(*at, "after", key)
+        inherited = reading.get("defaults", "after", key)
+        if (own or inherited or "keep") != "keep":
+            message = (
+                f"`follow: inside` needs `after.{key}: keep` - a link that is moved or deleted"
+                " leaves behind what it points to"
+            )
+            reading.fault((*at, "follow"), message)
 
 
 def _again(reading: Reading, at: Path) -> None:

@@ -338,6 +338,7 @@ _Redrop = Annotated[str, _leaf(values.one_of("send", "skip", "ask", "replace"))]
 _Dedupe = Annotated[str, _leaf(values.one_of("send", "skip", "relink"))]
 _Late = Annotated[str, _leaf(values.one_of("send", "ask", "ignore"))]
 _OnVanish = Annotated[str, _leaf(values.one_of("fail", "send_rest"))]
+_Follow = Annotated[str, _leaf(values.one_of("none", "inside"))]
 _Partial = Annotated[str, _leaf(values.one_of("hold", "send_rest"))]
 _Drop = Annotated[str, _leaf(values.one_of("each", "file", "folder", "batch"))]
 
@@ -388,6 +389,7 @@ class HotFolderKeys:
     only_regex: list[_Expression] | None = None
     ignore_regex: list[_Expression] | None = None
     size: SizeKeys | None = None
+    follow: _Follow | None = None
     hardlinks: Annotated[str, _leaf(values.one_of("allow", "skip"))] | None = None
     age: AgeKeys | None = None
     initial: _Initial | None = None

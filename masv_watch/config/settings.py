@@ -207,6 +207,7 @@ def _filters(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[
         "only_regex": _patterns(keys.only_regex, None),
         "ignore_regex": _patterns(keys.ignore_regex, None),
         "size": _range(keys.size) if keys.size else None,
+        "follow": model.Follow(keys.follow) if keys.follow else None,
         "skips_hardlinks": keys.hardlinks == "skip",
         "age": _age(keys.age) if keys.age else None,
     }

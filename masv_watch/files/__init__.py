@@ -5,7 +5,8 @@ decides what is sent, when something is quiet, or what becomes of it. Called by 
 the configuration's probe and by the self-test.
 
 Law 1. A path is bytes below a root, walked name by name from the root's descriptor without
-       following any link (faults 23, 24); no prefix is compared, nothing is resolved.
+       following any link (faults 23, 24); no prefix is compared. With `follow: inside` a link is
+       read first, and what it names is then walked in the same way from the same descriptor.
 Law 2. Only regular files are opened, and never in a way that can hang (fault 26).
 Law 3. What is read is fenced: descriptor and path show the settled identity before the first and
        after the last byte, or the read ends with SourceChanged (faults 12, 14, 16, 18).

@@ -13,17 +13,20 @@ import xxhash
 from masv_watch.errors import SourceChanged
 from masv_watch.files.hashes import hash_of_file
 from masv_watch.files.slices import Slice
-from masv_watch.model import Chunk, Identity
+from masv_watch.model import Chunk, Follow, Identity
 
 
 class Hashing:
     """The hash of one settled file in the making; it may be read a piece at a time."""
 
-    def __init__(self, path: bytes, identity: Identity, *, chunk_size: int) -> None:
+    def __init__(
+        self, path: bytes, identity: Identity, *, chunk_size: int, follow: Follow = Follow.NONE
+    ) -> None:
         """Begin at the first byte; the hash is made as for chunks of this size."""
         self._path = path
         self._identity = identity
         self._chunk_size = chunk_size
+        self._follow = follow
         self._chunks: list[Chunk] = []
         self._hasher = xxhash.xxh3_128()
         #: bytes read
@@ -52,7 +55,14 @@ class Hashing:
                 return hash_of_file(self._chunks, size=size, chunk_size=self._chunk_size)
 
     def _read(self, root_path: bytes, size: int, stop: Callable[[], bool]) -> None:
-        with Slice(root_path, self._path, self._identity, offset=self.done, size=size) as piece:
+        with Slice(
+            root_path,
+            self._path,
+            self._identity,
+            offset=self.done,
+            size=size,
+            follow=self._follow,
+        ) as piece:
             while block := piece.read():
                 if stop():
                     raise SourceChanged("the reading was ended", path=self._path)

@@ -14,7 +14,7 @@ from typing import Protocol
 import xxhash
 
 from masv_watch.files.slices import Slice
-from masv_watch.model import Identity, Verify
+from masv_watch.model import Follow, Identity, Verify
 
 _C4 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
@@ -87,12 +87,19 @@ class Digest:
     """The hashes of one settled file; used by one thread, and kept between two readings."""
 
     def __init__(
-        self, root_path: bytes, path: bytes, identity: Identity, ways: Iterable[str]
+        self,
+        root_path: bytes,
+        path: bytes,
+        identity: Identity,
+        ways: Iterable[str],
+        *,
+        follow: Follow = Follow.NONE,
     ) -> None:
         """Begin with nothing read."""
         self._root_path = root_path
         self._path = path
         self._identity = identity
+        self._follow = follow
         self._hashers = {way: _WAYS[way]() for way in sorted(ways)}
         self._done = 0
 
@@ -123,6 +130,7 @@ class Digest:
             offset=self._done,
             size=size,
             verify=Verify.SIZE,
+            follow=self._follow,
         ) as piece:
             # a piece is taken in before the next is read, also when it ends early
             while not stop() and (block := piece.read()):

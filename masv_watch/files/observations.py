@@ -39,6 +39,8 @@ class Observation:
     nlink: int = 0
     #: for people, for what is skipped: `a FIFO`, `a symbolic link`, the error of an unreadable one
     detail: str = ""
+    #: where it was found, when a link led to it; empty: at its own path
+    real: bytes = b""
 
 
 def observed(path: bytes, status: os.stat_result) -> Observation:

@@ -1,5 +1,7 @@
 """A hot folder by its descriptor: what lies below it, walked without following a link.
 
+With `follow: inside` a path that meets a link is resolved first and then walked as any other.
+
 Owns the walk, the identity of a file and the translation of the operating system's errors. Never
 reads a byte of content. Called by the sweep, the sender's last check, the room that looks at what a
 caller named, and the rest of this package.
@@ -13,17 +15,13 @@ import stat
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from operator import attrgetter
 from types import TracebackType
 from typing import NamedTuple
 
-from masv_watch.errors import (
-    SourceError,
-    SourceForbidden,
-    SourceUnreadable,
-    SourceVanished,
-)
+from masv_watch.errors import SourceError, SourceForbidden, SourceUnreadable, SourceVanished
 from masv_watch.files.approach import approach
 from masv_watch.files.entries import (
     HINTS,
@@ -37,15 +35,11 @@ from masv_watch.files.entries import (
     open_regular,
     split,
 )
-from masv_watch.files.observations import (
-    Observation,
-    demand_same,
-    identity_of,
-    observed,
-)
+from masv_watch.files.links import Links, is_link
+from masv_watch.files.observations import Observation, demand_same, identity_of, observed
 from masv_watch.files.reach import Reach
 from masv_watch.files.rights import Wish
-from masv_watch.model import Identity
+from masv_watch.model import Follow, Identity
 from masv_watch.names import shown
 
 #: enough to walk through a folder; the permission to list it is asked only when it is listed
@@ -80,13 +74,22 @@ class Root:
     """One open root: every path is walked from its descriptor. Not shared between threads."""
 
     def __init__(
-        self, path: bytes, descriptor: int, *, fresh: Fresh = False, reach: Reach | None = None
+        self,
+        path: bytes,
+        descriptor: int,
+        *,
+        fresh: Fresh = False,
+        reach: Reach | None = None,
+        follow: Follow = Follow.NONE,
     ) -> None:
         """Take over the descriptor; `Root.open` is the way to one."""
         self.path = path
         self._descriptor = descriptor
         self._fresh = fresh
         self._reach = reach
+        #: which links below are followed
+        self.follow = follow
+        self._links = Links(path, self) if follow is Follow.INSIDE else None
         #: whether a plain stat says everything of a file; and the inodes that may be denied
         self._is_bare = not fresh and (reach is None or reach.uid is None)
         self._guarded = frozenset() if reach is None else reach.inodes
@@ -96,13 +99,21 @@ class Root:
         self.identity = (status.st_dev, status.st_ino)
 
     @classmethod
-    def open(cls, path: bytes, *, fresh: Fresh = False, reach: Reach | None = None) -> Root:
+    def open(
+        cls,
+        path: bytes,
+        *,
+        fresh: Fresh = False,
+        reach: Reach | None = None,
+        follow: Follow = Follow.NONE,
+    ) -> Root:
         """Open a root by its absolute path, which leads through links as `approach` allows them.
 
         With `fresh` every file is opened for its identity, because a plain stat on a network file
         system may be a minute old; devices name the file systems below for which that holds.
         With `reach` every folder and file below is judged by it, and what it refuses is unreadable
-        or forbidden; it must let the root itself be passed.
+        or forbidden; it must let the root itself be passed. With `follow: inside` a link to what
+        lies under this root is what it points to.
 
         Raises:
             SourceUnreadable: it is missing, not a folder, or cannot be reached; `facts["errno"]`
@@ -115,7 +126,7 @@ class Root:
             descriptor = approach(path)
             if reach is not None:
                 _admit(reach, descriptor, path)
-            return cls(path, descriptor, fresh=fresh, reach=reach)
+            return cls(path, descriptor, fresh=fresh, reach=reach, follow=follow)
         except (OSError, ValueError) as error:
             raise no_root(path, error) from error
 
@@ -182,7 +193,8 @@ class Root:
         Raises: as `list_folder`.
         """
         with self.border(relative):
-            listing = os.open(b".", _LIST, dir_fd=self.folder(relative))
+            folder, real = self.lead(relative)
+            listing = os.open(b".", _LIST, dir_fd=folder)
         try:
             if self._reach is not None:
                 with self.border(relative):
@@ -190,7 +202,11 @@ class Root:
             with self.border(relative), os.scandir(listing) as entries:
                 device = os.fstat(listing).st_dev
                 while found := list(islice(entries, _BATCH)):
-                    yield self._batch(found, listing, relative, device=device)
+                    if real == relative:
+                        yield self._batch(found, listing, relative, device=device)
+                    else:
+                        batch = self._batch(found, listing, relative, device=device)
+                        yield _under(batch, relative, real)
         finally:
             os.close(listing)
         if not relative:
@@ -256,10 +272,11 @@ class Root:
         above, name = split(path)
         try:
             with self.border(path):
-                seen = self._observed(self.folder(above), name, path)
+                folder, real = self.lead(above)
+                seen = self._observed(folder, name, path)
                 if seen is None:
                     self._assert_there()
-                return seen
+                return seen and _lying(seen, above, real)
         except SourceVanished:
             return None
 
@@ -274,7 +291,7 @@ class Root:
         above, name = split(path)
         self.forget_folders()
         with self.border(path):
-            return allowed(self._status(self.folder(above), name, path), path)
+            return allowed(self._settled_status(above, name, path), path)
 
     def open_file(self, path: bytes, *, is_afresh: bool = True) -> int:
         """Open a regular file for reading and give its descriptor, which the caller closes.
@@ -287,12 +304,36 @@ class Root:
         if is_afresh:
             self.forget_folders()
         with self.border(path):
-            return open_regular(self.folder(above), name, path, self._reach)
+            folder = self.folder(above)
+            if self._links is not None and is_link(folder, name):
+                above, name = split(self._links.real(path))
+                folder = self.walk(above)
+            return open_regular(folder, name, path, self._reach)
 
     def folder(self, relative: bytes) -> int:
         """Give the descriptor of a folder below; it stays the root's own, and may be kept open.
 
         Raises: OSError and SourceForbidden; callers stand inside `border`.
+        """
+        return self.lead(relative)[0]
+
+    def lead(self, relative: bytes) -> tuple[int, bytes]:
+        """Give the descriptor of a folder below, and its path without a link.
+
+        Raises: as `folder`.
+        """
+        try:
+            return self.walk(relative), relative
+        except SourceForbidden:
+            if self._links is None:
+                raise
+        real = self._links.real(relative)
+        return self.walk(real), real
+
+    def walk(self, relative: bytes) -> int:
+        """Walk to a folder below and follow nothing.
+
+        Raises: as `folder`.
         """
         if self._descriptor < 0:
             raise ValueError("the root is closed")
@@ -336,7 +377,23 @@ class Root:
             raise no_root(self.path, error) from error
         raise no_root(self.path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
 
+    def _settled_status(self, above: bytes, name: bytes, path: bytes) -> os.stat_result:
+        """Give the stat of what a path shows, or of what it leads to."""
+        folder = self.folder(above)
+        status = self._status(folder, name, path)
+        if self._links is None or not stat.S_ISLNK(status.st_mode):
+            return status
+        above, name = split(self._links.real(path))
+        return self._status(self.walk(above), name, path)
+
     def _observed(self, folder: int, name: bytes, path: bytes) -> Observation | None:
+        seen = self.look(folder, name, path)
+        if self._links is not None and seen is not None and seen.kind == "link":
+            return self._links.followed(path)
+        return seen
+
+    def look(self, folder: int, name: bytes, path: bytes) -> Observation | None:
+        """Give one entry of an open folder below and follow nothing; None when it is gone."""
         try:
             status = self._status(folder, name, path)
             if stat.S_ISREG(status.st_mode):
@@ -382,14 +439,16 @@ class Root:
             os.close(self._folders.popitem(last=False)[1])
 
 
-def check_identity(root_path: bytes, path: bytes, identity: Identity) -> None:
+def check_identity(
+    root_path: bytes, path: bytes, identity: Identity, *, follow: Follow = Follow.NONE
+) -> None:
     """Assure that a path still shows the identity that settled.
 
     Raises:
         SourceChanged: it shows another one.
         SourceVanished, SourceUnreadable, SourceForbidden: as `Root.identify`.
     """
-    with Root.open(root_path) as root:
+    with Root.open(root_path, follow=follow) as root:
         demand_same(root.identify(path), identity, path)
 
 
@@ -406,7 +465,7 @@ def identify_all(
         try:
             above, name = split(path)
             with root.border(path):
-                status = root._status(root.folder(above), name, path)
+                status = root._settled_status(above, name, path)
                 found: Identity | SourceError = allowed(status, path)
         except SourceError as error:
             found = error
@@ -419,3 +478,16 @@ def _admit(reach: Reach, descriptor: int, path: bytes) -> None:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _under(batch: Batch, above: bytes, real: bytes) -> Batch:
+    """Give the entries of a folder that a link led to, each with where it lies."""
+    plain = zip(batch.names, batch.stats, strict=True)
+    seen = [observed(above + b"/" + os.fsencode(name), status) for name, status in plain]
+    return Batch([], [], [_lying(each, above, real) for each in (*seen, *batch.others)])
+
+
+def _lying(seen: Observation, above: bytes, real: bytes) -> Observation:
+    if real == above or seen.real or seen.identity is None:
+        return seen
+    return replace(seen, real=(real + b"/" if real else b"") + split(seen.path)[1])

@@ -23,7 +23,7 @@ import xxhash
 from masv_watch.errors import SourceChanged
 from masv_watch.files.observations import demand_same, identity_of
 from masv_watch.files.roots import Root
-from masv_watch.model import Identity, Verify
+from masv_watch.model import Follow, Identity, Verify
 from masv_watch.names import shown
 
 #: bytes of the largest block that is read at once
@@ -44,6 +44,7 @@ class Slice:
         offset: int,
         size: int,
         verify: Verify = Verify.FAST,
+        follow: Follow = Follow.NONE,
         on_bytes: Callable[[int], None] | None = None,
         most: Callable[[int], int] | None = None,
     ) -> None:
@@ -66,6 +67,7 @@ class Slice:
         self._offset = offset
         self._size = size
         self._verify = verify
+        self._follow = follow
         self._on_bytes = on_bytes
         self._most = most
         self._descriptor = -1
@@ -79,7 +81,7 @@ class Slice:
             SourceChanged, SourceVanished, SourceUnreadable, SourceForbidden.
         """
         self.close()
-        self._root = Root.open(self._root_path)
+        self._root = Root.open(self._root_path, follow=self._follow)
         try:
             self._descriptor = self._root.open_file(self._path)
             self.check()

@@ -24,6 +24,7 @@ from masv_watch.model import (
     Drop,
     DropEvent,
     DropState,
+    Follow,
     FoundBy,
     HoldReason,
     Identity,
@@ -329,12 +330,13 @@ def _terms(text: str) -> Terms:
     # the uploads of one rule have the same ones
     tree = json.loads(text)
     lists = {key: tuple(tree.get(key, ())) for key in ("recipients", "mail_to", "replaces")}
-    # what an earlier version froze says nothing of the last two
+    # what an earlier version froze says nothing of the last three
     fixed = {
         "type": UploadType(tree["type"]),
         "after": After(**tree["after"]),
         "on_vanish": OnVanish(tree.get("on_vanish", OnVanish.FAIL)),
         "partial": Partial(tree.get("partial", Partial.HOLD)),
+        "follow": Follow(tree.get("follow", Follow.NONE)),
     }
     return Terms(**(tree | lists | fixed))
 

@@ -86,6 +86,7 @@ class Keeping:
             offset=span.offset,
             size=span.size,
             verify=verify,
+            follow=claim.upload.terms.follow,
             on_bytes=on_bytes,
         )
         with body:

@@ -321,7 +321,7 @@ class Packages:
     def _look_at_sources(self, upload: Upload) -> None:
         known = {file.path: file for file in self._store.files(upload.id)}
         changed = 0
-        with files.Root.open(upload.root, fresh=True) as root:
+        with files.Root.open(upload.root, fresh=True, follow=upload.terms.follow) as root:
             for path, found in files.identify_all(root, known):
                 if isinstance(found, Identity) and files.is_same(found, known[path].identity):
                     continue

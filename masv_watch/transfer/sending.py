@@ -148,7 +148,9 @@ class Sending:
     def open(self, claim: Claim, in_hand: FileInHand) -> None:
         """Add a file to the package and begin its multipart upload."""
         file = in_hand.file
-        files.check_identity(claim.upload.root, file.path, file.identity)
+        files.check_identity(
+            claim.upload.root, file.path, file.identity, follow=claim.upload.terms.follow
+        )
         if in_hand.may_exist:
             self._clear_orphans(claim, file)
         self._note_opened(claim, self._begin(claim, file))
@@ -306,6 +308,7 @@ class Sending:
             offset=span.offset,
             size=span.size,
             verify=self._transfer().verify,
+            follow=claim.upload.terms.follow,
             on_bytes=on_bytes,
             most=most,
         )
@@ -337,7 +340,7 @@ class Sending:
     def close(self, claim: Claim, in_hand: FileInHand) -> None:
         """Finalize a file whose chunks are all acknowledged."""
         file, upload = in_hand.file, claim.upload
-        files.check_identity(upload.root, file.path, file.identity)
+        files.check_identity(upload.root, file.path, file.identity, follow=upload.terms.follow)
         if in_hand.may_be_closed and self._is_closed(claim, file):
             self._note_closed(claim, file)
             return

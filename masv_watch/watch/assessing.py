@@ -30,7 +30,7 @@ from masv_watch.watch.limits import exceeds
 from masv_watch.watch.markers import Marker, marker_of
 from masv_watch.watch.redrops import Compared, Kind, Moment
 from masv_watch.watch.restless import restless
-from masv_watch.watch.scan import Placed, Tree
+from masv_watch.watch.scan import Placed, Tree, unfollowed
 from masv_watch.watch.settle import Entry, Seen, State, Verdict, judge
 from masv_watch.watch.sidecars import Beside, Sidecars, overridden
 
@@ -278,7 +278,7 @@ class Assessor:
             return None
         path = marker_of(template, tree.top, tree.kind)
         seen = root.observe(path)
-        is_file = seen is not None and seen.kind == "file"
+        is_file = seen is not None and unfollowed(seen).kind == "file"
         return Marker(path=path, identity=seen.identity if seen is not None and is_file else None)
 
     def _asks(self) -> bool:

@@ -37,6 +37,7 @@ def terms_of(rule: Rule, top: bytes) -> Terms:
         batch=rule.drop is DropMode.BATCH,
         on_vanish=rule.on_vanish,
         partial=rule.partial,
+        follow=rule.follow,
     )
 
 

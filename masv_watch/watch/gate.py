@@ -100,7 +100,12 @@ class Gate:
         """
         self._was_removed = was_removed
         try:
-            root = files.Root.open(self._rule.path, fresh=self._fresh(), reach=self._reach())
+            root = files.Root.open(
+                self._rule.path,
+                fresh=self._fresh(),
+                reach=self._reach(),
+                follow=self._rule.follow,
+            )
         except SourceForbidden as error:
             self._show(RootState.UNREACHABLE, f"{error.message}; watch another folder")
             return None

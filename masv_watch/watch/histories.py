@@ -156,7 +156,10 @@ class Histories:
         """Read on in one file; give the bytes that were read."""
         path, identity, chunk_size = wanted
         if self._reading is None or self._reading[0] != wanted:
-            self._reading = wanted, files.Hashing(path, identity, chunk_size=chunk_size)
+            self._reading = (
+                wanted,
+                files.Hashing(path, identity, chunk_size=chunk_size, follow=root.follow),
+            )
         hashing = self._reading[1]
         before = hashing.done
         try:

@@ -182,7 +182,9 @@ class _Made:
             begun, self.begun = self.begun, None
             digest = begun[1] if begun is not None and begun[0] == placed else None
             if digest is None:
-                digest = files.Digest(root.path, *placed, found.unread[placed[0]])
+                digest = files.Digest(
+                    root.path, *placed, found.unread[placed[0]], follow=root.follow
+                )
             left -= digest.read_on(left, stop=stop) + _EACH
             if not digest.is_whole:
                 self.begun = placed, digest

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from masv_watch.errors import SourceError, SourceForbidden, SourceUnreadable, SourceVanished
 from masv_watch.files import Observation, Root, observed
@@ -165,7 +165,7 @@ def changes(
 def _tops(root: Root, addresses: frozenset[bytes], ground: Ground | None) -> Iterator[Observation]:
     """Give every entry that may be a drop; one address that cannot be listed fails at the end."""
     trouble: SourceError | None = None
-    for top in root.list_folder():
+    for top in map(unfollowed, root.list_folder()):
         if top.path in addresses and top.kind == "unreadable":
             trouble = SourceUnreadable(f"{shown(top.path)} {top.detail}", path=top.path)
             continue
@@ -175,7 +175,7 @@ def _tops(root: Root, addresses: frozenset[bytes], ground: Ground | None) -> Ite
         if ground is not None and top.identity is not None:
             ground.add(top.path, numbers_of(top.identity))
         try:
-            yield from root.list_folder(top.path)
+            yield from map(unfollowed, root.list_folder(top.path))
         except SourceVanished:
             continue
         except SourceError as error:
@@ -203,7 +203,8 @@ def one(
     seen = root.observe(top)
     if seen is None:
         return None
-    return _Walk(root, matcher, budget=budget, stop=stop, is_last=is_last).look(seen)
+    walk = _Walk(root, matcher, budget=budget, stop=stop, is_last=is_last)
+    return walk.look(unfollowed(seen))
 
 
 class _StoppedError(Exception):
@@ -214,10 +215,32 @@ class _FullError(Exception):
     """The walk found more than one drop may have."""
 
 
+#: tests of a rule that ask of a linked file as it is named in the drop, not where it lies
+_OF_THE_LINK = {"only", "size", "hardlinks"}
+
+
+def unfollowed(top: Observation) -> Observation:
+    """Give a top-level entry, with a link as the link that it is: only those in a drop count."""
+    if not top.real:
+        return top
+    return Observation(path=top.path, kind="link", identity=None, detail="a symbolic link")
+
+
 def matched(matcher: Matcher, entry: Observation) -> Match:
-    """Say whether what was observed is sent or left out, its size included."""
+    """Say whether what was observed is sent or left out, its size included.
+
+    What a link led to is left out where its own path is, too.
+    """
     size = entry.identity.size if entry.identity is not None else None
-    return matcher.match(entry.path, entry.kind, entry.detail, size=size, nlink=entry.nlink)
+    found = matcher.match(entry.path, entry.kind, entry.detail, size=size, nlink=entry.nlink)
+    if not entry.real or found.fate is Fate.SKIP:
+        return found
+    there = matcher.match(entry.real, entry.kind, size=size)
+    if there.fate is not Fate.SKIP or there.findings[-1].test in _OF_THE_LINK:
+        return found
+    finding = there.findings[-1]
+    led = f"leads to {shown(entry.real)}, which {finding.detail}"
+    return replace(there, findings=(*there.findings[:-1], replace(finding, detail=led)))
 
 
 class _Walk:
@@ -323,7 +346,10 @@ class _Walk:
         self._count(entry.path)
         name = os.fsdecode(entry.path.rpartition(b"/")[2])
         is_plain = (
-            is_plain and entry.identity is not None and self._matcher.keeps_all(folder, (name,))
+            is_plain
+            and entry.identity is not None
+            and not entry.real
+            and self._matcher.keeps_all(folder, (name,))
         )
         match = None
         if not is_plain:

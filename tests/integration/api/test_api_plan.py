@@ -14,7 +14,7 @@ import pytest
 from masv_watch import rehearsal
 from masv_watch.config import portable
 from masv_watch.config.describing import json_schema
-from masv_watch.model import Masv, Rule, Secret, To
+from masv_watch.model import Follow, Masv, Rule, Secret, To
 from tests.integration.api.calling import Short, said
 from tests.integration.api.conftest import Caller
 from tests.integration.api.listening import JSON, STRANGER, curl
@@ -63,6 +63,20 @@ def test_edit_is_answered_without_any_secret(desk):
     assert (effect["kind"], effect["path"]) == ("alter", "a.mov")
     assert not [word for word in ("open-sesame", "sandbox-key", "other") if word.encode()
                 in answer.body]  # fmt: skip
+
+
+def test_edit_that_follows_links_shows_what_they_add(desk, tmp_path):
+    """Each side walks as its own rule does."""
+    (tmp_path / "hot" / "CARD").mkdir()
+    (tmp_path / "hot" / "CARD" / "own").write_bytes(b"own")
+    (tmp_path / "hot" / "CARD" / "link").symlink_to("../a.mov")
+    answer = desk.short.ask(PLAN, "POST", edit(desk, follow=Follow.INSIDE))
+
+    (folder,) = json.loads(answer.body)["hot_folders"]
+    assert folder["keys"] == [{"key": "follow", "before": "none", "after": "inside"}]
+    (effect,) = folder["effects"]
+    assert (effect["kind"], effect["path"]) == ("alter", "CARD")
+    assert {each["key"]: each["after"] for each in effect["changes"]} == {"files": "2"}
 
 
 def test_folder_that_grows_between_both_looks_has_no_effect_by_itself(desk, tmp_path, monkeypatch):

@@ -141,6 +141,23 @@ def test_what_lacks_something_is_held_with_its_name(carry_out, place):
     assert (real["S"]["hold"], real["T"]["verdict"]) == ("incomplete", "goes")
 
 
+def test_links_of_a_folder_are_followed_as_far_as_the_rule_says(carry_out, place):
+    """As intake would; one at the top never is."""
+    config = configured(place)
+    config.write_text(config.read_text() + "    follow: inside\n")
+    (place / "cards" / "EMPTY" / "real").write_bytes(b"real")
+    (place / "cards" / "CARD" / "link").symlink_to("../EMPTY/real")
+    told = {
+        name: fates(carry_out("rules", "test", "--path", name, "--json")[1])
+        for name in ("out", "cards")
+    }
+
+    assert "is a symbolic link" in told["out"]["link"]["why"]
+    assert "is a symbolic link" in told["cards"]["link"]["why"]
+    sent = {file["path"]: file["size"] for file in told["cards"]["CARD"]["files"]}
+    assert (len(sent), sent["CARD/link"]) == (5, 4)
+
+
 def test_writers_are_not_asked_about(carry_out, place):
     """A lease can disturb a writer: what is only tried out takes none."""
     configured(place)

@@ -64,6 +64,42 @@ def test_hard_links_are_allowed_unless_they_are_skipped(
     )
 
 
+@pytest.mark.parametrize(("value", "follow"), [("none", "none"), ("inside", "inside")])
+def test_links_are_followed_inside_only_where_the_rule_says_so(
+    tmp_path: Path, value: str, follow: str
+) -> None:
+    """One of two words; none by default."""
+    one = loaded(tmp_path, f"{HEAD}{OUT}    follow: {value}\n").settings.hot_folders[0]
+    ((_, _, at, _),) = refused(tmp_path, f"{HEAD}{OUT}    follow: all\n")
+
+    assert one.follow == follow
+    assert loaded(tmp_path, f"{HEAD}{OUT}").settings.hot_folders[0].follow == "none"
+    assert at == "hot_folders[0].follow"
+
+
+@pytest.mark.parametrize("kept", ["delivered", "duplicate"])
+@pytest.mark.parametrize("where", ["own", "defaults"])
+def test_links_are_not_followed_where_sources_are_moved_or_deleted(
+    tmp_path: Path, kept: str, where: str
+) -> None:
+    """Wherever that is said; a hot folder that keeps what the defaults delete is free to."""
+    said = f"after: {{{kept}: delete}}\n"
+    links = f"{OUT}    follow: inside\n"
+    text = (
+        f"{HEAD}{links}    {said}"
+        if where == "own"
+        else f"defaults: {{{said[:-1]}}}\n{HEAD}{links}"
+    )
+    ((_, _, at, told),) = refused(tmp_path, text)
+    free = (
+        f"defaults: {{{said[:-1]}}}\n{HEAD}{links}    after: {{delivered: keep, duplicate: keep}}\n"
+    )
+
+    assert at == "hot_folders[0].follow"
+    assert f"needs `after.{kept}: keep`" in told
+    assert loaded(tmp_path, free).settings.hot_folders[0].follow == "inside"
+
+
 def test_expected_time_is_a_minute_of_the_day_with_and_without_a_schedule(tmp_path: Path) -> None:
     """In the zone of the schedule; a time that no clock shows is told."""
     plain = f'{HEAD}{OUT}    expect_by: "05:30"\n'

@@ -17,6 +17,7 @@ from masv_watch.metrics import Metrics
 from masv_watch.model import (
     After,
     Finalize,
+    Follow,
     Initial,
     LinkWish,
     OnVanish,
@@ -40,6 +41,7 @@ EDIT: dict[str, Any] = {
     "finalize": Finalize(idle_s=77.0),
     "on_vanish": OnVanish.SEND_REST,
     "partial": Partial.SEND_REST,
+    "follow": Follow.INSIDE,
 }
 
 
@@ -92,6 +94,7 @@ def test_drop_that_still_settles_follows_the_new_rule_at_once(make_room: Any):
     assert (terms.type, terms.recipients) == (UploadType.TEAM, ("new@example.com",))
     assert (terms.mail_to, terms.after.delivered) == (("new@example.org",), "delete")
     assert (terms.idle_s, terms.on_vanish, terms.partial) == (77.0, "send_rest", "send_rest")
+    assert terms.follow == "inside"
 
 
 def test_hot_folder_that_is_removed_lets_running_drops_finish(make_room: Any):
