@@ -761,6 +761,8 @@ class Rule:
     priority: int = 0
     #: whether a drop brought that priority along, so that another one of the rule does not count
     keeps_priority: bool = False
+    #: whether a drop brought its recipients along, which take the place of the rule's
+    keeps_recipients: bool = False
     #: bytes of one chunk before the cloud's limits; None: the configured size
     chunk_size: int | None = None
     #: how fast its own bytes may leave, beside the limit for all
@@ -1063,6 +1065,8 @@ class Terms:
     partial: Partial = Partial.HOLD
     #: links through which its sources were found; the walk to them follows the same ones
     follow: Follow = Follow.NONE
+    #: whether the drop brought its recipients along; a rebind keeps those that the rule allows
+    keeps_recipients: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,7 @@ from masv_watch.watch.intake import Intake
 from masv_watch.watch.ledgers import volume_shown
 from masv_watch.watch.markers import marks_of
 from masv_watch.watch.rules import Fate, Match, Matcher
+from masv_watch.watch.sidecars import rebound
 
 log = logging.getLogger(__name__)
 
@@ -201,12 +202,16 @@ class Roster:
             upload is not None and watched is not None and watched.intake.rule.path == upload.root
         )
 
-    def terms(self, hot_folder: str, path: bytes) -> Terms | None:
-        """Give what the rule of a hot folder says of a drop now; None where it names nobody."""
+    def terms(self, hot_folder: str, path: bytes, frozen: Terms) -> Terms | None:
+        """Give what the rule of a hot folder says now of a drop that was taken by other terms.
+
+        None where it names nobody.
+        """
         watched = self._watched.get(hot_folder)
-        if watched is None or recipients_of(watched.intake.rule, path) is None:
+        if watched is None:
             return None
-        return terms_of(watched.intake.rule, path)
+        rule = rebound(watched.intake.rule, frozen)
+        return None if recipients_of(rule, path) is None else terms_of(rule, path)
 
     def explain(self, path: bytes, caller: Caller) -> Explanation:
         """Say why a path is sent or not.

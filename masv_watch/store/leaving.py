@@ -65,8 +65,10 @@ class LeavingVerbs:
                     move_upload(tx, row, UploadEvent.FILES_ADDED)
             # a link that served the first may not serve these
             tx.run("forget_relink", id=upload_id)
-            # whom it goes to changes, not what it is to the packages before it
-            kept = replace(terms, replaces=terms_of(row).replaces)
+            # whom it goes to changes, not what it is to the packages before it, nor how its
+            # sources were found
+            before = terms_of(row)
+            kept = replace(terms, replaces=before.replaces, follow=before.follow)
             tx.run("rebind_upload", id=upload_id, terms=terms_text(kept), type=terms.type)
             tx.rings = True
 

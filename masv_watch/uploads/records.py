@@ -28,7 +28,7 @@ class Records:
         store: Store,
         *,
         hurry: Callable[[str], None],
-        terms: Callable[[str, bytes], Terms | None],
+        terms: Callable[[str, bytes, Terms], Terms | None],
     ) -> None:
         """Work on this ledger.
 
@@ -73,7 +73,8 @@ class Records:
     def rebind(self, drop_id: int) -> DropView:
         """Let a drop on its way go to whom its rule names now, with all of its upload.
 
-        A package that was made for others is cancelled, and all of it is sent to a new one.
+        A package that was made for others is cancelled, and all of it is sent to a new one. What a
+        sidecar said of it stays as far as the rule takes it.
 
         Raises:
             NotFound: there is no such drop, or no rule of its name.
@@ -88,7 +89,7 @@ class Records:
                 state=str(drop.state),
                 allowed=[],
             )
-        terms = self._terms(drop.hot_folder, drop.path)
+        terms = self._terms(drop.hot_folder, drop.path, upload.terms)
         if terms is None:
             raise NotFound(f"no hot folder {drop.hot_folder!r} names anybody for it any more")
         self._store.rebind_upload(upload.id, terms)

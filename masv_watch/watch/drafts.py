@@ -38,6 +38,7 @@ def terms_of(rule: Rule, top: bytes) -> Terms:
         on_vanish=rule.on_vanish,
         partial=rule.partial,
         follow=rule.follow,
+        keeps_recipients=rule.keeps_recipients,
     )
 
 

@@ -3,7 +3,8 @@
 Owns which path is the sidecar of which drop, what was read of it last, and what a rule becomes with
 it. Never decides what a sidecar may say: `config.sidecars` does. Called by `assessing`.
 
-Law 1. A sidecar changes nothing of a drop that is taken: its upload froze what was said.
+Law 1. A sidecar changes nothing of a drop that is taken: its upload froze what was said, and a
+       rebind keeps it as far as the rule that counts by then takes it.
 Law 2. It settles with its drop: as long as it changes, the drop is not quiet.
 Law 3. It is read once for each of its identities, in one go, and only a regular file.
 """
@@ -24,6 +25,7 @@ from masv_watch.model import (
     Override,
     Rule,
     Sidecar,
+    Terms,
     To,
 )
 from masv_watch.names import shown
@@ -138,8 +140,27 @@ def overridden(rule: Rule, said: Override) -> Rule:
         rule = replace(rule, priority=said.priority, keeps_priority=True)
     if said.recipients is not None:
         # whoever it names takes the place of all that the rule names, by subfolder or not
-        rule = replace(rule, to=To(recipients=said.recipients, sender=rule.to.sender))
+        to = To(recipients=said.recipients, sender=rule.to.sender)
+        rule = replace(rule, to=to, keeps_recipients=True)
     return rule
+
+
+def rebound(rule: Rule, frozen: Terms) -> Rule:
+    """Give what a rule says of a drop that it was not taken by, with what its sidecar froze.
+
+    Of the recipients that the sidecar named those stay that this rule would take from one; where
+    it would take none, its own count.
+    """
+    wants, limits = rule.sidecar, rule.limits
+    takes = wants is not None and "recipients" in wants.may_set and rule.to.portal is None
+    if not frozen.keeps_recipients or not takes:
+        return rule
+    kept = tuple(
+        each
+        for each in frozen.recipients
+        if limits.asks_new_domains or each.rpartition("@")[2].casefold() in (limits.domains or ())
+    )
+    return overridden(rule, Override(recipients=kept)) if kept else rule
 
 
 def _missing(rule: Rule, beside: Beside, *, is_required: bool) -> Objection:

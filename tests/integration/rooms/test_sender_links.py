@@ -71,3 +71,13 @@ def test_files_of_links_are_not_sent_where_the_terms_follow_none(room: Room) -> 
 
     assert room.package(upload_id)["finalize_calls"] == 0
     assert not any(each["size"] for each in room.package(upload_id)["files"])
+
+
+def test_rebound_upload_still_finds_its_files_through_the_links(room: Room) -> None:
+    """Whom it goes to changes, not where its files lie, whatever the new rule follows."""
+    upload_id = linked(room, Follow.INSIDE)
+    room.store.rebind_upload(upload_id, Terms(type=UploadType.TEAM, recipients=("b@example.com",)))
+    room.build()
+    package = room.until_complete(upload_id)
+
+    assert (package["recipients"], len(package["files"])) == (["b@example.com"], 2)

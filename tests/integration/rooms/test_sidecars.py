@@ -24,8 +24,10 @@ from masv_watch.model import (
     Sidecar,
     To,
 )
+from masv_watch.uploads.records import Records
 from masv_watch.watch.controls import LARGEST
 from masv_watch.watch.markers import marks_of
+from tests.integration.rooms.test_reload import roster
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
 
 WANTS = Sidecar(name="{name}.masv.yml")
@@ -321,3 +323,49 @@ def test_sidecar_goes_with_the_source_that_it_came_with(world: Any, after: str) 
     assert left - {"_sent"} == {"b.mov.masv.yml"}
     where = "_sent/a.mov.masv.yml" if after == "move" else ".masv-trash/*/a.mov.masv.yml"
     assert len(list(world.root.glob(where))) == 1
+
+
+OWN = ("one@a.example", "two@b.example")
+
+
+@pytest.mark.parametrize(
+    ("edit", "goes_to"),
+    [
+        ({}, OWN),
+        ({"limits": Limits(asks_new_domains=True)}, OWN),
+        ({"limits": Limits(domains=("b.example",))}, ("two@b.example",)),
+        ({"limits": Limits(domains=("c.example",))}, ("new@a.example",)),
+        ({"sidecar": OPEN}, ("new@a.example",)),
+        ({"sidecar": None}, ("new@a.example",)),
+        ({"to": To(portal="dailies", sender="d@example.com")}, ()),
+    ],
+)
+def test_rebind_keeps_what_a_sidecar_set_as_far_as_the_new_rule_takes_it(
+    make_room: Any, edit: dict[str, Any], goes_to: tuple[str, ...]
+) -> None:
+    """Recipients within its domains; message and priority are the drop's own and stay."""
+    room = make_room(
+        sidecar=ALL,
+        limits=Limits(domains=("a.example", "b.example")),
+        to=To(recipients=("old@a.example",)),
+    )
+    for name in ("a.mov", "b.mov"):
+        put(room, name)
+    put(room, "b.mov.masv.yml", "{}\n")
+    said = "recipients: [one@a.example, two@b.example]\nmessage: first\npriority: 50\n"
+    put(room, "a.mov.masv.yml", said)
+    room.pass_time(SETTLED_S)
+    rule = replace(room.rule, **{"to": To(recipients=("new@a.example",)), **edit})
+    found = roster(room, rule)
+    records = Records(room.store, hurry=lambda _name: None, terms=found.terms)
+    for name in ("a.mov", "b.mov"):
+        records.rebind(room.drop(name).id)
+    found.stop_listening()
+    by_name = {one.name: one for one in room.taken()}
+    a, b = by_name["a.mov"], by_name["b.mov"]
+
+    assert a.terms.recipients == goes_to
+    assert b.terms.recipients == (rule.to.recipients or ())
+    assert (a.message, a.priority) == ("first", 50)
+    # and by the next one too
+    assert a.terms.keeps_recipients is (goes_to[-1:] == OWN[-1:])
