@@ -32,6 +32,7 @@ from masv_watch.watch.gaps import quiet_time
 from masv_watch.watch.hints import Sight
 from masv_watch.watch.intake import PERIOD_S
 from masv_watch.watch.rules import starts_early
+from masv_watch.watch.sameness import is_expected
 
 #: folders that are counted for the need of notifications, and seconds after which that ends: a
 #: start that checks first must not wait for a count
@@ -74,6 +75,7 @@ def examine(
         ok += seen.ok
         if confinement.is_confined(environ or {}):
             warnings += confinement.probe(loaded.settings, places=loaded.places, file=file)
+        _probe_expected(loaded, file, warnings, ok)
         _probe_detection(loaded, file, warnings, ok)
     if probe and network:
         _probe_mail(loaded, file, warnings, ok)
@@ -137,6 +139,30 @@ def _unwatched(loaded: Loaded, file: str) -> list[str]:
     advice = "add `mail: {alerts: {to: [ADDRESS]}}`"
     words = f"warning: nobody is told when something needs a person - {advice}"
     return [f"{place}: mail.alerts: {words}"]
+
+
+def _probe_expected(loaded: Loaded, file: str, warnings: list[str], ok: list[str]) -> None:
+    """Say where a hot folder lies on another file system than its rule expects."""
+    for index, rule in enumerate(loaded.settings.hot_folders):
+        wanted = rule.expect.filesystems
+        if not wanted:
+            continue
+        try:
+            with files.Root.open(rule.path) as root:
+                volume = files.volume_of(root)
+        except SourceError:
+            # what is not there, or not ours to read, has its own line already
+            continue
+        key = f"hot_folders[{index}].expect.filesystem"
+        place, path = _place(loaded, key, file, at=rule.at), printable(shown(rule.path))
+        kind = printable(volume.kind) or "an unknown file system"
+        if is_expected(wanted, volume.kind, is_network=volume.is_network):
+            ok.append(f"ok: {key}: {path} lies on {kind}")
+            continue
+        warnings.append(
+            f"{place}: {key}: warning: {path} lies on {kind} and not on {' or '.join(wanted)}:"
+            " nothing of it will be sent - mount what belongs there"
+        )
 
 
 def _probe_detection(loaded: Loaded, file: str, warnings: list[str], ok: list[str]) -> None:

@@ -252,6 +252,7 @@ _PLACED = (
     ("after", "duplicate"),
     ("to", "portal"),
     ("link", "template"),
+    ("expect", "filesystem"),
 )
 
 

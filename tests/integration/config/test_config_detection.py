@@ -11,7 +11,7 @@ import pytest
 
 from masv_watch import check
 from masv_watch.config import load
-from masv_watch.files import held_notifications
+from masv_watch.files import Root, held_notifications, volume_of
 from masv_watch.model import Rule, To
 from masv_watch.watch.hints import Hints
 from tests.doubles import FakeClock
@@ -50,6 +50,33 @@ def looked(path: Path) -> check.Found:
     text = path.read_text()
     path.write_text(text.replace("version: 1", "version: 1\nmasv: {api_url: 'http://127.0.0.1:9'}"))
     return check.examine(load.load(str(path), environ={}), file=str(path), probe=True)
+
+
+def test_check_says_where_a_folder_lies_on_another_file_system_than_expected(
+    tmp_path: Path,
+) -> None:
+    """A share that is not mounted: what is there instead, at the key's own line; a fit is told."""
+    (tmp_path / "hot").mkdir()
+    with Root.open(os.fsencode(tmp_path / "hot")) as root:
+        kind = volume_of(root).kind
+
+    def expecting(*kinds: str) -> check.Found:
+        path = written(tmp_path, tmp_path / "hot")
+        said = f"{TO}, expect: {{filesystem: [{', '.join(kinds)}]}}"
+        path.write_text(path.read_text().replace(TO, said))
+        return looked(path)
+
+    fits, other = expecting("nfs", kind), expecting("nfs", "smb")
+    path = tmp_path / "masv-watch.yml"
+
+    (told,) = [line for line in other.warnings if "expect.filesystem" in line]
+    column = path.read_text().splitlines()[-1].index("[nfs") + 1
+    assert told == (
+        f"{path}:5:{column}: hot_folders[0].expect.filesystem: warning: {tmp_path}/hot lies on"
+        f" {kind} and not on nfs or smb: nothing of it will be sent - mount what belongs there"
+    )
+    assert not [line for line in fits.warnings if "expect.filesystem" in line]
+    assert f"ok: hot_folders[0].expect.filesystem: {tmp_path}/hot lies on {kind}" in fits.ok
 
 
 @pytest.mark.fault(3)
