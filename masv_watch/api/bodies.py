@@ -135,6 +135,7 @@ def details_body(details: UploadDetails, now: float) -> DetailsBody:
     """Give an upload with its files, what was left out, and what is owed."""
     return {
         **upload_body(details.view),
+        "to": list(details.to) or ["nobody"],
         "files": [file_body(file, now) for file in details.files],
         "skipped": list(details.skipped),
         "drops": [

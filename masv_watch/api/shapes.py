@@ -117,8 +117,12 @@ class TaskBody(TypedDict):
 
 
 class DetailsBody(UploadBody):
-    """An upload with its files, what was left out, and what is owed."""
+    """An upload with its files, what was left out, and what is owed.
 
+    `to` are a portal, recipients and whom our own letter goes to, or `nobody`.
+    """
+
+    to: list[str]
     files: list[FileBody]
     skipped: list[str]
     drops: list[DropOfUpload]

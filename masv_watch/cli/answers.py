@@ -116,6 +116,7 @@ def details(tree: Json) -> Details:
     """
     return Details(
         upload=upload(tree),
+        to=tuple(_plain(one, "to") for one in members(tree, "to")),
         files=tuple(
             File(
                 path=text(one, "path"),
@@ -192,6 +193,8 @@ def hot_folder(tree: Json) -> HotFolder:
     return HotFolder(
         name=needed(tree, "name"),
         state=needed(tree, "state"),
+        path=text(tree, "path"),
+        to=text(tree, "to"),
         reason=text(tree, "reason"),
         last_sweep=text(tree, "last_sweep"),
         last_event=text(tree, "last_event"),

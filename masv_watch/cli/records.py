@@ -17,7 +17,7 @@ from masv_watch.cli.caller import place
 from masv_watch.cli.desk import Desk, desk_of
 from masv_watch.cli.explaining import Explained, explained
 from masv_watch.cli.lines import counted
-from masv_watch.cli.outcomes import OK, Ended, WrongUsage
+from masv_watch.cli.outcomes import OK, Ended, Refused, WrongUsage
 from masv_watch.cli.seen import Drop, Upload
 
 #: drops of one page of an export
@@ -100,12 +100,16 @@ def send(options: argparse.Namespace) -> int:
     if "/" in what or os.path.lexists(what):
         found = _explained(desk, os.path.abspath(os.fsencode(what)))
         act, goes = _for_path(found), f"{found.path} to {', '.join(found.to) or 'nobody'}"
+        if found.drop is not None and _is_sent(found.drop):
+            act, goes = _of_upload(desk, found.drop.upload_id)
     elif what.isascii() and what.isdigit() and len(what) < 8:
         drop, _ = desk.caller.get(place("drops", what), answers.drop)
-        act, goes = _for_drop(drop), f"{drop.hot_folder}/{drop.path}"
+        if _is_sent(drop):
+            act, goes = _of_upload(desk, drop.upload_id)
+        else:
+            act, goes = for_drop(drop), f"{drop.hot_folder}/{drop.path} to {_told(desk, drop)}"
     else:
-        upload, _ = desk.caller.get(place("uploads", desk.upload_id(what)), answers.upload)
-        act, goes = _for_upload(upload), f"{upload.name} ({counted(upload.file_count, 'file')})"
+        act, goes = _of_upload(desk, desk.upload_id(what))
     output.complain(f"{goes}: {act.does}")
     if not options.yes:
         if not output.is_asked():
@@ -122,6 +126,33 @@ def _explained(desk: Desk, path: bytes) -> Explained:
     return desk.caller.get(f"{place('explain')}?{query}", explained)[0]
 
 
+def _is_sent(drop: Drop) -> bool:
+    """Say whether a drop's upload decides what it needs: it is on its way and not held itself."""
+    is_held = drop.reason not in {"", "window_closed"}
+    return drop.state == "taken" and bool(drop.upload_id) and not is_held
+
+
+def _of_upload(desk: Desk, upload_id: str) -> tuple[Act, str]:
+    found, _ = desk.caller.get(place("uploads", upload_id), answers.details)
+    upload = found.upload
+    what = f"{upload.name} ({counted(upload.file_count, 'file')})"
+    return for_upload(upload), f"{what} to {', '.join(found.to) or 'nobody'}"
+
+
+def _told(desk: Desk, drop: Drop) -> str:
+    """Say to whom the rule of a drop sends it now."""
+    folders, _ = desk.caller.get(place("hot_folders"), answers.hot_folders)
+    folder = next((one for one in folders if one.name == drop.hot_folder), None)
+    if folder is None:
+        return "nobody: no hot folder has its name any more"
+    try:
+        found = _explained(desk, os.fsencode(f"{folder.path}/{drop.path}"))
+    except Refused:
+        # a name with escapes is not found by them
+        return folder.to or "nobody"
+    return ", ".join(found.to) or "nobody"
+
+
 def _for_path(found: Explained) -> Act:
     if found.verdict == "held" and found.drop is None and "resume --folder" in found.cure:
         return Act(
@@ -129,14 +160,19 @@ def _for_path(found: Explained) -> Act:
             does="its hot folder is watched again",
         )
     if found.drop is not None and found.verdict in {"held", "known", "on_its_way"}:
-        return _for_drop(found.drop)
+        return for_drop(found.drop)
     hint = f" - {found.cure}" if found.cure else ""
     if found.verdict in {"goes", "settling"}:
         raise Ended(f"{found.path} goes by itself once it is quiet: {found.why}")
     raise Ended(f"{found.path} cannot be sent: {found.why}{hint}")
 
 
-def _for_drop(drop: Drop) -> Act:
+def for_drop(drop: Drop) -> Act:
+    """Give the call that lets a drop go.
+
+    Raises:
+        Ended: no call does; the cure is told.
+    """
     number = str(drop.id)
     if drop.state in _ENDED:
         return Act(
@@ -151,15 +187,20 @@ def _for_drop(drop: Drop) -> Act:
     if drop.reason in _RELEASED:
         said = drop.note or drop.reason
         return Act(path=place("drops", number, "release"), does=f"released from its hold: {said}")
-    if drop.upload_id:
-        return Act(path=place("uploads", drop.upload_id, "resume"), does="its upload goes on")
     cure = f" - {drop.cure}" if drop.cure else ""
     raise Ended(f"drop {number} is {drop.state} and cannot be hurried{cure}")
 
 
-def _for_upload(upload: Upload) -> Act:
+def for_upload(upload: Upload) -> Act:
+    """Give the call that lets an upload go on.
+
+    Raises:
+        Ended: no call does.
+    """
     if upload.state in {"error", "paused"}:
         return Act(path=place("uploads", upload.id, "resume"), does="goes on")
+    if upload.is_finalizing:
+        raise Ended(f"upload {upload.id} is being delivered already")
     if upload.state == "idle":
         return Act(path=place("uploads", upload.id, "finalize"), does="is finalized and delivered")
     if upload.state == "complete":

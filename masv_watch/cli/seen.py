@@ -104,6 +104,8 @@ class Details:
     """An upload with everything in it."""
 
     upload: Upload
+    #: a portal, recipients and whom our own letter goes to
+    to: tuple[str, ...] = ()
     files: tuple[File, ...] = ()
     #: each drop of it with what found it: `event`, `sweep`, or empty when it is not known
     found: tuple[tuple[str, str], ...] = ()
@@ -160,6 +162,9 @@ class HotFolder:
 
     name: str
     state: str
+    path: str = ""
+    #: a portal or recipients, as its rule names them for all of it
+    to: str = ""
     reason: str = ""
     #: ISO 8601; empty before the first one
     last_sweep: str = ""

@@ -39,6 +39,7 @@ from masv_watch.uploads.views import (
     UploadDetails,
     UploadView,
     WaitReason,
+    addressees,
     calls_for,
     eta_of,
     line_of,
@@ -274,6 +275,7 @@ class Uploads:
         """
         return UploadDetails(
             view=self.view(upload_id),
+            to=addressees(self.find(upload_id).terms),
             files=tuple(self._store.files(upload_id)),
             drops=tuple(self._store.drops_of(upload_id)),
             tasks=tuple(self._store.tasks(upload_id)),

@@ -20,6 +20,7 @@ from masv_watch.model import (
     HoldReason,
     SourceFile,
     Task,
+    Terms,
     Traffic,
     Turns,
     Upload,
@@ -80,10 +81,18 @@ class UploadDetails:
     """An upload with everything in it."""
 
     view: UploadView
+    #: a portal, recipients and whom our own letter goes to; empty: nobody
+    to: tuple[str, ...]
     files: tuple[SourceFile, ...]
     drops: tuple[Drop, ...]
     tasks: tuple[Task, ...]
     skipped: tuple[str, ...]
+
+
+def addressees(terms: Terms) -> tuple[str, ...]:
+    """Name everybody to whom an upload goes as its terms say."""
+    portal = () if terms.portal is None else (f"portal {terms.portal}",)
+    return (*portal, *terms.recipients, *terms.mail_to)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

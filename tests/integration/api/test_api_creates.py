@@ -81,6 +81,8 @@ def test_create_of_the_documented_page_makes_an_upload(desk):
         "Optionali package description",
     )
     assert upload.terms.recipients == ("someone@example.com",)
+    told = desk.short.ask(f"{UPLOADS}/{upload.id}").tree["to"]
+    assert told == ["someone@example.com"]
     assert upload.password.reveal() == "optional_download_password"
     assert upload.state is UploadState.TRANSFERRING
 
@@ -98,6 +100,7 @@ def test_create_walks_folders_and_keeps_their_names(desk):
     }
     assert details["size"] == sum(file["size"] for file in details["files"])
     assert details["package_name"] == "CARD_A and 1 more"
+    assert details["to"] == ["nobody"]
     assert any("desktop.ini" in reason for reason in details["skipped"])
 
 

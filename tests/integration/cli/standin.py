@@ -73,6 +73,10 @@ class Wire:
     #: upload id -> answers that follow one another, one for each look; the last one stays
     script: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     folders: list[str] = field(default_factory=lambda: ["out"])
+    #: by their numbers
+    drops: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: what follows from any path
+    explained: dict[str, Any] | None = None
     #: hot folder -> why it is paused
     paused: dict[str, str] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
@@ -104,6 +108,7 @@ class Wire:
             "uploads": lambda: self._uploads(call, words[1:]),
             "hot_folders": lambda: self._folders(words[1:]),
             "settings": lambda: (200, self._limit(call)),
+            "explain": lambda: self._explain(call),
         }
         if words[0] in rooms:
             return rooms[words[0]]()
@@ -113,9 +118,16 @@ class Wire:
             return 200, self.stats
         return self._drops(words[1:]) if words[0] == "drops" else (404, NO_ROUTE)
 
+    def _explain(self, call: Call) -> tuple[int, Any]:
+        if self.explained is None:
+            return 404, NO_ROUTE
+        return 200, {"path": call.query["path"], **self.explained}
+
     def _drops(self, words: list[str]) -> tuple[int, Any]:
         if not words:
             return 200, []
+        if words[0] in self.drops:
+            return 200, self.drops[words[0]]
         return 200, {"hot_folder": "out", "path": f"CARD{words[0]}", "state": "settling"}
 
     def _limit(self, call: Call) -> dict[str, Any]:
@@ -189,7 +201,7 @@ class Wire:
 
     def _folder(self, name: str) -> dict[str, Any]:
         return {
-            "name": name, "path": f"/srv/{name}", "drop": "each", "to": {"recipients": []},
+            "name": name, "path": f"/srv/{name}", "drop": "each", "to": "all@example.com",
             "state": "paused" if name in self.paused else "watching",
             "reason": self.paused.get(name), "last_sweep": "2026-01-02T03:04:05.000Z",
             "notifications": True, "settling": 1, "held": 0,
