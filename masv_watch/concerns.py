@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from masv_watch import lifecycle
 from masv_watch.departure import Departure
 from masv_watch.login import Login
-from masv_watch.model import Need
+from masv_watch.model import HoldReason, Need
 from masv_watch.roster import Roster
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads, needs_of
@@ -48,6 +49,11 @@ class Concerns:
         trouble = self._store.trouble()
         if trouble:
             found.append(Need(key="state", text=f"the state in {self._state}: {trouble}"))
+        low = self._store.disk_trouble()
+        if low:
+            text = f"the disk of the state in {self._state} has {low}: nothing new begins"
+            cure = lifecycle.CURES[HoldReason.STATE_DISK_LOW]
+            found.append(Need(key="disk", text=text, cure=cure))
         found += self._roster.needs()
         found += self._departure.expectations.needs()
         found += self._uploads.undeleted()

@@ -57,7 +57,11 @@ class Departure:
         self.bell = Bell()
         self.meter = Meter(monotonic=clock.monotonic)
         self.openings = Openings(
-            settings=settings, clock=clock, store_now=store.now, opened=source_changed
+            settings=settings,
+            clock=clock,
+            store_now=store.now,
+            opened=source_changed,
+            disk_trouble=store.disk_trouble,
         )
         self.expectations = Expectations(store, settings=settings, clock=clock, metrics=metrics)
         throttle = Throttle(clock=clock, metrics=metrics)

@@ -45,6 +45,8 @@ HELP: Mapping[str, str] = {
     "send_rate_bytes_per_second": "Bytes handed over in a second, over the last 10 seconds.",
     "sent_bytes": "Bytes handed over: acknowledged, in flight or sent in vain.",
     "storage_answers": "Answers of the cloud's storage by status.",
+    "state_disk_free_bytes": "Bytes free on the disk of the state.",
+    "state_disk_low": "1 while that is too little for anything new to begin.",
     "sweep_seconds": "How long the last sweep of a hot folder took.",
     "task_failures": "Tries of a link, letter or disposal that failed, by error code.",
     "nothing_arrived": "1 while nothing came into a hot folder that gets something every day.",

@@ -653,6 +653,8 @@ class Turns:
     #: hot folders of which nothing is finalized or mailed now, unless a person started it; each
     #: with the second as in `closed`
     undelivered: Mapping[str, float | None] = field(default_factory=dict)
+    #: how little room the disk of the state has, so that nothing new begins; "" while it has enough
+    disk_trouble: str = ""
 
 
 NO_TURNS = Turns()

@@ -434,6 +434,18 @@ class Store(
         """Give what kept the last write from being stored; "" when it was stored."""
         ...
 
+    def disk_trouble(self) -> str:
+        """Give how little room the disk of the state has; "" while that is enough (fault 38)."""
+        ...
+
+    def demand_room(self) -> None:
+        """Make sure that the disk of the state has room for something new.
+
+        Raises:
+            StoreFull: it has too little.
+        """
+        ...
+
     def forget_events(self, older_than_s: float) -> int:
         """Remove the notes of moves, and of creates' keys, that are so old; give how many moves."""
         ...

@@ -21,7 +21,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from importlib.resources import files as package_files
 from typing import Any, TypeVar
 
 from masv_watch.errors import MasvWatchError, StoreBusy, StoreError, StoreFull, StoreUnusable
@@ -33,6 +32,7 @@ from masv_watch.store.creation import CreationVerbs
 from masv_watch.store.duplicates import DuplicateVerbs
 from masv_watch.store.leaving import LeavingVerbs
 from masv_watch.store.ledger import LedgerVerbs
+from masv_watch.store.migrating import migrate
 from masv_watch.store.obligations import ObligationVerbs
 from masv_watch.store.packaging import PackagingVerbs
 from masv_watch.store.relinking import RelinkingVerbs
@@ -45,6 +45,7 @@ from masv_watch.store.steering import SteeringVerbs
 from masv_watch.store.undertakings import UndertakingVerbs
 from masv_watch.store.versions import VersionVerbs
 from masv_watch.store.watching import WatchingVerbs
+from masv_watch.store.watermark import Watermark
 from masv_watch.store.writes import Write
 
 T = TypeVar("T")
@@ -100,7 +101,7 @@ class SqliteEngine:
             _make_private(self._path)
             self._connection = self._connect()
             try:
-                _migrate(self._connection, self._path)
+                migrate(self._connection, self._path, known=SCHEMA)
                 self._offset = self._find_offset()
             except BaseException:
                 self._connection.close()
@@ -316,10 +317,11 @@ class SqliteStore(
 
         self.engine.write(forget)
 
-    def __init__(self, engine: SqliteEngine, seal: Seal, lock: int) -> None:
+    def __init__(self, engine: SqliteEngine, seal: Seal, lock: int, *, disk: Watermark) -> None:
         """Join the verbs with their engine; `lock` is the held descriptor of the state's lock."""
         self.engine = engine
         self.seal = seal
+        self._disk = disk
         self._lock: int | None = lock
 
     def now(self) -> float:
@@ -329,6 +331,14 @@ class SqliteStore(
     def trouble(self) -> str:
         """Give what kept the last write from being stored; "" when it was stored."""
         return self.engine.trouble
+
+    def disk_trouble(self) -> str:
+        """Give how little room the disk of the state has; "" while that is enough."""
+        return self._disk.sentence() if self._disk.is_low() else ""
+
+    def demand_room(self) -> None:
+        """Make sure that the disk of the state has room for something new."""
+        self._disk.demand()
 
     def listen(self, ring: Callable[[], None]) -> None:
         """Have `ring` called after every commit that moved a state."""
@@ -370,7 +380,8 @@ def open_store(folder: str, *, clock: Clock, metrics: Metrics) -> SqliteStore:
 def _joined(folder: str, clock: Clock, metrics: Metrics, lock: int) -> SqliteStore:
     engine = SqliteEngine(folder, clock=clock, metrics=metrics)
     try:
-        return SqliteStore(engine, known_seal(folder, engine), lock)
+        disk = Watermark(folder, clock=clock, metrics=metrics)
+        return SqliteStore(engine, known_seal(folder, engine), lock, disk=disk)
     except MasvWatchError:
         engine.close()
         raise
@@ -434,38 +445,6 @@ def _executor(
         return cursor.rowcount, rows
 
     return execute
-
-
-def _migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Bring the schema up to date, one numbered file after the other, in one transaction."""
-    connection.execute("BEGIN IMMEDIATE")
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > SCHEMA:
-        connection.execute("ROLLBACK")
-        raise StoreUnusable(
-            f"{path} was written by a newer masv-watch (schema {version}, known {SCHEMA})",
-            hint="install the newer version again; nothing was changed",
-        )
-    for number in range(version + 1, SCHEMA + 1):
-        script = package_files("masv_watch.store").joinpath(f"migrations/{number:04}.sql")
-        for statement in _statements_of(script.read_text(encoding="utf-8")):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {number}")
-    connection.execute("COMMIT")
-    if version == 0:
-        log.info("a new state was made", extra={"path": path, "schema": SCHEMA})
-
-
-def _statements_of(script: str) -> Iterator[str]:
-    # executescript would commit the open transaction (measured)
-    pending = ""
-    for line in script.splitlines():
-        if line.startswith("--"):
-            continue
-        pending += line + "\n"
-        if sqlite3.complete_statement(pending):
-            yield pending
-            pending = ""
 
 
 @contextmanager

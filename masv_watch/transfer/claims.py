@@ -184,11 +184,14 @@ class Claim:
 
 
 def is_shut(claim: Claim, turns: Turns) -> bool:
-    """Say whether a claim must wait for its hot folder's window; what a person started need not.
+    """Say whether a claim waits for a window, which a person may start past, or for the disk.
 
     A finalize that may have reached the cloud is never kept: what became of it must be learned.
     """
     upload = claim.upload
+    if turns.disk_trouble and upload.state is UploadState.TRANSFERRING:
+        # fault 38: what was acknowledged could not be noted before long
+        return True
     if upload.is_started:
         return False
     if upload.state is UploadState.FINALIZING:

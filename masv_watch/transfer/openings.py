@@ -12,6 +12,7 @@ Law 2. A closed window stops what carries bytes; what is finalizing or is delete
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 
 from masv_watch.loops import Clock, zoned
@@ -34,8 +35,10 @@ class Openings:
         clock: Clock,
         store_now: Callable[[], float],
         opened: Callable[[str], None],
+        disk_trouble: Callable[[], str],
     ) -> None:
         """Ask these; `opened` is told which hot folder's window has opened."""
+        self._disk_trouble = disk_trouble
         self._settings = settings
         self._clock = clock
         self._store_now = store_now
@@ -58,7 +61,8 @@ class Openings:
         if rules is not wanted or not 0.0 <= monotonic - at < LOOK_S:
             turns = self._look(wanted)
             self._told = (turns, wanted, monotonic)
-        return turns
+        trouble = self._disk_trouble()
+        return replace(turns, disk_trouble=trouble) if trouble else turns
 
     def _look(self, rules: Iterable[Rule]) -> Turns:
         ruled = {

@@ -200,6 +200,8 @@ class Sender:
         if not self._claims_due:
             return []
         self._claimed_at = self._store.now()
+        if self._turns().disk_trouble:
+            return []
         try:
             self._store.finalize_due(self._turns())
             slots = sum(1 for claim in self._grip.claims.values() if claim.takes_slot)

@@ -112,11 +112,13 @@ class Uploads:
             NoSession: it is for a team and nobody is signed in, or the key is refused.
             SourceForbidden: a path is not there, or not his to send.
             Unprocessable: nothing to send, an unknown team, or a key that was used otherwise.
+            StoreFull: the disk of the state is low.
         """
         repeat = repeat_of(wish, key, caller, self._store.digest)
         earlier = None if repeat is None else self._store.repeated(repeat)
         if earlier is not None:
             return earlier
+        self._store.demand_room()
         if wish.type is UploadType.TEAM:
             self._demand_session(wish)
         draft = draft_of(
@@ -155,8 +157,10 @@ class Uploads:
 
         Raises:
             NotFound, IllegalTransition, SourceForbidden, Unprocessable: nothing is changed.
+            StoreFull: the disk of the state is low.
         """
         upload = self.find(upload_id)
+        self._store.demand_room()
         if upload.hot_folder is not None:
             raise IllegalTransition(
                 "the files of a hot folder's upload come from its folder",

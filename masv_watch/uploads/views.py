@@ -42,6 +42,7 @@ class WaitReason(StrEnum):
     WINDOW_CLOSED = "window_closed"
     FINALIZING = "finalizing"
     AUTH = "auth"
+    STATE_DISK_LOW = "state_disk_low"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +165,9 @@ def waiting_for(
     `held` is a drop of it whose hold is all that it waits for. `turns` say whose windows are
     closed, with the store time at which each opens. `owes_letter`: a letter of ours is to leave.
     """
+    if turns.disk_trouble and upload.state in (UploadState.TRANSFERRING, UploadState.FINALIZING):
+        cure = f"{turns.disk_trouble}: {lifecycle.CURES[HoldReason.STATE_DISK_LOW]}"
+        return Waiting(reason=WaitReason.STATE_DISK_LOW, cure=cure)
     if upload.state is not UploadState.TRANSFERRING:
         return _delivery(upload, now=now, turns=turns, owes_letter=owes_letter)
     if auth_until is not None and upload.type is UploadType.TEAM:
@@ -267,8 +271,8 @@ def calls_for(upload: Upload) -> list[str]:
 
 
 def is_kept(view: UploadView) -> bool:
-    """Say whether an upload waits for a person or for its window, and not for us."""
-    kept = {WaitReason.HELD, WaitReason.WINDOW_CLOSED}
+    """Say whether an upload waits for a person, its window or the disk, and not for us."""
+    kept = {WaitReason.HELD, WaitReason.WINDOW_CLOSED, WaitReason.STATE_DISK_LOW}
     return view.waiting is not None and view.waiting.reason in kept
 
 

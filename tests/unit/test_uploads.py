@@ -136,6 +136,18 @@ def test_waiting_for_a_closed_window_names_when_it_opens_and_what_sends_it_now()
     assert waits(done, turns=turns).reason is WaitReason.FINALIZING
 
 
+@pytest.mark.parametrize("state", [UploadState.TRANSFERRING, UploadState.FINALIZING])
+def test_waiting_for_the_disk_of_the_state_comes_before_all_that_would_need_it(state):
+    """What was started by a person waits too, and the cure is the same for all (fault 38)."""
+    low = Turns(closed={"out": None}, disk_trouble="3 MiB free")
+    waiting = replace(MOVING, state=state, hot_folder="out", is_started=True)
+
+    found = waits(waiting, turns=low, auth_until=NOW + 60, ahead=2)
+
+    assert (found.reason, found.until) == (WaitReason.STATE_DISK_LOW, None)
+    assert found.cure.startswith("3 MiB free: free space on the disk of the state folder")
+
+
 @pytest.mark.parametrize(
     ("state", "owes_letter", "shown"),
     [

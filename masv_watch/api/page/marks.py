@@ -56,8 +56,9 @@ WAITS = {
     WaitReason.WINDOW_CLOSED: "Outside its hours",
     WaitReason.FINALIZING: "Being delivered",
     WaitReason.AUTH: "MASV refuses the key",
+    WaitReason.STATE_DISK_LOW: "The disk of the state is full",
 }
-_TROUBLES = frozenset({WaitReason.HELD, WaitReason.AUTH})
+_TROUBLES = frozenset({WaitReason.HELD, WaitReason.AUTH, WaitReason.STATE_DISK_LOW})
 
 _UPLOADS = {
     UploadState.TRANSFERRING: Mark(shape="moving", word="Sending"),

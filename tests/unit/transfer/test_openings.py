@@ -27,12 +27,14 @@ class House:
         #: the store's clock need not be the wall's
         self.ahead = 100.0
         self.told: list[str] = []
+        self.trouble = ""
         self.set(**schedule)
         self.openings = Openings(
             settings=lambda: self.settings,
             clock=self.clock,
             store_now=lambda: self.clock.wall() + self.ahead,
             opened=self.told.append,
+            disk_trouble=lambda: self.trouble,
         )
 
     def set(self, tz="UTC", **schedule) -> None:
@@ -163,3 +165,15 @@ def test_delivery_waits_in_every_zone_and_night_until_the_minute_that_is_named(w
         assert opens > now
         assert is_open(window, shown(opens))
         assert not is_open(window, shown(opens - 1))
+
+
+def test_turns_with_a_low_disk_say_so_beside_the_windows_and_at_once():
+    """Fault 38: what is remembered of the windows for a moment hides no disk."""
+    house = House(windows=NIGHT)
+    shut = house.turns()
+    house.trouble = "3 MiB free"
+    low = house.openings.turns()
+    house.trouble = ""
+
+    assert (low.closed, low.disk_trouble) == (shut.closed, "3 MiB free")
+    assert house.openings.turns().disk_trouble == ""
