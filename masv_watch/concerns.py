@@ -6,7 +6,7 @@ and never decides who is told. Built by `daemon`; views are called by any thread
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from masv_watch import lifecycle
 from masv_watch.departure import Departure
@@ -32,14 +32,16 @@ class Concerns:
         login: Login,
         state: str,
         departure: Departure,
+        housekeeping: Callable[[], Iterable[Need]],
     ) -> None:
-        """Begin without trouble."""
+        """Begin without trouble; `housekeeping` gives what failed of what is done by the clock."""
         self._store = store
         self._roster = roster
         self._uploads = uploads
         self._login = login
         self._state = state
         self._departure = departure
+        self._housekeeping = housekeeping
         #: what the last reload was refused for; "" when it was taken over
         self.refused = ""
 
@@ -54,6 +56,7 @@ class Concerns:
             text = f"the disk of the state in {self._state} has {low}: nothing new begins"
             cure = lifecycle.CURES[HoldReason.STATE_DISK_LOW]
             found.append(Need(key="disk", text=text, cure=cure))
+        found += self._housekeeping()
         found += self._roster.needs()
         found += self._departure.expectations.needs()
         found += self._uploads.undeleted()

@@ -21,8 +21,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from apscheduler.schedulers.background import BackgroundScheduler
-
 from masv_watch import files, logs, thrift
 from masv_watch.api.calls import Desk, Health
 from masv_watch.api.moves import Moves
@@ -36,6 +34,7 @@ from masv_watch.delivery.outbox import LETTERS, SOURCES, Outbox, Outside
 from masv_watch.delivery.outbox import LOOK_S as OUTBOX_S
 from masv_watch.departure import Departure
 from masv_watch.errors import CannotListen, ConfigError
+from masv_watch.housekeeping import Housekeeping
 from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock
 from masv_watch.metrics import Metrics
@@ -63,10 +62,6 @@ ABORT_S = 4.0
 #: seconds for all loops together to end, and for all workers; a hung folder gets no more
 LOOPS_S = 2.0
 WORKERS_S = 1.0
-#: seconds after the start at which housekeeping begins
-HOUSEKEEPING_S = 300.0
-#: seconds that a note of a move is kept
-EVENTS_S = 30 * 24 * 3600.0
 
 
 class Daemon:
@@ -161,6 +156,7 @@ class Daemon:
             login=self._login,
             state=self._settings.state,
             departure=self._departure,
+            housekeeping=lambda: self._housekeeping.needs(),  # noqa: PLW0108 - not there yet
         )
 
     def _remember(self, session: str | None) -> None:
@@ -276,19 +272,14 @@ class Daemon:
         )
         return self._loop("alerts", teller.tick, Bell(), vital=False, at_most_s=LOOK_S)
 
-    def _build_housekeeping(self) -> BackgroundScheduler:
-        logging.getLogger("apscheduler").setLevel(logging.WARNING)
-        # the library's default drops a job that is a second late (measured)
-        scheduler = BackgroundScheduler(
-            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+    def _build_housekeeping(self) -> Housekeeping:
+        return Housekeeping(
+            self.store,
+            settings=lambda: self._settings,
+            tidy=self._roster.tidy,
+            clock=self._clock,
+            metrics=self._metrics,
         )
-        # a machine that is switched off every night must get there, too
-        first = self._clock.local(self._clock.wall() + HOUSEKEEPING_S)
-        scheduler.add_job(self._roster.tidy, "interval", hours=1, next_run_time=first)
-        scheduler.add_job(
-            self.store.forget_events, "interval", days=1, args=[EVENTS_S], next_run_time=first
-        )
-        return scheduler
 
     def _loop(self, name: str, tick: Callable[[], float | None], bell: Bell, **kind: Any) -> Loop:
         return Loop(name, tick, bell=bell, clock=self._clock, metrics=self._metrics, **kind)
@@ -355,7 +346,7 @@ class Daemon:
         self._roster.ask_to_stop()
         self._sender.stop()
         self._roster.stop_listening()
-        self._housekeeping.shutdown(wait=True)
+        self._housekeeping.stop()
         self._wait_still(GRACE_S)
         self._sender.abort()
         self._wait_still(ABORT_S)

@@ -52,9 +52,7 @@ class Departure:
         `settings` are asked as they are now; `look` looks at a caller's source by his rights;
         `source_changed` is told which hot folder to look at.
         """
-        self._settings = settings
-        self._store = store
-        self.bell = Bell()
+        self._settings, self._store, self.bell = settings, store, Bell()
         self.meter = Meter(monotonic=clock.monotonic)
         self.openings = Openings(
             settings=settings,

@@ -21,6 +21,8 @@ HELP: Mapping[str, str] = {
     "acknowledged_bytes": "Bytes of chunks that the cloud acknowledged; hot_folder is empty for"
     " uploads that callers made.",
     "auth_refused": "1 while the cloud does not believe our key or sign-in.",
+    "backup_failures": "Daily copies of the state that could not be made.",
+    "backup_last_success_timestamp_seconds": "When the state was last copied, as of 1970.",
     "canary_misses": "Touches of our own that no notification showed.",
     "calls_refused": "Calls of our API that were not let in.",
     "chunks_acknowledged": "Chunks that the cloud acknowledged.",
@@ -45,6 +47,7 @@ HELP: Mapping[str, str] = {
     "send_rate_bytes_per_second": "Bytes handed over in a second, over the last 10 seconds.",
     "sent_bytes": "Bytes handed over: acknowledged, in flight or sent in vain.",
     "storage_answers": "Answers of the cloud's storage by status.",
+    "state_damaged": "1 when the last look found damage in the state.",
     "state_disk_free_bytes": "Bytes free on the disk of the state.",
     "state_disk_low": "1 while that is too little for anything new to begin.",
     "sweep_seconds": "How long the last sweep of a hot folder took.",

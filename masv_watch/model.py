@@ -661,6 +661,18 @@ NO_TURNS = Turns()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndedDrop:
+    """A drop that ended, and whether its source was seen since."""
+
+    id: int
+    path: bytes
+    #: store clock, seconds at which nothing was found to stand at its path; None: something does
+    gone_at: float | None
+    #: nothing stood there for as long as history is kept
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
     """A range of file sizes, both ends included."""
 
@@ -961,6 +973,28 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """How long the past is kept."""
+
+    #: seconds that what ended is kept, once its source is gone
+    drops_s: float = 400 * 86400.0
+    #: seconds that a note of a move is kept
+    events_s: float = 30 * 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """The daily copy of the state."""
+
+    #: folder
+    to: str
+    #: copies that stay
+    keep: int = 7
+    #: whether the key of the state's secrets goes beside each
+    with_key: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """A whole configuration, every default applied."""
 
@@ -972,6 +1006,9 @@ class Settings:
     transfer: Transfer = field(default_factory=Transfer)
     #: how fast the bytes of all uploads together may leave
     bandwidth: Timetable = field(default_factory=Timetable)
+    history: History = field(default_factory=History)
+    #: None: no copies are made
+    backup: Backup | None = None
     hot_folders: tuple[Rule, ...] = ()
 
 

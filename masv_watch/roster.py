@@ -235,10 +235,10 @@ class Roster:
         if watched is not None:
             watched.intake.hurry()
 
-    def tidy(self) -> None:
-        """Have every trash emptied by the loop of its own hot folder, so that none waits long."""
+    def tidy(self, kept_s: float) -> None:
+        """Have every hot folder's own loop clear away what is old; history is kept so long."""
         for each in self._all():
-            each.intake.tidy()
+            each.intake.tidy(kept_s)
 
     def unswept(self) -> list[str]:
         """List the hot folders that were never swept and for which readiness waits."""

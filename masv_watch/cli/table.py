@@ -115,6 +115,24 @@ def _service_paths(options: argparse.Namespace) -> int:
     return unit.paths(options)
 
 
+def _state_backup(options: argparse.Namespace) -> int:
+    from masv_watch.cli import keeping  # noqa: PLC0415
+
+    return keeping.back_up(options)
+
+
+def _state_check(options: argparse.Namespace) -> int:
+    from masv_watch.cli import keeping  # noqa: PLC0415
+
+    return keeping.check(options)
+
+
+def _state_restore(options: argparse.Namespace) -> int:
+    from masv_watch.cli import keeping  # noqa: PLC0415
+
+    return keeping.restore(options)
+
+
 def _completion(options: argparse.Namespace) -> int:
     from masv_watch.cli import completion  # noqa: PLC0415
 
@@ -153,6 +171,7 @@ def parser() -> argparse.ArgumentParser:
     _steering(commands)
     _folders(commands)
     _tools(commands)
+    _keeping(commands)
     _installing(commands)
     commands.add_parser("sandbox", help="run a MASV cloud for trying out, on this machine")
     return whole
@@ -376,6 +395,28 @@ def _tools(commands: Any) -> None:
         "-0", dest="by_nul", action="store_true", help="the paths are ended by NUL characters"
     )
     test.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _keeping(commands: Any) -> None:
+    state = commands.add_parser(
+        "state", help="copy, examine or restore the state as a whole",
+        description="Copy, examine or restore the state as a whole.",
+    )  # fmt: skip
+    verbs_ = state.add_subparsers(title="verbs", metavar="VERB", required=True)
+    copy = _command(verbs_, "backup", _state_backup, "copy the state, also while the daemon runs")
+    copy.add_argument("to", metavar="TO", help="the file of the copy; its key goes to TO.key")
+    copy.add_argument(
+        "--no-key", action="store_true", help="leave out the key of the state's secrets"
+    )
+    examine = _command(verbs_, "check", _state_check, "look for damage in the state or in a copy")
+    examine.add_argument("copy", metavar="FILE", nargs="?", help="a copy; default: the state")
+    restore = _command(
+        verbs_, "restore", _state_restore, "put a copy in the place of the state; asks before"
+    )
+    restore.add_argument("copy", metavar="FROM", help="a file that state backup wrote")
+    restore.add_argument("--yes", action="store_true", help="do not ask")
+    for parser in (copy, examine, restore):
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _installing(commands: Any) -> None:

@@ -40,6 +40,8 @@ def needs_of(settings: Settings) -> Needs:
     mounts = {rule.path for rule in settings.hot_folders if not rule.removable}
     wanted = {path for rule in settings.hot_folders for path in written_by(rule)}
     wanted |= {os.fsencode(settings.state), *_sockets(settings)}
+    if settings.backup is not None:
+        wanted.add(os.fsencode(settings.backup.to))
     read = {rule.path for rule in settings.hot_folders} | set(settings.server.allowed_roots or ())
     bound = {path for path in wanted | read if is_below(path, PRIVATE)}
     written = {path for path in wanted - bound if not is_below(path, GIVEN)}

@@ -261,6 +261,7 @@ def _places(reading: Read) -> dict[str, str]:
     paths: list[tuple[str | int, ...]] = [
         ("state",),
         ("hot_folders",),
+        ("backup", "to"),
         ("masv", "api_key"),
         ("masv", "team"),
         ("mail",),

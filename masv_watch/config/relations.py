@@ -136,6 +136,7 @@ def _paths(reading: Reading, state: str) -> None:
                 reading.fault((*at, "path"), message)
                 break
     _state(reading, state, where)
+    _backup(reading, where)
     _targets(reading, where)
 
 
@@ -154,6 +155,20 @@ def _state(reading: Reading, state: str, where: dict[str, Path]) -> None:
     for path, at in where.items():
         if real in above(path):
             reading.fault((*at, "path"), "lies inside the state folder - watch another folder")
+
+
+def _backup(reading: Reading, where: dict[str, Path]) -> None:
+    """Refuse copies of the state in a hot folder: they would be delivered."""
+    to = reading.get("backup", "to")
+    if not is_path(to):
+        return
+    real = real_path(to)
+    for folder in (real, *above(real)):
+        if folder in where:
+            line = reading.line_of((*where[folder], "path"))
+            message = f"lies inside the hot folder of line {line} - name a folder outside of it"
+            reading.fault(("backup", "to"), message)
+            return
 
 
 def _targets(reading: Reading, where: dict[str, Path]) -> None:

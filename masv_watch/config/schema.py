@@ -427,6 +427,25 @@ def _version(value: object) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryKeys:
+    """`history:`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    drops: Annotated[float, _leaf(values.seconds("1d", "36500d"))] | None = None
+    events: Annotated[float, _leaf(values.seconds("1d", "36500d"))] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupKeys:
+    """`backup:`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    to: Path
+    keep: Annotated[int, _leaf(values.whole(1, 1000))] | None = None
+    key: Flag | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
     """The whole file."""
 
@@ -438,6 +457,8 @@ class Keys:
     mail: MailKeys | None = None
     transfer: TransferKeys | None = None
     bandwidth: _Bandwidth | None = None
+    history: HistoryKeys | None = None
+    backup: BackupKeys | None = None
     profiles: list[Text] | None = None
     defaults: DefaultsKeys | None = None
     hot_folders: list[HotFolderKeys] | None = None

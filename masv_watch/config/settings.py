@@ -37,6 +37,8 @@ def settings(
         mail=_mail(keys.mail) if keys.mail else None,
         transfer=_transfer(keys.transfer or schema.TransferKeys()),
         bandwidth=bandwidth,
+        history=_history(keys.history or schema.HistoryKeys()),
+        backup=_backup(keys.backup) if keys.backup else None,
         hot_folders=tuple(
             replace(
                 _rule(folder, defaults, beside=beside, at=at, tz=bandwidth.tz),
@@ -50,6 +52,15 @@ def settings(
             for folder, at in zip(folders, lines, strict=True)
         ),
     )
+
+
+def _history(keys: schema.HistoryKeys) -> model.History:
+    return model.History(**_said(drops_s=keys.drops, events_s=keys.events))
+
+
+def _backup(keys: schema.BackupKeys) -> model.Backup:
+    to = os.fsdecode(clean_path(keys.to))
+    return model.Backup(to=to, **_said(keep=keys.keep, with_key=keys.key))
 
 
 def clean_path(path: str) -> bytes:

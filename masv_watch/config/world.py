@@ -50,7 +50,10 @@ def probe(
                 _After(rule, after, _SOURCES[key]).look(findings, path, place)
     _same_roots(findings, settings.hot_folders, known)
     _Api(findings, settings.server, known, file).look()
-    _state(findings, settings.state, known.get("state", f"{file}:1:1"))
+    _folder_of_ours(findings, "state", settings.state, known.get("state", f"{file}:1:1"))
+    if settings.backup is not None:
+        place = known.get("backup.to", f"{file}:1:1")
+        _folder_of_ours(findings, "backup.to", settings.backup.to, place)
     return findings
 
 
@@ -149,22 +152,22 @@ def _is_sticky(path: bytes) -> bool:
     return bool(found.st_mode & stat.S_ISVTX) and os.geteuid() not in (0, found.st_uid)
 
 
-def _state(findings: Findings, state: str, place: str) -> None:
-    folder = os.fsencode(state)
-    shown = printable(state)
+def _folder_of_ours(findings: Findings, key: str, given: str, place: str) -> None:
+    folder = os.fsencode(given)
+    shown = printable(given)
     existing = _existing(folder)
     if not os.path.isdir(existing):
-        findings.problems.append(f"{place}: state: {shown} is not a folder - name a folder")
+        findings.problems.append(f"{place}: {key}: {shown} is not a folder - name a folder")
     elif not _may(existing, os.R_OK | os.W_OK | os.X_OK):
         where = "it" if existing == folder else printable(os.fsdecode(existing))
         message = f"{shown} cannot be used - this user needs the right to write in {where}"
-        findings.problems.append(f"{place}: state: {message}")
-    elif filesystem_kind(existing) == "network":
+        findings.problems.append(f"{place}: {key}: {message}")
+    elif key == "state" and filesystem_kind(existing) == "network":
         message = f"{shown} lies on a network file system, whose locks are not to be relied on"
-        findings.warnings.append(f"{place}: state: warning: {message} - name a local folder")
+        findings.warnings.append(f"{place}: {key}: warning: {message} - name a local folder")
     else:
         made = "is there" if existing == folder else "will be made"
-        findings.ok.append(f"ok: state: {shown} {made}")
+        findings.ok.append(f"ok: {key}: {shown} {made}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ from masv_watch.model import (
 )
 from masv_watch.store.alarming_contract import Alarming
 from masv_watch.store.arriving_contract import Arriving
+from masv_watch.store.history_contract import History
 from masv_watch.store.packaging_contract import Packaging
 from masv_watch.store.relinking_contract import Relinking
 from masv_watch.store.rooting_contract import Rooting
@@ -89,9 +90,17 @@ class Ledger(Protocol):
         ...
 
     def hold_new(
-        self, hot_folder: str, found: Sequence[tuple[bytes, str, int, int]], reason: HoldReason
+        self,
+        hot_folder: str,
+        found: Sequence[tuple[bytes, str, int, int]],
+        reason: HoldReason,
+        *,
+        anew: bool = False,
     ) -> None:
-        """Make drops that are held at once, of (path, signature, size, file count) each."""
+        """Make drops that are held at once, of (path, signature, size, file count) each.
+
+        Of paths that were never seen; with `anew` also of those whose last drop ended.
+        """
         ...
 
     def advance_drop(
@@ -414,6 +423,7 @@ class Store(
     Steering,
     Obligations,
     Alarming,
+    History,
     Protocol,
 ):
     """All verbs of the store, and its clock."""
@@ -432,6 +442,25 @@ class Store(
 
     def trouble(self) -> str:
         """Give what kept the last write from being stored; "" when it was stored."""
+        ...
+
+    def back_up(self, to: str, *, with_key: bool, stop: Callable[[], bool]) -> int:
+        """Copy the state to a file, and its key beside it, while it is written; give the bytes.
+
+        Raises:
+            StoreUnusable: it cannot be written, or `stop` ended it; nothing of it is left.
+        """
+        ...
+
+    def damage(self, *, stop: Callable[[], bool]) -> str:
+        """Look through the whole state for damage; "" when there is none (fault 39).
+
+        Whatever it says once `stop` said so means nothing.
+        """
+        ...
+
+    def tend(self) -> None:
+        """Keep the files of the state small; waits for nobody, and nobody waits for it."""
         ...
 
     def disk_trouble(self) -> str:

@@ -124,18 +124,23 @@ class LedgerVerbs:
         return self.engine.write(lambda tx: [see(tx, path) for path in paths])
 
     def hold_new(
-        self, hot_folder: str, found: Sequence[tuple[bytes, str, int, int]], reason: HoldReason
+        self,
+        hot_folder: str,
+        found: Sequence[tuple[bytes, str, int, int]],
+        reason: HoldReason,
+        *,
+        anew: bool = False,
     ) -> None:
         """Make drops that are held at once."""
 
         def hold(tx: Transaction) -> None:
             for path, signature, size, file_count in found:
                 latest = tx.one("latest_drop", hot_folder=hot_folder, path=path)
-                if latest is None:
+                if latest is None or (anew and DropState(latest["state"]) not in _LIVING):
                     _add(
                         tx,
                         (hot_folder, path),
-                        None,
+                        latest,
                         DropState.HELD,
                         hold=reason,
                         signature=signature,

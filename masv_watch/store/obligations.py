@@ -22,6 +22,9 @@ from masv_watch.store.sql import (
 )
 from masv_watch.store.turns import words
 
+#: notes that one transaction removes: no other write waits longer for it
+_FORGOTTEN_AT_ONCE = 1000
+
 
 class ObligationVerbs:
     """`contract.Obligations` in SQL."""
@@ -125,10 +128,14 @@ class ObligationVerbs:
         """Remove the notes of moves that are at least so old; give how many."""
 
         def forget(tx: Transaction) -> int:
-            tx.run("forget_repeats", before=tx.now - older_than_s)
-            return tx.run("forget_events", before=tx.now - older_than_s)
+            before = tx.now - older_than_s
+            tx.run("forget_repeats", before=before)
+            return tx.run("forget_events", before=before, limit=_FORGOTTEN_AT_ONCE)
 
-        return self.engine.write(forget)
+        removed = 0
+        while some := self.engine.write(forget):
+            removed += some
+        return removed
 
     def hurry(self) -> None:
         """Let everything that waits for a retry be tried at once."""

@@ -584,7 +584,8 @@ SELECT coalesce(min(id), 0) AS number FROM events;
 SELECT * FROM events WHERE id > :after ORDER BY id LIMIT :limit;
 
 -- name: forget_events
-DELETE FROM events WHERE at <= :before AND id < (SELECT max(id) FROM events);
+DELETE FROM events WHERE id IN (SELECT id FROM events
+    WHERE at <= :before AND id < (SELECT max(id) FROM events) ORDER BY id LIMIT :limit);
 
 -- name: forget_devices
 UPDATE files SET device = -1 WHERE upload_id IN
@@ -911,3 +912,99 @@ UPDATE OR IGNORE pauses SET hot_folder = :new WHERE hot_folder = :old;
 -- name: arrivals
 SELECT (SELECT seen_at FROM drops WHERE hot_folder = :hot_folder ORDER BY id LIMIT 1) AS first,
     (SELECT seen_at FROM drops WHERE hot_folder = :hot_folder ORDER BY id DESC LIMIT 1) AS newest;
+-- name: ended_drops
+SELECT id, path, gone_at, over FROM drops WHERE id > :after AND +hot_folder = :hot_folder
+AND state NOT IN ('settling', 'held', 'queued') AND (state <> 'taken'
+    OR EXISTS (SELECT 1 FROM uploads WHERE id = upload_id AND state IN ('complete', 'gone')))
+ORDER BY id LIMIT :limit;
+
+-- name: note_gone
+UPDATE drops SET gone_at = :now WHERE id = :id AND gone_at IS NULL;
+
+-- name: note_back
+UPDATE drops SET gone_at = NULL, over = 0 WHERE id = :id;
+
+-- name: note_over
+UPDATE drops SET over = 1 WHERE id = :id AND gone_at IS NOT NULL;
+
+-- name: over_uploads
+SELECT id FROM uploads WHERE created_at <= :before AND state IN ('complete', 'gone')
+AND coalesce(finalized_at, 0) <= :before
+AND NOT EXISTS (SELECT 1 FROM drops WHERE drops.upload_id = uploads.id
+    AND (over = 0 OR state IN ('settling', 'held', 'queued')))
+AND NOT EXISTS (SELECT 1 FROM files JOIN drops ON drops.id = files.drop_id
+    WHERE files.upload_id = uploads.id
+    AND (over = 0 OR drops.state IN ('settling', 'held', 'queued')))
+AND NOT EXISTS (SELECT 1 FROM tasks WHERE upload_id = uploads.id AND state = 'due')
+AND NOT EXISTS (SELECT 1 FROM uploads AS relinked WHERE relinked.relinks = uploads.id)
+AND NOT EXISTS (SELECT 1 FROM left_packages WHERE upload_id = uploads.id)
+ORDER BY created_at, id LIMIT :limit;
+
+-- name: is_over
+SELECT count(*) AS number FROM uploads WHERE id = :id AND state IN ('complete', 'gone')
+AND NOT EXISTS (SELECT 1 FROM drops WHERE drops.upload_id = uploads.id
+    AND (over = 0 OR state IN ('settling', 'held', 'queued')))
+AND NOT EXISTS (SELECT 1 FROM tasks WHERE upload_id = uploads.id AND state = 'due')
+AND NOT EXISTS (SELECT 1 FROM uploads AS relinked WHERE relinked.relinks = uploads.id);
+
+-- name: forget_chunks_of
+DELETE FROM chunks WHERE (file_id, number) IN (SELECT file_id, number FROM chunks
+    WHERE file_id IN (SELECT id FROM files WHERE upload_id = :upload_id) LIMIT :limit);
+
+-- name: forget_files_of
+DELETE FROM files WHERE id IN (SELECT id FROM files WHERE upload_id = :upload_id LIMIT :limit);
+
+-- name: forget_tasks_of
+DELETE FROM tasks WHERE upload_id = :upload_id;
+
+-- name: forget_link_of
+DELETE FROM links WHERE upload_id = :upload_id;
+
+-- name: forget_skipped_of
+DELETE FROM skipped WHERE upload_id = :upload_id;
+
+-- name: forget_leftovers_of
+DELETE FROM leftovers WHERE upload_id = :upload_id;
+
+-- name: forget_sources_of
+DELETE FROM sources WHERE drop_id IN (SELECT id FROM drops WHERE upload_id = :upload_id);
+
+-- name: forget_drops_of
+DELETE FROM drops WHERE upload_id = :upload_id
+AND NOT EXISTS (SELECT 1 FROM files WHERE files.drop_id = drops.id);
+
+-- name: forget_upload
+DELETE FROM uploads WHERE id = :upload_id
+AND NOT EXISTS (SELECT 1 FROM drops WHERE drops.upload_id = uploads.id);
+
+-- name: over_drops
+SELECT id FROM drops WHERE over = 1 AND upload_id IS NULL
+AND state NOT IN ('settling', 'held', 'queued', 'taken')
+AND NOT EXISTS (SELECT 1 FROM files WHERE files.drop_id = drops.id) LIMIT :limit;
+
+-- name: is_drop_over
+SELECT count(*) AS number FROM drops WHERE id = :id AND over = 1 AND upload_id IS NULL
+AND state NOT IN ('settling', 'held', 'queued', 'taken')
+AND NOT EXISTS (SELECT 1 FROM files WHERE files.drop_id = drops.id);
+
+-- name: forget_drop
+DELETE FROM drops WHERE id = :id;
+
+-- name: advance_restored_uploads
+UPDATE uploads SET state = 'paused', lease_until = 0, fence = fence + 1
+WHERE state = 'transferring' OR (state = 'error' AND package_id IS NULL);
+
+-- name: forget_restored_drops
+DELETE FROM drops WHERE state IN ('settling', 'held', 'queued') AND upload_id IS NULL
+AND NOT EXISTS (SELECT 1 FROM files WHERE files.drop_id = drops.id)
+AND NOT EXISTS (SELECT 1 FROM sources WHERE sources.drop_id = drops.id);
+
+-- name: note_restored
+INSERT INTO meta (key, value) VALUES ('restored', '1')
+ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- name: forget_asked
+DELETE FROM meta WHERE substr(key, 1, 6) = 'asked:';
+
+-- name: known_folders
+SELECT hot_folder FROM roots UNION SELECT hot_folder FROM drops ORDER BY 1;

@@ -13,7 +13,6 @@ Law 5. No caller waits for ever: should the writer end, it answers everybody tha
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import queue
@@ -28,10 +27,13 @@ from masv_watch.loops import Clock, start_thread, transaction_flag
 from masv_watch.metrics import Metrics
 from masv_watch.store.alarming import AlarmingVerbs
 from masv_watch.store.arriving import ArrivingVerbs
+from masv_watch.store.copying import FILE, demand_finished
 from masv_watch.store.creation import CreationVerbs
 from masv_watch.store.duplicates import DuplicateVerbs
+from masv_watch.store.history import HistoryVerbs
 from masv_watch.store.leaving import LeavingVerbs
 from masv_watch.store.ledger import LedgerVerbs
+from masv_watch.store.locking import take_lock
 from masv_watch.store.migrating import migrate
 from masv_watch.store.obligations import ObligationVerbs
 from masv_watch.store.packaging import PackagingVerbs
@@ -43,6 +45,7 @@ from masv_watch.store.sealing import known_seal
 from masv_watch.store.sql import Row, Transaction, load_statements
 from masv_watch.store.steering import SteeringVerbs
 from masv_watch.store.undertakings import UndertakingVerbs
+from masv_watch.store.upkeep import UpkeepVerbs
 from masv_watch.store.versions import VersionVerbs
 from masv_watch.store.watching import WatchingVerbs
 from masv_watch.store.watermark import Watermark
@@ -72,9 +75,6 @@ JOB_ERRORS = (
 #: the newest migration that this version knows
 SCHEMA = 5
 
-_FILE = "masv-watch.db"
-_LOCK = "daemon.lock"
-
 
 class SqliteEngine:
     """A database file with its writer thread."""
@@ -85,7 +85,7 @@ class SqliteEngine:
         Raises:
             StoreUnusable: corrupt, newer than this version, or not readable and writable.
         """
-        self._path = os.path.join(folder, _FILE)
+        self._path = os.path.join(folder, FILE)
         self._clock = clock
         self._metrics = metrics
         self._statements = load_statements()
@@ -301,6 +301,8 @@ class SqliteStore(
     WatchingVerbs,
     RootingVerbs,
     AlarmingVerbs,
+    HistoryVerbs,
+    UpkeepVerbs,
 ):
     """The whole contract over one SQLite file."""
 
@@ -317,11 +319,14 @@ class SqliteStore(
 
         self.engine.write(forget)
 
-    def __init__(self, engine: SqliteEngine, seal: Seal, lock: int, *, disk: Watermark) -> None:
+    def __init__(
+        self, engine: SqliteEngine, seal: Seal, lock: int, *, folder: str, disk: Watermark
+    ) -> None:
         """Join the verbs with their engine; `lock` is the held descriptor of the state's lock."""
+        self.folder = folder
         self.engine = engine
         self.seal = seal
-        self._disk = disk
+        self.disk = disk
         self._lock: int | None = lock
 
     def now(self) -> float:
@@ -331,14 +336,6 @@ class SqliteStore(
     def trouble(self) -> str:
         """Give what kept the last write from being stored; "" when it was stored."""
         return self.engine.trouble
-
-    def disk_trouble(self) -> str:
-        """Give how little room the disk of the state has; "" while that is enough."""
-        return self._disk.sentence() if self._disk.is_low() else ""
-
-    def demand_room(self) -> None:
-        """Make sure that the disk of the state has room for something new."""
-        self._disk.demand()
 
     def listen(self, ring: Callable[[], None]) -> None:
         """Have `ring` called after every commit that moved a state."""
@@ -369,8 +366,9 @@ def open_store(folder: str, *, clock: Clock, metrics: Metrics) -> SqliteStore:
             f"the state folder {folder} cannot be made: {error.strerror}",
             hint="create it for the daemon's user, or set `state:` to another folder",
         ) from error
-    lock = _take_lock(folder)
+    lock = take_lock(folder)
     try:
+        demand_finished(folder)
         return _joined(folder, clock, metrics, lock)
     except MasvWatchError:
         os.close(lock)
@@ -381,7 +379,7 @@ def _joined(folder: str, clock: Clock, metrics: Metrics, lock: int) -> SqliteSto
     engine = SqliteEngine(folder, clock=clock, metrics=metrics)
     try:
         disk = Watermark(folder, clock=clock, metrics=metrics)
-        return SqliteStore(engine, known_seal(folder, engine), lock, disk=disk)
+        return SqliteStore(engine, known_seal(folder, engine), lock, folder=folder, disk=disk)
     except MasvWatchError:
         engine.close()
         raise
@@ -394,29 +392,6 @@ def _boot_id() -> str:
             return file.read().strip()
     except OSError:
         return ""
-
-
-def _take_lock(folder: str) -> int:
-    path = os.path.join(folder, _LOCK)
-    try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreUnusable(
-            f"the state folder {folder} cannot be written: {error.strerror}",
-            hint="give it to the daemon's user",
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
-        os.close(lock)
-        raise StoreUnusable(
-            f"the state in {folder} is held by another masv-watch, process {holder}",
-            hint="stop that one first, or give this one a `state:` of its own",
-        ) from error
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
 
 
 def _make_private(path: str) -> None:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from masv_watch.loops import Clock
-from masv_watch.model import HoldReason, Initial, Rule
+from masv_watch.model import DropState, HoldReason, Initial, Rule
 from masv_watch.store.contract import Store
 from masv_watch.watch.rules import Standing, role
 from masv_watch.watch.scan import Tree
@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 #: what `initial: auto` sends at the first start without being asked
 AUTO_DROPS = 20
 AUTO_BYTES = 200 * 10**9
+_FIRST = "a hot folder was full at its first start; nothing of it is sent until you say so"
+_ANEW = "the state was restored; what it does not know is not sent until you say so"
 
 
 def adopt(
@@ -29,8 +31,11 @@ def adopt(
     store: Store,
     clock: Clock,
     stop: Callable[[], bool],
+    anew: bool = False,
 ) -> None:
     """Apply `initial` to what a whole sweep shows and the ledger does not know.
+
+    With `anew` the ledger is older than the folder: what it knows otherwise is not known either.
 
     An empty folder is not noted as known: it may be the mount point of a full one. Nor is one whose
     sweep `stop` ended early: then it was not whole.
@@ -38,20 +43,29 @@ def adopt(
     found, times = [], []
     for tree in trees:
         is_taken = tree.is_drop and role(tree.kind, rule.drop).standing is Standing.TAKEN
-        if is_taken and store.latest_drop(rule.name, tree.top) is None:
+        if is_taken and not _is_known(store, rule, tree, anew=anew):
             found.append((tree.top, tree.seen().signature, tree.size, len(tree.files)))
             times.append(min(seen.mtime_ns for _, seen in tree.files or tree.folders))
     if stop():
         return
     size = sum(entry[2] for entry in found)
     if found and asks_first(rule.initial, drops=len(found), size=size):
-        store.hold_new(rule.name, found, HoldReason.INITIAL_ASK)
+        store.hold_new(rule.name, found, HoldReason.INITIAL_ASK, anew=anew)
         if rule.initial is Initial.IGNORE:
             store.seed(rule.name)
         else:
-            _say_held(rule, len(found), size, oldest=_day(clock, min(times)))
+            oldest = _day(clock, min(times))
+            _say_held(rule, len(found), size, oldest=oldest, sentence=_ANEW if anew else _FIRST)
     if found:
         store.adopt(rule.name, rule.path)
+
+
+def _is_known(store: Store, rule: Rule, tree: Tree, *, anew: bool) -> bool:
+    latest = store.latest_drop(rule.name, tree.top)
+    if latest is None:
+        return False
+    is_over = latest.state not in (DropState.TAKEN, DropState.HELD)
+    return not (anew and is_over and latest.signature != tree.seen().signature)
 
 
 def asks_first(initial: Initial, *, drops: int, size: int) -> bool:
@@ -61,11 +75,11 @@ def asks_first(initial: Initial, *, drops: int, size: int) -> bool:
     return initial in (Initial.ASK, Initial.IGNORE)
 
 
-def _say_held(rule: Rule, drops: int, size: int, *, oldest: str) -> None:
+def _say_held(rule: Rule, drops: int, size: int, *, oldest: str, sentence: str) -> None:
     named = {one for _, found in rule.to.by_subfolder for one in found}
     to = rule.to.portal or ", ".join((*(rule.to.recipients or ()), *sorted(named))) or "nobody"
     log.warning(
-        "a hot folder was full at its first start; nothing of it is sent until you say so",
+        sentence,
         extra={
             "hot_folder": rule.name,
             "drops": drops,

@@ -24,6 +24,7 @@ from masv_watch.model import DropState, HoldReason, Initial, Rule
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.absence import Absence
+from masv_watch.watch.absentees import Absentees
 from masv_watch.watch.addresses import addresses_of
 from masv_watch.watch.adoption import adopt
 from masv_watch.watch.cycles import Cycle, Standing, choose
@@ -84,10 +85,10 @@ class Intake:
         self._volume = ""
         self._new_entries = partial(Entries, uploads=uploads, clock=clock, stop=stop)
         self.entries = self._new_entries(rule, store=store)
-        self._hints, self._denied = hints, denied
+        self._hints, self._denied, self._absentees = hints, denied, Absentees(stop=stop)
         self._discovery = Discovery(rule, hints=hints, metrics=metrics)
         #: whether the last sweep left notifications behind that are believed
-        self._was_heard = self._tidies = False
+        self._was_heard = False
         self._clock, self._metrics, self._stop = clock, metrics, stop
         self._matcher, self._known = Matcher(rule), Known()
         self._dirty, self._sweep_at, self._not_before = True, 0.0, 0.0
@@ -110,10 +111,13 @@ class Intake:
         self._dirty = True
         self.bell.ring()
 
-    def tidy(self) -> None:
-        """Have the trash of the root emptied, of what is old enough, after its next sweep."""
+    def tidy(self, kept_s: float) -> None:
+        """Have old trash emptied, and what is missed noted, after the next whole sweep.
+
+        A trash does not wait for the sweep's own time; what is missed does.
+        """
+        self._absentees.kept_s = kept_s
         if any(after.delivered == "delete" for after in self.rule.afters):
-            self._tidies = True
             self.hurry()
 
     def adopt(self, rule: Rule) -> None:
@@ -182,9 +186,8 @@ class Intake:
                     self._known.forget()
             else:
                 is_whole, self.last_sweep = True, self._clock.monotonic()
-            if self._tidies and is_whole:
-                self._tidies = False
-                files.empty_trash(root, TRASH_S, self._clock.wall())
+            if self._absentees.kept_s is not None and is_whole:
+                self._clear_away(root)
             mode = self._hints.mode(self.rule.name)
         self._was_heard = mode.sight is Sight.EVENTS
         self._metrics.gauge("notifications", self._was_heard, hot_folder=self.rule.name)
@@ -194,6 +197,11 @@ class Intake:
         breath = _BREATH if made < FLOOD else 1.0
         self._not_before = ended + max(LEAST_PAUSE_S, breath * (ended - began))
         self._metrics.gauge("sweep_seconds", ended - began, hot_folder=self.rule.name)
+
+    def _clear_away(self, root: files.Root) -> None:
+        if any(after.delivered == "delete" for after in self.rule.afters):
+            files.empty_trash(root, TRASH_S, self._clock.wall())
+        self._absentees.look(root, self.ledger, self.rule.name)
 
     def _is_idle(self, root: files.Root, now: float, *, is_asked: bool, is_heard: bool) -> bool:
         """Say whether a look at the folders is enough, and found each as it was."""
@@ -288,18 +296,23 @@ class Intake:
         """Apply `initial` to a root that was never swept, or to another file system at its path."""
         met = self._met
         is_asked = bool(self.gate.question)
-        is_known = not (is_asked or self.gate.is_accepted) and (
+        is_restored = self.ledger.asks_anew(self.rule.name)
+        is_known = not (is_asked or is_restored or self.gate.is_accepted) and (
             self.ledger.is_adopted(self.rule.name, self.rule.path)
             if met is None
             else met[0] == root.identity[0]
         )
         if not is_known:
             trees = sweep(root, self._matcher, addresses=addresses_of(self.rule), stop=self._stop)
-            rule = replace(self.rule, initial=Initial.ASK) if is_asked else self.rule
+            asks = is_asked or is_restored
+            rule = replace(self.rule, initial=Initial.ASK) if asks else self.rule
             if rule.removable and rule.initial is Initial.AUTO:
                 # a card that is inserted is what arrives, not what was there first
                 rule = replace(rule, initial=Initial.SEND)
-            adopt(rule, trees, store=self.ledger, clock=self._clock, stop=self._stop)
+            ledger, clock = self.ledger, self._clock
+            adopt(rule, trees, store=ledger, clock=clock, stop=self._stop, anew=is_restored)
+            if is_restored and not self._stop():
+                ledger.note_asked(self.rule.name)
         if not self._stop():
             self._met = root.identity
 

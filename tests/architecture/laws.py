@@ -79,7 +79,7 @@ IMPURE_MODULES = frozenset(
 #: standard modules that only the named rooms may use (law 2)
 STANDARD_GATES = {
     "smtplib": ("delivery.mail",),
-    "sqlite3": ("store.migrating", "store.peeking", "store.sqlite", "store.sql"),
+    "sqlite3": ("store.copying", "store.migrating", "store.peeking", "store.sqlite", "store.sql"),
     "http.client": ("cli", "delivery.webhook", "sandbox"),
     "urllib.request": (),
     "subprocess": ("config.apart",),
@@ -133,6 +133,8 @@ MAY_TOUCH_DISK = (
     "files",
     "config",
     "store.sqlite",
+    "store.copying",
+    "store.locking",
     "store.seal",
     "api.doors",
     "api.private",

@@ -57,3 +57,9 @@ CREATE TABLE left_packages (
 ) WITHOUT ROWID;
 -- the cloud's words about a file that it never takes; empty: it has not refused it
 ALTER TABLE files ADD COLUMN refused TEXT NOT NULL DEFAULT '';
+-- What is forgotten one day.
+-- when nothing was found to stand at the path of a drop that ended; none: it does, or is not known
+ALTER TABLE drops ADD COLUMN gone_at REAL;
+-- nothing stood there for as long as history is kept: its rows may go
+ALTER TABLE drops ADD COLUMN over INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX drops_over ON drops (id) WHERE over = 1 AND upload_id IS NULL;

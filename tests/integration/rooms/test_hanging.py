@@ -77,7 +77,7 @@ def test_a_hanging_mount_keeps_only_its_own_loop_waiting(
         views = {view.sight.rule.name: view for view in folders.list()}
         concerns, blindness = [need.text for need in roster.needs()], roster.blindness()
         unswept = roster.unswept()
-        roster.tidy()
+        roster.tidy(1.0)
         folders.scan("far")
         folders.adopt("far")
         asked_s = time.monotonic() - began

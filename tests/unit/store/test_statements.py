@@ -99,6 +99,8 @@ def test_statements_that_set_a_state_are_named_advance() -> None:
         if re.search(r"\bSET\b[^;]*?(?<![\w.])state\s*=", text.split("WHERE")[0])
     }
 
+    # of a state that no daemon runs
+    assert "WHERE state = 'transferring'" in setting.pop("advance_restored_uploads")
     assert set(setting) == {"advance_upload", "advance_drop", "advance_task"}
     assert all("state = :before" in text for text in setting.values())
 

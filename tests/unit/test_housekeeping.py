@@ -1,0 +1,38 @@
+"""When a copy of the state is due, what it is called, and which of the old ones go."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from masv_watch.housekeeping import BACKUP_S, is_copy, is_due, name_of, surplus
+
+NOW = 1_700_000_000.0
+
+
+def test_copy_is_due_once_a_day_whatever_the_clock_showed_before():
+    """None yet, an old one, one of the future of a wrong clock: due. A newer one: not."""
+    assert is_due([], NOW)
+    assert is_due([NOW - BACKUP_S], NOW)
+    assert is_due([NOW + 1], NOW)
+    assert not is_due([NOW - BACKUP_S, NOW - 60], NOW)
+
+
+@given(
+    times=st.lists(st.integers(min_value=0, max_value=10**6), unique=True, max_size=12),
+    others=st.lists(
+        st.sampled_from(["notes.txt", "masv-watch-old.db", "masv-watch-20260101T000000.db.key"]),
+        unique=True,
+    ),
+    keep=st.integers(min_value=1, max_value=8),
+)
+def test_surplus_are_the_oldest_copies_and_nothing_else(times, others, keep):
+    """The newest `keep` stay, and so does every file that is not ours."""
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    names = [name_of(begin + timedelta(seconds=each)) for each in sorted(times)]
+    gone = surplus([*others, *reversed(names)], keep=keep)
+
+    assert all(is_copy(name) for name in names)
+    assert gone == names[: max(len(names) - keep, 0)]
