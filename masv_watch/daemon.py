@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from masv_watch import files, logs, thrift
+from masv_watch import __version__, files, logs, thrift
 from masv_watch.api.calls import Desk, Health
 from masv_watch.api.moves import Moves
 from masv_watch.cloud.calls import LateLine, Line
@@ -81,6 +81,7 @@ class Daemon:
         self._environ = environ
         self._clock = clock or SystemClock()
         self._metrics = Metrics()
+        self._metrics.gauge("build_info", 1, version=__version__)
         self._loaded = loaded
         self._settings = self._at_start = loaded.settings
         self._bell = Bell()

@@ -1,6 +1,6 @@
 """Print log records so that no secret and no forged line gets out.
 
-Owns the root handler: its three forms, its redaction, its refusal to fail. Never decides what is
+Owns the root handler: its forms, its redaction, its refusal to fail. Never decides what is
 worth a line and never reads configuration. `cli` and `daemon` call `set_up` once, before anything
 logs; whoever learns a secret later (a package token, a link's secret) calls `register_secrets`.
 
@@ -14,10 +14,11 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import os
 import re
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal, TextIO
@@ -25,7 +26,7 @@ from urllib.parse import quote, quote_plus
 
 from masv_watch.model import Secret
 
-Form = Literal["text", "json", "journal"]
+Form = Literal["text", "dated", "json", "journal"]
 
 #: what stands where a secret stood
 MASK = "***"
@@ -168,6 +169,15 @@ class TextForm(logging.Formatter):
         return f"{record.levelname} {_sentence(record)}"
 
 
+class DatedForm(logging.Formatter):
+    """The same with its local time in front, for a terminal, a file or a container."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Print one line."""
+        at = datetime.fromtimestamp(record.created, tz=UTC).astimezone()
+        return f"{at.isoformat(timespec='milliseconds')} {record.levelname} {_sentence(record)}"
+
+
 class JournalForm(logging.Formatter):
     """The same with the priority of syslog in front, as journald reads it."""
 
@@ -209,7 +219,7 @@ def set_up(
     """
     root = logging.getLogger()
     handler = RootHandler(stream, Redactor(secrets))
-    forms = {"text": TextForm, "json": JsonForm, "journal": JournalForm}
+    forms = {"text": TextForm, "dated": DatedForm, "json": JsonForm, "journal": JournalForm}
     handler.setFormatter(forms[form]())
     for before in [known for known in root.handlers if isinstance(known, RootHandler)]:
         handler.redactor.adopt(before.redactor)
@@ -222,6 +232,24 @@ def set_up(
     sys.excepthook = _log_crash
     threading.excepthook = _log_thread_crash
     return handler
+
+
+def form_for(wanted: str, environ: Mapping[str, str]) -> Form:
+    """Give the form of the daemon's lines: as wanted, or by who reads standard error.
+
+    journald names the stream that it reads; a child whose standard error goes elsewhere inherits
+    the name, and no time would be on its lines.
+    """
+    if wanted == "json":
+        return "json"
+    if wanted in ("text", "journal"):
+        return "dated" if wanted == "text" else "journal"
+    try:
+        stream = os.fstat(sys.stderr.fileno())
+    except (AttributeError, OSError, ValueError):
+        return "dated"
+    is_read = environ.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"
+    return "journal" if is_read else "dated"
 
 
 def redacted(text: str) -> str:

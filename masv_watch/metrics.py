@@ -24,6 +24,7 @@ HELP: Mapping[str, str] = {
     "backup_failures": "Daily copies of the state that could not be made.",
     "backup_last_success_timestamp_seconds": "When the state was last copied, as of 1970.",
     "canary_misses": "Touches of our own that no notification showed.",
+    "build_info": "1, with the version that runs.",
     "calls_refused": "Calls of our API that were not let in.",
     "chunks_acknowledged": "Chunks that the cloud acknowledged.",
     "chunks_kept": "Chunks of changed files that did not have to go again.",

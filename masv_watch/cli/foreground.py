@@ -22,8 +22,7 @@ def run(options: argparse.Namespace) -> int:
     """Be the daemon until a signal ends it, or until what is there is delivered."""
     path = find(options.config, os.environ)
     loaded = apart.load(path, environ=os.environ)
-    in_journal = "JOURNAL_STREAM" in os.environ
-    logs.set_up(secrets=loaded.secrets, form="journal" if in_journal else "text")
+    logs.set_up(secrets=loaded.secrets, form=logs.form_for(options.log, os.environ))
     complain(*loaded.warnings)
     # a lease of another program must never end this one
     signal.signal(signal.SIGIO, signal.SIG_IGN)

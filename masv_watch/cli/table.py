@@ -159,6 +159,11 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--once", action="store_true", help="deliver what is there, then end (1 if anything stays)"
     )
+    run.add_argument(
+        "--log", choices=("auto", "text", "json", "journal"), default="auto",
+        help="how lines of the log look; auto: for the journal where it reads them, else text with"
+        " the time",
+    )  # fmt: skip
     check = _command(commands, "check", _check, "look for mistakes in the configuration")
     check.add_argument("--no-probe", action="store_true", help="leave out disk paths and network")
     check.add_argument(

@@ -6,17 +6,26 @@ import base64
 import io
 import json
 import logging
+import os
 import re
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from masv_watch import logs
-from masv_watch.logs import Redactor, RootHandler, escaped, register_secrets, set_up
+from masv_watch.logs import (
+    Redactor,
+    RootHandler,
+    escaped,
+    form_for,
+    register_secrets,
+    set_up,
+)
 from masv_watch.model import Secret
 
 CANARY = "c4n4ry/+secret value"
@@ -64,6 +73,32 @@ def test_text_form_quotes_values_that_could_be_read_two_ways():
     log.info("seen", extra={"a": "x y", "b": "k=v", "c": 'q"', "d": "", "e": "\\"})
 
     assert stream.getvalue() == 'INFO seen a="x y" b="k=v" c="q\\"" d="" e=\\\\\n'
+
+
+def test_dated_form_is_the_text_form_with_its_time_in_front():
+    """On a terminal, in a file and in a container nobody else says when it was."""
+    stream = printed("dated")
+
+    log.info("seen", extra={"drop": 7})
+
+    time, rest = stream.getvalue().split(" ", 1)
+    assert datetime.fromisoformat(time).tzinfo is not None
+    assert rest == "INFO seen drop=7\n"
+
+
+def test_form_is_the_journals_only_where_the_journal_reads_standard_error(tmp_path, monkeypatch):
+    """A child whose lines go to a file inherits the name of a stream that is not its own."""
+    with (tmp_path / "log").open("w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        status = os.fstat(stream.fileno())
+        read = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        forms = [form_for("auto", each) for each in (read, {"JOURNAL_STREAM": "1:2"}, {})]
+        wanted = [form_for(each, read) for each in ("text", "json", "journal")]
+        monkeypatch.setattr(sys, "stderr", None)
+
+        assert forms == ["journal", "dated", "dated"]
+        assert wanted == ["dated", "json", "journal"]
+        assert form_for("auto", read) == "dated"
 
 
 @pytest.mark.parametrize(
