@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from masv_watch import files
 from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
+from masv_watch.cloud.timekeeping import TimedLine, disagreement
 from masv_watch.config import confinement, world
 from masv_watch.config.handover import Loaded
 from masv_watch.config.problems import listed, printable
@@ -237,7 +238,7 @@ def _probe_mail(loaded: Loaded, file: str, warnings: list[str], ok: list[str]) -
 
 def _probe_cloud(loaded: Loaded, file: str, lists: _Lists) -> None:
     """Prove the key, the team and each portal; what cannot be reached is only a warning."""
-    http = Http(clock=SystemClock(), metrics=Metrics(), connections=1)
+    http = TimedLine(Http(clock=SystemClock(), metrics=Metrics(), connections=1))
     cloud = CloudClient(http, api_url=loaded.settings.masv.api_url)
     try:
         if loaded.settings.masv.api_key is not None:
@@ -252,6 +253,9 @@ def _probe_cloud(loaded: Loaded, file: str, lists: _Lists) -> None:
                 lists[2].append(f"ok: {key}: {rule.to.portal} is there")
     finally:
         http.close()
+    wrong = disagreement(http.ahead_s)
+    if wrong:
+        lists[1].append(f"{file}:1:1: clock: warning: {wrong}")
 
 
 def _probe_key(cloud: CloudClient, loaded: Loaded, file: str, lists: _Lists) -> None:

@@ -63,7 +63,7 @@ def _root(findings: Findings, rule: Rule, path: str, place: str) -> None:
         found = os.stat(rule.path)
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ENOTDIR}:
-            message = f"{shown} is missing: run will wait for it"
+            message = f"{shown} is missing: run will wait for it - mount it or make it"
         else:
             message = f"{shown} cannot be looked at ({_why(error)}): run will wait for it"
         findings.warnings.append(f"{place}: {path}: warning: {message}")
@@ -72,7 +72,10 @@ def _root(findings: Findings, rule: Rule, path: str, place: str) -> None:
         message = f"{shown} is not a folder - name a folder"
         findings.problems.append(f"{place}: {path}: {message}")
     elif not _may(rule.path, os.R_OK | os.X_OK):
-        message = f"{shown} cannot be read by this user: nothing of it will be sent"
+        message = (
+            f"{shown} cannot be read by this user: nothing of it will be sent - give it to a group"
+            " of this user and run chmod g+rx on it"
+        )
         findings.warnings.append(f"{place}: {path}: warning: {message}")
     else:
         findings.ok.append(f"ok: {path}: {shown} is there and can be read")

@@ -52,7 +52,7 @@ def test_missing_hot_folder_is_a_warning_at_its_place(ground: Path) -> None:
     found = world.probe(loaded.settings, places=loaded.places)
 
     assert found.problems == []
-    words = "/nowhere/at/all is missing: run will wait for it"
+    words = "/nowhere/at/all is missing: run will wait for it - mount it or make it"
     assert found.warnings == [f"{path}:5:21: hot_folders[0].path: warning: {words}"]
     assert load.as_records(found.warnings)[0]["line"] == 5
 
