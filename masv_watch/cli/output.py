@@ -9,8 +9,11 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import select
 import sys
-from collections.abc import Iterator
+import termios
+import tty
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from masv_watch.cli.outcomes import FAILED
@@ -70,6 +73,26 @@ def answer(question: str) -> str:
         return sys.stdin.readline()
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+@contextlib.contextmanager
+def keys() -> Iterator[Callable[[], str]]:
+    """Give what reads the keys that were pressed meanwhile, each without Enter; "" for none."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        yield lambda: ""
+        return
+    number = sys.stdin.fileno()
+    before = termios.tcgetattr(number)
+
+    def pressed() -> str:
+        is_ready = bool(select.select([number], [], [], 0)[0])
+        return os.read(number, 64).decode("utf-8", "replace") if is_ready else ""
+
+    tty.setcbreak(number)
+    try:
+        yield pressed
+    finally:
+        termios.tcsetattr(number, termios.TCSADRAIN, before)
 
 
 def screen() -> Screen | None:

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from masv_watch.cli import lines
-from masv_watch.cli.seen import Details, Drop, File, Health, HotFolder, Stats, Upload
+from masv_watch.cli.seen import Details, Drop, File, Health, HotFolder, Overview, Stats, Upload
 from masv_watch.delivery.letters import size_text
 
 #: one style for each documented state and for the states of drops and files
@@ -147,13 +147,7 @@ class LiveScreen:
         table = _live_table(self._console.width, max(map(len, short.values())), is_roomy)
         below: list[RenderableType] = []
         for upload in shown:
-            table.add_row(
-                Text(short[upload.id]),
-                _state(upload.state),
-                Text(upload.name),
-                *([_bar(upload)] if is_roomy else []),
-                *_figures(upload),
-            )
+            _add_live(table, upload, short[upload.id], is_roomy=is_roomy)
             style = _STYLES["error"] if upload.failure else "yellow"
             below += [
                 Text(f"{short[upload.id]}: {clause}", style, no_wrap=True, overflow="ellipsis")
@@ -162,6 +156,33 @@ class LiveScreen:
         if hidden:
             below.append(Text(f"and {hidden:,} more", style="dim"))
         self._draw(Group(table, *below, *together), remark)
+
+    def overview(self, seen: Overview, remark: str = "") -> None:
+        """Draw everything at once: the first lines are never pushed out by the last."""
+        room = self._console.size.height - 3
+        above = [_line(_health(seen.health))]
+        above += [_line(Text(f"look at: {each}", "yellow")) for each in seen.health.concerns[:5]]
+        above += [_line(_folder_row(folder)) for folder in seen.folders[: max(room // 3, 1)]]
+        if len(seen.folders) > max(room // 3, 1):
+            above.append(Text(f"and {len(seen.folders) - room // 3:,} more hot folders", "dim"))
+        held = [drop for drop in seen.drops if drop.state == "held"]
+        below = [_line(Text(lines.drop_line(drop), "yellow")) for drop in held[: max(room // 4, 1)]]
+        if len(held) > len(below):
+            below.append(Text(f"and {len(held) - len(below):,} more held", "dim"))
+        sending = lines.sending_line(seen.stats) if seen.stats else ""
+        above.append(_line(Text(sending or "sending: nothing")))
+        shown, hidden = _that_fit(seen.uploads, max(room - len(above) - len(below) - 2, 1))
+        short = lines.short_ids(upload.id for upload in seen.uploads)
+        is_roomy = self._console.width >= _ROOMY
+        table = _live_table(self._console.width, max(map(len, short.values()), default=8), is_roomy)
+        for upload in shown:
+            _add_live(table, upload, short[upload.id], is_roomy=is_roomy)
+            style = _STYLES["error"] if upload.failure else "yellow"
+            words = (f"{short[upload.id]}: {clause}" for clause in lines.remarks(upload))
+            below += [_line(Text(word, style)) for word in words]
+        more = [Text(f"and {hidden:,} more uploads", "dim")] if hidden else []
+        end = Text("q ends", "dim")
+        self._draw(Group(*above, table, *more, *below, end), remark)
 
     def details(self, details: Details, remark: str = "") -> None:
         """Draw one upload with the files in flight, as many as fit."""
@@ -184,6 +205,23 @@ class LiveScreen:
 
 def _table(*, expand: bool = False) -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=expand)
+
+
+def _add_live(table: Table, upload: Upload, name: str, *, is_roomy: bool) -> None:
+    bar = [_bar(upload)] if is_roomy else []
+    table.add_row(Text(name), _state(upload.state), Text(upload.name), *bar, *_figures(upload))
+
+
+def _line(text: Text) -> Text:
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+def _folder_row(folder: HotFolder) -> Text:
+    text = Text(f"{folder.name}  ").append_text(_state(folder.state))
+    text.append(f"  {folder.settling:,} settle, {folder.held:,} held")
+    why = folder.reason or folder.question
+    return text.append(f"  {why}" if why else f"  {folder.mode}", "yellow" if why else "dim")
 
 
 def _state(state: str) -> Text:

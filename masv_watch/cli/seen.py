@@ -234,3 +234,16 @@ class Happening:
     before: str = ""
     after: str = ""
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Everything at once."""
+
+    health: Health
+    uploads: tuple[Upload, ...]
+    #: what arrives, settles or is held
+    drops: tuple[Drop, ...]
+    folders: tuple[HotFolder, ...]
+    #: None from a daemon that does not tell
+    stats: Stats | None

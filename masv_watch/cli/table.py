@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from masv_watch import __version__
-from masv_watch.cli import creation, explaining, output, records, verbs, views
+from masv_watch.cli import creation, explaining, output, overseeing, records, verbs, views
 from masv_watch.cli.outcomes import FAILED, OK, STATUSES, Ended, lines_of, status_of
 from masv_watch.errors import MasvWatchError
 
@@ -231,6 +231,8 @@ def _described(verbs_: Any) -> None:
 
 def _looking(commands: Any) -> None:
     _call(commands, "status", views.status, "say how the daemon is, what is held and why")
+    words = "show everything as it changes, until q or Ctrl-C"
+    _call(commands, "top", overseeing.top, words).set_defaults(is_endless=True)
     uploads = _call(commands, "uploads", views.uploads, "list the uploads, oldest first")
     uploads.add_argument(
         "--state", choices=("transferring", "paused", "idle", "complete", "error"),
