@@ -15,6 +15,7 @@ from masv_watch.cli.lines import counted
 from masv_watch.cli.outcomes import OK, Ended, WrongUsage
 from masv_watch.config.finding import find
 from masv_watch.config.load import load
+from masv_watch.errors import StoreUnusable
 from masv_watch.loops import SystemClock
 from masv_watch.names import shown
 from masv_watch.store import copying, locking
@@ -49,7 +50,9 @@ def check(options: argparse.Namespace) -> int:
     """Look for damage in the state, or in a copy of it."""
     path = options.copy or os.path.join(_state(options), copying.FILE)
     if not os.path.exists(path):
-        raise Ended(f"there is no state at {path} - name a copy, or the right configuration")
+        raise StoreUnusable(
+            f"there is no state at {path}", hint="name a copy, or the right configuration"
+        )
     found = copying.damage(path)
     if options.json:
         output.say(json.dumps({"file": path, "damage": found or None}))
@@ -57,7 +60,7 @@ def check(options: argparse.Namespace) -> int:
         output.say(f"ok: {path} is whole")
     if found:
         cure = "stop the daemon and run masv-watch state restore FROM"
-        raise Ended(f"{path} is damaged: {found} - {cure}")
+        raise StoreUnusable(f"{path} is damaged: {found}", hint=cure)
     return OK
 
 

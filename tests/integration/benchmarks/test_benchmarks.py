@@ -166,3 +166,12 @@ def test_burst_slice_finds_every_file_once_and_times_it(project, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert is_table(done.stdout, "Seconds from the last file until all are known", 3), done.stdout
     assert [goal["goal"] for goal in json.loads(out.read_text())["goals"]] == [10, 10]
+
+
+def test_housekeeping_slice_times_writes_beside_each_work(project):
+    """A work that removed or copied nothing would have ended with an error of its own."""
+    done = bench(project, "bench_housekeeping", "--uploads", "3", "--files", "5")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    heading = "Milliseconds of a transfer's write, durable, beside"
+    assert is_table(done.stdout, heading, 4), done.stdout

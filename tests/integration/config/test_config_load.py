@@ -294,6 +294,12 @@ WRONG: list[tuple[str, list[tuple[int, int, str, str]]]] = [
         HEAD + OUT + "state: /nowhere/out/state\n",
         [(7, 8, "state", "lies inside the hot folder of line 5")],
     ),
+    (
+        HEAD + OUT + "backup: {to: /nowhere/out/copies}\n",
+        [(7, 14, "backup.to", "lies inside the hot folder of line 5")],
+    ),
+    (HEAD + "backup: {keep: 3}\n", [(3, 9, "backup", "`to` is missing")]),
+    (HEAD + "history: {drops: 1h}\n", [(3, 18, "history.drops", "is out of range - 1d")]),
     (HEAD + "state: postgresql://x/y\n", [(3, 8, "state", "not available yet")]),
     (
         HEAD + "hot_folders:\n  - {}\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -53,6 +54,13 @@ def test_needs_of_places_of_ones_own_open_them():
     needs = needs_of(settings(state="/data/state", listen=(unix,)))
 
     assert needs == Needs(written=(b"/data/state", b"/srv/api"))
+
+
+def test_needs_of_copies_of_the_state_open_their_folder():
+    """The daily copy is written from within the service's limits."""
+    one = replace(settings(), backup=model.Backup(to="/srv/backup"))
+
+    assert needs_of(one) == Needs(written=(b"/srv/backup",))
 
 
 def test_needs_below_tmp_are_bound_also_where_they_are_only_read():
