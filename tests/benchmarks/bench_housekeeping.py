@@ -39,7 +39,7 @@ from tests.integration.store.making import (  # noqa: E402
 
 ALONE = "nothing else"
 #: writes of one measure at the least, and seconds of it
-WRITES, LEAST_S = 300, 2.0
+WRITES, LEAST_S = 300, 0.5
 
 
 def deliver(store: SqliteStore, number: int, files: int) -> None:
