@@ -34,6 +34,7 @@ PLACEHOLDERS = {
     "<reason>": r".+",
     "<path>": r"/\S+",
     "<date>": r"\d{4}-\d\d-\d\d",
+    "<time>": r"\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d",
     "<team>": r"[0-9A-Z]{26}",
     "<size>": r"[\d.]+ [kMGT]?B",
 }
@@ -171,7 +172,7 @@ class Shell:
                     stdout=out, stderr=out,
                 )
             )  # fmt: skip
-        wanted = pattern_of((*shown, "...") if shown else ("...", "INFO ready", "..."))
+        wanted = pattern_of((*shown, "...") if shown else ("...", "<time> INFO ready", "..."))
 
         def is_there() -> bool:
             text = self._ground.there(log.read_text("utf-8", "replace"))
