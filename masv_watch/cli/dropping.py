@@ -1,8 +1,8 @@
 """The command that copies into a hot folder the safe way.
 
 Owns which folder and which name is meant, whether its rule would take it, the progress that a
-person sees and the answer to Ctrl-C. Never copies by itself: `files.dropping` does, and no daemon
-needs to run. Called by the table of commands.
+person sees and the answer to Ctrl-C. Never copies by itself: `files.dropping` does. No daemon needs
+to run; one that does is asked whether the folder is there. Called by the table of commands.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from masv_watch.cli.endings import Ending
 from masv_watch.cli.folders import Target, target_of
 from masv_watch.cli.outcomes import OK, Ended, WrongUsage
 from masv_watch.cli.output import complain, say
+from masv_watch.cli.standing import assert_stands
 from masv_watch.cli.whereabouts import shown_word
 from masv_watch.delivery.letters import count_text, size_text
 from masv_watch.loops import SystemClock
@@ -44,6 +45,7 @@ def drop(options: argparse.Namespace) -> int:
     loads = [_looked(source, target) for source in sources]
     for load_, name in zip(loads, names, strict=True):
         _assert_taken(target, name, load_)
+    remark = "" if target.rule is None else assert_stands(target.rule, options)
     done = []
     for load_, name in zip(loads, names, strict=True):
         with _Progress(shown(name), load_.size) as progress:
@@ -54,6 +56,8 @@ def drop(options: argparse.Namespace) -> int:
             complain(*target.waits_for(name, "folder" if load_.is_folder else "file"))
             counted = f"{count_text(load_.files)}, {size_text(load_.size)}"
             say(f"{shown(path)} is dropped ({counted})")
+    if remark:
+        complain(f"masv-watch: warning: {remark}")
     if options.json:
         say(json.dumps({"dropped": done}))
     return OK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import sys
 import pytest
 
 from tests.integration.cli.terminal import Terminal
-from tests.processes import PROJECT
+from tests.integration.cli.town import delivered
+from tests.processes import PROJECT, ask
 from tests.waiting import eventually
 
 OK, FAILED, USAGE = range(3)
@@ -19,10 +21,16 @@ OK, FAILED, USAGE = range(3)
 CONFIG = """\
 version: 1
 masv: {{team: acme, api_key: !env NOT_SET_HERE}}
+server: {{listen: "unix://{top}/nobody.sock"}}
 hot_folders:
   - {{name: out, path: {top}/out, to: {{recipients: []}}, ignore: ["*.xmp"]}}
   - {{name: cards, path: {top}/cards, drop: folder, to: {{recipients: []}}}}
 """
+#: what is told where neither a daemon nor a marker says that the folder is the one that it was
+UNASKED = (
+    "masv-watch: warning: no daemon could be asked whether {top}/out is the folder that it was, and"
+    " it carries no marker of out: a bare mount point looks the same\n"
+)
 
 
 @pytest.fixture
@@ -36,11 +44,20 @@ def folders(tmp_path, monkeypatch):
     return tmp_path
 
 
+def state_of(town):
+    """Give the word that the daemon has for the hot folder `out`."""
+    return next(
+        each["state"]
+        for each in ask(town.daemon.api, "/api/v1/hot_folders")[1]
+        if each["name"] == "out"
+    )
+
+
 def test_file_is_dropped_by_the_hot_folder_s_name_without_any_daemon(carry_out, folders):
     """No secret is needed either: the variable of the key is not set here."""
     status, out, err = carry_out("drop", "clip.mov", "--to", "out")
 
-    assert (status, err) == (OK, "")
+    assert (status, err) == (OK, UNASKED.format(top=folders))
     assert out == f"{folders}/out/clip.mov is dropped (1 file, 4 B)\n"
     assert (folders / "out" / "clip.mov").read_bytes() == b"clip"
 
@@ -84,7 +101,17 @@ def test_drop_into_a_folder_with_done_markers_says_which_one_it_waits_for(carry_
     ))  # fmt: skip
     status, _, err = carry_out("drop", "clip.mov", "--to", "out")
 
-    assert (status, err) == (OK, f"masv-watch: it goes once {folders}/out/clip.done is there\n")
+    waits = f"masv-watch: it goes once {folders}/out/clip.done is there\n"
+    assert (status, err) == (OK, waits + UNASKED.format(top=folders))
+
+
+@pytest.mark.parametrize(("named", "is_known"), [("out", True), ("cards", False)])
+def test_drop_without_a_daemon_goes_by_the_marker_alone(carry_out, folders, named, is_known):
+    """The marker of this hot folder says enough; that of another one is none of it."""
+    (folders / "out" / ".masv-watch").write_text(json.dumps({"state": "s", "hot_folder": named}))
+    status, _, err = carry_out("drop", "clip.mov", "--to", "out")
+
+    assert (status, err) == (OK, "" if is_known else UNASKED.format(top=folders))
 
 
 @pytest.mark.parametrize(
@@ -175,3 +202,35 @@ def test_dropped_folder_is_delivered_by_the_daemon_as_one_whole_package(say, tow
     (package,) = [each for each in town.sandbox.packages() if each["name"].startswith("A001")]
     assert len(package["files"]) == 40
     assert {file["path"] for file in package["files"]} == {"A001/sub"}
+
+
+def test_drop_into_the_bare_place_of_a_root_that_is_away_is_refused_by_the_daemon(say, town):
+    """Where a mount is gone another folder stands: what is dropped there is never sent (fault 8).
+
+    First the daemon may not have looked yet and its marker tells, then it holds the root as away.
+    """
+    source = town.top / "late.mov"
+    source.write_bytes(b"late")
+    out, away = town.top / "out", town.top / "away"
+    delivered(town, "first.mov")
+    eventually((out / ".masv-watch").exists, every=0.1)
+    out.rename(away)
+    out.mkdir()
+    (out / ".masv-watch").write_text(json.dumps({"state": "another", "hot_folder": "old"}))
+    try:
+        first = say("drop", str(source), "--to", "out")
+        say("scan", "out")
+        eventually(lambda: state_of(town) == "waiting", every=0.1)
+        later = say("drop", str(source), "--to", "out")
+        assert os.listdir(out) == [".masv-watch"]
+    finally:
+        shutil.rmtree(out)
+        away.rename(out)
+    eventually(lambda: state_of(town) == "watching", every=0.1)
+    back = say("drop", str(source), "--to", "out")
+
+    for status, told, err in (first, later):
+        assert (status, told) == (FAILED, "")
+        assert "nothing is dropped: " in err
+        assert "masv-watch adopt out" in err
+    assert back[0] == OK
