@@ -27,7 +27,7 @@ from masv_watch.loops import Clock, SystemClock
 from masv_watch.metrics import Metrics
 from masv_watch.model import DropMode, Rule
 from masv_watch.names import shown
-from masv_watch.store.peeking import known_roots
+from masv_watch.store.peeking import known_id, known_roots
 from masv_watch.watch.budget import shortages, told
 from masv_watch.watch.gaps import quiet_time
 from masv_watch.watch.hints import Sight
@@ -74,6 +74,7 @@ def examine(
         problems += seen.problems
         warnings += seen.warnings
         ok += seen.ok
+        warnings += _marked_by_others(loaded)
         if confinement.is_confined(environ or {}):
             warnings += confinement.probe(loaded.settings, places=loaded.places, file=file)
         _probe_expected(loaded, file, warnings, ok)
@@ -115,6 +116,30 @@ def _renamed(loaded: Loaded) -> list[str]:
                 f"{place}: {key}: warning: what was delivered from its path is known as {had[0]},"
                 f" and nothing of it will match - add `was: {had[0]}` to keep its ledger"
             )
+    return warnings
+
+
+def _marked_by_others(loaded: Loaded) -> list[str]:
+    """Warn of roots that carry the marker of another state: two daemons would send all twice."""
+    own, warnings = known_id(loaded.settings.state), []
+    for index, rule in enumerate(loaded.settings.hot_folders):
+        if rule.removable:
+            continue
+        try:
+            with files.Root.open(rule.path) as root:
+                marker = files.read_marker(root)
+        except SourceError:
+            # the look at the world has its line already
+            continue
+        if marker is None or marker.state == own:
+            continue
+        key = f"hot_folders[{index}].path"
+        warnings.append(
+            f"{_place(loaded, key, 'configuration', at=rule.at)}: {key}: warning:"
+            f" {printable(os.fsdecode(rule.path))} carries the marker of another masv-watch, or of"
+            " a state that was lost: two that watch it send all of it twice - let one watch it;"
+            f" where the other is gone, masv-watch adopt {rule.name}"
+        )
     return warnings
 
 

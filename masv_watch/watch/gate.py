@@ -36,8 +36,8 @@ _NAMES = 1000
 MISSED_S = 15.0
 #: what stands in a root that nobody put there
 _NOBODYS = {files.MARKER_NAME, b".masv-trash", b"lost+found"}
-#: rules that do not ask about what was there first
-_UNASKED = {Initial.SEND, Initial.IGNORE}
+#: rules that ask nobody even about a root with the marker of another
+_UNASKED = {Initial.IGNORE}
 
 
 class Gate:

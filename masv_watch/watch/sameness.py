@@ -64,7 +64,7 @@ class RootVerdict(Decision):
     """What a look at a root showed."""
 
     state: RootState
-    #: the content is asked about first, whatever `initial: auto` would send
+    #: the content is asked about first, whatever `initial` would send
     asks: bool = False
     #: the marker was taken away, and is to be written again
     lost_marker: bool = False

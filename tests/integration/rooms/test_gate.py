@@ -251,9 +251,13 @@ def write_foreign(hot: Path, state: str = "another", hot_folder: str = "hot") ->
 
 
 @pytest.mark.fault(40)
-def test_gate_of_a_root_with_the_marker_of_another_state_asks_until_adopt(make_room):
-    """A lost state sends nothing again by surprise; `adopt` answers, later drops are sent."""
-    room = make_room()
+@pytest.mark.parametrize("initial", [Initial.AUTO, Initial.SEND])
+def test_gate_of_a_root_with_the_marker_of_another_state_asks_until_adopt(make_room, initial):
+    """A lost state sends nothing again by surprise; `adopt` answers, later drops are sent.
+
+    The other may live: even a rule that sends what was there first sends nothing twice.
+    """
+    room = make_room(initial=initial)
     write_foreign(room.hot)
     (room.hot / "old.mov").write_bytes(b"abc")
     room.pass_time(SETTLED_S)

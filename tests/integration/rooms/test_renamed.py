@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -168,3 +169,22 @@ def test_earlier_name_that_is_somebody_elses_is_refused(tmp_path: Path, folders:
         load(str(path), environ={})
 
     assert message in str(refused.value.problems)
+
+
+@pytest.mark.parametrize(("state", "is_told"), [("another", True), ("own", False)])
+def test_check_warns_of_a_root_with_the_marker_of_another_state(
+    world: World, state: str, is_told: bool
+):
+    """Before the daemon starts: two that watch one folder would send all of it twice."""
+    own = world.store.state_id()
+    world.root.joinpath(".masv-watch").write_text(
+        json.dumps({"state": own if state == "own" else state, "hot_folder": "old"})
+    )
+    path = world.top / "masv-watch.yml"
+    path.write_text(CONFIG.format(state=world.settings.state, name="old", path=world.root, more=""))
+    found = check.examine(load(str(path), environ={}), file=str(path), probe=True, network=False)
+
+    told = [one for one in found.warnings if "the marker of another masv-watch" in one]
+    assert len(told) == is_told
+    assert all("hot_folders[0].path: warning: " in one for one in told)
+    assert all("masv-watch adopt old" in one for one in told)
