@@ -184,7 +184,12 @@ class Daemon:
             folders=HotFolders(
                 self.store, self.uploads, sights=self._roster.sights, hurry=self._roster.hurry
             ),
-            records=Records(self.store, hurry=self._roster.hurry, terms=self._roster.terms),
+            records=Records(
+                self.store,
+                hurry=self._roster.hurry,
+                terms=self._roster.terms,
+                is_there=self._roster.is_there,
+            ),
             links=Links(
                 self.uploads,
                 cloud,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from masv_watch import files
+from masv_watch.errors import SourceError
 from masv_watch.explain import Asked, explain, not_watched
 from masv_watch.lifecycle import is_arriving
 from masv_watch.loops import Bell, Clock, Loop
@@ -234,6 +235,20 @@ class Roster:
         watched = self._watched.get(hot_folder)
         if watched is not None:
             watched.intake.hurry()
+
+    def is_there(self, hot_folder: str, path: bytes) -> bool | None:
+        """Say whether something stands at a drop's path; None where its root cannot tell."""
+        watched = self._watched.get(hot_folder)
+        if watched is None:
+            return None
+        intake = watched.intake
+        if intake.gate.why or intake.hangs(self._clock.monotonic()):
+            return None
+        try:
+            with files.Root.open(intake.rule.path) as root:
+                return root.observe(path) is not None
+        except SourceError:
+            return None
 
     def tidy(self, kept_s: float) -> None:
         """Have every hot folder's own loop clear away what is old; history is kept so long."""

@@ -1,7 +1,7 @@
 """The verbs on the ledger: what was seen, held and sent, and how a person answers it.
 
-Owns resending, forgetting, rebinding and the export of the record. Never looks at a source: it
-rings, and the hot folder's own loop looks. Called by the API.
+Owns resending, forgetting, rebinding and the export of the record. Never reads a source: it rings,
+and the hot folder's own loop looks. Called by the API.
 """
 
 from __future__ import annotations
@@ -10,7 +10,15 @@ from collections.abc import Callable, Sequence
 
 from masv_watch import lifecycle
 from masv_watch.errors import IllegalTransition, NotFound
-from masv_watch.model import Drop, DropState, HoldReason, Terms, UploadState
+from masv_watch.model import (
+    Drop,
+    DropState,
+    HoldReason,
+    TaskKind,
+    TaskState,
+    Terms,
+    UploadState,
+)
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads.folders import drop_view
@@ -29,15 +37,18 @@ class Records:
         *,
         hurry: Callable[[str], None],
         terms: Callable[[str, bytes, Terms], Terms | None],
+        is_there: Callable[[str, bytes], bool | None] = lambda *_: None,
     ) -> None:
         """Work on this ledger.
 
         `hurry` asks a hot folder by name to sweep soon; `terms` gives what its rule says of a
         drop's path now, None where the configuration has none of that name, or names nobody.
+        `is_there` says whether something stands at a drop's path, None where that cannot be told.
         """
         self._store = store
         self._hurry = hurry
         self._terms = terms
+        self._is_there = is_there
 
     def drop(self, drop_id: int) -> DropView:
         """Give one drop, whatever became of it.
@@ -57,9 +68,11 @@ class Records:
 
         Raises:
             NotFound: there is no such drop.
-            IllegalTransition: it has not ended, or has a newer generation.
+            IllegalTransition: it has not ended, has a newer generation, or its source is gone.
         """
         known = self._find(drop_id)
+        if known.state not in _LIVING and self._is_there(known.hot_folder, known.path) is False:
+            raise self._without_source(known)
         try:
             drop = self._store.resend_drop(drop_id)
         except IllegalTransition as error:
@@ -69,6 +82,24 @@ class Records:
             ) from error
         self._hurry(drop.hot_folder)
         return self._view(drop)
+
+    def _without_source(self, drop: Drop) -> IllegalTransition:
+        """Say where a source went that is to be sent once more."""
+        tasks = self._store.tasks(drop.upload_id) if drop.upload_id else []
+        notes = [
+            task.note
+            for task in tasks
+            if (task.kind, task.key) == (TaskKind.DISPOSE, str(drop.id))
+            and task.state is TaskState.DONE
+        ]
+        went = f"after its delivery it was {notes[-1]}" if notes and notes[-1] else ""
+        return IllegalTransition(
+            f"the source of drop {drop.id} is not at {shown(drop.path)} in {drop.hot_folder} any"
+            f" more{f': {went}' if went else ''}",
+            hint=f"put it back there, then masv-watch resend {drop.id}",
+            state=str(drop.state),
+            allowed=[],
+        )
 
     def rebind(self, drop_id: int) -> DropView:
         """Let a drop on its way go to whom its rule names now, with all of its upload.

@@ -452,9 +452,7 @@ class Entries:
         gone = self._store.latest_drops(self.rule.name, missing) if missing else []
         for drop in gone:
             if drop.state is not DropState.TAKEN:
-                self._store.advance_drop(
-                    drop.id, DropEvent.CANCEL, note="it vanished before it was sent"
-                )
+                self._hand.let_go(drop)
             elif not drop.whole:
                 self._memory.growing.pop(drop.path, None)
                 self._hand.miss(drop)

@@ -154,6 +154,15 @@ class Handover:
     def _is_paused(self) -> bool:
         return self._rule.name in self._store.paused_folders()
 
+    def let_go(self, drop: Drop) -> None:
+        """End a drop that is gone and not taken; one that was delivered before stays delivered."""
+        upload = self._store.upload(drop.upload_id) if drop.upload_id else None
+        if upload is not None and upload.finalized_at is not None:
+            event, note = DropEvent.FINISH, "delivered; gone before it was sent once more"
+        else:
+            event, note = DropEvent.CANCEL, "it vanished before it was sent"
+        self._store.advance_drop(drop.id, event, note=note)
+
     def miss(self, drop: Drop) -> None:
         """Draw the consequence of a taken drop that is gone and never became whole again."""
         if self.is_elsewhere(drop):

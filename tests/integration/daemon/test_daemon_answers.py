@@ -46,6 +46,22 @@ def test_resend_of_a_delivered_drop_sends_it_once_more(field):
     assert [package["name"] for package in packages] == ["again.mov", "again.mov (2)"]
 
 
+def test_resend_of_a_drop_whose_source_is_gone_is_refused(field):
+    """It could only lose what the ledger knows of the delivery."""
+    path = field.top / "out" / "gone.mov"
+    path.write_bytes(b"gone")
+    before = len(field.sandbox.packages())
+    drop = eventually(lambda: drop_of(field, path), within=30, every=0.1)
+    eventually(lambda: len(field.sandbox.packages()) > before, within=30, every=0.1)
+    eventually(lambda: drop_of(field, path)["state"] in ("done", "delivered"), within=30, every=0.1)
+    path.unlink()
+    done = field.command("resend", str(drop["id"]))
+
+    assert done.returncode == 1
+    assert f"the source of drop {drop['id']} is not at gone.mov in out any more" in done.stderr
+    assert f"put it back there, then masv-watch resend {drop['id']}" in done.stderr
+
+
 def test_forget_lets_a_delivered_path_be_new(field):
     """The record can be steered (pain 48)."""
     path = field.top / "own" / "forgotten.mov"

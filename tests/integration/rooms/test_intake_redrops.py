@@ -238,6 +238,21 @@ def test_delivered_drop_goes_again_when_a_person_says_so(make_room):
     assert names(room) == ["a.mov", "a.mov (2)"]
 
 
+def test_delivered_drop_that_vanishes_before_it_goes_again_stays_delivered(make_room):
+    """Whoever asks what was sent is told so; `cancelled` would say that it never was."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    delivered(room)
+    room.store.resend_drop(room.drop("a.mov").id)
+    (room.hot / "a.mov").unlink()
+    room.intake.hurry()
+    room.pass_time(SETTLED_S)
+
+    assert room.state("a.mov") == ("done", None)
+    assert room.drop("a.mov").note == "delivered; gone before it was sent once more"
+    assert names(room) == ["a.mov"]
+
+
 def test_path_that_was_forgotten_is_new_again(make_room):
     """`ledger forget` lets what stands there be sent as if it had never been seen (pain 48)."""
     room = make_room()
