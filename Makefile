@@ -12,8 +12,8 @@ STAMP := $(VENV)/.complete
 # The checker of barriers that the browser tests load into our page; never part of the product.
 AXE_VERSION := 4.14.1
 AXE := build/axe/node_modules/axe-core/axe.min.js
-# One more than the cores of a small machine: many tests wait for a process or a quiet time.
-WORKERS ?= 3
+# Twice the cores of a small machine: many tests wait for a process or a quiet time.
+WORKERS ?= 4
 
 .PHONY: help setup lint docs test test-browser test-faults test-packages dist deb bench demo clean
 
