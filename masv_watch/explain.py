@@ -121,6 +121,7 @@ class _Answer:
             path=self.asked.path,
             drop="" if drop is None else str(drop.id),
             upload="" if drop is None else drop.upload_id or "",
+            is_removable=self.rule.removable,
         )
 
     def give(self, prospect: Prospect, why: str, *findings: Finding, cure: str = "") -> Explanation:

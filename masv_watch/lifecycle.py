@@ -186,6 +186,9 @@ CURES: Mapping[HoldReason, str] = {
 }
 """The one-line cure of each hold reason."""
 
+REINSERT = "put the same volume back in, and it goes on by itself; another one goes beside it"
+"""The cure of `root_unavailable` in a removable hot folder, where any volume is welcome."""
+
 SENDS_ON = frozenset(
     {
         HoldReason.UNREADABLE,

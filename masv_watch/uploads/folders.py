@@ -190,8 +190,16 @@ class HotFolders:
 
         Raises:
             NotFound: no such hot folder.
+            IllegalTransition: it is removable, and takes every volume as it is.
         """
-        self.view(name)
+        view = self.view(name)
+        if view.sight.rule.removable:
+            raise IllegalTransition(
+                f"hot folder {name!r} is removable: any volume is welcome there, none is adopted",
+                hint=f"what left with a volume waits for it: {lifecycle.REINSERT}",
+                state=view.state,
+                allowed=["scan", "resume" if view.state == "paused" else "pause"],
+            )
         self._store.accept_root(name)
         self._hurry(name)
 

@@ -294,10 +294,22 @@ def cure_of(drop: Drop, root: bytes | None = None) -> str:
 
 
 def filled(
-    hold: HoldReason, *, hot_folder: str, path: bytes | None, drop: str = "", upload: str = ""
+    hold: HoldReason,
+    *,
+    hot_folder: str,
+    path: bytes | None,
+    drop: str = "",
+    upload: str = "",
+    is_removable: bool = False,
 ) -> str:
-    """Give the cure of a hold with what its commands name; what is not known stays a word."""
-    known = {"NAME": hot_folder, "DROP": drop, "ID": upload}
+    """Give the cure of a hold with what its commands name; what is not known stays a word.
+
+    The name of a removable hot folder may come with its volume.
+    """
+    name, of_volume, _ = hot_folder.partition("@")
+    if hold is HoldReason.ROOT_UNAVAILABLE and (of_volume or is_removable):
+        return lifecycle.REINSERT
+    known = {"NAME": name, "DROP": drop, "ID": upload}
     if path is not None:
         known["PATH"] = quoted(path)
     return _PLACES.sub(lambda found: known.get(found[0]) or found[0], lifecycle.CURES[hold])

@@ -89,3 +89,14 @@ def test_cure_of_a_held_drop_names_its_folder_and_upload(reason):
     assert "NAME" not in cure
     assert "resume ID" not in cure
     assert cure_of(replace(HELD, hold=None)) == ""
+
+
+def test_cure_of_what_left_with_a_volume_names_no_command_that_does_nothing():
+    """Any volume is welcome in a removable hot folder: `adopt` has nothing to answer there."""
+    away = replace(HELD, hold=HoldReason.ROOT_UNAVAILABLE)
+
+    assert "masv-watch adopt out" in cure_of(away)
+    assert cure_of(replace(away, hot_folder="usb@1234-ABCD")) == lifecycle.REINSERT
+    assert "adopt" not in lifecycle.REINSERT
+    paused = replace(HELD, hot_folder="usb@1234-ABCD")
+    assert cure_of(paused) == "masv-watch resume --folder usb"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -147,6 +148,18 @@ def test_adopt_takes_whatever_stands_there_and_hurries_the_folder(desk):
     assert not desk.store.is_adopted("out", b"/srv/out\xff")
     assert desk.store.root("vault") is None
     assert desk.hurried == ["out", "out"]
+
+
+def test_adopt_of_a_removable_folder_is_refused_with_what_helps(desk):
+    """Any volume is welcome there; an answer that did nothing would leave somebody waiting."""
+    rule = replace(desk.sights[0].rule, removable=True)
+    desk.sights[0] = replace(desk.sights[0], rule=rule)
+    answer = desk.short.ask(f"{FOLDERS}/out/adopt", "POST", {})
+
+    assert answer.status == 409
+    assert "any volume is welcome there" in answer.tree["message"]
+    assert "put the same volume back in" in answer.tree["hint"]
+    assert desk.store.root("out") is None
 
 
 def test_paused_folder_shows_it_and_goes_on_when_it_is_resumed(desk):
