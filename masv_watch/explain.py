@@ -25,6 +25,7 @@ from masv_watch.model import (
     HoldReason,
     Prospect,
     Rule,
+    Terms,
 )
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
@@ -82,12 +83,21 @@ def explain(asked: Asked, intake: Intake, *, store: Store, clock: Clock) -> Expl
             detail = f"{shown(asked.relative)} is an address of to.by_subfolder, and no drop"
         return answer.give(Prospect.LEFT_OUT, detail, _finding("root", True, detail))
     answer.drop = intake.ledger.latest_drop(rule.name, top)
+    answer.terms = _frozen(answer.drop, store)
     try:
         with _open(asked, intake) as root:
             return _look(answer, intake, root, is_paused=rule.name in store.paused_folders())
     except SourceError as error:
         gate = Finding(test="root", passed=False, detail=str(error))
         return answer.give(Prospect.NO_ROOT, str(error), gate, cure=error.hint)
+
+
+def _frozen(drop: Drop | None, store: Store) -> Terms | None:
+    if drop is None or not drop.upload_id or drop.state in (DropState.SETTLING, DropState.HELD):
+        # sent once more it goes as the rule has it now
+        return None
+    upload = store.upload(drop.upload_id)
+    return None if upload is None else upload.terms
 
 
 def not_watched(path: bytes, hot_folders: int) -> Explanation:
@@ -111,6 +121,8 @@ class _Answer:
     top: bytes
     at: float
     drop: Drop | None = None
+    #: what its upload froze; None while it has none, and for what goes beside an earlier one
+    terms: Terms | None = None
 
     def cure(self, hold: HoldReason, drop: Drop | None = None) -> str:
         """Give what ends a hold, with commands that can be pasted."""
@@ -128,8 +140,7 @@ class _Answer:
         """Give the explanation; `why` is its sentence."""
         root = _finding("root", True, f"{shown(self.rule.path)} is there and the root it was")
         told = findings if any(each.test == "root" for each in findings) else (root, *findings)
-        to, recipients = self.rule.to, recipients_of(self.rule, self.top)
-        portal = (f"portal {to.portal}",) if to.portal is not None else ()
+        portal, recipients = self._whom()
         return Explanation(
             path=self.asked.path,
             prospect=prospect,
@@ -139,9 +150,15 @@ class _Answer:
             top=self.top,
             at=self.at,
             drop=self.drop,
-            to=portal or recipients or ("nobody",),
+            to=(f"portal {portal}",) if portal is not None else recipients or ("nobody",),
             findings=told,
         )
+
+    def _whom(self) -> tuple[str | None, tuple[str, ...] | None]:
+        """Give the portal and the recipients: those of its upload once it has one."""
+        if self.terms is not None:
+            return self.terms.portal, self.terms.recipients
+        return self.rule.to.portal, recipients_of(self.rule, self.top)
 
 
 def _open(asked: Asked, intake: Intake) -> Root:
@@ -246,6 +263,9 @@ def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explan
         return _of_ledger(answer, found)
     outcome, findings = assessed.outcome, found.findings
     answer.rule = assessed.rule
+    if related.drop is None:
+        # other content than that of the newest row goes as the rule has it now
+        answer.terms = None
     if outcome.step is Step.GO and is_paused and (related.drop is None or not related.drop.whole):
         paused = _finding("paused", False, f"the hot folder {rule.name} is paused")
         cure = answer.cure(HoldReason.PAUSED)

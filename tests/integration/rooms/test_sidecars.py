@@ -165,6 +165,21 @@ def test_explain_shows_what_a_sidecar_sets_and_to_whom_its_drop_goes(make_room: 
     assert [one.terms.recipients for one in room.taken()] == [("one@a.example",)]
 
 
+def test_explain_of_what_is_taken_names_whom_its_upload_goes_to(make_room: Any) -> None:
+    """Neither the rule of today nor a sidecar that changed since: its terms are frozen."""
+    limits = Limits(domains=("a.example",))
+    room = make_room(sidecar=ALL, limits=limits, to=To(recipients=("rule@a.example",)))
+    put(room, "a.mov")
+    put(room, "a.mov.masv.yml", "recipients: [one@a.example]\n")
+    room.pass_time(SETTLED_S)
+    put(room, "a.mov.masv.yml", "recipients: [two@a.example]\n")
+    assert asked(room, "a.mov").to == ("one@a.example",)
+    room.deliver(room.taken()[0])
+    (room.hot / "a.mov.masv.yml").unlink()
+
+    assert asked(room, "a.mov").to == ("one@a.example",)
+
+
 @pytest.mark.parametrize(
     ("limits", "hold"),
     [
