@@ -174,7 +174,7 @@ CURES: Mapping[HoldReason, str] = {
         "masv-watch release --folder NAME sends all of it; masv-watch ledger seed NAME records it"
         " as seen"
     ),
-    HoldReason.REDROP_ASK: "masv-watch release DROP sends it again",
+    HoldReason.REDROP_ASK: "masv-watch release DROP sends what the question names",
     HoldReason.LOOSE_FILE: "put the file into a folder, or use `drop: each` and masv-watch reload",
     HoldReason.STATE_DISK_LOW: (
         "free space on the disk of the state folder, it goes on by itself; masv-watch status"

@@ -1265,6 +1265,8 @@ class Drop:
     limit_waived: bool = False
     #: a person wants it sent whatever was delivered before
     is_answered: bool = False
+    #: a person was asked about what is new of it, and wants that
+    is_wanted: bool = False
     #: only what was not delivered before with the same folder
     is_late: bool = False
     #: a person let it go although something is missing

@@ -746,7 +746,8 @@ WHERE drops.hot_folder = :hot_folder AND drops.path = :path AND drops.forgotten 
 ORDER BY uploads.finalized_at DESC;
 
 -- name: answer_drop
-UPDATE drops SET answered = 1 WHERE id = :id;
+-- 1: all of it goes again, 2: what is new of it goes
+UPDATE drops SET answered = :answer WHERE id = :id;
 
 -- name: forget_path
 UPDATE drops SET forgotten = 1, signature = '' WHERE path = :path

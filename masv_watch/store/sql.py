@@ -397,7 +397,8 @@ def drop_of(row: Row) -> Drop:
         hold=None if row["hold"] is None else HoldReason(row["hold"]),
         whole=bool(row["whole"]),
         limit_waived=bool(row["limit_waived"]),
-        is_answered=bool(row["answered"]),
+        is_answered=row["answered"] == 1,
+        is_wanted=row["answered"] == 2,
         is_late=bool(row["late"]),
         lack_waived=bool(row["lack_waived"]),
     )

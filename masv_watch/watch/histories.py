@@ -79,8 +79,15 @@ class Histories:
         read = self._contents.get(tree.top, {})
         contents = {(path, identity): hashed for (path, identity, _), hashed in read.items()}
         grain_ns = _grain_ns(rule) if delivered else 0
-        found = compare(tree.files, delivered, contents, is_answered=answered, grain_ns=grain_ns)
-        if found.kind is not Kind.FIRST or answered:
+        found = compare(
+            tree.files,
+            delivered,
+            contents,
+            is_answered=answered,
+            is_wanted=drop is not None and drop.is_wanted,
+            grain_ns=grain_ns,
+        )
+        if found.kind is not Kind.FIRST or answered or found.is_wanted:
             return found
         return self._beside(rule, root, tree, found=found, read=read)
 

@@ -14,7 +14,7 @@ Law 3. What was delivered is never sent again because something came beside it: 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from masv_watch.model import (
@@ -72,6 +72,8 @@ class Compared(Decision):
     delivered: int = 0
     #: the earlier drop of another name that it is like, or may be
     twin: Drop | None = None
+    #: a person was asked, and wants what is new of it
+    is_wanted: bool = False
 
 
 def compare(
@@ -80,12 +82,14 @@ def compare(
     contents: Mapping[Placed, str],
     *,
     is_answered: bool = False,
+    is_wanted: bool = False,
     grain_ns: int = 0,
 ) -> Compared:
     """Say what a drop's files are to those that were delivered under the same paths.
 
     `contents` are the hashes of files that were read since; `is_answered` says that a person wants
-    it sent whatever it is. Times that differ by less than `grain_ns` are the same (pain 19).
+    it sent whatever it is, `is_wanted` that he wants what is new of it. Times that differ by less
+    than `grain_ns` are the same (pain 19).
     """
     if not delivered or is_answered:
         detail = "a person said that it is to go" if is_answered else "nothing of it was delivered"
@@ -106,7 +110,12 @@ def compare(
         elif contents[placed] != before.hash:
             new.append(placed)
     same = len(files) - len(new) - len(unread) - len(unsure)
-    return _compared(files, new, unread, unsure=unsure, same=same)
+    if not is_wanted or unread:
+        return _compared(files, new, unread, unsure=unsure, same=same)
+    # whose content nobody knows was asked about with the rest
+    found = _compared(files, new + unsure, unread, unsure=[], same=same)
+    kind = Kind.FIRST if found.kind is Kind.ANEW else found.kind
+    return replace(found, kind=kind, is_wanted=True)
 
 
 def _compared(
@@ -126,7 +135,10 @@ def _compared(
             " delivered was kept"
         )
         return Compared(
-            kind=Kind.UNSURE, new=tuple(files), delivered=same, findings=(_finding(False, detail),)
+            kind=Kind.UNSURE,
+            new=(*new, *unsure) if same else tuple(files),
+            delivered=same,
+            findings=(_finding(False, detail),),
         )
     if not new:
         detail = "every file of it was delivered as it is"
@@ -160,8 +172,8 @@ def answer(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int) -
     if found.kind in (Kind.RENAMED, Kind.TWIN):
         return _elsewhere(found, rule)
     if found.kind is Kind.UNSURE:
-        return _ask(detail, findings)
-    if found.kind in (Kind.LATE, Kind.ANEW):
+        return _ask(found)
+    if found.kind in (Kind.LATE, Kind.ANEW) and not found.is_wanted:
         return _by_rule(found, rule, moment=moment, added_of_late=added_of_late)
     return Objection(findings=findings)
 
@@ -187,8 +199,7 @@ def _by_rule(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int)
         note = f"{detail}; the rule says {'late' if is_late else 'redrop'}: {word}"
         return Objection(ends=DropEvent.IGNORE, note=note, findings=findings)
     if word in (Redrop.ASK, Late.ASK) or (is_late and added_of_late):
-        size = sum(identity.size for _, identity in found.new)
-        return _ask(f"{detail}: {len(found.new)} files, {size} bytes", findings)
+        return _ask(found)
     if word is Redrop.REPLACE:
         said = "redrop: replace: the package of before goes once this one is delivered"
         findings = (*findings, _finding(True, said))
@@ -203,8 +214,13 @@ def _wait(note: str, at: float, findings: tuple[Finding, ...]) -> Objection:
     return Objection(hold=HoldReason.GROWING, note=note, retry_at=at, findings=(*findings, found))
 
 
-def _ask(note: str, findings: tuple[Finding, ...]) -> Objection:
-    return Objection(hold=HoldReason.REDROP_ASK, note=note, findings=findings)
+def _ask(found: Compared) -> Objection:
+    size = sum(identity.size for _, identity in found.new)
+    which = "these alone, beside the first" if found.delivered else "all of it again"
+    note = (
+        f"{found.findings[-1].detail}; release sends {which}: {_counted(found.new)}, {size} bytes"
+    )
+    return Objection(hold=HoldReason.REDROP_ASK, note=note, findings=found.findings)
 
 
 def _finding(passed: bool, detail: str) -> Finding:

@@ -129,6 +129,31 @@ def test_compare_of_what_a_person_wants_sent_asks_nothing():
     assert (found.kind, len(found.new)) == (Kind.FIRST, 1)
 
 
+@pytest.mark.parametrize(
+    ("files", "kind", "new"),
+    [
+        ({b"CARD/a": ID, b"CARD/new": ID}, Kind.LATE, {b"CARD/new"}),
+        (
+            {b"CARD/a": ID, b"CARD/plain": replace(ID, mtime_ns=2), b"CARD/new": ID},
+            Kind.LATE,
+            {b"CARD/plain", b"CARD/new"},
+        ),
+        ({b"CARD/a": replace(ID, size=2), b"CARD/new": ID}, Kind.FIRST, {b"CARD/a", b"CARD/new"}),
+        ({b"CARD/a": ID}, Kind.SAME, set()),
+    ],
+)
+def test_compare_of_what_a_person_let_go_sends_what_the_question_named(files, kind, new):
+    """What was delivered as it is never goes again for an answer about what is new (beyond 11)."""
+    delivered = {b"CARD/a": WAS, b"CARD/plain": replace(WAS, hash="")}
+    asked = compare(tuple(files.items()), delivered, {})
+    found = compare(tuple(files.items()), delivered, {}, is_wanted=True)
+
+    assert (found.kind, {path for path, _ in found.new}) == (kind, new)
+    assert set(found.new) == set(asked.new)
+    if new:
+        assert answer(found, _rule(late=Late.ASK), moment=LATE_NOW, added_of_late=9).hold is None
+
+
 def _rule(**settings) -> Rule:
     return Rule(name="hot", path=b"/srv/hot", to=To(recipients=()), **settings)
 
@@ -171,7 +196,7 @@ def test_answer_to_a_second_late_package_within_a_day_asks_with_its_size():
     said = answer(_found(Kind.LATE), _rule(), moment=LATE_NOW, added_of_late=1)
 
     assert said.hold is HoldReason.REDROP_ASK
-    assert "1 files, 1 bytes" in said.note
+    assert "1 file, 1 bytes" in said.note
 
 
 def test_answer_to_a_new_version_asks_nothing_about_late_packages():
