@@ -73,9 +73,13 @@ def _status_lines(
     say(f"uploads: {said or 'none yet'}")
     say(*(lines.stats_lines(stats) if stats else ()))
     say(*(lines.upload_line(upload) for upload in uploads if lines.wants_a_look(upload)))
-    owed = sum(1 for upload in uploads if upload.state == "complete" and upload.open_tasks)
+    owed = [upload for upload in uploads if upload.state == "complete" and upload.open_tasks]
     if owed:
-        say(f"delivered, but still to be mailed or moved: {lines.counted(owed, 'upload')}")
+        count = lines.counted(len(owed), "upload")
+        say(f"delivered, but still to be mailed or moved: {count}")
+        say(*(f"  masv-watch show {upload.id}: {upload.name}" for upload in owed[:_LISTED]))
+        if len(owed) > _LISTED:
+            say(f"  and {len(owed) - _LISTED} more; masv-watch uploads lists them")
     say(*(lines.drop_line(drop) for drop in drops[:_LISTED]))
     _say_more(drops)
 

@@ -308,8 +308,22 @@ def _told(task: Task, error: MasvWatchError) -> dict[str, object]:
         "kind": task.kind,
         "code": error.code,
         "reason": error.message,
-        "cure": error.hint,
+        "cure": error.hint or _CURES[task.kind].format(upload=task.upload_id),
     }
+
+
+#: what a person does instead, where the failure itself names nothing
+_CURES = {
+    TaskKind.LINK: "masv-watch link {upload} makes one by hand",
+    TaskKind.LETTER: (
+        "look at mail.smtp and at the address; masv-watch link {upload} gives what the letter says"
+    ),
+    TaskKind.DISPOSE: (
+        "put right what the reason says, or deal with the source by hand: all of it is delivered;"
+        " masv-watch show {upload}"
+    ),
+    TaskKind.RETIRE: "delete the earlier package at MASV; masv-watch show {upload}",
+}
 
 
 #: which kinds one loop takes together: a large move must not keep letters waiting

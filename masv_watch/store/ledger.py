@@ -414,7 +414,7 @@ def _leave_out(tx: Transaction, file: Row, *, is_renamed: bool) -> None:
     if file["open_asked"] and terms_of(upload).on_vanish is OnVanish.FAIL:
         raise SourceVanished(
             "a file vanished while its package was being sent",
-            hint="put it back, then masv-watch resume ID; or delete the upload",
+            hint=f"put it back, then masv-watch resume {upload['id']}; or delete the upload",
             path=bytes(file["path"]),
         )
     leave_out_vanished(tx, file)

@@ -34,6 +34,7 @@ from masv_watch.model import (
     UploadType,
 )
 from masv_watch.store.contract import Store
+from masv_watch.uploads.places import root_of
 from masv_watch.uploads.views import (
     SendingView,
     UploadDetails,
@@ -199,6 +200,7 @@ class Uploads:
                 auth_until=auth_until,
                 settling=upload.id in unsettled,
                 held=held.get(upload.id),
+                root=root_of(self._store, held.get(upload.id)),
                 turns=turns,
                 owes_letter=upload.id in letters,
             )
@@ -244,13 +246,15 @@ class Uploads:
         is_sent = upload.state is UploadState.TRANSFERRING
         queued = self._store.queued(turns) if is_sent else []
         line = line_of(upload)
+        held = self._held().get(upload_id)
         waiting = waiting_for(
             line,
             now=self._store.now(),
             ahead=queued.index(upload_id) if upload_id in queued else None,
             auth_until=self._auth_until(),
             settling=upload_id in self._store.unsettled(),
-            held=self._held().get(upload_id),
+            held=held,
+            root=root_of(self._store, held),
             turns=turns,
             owes_letter=TaskKind.LETTER in due,
         )

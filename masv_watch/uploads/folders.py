@@ -14,6 +14,7 @@ from masv_watch.errors import IllegalTransition, NotFound
 from masv_watch.model import Drop, DropState, HoldReason, Rule
 from masv_watch.store.contract import Store
 from masv_watch.uploads.desk import Uploads
+from masv_watch.uploads.places import root_of
 from masv_watch.uploads.views import DropView, cure_of
 
 
@@ -127,7 +128,7 @@ class HotFolders:
         try:
             drop = self._store.release_drop(drop_id)
         except IllegalTransition as error:
-            cure = "" if known is None else cure_of(known)
+            cure = "" if known is None else cure_of(known, root_of(self._store, known))
             raise IllegalTransition(
                 error.message,
                 hint=cure or "masv-watch status lists what is held and why",
@@ -135,7 +136,8 @@ class HotFolders:
                 allowed=[],
             ) from error
         self._hurry(drop.hot_folder)
-        return drop_view(drop, self._store.files_up().get(drop.id, (0, 0)))
+        counts = self._store.files_up().get(drop.id, (0, 0))
+        return drop_view(drop, counts, root=root_of(self._store, drop))
 
     def scan(self, name: str) -> None:
         """Have a hot folder swept soon.

@@ -23,6 +23,7 @@ from masv_watch.model import (
 )
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
+from masv_watch.uploads.places import root_of
 from masv_watch.uploads.views import cure_of
 
 #: of each kind that are looked at: a letter names fewer
@@ -54,20 +55,20 @@ def needs_of(store: Store) -> Iterator[Need]:
     """Give every drop, upload and task that waits for a person, holds joined by their reason."""
     for drop, number in store.held_kinds():
         if drop.hold not in _PATIENT:
-            yield _held(drop, number)
+            yield _held(drop, number, root_of(store, drop))
     failed = store.select_uploads(Selection(states=(UploadState.ERROR,), limit=MOST))
     yield from map(_failed, failed)
     for task, name in store.tasks_in_trouble(MOST):
         yield _task(task, name)
 
 
-def _held(drop: Drop, number: int) -> Need:
+def _held(drop: Drop, number: int, root: bytes | None) -> Need:
     others = "" if number == 1 else f" and {number - 1:,} more"
     note = f": {drop.note}" if drop.note else ""
     return Need(
         key=f"held {drop.hot_folder} {drop.hold}",
         text=f"hot folder {drop.hot_folder}: {shown(drop.path)}{others} held as {drop.hold}{note}",
-        cure=cure_of(drop),
+        cure=cure_of(drop, root),
     )
 
 

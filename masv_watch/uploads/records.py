@@ -7,8 +7,8 @@ and the hot folder's own loop looks. Called by the API.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from masv_watch import lifecycle
 from masv_watch.errors import IllegalTransition, NotFound
 from masv_watch.model import (
     Drop,
@@ -22,6 +22,7 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads.folders import drop_view
+from masv_watch.uploads.places import root_of
 from masv_watch.uploads.views import DropView, cure_of
 
 #: states of an upload whose terms may still change
@@ -76,7 +77,7 @@ class Records:
         try:
             drop = self._store.resend_drop(drop_id)
         except IllegalTransition as error:
-            hint = error.hint if known.state not in _LIVING else _of_living(known)
+            hint = error.hint if known.state not in _LIVING else _of_living(known, self._store)
             raise IllegalTransition(
                 error.message, hint=hint, state=str(known.state), allowed=[]
             ) from error
@@ -139,7 +140,7 @@ class Records:
                 f"the ledger has nothing that ended at {shown(path)} in {hot_folder}",
                 hint="name the file or folder in the hot folder itself"
                 if latest is None
-                else _of_living(latest),
+                else _of_living(latest, self._store),
             )
         self._hurry(hot_folder)
         return rows
@@ -153,14 +154,17 @@ class Records:
         return drop
 
     def _view(self, drop: Drop) -> DropView:
-        return drop_view(drop, self._store.files_up().get(drop.id, (0, 0)))
+        counts = self._store.files_up().get(drop.id, (0, 0))
+        return drop_view(drop, counts, root=root_of(self._store, drop))
 
 
 _LIVING = (DropState.SETTLING, DropState.HELD, DropState.QUEUED, DropState.TAKEN)
 
 
-def _of_living(drop: Drop) -> str:
+def _of_living(drop: Drop, store: Store) -> str:
     """Say what helps a drop that has not ended."""
     if drop.state is DropState.TAKEN and drop.upload_id:
         return f"it is on its way: masv-watch show {drop.upload_id}"
-    return cure_of(drop) or lifecycle.CURES[HoldReason.GROWING]
+    root = root_of(store, drop)
+    growing = replace(drop, hold=drop.hold or HoldReason.GROWING)
+    return cure_of(growing, root)

@@ -156,13 +156,15 @@ def waiting_for(
     auth_until: float | None,
     settling: bool = False,
     held: Drop | None = None,
+    root: bytes | None = None,
     turns: Turns = NO_TURNS,
     owes_letter: bool = False,
 ) -> Waiting | None:
     """Say what keeps an upload from moving at this store time, or None when nothing does.
 
     `ahead` counts the uploads that get a slot first; None for one that does not wait for a slot.
-    `held` is a drop of it whose hold is all that it waits for. `turns` say whose windows are
+    `held` is a drop of it whose hold is all that it waits for, `root` the path of its hot folder,
+    None where that is not known. `turns` say whose windows are
     closed, with the store time at which each opens. `owes_letter`: a letter of ours is to leave.
     """
     if turns.disk_trouble and upload.state in (UploadState.TRANSFERRING, UploadState.FINALIZING):
@@ -177,7 +179,7 @@ def waiting_for(
     if upload.retry_at > now and upload.error and not is_shut:
         return Waiting(reason=WaitReason.RETRYING, until=upload.retry_at, cure=upload.error)
     if held is not None and held.hold is not None:
-        return Waiting(reason=WaitReason.HELD, cure=f"{held.hold}: {cure_of(held)}")
+        return Waiting(reason=WaitReason.HELD, cure=f"{held.hold}: {cure_of(held, root)}")
     return _turn(upload, ahead=ahead, settling=settling, closed=turns.closed if is_shut else {})
 
 
@@ -210,7 +212,8 @@ def _turn(
     if upload.hot_folder in closed:
         return _shut(upload, closed)
     if settling:
-        return Waiting(reason=WaitReason.SETTLING, cure=lifecycle.CURES[HoldReason.GROWING])
+        cure = f"wait until the writer is done; masv-watch show {upload.id} tells what is in it"
+        return Waiting(reason=WaitReason.SETTLING, cure=cure)
     if ahead is not None:
         return Waiting(reason=WaitReason.QUEUED, since=upload.created_at, ahead=ahead)
     return None

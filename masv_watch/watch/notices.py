@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
-from masv_watch.lifecycle import CURES
 from masv_watch.model import Drop, HoldReason, Rule
 from masv_watch.names import shown
+from masv_watch.uploads import cure_of
 from masv_watch.watch.assessing import Assessment
 from masv_watch.watch.memory import Remembered
 
@@ -51,7 +52,7 @@ def warn_of_lack(
             "hot_folder": rule.name,
             "drop": shown(drop.path),
             "reason": found.outcome.note,
-            "cure": CURES[HoldReason.INCOMPLETE],
+            "cure": cure_of(replace(drop, hold=HoldReason.INCOMPLETE), rule.path),
         },
     )
 

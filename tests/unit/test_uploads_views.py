@@ -8,7 +8,7 @@ import pytest
 
 from masv_watch import lifecycle
 from masv_watch.model import Drop, DropState, HoldReason, UploadEvent, UploadState, UploadType
-from masv_watch.uploads.views import calls_for, cure_of, line_of, view_of
+from masv_watch.uploads.views import calls_for, cure_of, line_of, view_of, waiting_for
 from tests.unit.test_uploads import MOVING, PORTAL
 
 CALLED = replace(MOVING, hot_folder=None)
@@ -88,6 +88,7 @@ def test_cure_of_a_held_drop_names_its_folder_and_upload(reason):
     assert cure
     assert "NAME" not in cure
     assert "resume ID" not in cure
+    assert "PATH" not in cure_of(replace(HELD, hold=reason, upload_id="u1"), b"/srv/out/")
     assert cure_of(replace(HELD, hold=None)) == ""
 
 
@@ -100,3 +101,16 @@ def test_cure_of_what_left_with_a_volume_names_no_command_that_does_nothing():
     assert "adopt" not in lifecycle.REINSERT
     paused = replace(HELD, hot_folder="usb@1234-ABCD")
     assert cure_of(paused) == "masv-watch resume --folder usb"
+
+
+@pytest.mark.parametrize("settling", [False, True])
+def test_cure_of_a_waiting_upload_can_be_typed_as_it_stands(settling):
+    """What it waits for has a path or an id, and the command names it."""
+    held = None if settling else replace(HELD, hold=HoldReason.MARKER_MISSING)
+    waiting = waiting_for(
+        line_of(MOVING), now=0.0, ahead=None, auth_until=None,
+        settling=settling, held=held, root=b"/srv/out",
+    )  # fmt: skip
+
+    assert waiting is not None
+    assert (f"masv-watch show {MOVING.id}" if settling else "explain /srv/out/a") in waiting.cure

@@ -280,3 +280,15 @@ def test_delete_of_a_package_on_a_terminal_says_what_is_lost(standin, wire):
     assert status == OK
     assert "[y/N]" not in text
     assert TWO not in wire.uploads
+
+
+def test_status_names_what_is_still_to_be_mailed_or_moved(standin, tell):
+    """A count would send a person through all uploads for the one that a letter fails of."""
+    standin.wire.add(ONE, package_name="a.mov", state="complete", open_tasks=1)
+    standin.wire.add(TWO, package_name="b.mov", state="complete")
+    status, out, _ = tell("status")
+
+    assert status == OK
+    assert "still to be mailed or moved: 1 upload\n" in out
+    assert f"  masv-watch show {ONE}: a.mov\n" in out
+    assert TWO not in out

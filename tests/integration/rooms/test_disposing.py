@@ -149,8 +149,8 @@ def test_duplicate_stays_where_the_package_with_its_content_is_gone(make_room, h
     assert (room.hot / "a.mov").read_bytes() == b"abc"
 
 
-def test_duplicate_that_changes_before_its_post_action_stays(make_room):
-    """What stands there by then was never delivered (behaviour 5)."""
+def test_duplicate_that_changes_before_its_post_action_stays(make_room, caplog):
+    """What stands there by then was never delivered (behaviour 5); whoever is told reads a cure."""
     room = make_room(after_duplicate=DELETE)
     (room.hot / "a.mov").write_bytes(b"abc")
     settle(room)
@@ -163,6 +163,8 @@ def test_duplicate_that_changes_before_its_post_action_stays(make_room):
     ((_, state, note),) = owed(room)
     assert state is TaskState.REFUSED
     assert "changed since it was delivered" in note
+    (told,) = [each for each in caplog.records if "ended without success" in each.message]
+    assert "masv-watch" in told.cure
 
 
 def test_duplicate_that_a_person_sends_again_keeps_its_source(make_room):
