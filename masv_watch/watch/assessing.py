@@ -27,7 +27,7 @@ from masv_watch.watch.histories import Histories
 from masv_watch.watch.inspection import Checked, Inspector, Siblings
 from masv_watch.watch.ledgered import Ledgered
 from masv_watch.watch.limits import exceeds
-from masv_watch.watch.markers import Marker, marker_of
+from masv_watch.watch.markers import Marker, is_left_over, marker_of
 from masv_watch.watch.redrops import Compared, Kind, Moment
 from masv_watch.watch.restless import restless
 from masv_watch.watch.scan import Placed, Tree, unfollowed
@@ -278,8 +278,11 @@ class Assessor:
             return None
         path = marker_of(template, tree.top, tree.kind)
         seen = root.observe(path)
-        is_file = seen is not None and unfollowed(seen).kind == "file"
-        return Marker(path=path, identity=seen.identity if seen is not None and is_file else None)
+        if seen is None or seen.identity is None or unfollowed(seen).kind != "file":
+            return Marker(path=path, identity=None)
+        delivered = self._store.delivered_files(self._rule.name, tree.top)
+        is_stale = is_left_over(seen.identity, tree.files, delivered)
+        return Marker(path=path, identity=seen.identity, is_stale=is_stale)
 
     def _asks(self) -> bool:
         return self._rule.settle.asks_for_writers and self._filesystem() == "local"

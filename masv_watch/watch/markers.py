@@ -7,9 +7,10 @@ at a disk. Called by the sweep's matcher, by intake and by whoever explains.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from masv_watch.model import Identity, Rule
+from masv_watch.model import DeliveredFile, Identity, Rule
 
 #: what a file is called that lets a drop go outside of its windows: in a folder just so, beside a
 #: drop after its name and a dot
@@ -27,6 +28,13 @@ class Marker:
     path: bytes
     #: None while it is not there
     identity: Identity | None
+    #: it was made for what the drop held before (`is_left_over`)
+    is_stale: bool = False
+
+    @property
+    def stands(self) -> bool:
+        """Say whether it is there and made for what the drop holds now."""
+        return self.identity is not None and not self.is_stale
 
 
 def marker_of(template: str, top: bytes, kind: str) -> bytes:
@@ -42,6 +50,31 @@ def marker_of(template: str, top: bytes, kind: str) -> bytes:
     encoded = template.encode("utf-8", "surrogateescape")
     filled = re.sub(rb"\{(?:name|stem)\}", lambda found: values[found[0]], encoded)
     return address + slash + filled
+
+
+def is_left_over(
+    marker: Identity,
+    files: Iterable[tuple[bytes, Identity]],
+    delivered: Mapping[bytes, DeliveredFile],
+) -> bool:
+    """Say whether a marker is older than something of its drop, so that it does not speak for it.
+
+    What was delivered as it is needs no marker again. A change is younger by its `ctime`; where
+    nothing was delivered before, a younger `mtime` of the marker makes up for that: trees that are
+    copied with their times bring the marker in any order.
+    """
+    for path, identity in files:
+        before = delivered.get(path)
+        if before is not None and (before.size, before.mtime_ns) == (
+            identity.size,
+            identity.mtime_ns,
+        ):
+            continue
+        if marker.ctime_ns < identity.ctime_ns and (
+            delivered or marker.mtime_ns < identity.mtime_ns
+        ):
+            return True
+    return False
 
 
 def urgent_marks(top: bytes, kind: str) -> tuple[bytes, ...]:

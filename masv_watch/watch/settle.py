@@ -8,7 +8,8 @@ Law 2. Any change of an identity in the tree, folders included, restarts the qui
        14, 18). Times of the file system are compared, never subtracted (fault 43).
 Law 3. Quiet needs both: the quiet time on the monotonic clock, and enough samples spread in it.
 Law 4. An entry that cannot be read in whole is never quiet: nothing is sent without the rest.
-Law 5. A done marker takes the place of time, never of sameness: it is waited for however long.
+Law 5. A done marker takes the place of time, never of sameness: it is waited for however long. One
+       that was left over from before a change says nothing of what came since.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def judge(
     state, hold = _state(
         seen, enough and now >= whole_at, now >= entry.since + min(quiet_s, pace.waiting_s)
     )
-    if marker is not None and marker.identity is None and not seen.unreadable:
+    if marker is not None and not marker.stands and not seen.unreadable:
         state, hold = State.GROWING, HoldReason.MARKER_MISSING
     return Verdict(state=state, entry=entry, retry_at=next_at, hold=hold, findings=findings)
 
@@ -149,7 +150,7 @@ class _Pace:
 
 
 def _pace(seen: Seen, wants: Settle, quiet_s: float, marker: Marker | None) -> _Pace:
-    if marker is not None and marker.identity is not None:
+    if marker is not None and marker.stands:
         quiet_s = min(quiet_s, MARKED_QUIET_S)
         return _Pace(
             waiting_s=quiet_s, samples=_MARKED_SAMPLES, spacing_s=quiet_s / _MARKED_SAMPLES
@@ -165,9 +166,11 @@ def _pace(seen: Seen, wants: Settle, quiet_s: float, marker: Marker | None) -> _
 def _marked(marker: Marker | None, wants: Settle) -> tuple[Finding, ...]:
     if marker is None:
         return ()
-    there = marker.identity is not None
-    said = f"{shown(marker.path)} is {'there' if there else 'not there'}"
-    return (_finding("marker", there, f"{said}, as done_marker {wants.done_marker} asks"),)
+    said = "there" if marker.identity is not None else "not there"
+    if marker.is_stale:
+        said = "older than what it marks: make or touch it anew once all is written"
+    detail = f"{shown(marker.path)} is {said}, as done_marker {wants.done_marker} asks"
+    return (_finding("marker", marker.stands, detail),)
 
 
 def quiet_for(wants: Settle, filesystem: str) -> float:

@@ -18,6 +18,8 @@ from masv_watch.watch.restless import MANY
 from masv_watch.watch.settle import MARKED_QUIET_S
 from tests.integration.rooms.watched import LOOK_S, QUIET_S
 
+from .test_intake_redrops import SETTLED_S, delivered
+
 FOUND_S = PERIOD_S[Sight.DEGRADED]
 
 
@@ -59,6 +61,31 @@ def test_drop_whose_marker_is_removed_again_settles_anew(make_room):
     room.pass_time(FOUND_S + MARKED_QUIET_S + LOOK_S)
 
     assert [room.files(upload) for upload in room.taken()] == [["CARD/a.mov"]]
+
+
+@pytest.mark.parametrize("content", ["a.mov", "CARD/a.mov"])
+def test_marker_that_was_left_over_says_nothing_of_what_is_written_anew(make_room, content):
+    """A new version waits for a marker of its own, after a restart too (pain 47)."""
+    room = make_room(settle=Settle(quiet_s=QUIET_S, done_marker="{name}.done"))
+    path = room.hot / content
+    top = content.partition("/")[0]
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"one")
+    (room.hot / f"{top}.done").touch()
+    delivered(room)
+    room.begin()
+    with path.open("wb") as writer:
+        for chunk in (b"chunk1", b"chunk2"):
+            writer.write(chunk)
+            writer.flush()
+            room.pass_time(600)
+    assert room.state(top) == ("held", "marker_missing")
+    assert f"{top}.done is older than what it marks" in room.drop(top).note
+    (room.hot / f"{top}.done").touch()
+    room.pass_time(SETTLED_S)
+
+    sent = [file.identity.size for each in room.taken() for file in room.store.files(each.id)]
+    assert sent == [3, 12]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read leases are Linux's")

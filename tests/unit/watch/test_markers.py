@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masv_watch.model import HoldReason, Identity, Rule, Settle, To
-from masv_watch.watch.markers import Marker, marker_of, shape_of
+from masv_watch.model import DeliveredFile, HoldReason, Identity, Rule, Settle, To
+from masv_watch.watch.markers import Marker, is_left_over, marker_of, shape_of
 from masv_watch.watch.rules import Fate, Matcher
 from masv_watch.watch.settle import MARKED_QUIET_S, Entry, Seen, State, judge
 
@@ -98,3 +98,41 @@ def test_judge_of_an_empty_file_with_a_marker_does_not_wait_four_times_as_long()
     empty = Seen(kind="file", signature="s", fence="f", files=1, size=0)
 
     assert _walk([(0, DONE)], empty) == pytest.approx(MARKED_QUIET_S, abs=0.11)
+
+
+WAS = DeliveredFile(size=1, mtime_ns=5, inode=1, hash="", chunk_size=1)
+
+
+@pytest.mark.parametrize(
+    ("mtime_ns", "ctime_ns", "is_known", "is_left"),
+    [
+        (10, 10, False, False),
+        (11, 11, False, True),
+        # written before the marker, and its rights changed since
+        (9, 11, False, False),
+        # the same of what came beside delivered files: put there with an old time
+        (9, 11, True, True),
+        (9, 10, True, False),
+        # delivered as it is
+        (5, 99, True, False),
+    ],
+)
+def test_marker_that_is_older_than_a_change_is_left_over(mtime_ns, ctime_ns, is_known, is_left):
+    """It speaks for what was there when it was made, and for no more."""
+    marker = Identity(size=0, mtime_ns=10, ctime_ns=10, inode=3, device=4)
+    changed = Identity(size=1, mtime_ns=mtime_ns, ctime_ns=ctime_ns, inode=1, device=4)
+
+    delivered = {b"a": WAS} if is_known else {}
+    assert is_left_over(marker, [(b"a", changed)], delivered) is is_left
+
+
+def test_judge_with_a_marker_that_was_left_over_waits_for_one_of_its_own() -> None:
+    """An old marker neither settles a drop nor shortens its quiet time."""
+    known: Entry | None = None
+    for now in range(0, 1000, 10):
+        marker = Marker(path=b"a.done", identity=DONE, is_stale=True)
+        verdict = judge(known, SEEN, now, WANTS, quiet_s=15, marker=marker)
+        assert (verdict.state, verdict.hold) == (State.GROWING, HoldReason.MARKER_MISSING)
+        known = verdict.entry
+    [finding] = [each for each in verdict.findings if each.test == "marker"]
+    assert "a.done is older than what it marks" in finding.detail
