@@ -332,6 +332,12 @@ class Finalize:
 
     #: seconds; None means 0 for `each`, `file`, `folder` and 300 for `batch`
     idle_s: float | None = None
+    #: of a batch: seconds after which it takes no further drop; None: however long
+    max_open_s: float | None = None
+    #: of a batch: files that it takes at most; None: any number
+    max_files: int | None = None
+    #: of a batch: bytes that it takes at most
+    max_size: int = 15 * 10**12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1096,6 +1102,10 @@ class Terms:
     idle_s: float | None = 0.0
     #: whether later drops of the hot folder join while the package is open
     batch: bool = False
+    #: of a batch: seconds, files and bytes after which it takes no further drop; None: any
+    max_open_s: float | None = None
+    max_files: int | None = None
+    max_size: int | None = None
     #: subdomain or id of the team that sends; None: the configured one
     team: str | None = None
     #: ids of the uploads whose packages are deleted once this one is delivered
@@ -1571,6 +1581,8 @@ class UploadLine(NamedTuple):
     retry_reason: str = ""
     #: a person asked for it to go at once
     is_started: bool = False
+    #: of a batch whose bytes are up: store clock, seconds; when it is finalized
+    batch_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

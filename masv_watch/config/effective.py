@@ -56,9 +56,12 @@ _TOLD = {
     "limits.domains": "any",
     "late": "once, then asked",
     "finalize.idle": "0s, 5m for a batch",
+    "finalize.max_open": "any",
+    "finalize.max_files": "any",
     "schedule": "always open",
 }
 _SIZES = {"transfer.chunk_size", "size.min", "limits.per_drop", "limits.per_day"}
+_SIZES |= {"finalize.max_size"}
 _TB = 10**12
 _ALIASES = {"sender_email", "package_name", "package_description"}
 _HIDDEN = "***"

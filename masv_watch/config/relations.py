@@ -41,6 +41,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         _early(reading, at)
         _again(reading, at)
         _follow(reading, at)
+        _finalize(reading, at)
         filtering.check(reading, at)
         addressing.check(reading, at)
         completeness.check(reading, at)
@@ -352,6 +353,15 @@ def _again(reading: Reading, at: Path) -> None:
     if _said(reading, at, "redrop") == "replace" and is_batch:
         message = "a batch's package holds other drops too - use send, skip or ask with a batch"
         reading.fault((*at, "redrop" if reading.has(*at, "redrop") else "drop"), message)
+
+
+def _finalize(reading: Reading, at: Path) -> None:
+    """Refuse the ends of a batch where there is none."""
+    for key in ("max_open", "max_files", "max_size"):
+        place = (*at, "finalize", key)
+        if reading.has(*place) and reading.get(*at, "drop") != "batch":
+            message = "only a batch takes further drops - write `drop: batch`, or leave it out"
+            reading.fault(place, message)
 
 
 def _said(reading: Reading, at: Path, key: str) -> object:

@@ -209,6 +209,9 @@ class FinalizeKeys:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
     idle: Annotated[float, _leaf(values.seconds("0s", "24h"))] | None = None
+    max_open: Annotated[float, _leaf(values.seconds("1s", "30d"))] | None = None
+    max_files: Annotated[int, _leaf(values.whole(1, 1_000_000))] | None = None
+    max_size: Annotated[int, _leaf(values.bytes_between("1 B", "15 TB"))] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -279,8 +279,15 @@ def _settle(own: schema.SettleKeys | None, common: schema.SettleKeys | None) -> 
 def _finalize(
     own: schema.FinalizeKeys | None, common: schema.FinalizeKeys | None
 ) -> model.Finalize:
-    idle = _first(own.idle if own else None, common.idle if common else None)
-    return model.Finalize(**_said(idle_s=idle))
+    own, common = own or schema.FinalizeKeys(), common or schema.FinalizeKeys()
+    return model.Finalize(
+        **_said(
+            idle_s=_first(own.idle, common.idle),
+            max_open_s=_first(own.max_open, common.max_open),
+            max_files=_first(own.max_files, common.max_files),
+            max_size=_first(own.max_size, common.max_size),
+        )
+    )
 
 
 def _package(keys: schema.HotFolderKeys) -> model.Package:

@@ -157,8 +157,11 @@ class Undertakings(Protocol):
         """
         ...
 
-    def open_batch(self, hot_folder: str) -> str | None:
-        """Give the upload that a batch drop of this hot folder joins now, or None."""
+    def open_batch(self, hot_folder: str, *, files: int = 0, size: int = 0) -> str | None:
+        """Give the upload that a batch drop of so many files and bytes joins now, or None.
+
+        One that was open long enough, or has no room for the drop, takes none.
+        """
         ...
 
     def join_upload(self, upload_id: str, drop: DropDraft) -> None:

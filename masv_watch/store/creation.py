@@ -10,6 +10,7 @@ import uuid
 
 from masv_watch.errors import IllegalTransition
 from masv_watch.model import Draft, DropDraft, DropEvent, UploadEvent, UploadState
+from masv_watch.store import batches
 from masv_watch.store.ledger import add_file, take
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
@@ -21,6 +22,7 @@ from masv_watch.store.sql import (
     move_upload,
     must,
     sealed,
+    terms_of,
     terms_text,
 )
 from masv_watch.store.steering import find_repeat, name_files, note_repeat
@@ -51,6 +53,8 @@ class CreationVerbs:
         return self.engine.write(create)
 
     def _add_upload(self, tx: Transaction, upload_id: str, draft: Draft) -> None:
+        if draft.terms.batch:
+            tx.run("close_batches", hot_folder=draft.hot_folder, now=tx.now)
         tx.run(
             "add_upload",
             id=upload_id,
@@ -75,10 +79,18 @@ class CreationVerbs:
             tx, Moved(noun="upload", noun_id=upload_id, event="create", before="", after=state)
         )
 
-    def open_batch(self, hot_folder: str) -> str | None:
-        """Give the upload that a batch drop joins now, or None."""
-        row = self.engine.read(lambda tx: tx.one("open_batch", hot_folder=hot_folder))
-        return None if row is None else str(row["id"])
+    def open_batch(self, hot_folder: str, *, files: int = 0, size: int = 0) -> str | None:
+        """Give the upload that a batch drop of so many files and bytes joins now, or None."""
+
+        def find(tx: Transaction) -> str | None:
+            row = tx.one("open_batch", hot_folder=hot_folder)
+            if row is None:
+                return None
+            standing = batches.standing_of(row)
+            fits = batches.takes(terms_of(row), standing, tx.now, files=files, size=size)
+            return str(row["id"]) if fits else None
+
+        return self.engine.read(find)
 
     def join_upload(self, upload_id: str, drop: DropDraft) -> None:
         """Let a drop join an open upload."""

@@ -134,7 +134,8 @@ SELECT * FROM uploads WHERE state NOT IN ('deleting', 'gone') ORDER BY created_a
 SELECT json_group_array(json_array(id, type, state, name, hot_folder, package_id, size, sent,
     file_count, priority, printf('%!.17g', created_at),
     iif(finalized_at IS NULL, NULL, printf('%!.17g', finalized_at)), printf('%!.17g', retry_at),
-    error_code, error, resent, retries, retry_reason, started)) AS lines
+    error_code, error, resent, retries, retry_reason, started,
+    iif(batch = 1 AND finalize_at IS NOT NULL, printf('%!.17g', finalize_at), NULL))) AS lines
 FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
     WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
@@ -151,7 +152,8 @@ WHERE :after_id = '' OR (sorted, id) > (:after, :after_id) ORDER BY sorted, id L
 SELECT json_group_array(json_array(id, type, state, name, hot_folder, package_id, size, sent,
     file_count, priority, printf('%!.17g', created_at),
     iif(finalized_at IS NULL, NULL, printf('%!.17g', finalized_at)), printf('%!.17g', retry_at),
-    error_code, error, resent, retries, retry_reason, started)) AS lines
+    error_code, error, resent, retries, retry_reason, started,
+    iif(batch = 1 AND finalize_at IS NOT NULL, printf('%!.17g', finalize_at), NULL))) AS lines
 FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
     WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
@@ -271,8 +273,14 @@ VALUES (:id, :hot_folder, :root, :name, :message, :terms, :type, :batch, :state,
     :prioritized, :chunk_size, :access_code, :password, :relinks, :now, :now);
 
 -- name: open_batch
-SELECT id FROM uploads WHERE hot_folder = :hot_folder AND batch = 1
+SELECT id, terms, created_at, joined_at, file_count, size, batch_closed FROM uploads
+WHERE hot_folder = :hot_folder AND batch = 1
 AND state IN ('transferring', 'paused', 'idle') ORDER BY created_at DESC LIMIT 1;
+
+-- name: close_batches
+UPDATE uploads SET batch_closed = 1, finalize_at = CASE state WHEN 'idle' THEN :now END
+WHERE hot_folder = :hot_folder AND batch = 1 AND batch_closed = 0
+AND state IN ('transferring', 'paused', 'idle');
 
 -- name: note_joined
 UPDATE uploads SET joined_at = :now, finalize_at = NULL WHERE id = :id;

@@ -43,6 +43,7 @@ from masv_watch.model import (
     UploadState,
     UploadType,
 )
+from masv_watch.store import batches
 from masv_watch.store.seal import Seal
 
 T = TypeVar("T")
@@ -222,11 +223,12 @@ def _end_drops(tx: Transaction, upload: Row, *, delivered: bool) -> None:
 def _finalize_at(row: Row, after: UploadState, now: float) -> float | None:
     if after is not UploadState.IDLE:
         return None
-    idle_s = terms_of(row).idle_s
-    if idle_s is None:
+    terms = terms_of(row)
+    if terms.idle_s is None:
         return now if row["finalize_wanted"] else None
-    # a batch waits from its last settled file, not from its last byte
-    return max(now, row["joined_at"] + idle_s) if row["batch"] else now + idle_s
+    if row["batch"]:
+        return batches.finalize_at(terms, batches.standing_of(row), now)
+    return now + terms.idle_s
 
 
 def move_drop(

@@ -299,9 +299,9 @@ def _line_of(line: list[Any]) -> UploadLine:
     id_, type_, state, *middle, created, finalized, retry = line[:13]
     finalized = None if finalized is None else float(finalized)
     times = (float(created), finalized, float(retry))
-    return UploadLine._make(
-        (id_, UploadType(type_), UploadState(state), *middle, *times, *line[13:-1], bool(line[-1]))
-    )
+    *rest, started, until = line[13:]
+    rest += [bool(started), None if until is None else float(until)]
+    return UploadLine._make((id_, UploadType(type_), UploadState(state), *middle, *times, *rest))
 
 
 _MOVE = ("id", "at", "noun", "noun_id", "event", "before", "after", "detail")

@@ -96,7 +96,8 @@ class Uploads:
         return self._store.create_upload(draft)
 
     def _join(self, hot_folder: str, drops: tuple[DropDraft, ...]) -> str | None:
-        upload_id = self._store.open_batch(hot_folder)
+        sizes = [file.identity.size for drop in drops for file in drop.files]
+        upload_id = self._store.open_batch(hot_folder, files=len(sizes), size=sum(sizes))
         if upload_id is None:
             return None
         for drop in drops:

@@ -41,6 +41,7 @@ class WaitReason(StrEnum):
     HELD = "held"
     WINDOW_CLOSED = "window_closed"
     FINALIZING = "finalizing"
+    BATCH_OPEN = "batch_open"
     AUTH = "auth"
     STATE_DISK_LOW = "state_disk_low"
 
@@ -145,6 +146,7 @@ def line_of(upload: Upload) -> UploadLine:
         retries=upload.retries,
         retry_reason=upload.retry_reason,
         is_started=upload.is_started,
+        batch_until=upload.finalize_at if upload.terms.batch else None,
     )
 
 
@@ -191,6 +193,9 @@ def _delivery(upload: UploadLine, *, now: float, turns: Turns, owes_letter: bool
     is_shut = upload.hot_folder in turns.undelivered and not upload.is_started
     if is_shut and (is_kept or owes_letter):
         return _shut(upload, turns.undelivered)
+    if upload.state is UploadState.IDLE and (upload.batch_until or now) > now:
+        cure = f"wait for further drops; masv-watch finalize {upload.id} delivers it now"
+        return Waiting(reason=WaitReason.BATCH_OPEN, until=upload.batch_until, cure=cure)
     if is_finalizing:
         return Waiting(reason=WaitReason.FINALIZING, until=_later(upload.retry_at, now))
     return None

@@ -24,6 +24,7 @@ def terms_of(rule: Rule, top: bytes) -> Terms:
     A drop for which nobody is named is held; it goes to nobody if it ever came so far.
     """
     recipients = recipients_of(rule, top) or ()
+    is_batch = rule.drop is DropMode.BATCH
     told = {address.casefold() for address in recipients}
     return Terms(
         type=rule.upload_type,
@@ -34,7 +35,10 @@ def terms_of(rule: Rule, top: bytes) -> Terms:
         template=rule.link.template,
         after=rule.after,
         idle_s=rule.idle_s,
-        batch=rule.drop is DropMode.BATCH,
+        batch=is_batch,
+        max_open_s=rule.finalize.max_open_s if is_batch else None,
+        max_files=rule.finalize.max_files if is_batch else None,
+        max_size=rule.finalize.max_size if is_batch else None,
         on_vanish=rule.on_vanish,
         partial=rule.partial,
         follow=rule.follow,

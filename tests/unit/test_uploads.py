@@ -69,6 +69,19 @@ def test_waiting_of_an_upload_whose_state_says_it_all_is_nothing(state):
     assert waits(replace(MOVING, state=state), auth_until=NOW + 60, settling=True) is None
 
 
+def test_waiting_of_a_batch_that_is_up_is_until_its_finalize():
+    """Further drops join until then, and it can be ended by hand."""
+    batch = replace(TEAM, batch=True)
+    idle = replace(MOVING, state=UploadState.IDLE, terms=batch, finalize_at=NOW + 60)
+
+    found = waits(idle)
+
+    assert (found.reason, found.until) == (WaitReason.BATCH_OPEN, NOW + 60)
+    assert found.cure == "wait for further drops; masv-watch finalize u delivers it now"
+    assert waits(replace(idle, finalize_at=NOW)) is None
+    assert waits(replace(idle, terms=TEAM)) is None
+
+
 def test_waiting_of_an_upload_without_a_slot_is_its_place_in_the_queue():
     """Since when, and how many go first."""
     found = waits(MOVING, ahead=3)

@@ -55,6 +55,7 @@ WAITS = {
     WaitReason.HELD: "Held",
     WaitReason.WINDOW_CLOSED: "Outside its hours",
     WaitReason.FINALIZING: "Being delivered",
+    WaitReason.BATCH_OPEN: "Open for more",
     WaitReason.AUTH: "MASV refuses the key",
     WaitReason.STATE_DISK_LOW: "The disk of the state is full",
 }

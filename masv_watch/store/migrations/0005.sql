@@ -43,6 +43,8 @@ DROP INDEX uploads_by_package;
 CREATE UNIQUE INDEX uploads_by_package ON uploads (package_id)
     WHERE package_id IS NOT NULL AND relinks IS NULL;
 CREATE INDEX uploads_relinked ON uploads (package_id) WHERE relinks IS NOT NULL;
+-- a drop did not fit into this batch any more, and began the next one
+ALTER TABLE uploads ADD COLUMN batch_closed INTEGER NOT NULL DEFAULT 0;
 -- What uploads need that leave a package for another one.
 -- packages that nobody wants any more and that the cloud still has
 CREATE TABLE left_packages (

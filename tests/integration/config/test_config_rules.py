@@ -85,6 +85,13 @@ BY = "to: {by_subfolder: {a: [x@a.example], b: []}%s}"
             "to: {recipients: []}, removable: true, after: {duplicate: delete}",
             "nothing is moved or deleted on a removable volume",
         ),
+        (
+            "to: {recipients: []}, finalize: {max_files: 2}",
+            "only a batch takes further drops - write `drop: batch`",
+        ),
+        ("to: {recipients: []}, drop: batch, finalize: {max_files: 0}", "0 is out of range"),
+        ("to: {recipients: []}, drop: batch, finalize: {max_open: 5}", "5 has no unit"),
+        ("to: {recipients: []}, drop: batch, finalize: {max_size: 16 TB}", "1 B to 15 TB"),
         ("to: {recipients: []}, limits: {per_day: 8}", "8 has no unit"),
         ("to: {recipients: []}, limits: {files: 0}", "0 is out of range"),
         ("to: {recipients: []}, limits: {domains: asks}", "must be ask or a list of domains"),
@@ -194,6 +201,17 @@ def test_what_comes_again_is_dealt_with_as_defaults_and_hot_folder_say(tmp_path)
     assert second.afters == (keep, model.After(delivered="move", move_to="{root}/_d/{name}"))
     assert (plain.redrop, plain.dedupe) == (model.Redrop.SEND, model.Dedupe.SEND)
     assert plain.afters == (keep, keep)
+
+
+def test_ends_of_a_batch_are_built_and_those_of_defaults_stand_where_it_says_nothing(tmp_path):
+    """In defaults they do nothing to a folder that makes no batch."""
+    text = rule("to: {recipients: []}, drop: batch, finalize: {max_open: 12h, max_size: 2 TB}")
+    text = text.replace("hot_folders:", "defaults: {finalize: {max_files: 7}}\nhot_folders:")
+
+    found = loaded(tmp_path, text).settings.hot_folders[0].finalize
+
+    assert found == model.Finalize(max_open_s=43200.0, max_files=7, max_size=2 * 10**12)
+    assert model.Finalize().max_size == 15 * 10**12
 
 
 @pytest.mark.parametrize(("key", "value"), [("redrop", "replace"), ("dedupe", "relink")])

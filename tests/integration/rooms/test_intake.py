@@ -14,6 +14,7 @@ from masv_watch.model import (
     Drop,
     DropMode,
     DropState,
+    Finalize,
     HoldReason,
     Initial,
     TaskDraft,
@@ -409,6 +410,46 @@ def test_intake_of_a_batch_joins_the_open_package_and_begins_another_after_it(ma
     room.pass_time(PERIOD_S[Sight.DEGRADED] + QUIET_S + LOOK_S)
 
     assert [room.files(upload) for upload in room.taken()] == [["a.mov", "b.mov"], ["c.mov"]]
+
+
+def test_intake_begins_the_next_batch_with_the_drop_that_finds_no_room(make_room):
+    """The full one is named until it went, and takes nothing however long that is."""
+    room = make_room(drop=DropMode.BATCH, finalize=Finalize(max_files=2))
+    for names in ("ab", "cd", "e"):
+        for name in names:
+            (room.hot / f"{name}.mov").write_bytes(b"abc")
+        room.pass_time(PERIOD_S[Sight.DEGRADED] + QUIET_S + LOOK_S)
+
+    found = [room.files(upload) for upload in room.taken()]
+    assert found == [["a.mov", "b.mov"], ["c.mov", "d.mov"], ["e.mov"]]
+
+
+@pytest.mark.parametrize("ends", [{"max_files": 2}, {"max_size": 8}])
+def test_intake_begins_the_next_batch_with_a_folder_that_is_more_than_the_room_left(
+    make_room, ends
+):
+    """A drop is never parted, and counts with all its files and bytes."""
+    room = make_room(drop=DropMode.BATCH, early=False, finalize=Finalize(**ends))
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S + LOOK_S)
+    (room.hot / "card").mkdir()
+    for name in ("1.mov", "2.mov"):
+        (room.hot / "card" / name).write_bytes(b"abc")
+    room.pass_time(2 * PERIOD_S[Sight.DEGRADED] + 2 * QUIET_S + LOOK_S)
+
+    assert [len(room.files(upload)) for upload in room.taken()] == [1, 2]
+
+
+def test_intake_begins_the_next_batch_once_the_last_was_open_for_its_time(make_room):
+    """What still settles then belongs to the next one."""
+    room = make_room(drop=DropMode.BATCH, finalize=Finalize(max_open_s=3600.0))
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S + LOOK_S)
+    room.pass_time(3595)
+    (room.hot / "b.mov").write_bytes(b"abc")
+    room.pass_time(PERIOD_S[Sight.DEGRADED] + QUIET_S + LOOK_S)
+
+    assert [room.files(upload) for upload in room.taken()] == [["a.mov"], ["b.mov"]]
 
 
 def test_intake_settles_a_changed_drop_of_a_living_upload_again(make_room):
