@@ -14,6 +14,8 @@ from masv_watch.errors import SourceChanged
 from masv_watch.model import Identity
 from masv_watch.names import shown
 
+#: what a column of the store holds; the kernel's times go further (a file of 2400)
+_FIRST_NS, _LAST_NS = -(1 << 63), (1 << 63) - 1
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -76,14 +78,18 @@ def is_same(seen: Identity, wanted: Identity) -> bool:
 
 
 def identity_of(status: os.stat_result) -> Identity:
-    """Give the identity that a stat answered."""
+    """Give the identity that a stat answered, its times kept within 1677 and 2262."""
     return Identity(
         size=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        ctime_ns=status.st_ctime_ns,
+        mtime_ns=_within(status.st_mtime_ns),
+        ctime_ns=_within(status.st_ctime_ns),
         inode=status.st_ino,
         device=status.st_dev,
     )
+
+
+def _within(time_ns: int) -> int:
+    return max(_FIRST_NS, min(time_ns, _LAST_NS))
 
 
 def described(mode: int) -> str:

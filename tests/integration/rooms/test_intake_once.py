@@ -66,3 +66,14 @@ def test_second_of_a_name_that_came_too_early_is_sent_whole_when_it_has_grown(ma
 
     assert [upload.name for upload in room.taken()] == ["a.mov", "a.mov (2)"]
     assert [file.identity.size for file in room.store.files(whole.id)] == [34]
+
+
+def test_intake_file_dated_beyond_the_columns_goes_with_its_neighbours(make_room):
+    """A camera's clock may say 2400; neither its file nor the one beside it stays."""
+    room = make_room()
+    far, near = room.hot / "far.mov", room.hot / "near.mov"
+    for each in (far, near):
+        each.write_bytes(b"abc")
+    os.utime(far, (13_569_465_600, 13_569_465_600))
+    room.pass_time(4 * QUIET_S)
+    assert sorted(upload.name for upload in room.taken()) == ["far.mov", "near.mov"]
