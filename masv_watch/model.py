@@ -291,6 +291,8 @@ class Objection(Decision):
     is_early: bool = False
     #: what ends the drop instead of sending it; None where nothing does
     ends: DropEvent | None = None
+    #: what a person's word would cover, as a hold keeps it; "" where none is asked for
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1273,6 +1275,9 @@ class Drop:
     settled_at: float | None
     #: a person let it go past its limits
     limit_waived: bool = False
+    #: what a person is asked about its limits, and what he let go (`watch.questions`)
+    asked: str = ""
+    waived: str = ""
     #: a person wants it sent whatever was delivered before
     is_answered: bool = False
     #: a person was asked about what is new of it, and wants that

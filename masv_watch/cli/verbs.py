@@ -95,7 +95,9 @@ def release(options: argparse.Namespace) -> int:
     if options.drop is not None:
         desk = desk_of(options)
         drop, tree = desk.caller.send("POST", place("drops", options.drop, "release"), answers.drop)
-        desk.print(tree, f"released {drop.hot_folder}/{drop.path}: sent once quiet")
+        let_go = drop.note.removeprefix("released: ")
+        what = "" if let_go == drop.note else f" ({let_go})"
+        desk.print(tree, f"released {drop.hot_folder}/{drop.path}: sent once quiet{what}")
         return OK
     return _answer_initial(
         options,

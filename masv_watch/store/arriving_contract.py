@@ -65,7 +65,8 @@ class Arriving(Protocol):
     def release_drop(self, drop_id: int) -> Drop:
         """Release one drop from a hold that asks a person; give it as it is now.
 
-        One that was held for its limits is not held for them again.
+        One that was held for its limits is not held for them again, as long as it holds and goes
+        to no more than was asked about.
 
         Raises:
             NotFound: there is no such drop.

@@ -104,9 +104,15 @@ class Ledger(Protocol):
         ...
 
     def advance_drop(
-        self, drop_id: int, event: DropEvent, *, hold: HoldReason | None = None, note: str = ""
+        self,
+        drop_id: int,
+        event: DropEvent,
+        *,
+        hold: HoldReason | None = None,
+        note: str = "",
+        asked: str = "",
     ) -> Drop:
-        """Move one drop, setting why it is held.
+        """Move one drop, setting why it is held and what a person is asked.
 
         Raises:
             IllegalTransition: the table has no such pair; nothing is changed.

@@ -151,7 +151,13 @@ class LedgerVerbs:
         self.engine.write(hold)
 
     def advance_drop(
-        self, drop_id: int, event: DropEvent, *, hold: HoldReason | None = None, note: str = ""
+        self,
+        drop_id: int,
+        event: DropEvent,
+        *,
+        hold: HoldReason | None = None,
+        note: str = "",
+        asked: str = "",
     ) -> Drop:
         """Move one drop."""
 
@@ -162,7 +168,7 @@ class LedgerVerbs:
                 # never without its upload
                 unsettle(tx, drop_id, note)
             else:
-                move_drop(tx, row, event, hold=hold, note=note)
+                move_drop(tx, row, event, hold=hold, note=note, asked=asked)
             if row["state"] == DropState.TAKEN and event in _LEAVING:
                 leave(tx, row)
             if row["state"] == DropState.TAKEN and hold is not None:
@@ -234,10 +240,11 @@ def release_held(tx: Transaction, hot_folder: str, reason: HoldReason) -> int:
 
 
 def release_one(tx: Transaction, drop: Row) -> None:
-    """Release a held drop in this transaction; what passed a limit is not asked about again."""
-    move_drop(tx, drop, DropEvent.RELEASE, note="released")
+    """Release a held drop in this transaction; what was asked about its limits is not again."""
+    question = f": {drop['note']}" if drop["note"] else ""
+    move_drop(tx, drop, DropEvent.RELEASE, note=f"released{question}")
     if drop["hold"] == HoldReason.LIMIT_EXCEEDED:
-        tx.run("waive_limit", id=drop["id"])
+        tx.run("waive_limit", id=drop["id"], waived=drop["asked"])
     if drop["hold"] == HoldReason.REDROP_ASK:
         tx.run("answer_drop", id=drop["id"], answer=2)
     if drop["hold"] == HoldReason.INCOMPLETE:

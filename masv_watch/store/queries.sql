@@ -74,7 +74,8 @@ WHERE NOT EXISTS (SELECT 1 FROM drops WHERE hot_folder = :hot_folder AND path = 
 RETURNING *;
 
 -- name: advance_drop
-UPDATE drops SET state = :after, hold = :hold, note = :note WHERE id = :id AND state = :before;
+UPDATE drops SET state = :after, hold = :hold, note = :note, asked = :asked
+WHERE id = :id AND state = :before;
 
 -- name: take_drop
 UPDATE drops SET whole = 1, upload_id = :upload_id, signature = :signature, size = :size,
@@ -88,7 +89,7 @@ UPDATE drops SET whole = 0, upload_id = :upload_id, signature = '', size = 0, fi
 UPDATE drops SET generation = generation + 1 WHERE id = :id;
 
 -- name: waive_limit
-UPDATE drops SET limit_waived = 1 WHERE id = :id;
+UPDATE drops SET limit_waived = 1, waived = :waived WHERE id = :id;
 
 -- name: waive_lack
 UPDATE drops SET lack_waived = 1 WHERE id = :id;

@@ -238,6 +238,7 @@ def move_drop(
     *,
     hold: HoldReason | None = None,
     note: str = "",
+    asked: str = "",
 ) -> DropState:
     """Move a drop's state in this transaction; the one place that does.
 
@@ -246,7 +247,8 @@ def move_drop(
     """
     before = DropState(row["state"])
     after = lifecycle.advance(lifecycle.DROP, before, event)
-    if not tx.run("advance_drop", id=row["id"], before=before, after=after, hold=hold, note=note):
+    told = {"hold": hold, "note": note, "asked": asked}
+    if not tx.run("advance_drop", id=row["id"], before=before, after=after, **told):
         raise FenceLost(f"drop {row['id']} moved meanwhile")
     detail = f"{hold}: {note}" if hold else note
     announce(
@@ -399,6 +401,8 @@ def drop_of(row: Row) -> Drop:
         hold=None if row["hold"] is None else HoldReason(row["hold"]),
         whole=bool(row["whole"]),
         limit_waived=bool(row["limit_waived"]),
+        asked=row["asked"],
+        waived=row["waived"],
         is_answered=row["answered"] == 1,
         is_wanted=row["answered"] == 2,
         is_late=bool(row["late"]),

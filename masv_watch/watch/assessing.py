@@ -28,6 +28,7 @@ from masv_watch.watch.inspection import Checked, Inspector, Siblings
 from masv_watch.watch.ledgered import Ledgered
 from masv_watch.watch.limits import exceeds
 from masv_watch.watch.markers import Marker, is_left_over, marker_of
+from masv_watch.watch.questions import Question, frozen, question, question_of
 from masv_watch.watch.redrops import Compared, Kind, Moment
 from masv_watch.watch.restless import restless
 from masv_watch.watch.scan import Placed, Tree, unfollowed
@@ -103,7 +104,7 @@ class Assessor:
         rule, sidecar = self._overridden(root, beside, verdict, drop)
         objections = (
             *sidecar,
-            self._excess(rule, tree, seen, drop),
+            self._excess(rule, tree, seen, drop, is_quiet=verdict.state is State.QUIET),
             *self._restless(quiet, verdict),
             *_lacking(checked, drop, now),
             *self._past(tree, compared, verdict=verdict, quiet=quiet),
@@ -211,16 +212,27 @@ class Assessor:
         busy = set(found.busy)
         return tuple(each for each in placed if each[0] not in busy) if busy else placed
 
-    def _excess(self, rule: Rule, tree: Tree, seen: Seen, drop: Drop | None) -> Objection:
-        waived = drop is not None and drop.limit_waived
+    def _excess(
+        self, rule: Rule, tree: Tree, seen: Seen, drop: Drop | None, *, is_quiet: bool
+    ) -> Objection:
+        taken = drop.upload_id if drop is not None and drop.state is DropState.TAKEN else None
+        upload = None if taken is None else self._store.upload(taken)
+        rule = rule if upload is None else frozen(rule, upload.terms)
         past = self._ledgered.past(rule, tree.top, drop)
         excess = exceeds(seen, rule.limits, past, at=rule.at)
+        now = question(rule, tree.top, seen)
+        let_go = None if drop is None else question_of(drop.waived)
+        note, kept = f"{excess.detail}: {now.text}", now.kept
+        if drop is not None and not is_quiet and _still_asks(drop, excess.detail, now):
+            # what goes on growing is not told anew at every look
+            note, kept = drop.note, drop.asked
         return Objection(
-            hold=None if waived else excess.hold,
-            note=excess.detail,
+            hold=None if let_go is not None and let_go.covers(now) else excess.hold,
+            note=note,
             is_early=True,
             retry_at=excess.retry_at,
             findings=excess.findings,
+            asked=kept,
         )
 
     def too_old(self, tree: Tree, related: Related) -> Finding | None:
@@ -312,6 +324,13 @@ class Assessor:
             )
         said = f"cannot tell: {found.unknown}" if found.unknown else "no program writes it"
         return Objection(findings=(_writing(True, said),))
+
+
+def _still_asks(drop: Drop, detail: str, now: Question) -> bool:
+    """Say whether a drop is held for this already, apart from how much it holds by now."""
+    asked = question_of(drop.asked)
+    is_held = drop.hold is HoldReason.LIMIT_EXCEEDED and drop.note.startswith(f"{detail}: ")
+    return is_held and asked is not None and asked.to == now.to
 
 
 def _lacking(checked: Checked | None, drop: Drop | None, now: float) -> tuple[Objection, ...]:

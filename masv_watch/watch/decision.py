@@ -45,6 +45,8 @@ class Outcome(Decision):
     retry_at: float
     #: what ends it; None unless it ends
     ends: DropEvent | None = None
+    #: what a person's word would cover; "" where none is asked for
+    asked: str = ""
 
 
 def decide(
@@ -67,6 +69,7 @@ def decide(
                 retry_at=max(verdict.retry_at, each.retry_at or 0.0),
                 findings=findings,
                 ends=each.ends,
+                asked=each.asked,
             )
     if not is_quiet:
         note = next((found.detail for found in verdict.findings if not found.passed), "")

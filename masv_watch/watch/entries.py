@@ -33,7 +33,7 @@ from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.arrivals import Arrivals, Look
 from masv_watch.watch.assessing import Assessment, Assessor
-from masv_watch.watch.decision import Step
+from masv_watch.watch.decision import Outcome, Step
 from masv_watch.watch.examined import Examined, is_urged, left_out, sent_of
 from masv_watch.watch.foresight import Foresight
 from masv_watch.watch.generations import PASSING, Related, Relation, relate
@@ -329,7 +329,11 @@ class Entries:
         outcome, now = found.outcome, self._clock.monotonic()
         known.entry = found.verdict.entry
         look = self._look_inside(root, tree, known, found)
-        known.held = outcome.hold in _NOT_BY_TIME and not (look and look.unsettled)
+        # what a person is asked names all of it once it is quiet
+        is_open = (
+            outcome.hold is HoldReason.LIMIT_EXCEEDED and found.verdict.state is not State.QUIET
+        )
+        known.held = outcome.hold in _NOT_BY_TIME and not is_open and not (look and look.unsettled)
         # a change rings or is found by a sweep; to look more often would only warm the disk
         known.retry_at = max(outcome.retry_at, now + _HELD_S * known.held)
         warn_of_growth(self.rule, drop, known, now=self._store.now())
@@ -347,7 +351,7 @@ class Entries:
             warn_of_lack(self.rule, drop, known, found=found, now=now)
             if look is not None and known.arrivals is not None:
                 drop = self._hand_on(tree, drop, known.arrivals, look)
-            self._hold_or_release(drop, outcome.hold, outcome.note)
+            self._hold_or_release(drop, outcome)
             if self.assessor.read_on(root, tree, found):
                 # with what was read, the next look decides, or reads on
                 known.retry_at = now
@@ -398,9 +402,9 @@ class Entries:
             arrivals.hand_on(path for path, _ in look.settled)
         return self._store.latest_drop(self.rule.name, tree.top) or drop
 
-    def _hold_or_release(self, drop: Drop, hold: HoldReason | None, note: str) -> None:
-        if hold in _KEPT_HOLDS:
-            self._hand.hold(drop, hold, note)
+    def _hold_or_release(self, drop: Drop, outcome: Outcome) -> None:
+        if outcome.hold in _KEPT_HOLDS:
+            self._hand.hold(drop, outcome.hold, outcome.note, asked=outcome.asked)
         elif drop.hold is not None:
             self._store.advance_drop(drop.id, DropEvent.RELEASE)
 

@@ -75,13 +75,13 @@ class Handover:
         """Take over a rule that says the same of what is watched."""
         self._rule = rule
 
-    def hold(self, drop: Drop, reason: HoldReason | None, note: str) -> None:
+    def hold(self, drop: Drop, reason: HoldReason | None, note: str, *, asked: str = "") -> None:
         """Hold a drop for a reason, unless it is held for the very same."""
-        if reason is None or (drop.hold, drop.note) == (reason, note):
+        if reason is None or (drop.hold, drop.note, drop.asked) == (reason, note, asked):
             return
         if drop.state is DropState.HELD:
             drop = self._store.advance_drop(drop.id, DropEvent.RELEASE)
-        self._store.advance_drop(drop.id, DropEvent.BLOCK, hold=reason, note=note)
+        self._store.advance_drop(drop.id, DropEvent.BLOCK, hold=reason, note=note, asked=asked)
 
     def take(self, tree: Tree, seen: Seen, drop: Drop, going: Going) -> bool:
         """Hand a quiet drop to the front desk; say whether the ledger holds it from here on.

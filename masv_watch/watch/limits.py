@@ -5,7 +5,8 @@ sweep and the ledger are handed in, and intake draws the consequence.
 
 Law 1. A limit is asked at every look, of what has arrived so far: before the first byte goes, and
        again before each that follows.
-Law 2. What a person let go is not asked about again; whatever else it exceeds, he saw it.
+Law 2. What a person let go is not asked about again, and nothing more than he saw of it goes
+       (`watch.questions`).
 """
 
 from __future__ import annotations

@@ -65,3 +65,6 @@ ALTER TABLE drops ADD COLUMN gone_at REAL;
 -- nothing stood there for as long as history is kept: its rows may go
 ALTER TABLE drops ADD COLUMN over INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX drops_over ON drops (id) WHERE over = 1 AND upload_id IS NULL;
+-- What a person is asked about a drop's limits, and what he let go.
+ALTER TABLE drops ADD COLUMN asked TEXT NOT NULL DEFAULT '';
+ALTER TABLE drops ADD COLUMN waived TEXT NOT NULL DEFAULT '';

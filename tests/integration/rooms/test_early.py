@@ -462,7 +462,7 @@ SMALL = Limits(files=5, size=100)
 @pytest.mark.parametrize(("count", "size"), [(6, 1), (1, 101)])
 @pytest.mark.parametrize("drop", [DropMode.EACH, DropMode.FOLDER])
 def test_drop_past_a_limit_is_held_and_sent_once_a_person_says_so(make_room, drop, count, size):
-    """Whoever drags a server's root into the folder is asked first, and asked once."""
+    """Whoever drags a server's root into the folder is asked first, and again for more."""
     room = make_room(drop=drop, limits=SMALL)
     room.pass_time(1)
     writer = Writer(room)
@@ -478,6 +478,12 @@ def test_drop_past_a_limit_is_held_and_sent_once_a_person_says_so(make_room, dro
     room.pass_time(REPROBE_S + SETTLED_S)
     assert only(room).file_count == count
     writer.write("more.mov", content=b"x" * 50)
+    finish(room)
+    # more than the question named
+    again = room.drop("CARD")
+    assert again.hold is HoldReason.LIMIT_EXCEEDED
+    room.store.release_drop(again.id)
+    room.intake.hurry()
     finish(room)
 
     assert room.drop("CARD").hold is None
@@ -496,6 +502,7 @@ def test_limit_passed_on_the_way_holds_the_drop_and_stops_its_files(make_room):
     assert room.files(only(room)) == ["CARD/a.mov"]
     assert room.store.next_files(upload.id, 9) == []
     assert room.store.upload(upload.id).fence > claimed.fence
+    finish(room)
     moves = room.store.newest_move()
     finish(room)
     assert not room.drop("CARD").whole

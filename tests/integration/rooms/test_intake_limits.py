@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from masv_watch.model import DropMode, Limits, LinkWish, Schedule, To
+import pytest
+
+from masv_watch.model import DropMode, HoldReason, Limits, LinkWish, Schedule, Sidecar, To
 from tests.integration.rooms.watched import QUIET_S, Room
 from tests.integration.store.making import LEASE_S
 
 LONG = QUIET_S * 3
 HOUR = 3600.0
+#: until what is held was looked at again and has settled
+HELD_S = 15.0 + LONG
 HELD = ("held", "limit_exceeded")
 
 
@@ -64,7 +68,7 @@ def test_day_lets_go_what_fits_and_the_rest_on_the_next_local_day(make_met_room)
     room.pass_time(LONG)
     assert len(room.taken()) == 2
     assert room.state("c") == HELD
-    assert room.drop("c").note == "more than 100 B on one day"
+    assert room.drop("c").note == "more than 100 B on one day: 1 file, 20 B, to nobody"
 
     room.pass_time(HOUR)
     assert room.state("c") == HELD
@@ -117,7 +121,8 @@ def test_drop_far_larger_than_the_last_ones_is_held_from_the_tenth_on(make_met_r
 
     assert room.state("tenth") == ("taken", None)
     assert room.state("over") == HELD
-    assert room.drop("over").note == "over 20 times the largest of the last 9 drops, 210 B"
+    asked = "over 20 times the largest of the last 9 drops, 210 B: 1 file, 4.2 kB, to nobody"
+    assert room.drop("over").note == asked
     release(room, "over")
     assert room.state("over") == ("taken", None)
 
@@ -135,10 +140,59 @@ def test_outsider_is_asked_about_before_a_byte_goes(make_met_room):
     room.pass_time(LONG)
 
     assert (room.state("CARD"), room.taken()) == (HELD, [])
-    assert room.drop("CARD").note == "it goes to else.example, which are not allowed"
+    assert room.drop("CARD").note == (
+        "it goes to else.example, which are not allowed: 1 file, 1 B,"
+        " to a@own.example, b@else.example"
+    )
     release(room, "CARD")
     assert [upload.name for upload in room.taken()] == ["CARD"]
     assert room.state("OTHER") == HELD
+
+
+@pytest.mark.parametrize("is_released_first", [True, False])
+def test_release_covers_no_byte_more_than_the_question_named(make_met_room, is_released_first):
+    """What is appended before or after the word is asked about, and the hold says how much."""
+    room = make_met_room(limits=Limits(size=8_000, is_own=True))
+    write(room, "q", 9_000)
+    room.pass_time(LONG)
+    assert room.drop("q").note == "more than 8.0 kB: 1 file, 9.0 kB, to nobody"
+    if is_released_first:
+        release(room, "q")
+        assert room.state("q") == ("taken", None)
+        write(room, "q", 3_000_000)
+    else:
+        write(room, "q", 3_000_000)
+        release(room, "q")
+    room.intake.hurry()
+    room.pass_time(HELD_S)
+    assert room.drop("q").hold is HoldReason.LIMIT_EXCEEDED
+    assert not room.drop("q").whole
+    assert room.drop("q").note == "more than 8.0 kB: 1 file, 3.0 MB, to nobody"
+    release(room, "q")
+    room.pass_time(LONG)
+
+    assert (room.state("q"), room.drop("q").whole) == (("taken", None), True)
+
+
+def test_release_covers_nobody_whom_the_question_did_not_name(make_met_room):
+    """Whoever can write a sidecar on a share cannot turn a person's word to himself."""
+    room = make_met_room(
+        to=To(recipients=("c@second.example",)),
+        limits=Limits(asks_new_domains=True),
+        sidecar=Sidecar(name="{name}.yml", may_set=("recipients",), required=False),
+    )
+    write(room, "q", 3)
+    room.pass_time(LONG)
+    assert room.drop("q").note.endswith(": 1 file, 3 B, to c@second.example")
+    (room.hot / "q.yml").write_text("recipients: [x@outsider.example]\n")
+    release(room, "q")
+    room.pass_time(HELD_S)
+    assert room.state("q") == HELD
+    assert room.taken() == []
+    assert room.drop("q").note.endswith(": 1 file, 3 B, to x@outsider.example")
+    release(room, "q")
+
+    assert [one.terms.recipients for one in room.taken()] == [("x@outsider.example",)]
 
 
 def test_new_domain_is_asked_about_until_something_was_delivered_to_it(make_met_room):

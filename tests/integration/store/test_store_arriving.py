@@ -355,9 +355,12 @@ def test_hold_of_one_drop_of_a_batch_stops_only_its_files(store: Store) -> None:
 def test_release_waives_the_limit_for_this_drop_for_good(store: Store) -> None:
     """What a person let go is sent, and the drop remembers that it was asked about."""
     upload_id, drop = begin(store)
-    store.advance_drop(drop.id, DropEvent.BLOCK, hold=HoldReason.LIMIT_EXCEEDED, note="too much")
+    store.advance_drop(
+        drop.id, DropEvent.BLOCK, hold=HoldReason.LIMIT_EXCEEDED, note="too much", asked="all"
+    )
     released = store.release_drop(drop.id)
     assert (released.state, released.hold, released.limit_waived) == ("taken", None, True)
+    assert (released.asked, released.waived, released.note) == ("", "all", "released: too much")
     assert [each.path for each in store.next_files(upload_id, 9)] == [b"d/a"]
     whole(store, drop, (A,))
 
