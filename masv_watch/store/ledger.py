@@ -39,6 +39,7 @@ from masv_watch.store.sql import (
     terms_of,
 )
 from masv_watch.store.versions import begin_version, reset
+from masv_watch.store.watching_contract import RECORDED
 
 _LIVING = {DropState.SETTLING, DropState.HELD, DropState.QUEUED, DropState.TAKEN}
 _LEAVING = {DropEvent.CANCEL, DropEvent.SUPERSEDE}
@@ -191,7 +192,7 @@ class LedgerVerbs:
             for row in rows:
                 move_drop(tx, row, DropEvent.RELEASE)
                 released = must(tx.one("drop", id=row["id"]), "drop")
-                move_drop(tx, released, DropEvent.IGNORE, note="recorded as seen")
+                move_drop(tx, released, DropEvent.IGNORE, note=RECORDED)
             return len(rows)
 
         return self.engine.write(seed)

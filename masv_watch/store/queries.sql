@@ -675,6 +675,14 @@ JOIN uploads ON uploads.id = files.upload_id AND uploads.finalized_at IS NOT NUL
 WHERE drops.hot_folder = :hot_folder AND drops.path = :path AND drops.forgotten = 0
 ORDER BY uploads.finalized_at, files.id;
 
+-- name: recorded_before
+SELECT * FROM drops AS drop_ WHERE hot_folder = :hot_folder AND path = :path AND forgotten = 0
+AND (state = 'duplicate' OR (state = 'ignored' AND note = :seen))
+AND NOT EXISTS (SELECT 1 FROM drops JOIN uploads ON uploads.id = drops.upload_id
+    WHERE drops.hot_folder = :hot_folder AND drops.path = :path AND drops.forgotten = 0
+    AND drops.late = 0 AND uploads.finalized_at IS NOT NULL)
+ORDER BY generation DESC LIMIT 1;
+
 -- name: was_delivered
 SELECT 1 AS yes FROM drops JOIN uploads ON uploads.id = drops.upload_id
 WHERE drops.hot_folder = :hot_folder AND drops.path = :path AND drops.forgotten = 0

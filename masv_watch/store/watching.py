@@ -10,6 +10,7 @@ from masv_watch.model import DeliveredFile, Disposal, Drop, DropEvent, DropState
 from masv_watch.store.duplicates import owe_disposal
 from masv_watch.store.ledger import refuse
 from masv_watch.store.sql import Engine, Transaction, drop_of, move_drop, must, rows_as
+from masv_watch.store.watching_contract import RECORDED
 
 #: drops of a hot folder whose longest pause is kept
 _KEPT_GAPS = 500
@@ -61,6 +62,12 @@ class WatchingVerbs:
             )
             for row in rows
         }
+
+    def recorded_before(self, hot_folder: str, path: bytes) -> Drop | None:
+        """Give what was recorded of a path of which no whole was delivered."""
+        place = {"hot_folder": hot_folder, "path": path, "seen": RECORDED}
+        row = self.engine.read(lambda tx: tx.one("recorded_before", **place))
+        return None if row is None else drop_of(row)
 
     def was_delivered(self, hot_folder: str, path: bytes) -> bool:
         """Say whether anything was delivered of a drop's path."""

@@ -11,6 +11,9 @@ from typing import Protocol
 
 from masv_watch.model import DeliveredFile, Disposal, Drop, DropEvent, Identity
 
+#: the note of what was there before a hot folder was watched, and is not to be sent
+RECORDED = "recorded as seen"
+
 
 class Watching(Protocol):
     """What intake asks of the past of a hot folder and of its drops."""
@@ -33,6 +36,13 @@ class Watching(Protocol):
 
     def delivered_files(self, hot_folder: str, path: bytes) -> Mapping[bytes, DeliveredFile]:
         """Give every file that was delivered of a drop's path, each as it was the last time."""
+        ...
+
+    def recorded_before(self, hot_folder: str, path: bytes) -> Drop | None:
+        """Give the newest row of a path that says what is not to be sent of it: seen or duplicate.
+
+        None where a whole was delivered under the path: then its files are known one by one.
+        """
         ...
 
     def was_delivered(self, hot_folder: str, path: bytes) -> bool:

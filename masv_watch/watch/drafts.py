@@ -103,8 +103,7 @@ def draft_of(
 
 def _numbered(name: str, earlier: int, *, is_late: bool) -> str:
     """Give a package's name what tells it from the earlier ones of the same drop."""
-    if not earlier:
-        return name
     if is_late:
-        return f"{name} (added)" if earlier == 1 else f"{name} (added {earlier})"
-    return f"{name} ({earlier + 1})"
+        # what was only recorded, or delivered under another name, is no earlier package of this one
+        return f"{name} (added)" if earlier <= 1 else f"{name} (added {earlier})"
+    return f"{name} ({earlier + 1})" if earlier else name

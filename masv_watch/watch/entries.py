@@ -383,7 +383,7 @@ class Entries:
                 and tree.kind == "folder"
                 and (
                     drop.state is DropState.TAKEN
-                    or not self._store.was_delivered(self.rule.name, tree.top)
+                    or not self.assessor.histories.has_past(self.rule, tree.top)
                 )
             )
             known = Remembered(drop.id, arrivals=Arrivals() if is_early else None)

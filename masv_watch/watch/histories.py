@@ -34,7 +34,7 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.watch.drafts import terms_of
-from masv_watch.watch.redrops import Compared, Kind, Moment, answer, compare
+from masv_watch.watch.redrops import Compared, Kind, Moment, answer, compare, mixed, recorded
 from masv_watch.watch.scan import Placed, Tree
 from masv_watch.watch.twins import (
     Earlier,
@@ -75,7 +75,16 @@ class Histories:
     def compare(self, rule: Rule, root: files.Root, tree: Tree, drop: Drop | None) -> Compared:
         """Say what a settled tree is to what was delivered under its name, or another one."""
         answered = drop is not None and drop.is_answered
+        is_wanted = drop is not None and drop.is_wanted
         delivered = {} if answered else self._store.delivered_files(rule.name, tree.top)
+        # a file that is not as it was recorded is other content as a whole
+        looks_back = tree.kind == "folder" and not answered
+        past = self._store.recorded_before(rule.name, tree.top) if looks_back else None
+        if past is not None:
+            known = recorded(tree.files, past, delivered)
+            if known is None and not is_wanted:
+                return mixed(tree.files, past)
+            delivered = delivered if known is None else known
         read = self._contents.get(tree.top, {})
         contents = {(path, identity): hashed for (path, identity, _), hashed in read.items()}
         grain_ns = _grain_ns(rule) if delivered else 0
@@ -84,12 +93,19 @@ class Histories:
             delivered,
             contents,
             is_answered=answered,
-            is_wanted=drop is not None and drop.is_wanted,
+            is_wanted=is_wanted,
             grain_ns=grain_ns,
         )
         if found.kind is not Kind.FIRST or answered or found.is_wanted:
             return found
         return self._beside(rule, root, tree, found=found, read=read)
+
+    def has_past(self, rule: Rule, top: bytes) -> bool:
+        """Say whether anything below a path was delivered, or recorded as not to be sent."""
+        return (
+            self._store.was_delivered(rule.name, top)
+            or self._store.recorded_before(rule.name, top) is not None
+        )
 
     def objection(self, rule: Rule, tree: Tree, *, found: Compared, moment: Moment) -> Objection:
         """Say what the rule has against sending what was compared."""

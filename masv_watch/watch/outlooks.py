@@ -161,6 +161,9 @@ class _NoLedger:
     def delivered_files(self, _hot_folder: str, _path: bytes) -> Mapping[bytes, DeliveredFile]:
         return {}
 
+    def recorded_before(self, _hot_folder: str, _path: bytes) -> Drop | None:
+        return None
+
     def delivered_before(self, _hot_folder: str, _path: bytes) -> int:
         return 0
 

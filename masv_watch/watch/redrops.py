@@ -31,6 +31,7 @@ from masv_watch.model import (
     Redrop,
     Rule,
 )
+from masv_watch.watch.settle import signature
 
 Placed = tuple[bytes, Identity]
 
@@ -147,6 +148,47 @@ def _compared(
     detail = f"{_counted(new)} new or changed, {same} delivered before"
     sent = tuple(new) if same else tuple(files)
     return Compared(kind=kind, new=sent, delivered=same, findings=(_finding(True, detail),))
+
+
+def recorded(
+    files: Sequence[Placed], past: Drop, delivered: Mapping[bytes, DeliveredFile]
+) -> Mapping[bytes, DeliveredFile] | None:
+    """Give what is known of a folder of which a row holds number and signature, but no files.
+
+    That is `delivered`, and all that was there when the row was made: without the newest files the
+    rest has that row's signature. None where it has not: something of it changed or went.
+    """
+    fresh = [(path, each) for path, each in files if not _is_as_it_was(each, delivered.get(path))]
+    for asked in (fresh, list(files)):
+        oldest = sorted(asked, key=lambda placed: (placed[1].ctime_ns, placed[0]))
+        kept = oldest[: past.file_count]
+        if len(kept) == past.file_count and signature(kept) == past.signature:
+            return {**delivered, **{path: _known(identity) for path, identity in kept}}
+    return None
+
+
+def mixed(files: Sequence[Placed], past: Drop) -> Compared:
+    """Give a folder of which nobody knows what was recorded: a person is to decide."""
+    size = sum(identity.size for _, identity in files)
+    detail = (
+        f"it holds {_counted(files)}, {size} bytes; {past.file_count} with {past.size} bytes are"
+        f" not to be sent ({past.note or past.state}), and they are not all as they were"
+    )
+    return Compared(kind=Kind.UNSURE, new=tuple(files), findings=(_finding(False, detail),))
+
+
+def _is_as_it_was(now: Identity, before: DeliveredFile | None) -> bool:
+    return before is not None and (before.size, before.mtime_ns) == (now.size, now.mtime_ns)
+
+
+def _known(identity: Identity) -> DeliveredFile:
+    return DeliveredFile(
+        size=identity.size,
+        mtime_ns=identity.mtime_ns,
+        inode=identity.inode,
+        hash="",
+        chunk_size=0,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

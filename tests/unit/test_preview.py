@@ -69,6 +69,9 @@ class Ledger:
             for path, seen in known
         }
 
+    def recorded_before(self, _hot_folder, _path):
+        return None
+
     def delivered_before(self, _hot_folder, _path):
         return 1 if self.content else 0
 
