@@ -19,6 +19,7 @@ from masv_watch.config.load import load
 from masv_watch.errors import ConfigError
 from masv_watch.model import Rule
 from masv_watch.names import shown
+from masv_watch.watch.addresses import addresses_of, addressing, drop_of
 from masv_watch.watch.markers import marker_of
 from masv_watch.watch.rules import Fate, Matcher, Standing, role
 
@@ -47,12 +48,35 @@ class Target:
         return standing.findings[-1].detail
 
     def waits_for(self, name: bytes, kind: str) -> Iterator[str]:
-        """Say which done marker a drop needs before it goes; nothing where it needs none."""
-        if self.rule is None or self.folder != self.rule.path:
+        """Say what a drop needs before it goes; nothing where it needs nothing."""
+        rule = self.rule
+        if rule is None:
             return
-        if self.rule.settle.done_marker is not None:
-            marker = marker_of(self.rule.settle.done_marker, name, kind)
-            yield f"masv-watch: it goes once {shown(os.path.join(self.folder, marker))} is there"
+        below = self.folder[len(rule.path) :].strip(b"/")
+        top = below + b"/" + name if below else name
+        if drop_of(top, addresses_of(rule)) != top:
+            # a part of a drop, or an address
+            return
+        for objection in addressing(rule, top):
+            if objection.hold is not None:
+                yield f"masv-watch: it is held: {objection.note}, and nobody else is named"
+                return
+        for path in self._beside(rule, top, kind):
+            if path.startswith(top + b"/") and kind != "folder":
+                yield (
+                    f"masv-watch: it is held: {shown(path)} would have to lie in it, and it is a"
+                    " file - drop it in a folder"
+                )
+            else:
+                whole = shown(os.path.join(rule.path, path))
+                yield f"masv-watch: it goes once {whole} is there"
+
+    @staticmethod
+    def _beside(rule: Rule, top: bytes, kind: str) -> Iterator[bytes]:
+        if rule.settle.done_marker is not None:
+            yield marker_of(rule.settle.done_marker, top, kind)
+        if rule.sidecar is not None and rule.sidecar.required:
+            yield marker_of(rule.sidecar.name, top, kind)
 
 
 def target_of(word: str, options: argparse.Namespace) -> Target:

@@ -26,6 +26,12 @@ hot_folders:
   - {{name: out, path: {top}/out, to: {{recipients: []}}, ignore: ["*.xmp"]}}
   - {{name: cards, path: {top}/cards, drop: folder, to: {{recipients: []}}}}
 """
+#: what is said of a file whose done marker lies in it
+INSIDE = "would have to lie in it, and it is a file - drop it in a folder"
+#: what is said of a drop that nobody is named for
+OUTSIDE = "lies outside of the folders that to.by_subfolder names"
+MARKED = "settle: {done_marker: '{name}.ok'}"
+BY = "to: {by_subfolder: {below: [a@example.com]}, others: hold}"
 #: what is told where neither a daemon nor a marker says that the folder is the one that it was
 UNASKED = (
     "masv-watch: warning: no daemon could be asked whether {top}/out is the folder that it was, and"
@@ -103,6 +109,35 @@ def test_drop_into_a_folder_with_done_markers_says_which_one_it_waits_for(carry_
 
     waits = f"masv-watch: it goes once {folders}/out/clip.done is there\n"
     assert (status, err) == (OK, waits + UNASKED.format(top=folders))
+
+
+@pytest.mark.parametrize(
+    ("more", "by", "to", "said"),
+    [
+        (
+            "sidecar: {name: '{name}.yml'}",
+            "",
+            "out",
+            "it goes once {top}/out/clip.mov.yml is there",
+        ),
+        ("sidecar: {name: '{name}.yml', required: false}", "", "out", ""),
+        ("settle: {done_marker: '{name}/DONE'}", "", "out", f"it is held: clip.mov/DONE {INSIDE}"),
+        (MARKED, BY, "out", f"it is held: clip.mov {OUTSIDE}, and nobody else is named"),
+        (MARKED, BY, "./out/below", "it goes once {top}/out/below/clip.mov.ok is there"),
+    ],
+)
+def test_drop_says_what_it_waits_for_and_promises_nothing_else(
+    carry_out, folders, more, by, to, said
+):
+    """Whoever reads that it goes looks no further; what is held for ever is told as held."""
+    text = CONFIG.format(top=folders).replace('ignore: ["*.xmp"]', more)
+    if by:
+        text = text.replace("to: {recipients: []}", by, 1)
+    (folders / "masv-watch.yml").write_text(text)
+    (folders / "out" / ".masv-watch").write_text(json.dumps({"state": "s", "hot_folder": "out"}))
+    status, _, err = carry_out("drop", "clip.mov", "--to", to)
+
+    assert (status, err) == (OK, f"masv-watch: {said.format(top=folders)}\n" if said else "")
 
 
 @pytest.mark.parametrize(("named", "is_known"), [("out", True), ("cards", False)])
