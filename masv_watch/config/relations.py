@@ -8,6 +8,7 @@ plain values and passes over what has the wrong form, so that all problems show 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from masv_watch.config import addressing, completeness, exposure, filtering, sidecars
@@ -46,6 +47,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         addressing.check(reading, at)
         completeness.check(reading, at)
         sidecars.check(reading, at)
+        _inside(reading, at)
         _removable(reading, at)
     completeness.check(reading, ("defaults",))
     return reading.faults, reading.warnings
@@ -338,6 +340,31 @@ def _follow(reading: Reading, at: Path) -> None:
                 " leaves behind what it points to"
             )
             reading.fault((*at, "follow"), message)
+
+
+def _inside(reading: Reading, at: Path) -> None:
+    """Say where loose files wait for ever: what they wait for would have to lie in them."""
+    if _said(reading, at, "drop") not in (None, "each", "file"):
+        return
+    for path, what in _besides(reading, at):
+        if str(reading.get(*path)).startswith("{name}/"):
+            message = (
+                f"a loose file is no folder and can never have it: it waits for ever - use a {what}"
+                " beside it, or `drop: folder`"
+            )
+            reading.warn(path, message)
+
+
+def _besides(reading: Reading, at: Path) -> Iterator[tuple[Path, str]]:
+    for place in (at, ("defaults",)):
+        if reading.has(*place, "settle", "done_marker"):
+            yield (*place, "settle", "done_marker"), "marker"
+            break
+    said = reading.get(*at, "sidecar")
+    if isinstance(said, dict) and said.get("required") is not False and "name" in said:
+        yield (*at, "sidecar", "name"), "sidecar"
+    elif isinstance(said, str):
+        yield (*at, "sidecar"), "sidecar"
 
 
 def _again(reading: Reading, at: Path) -> None:

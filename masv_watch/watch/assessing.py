@@ -290,8 +290,14 @@ class Assessor:
             return None
         path = marker_of(template, tree.top, tree.kind)
         seen = root.observe(path)
-        if seen is None or seen.identity is None or unfollowed(seen).kind != "file":
+        if seen is None:
             return Marker(path=path, identity=None)
+        found = unfollowed(seen)
+        if found.kind != "file" or seen.identity is None:
+            detail = (
+                found.detail if found.kind == "unreadable" else f"is {found.detail or 'a folder'}"
+            )
+            return Marker(path=path, identity=None, why=f"{detail}, and a done marker is a file")
         delivered = self._store.delivered_files(self._rule.name, tree.top)
         is_stale = is_left_over(seen.identity, tree.files, delivered)
         return Marker(path=path, identity=seen.identity, is_stale=is_stale)

@@ -30,6 +30,8 @@ class Marker:
     identity: Identity | None
     #: it was made for what the drop held before (`is_left_over`)
     is_stale: bool = False
+    #: why what is there marks nothing, one clause; "" otherwise
+    why: str = ""
 
     @property
     def stands(self) -> bool:

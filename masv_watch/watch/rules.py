@@ -258,7 +258,8 @@ class Matcher:
         if self._target and self._target.match(text):
             return _skip("target", "is where delivered sources are moved to", at=self._at)
         for shape, test, detail in self._beside:
-            if shape.fullmatch(self._within(text)):
+            # a folder of that name marks nothing, and is no drop all the same
+            if shape.fullmatch(self._within(text).removesuffix("/")):
                 return _skip(test, detail, at=self._at)
         if self._urgent and self._urgent.fullmatch(self._within(text)):
             return _skip("marker", _urgent_words(self._within(text)), at=self._at)

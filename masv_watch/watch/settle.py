@@ -166,10 +166,10 @@ def _pace(seen: Seen, wants: Settle, quiet_s: float, marker: Marker | None) -> _
 def _marked(marker: Marker | None, wants: Settle) -> tuple[Finding, ...]:
     if marker is None:
         return ()
-    said = "there" if marker.identity is not None else "not there"
+    said = marker.why or ("is there" if marker.identity is not None else "is not there")
     if marker.is_stale:
-        said = "older than what it marks: make or touch it anew once all is written"
-    detail = f"{shown(marker.path)} is {said}, as done_marker {wants.done_marker} asks"
+        said = "is older than what it marks: make or touch it anew once all is written"
+    detail = f"{shown(marker.path)} {said}, as done_marker {wants.done_marker} asks"
     return (_finding("marker", marker.stands, detail),)
 
 

@@ -237,3 +237,23 @@ def test_schedule_that_heeds_marks_is_taken_over(tmp_path):
 
     assert built(tmp_path, keys).schedule.heeds_marks
     assert not built(tmp_path, keys.replace("urgent", "send_next")).schedule.heeds_marks
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_told"),
+    [
+        ('settle: {done_marker: "{name}/DONE"}', True),
+        ('settle: {done_marker: "{name}/DONE"}, drop: file', True),
+        ('settle: {done_marker: "{name}/DONE"}, drop: folder', False),
+        ('settle: {done_marker: "{name}.done"}', False),
+        ('sidecar: {name: "{name}/s.yml"}', True),
+        ('sidecar: "{name}/s.yml"', True),
+        ('sidecar: {name: "{name}/s.yml", required: false}', False),
+    ],
+)
+def test_marker_or_sidecar_that_no_loose_file_can_have_is_warned_of(tmp_path, keys, is_told):
+    """Each loose file would be held for ever, by a hold whose cure is impossible."""
+    told = [one for one in warned(tmp_path, f"to: {{recipients: []}}, {keys}") if "for ever" in one]
+
+    assert len(told) == is_told
+    assert all("can never have it" in one for one in told)

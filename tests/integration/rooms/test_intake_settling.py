@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -44,6 +45,21 @@ def test_drop_with_a_done_marker_waits_for_it_and_goes_two_seconds_after(make_ro
     room.pass_time(FOUND_S + MARKED_QUIET_S + LOOK_S)
 
     assert [room.files(upload) for upload in room.taken()] == [["a.mov"]]
+    assert room.drop("a.mov.done") is None
+
+
+@pytest.mark.parametrize(("make", "what"), [(os.mkdir, "a folder"), (os.mkfifo, "a FIFO")])
+def test_drop_whose_done_marker_is_no_file_says_so_and_sends_no_marker(make_room, make, what):
+    """`is not there` would send a person looking for what he sees; it is no drop either."""
+    room = make_room(settle=Settle(quiet_s=QUIET_S, done_marker="{name}.done"))
+    (room.hot / "a.mov").write_bytes(b"abc")
+    make(room.hot / "a.mov.done")
+    if what == "a folder":
+        (room.hot / "a.mov.done" / "x").write_bytes(b"x")
+    room.pass_time(3600)
+
+    assert room.state("a.mov") == ("held", "marker_missing")
+    assert room.drop("a.mov").note.startswith(f"a.mov.done is {what}, and a done marker is a file")
     assert room.drop("a.mov.done") is None
 
 
