@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from masv_watch import lifecycle
 from masv_watch.departure import Departure
 from masv_watch.login import Login
+from masv_watch.loops import Loop
 from masv_watch.model import HoldReason, Need
-from masv_watch.roster import Roster
+from masv_watch.roster import CRASHES, Roster
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads, needs_of
 
@@ -33,8 +34,13 @@ class Concerns:
         state: str,
         departure: Departure,
         housekeeping: Callable[[], Iterable[Need]],
+        loops: Callable[[], Iterable[Loop]],
     ) -> None:
-        """Begin without trouble; `housekeeping` gives what failed of what is done by the clock."""
+        """Begin without trouble; `housekeeping` gives what failed of what is done by the clock.
+
+        `loops` are those that belong to no hot folder.
+        """
+        self._loops = loops
         self._store = store
         self._roster = roster
         self._uploads = uploads
@@ -58,6 +64,7 @@ class Concerns:
             found.append(Need(key="disk", text=text, cure=cure))
         found += self._housekeeping()
         found += self._roster.needs()
+        found += _crashing(self._loops())
         found += self._departure.expectations.needs()
         found += self._uploads.undeleted()
         if self.refused:
@@ -87,3 +94,10 @@ class Concerns:
         yield from (need for need in self.all() if need.key not in _UNTOLD)
         yield from self._roster.blindness()
         yield from needs_of(self._store)
+
+
+def _crashing(loops: Iterable[Loop]) -> Iterator[Need]:
+    for loop in loops:
+        if loop.crashes_in_row >= CRASHES:
+            text = f"loop {loop.name} crashed {loop.crashes_in_row} times in a row; see the log"
+            yield Need(key=f"loop {loop.name}", text=text)

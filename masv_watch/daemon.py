@@ -158,6 +158,7 @@ class Daemon:
             state=self._settings.state,
             departure=self._departure,
             housekeeping=lambda: self._housekeeping.needs(),  # noqa: PLW0108 - not there yet
+            loops=lambda: self._loops,
         )
 
     def _remember(self, session: str | None) -> None:

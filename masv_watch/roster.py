@@ -60,6 +60,10 @@ class _Watched:
     loop: Loop
 
 
+#: of one loop in a row, after which a person is told
+CRASHES = 3
+
+
 class Roster:
     """All watched hot folders; verbs are called by the main thread, views by any."""
 
@@ -277,6 +281,10 @@ class Roster:
                 why = each.intake.gate.question
             if why:
                 found.append(Need(key=f"root {name}", text=f"hot folder {name}: {why}"))
+            crashes = each.loop.crashes_in_row
+            if crashes >= CRASHES:
+                text = f"hot folder {name}: its loop crashed {crashes} times in a row; see the log"
+                found.append(Need(key=f"loop {each.loop.name}", text=text))
         return found
 
     def blindness(self) -> list[Need]:

@@ -64,6 +64,18 @@ def roster(room: Room, *rules: Rule) -> Roster:
     )
 
 
+@pytest.mark.parametrize(("crashes", "keys"), [(2, []), (3, ["loop intake-hot"])])
+def test_intake_that_crashes_again_and_again_needs_a_person(
+    make_room: Any, crashes: int, keys: list[str]
+):
+    """A crash or two may be the moment's; from the third in a row, status and letters tell it."""
+    room = make_room()
+    made = roster(room, room.rule)
+    made._watched["hot"].loop._crashes_in_row = crashes
+
+    assert [need.key for need in made.needs()] == keys
+
+
 def test_drop_freezes_its_rule_when_it_is_queued(make_room: Any):
     """Recipients, template values and post-action (behaviour 7.1)."""
     room = make_room(to=To(recipients=("old@example.com",)))
