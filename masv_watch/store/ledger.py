@@ -151,15 +151,8 @@ class LedgerVerbs:
 
         self.engine.write(hold)
 
-    def advance_drop(
-        self,
-        drop_id: int,
-        event: DropEvent,
-        *,
-        hold: HoldReason | None = None,
-        note: str = "",
-        asked: str = "",
-    ) -> Drop:
+    def advance_drop(self, drop_id: int, event: DropEvent, *, hold: HoldReason | None = None,
+                     note: str = "", asked: str = "") -> Drop:  # fmt: skip
         """Move one drop."""
 
         def advance(tx: Transaction) -> Drop:

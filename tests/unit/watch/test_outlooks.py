@@ -139,7 +139,8 @@ def test_recipient_of_a_domain_that_is_not_allowed_is_held():
     (found,) = outlooks(rule(limits=Limits(domains=("own.example",))), "x\t1").values()
 
     assert (found.hold, found.why) == (
-        HoldReason.LIMIT_EXCEEDED, "it goes to x.example, which are not allowed",
+        HoldReason.LIMIT_EXCEEDED,
+        "it goes to x.example, which are not allowed: 1 file, 1 B, to a@x.example",
     )  # fmt: skip
 
 
