@@ -170,3 +170,12 @@ def _number_of(descriptor: int) -> bytes:
 def _lines(path: bytes) -> list[bytes]:
     with open(path, "rb") as file:
         return file.read().splitlines()
+
+
+def place_of(path: bytes) -> tuple[int, int] | None:
+    """Give device and inode of what stands at a path, links followed; None where nothing does."""
+    try:
+        seen = os.stat(path)
+    except OSError:
+        return None
+    return seen.st_dev, seen.st_ino

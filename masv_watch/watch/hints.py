@@ -457,7 +457,10 @@ class Hints:
         if armed.mode.sight is Sight.BLIND:
             return True
         is_running = self._observer is not None and runs(self._observer)
-        return is_running and armed.emitter is not None and armed.emitter.is_alive()
+        if not is_running or armed.emitter is None or not armed.emitter.is_alive():
+            return False
+        # an unmount takes every watch and nobody is told
+        return armed.is_beginning or watched_folders(armed.emitter) != 0
 
     def _failed(self) -> None:
         self.failures += 1

@@ -36,6 +36,7 @@ from masv_watch.watch.ground import Ground, Known
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.ledgers import ledger_name, ledger_of, volume_name
 from masv_watch.watch.rules import Matcher
+from masv_watch.watch.sameness import RootState
 from masv_watch.watch.scan import changes, one, sweep
 
 log = logging.getLogger(__name__)
@@ -137,7 +138,7 @@ class Intake:
     def tick(self) -> float:
         """Sweep if one is due, else sample what is growing; give the seconds to the next."""
         now = self._clock.monotonic()
-        if self.entries.has_answer():
+        if self.entries.has_answer() or self._stands_elsewhere():
             self._dirty = True
         if (self._dirty or now >= self._sweep_at) and now >= self._not_before:
             self._sweep(now)
@@ -145,6 +146,13 @@ class Intake:
             self._sample(now)
         self._dirty = self.entries.take_dirt() or self._dirty
         return self._pause()
+
+    def _stands_elsewhere(self) -> bool:
+        """Say whether another folder stands at the path: no notification tells of an unmount."""
+        if self._met is None or self.gate.root_state is not RootState.PRESENT:
+            return False
+        is_deaf = self._was_heard and self._hints.mode(self.rule.name).sight is not Sight.EVENTS
+        return is_deaf or files.place_of(self.rule.path) != self._met
 
     def _pause(self) -> float:
         now = self._clock.monotonic()

@@ -13,6 +13,7 @@ from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.intake import PERIOD_S, REPROBE_S
 from masv_watch.watch.sameness import RootState
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
+from tests.mounted import Mounts
 from tests.waiting import eventually
 
 
@@ -95,6 +96,50 @@ def test_a_root_made_anew_while_the_word_of_its_end_is_on_its_way_is_let_in(room
     assert (missing, doubted) == (RootState.MISSING, RootState.REPLACED)
     assert room.intake.gate.root_state is RootState.PRESENT
     assert sorted(upload.name for upload in room.taken()) == ["first.mov", "second.mov"]
+
+
+@pytest.mark.fault(9)
+def test_a_volume_that_another_one_replaced_is_noticed_at_the_next_look(room: Room) -> None:
+    """No notification tells of an unmount: whoever waits for the sweep believes the old one."""
+    mounts = Mounts()
+    try:
+        mounts.tmpfs(room.hot)
+        (room.hot / "first.mov").write_bytes(b"abc")
+        room.intake.hurry()
+        room.pass_time(QUIET_S + 4 * LOOK_S)
+        heard = room.hints.mode("hot").sight
+        mounts.leave(room.hot)
+        mounts.tmpfs(room.hot)
+        (room.hot / "others.mov").write_bytes(b"of somebody else")
+        eventually(lambda: room.hints.mode("hot").sight is not Sight.EVENTS)
+        room.pass_time(4 * LOOK_S)
+        state = room.intake.gate.root_state
+    finally:
+        room.hints.stop()
+        mounts.end()
+
+    assert heard is Sight.EVENTS
+    assert state is RootState.REPLACED
+    assert [upload.name for upload in room.taken()] == ["first.mov"]
+
+
+@pytest.mark.fault(7)
+def test_a_folder_that_took_the_path_of_another_is_noticed_at_the_next_look(room: Room) -> None:
+    """What happens above the root, nobody below it is told of."""
+    (room.hot / "first.mov").write_bytes(b"abc")
+    room.pass_time(QUIET_S + 4 * LOOK_S)
+    # as if no word of the root's own move had come
+    room.hints._hear = lambda _name, _event: None
+    room.hints.disarm("hot")
+    room.intake.hurry()
+    room.pass_time(4 * LOOK_S)
+    room.hot.rename(room.top / "away")
+    room.hot.mkdir()
+    (room.hot / "others.mov").write_bytes(b"of somebody else")
+    room.pass_time(4 * LOOK_S)
+
+    assert room.intake.gate.root_state is RootState.REPLACED
+    assert [upload.name for upload in room.taken()] == ["first.mov"]
 
 
 def test_a_drop_without_notifications_is_found_by_the_sweep_and_blames_nobody(make_room) -> None:
