@@ -139,7 +139,10 @@ def _kill_often(story: Story, kills: int, seed: int) -> None:
         _wait_out(story.rng.uniform(0.0, 0.3))
         story.daemon.kill()
         # what had not been taken follows the rule of the next start
-        taken = {path.decode() for (path,) in story.rows("SELECT path FROM drops WHERE upload_id")}
+        taken = {
+            path.decode()
+            for (path,) in story.rows("SELECT path FROM drops WHERE upload_id IS NOT NULL")
+        }
         for name in story.sizes.keys() - taken:
             story.to[name].add(f"person{number + 1}@example.com")
     story.configure(f"person{kills}@example.com", idle_s=0)
