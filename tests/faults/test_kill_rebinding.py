@@ -81,6 +81,7 @@ class Story:
             name = path.decode()
             if self.rng.random() < 0.3:
                 continue
+            before = set(self.to[name])
             self.to[name].add(recipient)
             try:
                 status, _ = ask(self.daemon.api, f"/api/v1/drops/{drop_id}/rebind", "POST", {})
@@ -91,7 +92,7 @@ class Story:
                 self.answered += 1
             else:
                 # refused: it is being delivered to whom it went before
-                self.to[name].discard(recipient)
+                self.to[name] = before
 
     def is_settled(self) -> bool:
         """Say whether every drop is delivered and nothing is left to cancel."""
