@@ -90,8 +90,8 @@ class Ground:
         )  # fmt: skip
 
     def install(self, package: Path) -> str:
-        shutil.copy(package, self.path("/root/package.deb"))
-        done = self.run("dpkg", "-i", "/root/package.deb")
+        shutil.copy(package, self.path("/var/tmp/package.deb"))
+        done = self.run("dpkg", "-i", "/var/tmp/package.deb")
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -132,7 +132,7 @@ class Ground:
         place.chmod(0o666)
         self._manager.setblocking(False)
         self.letters = []
-        with self.path("/root/daemon.log").open("ab") as log:
+        with self.path("/var/tmp/daemon.log").open("ab") as log:
             self.process = subprocess.Popen(self._limited("ExecStart"), stdout=log, stderr=log)
         eventually(lambda: any("READY=1" in each for each in self._look()), within=START_S)
 
@@ -148,7 +148,7 @@ class Ground:
                 return self.letters
 
     def log(self) -> str:
-        return self.path("/root/daemon.log").read_text("utf-8", "replace")
+        return self.path("/var/tmp/daemon.log").read_text("utf-8", "replace")
 
     def stop(self) -> int:
         """End the daemon as systemd does; give its status."""
