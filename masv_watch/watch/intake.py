@@ -149,10 +149,16 @@ class Intake:
 
     def _stands_elsewhere(self) -> bool:
         """Say whether another folder stands at the path: no notification tells of an unmount."""
-        if self._met is None or self.gate.root_state is not RootState.PRESENT:
+        # where no notification is believed the next sweep is near
+        if not self._was_heard or self.gate.root_state is not RootState.PRESENT:
             return False
-        is_deaf = self._was_heard and self._hints.mode(self.rule.name).sight is not Sight.EVENTS
-        return is_deaf or files.place_of(self.rule.path) != self._met
+        if self._hints.mode(self.rule.name).sight is not Sight.EVENTS:
+            return True
+        self.asking_since = self._clock.monotonic()
+        try:
+            return files.place_of(self.rule.path) != self._met
+        finally:
+            self.asking_since = None
 
     def _pause(self) -> float:
         now = self._clock.monotonic()
