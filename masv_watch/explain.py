@@ -274,7 +274,8 @@ def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explan
             return answer.give(Prospect.HELD, paused.detail, *findings, paused, cure=cure)
     if outcome.step is Step.GO:
         return answer.give(Prospect.GOES, f"{top} goes at the next look", *findings)
-    prospect = Prospect.HELD if outcome.step is Step.HOLD else Prospect.SETTLING
+    waits = outcome.hold in (None, HoldReason.GROWING)
+    prospect = Prospect.SETTLING if waits else Prospect.HELD
     cure = "" if outcome.hold is None else answer.cure(outcome.hold, related.drop)
     why = outcome.note if outcome.note.startswith(top) else f"{top}: {outcome.note}"
     return answer.give(prospect, why, *findings, cure=cure)

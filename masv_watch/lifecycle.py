@@ -101,6 +101,7 @@ DROP: Mapping[DropState, Mapping[DropEvent, DropState]] = {
         _DE.BLOCK: _D.TAKEN,
         _DE.CHANGE: _D.TAKEN,
         _DE.RELEASE: _D.TAKEN,
+        _DE.SAME_CONTENT: _D.DUPLICATE,
         _DE.FINISH: _D.DONE,
         _DE.CANCEL: _D.CANCELLED,
         _DE.SUPERSEDE: _D.SUPERSEDED,

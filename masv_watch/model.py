@@ -1135,6 +1135,8 @@ class DropDraft:
     is_whole: bool = True
     #: only what was not delivered before with the same folder
     is_late: bool = False
+    #: paths of files that stand there as they were delivered before
+    delivered: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,11 +23,11 @@ from masv_watch.model import (
 from masv_watch.store.ledger import (
     SENDS_ON,
     leave,
-    leave_out_vanished,
     release_one,
     restart_file,
     take_in_file,
 )
+from masv_watch.store.removal import leave_out_vanished
 from masv_watch.store.sql import (
     Engine,
     Row,

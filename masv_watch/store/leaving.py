@@ -25,8 +25,8 @@ from masv_watch.model import (
     UploadType,
 )
 from masv_watch.names import shown
-from masv_watch.store.ledger import leave, remove_file
-from masv_watch.store.packaging_contract import UNNAMED
+from masv_watch.store.ledger import leave
+from masv_watch.store.removal import remove_file
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
     Engine,
@@ -94,9 +94,6 @@ class LeavingVerbs:
             others = [row for row in tx.all("drops_of", upload_id=upload_id) if row != drop]
             if not any(row["state"] == DropState.TAKEN for row in others):
                 return False
-            files = tx.all("files_of_drop", drop_id=drop_id, upload_id=upload_id)
-            if any(file["open_asked"] and file["cloud_id"] is None for file in files):
-                tx.run("add_leftover", upload_id=upload_id, cloud_id=UNNAMED)
             note = "vanished while it was sent"
             move_drop(tx, drop, DropEvent.CANCEL, note=note)
             leave(tx, drop)

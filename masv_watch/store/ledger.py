@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from masv_watch import lifecycle
-from masv_watch.errors import IllegalTransition, SourceVanished
+from masv_watch.errors import IllegalTransition
 from masv_watch.model import (
     Drop,
     DropDraft,
@@ -19,12 +19,10 @@ from masv_watch.model import (
     FileDraft,
     HoldReason,
     Identity,
-    OnVanish,
     UploadEvent,
     UploadState,
 )
-from masv_watch.names import shown
-from masv_watch.store.packaging_contract import UNNAMED
+from masv_watch.store.removal import leave_out, take_out_file, vanished
 from masv_watch.store.sql import (
     Engine,
     Row,
@@ -36,9 +34,8 @@ from masv_watch.store.sql import (
     move_upload,
     must,
     rows_as,
-    terms_of,
 )
-from masv_watch.store.versions import begin_version, reset
+from masv_watch.store.versions import begin_version
 from masv_watch.store.watching_contract import RECORDED
 
 _LIVING = {DropState.SETTLING, DropState.HELD, DropState.QUEUED, DropState.TAKEN}
@@ -48,8 +45,6 @@ _LEAVING = {DropEvent.CANCEL, DropEvent.SUPERSEDE}
 _TAKEN = DropState.TAKEN
 #: the reasons of `lifecycle.SENDS_ON` as the statements look for them
 SENDS_ON = f" {' '.join(sorted(lifecycle.SENDS_ON))} "
-#: what is noted of a file that vanished, by whether the cloud may have had it
-_GONE = {False: "vanished before it was sent", True: "vanished while it was sent"}
 _OVER = {UploadState.COMPLETE, UploadState.DELETING, UploadState.GONE}
 
 
@@ -282,7 +277,7 @@ def leave(tx: Transaction, drop: Row) -> None:
         move_upload(tx, upload, UploadEvent.DELETE)
         return
     for file in tx.all("files_of_drop", drop_id=drop["id"], upload_id=upload["id"]):
-        remove_file(tx, file)
+        take_out_file(tx, file)
     tx.run("remove_skipped", upload_id=upload["id"], drop_id=drop["id"])
     tx.run("leave_upload", id=drop["id"])
 
@@ -362,8 +357,10 @@ def _settle_again(tx: Transaction, draft: DropDraft) -> None:
     staying = {new.path for new in draft.files}
     renamed = {_content(new.identity) for new in draft.files if new.path not in known}
     for path, file in known.items():
-        if path not in staying:
-            _leave_out(tx, file, is_renamed=_content(identity_of(file)) in renamed)
+        if path in draft.delivered:
+            take_out_file(tx, file)
+        elif path not in staying:
+            leave_out(tx, file, is_renamed=_content(identity_of(file)) in renamed)
     for new in draft.files:
         take_in_file(tx, row, known.get(new.path), new)
     if row["settled_at"] is None:
@@ -407,50 +404,6 @@ def _is_version(row: Row, new: FileDraft) -> bool:
     )
 
 
-def _leave_out(tx: Transaction, file: Row, *, is_renamed: bool) -> None:
-    if is_renamed and (file["cloud_id"] is not None or not file["open_asked"]):
-        remove_file(tx, file)
-        return
-    upload = must(tx.one("upload", id=file["upload_id"]), "upload")
-    if file["open_asked"] and terms_of(upload).on_vanish is OnVanish.FAIL:
-        raise SourceVanished(
-            "a file vanished while its package was being sent",
-            hint=f"put it back, then masv-watch resume {upload['id']}; or delete the upload",
-            path=bytes(file["path"]),
-        )
-    leave_out_vanished(tx, file)
-
-
-def leave_out_vanished(tx: Transaction, file: Row) -> None:
-    """Take a file that vanished out of its upload, and note that it did."""
-    if file["open_asked"] and file["cloud_id"] is None:
-        # an add that is under way may still leave a file in the package that no row names
-        tx.run("add_leftover", upload_id=file["upload_id"], cloud_id=UNNAMED)
-    tx.run(
-        "add_skipped",
-        upload_id=file["upload_id"],
-        drop_id=file["drop_id"],
-        reason=f"{shown(bytes(file['path']))}: {_GONE[bool(file['open_asked'])]}",
-    )
-    remove_file(tx, file)
-
-
-def _vanished(tx: Transaction, drop_id: int, upload_id: str, draft: DropDraft) -> list[str]:
-    """List what is noted of a drop's files that vanished and did not come back."""
-    back = {f"{shown(file.path)}: {words}" for file in draft.files for words in _GONE.values()}
-    noted = [
-        str(row["reason"]) for row in tx.all("skipped_of", upload_id=upload_id, drop_id=drop_id)
-    ]
-    return [one for one in noted if one.endswith(tuple(_GONE.values())) and one not in back]
-
-
-def remove_file(tx: Transaction, file: Row) -> None:
-    """Take a file out of its upload; what the cloud has of it goes before the finalize."""
-    reset(tx, file, size=0)
-    tx.run("count_files", id=file["upload_id"], size=0, sent=0, files=-1, open=-1)
-    tx.run("remove_file", id=file["id"])
-
-
 def _renew(tx: Transaction, old: Row, new: FileDraft) -> None:
     begin_version(tx, old, size=new.identity.size)
     tx.run("renew_file", id=old["id"], **identity_values(new.identity))
@@ -491,7 +444,7 @@ def take(tx: Transaction, drop_id: int, upload_id: str, draft: DropDraft) -> Non
         now=tx.now,
     )
     tx.run("late_drop", id=drop_id, late=int(draft.is_late))
-    kept = _vanished(tx, drop_id, upload_id, draft)
+    kept = vanished(tx, drop_id, upload_id, draft)
     tx.run("remove_skipped", upload_id=upload_id, drop_id=drop_id)
     for reason in (*draft.skipped, *kept):
         tx.run("add_skipped", upload_id=upload_id, drop_id=drop_id, reason=reason)

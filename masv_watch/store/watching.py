@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from masv_watch.model import DeliveredFile, Disposal, Drop, DropEvent, DropState
 from masv_watch.store.duplicates import owe_disposal
-from masv_watch.store.ledger import refuse
+from masv_watch.store.ledger import leave, refuse
 from masv_watch.store.sql import Engine, Transaction, drop_of, move_drop, must, rows_as
 from masv_watch.store.watching_contract import RECORDED
 
@@ -109,6 +109,8 @@ class WatchingVerbs:
                 move_drop(tx, row, DropEvent.RELEASE)
                 row = must(tx.one("drop", id=drop_id), "drop")
             move_drop(tx, row, event, note=note)
+            if row["state"] == DropState.TAKEN:
+                leave(tx, row)
             tx.run(
                 "conclude_drop",
                 id=drop_id,

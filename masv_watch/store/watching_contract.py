@@ -91,10 +91,12 @@ class Watching(Protocol):
     ) -> None:
         """End a drop without sending it: this content is not judged again.
 
+        One that is on its way leaves its upload; the last one takes the upload along.
+
         What its source is owed is stored in the same transaction.
 
         Raises:
-            IllegalTransition: it is taken or ended already; nothing is changed.
+            IllegalTransition: it ended already; nothing is changed.
         """
         ...
 

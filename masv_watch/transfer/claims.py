@@ -121,6 +121,8 @@ class Claim:
     halt: threading.Event = field(default_factory=threading.Event)
     #: a token is being renewed: nothing else goes out meanwhile
     renewing: bool = False
+    #: the step that is out is one of the whole upload, beside which no file goes out
+    is_alone: bool = False
     #: the token was renewed and has proved nothing yet: another refusal is not about its age
     is_token_fresh: bool = False
     #: store clock, seconds; nothing is due before, so nothing is looked for

@@ -300,6 +300,10 @@ class Sender:
     def _hand_out(self, claim: Claim) -> None:
         upload, packages = claim.upload, self._effects.packages
         claim.halt.clear()
+        if claim.is_alone and claim.out:
+            # what a step of the whole does to the rows is followed once its end is known
+            return
+        claim.is_alone = False
         if upload.state is UploadState.DELETING:
             self._hand_out_alone(claim, Step.DELETE, partial(packages.delete, upload))
         elif upload.state is UploadState.FINALIZING:
@@ -311,6 +315,7 @@ class Sender:
 
     def _hand_out_alone(self, claim: Claim, step: Step, piece: Callable[[], None]) -> None:
         if claim.out == 0:
+            claim.is_alone = True
             self._grip.give(Key(claim=claim, step=step), piece)
 
     def _hand_out_files(self, claim: Claim) -> None:

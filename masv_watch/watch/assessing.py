@@ -48,7 +48,7 @@ class Assessment:
     quiet: Quiet
     #: what counts for this drop: its rule with what its sidecar sets
     rule: Rule
-    #: beside what was delivered before; None before it settled, and once it is on its way
+    #: beside what was delivered before; None before it settled
     compared: Compared | None = None
     #: whether it holds what it must; None before it was quiet, and where nothing is asked of it
     checked: Checked | None = None
@@ -161,8 +161,7 @@ class Assessor:
     def _compared(
         self, root: files.Root, tree: Tree, drop: Drop | None, *, verdict: Verdict
     ) -> Compared | None:
-        is_taken = drop is not None and drop.state is DropState.TAKEN
-        if is_taken or verdict.state is not State.QUIET:
+        if verdict.state is not State.QUIET:
             return None
         return self.histories.compare(self._rule, root, tree, drop)
 

@@ -34,7 +34,7 @@ from masv_watch.uploads import Uploads
 from masv_watch.watch.arrivals import Arrivals, Look
 from masv_watch.watch.assessing import Assessment, Assessor
 from masv_watch.watch.decision import Outcome, Step
-from masv_watch.watch.examined import Examined, is_urged, left_out, sent_of
+from masv_watch.watch.examined import Examined, delivered_of, is_urged, left_out, sent_of
 from masv_watch.watch.foresight import Foresight
 from masv_watch.watch.generations import PASSING, Related, Relation, relate
 from masv_watch.watch.handover import Going, Handover
@@ -341,7 +341,7 @@ class Entries:
             self._see_out(tree.top, seen, drop, found.verdict)
         elif outcome.step is Step.GO:
             self.assessor.learn(found.verdict.entry.longest_gap)
-            self._take(sent_of(tree, found.compared), seen, drop, found)
+            self._take(tree, seen, drop, found)
         elif outcome.step is Step.END and outcome.ends is not None:
             disposal = None
             if outcome.ends is DropEvent.SAME_CONTENT:
@@ -437,12 +437,13 @@ class Entries:
         going = Going(
             rule=found.rule,
             is_late=compared is not None and compared.kind is Kind.LATE,
+            delivered=delivered_of(tree, compared if drop.state is DropState.TAKEN else None),
             replaces=self.assessor.histories.replaced(self.rule, tree.top, compared),
             relinks=self.assessor.histories.relinked(self.rule, compared),
             remarks=() if found.checked is None else found.checked.completeness.remarks,
         )
         try:
-            if self._hand.take(tree, seen, drop, going):
+            if self._hand.take(sent_of(tree, compared), seen, drop, going):
                 self._conclude(tree.top, seen)
                 tell_remarks(self.rule, tree.top, going.remarks)
                 self.assessor.histories.forget(tree.top)

@@ -47,6 +47,13 @@ def sent_of(tree: Tree, compared: Compared | None) -> Tree:
     return replace(tree, files=compared.new, folders=(), skipped=(*tree.skipped, was))
 
 
+def delivered_of(tree: Tree, compared: Compared | None) -> frozenset[bytes]:
+    """Give the files of a tree that were delivered as they are, where the others go alone."""
+    if compared is None or compared.kind is not Kind.LATE:
+        return frozenset()
+    return frozenset(path for path, _ in tree.files) - {path for path, _ in compared.new}
+
+
 def left_out(tree: Tree, standing: Role) -> str:
     """Give why a top-level entry is no drop; "" when it is one."""
     if tree.kind == "unreadable" and tree.unreadable:

@@ -53,6 +53,8 @@ class Going:
     rule: Rule | None = None
     #: it holds only what was not delivered before with the same folder
     is_late: bool = False
+    #: paths of files that stand there as they were delivered before
+    delivered: frozenset[bytes] = frozenset()
     #: uploads whose packages go once it is delivered
     replaces: Sequence[str] = ()
     #: the upload whose package has its content already
@@ -96,7 +98,7 @@ class Handover:
                 self._store.release(self._rule.name, HoldReason.PAUSED)
             return False
         draft = drop_draft(drop.id, tree, seen, remarks=going.remarks)
-        draft = replace(draft, is_late=going.is_late)
+        draft = replace(draft, is_late=going.is_late, delivered=going.delivered)
         try:
             if drop.state is DropState.TAKEN:
                 self._store.settle_again(draft)

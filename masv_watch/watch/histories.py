@@ -20,6 +20,7 @@ from masv_watch.model import (
     Disposal,
     Drop,
     DropMode,
+    DropState,
     Finding,
     Identity,
     Objection,
@@ -75,7 +76,9 @@ class Histories:
     def compare(self, rule: Rule, root: files.Root, tree: Tree, drop: Drop | None) -> Compared:
         """Say what a settled tree is to what was delivered under its name, or another one."""
         answered = drop is not None and drop.is_answered
-        is_wanted = drop is not None and drop.is_wanted
+        # what is on its way was answered for when it was taken; no more than what is new of it goes
+        is_taken = drop is not None and drop.state is DropState.TAKEN
+        is_wanted = is_taken or (drop is not None and drop.is_wanted)
         delivered = {} if answered else self._store.delivered_files(rule.name, tree.top)
         # a file that is not as it was recorded is other content as a whole
         looks_back = tree.kind == "folder" and not answered
@@ -96,7 +99,10 @@ class Histories:
             is_wanted=is_wanted,
             grain_ns=grain_ns,
         )
-        if found.kind is not Kind.FIRST or answered or found.is_wanted:
+        if is_taken and found.kind is Kind.LATE and drop is not None and not drop.is_late:
+            # it was begun as a whole, and may replace what was delivered
+            return replace(found, kind=Kind.FIRST, new=tree.files)
+        if found.kind is not Kind.FIRST or answered or is_wanted:
             return found
         return self._beside(rule, root, tree, found=found, read=read)
 

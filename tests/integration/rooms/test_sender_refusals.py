@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from masv_watch.errors import CloudRefused, CloudUnreachable
-from masv_watch.model import Secret
+from masv_watch.model import Secret, Upload, UploadEvent
 from masv_watch.transfer.packages import MOST_REFUSALS
 from masv_watch.uploads import WaitReason
 from tests.integration.rooms.sent import CHUNK, Door, Room
@@ -60,6 +61,28 @@ def test_refused_finalize_of_missing_files_waits_before_they_are_sent_again(room
     assert (complete.refusals, _puts(room, upload_id), _finalizes(room, upload_id)) == (0, 2, 2)
 
 
+def test_refused_finalize_sends_nothing_before_its_end_is_known(room: Room):
+    """Rows that say that files are lost are not acted on beside the step that wrote them."""
+    heard = threading.Event()
+
+    def advance(upload: Upload, event: UploadEvent, **named: Any) -> Any:
+        moved = room.store.advance_claimed(upload, event, **named)
+        assert event is not UploadEvent.REFUSED or heard.wait(30)
+        return moved
+
+    _refuse(room, 1)
+    room.build(store=Door(room.store, advance_claimed=advance), cloud=_forgetful(room))
+    upload_id = room.drop("patient", 100)
+    room.until(lambda: room.upload(upload_id).refusals == 1)
+    for _ in range(50):
+        room.turn()
+    sent = _puts(room, upload_id)
+    heard.set()
+    room.until_state(upload_id, "complete")
+
+    assert (sent, _puts(room, upload_id)) == (1, 2)
+
+
 def test_finalize_that_stays_refused_ends_in_an_error_with_a_cure(room: Room):
     """Everything is sent five times at most, whatever the cloud says and over any restart."""
     _refuse(room, None)
@@ -90,9 +113,10 @@ def test_pauses_between_refused_finalizes_grow(room: Room):
 
     def over() -> bool:
         upload = room.upload(upload_id)
-        if upload.retry_at > room.clock.wall():
-            pauses.setdefault(upload.refusals, upload.retry_at - room.clock.wall())
-        room.clock.advance(0.25)
+        if (pause := upload.retry_at - room.clock.wall()) > 0:
+            # no time passes before a pause is seen, however slow the sender is
+            pauses.setdefault(upload.refusals, pause)
+            room.clock.advance(pause)
         return upload.state == "error"
 
     room.until(over)
