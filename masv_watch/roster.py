@@ -331,17 +331,18 @@ class Roster:
         """Say whether everything that was seen is taken, held or concluded."""
         return all(each.intake.is_at_rest for each in self._all())
 
-    def ignored(self, hot_folder: str, after: str) -> Callable[[bytes], bool]:
-        """Give what tells which left-out files may go along with a moved or deleted source.
+    def ignored(self, hot_folder: str, after: str) -> Callable[[bytes, int], bool]:
+        """Give what tells which left-out files, by path and bytes, may go along with a source.
 
         Nothing of anybody's is deleted that was not delivered (P5).
         """
         watched = self._watched.get(hot_folder)
         if watched is None:
-            return lambda _path: False
+            return lambda *_: False
         matcher = Matcher(watched.intake.rule)
-        goes = _goes_into_trash if after == "delete" else _goes_along
-        return lambda path: goes(matcher.match(path, "file"))
+        if after != "delete":
+            return lambda path, _size: _goes_along(matcher.match(path, "file"))
+        return lambda path, size: _goes_into_trash(matcher.match(path, "file"), size)
 
     def marks(self, hot_folder: str, path: bytes, kind: str) -> tuple[bytes, ...]:
         """Give the paths beside a drop that are markers of it, and go with it."""
@@ -375,8 +376,12 @@ def _goes_along(match: Match) -> bool:
     return match.fate is Fate.SKIP and not match.temporary
 
 
-def _goes_into_trash(match: Match) -> bool:
-    return match.fate is Fate.SKIP and match.findings[-1].test in _ALONG
+def _goes_into_trash(match: Match, size: int) -> bool:
+    test = match.findings[-1].test
+    if match.fate is not Fate.SKIP or test not in _ALONG:
+        return False
+    # what somebody wrote into a marker was not sent
+    return test != "marker" or not size
 
 
 def _mode_shown(mode: Mode) -> str:

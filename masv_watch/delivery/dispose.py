@@ -36,8 +36,8 @@ class Source:
     expected: Mapping[bytes, Identity]
     #: when its package was finalized, local time
     finalized: datetime
-    #: says which files that were left out may go along
-    ignored: Callable[[bytes], bool]
+    #: says which files that were left out, by path and bytes, may go along
+    ignored: Callable[[bytes, int], bool]
     #: paths beside it at which markers of it may stand
     marks: tuple[bytes, ...] = ()
 
@@ -53,8 +53,9 @@ def carry_out(source: Source) -> str:
     with files.Root.open(source.root) as root:
         if source.after.delivered == "delete":
             moved = files.remove(root, source.drop.path, source.expected, ignored=source.ignored)
-            _take_along(root, source, None)
-            return f"removed; until the trash is emptied it is at {shown(moved.target)}"
+            stay = _take_along(root, source, None)
+            kept = "".join(f"; {shown(path)} was not sent and stays" for path in stay)
+            return f"removed; until the trash is emptied it is at {shown(moved.target)}{kept}"
         target = target_of(source, (source.after.move_to or "").encode("utf-8", "surrogateescape"))
         moved = files.move(
             root, source.drop.path, target, expected=source.expected, ignored=source.ignored
@@ -63,25 +64,31 @@ def carry_out(source: Source) -> str:
         return f"moved to {shown(moved.target)}"
 
 
-def _take_along(root: files.Root, source: Source, target: bytes | None) -> None:
+def _take_along(root: files.Root, source: Source, target: bytes | None) -> list[bytes]:
     """Let the markers of a source follow it: beside its target, or into the trash.
 
-    They stay where something stands at the source's path again: they may be of that.
+    They stay where something stands at the source's path again: they may be of that. One that must
+    not be deleted stays as well; those are given.
     """
+    stay: list[bytes] = []
     root.forget_folders()
     for path in source.marks:
         found = root.observe(path)
-        if found is None or found.identity is None:
+        if found is None or found.identity is None or found.kind != "file":
             continue
         if root.observe(source.drop.path) is not None:
-            return
-        # one that is written anew meanwhile is of what comes next, and a folder is none
+            return stay
+        if target is None and not source.ignored(path, found.identity.size):
+            stay.append(path)
+            continue
+        # one that is written anew meanwhile is of what comes next
         with suppress(SourceChanged, SourceVanished):
             if target is None:
                 files.remove(root, path, {path: found.identity})
                 continue
             beside = target.rpartition(b"/")[0] + b"/" + path.rpartition(b"/")[2]
             files.move(root, path, beside, expected={path: found.identity})
+    return stay
 
 
 def target_of(source: Source, template: bytes) -> bytes:

@@ -76,9 +76,9 @@ class Outside:
     cloud: CloudClient
     login: Login
     settings: Callable[[], Settings]
-    #: says for a hot folder which left-out files may go along with a source that is moved or, as
-    #: the second word says, deleted
-    ignored: Callable[[str, str], Callable[[bytes], bool]]
+    #: says for a hot folder which left-out files, by path and bytes, may go along with a source
+    #: that is moved or, as the second word says, deleted
+    ignored: Callable[[str, str], Callable[[bytes, int], bool]]
     #: is told every secret that is made here, so that no log shows it
     register_secret: Callable[[Secret], None]
     #: gives the markers beside a drop, by its hot folder, path and kind, which go with it
@@ -319,8 +319,8 @@ _CURES = {
         "look at mail.smtp and at the address; masv-watch link {upload} gives what the letter says"
     ),
     TaskKind.DISPOSE: (
-        "put right what the reason says, or deal with the source by hand: all of it is delivered;"
-        " masv-watch show {upload}"
+        "deal with the source by hand: what was sent of it is delivered; masv-watch show {upload}"
+        " lists that"
     ),
     TaskKind.RETIRE: "delete the earlier package at MASV; masv-watch show {upload}",
 }

@@ -5,6 +5,8 @@ never overwrites. Called by the outbox, which stores its intent first and may as
 crash: each call looks at what is there before it acts.
 
 Law 1. Only what was delivered goes: a changed, missing or additional regular file stops the whole.
+       What else was not delivered (links, FIFOs, what a pattern left out) is moved with its folder
+       and never deleted; a folder alone is no content.
 Law 2. On one file system a source goes by one name change, so that a crash leaves either name; a
        file goes by hard link and unlink, which unlike a rename can never overwrite.
 Law 3. Across file systems the copy is whole, synced, compared and named before a source goes.
@@ -36,7 +38,8 @@ from masv_watch.model import Identity
 from masv_watch.names import shown
 
 Expected = Mapping[bytes, Identity]
-Ignored = Callable[[bytes], bool]
+#: says of a file that was not delivered, by its path and bytes, whether it goes along
+Ignored = Callable[[bytes, int], bool]
 _Fields = tuple[str, ...]
 
 _TRASH = b".masv-trash"
@@ -103,6 +106,7 @@ def move(
         if done is not None:
             _demand_arrived((root, path), (there, done), expected, ignored)
             return Moved(target=_absolute(there, done), how="renamed")
+        _demand_copyable(seen)
         done = _copy(root, (path, seen), there, name)
         remove_sources(root, seen)
         return Moved(target=_absolute(there, done), how="copied")
@@ -127,7 +131,8 @@ def find_moved(root: Root, path: bytes, target: bytes, *, expected: Expected) ->
 def remove(root: Root, path: bytes, expected: Expected, *, ignored: Ignored | None = None) -> Moved:
     """Put a delivered file or folder into the root's trash, from where it can be taken back.
 
-    Idempotent: a source that lies in the trash already is recognised. `empty_trash` removes it.
+    What is no regular file keeps the whole where it is: it was not delivered. Idempotent: a source
+    that lies in the trash already is recognised. `empty_trash` removes it.
 
     Raises: as `move`.
     """
@@ -137,6 +142,7 @@ def remove(root: Root, path: bytes, expected: Expected, *, ignored: Ignored | No
         if not seen:
             return Moved(target=_find_trashed(root, path, expected), how="recognised")
         _demand(seen, expected, ignored, fields=_DELIVERED)
+        _demand_nothing_else(seen)
         bin_ = _TRASH + b"/" + uuid.uuid4().hex.encode()
         _make_folders(root, bin_, mode=0o700)
         os.rename(
@@ -146,7 +152,9 @@ def remove(root: Root, path: bytes, expected: Expected, *, ignored: Ignored | No
             dst_dir_fd=root.folder(bin_),
         )
         root.forget_folders()
-        _demand_arrived((root, path), (root, bin_ + b"/" + name), expected, ignored)
+        _demand_arrived(
+            (root, path), (root, bin_ + b"/" + name), expected, ignored, is_deleted=True
+        )
         return Moved(target=_absolute(root, bin_ + b"/" + name), how="trashed")
 
 
@@ -249,8 +257,28 @@ def _demand(
             raise SourceChanged(f"{shown(path)} changed since it was delivered", path=path)
     for path, entry in seen.items():
         is_new = entry.kind in ("file", "unreadable") and path not in expected
-        if is_new and not (ignored and ignored(path)):
+        size = 0 if entry.identity is None else entry.identity.size
+        if is_new and not (ignored and ignored(path, size)):
             raise SourceChanged(f"{shown(path)} was not delivered", path=path)
+
+
+def _demand_nothing_else(seen: Mapping[bytes, Observation]) -> None:
+    for path, entry in seen.items():
+        if entry.kind not in ("file", "folder"):
+            raise SourceChanged(
+                f"{shown(path)} is {entry.detail}, which was not delivered and is not deleted",
+                path=path,
+            )
+
+
+def _demand_copyable(seen: Mapping[bytes, Observation]) -> None:
+    for path, entry in seen.items():
+        if entry.kind == "other":
+            raise CannotMove(
+                f"{shown(path)} is {entry.detail}, which cannot be taken to another file system",
+                hint="take it out of the folder, and the rest is moved",
+                path=path,
+            )
 
 
 def _demand_arrived(
@@ -258,12 +286,16 @@ def _demand_arrived(
     arrived: tuple[Root, bytes],
     expected: Expected,
     ignored: Ignored | None,
+    *,
+    is_deleted: bool = False,
 ) -> None:
     """Look again once nobody reaches it by its old name, and put it back when it changed."""
     (root, path), (there, name) = source, arrived
     seen = {path + at[len(name) :]: entry for at, entry in survey(there, name).items()}
     try:
         _demand(seen, expected, ignored, fields=_RENAMED)
+        if is_deleted:
+            _demand_nothing_else(seen)
     except SourceChanged:
         above, _, own = path.rpartition(b"/")
         if root.observe(path) is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -162,7 +163,7 @@ def test_a_file_that_the_caller_ignores_goes_along(hot: Path, root: Root, archiv
         b"CARD",
         os.fsencode(archive / "CARD"),
         expected=expected,
-        ignored=lambda path: path.endswith(b"/.DS_Store"),
+        ignored=lambda path, _size: path.endswith(b"/.DS_Store"),
     )
 
     assert (archive / "CARD" / ".DS_Store").read_bytes() == b"finder"
@@ -399,6 +400,8 @@ def test_move_names_of_the_longest_kind_are_cut_to_fit(
 @pytest.mark.parametrize("top", ["clip.mov", "CARD"])
 def test_remove_puts_into_the_trash_and_empties_it_later(hot: Path, root: Root, top: str) -> None:
     """A wrong rule can be undone for a day; after that the bytes are gone."""
+    (hot / "CARD" / "link").unlink()
+    (hot / "CARD" / "nothing").mkdir()
     expected = delivered(hot, top)
     done = remove(root, os.fsencode(top), expected)
     again = remove(root, os.fsencode(top), expected)
@@ -414,6 +417,56 @@ def test_remove_puts_into_the_trash_and_empties_it_later(hot: Path, root: Root, 
     assert os.path.exists(done.target)
     assert empty_trash(root, 60, now + 61) == moving.Emptied(removed=1)
     assert os.listdir(hot / ".masv-trash") == []
+
+
+@pytest.mark.parametrize("what", ["link", "FIFO", "socket"])
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_remove_of_a_folder_with_what_was_never_sent_touches_nothing(
+    hot: Path, root: Root, monkeypatch: pytest.MonkeyPatch, what: str, when: str
+) -> None:
+    """A link, a FIFO or a socket was not delivered, so that it is not deleted (P5)."""
+    (hot / "CARD" / "link").unlink()
+    expected, rename = delivered(hot, "CARD"), os.rename
+    made = hot / "CARD" / "sub" / "never sent"
+
+    def make() -> None:
+        if what == "link":
+            made.symlink_to("a")
+        elif what == "FIFO":
+            os.mkfifo(made)
+        else:
+            os.mknod(made, 0o600 | stat.S_IFSOCK)
+
+    def late(*args: object, **kwargs: object) -> None:
+        monkeypatch.setattr(os, "rename", rename)
+        make()
+        rename(*args, **kwargs)  # type: ignore[arg-type]
+
+    if when == "before":
+        make()
+    else:
+        monkeypatch.setattr(os, "rename", late)
+    with pytest.raises(SourceChanged, match=r"sub/never sent is .* not delivered"):
+        remove(root, b"CARD", expected)
+
+    assert os.path.lexists(made)
+    assert (hot / "CARD" / "a").exists()
+    # what was seen beforehand is not even moved away for a moment
+    assert (hot / ".masv-trash").exists() == (when == "meanwhile")
+
+
+def test_move_to_another_file_system_refuses_what_cannot_be_copied(hot: Path, root: Root) -> None:
+    """A FIFO is not left behind in a folder that looks like a new drop; the source stays."""
+    top = tempfile.mkdtemp(prefix="masv-archive-", dir=_other_file_system(hot))
+    os.mkfifo(hot / "CARD" / "sub" / "pipe")
+    expected, before = delivered(hot, "CARD"), sorted(hot.rglob("*"))
+    with pytest.raises(CannotMove, match=r"sub/pipe is a FIFO"):
+        move(root, b"CARD", os.fsencode(top) + b"/CARD", expected=expected)
+    left = os.listdir(top)
+    shutil.rmtree(top)
+
+    assert left == []
+    assert sorted(hot.rglob("*")) == before
 
 
 def test_remove_after_the_trash_was_emptied_is_vanished(hot: Path, root: Root) -> None:

@@ -121,7 +121,7 @@ class World:
             cloud=self.cloud,
             login=self.login,
             settings=lambda: self.settings,
-            ignored=lambda *_: lambda path: path.endswith(b".DS_Store"),
+            ignored=lambda *_: lambda path, _size: path.endswith((b".DS_Store", b".done")),
             register_secret=self.secrets.append,
         )
         return Outbox(

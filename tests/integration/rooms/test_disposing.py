@@ -44,7 +44,7 @@ def outbox_of(room, **instead):
         cloud=None,
         login=None,
         settings=lambda: None,
-        ignored=lambda *_: lambda _path: False,
+        ignored=lambda *_: lambda *_: False,
         register_secret=lambda _secret: None,
         **instead,
     )
@@ -220,6 +220,21 @@ def test_done_marker_goes_with_its_source(world, after):
     assert len(list(world.root.glob(where))) == 1
 
 
+def test_done_marker_with_words_is_not_deleted(world):
+    """What somebody wrote into it was never sent: it stays, and the outcome names it (P5)."""
+    with_marks(world)
+    upload = world.deliver({"a.mov": b"abc"}, after=DELETE)
+    (world.root / "a.mov.done").write_bytes(b"take 3 is the good one")
+    world.sources._outside = replace(
+        world.sources._outside, ignored=lambda *_: lambda _path, size: not size
+    )
+    world.work()
+
+    assert not (world.root / "a.mov").exists()
+    assert (world.root / "a.mov.done").read_bytes() == b"take 3 is the good one"
+    assert "a.mov.done was not sent and stays" in world.task(upload, DISPOSE).note
+
+
 def test_done_marker_of_what_came_next_stays(world, monkeypatch):
     """A marker beside a new drop of the name says something of that one."""
     with_marks(world)
@@ -315,8 +330,11 @@ def test_only_what_is_nobodys_content_may_be_deleted_along(tmp_path, name, moved
         metrics=Metrics(),
     )
 
-    assert roster.ignored("hot", "move")(name) == moved
-    assert roster.ignored("hot", "delete")(name) == deleted
-    assert not roster.ignored("unknown", "move")(name)
+    assert roster.ignored("hot", "move")(name, 0) == moved
+    assert roster.ignored("hot", "delete")(name, 0) == deleted
+    is_marker = name.endswith(b"/DONE")
+    assert roster.ignored("hot", "move")(name, 1) == moved
+    assert roster.ignored("hot", "delete")(name, 1) == (deleted and not is_marker)
+    assert not roster.ignored("unknown", "move")(name, 0)
     assert roster.marks("unknown", name, "file") == ()
     store.close()

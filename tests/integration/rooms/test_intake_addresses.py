@@ -196,7 +196,7 @@ def test_delivered_drop_is_moved_out_of_its_address_which_stays(make_room, targe
         drop=drop,
         expected=expected,
         finalized=room.clock.local(room.clock.wall()),
-        ignored=lambda _path: False,
+        ignored=lambda *_: False,
     )
 
     carry_out(source)

@@ -328,7 +328,7 @@ def _outbox(room):
         cloud=None,
         login=None,
         settings=lambda: None,
-        ignored=lambda *_: lambda _path: False,
+        ignored=lambda *_: lambda *_: False,
         register_secret=lambda _secret: None,
     )
     return Outbox(
