@@ -10,7 +10,7 @@ import re
 from typing import Annotated, Any
 
 from masv_watch.api.marks import Bounds, Checked, Described, Unfit
-from masv_watch.config import values
+from masv_watch.config import hosts, values
 from masv_watch.config.problems import Wrong
 
 #: addresses of one call; a team's own limit is lower, and the cloud's to say
@@ -45,7 +45,7 @@ def _address(text: str) -> str:
 
 def _label(text: str) -> str:
     try:
-        return values.label(text)
+        return hosts.label(text)
     except Wrong as wrong:
         raise Unfit(
             "must be a subdomain: its first part only, letters, digits, `-` and `_`"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from masv_watch import model
-from masv_watch.config import schema
+from masv_watch.config import schema, sections
 from masv_watch.config.cards import Cards
 
 
@@ -24,7 +24,7 @@ def settings(
     """
     defaults = keys.defaults or schema.DefaultsKeys()
     folders = keys.hot_folders or []
-    masv = keys.masv or schema.MasvKeys()
+    masv = keys.masv or sections.MasvKeys()
     bandwidth = _timetable(keys.bandwidth, tz=None)
     return model.Settings(
         masv=model.Masv(
@@ -33,11 +33,11 @@ def settings(
             )
         ),
         state=state,
-        server=_server(keys.server or schema.ServerKeys(), beside),
+        server=_server(keys.server or sections.ServerKeys(), beside),
         mail=_mail(keys.mail) if keys.mail else None,
-        transfer=_transfer(keys.transfer or schema.TransferKeys()),
+        transfer=_transfer(keys.transfer or sections.TransferKeys()),
         bandwidth=bandwidth,
-        history=_history(keys.history or schema.HistoryKeys()),
+        history=_history(keys.history or sections.HistoryKeys()),
         backup=_backup(keys.backup) if keys.backup else None,
         hot_folders=tuple(
             replace(
@@ -54,11 +54,11 @@ def settings(
     )
 
 
-def _history(keys: schema.HistoryKeys) -> model.History:
+def _history(keys: sections.HistoryKeys) -> model.History:
     return model.History(**_said(drops_s=keys.drops, events_s=keys.events))
 
 
-def _backup(keys: schema.BackupKeys) -> model.Backup:
+def _backup(keys: sections.BackupKeys) -> model.Backup:
     to = os.fsdecode(clean_path(keys.to))
     return model.Backup(to=to, **_said(keep=keys.keep, with_key=keys.key))
 
@@ -75,7 +75,7 @@ def _said(**given: Any) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _server(keys: schema.ServerKeys, beside: str) -> model.Server:
+def _server(keys: sections.ServerKeys, beside: str) -> model.Server:
     roots = keys.allowed_roots
     return model.Server(
         allowed_roots=None if roots is None else tuple(clean_path(root) for root in roots),
@@ -83,8 +83,8 @@ def _server(keys: schema.ServerKeys, beside: str) -> model.Server:
         trusted_users=tuple(keys.trusted_users or ()),
         trusted_groups=tuple(keys.trusted_groups or ()),
         hosts=tuple(keys.hosts or ()),
-        tls=_tls(keys.tls or schema.TlsKeys(), beside),
-        tls_elsewhere=keys.tls is schema.ELSEWHERE,
+        tls=_tls(keys.tls or sections.TlsKeys(), beside),
+        tls_elsewhere=keys.tls is sections.ELSEWHERE,
         **_said(
             listen=tuple(keys.listen) if keys.listen else None,
             auth=model.Auth(keys.auth) if keys.auth else None,
@@ -93,7 +93,7 @@ def _server(keys: schema.ServerKeys, beside: str) -> model.Server:
     )
 
 
-def _tls(keys: schema.TlsKeys, beside: str) -> model.Tls:
+def _tls(keys: sections.TlsKeys, beside: str) -> model.Tls:
     certificate, key = (
         None if path is None else os.fsdecode(clean_path(os.path.join(beside, path)))
         for path in (keys.certificate, keys.key)
@@ -101,7 +101,7 @@ def _tls(keys: schema.TlsKeys, beside: str) -> model.Tls:
     return model.Tls(certificate=certificate, key=key)
 
 
-def _mail(keys: schema.MailKeys) -> model.Mail:
+def _mail(keys: sections.MailKeys) -> model.Mail:
     smtp = keys.smtp
     return model.Mail(
         smtp=model.Smtp(
@@ -113,11 +113,11 @@ def _mail(keys: schema.MailKeys) -> model.Mail:
     )
 
 
-def _alerts(keys: schema.AlertsKeys) -> model.Alerts:
+def _alerts(keys: sections.AlertsKeys) -> model.Alerts:
     return model.Alerts(to=_addresses(keys.to), **_said(after_s=keys.after))
 
 
-def _transfer(keys: schema.TransferKeys) -> model.Transfer:
+def _transfer(keys: sections.TransferKeys) -> model.Transfer:
     verify = model.Verify(keys.verify) if keys.verify else None
     return model.Transfer(
         **_said(
@@ -129,7 +129,7 @@ def _transfer(keys: schema.TransferKeys) -> model.Transfer:
     )
 
 
-def _timetable(keys: schema.BandwidthKeys | None, *, tz: str | None) -> model.Timetable:
+def _timetable(keys: sections.BandwidthKeys | None, *, tz: str | None) -> model.Timetable:
     if keys is None:
         return model.Timetable(tz=tz)
     return model.Timetable(

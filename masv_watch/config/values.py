@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from masv_watch import patterns
 from masv_watch.config import units
@@ -24,9 +23,6 @@ PLACEHOLDERS = (
 _BRACES = re.compile(r"\{([^{}]*)\}|[{}]")
 _ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"]{1,253}")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}", re.ASCII)
-_PORTAL = re.compile(r"(?:https?://)?([A-Za-z0-9_-]+)\.portal\.massive\.(?:io|app)/?", re.ASCII)
 
 
 def kind(value: object) -> str:
@@ -154,7 +150,7 @@ def beside(example: str, inside: str) -> Callable[[object], str]:
 
     def check(value: object) -> str:
         given = _text(value)
-        _placeholders(given, ("name", "stem"), hidden=isinstance(value, FromEnv))
+        placeholders(given, ("name", "stem"), hidden=isinstance(value, FromEnv))
         steps = given.split("/")
         if any(step in {"", ".", ".."} for step in steps):
             raise Wrong(f"{shown(value)} is no path below the hot folder - as {example}")
@@ -237,17 +233,6 @@ def name(value: object) -> str:
     return given
 
 
-def label(value: object) -> str:
-    """Accept the first part of a host name, as teams and portals have."""
-    given = _text(value)
-    if _LABEL.fullmatch(given):
-        return given
-    portal = _PORTAL.fullmatch(given)
-    if portal and not isinstance(value, FromEnv):
-        raise Wrong(f"{quoted(given)} is an address - write its first part only: `{portal[1]}`")
-    raise Wrong(f"{shown(value)} is no subdomain - letters, digits, `-` and `_`")
-
-
 def address(value: object) -> str:
     """Accept one mail address that can do no harm in a header."""
     given = _text(value)
@@ -262,40 +247,12 @@ def address(value: object) -> str:
     return given
 
 
-def mailbox(value: object) -> str:
-    """Accept an address, or a name with an address in angle brackets."""
-    given = _text(value)
-    head, bracket, tail = given.partition("<")
-    if not bracket:
-        return address(value)
-    label_text = head.strip().strip('"')
-    if not tail.endswith(">") or any(char in label_text for char in '<>"\\@'):
-        raise Wrong(f"{shown(value)} is no sender - address, or Name <address>")
-    address(FromEnv(tail[:-1]) if isinstance(value, FromEnv) else tail[:-1])
-    return given
-
-
 def path(value: object) -> str:
     """Accept an absolute path."""
     given = _text(value)
     if not given.startswith("/"):
         home = " (`~` is not expanded)" if given.startswith("~") else ""
         raise Wrong(f"{shown(value)} is not an absolute path{home} - begin it with /")
-    return given
-
-
-def state(value: object) -> str:
-    """Accept the state's folder."""
-    if isinstance(value, str) and "://" in value:
-        raise Wrong("a database address is not available yet - name a folder")
-    return path(value)
-
-
-def host(value: object) -> str:
-    """Accept a host name or an IP address."""
-    given = _text(value)
-    if _HOST.fullmatch(given) is None or ".." in given:
-        raise Wrong(f"{shown(value)} is no host - a name or an IP address, without a port")
     return given
 
 
@@ -315,49 +272,26 @@ def filesystems(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def api_url(value: object) -> str:
-    """Accept the cloud's address, without a version."""
-    given = _text(value).rstrip("/")
-    try:
-        parts = urlsplit(given)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-        parts = urlsplit("")
-    if not good or parts.query or parts.fragment or "@" in parts.netloc or " " in given:
-        raise Wrong(f"{shown(value)} is no address of a service - https://HOST or http://HOST")
-    if re.search(r"/v1(\.\d+)?$", parts.path):
-        raise Wrong("must not end in a version such as /v1 - the service's address alone")
-    return given
-
-
-def link_url(value: object) -> str:
-    """Accept the form of a share link, with its two placeholders."""
-    given = _text(value)
-    if not re.match(r"https?://[^/\s{}]+", given) or " " in given:
-        raise Wrong(f"{shown(value)} is no web address - https://HOST/{{id}}?secret={{secret}}")
-    _placeholders(given, ("id", "secret"), hidden=isinstance(value, FromEnv))
-    lacking = [f"{{{word}}}" for word in ("id", "secret") if f"{{{word}}}" not in given]
-    if lacking:
-        raise Wrong(f"must contain {listed(lacking, 'and')} - or no link can be made")
-    return given
-
-
 def template(value: object) -> str:
     """Accept text on one line with our placeholders."""
     given = _text(value)
-    _placeholders(given, PLACEHOLDERS, hidden=isinstance(value, FromEnv))
+    placeholders(given, PLACEHOLDERS, hidden=isinstance(value, FromEnv))
     return given
 
 
 def message(value: object) -> str:
     """Accept text on any number of lines with our placeholders."""
     given = prose(value)
-    _placeholders(given, PLACEHOLDERS, hidden=isinstance(value, FromEnv))
+    placeholders(given, PLACEHOLDERS, hidden=isinstance(value, FromEnv))
     return given
 
 
-def _placeholders(given: str, known: tuple[str, ...], *, hidden: bool) -> None:
+def placeholders(given: str, known: tuple[str, ...], *, hidden: bool) -> None:
+    """Refuse placeholders that are not known; what came from the environment is not quoted.
+
+    Raises:
+        Wrong: it names one.
+    """
     for found in _BRACES.finditer(given):
         allowed = listed([f"{{{word}}}" for word in known])
         if hidden and found[1] not in known:
@@ -481,7 +415,7 @@ def _unknown(value: str) -> str:
 
 def _target(value: object) -> str:
     given = _text(value)
-    _placeholders(given, (*PLACEHOLDERS, "root"), hidden=isinstance(value, FromEnv))
+    placeholders(given, (*PLACEHOLDERS, "root"), hidden=isinstance(value, FromEnv))
     if not given.startswith(("/", "{root}/")) or "{root}" in given[1:]:
         raise Wrong(f"{shown(value)} is no target - an absolute path, or one below {{root}}/")
     steps = [step for step in given.split("/")[1:] if step not in {"", "."}]
