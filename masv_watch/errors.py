@@ -158,6 +158,13 @@ class TokenExpired(CloudError):
     remedy = Remedy.SOON
 
 
+class NetworkDown(CloudError):
+    """Nothing got through to the cloud for as long as `retry.give_up_after` says (fault 50)."""
+
+    code = 1209
+    remedy = Remedy.OPERATOR
+
+
 class NoSession(CloudError):
     """The API key is refused or missing; code and words are masv-agent's own (fault 58)."""
 

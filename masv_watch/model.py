@@ -723,6 +723,18 @@ class Limits:
     is_own: bool = False
 
 
+#: seconds without anything getting through to the cloud after which an upload is given up
+GIVE_UP_AFTER_S = 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How long what does not get through is tried again."""
+
+    #: seconds without anything getting through
+    give_up_after_s: float = GIVE_UP_AFTER_S
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One hot folder's settings at one moment."""
@@ -765,6 +777,8 @@ class Rule:
     on_vanish: OnVanish = OnVanish.FAIL
     #: when the cloud refuses some files for good
     partial: Partial = Partial.HOLD
+    #: when nothing gets through to the cloud
+    retry: Retry = field(default_factory=Retry)
     #: whether settled files go up while the rest of their drop arrives; None: with `folder` and
     #: `batch` (`watch.rules.starts_early` decides)
     early: bool | None = None
@@ -1118,6 +1132,8 @@ class Terms:
     follow: Follow = Follow.NONE
     #: whether the drop brought its recipients along; a rebind keeps those that the rule allows
     keeps_recipients: bool = False
+    #: seconds without anything getting through to the cloud after which it is given up
+    give_up_after_s: float = GIVE_UP_AFTER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

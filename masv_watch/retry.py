@@ -1,4 +1,4 @@
-"""Decide whether, and when, something that failed is tried again.
+"""Decide whether, and when, something that failed is tried again, and when it is given up.
 
 Owns the back-off numbers of the house and nothing else. Never sleeps and never asks for the time or
 for luck: both are handed in. Called by the sender and the outbox, the only owners of retries.
@@ -8,12 +8,13 @@ Law 1. Only the remedy, the attempts and three facts are read, never the type of
        worth making) and `after_limit` (the value of the remedy that counts from then on).
 Law 2. A wait that was asked for is a floor, with the back-off on top: those who were throttled
        together do not come back together (fault 55).
+Law 3. An outage is given up by time, not by attempts: only what gets through begins it anew.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from masv_watch.errors import MasvWatchError, Remedy
@@ -29,6 +30,11 @@ LONGEST_ASKED_S = 3600.0
 SLOW_S = (60.0, 300.0, 1800.0, 3600.0)
 #: seconds: pauses of all calls of a refused key; the last repeats
 AUTH_S = (60.0, 300.0, 900.0, 3600.0)
+#: seconds: failures that lie further apart are two outages, for nobody tried in between
+ONE_OUTAGE_S = 2 * LONGEST_ASKED_S
+#: seconds from one try of what was given up to the next, and from the first on how long
+REVIVE_S = 3600.0
+REVIVED_FOR_S = 7 * 86400.0
 
 
 class Next(Enum):
@@ -46,6 +52,38 @@ class RetryDecision(Decision):
     next: Next
     #: same clock as the `now` that was handed in; None unless tried again
     at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """Failures of the network class in a row, during which nothing got through."""
+
+    #: how far things had come; what gets through changes it
+    mark: str
+    #: seconds, one clock: its first and its newest failure
+    since: float
+    at: float
+    #: when it was given up first; None: it was not
+    gave_up_at: float | None = None
+
+
+def outage(before: Outage | None, mark: str, now: float) -> Outage:
+    """Give the outage that one more failure belongs to."""
+    if before is None or before.mark != mark or not 0.0 <= now - before.at <= ONE_OUTAGE_S:
+        return Outage(mark=mark, since=now, at=now)
+    return replace(before, at=now)
+
+
+def is_given_up(found: Outage, after_s: float) -> bool:
+    """Say whether an outage has lasted for so long that a person should know."""
+    return found.gave_up_at is not None or found.at - found.since >= after_s
+
+
+def revival(found: Outage) -> float | None:
+    """Give when what an outage ended is tried once more; None: a person has to ask for it."""
+    first = found.at if found.gave_up_at is None else found.gave_up_at
+    again = found.at + REVIVE_S
+    return again if again - first <= REVIVED_FOR_S else None
 
 
 def decide(error: MasvWatchError, attempts: int, now: float, luck: float) -> RetryDecision:

@@ -195,6 +195,14 @@ class ExpectKeys:
     filesystem: Annotated[tuple[str, ...], leaf(values.filesystems)] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryKeys:
+    """`retry:`."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
+    give_up_after: Annotated[float, leaf(values.seconds("1m", "365d"))] | None = None
+
+
 _Incomplete = Annotated[str, leaf(values.one_of("hold", "send"))]
 _Expression = Annotated[str, leaf(values.expression)]
 _Initial = Annotated[str, leaf(values.one_of("auto", "send", "ask", "ignore"))]
@@ -223,6 +231,7 @@ class DefaultsKeys:
     late: _Late | None = None
     on_vanish: _OnVanish | None = None
     partial: _Partial | None = None
+    retry: RetryKeys | None = None
     early: Flag | None = None
     bundles: list[Text] | None = None
     sequences: SequencesKeys | None = None
@@ -262,6 +271,7 @@ class HotFolderKeys:
     late: _Late | None = None
     on_vanish: _OnVanish | None = None
     partial: _Partial | None = None
+    retry: RetryKeys | None = None
     early: Flag | None = None
     bundles: list[Text] | None = None
     sequences: SequencesKeys | None = None

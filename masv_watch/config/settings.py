@@ -199,8 +199,14 @@ def _rest(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[str
         "removable": bool(keys.removable),
         "on_vanish": model.OnVanish(on_vanish) if on_vanish else None,
         "partial": model.Partial(partial) if partial else None,
+        "retry": _retry(keys.retry, defaults.retry),
         "mtime_grain_s": None if keys.mtime_grain == "auto" else keys.mtime_grain,
     }
+
+
+def _retry(own: schema.RetryKeys | None, common: schema.RetryKeys | None) -> model.Retry:
+    own, common = own or schema.RetryKeys(), common or schema.RetryKeys()
+    return model.Retry(**_said(give_up_after_s=_first(own.give_up_after, common.give_up_after)))
 
 
 def _demands(keys: schema.HotFolderKeys) -> dict[str, Any]:

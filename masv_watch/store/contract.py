@@ -40,6 +40,7 @@ from masv_watch.store.alarming_contract import Alarming
 from masv_watch.store.arriving_contract import Arriving
 from masv_watch.store.history_contract import History
 from masv_watch.store.obligations_contract import Obligations
+from masv_watch.store.outages_contract import Outages
 from masv_watch.store.packaging_contract import Packaging
 from masv_watch.store.relinking_contract import Relinking
 from masv_watch.store.rooting_contract import Rooting
@@ -367,6 +368,7 @@ class Store(
     Versions,
     Steering,
     Obligations,
+    Outages,
     Alarming,
     History,
     Protocol,

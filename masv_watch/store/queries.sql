@@ -303,7 +303,8 @@ UPDATE uploads SET state = :after, error_code = :code, error = :error, finalize_
 WHERE id = :id AND state = :before;
 
 -- name: clear_upload_retry
-UPDATE uploads SET retry_at = 0, attempts = 0 WHERE id = :id;
+UPDATE uploads SET retry_at = 0, attempts = 0, revives = 0, outage_since = NULL, gave_up_at = NULL
+WHERE id = :id;
 
 -- name: clear_file_retries
 UPDATE files SET retry_at = 0, attempts = 0, error = '', refused = ''
@@ -605,7 +606,8 @@ UPDATE files SET device = -1 WHERE upload_id = :upload_id;
 
 -- name: hurry_uploads
 UPDATE uploads SET retry_at = 0
-WHERE state IN ('transferring', 'finalizing', 'deleting') AND retry_at > 0;
+WHERE (state IN ('transferring', 'finalizing', 'deleting') OR (state = 'error' AND revives = 1))
+AND retry_at > 0;
 
 -- name: hurry_files
 UPDATE files SET retry_at = 0 WHERE closed = 0 AND retry_at > 0;
@@ -1026,3 +1028,17 @@ DELETE FROM meta WHERE substr(key, 1, 6) = 'asked:';
 
 -- name: known_folders
 SELECT hot_folder FROM roots UNION SELECT hot_folder FROM drops ORDER BY 1;
+
+-- name: note_outage
+UPDATE uploads SET outage_mark = :mark, outage_since = :since, outage_at = :at,
+    gave_up_at = :gave_up_at WHERE id = :id;
+
+-- name: note_outage_end
+UPDATE uploads SET gave_up_at = coalesce(gave_up_at, :now), revives = :revives,
+    retry_at = :retry_at WHERE id = :id;
+
+-- name: given_up_uploads
+SELECT * FROM uploads WHERE state = 'error' AND revives = 1 AND retry_at <= :now ORDER BY id;
+
+-- name: revive_upload
+UPDATE uploads SET retry_at = 0, attempts = 0, revives = 0 WHERE id = :id;

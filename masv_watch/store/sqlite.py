@@ -36,6 +36,7 @@ from masv_watch.store.ledger import LedgerVerbs
 from masv_watch.store.locking import take_lock
 from masv_watch.store.migrating import migrate
 from masv_watch.store.obligations import ObligationVerbs
+from masv_watch.store.outages import OutageVerbs
 from masv_watch.store.packaging import PackagingVerbs
 from masv_watch.store.relinking import RelinkingVerbs
 from masv_watch.store.retiring import RetiringVerbs
@@ -292,6 +293,7 @@ class SqliteStore(
     UndertakingVerbs,
     PackagingVerbs,
     LeavingVerbs,
+    OutageVerbs,
     VersionVerbs,
     SteeringVerbs,
     ObligationVerbs,

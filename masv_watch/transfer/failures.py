@@ -11,12 +11,15 @@ from collections.abc import Callable
 from functools import partial
 
 from masv_watch.errors import (
+    CloudError,
     CloudRefused,
     CloudThrottled,
     FenceLost,
     MasvWatchError,
+    NetworkDown,
     NoSession,
     PackageGone,
+    Remedy,
     SourceChanged,
     SourceUnreadable,
     SourceVanished,
@@ -26,7 +29,7 @@ from masv_watch.login import Login
 from masv_watch.metrics import Metrics
 from masv_watch.model import Partial, UploadEvent, UploadState
 from masv_watch.names import shown
-from masv_watch.retry import Next, decide
+from masv_watch.retry import Next, decide, is_given_up
 from masv_watch.store.contract import Store
 from masv_watch.transfer.claims import Claim, FileInHand, Key, Step
 from masv_watch.transfer.grip import Grip
@@ -185,6 +188,8 @@ class Failures:
             },
         )
         self._grip.meter.retried(claim.upload, key.step, error)
+        if is_network(error) and self._is_given_up(claim, error):
+            return
         if in_hand is None:
             claim.attempts = attempts
             self._grip.end(claim, retry_at=decision.at, error=str(error))
@@ -200,6 +205,39 @@ class Failures:
                     error=str(error),
                     toll=toll,
                 )
+
+    def _is_given_up(self, claim: Claim, error: MasvWatchError) -> bool:
+        """Give an upload up of which nothing got through for too long; say whether that was done.
+
+        One that is being deleted goes on: its package would stay.
+        """
+        upload = claim.upload
+        if upload.state is UploadState.DELETING:
+            return False
+        after_s = upload.terms.give_up_after_s
+        if not is_given_up(self._store.note_outage(upload), after_s):
+            return False
+        hours = f"{after_s / 3600.0:.3g} h"
+        down = NetworkDown(
+            f"network: nothing got through for {hours}: {error.message}",
+            hint="look at the way to the cloud; it is tried again every hour for 7 days, and at"
+            f" once by masv-watch resume {upload.id}",
+        )
+        again = self._store.give_up(upload, code=down.code, error=str(down))
+        log.error(
+            "an upload does not get through",
+            extra={
+                "upload": upload.id,
+                "code": down.code,
+                "reason": down.message,
+                "again_in_s": None if again is None else round(again - self._store.now()),
+                "cure": down.hint,
+            },
+        )
+        claim.retry_at, claim.error = again or 0.0, str(down)
+        claim.abort.set()
+        claim.ending = True
+        return True
 
     def _goes_without(
         self, claim: Claim, in_hand: FileInHand | None, error: MasvWatchError
@@ -271,3 +309,8 @@ class Failures:
             )
         self._store.note_deleted(claim.upload, was_finalized=False)
         self._grip.drop(claim)
+
+
+def is_network(error: MasvWatchError) -> bool:
+    """Say whether a failure is of the network class, of which none is tried for ever."""
+    return isinstance(error, CloudError) and error.remedy is Remedy.SOON

@@ -203,6 +203,7 @@ class Sender:
         if self._turns().disk_trouble:
             return []
         try:
+            self._store.revive_due()
             self._store.finalize_due(self._turns())
             slots = sum(1 for claim in self._grip.claims.values() if claim.takes_slot)
             free = max(self._transfer().active_uploads - slots, 0)

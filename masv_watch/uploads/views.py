@@ -187,6 +187,9 @@ def waiting_for(
 
 def _delivery(upload: UploadLine, *, now: float, turns: Turns, owes_letter: bool) -> Waiting | None:
     """Say what keeps the finalize or a letter of an upload whose bytes are up."""
+    if upload.state is UploadState.ERROR and upload.retry_at > now:
+        # given up, and tried once more then
+        return Waiting(reason=WaitReason.RETRYING, until=upload.retry_at, cure=upload.error)
     is_finalizing = upload.state is UploadState.FINALIZING
     # a finalize that failed is on its way, whatever the window
     is_kept = (is_finalizing and not upload.error) or upload.state is UploadState.IDLE

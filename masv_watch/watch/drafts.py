@@ -43,6 +43,7 @@ def terms_of(rule: Rule, top: bytes) -> Terms:
         partial=rule.partial,
         follow=rule.follow,
         keeps_recipients=rule.keeps_recipients,
+        give_up_after_s=rule.retry.give_up_after_s,
     )
 
 

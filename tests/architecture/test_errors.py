@@ -25,6 +25,7 @@ PUBLISHED = {
     1206: "UrlExpired",
     1207: "PackageGone",
     1208: "TokenExpired",
+    1209: "NetworkDown",
     262146: "NoSession",
     1300: "StoreError",
     1301: "StoreBusy",

@@ -142,3 +142,43 @@ def test_decision_reads_the_remedy_and_never_the_type():
 def test_refused_key_pauses_longer_each_time(failures, pause_s):
     """No lock-out loop (fault 58)."""
     assert auth_pause_s(failures) == pause_s
+
+
+def down_at(*times: float, mark: str = "0", before: retry.Outage | None = None) -> retry.Outage:
+    """Give the outage that failures at these seconds make."""
+    for at in times:
+        before = retry.outage(before, mark, at)
+    assert before is not None
+    return before
+
+
+def test_outage_goes_on_while_nothing_gets_through_and_begins_anew_with_anything() -> None:
+    """Only what the cloud took counts, and hours in which nobody tried count for nothing."""
+    found = down_at(0.0, 300.0, 600.0)
+
+    assert (found.since, found.at) == (0.0, 600.0)
+    assert down_at(900.0, mark="1", before=found).since == 900.0
+    assert down_at(600.0 + retry.ONE_OUTAGE_S, before=found).since == 0.0
+    assert down_at(601.0 + retry.ONE_OUTAGE_S, before=found).since > 600.0
+    assert down_at(500.0, before=found).since == 500.0
+
+
+@given(st.lists(st.floats(1.0, 7000.0), min_size=1, max_size=40), st.floats(60.0, 90_000.0))
+def test_outage_is_given_up_at_its_time_and_never_before(pauses, after_s) -> None:
+    """The number of attempts plays no part."""
+    found = down_at(0.0)
+    for pause in pauses:
+        found = retry.outage(found, "0", found.at + pause)
+
+        assert retry.is_given_up(found, after_s) == (found.at >= after_s)
+
+
+def test_what_was_given_up_revives_hourly_for_seven_days() -> None:
+    """From the first time on, and then only a person brings it back."""
+    first = retry.Outage(mark="", since=0.0, at=NOW)
+    last = retry.Outage(mark="", since=0.0, at=NOW + 7 * 86400.0 - 3600.0, gave_up_at=NOW)
+    over = retry.Outage(mark="", since=0.0, at=last.at + 1.0, gave_up_at=NOW)
+
+    assert retry.revival(first) == NOW + 3600.0
+    assert retry.revival(last) == NOW + 7 * 86400.0
+    assert retry.revival(over) is None

@@ -68,3 +68,11 @@ CREATE INDEX drops_over ON drops (id) WHERE over = 1 AND upload_id IS NULL;
 -- What a person is asked about a drop's limits, and what he let go.
 ALTER TABLE drops ADD COLUMN asked TEXT NOT NULL DEFAULT '';
 ALTER TABLE drops ADD COLUMN waived TEXT NOT NULL DEFAULT '';
+-- Since when nothing of an upload gets through.
+-- its first and newest failure in a row, and how far it had come then
+ALTER TABLE uploads ADD COLUMN outage_since REAL;
+ALTER TABLE uploads ADD COLUMN outage_at REAL;
+ALTER TABLE uploads ADD COLUMN outage_mark TEXT NOT NULL DEFAULT '';
+-- when it was given up first; it is tried again by itself at `retry_at` where it `revives`
+ALTER TABLE uploads ADD COLUMN gave_up_at REAL;
+ALTER TABLE uploads ADD COLUMN revives INTEGER NOT NULL DEFAULT 0;
