@@ -753,6 +753,8 @@ class Rule:
     after: After = field(default_factory=After)
     #: what becomes of a duplicate's source; None: as of a delivered one
     after_duplicate: After | None = None
+    #: seconds that a deleted source lies in the trash of the root
+    trash_for_s: float = 24 * 3600.0
     #: gitignore patterns beside the built-in ones
     ignore: tuple[str, ...] = ()
     #: whether the built-in list of temporary and system names applies

@@ -42,6 +42,7 @@ _NAMED = {
     "size.max": "size.most",
     "schedule.open": "schedule.windows",
     "deadline": "schedule.deadline",
+    "after.trash_for": "trash_for",
     "limits.per_drop": "limits.size",
 }
 #: what stands for a default that is no plain value, or that depends on something else

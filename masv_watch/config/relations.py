@@ -43,6 +43,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         _again(reading, at)
         _follow(reading, at)
         _finalize(reading, at)
+        _trash(reading, at)
         filtering.check(reading, at)
         addressing.check(reading, at)
         completeness.check(reading, at)
@@ -380,6 +381,17 @@ def _again(reading: Reading, at: Path) -> None:
     if _said(reading, at, "redrop") == "replace" and is_batch:
         message = "a batch's package holds other drops too - use send, skip or ask with a batch"
         reading.fault((*at, "redrop" if reading.has(*at, "redrop") else "drop"), message)
+
+
+def _trash(reading: Reading, at: Path) -> None:
+    """Say where nothing ever comes into the trash."""
+    if not reading.has(*at, "after", "trash_for"):
+        return
+    said = [reading.get(*place, "after", key) for place in (at, ("defaults",))
+            for key in ("delivered", "duplicate")]  # fmt: skip
+    if "delete" not in said:
+        message = "has no effect: only `delete` puts a source into the trash"
+        reading.warn((*at, "after", "trash_for"), message)
 
 
 def _finalize(reading: Reading, at: Path) -> None:

@@ -117,6 +117,7 @@ class AfterKeys:
     delivered: _After | None = None
     duplicate: _After | None = None
     failed: Annotated[str, leaf(values.failed)] | None = None
+    trash_for: Annotated[float, leaf(values.seconds("0s", "365d"))] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

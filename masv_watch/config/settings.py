@@ -200,6 +200,7 @@ def _rest(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[str
         "on_vanish": model.OnVanish(on_vanish) if on_vanish else None,
         "partial": model.Partial(partial) if partial else None,
         "retry": _retry(keys.retry, defaults.retry),
+        "trash_for_s": _trash_for(keys.after, defaults.after),
         "mtime_grain_s": None if keys.mtime_grain == "auto" else keys.mtime_grain,
     }
 
@@ -316,6 +317,11 @@ def _after(
 ) -> model.After | None:
     said = _first(getattr(own, key, None), getattr(common, key, None))
     return None if said is None else model.After(delivered=said[0], move_to=said[1])
+
+
+def _trash_for(own: schema.AfterKeys | None, common: schema.AfterKeys | None) -> float | None:
+    own, common = own or schema.AfterKeys(), common or schema.AfterKeys()
+    return common.trash_for if own.trash_for is None else own.trash_for
 
 
 def _whole(

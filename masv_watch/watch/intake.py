@@ -43,8 +43,6 @@ log = logging.getLogger(__name__)
 
 #: seconds between two sweeps while notifications work, while they do not, on a network file system
 PERIOD_S = {Sight.EVENTS: 300.0, Sight.DEGRADED: 15.0, Sight.OFF: 15.0, Sight.BLIND: 30.0}
-#: seconds that a removed source lies in the trash of its root
-TRASH_S = 24 * 3600.0
 #: seconds between two looks at a root that is not there
 REPROBE_S = 15.0
 #: seconds; hints never make sweeps come faster, nor a sweep take more than a fifth of the time
@@ -214,7 +212,7 @@ class Intake:
 
     def _clear_away(self, root: files.Root) -> None:
         if any(after.delivered == "delete" for after in self.rule.afters):
-            files.empty_trash(root, TRASH_S, self._clock.wall())
+            files.empty_trash(root, self.rule.trash_for_s, self._clock.wall())
         self._absentees.look(root, self.ledger, self.rule.name)
 
     def _is_idle(self, root: files.Root, now: float, *, is_asked: bool, is_heard: bool) -> bool:
