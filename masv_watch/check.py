@@ -1,7 +1,7 @@
 """What `masv-watch check` says of a configuration beyond its form.
 
 Owns the look at the world: folders, templates, the mail server, the cloud and the key. Never
-changes anything. Called by `cli`.
+changes anything. Called by the command, and for the API by `inquiries`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from masv_watch import files
 from masv_watch.cloud.client import CloudClient
@@ -25,7 +25,7 @@ from masv_watch.files import Counted
 from masv_watch.login import Login
 from masv_watch.loops import Clock, SystemClock
 from masv_watch.metrics import Metrics
-from masv_watch.model import DropMode, Rule
+from masv_watch.model import DropMode, Inspection, Rule
 from masv_watch.names import shown
 from masv_watch.store.peeking import known_id, known_roots
 from masv_watch.watch.budget import shortages, told
@@ -44,15 +44,6 @@ COUNTING_S = 10.0
 _Lists = tuple[list[str], list[str], list[str]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a check found; each line is whole."""
-
-    problems: tuple[str, ...]
-    warnings: tuple[str, ...]
-    ok: tuple[str, ...]
-
-
 def examine(
     loaded: Loaded,
     *,
@@ -60,7 +51,7 @@ def examine(
     probe: bool,
     network: bool = True,
     environ: Mapping[str, str] | None = None,
-) -> Found:
+) -> Inspection:
     """Look at the templates and, with `probe`, at disk paths, mail server and cloud.
 
     Without `network` the last two are left alone. `environ` tells whether a unit confines us.
@@ -82,7 +73,7 @@ def examine(
     if probe and network:
         _probe_mail(loaded, file, warnings, ok)
         _probe_cloud(loaded, file, (problems, warnings, ok))
-    return Found(problems=tuple(problems), warnings=tuple(warnings), ok=tuple(ok))
+    return Inspection(problems=tuple(problems), warnings=tuple(warnings), ok=tuple(ok))
 
 
 def _templates(loaded: Loaded) -> list[str]:

@@ -35,6 +35,7 @@ from masv_watch.delivery.outbox import LOOK_S as OUTBOX_S
 from masv_watch.departure import Departure
 from masv_watch.errors import CannotListen, ConfigError
 from masv_watch.housekeeping import Housekeeping
+from masv_watch.inquiries import Inquirer
 from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock
 from masv_watch.metrics import Metrics
@@ -215,10 +216,18 @@ class Daemon:
                 stop=lambda: self._stop_asked,
             ).plan,
             reload=self._reloads.ask,
-            count_refused=lambda method, code: self._metrics.count(
-                "calls_refused", method=method, code=code
-            ),
+            inquiries=self._build_inquirer().callables,
+            count_refused=self._count_refused,
         )
+
+    def _count_refused(self, method: str, code: int) -> None:
+        self._metrics.count("calls_refused", method=method, code=code)
+
+    def _build_inquirer(self) -> Inquirer:
+        return Inquirer(
+            self._path, self._environ, lambda: self._settings, denied=self._denied,
+            clock=self._clock, stop=lambda: self._stop_asked,
+        )  # fmt: skip
 
     def _metrics_text(self) -> str:
         self._departure.meter.report(self._metrics)

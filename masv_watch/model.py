@@ -1776,3 +1776,81 @@ class Plan:
     def is_empty(self) -> bool:
         """Say whether nothing changes."""
         return not self.keys and not self.folders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What is said of a configuration and of the world that it names; each line is whole."""
+
+    #: what `run` cannot work with; each `file:line:col: path: sentence`
+    problems: tuple[str, ...]
+    #: what `run` copes with; each `file:line:col: path: warning: sentence`
+    warnings: tuple[str, ...] = ()
+    #: what was looked at and is in order; each `ok: path: sentence`
+    ok: tuple[str, ...] = ()
+
+
+class ProbeState(StrEnum):
+    """What the answer of a probe is worth."""
+
+    OK = "ok"
+    #: worth knowing
+    NOTE = "note"
+    #: it keeps drops from being delivered
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One test of a folder's mount with what follows."""
+
+    test: str
+    state: ProbeState
+    #: what was found, one clause
+    result: str
+    #: what masv-watch does because of it, one clause; "" for nothing
+    use: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Treatment:
+    """What the watch does with a folder whose mount answered as it did."""
+
+    #: whether changes are looked at as they are announced; else the sweeps find them
+    is_announced: bool
+    #: seconds between two sweeps, and without a change before something counts as whole
+    sweep_s: float
+    quiet_s: float
+    #: unchanged looks within that time
+    samples: int
+    #: whether writers are asked about; None where that could not be tried
+    asks_for_writers: bool | None
+    #: nanoseconds that times are rounded to; None where that could not be tried, or none is kept
+    mtime_grain_ns: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitness:
+    """What a folder's mount is fit for, by the user who tried it out."""
+
+    path: bytes
+    #: the hot folder that it is or lies in; "" for none
+    hot_folder: str
+    user: str
+    probes: tuple[Probe, ...]
+    treatment: Treatment
+
+    @property
+    def is_bad(self) -> bool:
+        """Say whether something keeps drops from being delivered."""
+        return any(probe.state is ProbeState.BAD for probe in self.probes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What a helper needs to know; no secret is in it."""
+
+    #: what is wrong, the worst first; one line each
+    wrong: tuple[str, ...]
+    #: file name -> text
+    texts: Mapping[str, str]

@@ -1,8 +1,8 @@
 """Try out what a folder's mount can do: the self-test of one hot folder.
 
 Owns the order of the probes and what follows when one cannot be made. Never decides what masv-watch
-does because of an answer and never leaves anything behind. Called by the command `selftest`, which
-also lends it an ear: who listens to notifications is a room above.
+does because of an answer and never leaves anything behind. Called by `fitness`, which also lends it
+an ear: who listens to notifications is a room above.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from masv_watch.files import Root, count_folders, held_notifications
+from masv_watch.files import Reach, Root, count_folders, held_notifications
 from masv_watch.files.probing import (
     Lease,
     Mount,
@@ -80,9 +80,14 @@ class Sounding:
 
 
 def sound(
-    path: bytes, *, ear: Ear, clock: Clock, proceed: Callable[[], None] = lambda: None
+    path: bytes,
+    *,
+    ear: Ear,
+    clock: Clock,
+    proceed: Callable[[], None] = lambda: None,
+    reach: Reach | None = None,
 ) -> Sounding:
-    """Try out everything that the rights allow.
+    """Try out everything that the rights, and `reach` where it is given, allow.
 
     `proceed` is called between the probes and may raise; nothing of ours stays even then.
 
@@ -90,7 +95,7 @@ def sound(
         SourceUnreadable: the folder is not there, or cannot be listed.
         SourceForbidden: the way to it leads where it must not.
     """
-    with Root.open(path) as root:
+    with Root.open(path, reach=reach) as root:
         need = _need(root, clock, proceed)
         plain = Sounding(
             path=path,

@@ -6,7 +6,7 @@ are read. Never answers anything. Used by the tables of routes; `api.openapi` pr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -16,9 +16,19 @@ import bottle
 from masv_watch.api.limits import Keeper
 from masv_watch.api.moves import Moves
 from masv_watch.api.places import MOST_ASKING, MOST_WALKS, Places
+from masv_watch.config.handover import Effective, Imported
 from masv_watch.errors import BadRequest, NotFound
 from masv_watch.login import Login
-from masv_watch.model import Caller, Explanation, Flow, Plan, Reloaded
+from masv_watch.model import (
+    Caller,
+    Diagnosis,
+    Explanation,
+    Fitness,
+    Flow,
+    Inspection,
+    Plan,
+    Reloaded,
+)
 from masv_watch.uploads import HotFolders, Links, Records, Uploads
 
 T = TypeVar("T")
@@ -53,6 +63,22 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiries:
+    """What can be asked about the configuration file, a folder and the daemon as a whole."""
+
+    #: given `probe` and `network`
+    check: Callable[..., Inspection]
+    values: Callable[[], Sequence[Effective]]
+    json_schema: Callable[[], dict[str, Any]]
+    #: given a provisioning file's text and what its `timeout` counts
+    converted: Callable[[str, str | None], Imported]
+    #: given the daemon's own answers, and `probe`
+    diagnose: Callable[..., Diagnosis]
+    #: given the name of a hot folder, or an absolute path
+    try_out: Callable[[str | None, bytes | None], Fitness]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What the routes ask."""
 
@@ -76,6 +102,7 @@ class Desk:
     plan: Callable[[object], Plan]
     #: takes the configuration file over as it stands now, or nothing of it
     reload: Callable[[], Reloaded]
+    inquiries: Inquiries
     #: told the method and the error code of each call that was not let in
     count_refused: Callable[[str, int], None]
     #: places for all calls that look at sources, and for all that wait for the cloud

@@ -29,14 +29,20 @@ from masv_watch.model import Secret, UploadType
 from masv_watch.uploads import Wish
 
 _FORBID: dict[str, Any] = {"extra": "forbid"}
+#: true or false, and nothing that could be taken for one
+Switch = Annotated[bool, Bounds(strict=True)]
+
+
+def _one_of(*names: str) -> list[dict[str, Any]]:
+    """Describe that one of two fields is given and the other is not."""
+    return [
+        {"required": [one], "properties": {one: {"type": "string"}, other: {"type": "null"}}}
+        for one, other in (names, reversed(names))
+    ]
+
+
 #: a team is named once: by its subdomain or by its id
-_NAMED = [
-    {
-        "required": [one],
-        "properties": {one: {"type": "string"}, other: {"type": "null"}},
-    }
-    for one, other in (("subdomain", "team_id"), ("team_id", "subdomain"))
-]
+_NAMED = _one_of("subdomain", "team_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +164,61 @@ class PlanAsked:
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
     #: as `masv-watch plan` writes them, without secrets
     settings: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckAsked:
+    """How far a check of the configuration looks."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    #: false leaves out disk paths and network
+    probe: Switch = True
+    #: false leaves out the mail server and the cloud
+    network: Switch = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTestAsked:
+    """Which folder is to be tried out: a hot folder, or any other one by its path."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        **_FORBID,
+        "json_schema_extra": {"oneOf": _one_of("hot_folder", "path")},
+    }
+    hot_folder: Word | None = None
+    path: Path | None = None
+
+    def target(self) -> tuple[str | None, bytes | None]:
+        """Give the one that is named.
+
+        Raises:
+            Unprocessable: none is named, or both.
+        """
+        if (self.hot_folder is None) == (self.path is None):
+            what = "are both given" if self.path is not None else "are both missing"
+            hint = "name the folder once"
+            raise Unprocessable(f"`hot_folder` and `path` {what}", hint=hint, field="hot_folder")
+        return self.hot_folder, None if self.path is None else _bytes((self.path,))[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorAsked:
+    """How far a diagnosis looks."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    #: false leaves out disk paths and network
+    probe: Switch = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportAsked:
+    """A provisioning file of masv-agent."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    #: all of it
+    text: Annotated[str, Bounds(max_length=1_048_576)]
+    #: what its `timeout` counts: seconds or minutes
+    timeout_unit: Literal["s", "m"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,6 @@ Owns their routes, who may ask, and how the answers are written. Never compares 
 
 from __future__ import annotations
 
-from typing import Any
-
 from masv_watch.api import commands as asked
 from masv_watch.api import shapes
 from masv_watch.api.calls import BASE, Desk, Route, body_of_call, caller_of_call
@@ -28,12 +26,6 @@ def planning(desk: Desk) -> list[Route]:
         with walks:
             return plan_body(desk.plan(wanted.settings))
 
-    def json_schema() -> dict[str, Any]:
-        # what describes the keys is no small thing to hold for a call that hardly anybody makes
-        from masv_watch.config import describing  # noqa: PLC0415
-
-        return describing.json_schema()
-
     def reload() -> shapes.ReloadedBody:
         _demand_owner("a reload takes over whatever the file says now")
         body_of_call(asked.Nothing)
@@ -47,8 +39,6 @@ def planning(desk: Desk) -> list[Route]:
         }
 
     return [
-        Route(method="GET", path=f"{BASE}/config/schema", answer=json_schema, gives=dict[str, Any],
-              summary="Give the JSON Schema of the configuration file."),
         Route(method="POST", path=f"{BASE}/reload", answer=reload, takes=asked.Nothing,
               gives=shapes.ReloadedBody, refuses=(422, 503),
               summary="Take over the configuration file as it stands now, or nothing of it."),

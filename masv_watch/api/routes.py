@@ -19,6 +19,7 @@ from masv_watch.api.calls import caller_of_call as _caller
 from masv_watch.api.calls import number_of as _number_of
 from masv_watch.api.calls import query_of_call as _query
 from masv_watch.api.explaining import explaining
+from masv_watch.api.inquiring import inquiring
 from masv_watch.api.limits import Keeper, RateLimitAsked
 from masv_watch.api.paging import page_of
 from masv_watch.api.plans import planning
@@ -49,6 +50,7 @@ def routes(desk: Desk) -> list[Route]:
         *_of_limits(desk.limits),
         *_of_session(desk),
         *planning(desk),
+        *inquiring(desk),
     ]
 
 

@@ -11,12 +11,14 @@ import argparse
 import json
 import os
 
+from masv_watch.api.reports import inspection_body
 from masv_watch.check import examine
 from masv_watch.cli.outcomes import OK, USAGE
 from masv_watch.cli.output import complain, say
 from masv_watch.config.finding import find
-from masv_watch.config.load import as_records, load
+from masv_watch.config.load import load
 from masv_watch.errors import ConfigError
+from masv_watch.model import Inspection
 
 
 def check(options: argparse.Namespace) -> int:
@@ -27,7 +29,7 @@ def check(options: argparse.Namespace) -> int:
     except ConfigError as error:
         if not options.json:
             raise
-        say(json.dumps({"problems": as_records(error.problems), "warnings": [], "ok": []}))
+        say(json.dumps(inspection_body(Inspection(problems=error.problems))))
         return USAGE
     found = examine(
         loaded,
@@ -37,8 +39,7 @@ def check(options: argparse.Namespace) -> int:
         environ=os.environ,
     )
     if options.json:
-        warnings, problems = as_records(found.warnings), as_records(found.problems)
-        say(json.dumps({"problems": problems, "warnings": warnings, "ok": list(found.ok)}))
+        say(json.dumps(inspection_body(found)))
     else:
         complain(*found.problems, *found.warnings)
         say(*found.ok)

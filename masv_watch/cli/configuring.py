@@ -11,21 +11,19 @@ import argparse
 import json
 import os
 import re
-from dataclasses import asdict
 
+from masv_watch.api.reports import values_body
 from masv_watch.cli import output
 from masv_watch.cli.outcomes import FAILED, OK, Ended, WrongUsage
 from masv_watch.cli.output import complain, say
-from masv_watch.config import nodes
 from masv_watch.config.beginning import Wishes, text_of
 from masv_watch.config.describing import json_schema
 from masv_watch.config.effective import effective
 from masv_watch.config.guarded import check_mode, read_text
-from masv_watch.config.importing import imported
+from masv_watch.config.importing import converted
 from masv_watch.config.load import find, load
-from masv_watch.config.problems import Source, Wrong, rendered
+from masv_watch.config.problems import Wrong
 from masv_watch.config.writing import Drafts
-from masv_watch.errors import ConfigError
 
 #: bytes of a provisioning file and of a key
 _LARGEST, _LARGEST_KEY = 1024 * 1024, 4096
@@ -112,7 +110,7 @@ def show(options: argparse.Namespace) -> int:
     path = find(options.config, os.environ)
     found = effective(path, environ=os.environ)
     if options.json:
-        say(json.dumps([asdict(each) for each in found]))
+        say(json.dumps(values_body(found)))
     elif options.origin:
         say(*(f"{each.key}: {each.value}  <- {each.origin}" for each in found))
     else:
@@ -122,19 +120,13 @@ def show(options: argparse.Namespace) -> int:
 
 def import_(options: argparse.Namespace) -> int:
     """Print a provisioning file of masv-agent as one of ours, and what it could not carry over."""
-    source = Source(options.file)
     try:
         content, _ = read_text(options.file, _LARGEST)
         text = content.decode("utf-8-sig")
     except (Wrong, UnicodeDecodeError) as error:
         why = error.message if isinstance(error, Wrong) else "is not UTF-8 text"
         raise WrongUsage(f"{options.file} {why}") from error
-    source.lines = Source(options.file, text).lines
-    tree, problems = nodes.read(source, text)
-    if tree is None or problems:
-        # its lines hold passwords under names that are none of ours: they are not shown
-        raise ConfigError(rendered(problems, []))
-    found = imported(tree, unit=options.unit)
+    found = converted(options.file, text, unit=options.unit)
     if options.json:
         say(json.dumps({"text": found.text, "left": found.left, "secrets": found.secrets}))
     else:

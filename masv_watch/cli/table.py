@@ -439,6 +439,7 @@ def _installing(commands: Any) -> None:
         "--write", metavar="DIR",
         help="write it there as paths.conf instead, as /etc/systemd/system/masv-watch.service.d",
     )  # fmt: skip
+    paths.add_argument("--json", action="store_true", help="print one JSON object")
     completion = commands.add_parser(
         "completion", help="print what completes this command in a shell",
         description="Print what completes this command in a shell.",

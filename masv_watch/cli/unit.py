@@ -9,6 +9,7 @@ It stands alone because it is the one command that writes for another program.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from pathlib import Path
 
@@ -40,10 +41,14 @@ def paths(options: argparse.Namespace) -> int:
         )
     )
     text = dropin(needs, source=os.path.abspath(file))
-    if options.write is None:
+    written = None if options.write is None else _write(Path(options.write), text)
+    if options.json:
+        names = [shown(path) for path in left_out]
+        file_name = None if written is None else shown(os.fsencode(written))
+        say(json.dumps({"dropin": text, "written": file_name, "left_out": names}))
+    elif written is None:
         say(text.rstrip("\n"))
     else:
-        written = _write(Path(options.write), text)
         say(f"{written} is written; now run: systemctl daemon-reload; systemctl restart masv-watch")
     return FAILED if left_out else OK
 

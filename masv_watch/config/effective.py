@@ -15,6 +15,7 @@ from typing import Any
 from masv_watch.config import load as loading
 from masv_watch.config import nodes, schema
 from masv_watch.config.faults import members, value_at
+from masv_watch.config.handover import Effective
 from masv_watch.config.origins import Broken, Plain
 from masv_watch.config.problems import path_text, printable
 from masv_watch.config.secrets import is_secret_place
@@ -66,18 +67,6 @@ _SIZES |= {"finalize.max_size"}
 _TB = 10**12
 _ALIASES = {"sender_email", "package_name", "package_description"}
 _HIDDEN = "***"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effective:
-    """One value that counts."""
-
-    #: as in messages: `hot_folders[0].settle.quiet`
-    key: str
-    #: as people write it; three stars for a secret
-    value: str
-    #: `default`, or `FILE:LINE` with what fetched it
-    origin: str
 
 
 def effective(path: str, *, environ: Mapping[str, str]) -> list[Effective]:

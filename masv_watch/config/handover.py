@@ -1,6 +1,7 @@
 """What a loaded configuration is, and how it goes from one process of ours to another.
 
-Owns the form of that hand-over: one JSON object, secrets included. Never reads a file and never
+Owns the form of that hand-over: one JSON object, secrets included, and of whatever else is asked of
+a configuration. Never reads a file and never
 judges a value: both ends are the same version, or nothing is taken over. Used by `load`, and by
 both ends of `apart`.
 
@@ -12,14 +13,16 @@ Law 2. What holds a secret is never shown: neither a message nor a log quotes wh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from masv_watch import __version__, model
 from masv_watch.config import portable
 from masv_watch.errors import ConfigError
 from masv_watch.model import Secret
+
+T = TypeVar("T")
 
 #: where a value stands: names of fields and places in tuples, from the outside in
 Place = tuple[str | int, ...]
@@ -38,6 +41,29 @@ class Loaded:
     private: tuple[str, ...] = ()
     #: where values stand (`hot_folders[0].path` -> `file:line:col`), for messages about the world
     places: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effective:
+    """One value that counts."""
+
+    #: as in messages: `hot_folders[0].settle.quiet`
+    key: str
+    #: as people write it; three stars for a secret
+    value: str
+    #: `default`, or `FILE:LINE` with what fetched it
+    origin: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Imported:
+    """A file made of a provisioning file, and what of that one it does not hold."""
+
+    text: str = ""
+    #: one sentence each
+    left: list[str] = field(default_factory=list)
+    #: names that the new file looks up in secrets.yml
+    secrets: list[str] = field(default_factory=list)
 
 
 class NotOurs(ValueError):
@@ -69,19 +95,36 @@ def unpacked(content: bytes) -> Loaded:
         ConfigError: it cannot be used, with every reason.
         NotOurs: this is none of this version.
     """
+    return _heard(content, _loaded)
+
+
+def told(answer: Any) -> bytes:
+    """Give any other answer as it goes through a pipe; it is plain JSON."""
+    return _told(answer=answer)
+
+
+def heard(content: bytes) -> Any:
+    """Give any other answer that was handed over.
+
+    Raises: as `unpacked`.
+    """
+    return _heard(content, lambda tree: tree["answer"])
+
+
+def _heard(content: bytes, read: Callable[[Any], T]) -> T:
     try:
         tree = json.loads(content)
         is_ours = tree["version"] == __version__
         problems = tuple(map(str, tree.get("problems", ())))
-        found = _loaded(tree) if is_ours and not problems else None
+        found = [read(tree)] if is_ours and not problems else []
     except (AttributeError, LookupError, TypeError, ValueError):
         # what was read may hold a secret, and so may an error about it
         raise NotOurs("it is no configuration of this version") from None
     if not is_ours:
         raise NotOurs("it is of another version")
-    if found is None:
+    if not found:
         raise ConfigError(problems)
-    return found
+    return found[0]
 
 
 def _loaded(tree: Any) -> Loaded:

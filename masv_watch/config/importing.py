@@ -2,7 +2,7 @@
 
 Owns what each of its keys means here, and the list of what has no place. Never reads or writes a
 file and never shows a secret: where one stands, the new file names where it belongs. Called by
-`config import`.
+`config import` and by the call of that name.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from masv_watch.config import nodes
 from masv_watch.config.describing import EDITOR_LINE
-from masv_watch.config.problems import printable
+from masv_watch.config.handover import Imported
+from masv_watch.config.problems import Source, printable, rendered
+from masv_watch.errors import ConfigError
 
 _LISTS = {"portal_upload_automations": True, "team_upload_automations": False}
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
@@ -24,15 +26,18 @@ _PRIORITIES = range(-100, 101)
 UNITS = {"s": "s", "m": "m"}
 
 
-@dataclass(slots=True, kw_only=True)
-class Imported:
-    """The new file, and what of the old one it does not hold."""
+def converted(file: str, text: str, *, unit: str | None = None) -> Imported:
+    """Write a file of ours for the text of a provisioning file; `file` is its name for people.
 
-    text: str = ""
-    #: one sentence each
-    left: list[str] = field(default_factory=list)
-    #: names that the new file looks up in secrets.yml
-    secrets: list[str] = field(default_factory=list)
+    Raises:
+        ConfigError: it is no YAML. Its lines hold passwords under names that are none of ours, so
+            none is shown.
+    """
+    source = Source(file, text)
+    tree, problems = nodes.read(source, text)
+    if tree is None or problems:
+        raise ConfigError(rendered(problems, []))
+    return imported(tree, unit=unit)
 
 
 def imported(tree: nodes.Tree, *, unit: str | None = None) -> Imported:

@@ -58,6 +58,8 @@ PURE = (
     "cloud.wire",
     "delivery.receipt",
     "api.bodies",
+    "api.outlines",
+    "api.reports",
     "api.shapes",
 )
 IMPURE_MODULES = frozenset(
@@ -92,14 +94,16 @@ LATE = {
     "api.calls": (f"{PACKAGE}.api.reading",),
     "api.marks": ("pydantic_core",),
     "api.page.paper": ("jinja2",),
-    "api.plans": (f"{PACKAGE}.config.describing",),
     "cli.output": (f"{PACKAGE}.cli.screens",),
     "cli.table": (f"{PACKAGE}.cli", f"{PACKAGE}.sandbox"),
     "cli.whereabouts": (f"{PACKAGE}.config.load",),
-    "config.apart": (f"{PACKAGE}.config.load",),
+    "config.apart": tuple(
+        f"{PACKAGE}.config.{each}" for each in ("load", "effective", "describing", "importing")
+    ),
     "daemon": (f"{PACKAGE}.cloud.http",),
     "delivery.letters": (f"{PACKAGE}.delivery.templates",),
     "expressions": ("re2",),
+    "inquiries": tuple(f"{PACKAGE}.{each}" for each in ("check", "doctoring", "fitness")),
     "reception": (f"{PACKAGE}.api.tls",),
     "store.seal": ("cryptography",),
     "watch.sidecars": (f"{PACKAGE}.config.sidecars",),

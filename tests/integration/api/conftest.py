@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from dataclasses import dataclass
 
 import pytest
 
 from masv_watch.api.app import build_app
-from masv_watch.api.calls import Desk, Health
+from masv_watch.api.calls import Desk, Health, Inquiries
 from masv_watch.api.guard import Guard
 from masv_watch.api.moves import Moves
 from masv_watch.api.server import Listeners
@@ -17,6 +18,7 @@ from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
 from masv_watch.explain import not_watched
 from masv_watch.files import never_sent
+from masv_watch.inquiries import Inquirer
 from masv_watch.login import Login
 from masv_watch.loops import SystemClock
 from masv_watch.metrics import Metrics
@@ -97,6 +99,12 @@ class Caller:
         self.rehearsal = Rehearsal(
             self.store, settings=lambda: self.settings, denied=self._denied, clock=clock
         )
+        #: the configuration file that is asked about; a test writes it, or replaces the answers
+        self.file = folder / "masv-watch.yml"
+        self.inquirer = Inquirer(
+            str(self.file), os.environ, lambda: self.settings, denied=self._denied, clock=clock
+        )
+        self.inquiries = self.inquirer.callables
         desk = Desk(
             uploads=uploads,
             folders=HotFolders(
@@ -121,6 +129,9 @@ class Caller:
             metrics=metrics.text,
             plan=self.rehearsal.plan,
             reload=lambda: self.reload(),  # noqa: PLW0108 - a test may replace it
+            inquiries=Inquiries(
+                **{name: self._inquiry(name) for name in Inquiries.__dataclass_fields__}
+            ),
             count_refused=lambda method, code: self.refused.append((method, code)),
         )
         self.token = Secret("0123456789abcdef0123456789abcdef")
@@ -134,6 +145,12 @@ class Caller:
         self.clock = FakeClock()
         self.app = build_app(desk, guard, monotonic=self.clock.monotonic)
         self.listener = Listeners(self.app, (Listen(port=0),), on_close=self.moves.stop)
+
+    def _inquiry(self, name):
+        def asked(*given, **named):
+            return getattr(self.inquiries, name)(*given, **named)
+
+        return asked
 
     def _denied(self):
         self.before_a_look()

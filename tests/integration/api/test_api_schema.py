@@ -14,9 +14,23 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
 from masv_watch.api import moves
+from masv_watch.api.calls import Inquiries
 from masv_watch.api.guard import is_page
 from masv_watch.config import portable
-from masv_watch.model import DropEvent, HoldReason, Rule, To, UploadState
+from masv_watch.config.handover import Effective, Imported
+from masv_watch.model import (
+    Diagnosis,
+    DropEvent,
+    Fitness,
+    HoldReason,
+    Inspection,
+    Probe,
+    ProbeState,
+    Rule,
+    To,
+    Treatment,
+    UploadState,
+)
 from masv_watch.uploads import FolderSight
 from tests.integration.api.calling import Short
 from tests.integration.api.conftest import Caller
@@ -57,6 +71,8 @@ def desk(tmp_path, cloud, caplog, monkeypatch):
     caller.store.see_drop("out", b"growing.mov")
     rule = Rule(name="out", path=b"/srv/out", to=To(recipients=()))
     caller.sights = [FolderSight(rule=rule, reason="", last_sweep=1.0, notifications="on")]
+    # what they find has tests of its own, and takes a process or the network each time
+    caller.inquiries = quick()
     caller.short = Short(caller.app)
     yield caller
     caller.short.close()
@@ -124,6 +140,23 @@ def test_calls_over_a_socket_are_answered_as_described(desk):
 
     assert not failures
     assert calls > 30
+
+
+def quick():
+    """Give answers about a configuration, a folder and a daemon that cost nothing."""
+    probe = Probe(test="events", state=ProbeState.NOTE, result="not announced", use="sweeps")
+    treatment = Treatment(is_announced=False, sweep_s=15.0, quiet_s=15.0, samples=3,
+                          asks_for_writers=None, mtime_grain_ns=None)  # fmt: skip
+    fitness = Fitness(path=b"/srv/\xff", hot_folder="", user="me", probes=(probe,),
+                      treatment=treatment)  # fmt: skip
+    return Inquiries(
+        check=lambda **_how: Inspection(problems=("m.yml:1:2: x: is wrong",), ok=("ok: x: y",)),
+        values=lambda: [Effective(key="version", value="1", origin="m.yml:1")],
+        json_schema=lambda: {"type": "object"},
+        converted=lambda *_given: Imported(text="version: 1", left=["x"], secrets=["key"]),
+        diagnose=lambda answers, **_how: Diagnosis(wrong=("x",), texts={"a": str(answers)}),
+        try_out=lambda *_given: fitness,
+    )
 
 
 def operations(tree):

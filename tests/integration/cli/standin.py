@@ -197,7 +197,9 @@ class Wire:
             hint = f"known: {', '.join(self.folders)}"
             said = f"there is no hot folder '{words[0]}'"
             return 404, {"code": 1504, "message": said, "hint": hint}
-        return 200, {"drops": 2} if words[1] in {"release", "seed"} else self._folder(words[0])
+        return 200, {"drops": 2} if words[1] in {"release", "seed", "forget"} else self._folder(
+            words[0]
+        )
 
     def _folder(self, name: str) -> dict[str, Any]:
         return {

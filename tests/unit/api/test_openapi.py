@@ -205,4 +205,9 @@ def test_calls_that_wait_say_in_the_table_that_they_can_be_busy(table):
         ("POST", "/login"),
         ("GET", "/teams"),
         ("POST", "/plan"),
+        ("GET", "/config"),
+        ("POST", "/config/import"),
+        ("POST", "/check"),
+        ("POST", "/selftest"),
+        ("POST", "/doctor"),
     }

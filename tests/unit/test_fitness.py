@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from masv_watch.cli.selftesting import lines_of, sight_of
 from masv_watch.files.probing import Lease, Mount, Naming, Need, Renaming, Room
+from masv_watch.fitness import fitness_of, probes_of, sight_of
 from masv_watch.model import After, Rule, Settle, To
 from masv_watch.selftest import Heard, Sounding
 from masv_watch.watch.hints import Sight
@@ -41,13 +41,18 @@ MOVING = replace(RULE, after=After(delivered="move", move_to="{root}/_sent/{name
 
 
 def line(found, test, rule=None):
-    (one,) = [each for each in lines_of(found, rule) if each.test == test]
+    (one,) = [each for each in probes_of(found, rule) if each.test == test]
     return one
+
+
+def rest(probe):
+    """Give state, result and use of a probe."""
+    return probe.state, probe.result, probe.use
 
 
 def test_good_local_folder_is_ok_in_every_line():
     """Nothing is noted where nothing is odd."""
-    assert {each.state for each in lines_of(GOOD, RULE)} == {"ok"}
+    assert {each.state for each in probes_of(GOOD, RULE)} == {"ok"}
     assert "every 5m" in line(GOOD, "events").use
     assert line(GOOD, "quiet").result == "15s without a change, 3 samples"
 
@@ -57,7 +62,7 @@ def test_network_share_is_swept_with_the_longer_quiet_time():
     share = replace(GOOD, mount=NETWORK, heard=Heard(is_heard=None, why="not announced there"))
 
     assert sight_of(share) is Sight.BLIND
-    assert line(share, "events")[1:] == ("ok", "not announced there", "a sweep every 30s")
+    assert rest(line(share, "events")) == ("ok", "not announced there", "a sweep every 30s")
     assert line(share, "quiet").result == "1m without a change, 3 samples"
     assert line(share, "watches").use == "no notification is needed for them"
 
@@ -66,7 +71,7 @@ def test_quiet_time_of_the_rule_wins():
     """The rule's number is what the watch uses."""
     rule = replace(RULE, settle=Settle(quiet_s=2.0, samples=5))
 
-    assert line(GOOD, "quiet", rule)[2:] == (
+    assert rest(line(GOOD, "quiet", rule))[1:] == (
         "2s without a change, 5 samples", "as the rule says",
     )  # fmt: skip
 
@@ -84,7 +89,7 @@ def test_change_that_is_not_announced_makes_sweeps_decide():
     """A mount that tells nothing is found out, not believed (pain 14)."""
     deaf = replace(GOOD, heard=Heard(is_heard=False, why="a change was not announced within 2 s"))
 
-    assert line(deaf, "events")[1:] == (
+    assert rest(line(deaf, "events")) == (
         "note", "a change was not announced within 2 s", "a sweep every 15s",
     )  # fmt: skip
 
@@ -142,7 +147,7 @@ def test_read_only_folder_is_said_to_be_one_and_is_bad_only_for_a_rule_that_remo
     assert "nothing can be made here: Permission denied" in line(READ_ONLY, "write").result
     assert line(READ_ONLY, "events").result == "could not be tried"
     assert line(READ_ONLY, "delete", RULE).state == "ok"
-    assert line(READ_ONLY, "delete", MOVING)[1:] == (
+    assert rest(line(READ_ONLY, "delete", MOVING)) == (
         "bad", "no right to remove anything here",
         "the rule wants delivered sources moved, which fails",
     )  # fmt: skip
@@ -154,3 +159,20 @@ def test_sticky_folder_is_noted_for_a_rule_that_removes():
 
     assert line(sticky, "delete", MOVING).state == "note"
     assert line(sticky, "delete", RULE).state == "ok"
+
+
+def test_folder_is_treated_as_its_probes_say():
+    """What a program reads is what the lines say to people."""
+    rule = replace(RULE, settle=Settle(quiet_s=2.0, samples=5, asks_for_writers=False))
+    deaf = replace(GOOD, heard=Heard(is_heard=False, why="nothing was announced"))
+
+    found, other = fitness_of(GOOD, rule), fitness_of(deaf, None)
+
+    assert (found.hot_folder, found.path, found.is_bad) == ("out", b"/srv/out", False)
+    assert (found.treatment.is_announced, found.treatment.sweep_s) == (True, 300.0)
+    assert (found.treatment.quiet_s, found.treatment.samples) == (2.0, 5)
+    assert found.treatment.asks_for_writers is False
+    assert (other.hot_folder, other.treatment.is_announced, other.treatment.sweep_s) == (
+        "", False, 15.0,
+    )  # fmt: skip
+    assert fitness_of(replace(GOOD, keeps_inode=False), None).is_bad

@@ -1,0 +1,93 @@
+"""The shapes of what the API answers about the configuration and about folders as such.
+
+Owns no value. Never changes a key that was published: scripts rely on them. Written by
+`api.reports`, described by `api.openapi`; the commands of the same names print them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+from masv_watch import model
+
+
+class RemarkBody(TypedDict):
+    """A problem or a warning with its place; `line` 0 where it has none."""
+
+    file: str
+    line: int
+    col: int
+    path: str
+    message: str
+
+
+class InspectionBody(TypedDict):
+    """What is said of a configuration; without problems a daemon can run with it."""
+
+    problems: list[RemarkBody]
+    warnings: list[RemarkBody]
+    ok: list[str]
+
+
+class ValueBody(TypedDict):
+    """A value that counts, as people write it; `***` for a secret.
+
+    `origin` is `default`, or `FILE:LINE` with what fetched it.
+    """
+
+    key: str
+    value: str
+    origin: str
+
+
+class ProbeBody(TypedDict):
+    """One test of a folder's mount, and what masv-watch does because of it."""
+
+    test: str
+    state: model.ProbeState
+    result: str
+    use: str
+
+
+class TreatmentBody(TypedDict):
+    """What the watch does there; null where something could not be tried."""
+
+    detect: Literal["events", "sweep"]
+    sweep_s: float
+    quiet_s: float
+    samples: int
+    open_check: bool | None
+    mtime_grain_ns: int | None
+
+
+class FitnessBody(TypedDict):
+    """What a folder's mount is fit for, as `user` found it out; `folder` is its hot folder."""
+
+    folder: str | None
+    path: str
+    user: str
+    probes: list[ProbeBody]
+    settings: TreatmentBody
+
+
+class DiagnosisBody(TypedDict):
+    """What is wrong, the worst first, and what a helper needs beside it: texts by file name.
+
+    No secret is in it, but names of folders, files and addresses are.
+    """
+
+    wrong: list[str]
+    files: dict[str, str]
+
+
+class ImportedBody(TypedDict):
+    """A configuration made of a provisioning file.
+
+    `left` is what it does not hold, `secrets` are the names that it looks up in secrets.yml.
+    """
+
+    text: str
+    left: list[str]
+    secrets: list[str]
