@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from masv_watch import __version__, files, logs, thrift
+from masv_watch import __version__, files, logs, once, thrift
 from masv_watch.api.calls import Desk, Health
 from masv_watch.api.moves import Moves
 from masv_watch.cloud.calls import LateLine, Line
@@ -39,20 +39,14 @@ from masv_watch.inquiries import Inquirer
 from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock
 from masv_watch.metrics import Metrics
-from masv_watch.model import DropState, Reloaded, Settings
+from masv_watch.model import Reloaded, Settings
 from masv_watch.reception import Reception, private_places
 from masv_watch.rehearsal import Rehearsal
 from masv_watch.reloads import Reloads
 from masv_watch.roster import Roster
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.crew import SMALL_WORKERS
-from masv_watch.uploads import (
-    HotFolders,
-    Links,
-    Records,
-    Uploads,
-    is_kept,
-)
+from masv_watch.uploads import HotFolders, Links, Records, Uploads
 from masv_watch.watch.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -466,33 +460,12 @@ class Daemon:
         return [*self._loops, *self._roster.loops]
 
     def _is_all_done(self) -> bool:
-        """Say whether everything that was there is delivered, held or failed (`run --once`)."""
-        if not self._roster.is_at_rest:
-            return False
-        if self._login.pause_s() is not None:
-            # only a person can correct the key; what waits for it stays behind
-            return True
-        views = self.uploads.list()
-        for view in views:
-            terms = self.uploads.find(view.upload.id).terms if view.state == "idle" else None
-            if terms is not None and terms.idle_s is None:
-                # it waits for its caller
-                continue
-            if terms is not None and terms.batch:
-                self.uploads.finalize(view.upload.id)
-            if view.state in {"transferring", "idle"} and not is_kept(view):
-                return False
-        # a letter may wait for its window, too
-        return self.store.open_tasks().keys() <= {v.upload.id for v in views if is_kept(v)}
+        is_rejected = self._login.pause_s() is not None
+        # only a person can correct the key; what waits for it stays behind
+        return self._roster.is_at_rest and (is_rejected or once.is_done(self.store, self.uploads))
 
     def _stays_behind(self) -> bool:
-        if self._concerns.all():
-            return True
-        living = self.store.drops(living=True)
-        behind = any(drop.hold or drop.state is not DropState.TAKEN for drop in living)
-        return behind or any(
-            view.state in {"error", "paused"} or is_kept(view) for view in self.uploads.list()
-        )
+        return bool(self._concerns.all()) or once.stays_behind(self.store, self.uploads)
 
     def _auth_until(self) -> float | None:
         pause_s = self._login.pause_s()

@@ -1,0 +1,41 @@
+"""Whether a daemon that is to send once is through, and what stays behind.
+
+Owns the end of `run --once`, seen from the ledger and the uploads. Never ends anything and never
+knows what keeps the daemon itself. Called by `daemon` at every turn of such a run.
+
+It stands alone because a daemon that goes on has no such end.
+"""
+
+from __future__ import annotations
+
+from masv_watch.model import DropState
+from masv_watch.store.contract import Store
+from masv_watch.uploads import Uploads, is_kept
+
+
+def is_done(store: Store, uploads: Uploads) -> bool:
+    """Say whether everything that was taken is delivered, held or failed.
+
+    A batch of which all is up is finalized on the way: nothing more joins it.
+    """
+    views = uploads.list()
+    for view in views:
+        terms = uploads.find(view.upload.id).terms if view.state == "idle" else None
+        if terms is not None and terms.idle_s is None:
+            # it waits for its caller
+            continue
+        if terms is not None and terms.batch:
+            uploads.finalize(view.upload.id)
+        if view.state in {"transferring", "idle"} and not is_kept(view):
+            return False
+    # a letter may wait for its window, too
+    return store.open_tasks().keys() <= {view.upload.id for view in views if is_kept(view)}
+
+
+def stays_behind(store: Store, uploads: Uploads) -> bool:
+    """Say whether a drop is held, or an upload failed, paused or kept for its window."""
+    living = store.drops(living=True)
+    behind = any(drop.hold or drop.state is not DropState.TAKEN for drop in living)
+    return behind or any(
+        view.state in {"error", "paused"} or is_kept(view) for view in uploads.list()
+    )
