@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from masv_watch import files
-from masv_watch.errors import NotFound, SourceError
+from masv_watch.errors import NotFound, SourceError, SourceForbidden
 from masv_watch.files import Reach, Root, groups_of
 from masv_watch.loops import Clock
 from masv_watch.model import (
@@ -29,7 +29,7 @@ from masv_watch.model import (
 )
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
-from masv_watch.uploads import cure_of, filled
+from masv_watch.uploads import Onward, Times, Uploads, cure_of, filled, onward_of, window
 from masv_watch.watch.addresses import addresses_of, drop_of, recipients_of
 from masv_watch.watch.decision import Step
 from masv_watch.watch.examined import Examined
@@ -37,6 +37,9 @@ from masv_watch.watch.generations import Relation
 from masv_watch.watch.intake import Intake
 from masv_watch.watch.rules import Fate
 from masv_watch.watch.scan import BUDGET, matched, one, unfollowed
+
+#: the test of a path that leads through a symbolic link
+LINK = "link"
 
 _RELATED = {
     Relation.SAME: Prospect.KNOWN,
@@ -63,7 +66,9 @@ class Asked:
     caller: Caller
 
 
-def explain(asked: Asked, intake: Intake, *, store: Store, clock: Clock) -> Explanation:
+def explain(
+    asked: Asked, intake: Intake, *, store: Store, uploads: Uploads, clock: Clock
+) -> Explanation:
     """Say why a path of a hot folder is sent or not.
 
     Raises:
@@ -71,7 +76,8 @@ def explain(asked: Asked, intake: Intake, *, store: Store, clock: Clock) -> Expl
     """
     rule = intake.rule
     top = drop_of(asked.relative, addresses_of(rule))
-    answer = _Answer(asked=asked, rule=rule, top=top, at=clock.monotonic())
+    times = Times(at=clock.monotonic(), local=clock.local)
+    answer = _Answer(asked=asked, rule=rule, top=top, times=times, store=store, uploads=uploads)
     away = "its folder does not answer" if intake.hangs(answer.at) else intake.gate.why
     if away:
         gate = Finding(test="root", passed=False, detail=away)
@@ -87,6 +93,11 @@ def explain(asked: Asked, intake: Intake, *, store: Store, clock: Clock) -> Expl
     try:
         with _open(asked, intake) as root:
             return _look(answer, intake, root, is_paused=rule.name in store.paused_folders())
+    except SourceForbidden as error:
+        if not error.message.endswith("is a symbolic link"):
+            return answer.give(Prospect.NO_ROOT, str(error), _finding("root", False, str(error)))
+        why = f"{error}, and what lies behind one is not sent by that name"
+        return answer.give(Prospect.LEFT_OUT, why, _finding(LINK, False, why))
     except SourceError as error:
         gate = Finding(test="root", passed=False, detail=str(error))
         return answer.give(Prospect.NO_ROOT, str(error), gate, cure=error.hint)
@@ -119,10 +130,32 @@ class _Answer:
     asked: Asked
     rule: Rule
     top: bytes
-    at: float
+    times: Times
+    store: Store
+    uploads: Uploads
     drop: Drop | None = None
     #: what its upload froze; None while it has none, and for what goes beside an earlier one
     terms: Terms | None = None
+
+    @property
+    def at(self) -> float:
+        """Give the monotonic second of the answer."""
+        return self.times.at
+
+    def onward(self) -> Onward:
+        """Say what its upload waits for and what became of its source."""
+        return onward_of(
+            self.drop,
+            store=self.store,
+            uploads=self.uploads,
+            times=self.times,
+            is_owner=self.asked.caller.is_owner,
+        )
+
+    def window(self) -> Finding | None:
+        """Give what says that the window of its hot folder is closed."""
+        named = self.rule.name
+        return window(named, store=self.store, uploads=self.uploads, times=self.times)
 
     def cure(self, hold: HoldReason, drop: Drop | None = None) -> str:
         """Give what ends a hold, with commands that can be pasted."""
@@ -243,10 +276,11 @@ def _missing(answer: _Answer) -> Explanation:
     path, drop = shown(answer.asked.path), answer.drop
     if drop is None:
         raise NotFound(f"{path} is not there, and the ledger does not know it")
-    why = f"{path} is not there; the ledger has it as {drop.state}"
-    return answer.give(
-        Prospect.MISSING, why, _finding("there", False, why), cure=cure_of(drop, answer.rule.path)
-    )
+    why, onward = f"{path} is not there; the ledger has it as {drop.state}", answer.onward()
+    cure = cure_of(drop, answer.rule.path) or onward.cure
+    told = "; ".join(filter(None, (why, onward.why)))
+    findings = (_finding("there", False, why), *onward.findings)
+    return answer.give(Prospect.MISSING, told, *findings, cure=cure)
 
 
 def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explanation:
@@ -273,7 +307,7 @@ def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explan
         if not is_taken:
             return answer.give(Prospect.HELD, paused.detail, *findings, paused, cure=cure)
     if outcome.step is Step.GO:
-        return answer.give(Prospect.GOES, f"{top} goes at the next look", *findings)
+        return _of_going(answer, found)
     waits = outcome.hold in (None, HoldReason.GROWING)
     prospect = Prospect.SETTLING if waits else Prospect.HELD
     cure = "" if outcome.hold is None else answer.cure(outcome.hold, related.drop)
@@ -281,14 +315,32 @@ def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explan
     return answer.give(prospect, why, *findings, cure=cure)
 
 
+def _of_going(answer: _Answer, found: Examined) -> Explanation:
+    """Say that a drop is taken at the next look, and what its bytes wait for then."""
+    why, findings, shut = f"{shown(answer.top)} goes at the next look", found.findings, None
+    if not any(each.test == "urgent" for each in findings):
+        shut = answer.window()
+    if shut is None:
+        return answer.give(Prospect.GOES, why, *findings)
+    return answer.give(Prospect.GOES, f"{why}, and {shut.detail}", *findings, shut)
+
+
 def _of_ledger(answer: _Answer, found: Examined) -> Explanation:
     related = found.related
     relation = related.relation if related is not None else Relation.ON_ITS_WAY
-    why = f"{shown(answer.top)}: {found.findings[-1].detail}"
+    said = next((each for each in found.findings if each.test == "ledger"), found.findings[-1])
+    why = f"{shown(answer.top)}: {said.detail}"
     cure = "" if answer.drop is None else cure_of(answer.drop, answer.rule.path)
     if relation is Relation.SAME and answer.drop is not None:
         cure = f"masv-watch resend {answer.drop.id} sends it all the same"
-    return answer.give(_RELATED[relation], why, *found.findings, cure=cure)
+    onward, prospect = answer.onward(), _RELATED[relation]
+    if relation is Relation.ON_ITS_WAY:
+        is_held = onward.is_held or (answer.drop is not None and answer.drop.hold is not None)
+        prospect = Prospect.HELD if is_held else prospect
+        prospect = Prospect.KNOWN if onward.is_delivered else prospect
+    told = "; ".join(filter(None, (why, onward.why)))
+    findings = (*found.findings, *onward.findings)
+    return answer.give(prospect, told, *findings, cure=onward.cure or cure)
 
 
 def _finding(test: str, passed: bool, detail: str) -> Finding:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from masv_watch import files
 from masv_watch.errors import SourceError
-from masv_watch.explain import Asked, explain, not_watched
+from masv_watch.explain import LINK, Asked, explain, not_watched
 from masv_watch.lifecycle import is_arriving
 from masv_watch.loops import Bell, Clock, Loop
 from masv_watch.metrics import Metrics
@@ -225,14 +225,32 @@ class Roster:
             NotFound: the caller may not read it, or it is not there and never was.
         """
         plain = os.path.normpath(path)
+        found = self._explained(path, plain, caller)
+        # where a link leads is no one's to learn who may not read everything (P8)
+        real = files.resolved(plain) if caller.is_owner else plain
+        is_led = found is None or any(each.test == LINK for each in found.findings)
+        there = self._explained(real, real, caller) if is_led and real != plain else None
+        if there is not None:
+            return replace(
+                there, path=path, why=f"{shown(path)} leads to {shown(real)}; {there.why}"
+            )
+        return found or not_watched(path, len(self))
+
+    def _explained(self, path: bytes, plain: bytes, caller: Caller) -> Explanation | None:
         for each in self._all():
             rule = each.intake.rule
             for root in (rule.path, files.resolved(rule.path)):
                 below = root.rstrip(b"/") + b"/"
                 if plain == root or plain.startswith(below):
                     asked = Asked(path=path, relative=plain[len(below) :], caller=caller)
-                    return explain(asked, each.intake, store=self._store, clock=self._clock)
-        return not_watched(path, len(self))
+                    return explain(
+                        asked,
+                        each.intake,
+                        store=self._store,
+                        uploads=self._uploads,
+                        clock=self._clock,
+                    )
+        return None
 
     def hurry(self, hot_folder: str) -> None:
         """Ask a hot folder to sweep soon; an unknown one is fine."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -29,11 +30,13 @@ _ENDED = frozenset({"done", "cancelled", "superseded", "duplicate", "ignored"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """One call that sends something, and what it does in words."""
+    """What sends something, in one call or several, and what it does in words."""
 
     path: str
     #: as in "sent again although it was delivered"
     does: str
+    #: calls that follow, where one is not enough
+    then: tuple[str, ...] = ()
 
 
 def resend(options: argparse.Namespace) -> int:
@@ -116,9 +119,27 @@ def send(options: argparse.Namespace) -> int:
             raise WrongUsage("nobody can be asked here - say --yes to do it")
         if not output.agrees("Send it?"):
             raise Ended("nothing was sent")
-    _, tree = desk.caller.send("POST", act.path, lambda tree: tree)
-    desk.print(tree, f"{goes}: {act.does}")
+    for path in (act.path, *act.then):
+        _, tree = desk.caller.send("POST", path, lambda tree: tree)
+    desk.print(tree, f"{goes}: {act.does}", *_waits_still(tree))
     return OK
+
+
+def _waits_still(tree: answers.Json) -> Iterator[str]:
+    """Say what an upload that goes on waits for all the same."""
+    upload = answers.upload(tree) if "upload_id" in tree and "package_name" in tree else None
+    if upload is not None and upload.waiting is not None and _is_shut(upload):
+        yield f"it waits for its window{_opening(upload)}: {upload.waiting.cure}"
+
+
+def _is_shut(upload: Upload) -> bool:
+    return upload.waiting is not None and upload.waiting.reason == "window_closed"
+
+
+def _opening(upload: Upload) -> str:
+    """Say when the window of an upload opens; empty where that is not known."""
+    until = "" if upload.waiting is None else upload.waiting.until
+    return f", which opens at {until}" if until else ""
 
 
 def _explained(desk: Desk, path: bytes) -> Explained:
@@ -199,6 +220,8 @@ def for_upload(upload: Upload) -> Act:
     """
     if upload.state in {"error", "paused"}:
         return Act(path=place("uploads", upload.id, "resume"), does="goes on")
+    if _is_shut(upload):
+        return _past_the_window(upload)
     if upload.is_finalizing:
         raise Ended(f"upload {upload.id} is being delivered already")
     if upload.state == "idle":
@@ -206,3 +229,15 @@ def for_upload(upload: Upload) -> Act:
     if upload.state == "complete":
         raise Ended(f"upload {upload.id} is delivered - masv-watch link {upload.id} shares it")
     return Act(path=place("uploads", upload.id, "start"), does="goes at once, before its turn")
+
+
+def _past_the_window(upload: Upload) -> Act:
+    """Give the calls that let an upload go, of which a window keeps the bytes or the delivery."""
+    start = place("uploads", upload.id, "start")
+    window = f"though its window is closed{_opening(upload)}"
+    if upload.state == "idle" and not upload.is_finalizing:
+        then = (place("uploads", upload.id, "finalize"),)
+        return Act(path=start, does=f"is finalized and delivered at once, {window}", then=then)
+    if upload.state == "complete":
+        return Act(path=start, does=f"is delivered; its letters leave at once, {window}")
+    return Act(path=start, does=f"goes at once, {window}")

@@ -31,6 +31,11 @@ class AlarmingVerbs:
 
         return self.engine.read(read)
 
+    def disposal(self, drop_id: int) -> Task | None:
+        """Give the task of a drop's source, or None."""
+        row = self.engine.read(lambda tx: tx.one("disposal", key=str(drop_id)))
+        return None if row is None else task_of(row)
+
     def tasks_in_trouble(self, most: int) -> list[tuple[Task, str]]:
         """List tasks that were refused or failed three times."""
         rows = self.engine.read(lambda tx: tx.all("tasks_in_trouble", most=most))

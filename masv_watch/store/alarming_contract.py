@@ -19,6 +19,10 @@ class Alarming(Protocol):
         """Give of each hot folder and hold reason the oldest drop, and how many there are."""
         ...
 
+    def disposal(self, drop_id: int) -> Task | None:
+        """Give what is or was to be done with the source of a drop, or None."""
+        ...
+
     def tasks_in_trouble(self, most: int) -> Sequence[tuple[Task, str]]:
         """List tasks that were refused for good or failed three times, newest first.
 

@@ -538,6 +538,9 @@ SELECT DISTINCT upload_id FROM tasks WHERE state = 'due' AND kind = 'letter';
 -- name: refused_tasks
 SELECT upload_id, count(*) AS number FROM tasks WHERE state = 'refused' GROUP BY upload_id;
 
+-- name: disposal
+SELECT * FROM tasks WHERE kind = 'dispose' AND key = :key ORDER BY id DESC LIMIT 1;
+
 -- name: due_disposals
 SELECT count(*) AS number FROM tasks
 WHERE upload_id = :upload_id AND kind = 'dispose' AND key = :key AND state = 'due';

@@ -19,6 +19,10 @@ from masv_watch.uploads.folders import drop_view as drop_view
 from masv_watch.uploads.links import Links as Links
 from masv_watch.uploads.links import read_package as read_package
 from masv_watch.uploads.needs import needs_of as needs_of
+from masv_watch.uploads.onward import Onward as Onward
+from masv_watch.uploads.onward import Times as Times
+from masv_watch.uploads.onward import onward_of as onward_of
+from masv_watch.uploads.onward import window as window
 from masv_watch.uploads.records import Records as Records
 from masv_watch.uploads.views import DropView as DropView
 from masv_watch.uploads.views import SendingView as SendingView

@@ -267,6 +267,10 @@ class Uploads:
             traffic=traffic,
         )
 
+    def turns(self) -> Turns:
+        """Say whose turn it is now, and whose window is closed."""
+        return self._turns()
+
     def _held(self) -> dict[str, Drop]:
         return {drop.upload_id: drop for drop in self._store.held_drops() if drop.upload_id}
 

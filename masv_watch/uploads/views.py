@@ -210,6 +210,15 @@ def _shut(upload: UploadLine, closed: Mapping[str, float | None]) -> Waiting:
     return Waiting(reason=WaitReason.WINDOW_CLOSED, until=until, cure=cure)
 
 
+def delivery_shut(upload: UploadLine) -> str:
+    """Say in a clause what of an upload waits for its window."""
+    if upload.state is UploadState.TRANSFERRING:
+        return "its bytes wait for the window"
+    if upload.state is UploadState.COMPLETE:
+        return "it was delivered, and its letters wait for the window of delivery"
+    return "its bytes are up, and its delivery waits for the window of delivery"
+
+
 def _turn(
     upload: UploadLine,
     *,

@@ -83,6 +83,8 @@ class Wire:
     #: None: a daemon of an age that does not know the call
     stats: dict[str, Any] | None = None
     token: str | None = None
+    #: verb -> what an upload shows after it
+    after: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: looks at one upload that are answered with 503 before one is answered
     stumbles: int = 0
     #: looks at one upload after which it is gone; 0 for never
@@ -172,13 +174,17 @@ class Wire:
             seen["files_total"] += len(call.body["paths"])
         elif words:
             allowed, after = _VERBS[words[0]]
+            if words[0] == "start" and (seen["waiting"] or {}).get("reason") == "window_closed":
+                # past its window it is what it was
+                allowed, after = {seen["state"]}, seen["state"]
+                seen["waiting"] = None
             if seen["state"] not in allowed:
                 calls = [verb for verb, (states, _) in _VERBS.items() if seen["state"] in states]
                 return 409, {
                     "code": 1506, "message": f"{words[0]} is not possible now",
                     "state": seen["state"], "allowed": calls,
                 }  # fmt: skip
-            seen["state"] = after
+            seen |= {"state": after, **self.after.get(words[0], {})}
             self.script.pop(upload_id, None)
         empty: dict[str, Any] = {"files": [], "skipped": [], "drops": [], "tasks": []}
         more = empty | self.details.get(upload_id, {}) if call.method == "GET" else {}

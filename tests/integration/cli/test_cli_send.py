@@ -169,6 +169,48 @@ def test_send_of_an_upload_says_to_whom_and_does_what_its_state_needs(tell, wire
             assert f"take.mov (1 file) to portal dailies: {words}" in told
 
 
+OPENS = "2026-01-02T19:00:00.000Z"
+SHUT = {"reason": "window_closed", "until": OPENS, "ahead": 0, "cure": f"masv-watch start {ID}"}
+
+
+@pytest.mark.parametrize("by", ["drop", "upload"])
+@pytest.mark.parametrize(
+    ("state", "calls", "words"),
+    [
+        ("transferring", [f"{ONE}/start"], "goes at once, though"),
+        ("idle", [f"{ONE}/start", f"{ONE}/finalize"], "is finalized and delivered at once, though"),
+        ("complete", [f"{ONE}/start"], "is delivered; its letters leave at once, though"),
+    ],
+)
+def test_send_of_what_a_window_keeps_says_when_it_opens_and_goes_past_it(
+    tell, wire, state, calls, words, by
+):
+    """A finalize alone would wait for the window of delivery, which it says nothing of."""
+    wire.add(ID, state=state, waiting=SHUT)
+    wire.details[ID] = {"to": ["bob@example.com"]}
+    held(wire, DropState.TAKEN, upload_id=ID)
+    what = "7" if by == "drop" else ID
+    _, _, before = tell("send", what)
+    unasked = posted(wire)
+    status, _, said = tell("send", what, "--yes")
+
+    assert (unasked, status, posted(wire)) == ([], OK, calls)
+    for told in (before, said):
+        assert f"to bob@example.com: {words} its window is closed, which opens at {OPENS}" in told
+
+
+@pytest.mark.parametrize("state", ["paused", "error"])
+def test_send_of_what_goes_on_into_a_closed_window_says_that_it_waits_still(tell, wire, state):
+    """That it goes on is half of the truth."""
+    wire.add(ID, state=state)
+    wire.script[ID] = [{"state": state}]
+    wire.after["resume"] = {"waiting": SHUT}
+    status, out, _ = tell("send", ID, "--yes")
+
+    assert (status, posted(wire)) == (OK, [f"{ONE}/resume"])
+    assert f"it waits for its window, which opens at {OPENS}: masv-watch start {ID}" in out
+
+
 def test_send_of_a_drop_whose_hot_folder_is_gone_says_that_it_goes_to_nobody(tell, wire):
     """Its rule names nobody any more; the daemon decides what it does then."""
     held(wire, DropState.DONE)

@@ -133,3 +133,14 @@ def test_explain_of_a_query_that_is_none_names_the_parameter(field):
         status, body = ask(field.daemon.api, f"/api/v1/explain?{query}")
         assert status == 422, (query, body)
         assert body["field"] in ("path", "x")
+
+
+def test_explain_of_a_path_that_leads_into_a_hot_folder_by_a_link_answers_for_what_is_there(field):
+    """Nobody sees from a path that it is another one: it says so, and what holds there."""
+    (field.top / "out" / "there.xmp").write_bytes(b"abc")
+    (field.top / "way").symlink_to(field.top / "out")
+    said = explained(field, field.top / "way" / "there.xmp")
+
+    assert said["verdict"] == "left_out"
+    assert f"leads to {field.top / 'out' / 'there.xmp'}; " in said["why"]
+    assert said["hot_folder"] == "out"

@@ -121,7 +121,9 @@ class World:
             cloud=self.cloud,
             login=self.login,
             settings=lambda: self.settings,
-            ignored=lambda *_: lambda path, _size: path.endswith((b".DS_Store", b".done")),
+            ignored=lambda *_: (
+                lambda path, _size: path.endswith((b".DS_Store", b".done", b".masv.yml"))
+            ),
             register_secret=self.secrets.append,
         )
         return Outbox(

@@ -420,7 +420,7 @@ def test_explain_of_a_drop_that_lacks_something_names_it_with_its_test_and_cure(
     asked = Asked(
         path=os.fsencode(room.hot / "d"), relative=b"d", caller=Caller(uid=0, is_owner=True)
     )
-    said = explain(asked, room.intake, store=room.store, clock=room.clock)
+    said = explain(asked, room.intake, store=room.store, uploads=room.uploads, clock=room.clock)
 
     assert (said.prospect, said.why) == (Prospect.HELD, "d: missing: d/f.0002.exr")
     assert f"release {room.drop('d').id} sends it as it is" in said.cure
@@ -485,7 +485,9 @@ def test_hashes_of_a_large_drop_are_made_over_several_looks_and_explained(
         room.clock.advance(min(room.intake.tick(), LOOK_S))
         path = os.fsencode(room.hot / "d")
         asked = Asked(path=path, relative=b"d", caller=Caller(uid=0, is_owner=True))
-        found = explain(asked, room.intake, store=room.store, clock=room.clock)
+        found = explain(
+            asked, room.intake, store=room.store, uploads=room.uploads, clock=room.clock
+        )
         told.update(each.detail for each in found.findings if each.test == "hashes")
         if room.taken():
             break

@@ -8,7 +8,18 @@ import pytest
 
 from masv_watch.errors import NotFound
 from masv_watch.explain import Asked, explain
-from masv_watch.model import Caller, DropMode, Manifests, Prospect, Wholeness
+from masv_watch.model import (
+    Caller,
+    DropMode,
+    Manifests,
+    Prospect,
+    TaskDraft,
+    TaskEvent,
+    TaskKind,
+    Turns,
+    UploadEvent,
+    Wholeness,
+)
 from tests.integration.rooms.watched import Room
 
 OWNER = Caller(uid=0, is_owner=True)
@@ -21,7 +32,7 @@ def ask(room: Room, relative: str, caller: Caller = OWNER):
     """Ask about a path below the hot folder."""
     path = os.fsencode(room.hot / relative)
     asked = Asked(path=path, relative=os.fsencode(relative), caller=caller)
-    return explain(asked, room.intake, store=room.store, clock=room.clock)
+    return explain(asked, room.intake, store=room.store, uploads=room.uploads, clock=room.clock)
 
 
 @AS_ROOT
@@ -114,3 +125,125 @@ def test_explain_of_a_paused_hot_folder_names_the_command_that_resumes(make_room
 
     assert said.prospect is Prospect.HELD
     assert "masv-watch resume --folder hot" in said.cure
+
+
+OPENS = 4e9
+#: the desk's windows while both of a hot folder's are closed
+SHUT = Turns(closed={"hot": OPENS}, undelivered={"hot": OPENS})
+
+
+def taken(room: Room, name: str = "a.mov"):
+    """Have a drop taken."""
+    (room.hot / name).write_bytes(b"abc")
+    room.pass_time(60)
+    (upload,) = room.taken()
+    return upload
+
+
+def test_explain_of_what_goes_into_a_closed_window_says_when_it_opens(make_room):
+    """It is taken at once, and its bytes wait: both are said (behaviour 12)."""
+    room = make_room()
+    room.uploads._turns = lambda: SHUT
+    (room.hot / "a.mov").write_bytes(b"abc")
+    for _ in range(60):
+        if (said := ask(room, "a.mov")).prospect is Prospect.GOES:
+            break
+        room.intake.tick()
+        room.clock.advance(0.5)
+
+    assert said.prospect is Prospect.GOES
+    assert "its bytes wait for the window, which opens at 2096-10-02" in said.why
+    (window,) = [each for each in said.findings if each.test == "window"]
+    assert not window.passed
+    assert window.retry_at == pytest.approx(said.at + OPENS - room.store.now())
+
+
+def test_explain_of_a_drop_that_its_window_keeps_says_when_it_opens_and_what_starts_it(make_room):
+    """On its way is what moves; this waits."""
+    room = make_room()
+    upload = taken(room)
+    room.uploads._turns = lambda: SHUT
+    said = ask(room, "a.mov")
+
+    assert said.prospect is Prospect.HELD
+    assert "its bytes wait for the window, which opens at 2096-10-02" in said.why
+    assert f"masv-watch start {upload.id}" in said.cure
+    room.uploads._turns = lambda: Turns(undelivered={"hot": OPENS})
+    assert ask(room, "a.mov").prospect is Prospect.ON_ITS_WAY
+
+
+@pytest.mark.parametrize("how", ["failed", "paused", "deleted"])
+def test_explain_of_a_drop_whose_upload_does_not_go_names_the_command(make_room, how):
+    """What failed is not on its way, and an owner reads why."""
+    room = make_room()
+    upload = taken(room)
+    if how == "failed":
+        room.store.advance_upload(upload.id, UploadEvent.FAIL, code=1, error="it broke")
+    elif how == "paused":
+        room.store.advance_upload(upload.id, UploadEvent.PAUSE)
+    else:
+        room.store.note_package_asked(upload.id, upload.fence)
+        room.store.delete_upload(upload.id, takes_package=False)
+    said = ask(room, "a.mov")
+
+    assert said.prospect is Prospect.HELD
+    assert {
+        "failed": "its upload failed: it broke",
+        "paused": "its upload is paused",
+        "deleted": "its upload is being deleted",
+    }[how] in said.why
+    cures = {"failed": f"masv-watch retry {upload.id}", "paused": f"masv-watch resume {upload.id}"}
+    assert said.cure == cures.get(how, "")
+    (room.hot / "a.mov").chmod(0o644)
+    if how == "failed" and os.geteuid() == 0:
+        room.hot.chmod(0o755)
+        assert "it broke" not in str(ask(room, "a.mov", STRANGER))
+
+
+@pytest.mark.parametrize("end", [TaskEvent.DONE, TaskEvent.REFUSED, None])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_explain_of_a_delivered_drop_says_what_became_of_its_source(make_room, end, is_there):
+    """Where it was moved to, or why it was not, with what helps (behaviour 10)."""
+    room = make_room()
+    upload = taken(room)
+    drop = room.drop("a.mov")
+    room.deliver(upload, TaskDraft(kind=TaskKind.DISPOSE, key=str(drop.id)))
+    (task,) = room.store.tasks(upload.id)
+    if end is not None:
+        room.store.advance_task(task, end, note="outcome of /archive/a.mov")
+    else:
+        room.store.retry_task(task, retry_at=0.0, attempts=1, note="outcome of /archive/a.mov")
+    if not is_there:
+        (room.hot / "a.mov").unlink()
+    said = ask(room, "a.mov")
+
+    assert said.prospect is (Prospect.KNOWN if is_there else Prospect.MISSING)
+    assert "outcome of /archive/a.mov" in said.why
+    (source,) = [each for each in said.findings if each.test == "source"]
+    assert source.passed is (end is TaskEvent.DONE)
+    assert ("by hand" in said.cure) is (end is TaskEvent.REFUSED)
+
+
+def test_explain_of_an_empty_folder_says_that_it_is_held(make_room):
+    """As the ledger has it, not that it settles."""
+    room = make_room()
+    (room.hot / "CARD").mkdir()
+    room.pass_time(60)
+    assert room.state("CARD") == ("held", "empty")
+
+    said = ask(room, "CARD")
+    assert said.prospect is Prospect.HELD
+    assert "put at least one file" in said.cure
+
+
+def test_explain_of_a_path_through_a_link_says_that_none_is_followed(make_room):
+    """The hot folder is there: the path is what is left out."""
+    room = make_room()
+    (room.hot / "CARD").mkdir()
+    (room.hot / "CARD" / "a.mov").write_bytes(b"abc")
+    (room.hot / "link").symlink_to("CARD")
+    room.pass_time(1)
+    said = ask(room, "link/a.mov")
+
+    assert said.prospect is Prospect.LEFT_OUT
+    assert "symbolic link" in said.why

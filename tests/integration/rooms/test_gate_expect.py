@@ -29,7 +29,7 @@ def test_root_on_another_file_system_than_expected_is_not_looked_at_and_says_so(
     room.pass_time(SETTLED_S)
     path = os.fsencode(room.hot / "a.mov")
     question = Asked(path=path, relative=b"a.mov", caller=Caller(uid=0, is_owner=True))
-    found = explain(question, room.intake, store=room.store, clock=room.clock)
+    found = explain(question, room.intake, store=room.store, uploads=room.uploads, clock=room.clock)
     with files.Root.open(os.fsencode(room.hot)) as root:
         kind = files.volume_of(root).kind
 

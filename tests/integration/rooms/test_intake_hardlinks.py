@@ -49,7 +49,7 @@ def test_hard_links_are_left_out_and_listed_where_the_rule_skips_them(make_room:
     room.pass_time(SETTLED_S)
     path = os.fsencode(room.hot / "linked.mov")
     question = Asked(path=path, relative=b"linked.mov", caller=Caller(uid=0, is_owner=True))
-    found = explain(question, room.intake, store=room.store, clock=room.clock)
+    found = explain(question, room.intake, store=room.store, uploads=room.uploads, clock=room.clock)
 
     by_name = {one.name: one for one in room.taken()}
     assert {name: room.files(one) for name, one in by_name.items()} == {

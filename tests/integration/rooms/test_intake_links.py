@@ -47,7 +47,7 @@ def asked(room: Room, path: str) -> Any:
         relative=os.fsencode(path),
         caller=Caller(uid=0, is_owner=True),
     )
-    return explain(question, room.intake, store=room.store, clock=room.clock)
+    return explain(question, room.intake, store=room.store, uploads=room.uploads, clock=room.clock)
 
 
 @pytest.mark.fault(23)

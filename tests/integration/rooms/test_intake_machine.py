@@ -233,7 +233,9 @@ class IntakeMachine(RuleBasedStateMachine):
         asked = Asked(path=whole, relative=path, caller=OWNER)
         room = self.room
         try:
-            return explain(asked, room.intake, store=room.store, clock=room.clock).prospect
+            return explain(
+                asked, room.intake, store=room.store, uploads=room.uploads, clock=room.clock
+            ).prospect
         except NotFound:
             return None
 

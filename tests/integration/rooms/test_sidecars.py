@@ -48,7 +48,7 @@ def put(room: Room, name: str, content: str | bytes = b"abc") -> Path:
 def asked(room: Room, name: str):
     path = os.fsencode(room.hot / name)
     question = Asked(path=path, relative=name.encode(), caller=Caller(uid=0, is_owner=True))
-    return explain(question, room.intake, store=room.store, clock=room.clock)
+    return explain(question, room.intake, store=room.store, uploads=room.uploads, clock=room.clock)
 
 
 def test_sidecar_changes_message_and_priority_of_its_drop_and_is_no_part_of_it(
