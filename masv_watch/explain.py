@@ -46,6 +46,7 @@ _RELATED = {
     Relation.ON_ITS_WAY: Prospect.ON_ITS_WAY,
     Relation.HELD: Prospect.HELD,
     Relation.ELSEWHERE: Prospect.HELD,
+    Relation.UNWANTED: Prospect.KNOWN,
 }
 #: how a drop stands by its row alone
 _OF_STATES = {
@@ -290,10 +291,10 @@ def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explan
             Prospect.LEFT_OUT, f"{top} is left out: it {found.reason}", *found.findings
         )
     related, assessed = found.related, found.assessed
-    if found.is_loose:
+    if found.is_loose and (related is None or related.relation is not Relation.SAME):
         cure = answer.cure(HoldReason.LOOSE_FILE)
         return answer.give(Prospect.HELD, f"{top} is a loose file", *found.findings, cure=cure)
-    if related is None or assessed is None:
+    if related is None or assessed is None or related.relation is Relation.UNWANTED:
         return _of_ledger(answer, found)
     outcome, findings = assessed.outcome, found.findings
     answer.rule = assessed.rule
@@ -331,7 +332,7 @@ def _of_ledger(answer: _Answer, found: Examined) -> Explanation:
     said = next((each for each in found.findings if each.test == "ledger"), found.findings[-1])
     why = f"{shown(answer.top)}: {said.detail}"
     cure = "" if answer.drop is None else cure_of(answer.drop, answer.rule.path)
-    if relation is Relation.SAME and answer.drop is not None:
+    if relation in (Relation.SAME, Relation.UNWANTED) and answer.drop is not None:
         cure = f"masv-watch resend {answer.drop.id} sends it all the same"
     onward, prospect = answer.onward(), _RELATED[relation]
     if relation is Relation.ON_ITS_WAY:

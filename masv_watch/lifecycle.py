@@ -249,12 +249,12 @@ def is_arriving(drop: Drop) -> bool:
 
 
 def is_given_up(drop: Drop) -> bool:
-    """Say whether a drop ended with its upload before all of it had arrived.
+    """Say whether a drop ended with its upload, or by a person, before all of it had arrived.
 
     What still arrives of it is the content that nobody wanted, not new content.
     """
     ended = drop.state is DropState.CANCELLED and drop.settled_at is None
-    return ended and drop.upload_id is not None
+    return ended and (drop.upload_id is not None or drop.is_unwanted)
 
 
 def shown(

@@ -1306,6 +1306,8 @@ class Drop:
     is_late: bool = False
     #: a person let it go although something is missing
     lack_waived: bool = False
+    #: a person ended it before it went
+    is_unwanted: bool = False
     #: of a removable hot folder, the volume that it came on; "" otherwise
     volume: str = ""
     found_by: FoundBy = FoundBy.UNKNOWN

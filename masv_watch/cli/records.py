@@ -56,6 +56,19 @@ def _on_drop(options: argparse.Namespace, verb: str, does: str) -> int:
     return OK
 
 
+def cancel(options: argparse.Namespace) -> int:
+    """End what has not gone yet, for good; a person is asked first."""
+    desk = desk_of(options)
+    if not options.yes and output.is_asked():
+        drop, _ = desk.caller.get(place("drops", options.drop), answers.drop)
+        what = f"drop {drop.id}: {drop.hot_folder}/{drop.path}, {drop.state}"
+        if not output.agrees(f"Cancel {what}? It is not sent. The source stays."):
+            raise Ended("nothing was cancelled")
+    drop, tree = desk.caller.send("POST", place("drops", options.drop, "cancel"), answers.drop)
+    desk.print(tree, f"{drop.hot_folder}/{drop.path}: cancelled, and its source stays")
+    return OK
+
+
 def retry(options: argparse.Namespace) -> int:
     """Let a failed upload go on."""
     desk = desk_of(options)

@@ -12,7 +12,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from masv_watch import __version__
-from masv_watch.cli import creation, explaining, output, overseeing, records, verbs, views
+from masv_watch.cli import (
+    configs,
+    creation,
+    explaining,
+    output,
+    overseeing,
+    records,
+    verbs,
+    views,
+)
 from masv_watch.cli.outcomes import FAILED, OK, STATUSES, Ended, lines_of, status_of
 from masv_watch.errors import MasvWatchError
 
@@ -172,7 +181,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print one JSON object")
     _looking(commands)
     _creating(commands)
-    _configs(commands)
+    configs.describe(commands, _command, _configuring)
     _steering(commands)
     _folders(commands)
     _tools(commands)
@@ -180,53 +189,6 @@ def parser() -> argparse.ArgumentParser:
     _installing(commands)
     commands.add_parser("sandbox", help="run a MASV cloud for trying out, on this machine")
     return whole
-
-
-def _configs(commands: Any) -> None:
-    config = commands.add_parser(
-        "config", help="make and describe a configuration",
-        description="Make and describe a configuration.",
-    )  # fmt: skip
-    verbs_ = config.add_subparsers(title="verbs", metavar="VERB", required=True)
-    init = _command(
-        verbs_, "init", _configuring("init"), "write a first file; asks for what no flag says"
-    )
-    init.add_argument("--path", metavar="DIR", help="the folder to watch")
-    init.add_argument("--name", metavar="NAME", help="the hot folder's name; default: of its path")
-    target = init.add_mutually_exclusive_group()
-    target.add_argument("--team", metavar="NAME", help="the team that sends")
-    target.add_argument("--portal", metavar="NAME", help="the portal that it goes to")
-    init.add_argument("--sender", metavar="ADDRESS", help="who sends; a portal wants to know")
-    init.add_argument(
-        "--recipient", metavar="ADDRESS", action="append", help="who is mailed; may be repeated"
-    )
-    init.add_argument(
-        "--api-key-file", dest="key_file", metavar="FILE",
-        help="holds the team's key, for secrets.yml; default: $MASV_API_KEY at each start",
-    )  # fmt: skip
-    init.add_argument("--json", action="store_true", help="print one JSON object")
-    _described(verbs_)
-
-
-def _described(verbs_: Any) -> None:
-    schema = _command(
-        verbs_, "schema", _configuring("schema"), "print the file's JSON Schema, for editors"
-    )
-    schema.add_argument("--json", action="store_true", help="print it on one line")
-    show = _command(
-        verbs_, "show", _configuring("show"), "print every value that counts; secrets as ***"
-    )
-    show.add_argument("--origin", action="store_true", help="say where each comes from")
-    show.add_argument("--json", action="store_true", help="print one JSON array, with origins")
-    imports = _command(
-        verbs_, "import", _configuring("import_"), "print a masv-agent provisioning file as ours"
-    )
-    imports.add_argument("file", metavar="FILE", help="the provisioning file")
-    imports.add_argument(
-        "--timeout-unit", dest="unit", choices=("s", "m"),
-        help="what its `timeout` counts: seconds or minutes; masv-agent does not say",
-    )  # fmt: skip
-    imports.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _looking(commands: Any) -> None:
@@ -356,6 +318,9 @@ def _answering(commands: Any) -> None:
     ):
         answer = _call(commands, name, does, help_)
         answer.add_argument("drop", metavar="DROP", help="its number, as `status` names it")
+    cancel = _call(commands, "cancel", records.cancel, "end what has not gone yet, for good")
+    cancel.add_argument("drop", metavar="DROP", help="its number, as `status` names it")
+    cancel.add_argument("--yes", action="store_true", help="do not ask")
     retry = _call(commands, "retry", records.retry, "let a failed upload go on")
     retry.add_argument("id", metavar="ID", help=_ID)
     send = _call(commands, "send", records.send, "do what lets something be sent, and ask first")

@@ -88,6 +88,21 @@ class ArrivingVerbs:
 
         return self.engine.write(abandon)
 
+    def cancel_drop(self, drop_id: int, note: str) -> Drop:
+        """End a drop that has not gone yet, for good."""
+
+        def cancel(tx: Transaction) -> Drop:
+            row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
+            if row["state"] == DropState.TAKEN:
+                _withdraw(tx, row, note)
+            else:
+                move_drop(tx, row, DropEvent.CANCEL, note=note)
+            tx.run("note_unwanted", id=drop_id, was_whole=row["whole"])
+            tx.rings = True
+            return drop_of(must(tx.one("drop", id=drop_id), f"drop {drop_id}"))
+
+        return self.engine.write(cancel)
+
     def given_up(self, hot_folder: str) -> list[Drop]:
         """List the drops that ended with their upload before all of them had arrived."""
         return rows_as(
@@ -128,6 +143,25 @@ class ArrivingVerbs:
             return drop_of(must(tx.one("drop", id=drop_id), f"drop {drop_id}"))
 
         return self.engine.write(release)
+
+
+def _withdraw(tx: Transaction, drop: Row, note: str) -> None:
+    """Take a drop out of an upload that cannot be delivered yet."""
+    upload = must(tx.one("upload", id=drop["upload_id"]), "upload")
+    if UploadState(upload["state"]) in _OVER:
+        raise IllegalTransition(f"the upload of drop {drop['id']} is being deleted already")
+    if upload["finalize_asked"] or upload["state"] == UploadState.COMPLETE:
+        raise IllegalTransition(
+            f"drop {drop['id']} is delivered, or may be already",
+            hint=f"masv-watch show {upload['id']} tells; masv-watch delete {upload['id']} --package"
+            " takes a delivered package back",
+            state=drop["state"],
+            allowed=[],
+        )
+    move_drop(tx, drop, DropEvent.CANCEL, note=note)
+    leave(tx, drop)
+    # whoever has it in hand may be about to finalize it with what leaves it
+    tx.run("end_claim", id=upload["id"])
 
 
 def _take_in(tx: Transaction, drop: Row, upload: Row, arrived: Arrived) -> None:

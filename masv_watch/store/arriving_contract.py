@@ -42,6 +42,17 @@ class Arriving(Protocol):
         """
         ...
 
+    def cancel_drop(self, drop_id: int, note: str) -> Drop:
+        """End a drop that has not gone yet, for good: what still comes of it is not sent.
+
+        One on its way leaves its upload; the last one has it deleted, its package with it.
+
+        Raises:
+            NotFound: there is no such drop.
+            IllegalTransition: it ended before, or may be delivered already; nothing is changed.
+        """
+        ...
+
     def given_up(self, hot_folder: str) -> list[Drop]:
         """List the drops that ended with their upload before all of them had arrived."""
         ...

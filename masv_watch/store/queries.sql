@@ -96,7 +96,14 @@ UPDATE drops SET lack_waived = 1 WHERE id = :id;
 
 -- name: given_up
 SELECT * FROM drops WHERE hot_folder = :hot_folder AND state = 'cancelled' AND settled_at IS NULL
-AND upload_id IS NOT NULL ORDER BY id;
+AND upload_id IS NOT NULL
+UNION SELECT * FROM drops WHERE hot_folder = :hot_folder AND state = 'cancelled'
+AND settled_at IS NULL AND unwanted = 1 ORDER BY id;
+
+-- name: note_unwanted
+-- what was whole is known by its signature; all else by its name, until it has settled
+UPDATE drops SET unwanted = 1, settled_at = CASE WHEN :was_whole = 1 THEN settled_at END,
+    signature = CASE WHEN :was_whole = 1 THEN signature ELSE '' END WHERE id = :id;
 
 -- name: note_given_up
 UPDATE drops SET signature = :signature, settled_at = :now
@@ -769,7 +776,7 @@ ORDER BY uploads.finalized_at DESC;
 
 -- name: answer_drop
 -- 1: all of it goes again, 2: what is new of it goes
-UPDATE drops SET answered = :answer WHERE id = :id;
+UPDATE drops SET answered = :answer, unwanted = 0 WHERE id = :id;
 
 -- name: forget_path
 UPDATE drops SET forgotten = 1, signature = '' WHERE path = :path

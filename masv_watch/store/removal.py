@@ -29,8 +29,9 @@ def leave_out(tx: Transaction, file: Row, *, is_renamed: bool) -> None:
     upload = must(tx.one("upload", id=file["upload_id"]), "upload")
     if file["open_asked"] and terms_of(upload).on_vanish is OnVanish.FAIL:
         raise SourceVanished(
-            "a file vanished while its package was being sent",
-            hint=f"put it back, then masv-watch resume {upload['id']}; or delete the upload",
+            f"{shown(bytes(file['path']))} vanished while its package was being sent",
+            hint=f"put it back, then masv-watch resume {upload['id']};"
+            f" or masv-watch cancel {file['drop_id']} ends its drop",
             path=bytes(file["path"]),
         )
     leave_out_vanished(tx, file)

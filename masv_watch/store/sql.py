@@ -407,6 +407,7 @@ def drop_of(row: Row) -> Drop:
         is_wanted=row["answered"] == 2,
         is_late=bool(row["late"]),
         lack_waived=bool(row["lack_waived"]),
+        is_unwanted=bool(row["unwanted"]),
     )
 
 

@@ -102,6 +102,26 @@ class Records:
             allowed=[],
         )
 
+    def cancel(self, drop_id: int) -> DropView:
+        """End a drop that has not gone yet, for good; its source stays, and so does the rest.
+
+        What still comes of it is not sent either; other content under its name is, once it settled.
+
+        Raises:
+            NotFound: there is no such drop.
+            IllegalTransition: it ended before, or may be delivered already.
+        """
+        known = self._find(drop_id)
+        try:
+            drop = self._store.cancel_drop(drop_id, "a person cancelled it")
+        except IllegalTransition as error:
+            hint = error.hint if known.state in _LIVING else f"it ended as {known.state} before"
+            raise IllegalTransition(
+                error.message, hint=hint, state=str(known.state), allowed=[]
+            ) from error
+        self._hurry(drop.hot_folder)
+        return self._view(drop)
+
     def rebind(self, drop_id: int) -> DropView:
         """Let a drop on its way go to whom its rule names now, with all of its upload.
 

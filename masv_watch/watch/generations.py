@@ -61,7 +61,7 @@ class Relation(StrEnum):
     CHANGED = "changed"
     #: in an upload, from another path that the rule had
     ELSEWHERE = "elsewhere"
-    #: the rest of what somebody deleted while it arrived
+    #: what somebody cancelled, or the rest of what he deleted while it arrived
     UNWANTED = "unwanted"
 
 
@@ -103,8 +103,11 @@ def _relation(
     if latest is None:
         return Relation.NEW, "nothing of this name is known"
     row = f"drop {latest.id}, generation {latest.generation}"
-    if is_given_up(latest) and not is_loose:
-        return Relation.UNWANTED, f"{row} was deleted while it arrived; only other content goes"
+    if is_given_up(latest) and (latest.is_unwanted or not is_loose):
+        # of a loose file nothing settles
+        relation = Relation.SAME if is_loose else Relation.UNWANTED
+        how = "cancelled" if latest.is_unwanted else "deleted while it arrived"
+        return relation, f"{row} was {how}; only other content goes"
     if latest.state in _ENDED:
         return _ended(latest, seen, row)
     if latest.state is DropState.TAKEN and (is_elsewhere or latest.whole):

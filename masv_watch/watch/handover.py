@@ -180,8 +180,20 @@ class Handover:
             drop,
             SourceVanished(
                 f"{shown(drop.path)} vanished while it was sent",
-                hint=f"put it back, then masv-watch resume {drop.upload_id}",
+                hint=self._way_on(drop),
             ),
+        )
+
+    def _way_on(self, drop: Drop) -> str:
+        """Say what helps a drop that is gone: under another name it goes as a drop of its own."""
+        others = any(
+            each.id != drop.id and each.state is DropState.TAKEN
+            for each in self._store.drops_of(drop.upload_id or "")
+        )
+        rest = f", then masv-watch resume {drop.upload_id} sends the rest" if others else ""
+        return (
+            f"if it was renamed it goes under its new name, and masv-watch cancel {drop.id} ends it"
+            f" here{rest}; else put it back, then masv-watch resume {drop.upload_id}"
         )
 
     def _goes_without(self, drop: Drop) -> bool:

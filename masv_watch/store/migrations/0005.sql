@@ -76,3 +76,7 @@ ALTER TABLE uploads ADD COLUMN outage_mark TEXT NOT NULL DEFAULT '';
 -- when it was given up first; it is tried again by itself at `retry_at` where it `revives`
 ALTER TABLE uploads ADD COLUMN gave_up_at REAL;
 ALTER TABLE uploads ADD COLUMN revives INTEGER NOT NULL DEFAULT 0;
+-- a person ended it before it went: what still comes of it is not sent either
+ALTER TABLE drops ADD COLUMN unwanted INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX drops_unwanted ON drops (hot_folder)
+    WHERE state = 'cancelled' AND settled_at IS NULL AND unwanted = 1;

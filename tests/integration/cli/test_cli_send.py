@@ -211,6 +211,15 @@ def test_send_of_what_goes_on_into_a_closed_window_says_that_it_waits_still(tell
     assert f"it waits for its window, which opens at {OPENS}: masv-watch start {ID}" in out
 
 
+def test_cancel_asks_the_daemon_and_says_that_the_source_stays(tell, wire):
+    """Without a terminal nobody is asked, as with `delete`."""
+    held(wire, DropState.HELD, HoldReason.EMPTY)
+    status, out, _ = tell("cancel", "7")
+
+    assert (status, posted(wire)) == (OK, ["/api/v1/drops/7/cancel"])
+    assert "out/a.mov: cancelled, and its source stays" in out
+
+
 def test_send_of_a_drop_whose_hot_folder_is_gone_says_that_it_goes_to_nobody(tell, wire):
     """Its rule names nobody any more; the daemon decides what it does then."""
     held(wire, DropState.DONE)
