@@ -1431,6 +1431,19 @@ class DeliveredFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredAt:
+    """A file as it was delivered under one path, and the drop that it was delivered with."""
+
+    path: bytes
+    file: DeliveredFile
+    drop_id: int
+    #: path of that drop, and how many files it had
+    top: bytes
+    files: int
+    upload_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """A slice of a file that the cloud acknowledged."""
 

@@ -706,6 +706,30 @@ AND state IN ('taken', 'done') AND path <> :path AND forgotten = 0 AND late = 0
 AND EXISTS (SELECT 1 FROM uploads WHERE uploads.id = drops.upload_id AND finalized_at IS NOT NULL)
 ORDER BY id DESC LIMIT :most;
 
+-- name: same_inode
+SELECT files.*, drops.path AS top, drops.file_count AS of_files
+FROM files JOIN drops ON drops.id = files.drop_id
+JOIN uploads ON uploads.id = files.upload_id AND uploads.finalized_at IS NOT NULL
+WHERE files.size = :size AND files.mtime_ns BETWEEN :least AND :most_ns AND files.inode = :inode
+AND files.drop_id IS NOT NULL AND drops.hot_folder = :hot_folder AND drops.forgotten = 0
+ORDER BY files.id DESC LIMIT 16;
+
+-- name: same_time
+SELECT files.*, drops.path AS top, drops.file_count AS of_files
+FROM (SELECT * FROM files WHERE size = :size AND mtime_ns BETWEEN :least AND :most_ns
+    AND drop_id IS NOT NULL LIMIT 8 * :most) AS files
+JOIN drops ON drops.id = files.drop_id
+JOIN uploads ON uploads.id = files.upload_id AND uploads.finalized_at IS NOT NULL
+WHERE drops.hot_folder = :hot_folder AND drops.forgotten = 0 LIMIT :most;
+
+-- name: same_size
+SELECT files.*, drops.path AS top, drops.file_count AS of_files
+FROM (SELECT * FROM files WHERE size = :size AND drop_id IS NOT NULL
+    ORDER BY mtime_ns DESC LIMIT 8 * :most) AS files
+JOIN drops ON drops.id = files.drop_id
+JOIN uploads ON uploads.id = files.upload_id AND uploads.finalized_at IS NOT NULL
+WHERE drops.hot_folder = :hot_folder AND drops.forgotten = 0 LIMIT :most;
+
 -- name: retire_upload
 UPDATE uploads SET retired = 1 WHERE id = :id;
 

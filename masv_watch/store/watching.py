@@ -6,15 +6,37 @@ what follows from it. Part of the store; the contract stands in `store.watching_
 
 from __future__ import annotations
 
-from masv_watch.model import DeliveredFile, Disposal, Drop, DropEvent, DropState
+from collections.abc import Sequence
+
+from masv_watch.model import (
+    DeliveredAt,
+    DeliveredFile,
+    Disposal,
+    Drop,
+    DropEvent,
+    DropState,
+    Identity,
+)
 from masv_watch.store.duplicates import owe_disposal
 from masv_watch.store.ledger import leave, refuse
-from masv_watch.store.sql import Engine, Transaction, drop_of, move_drop, must, rows_as
+from masv_watch.store.sql import (
+    Engine,
+    Row,
+    Transaction,
+    drop_of,
+    identity_of,
+    identity_values,
+    move_drop,
+    must,
+    rows_as,
+)
 from masv_watch.store.watching_contract import RECORDED
 
 #: drops of a hot folder whose longest pause is kept
 _KEPT_GAPS = 500
 _DAY_S = 24 * 3600.0
+#: what a column of whole numbers holds
+_MOST_NS = 2**63
 
 
 class WatchingVerbs:
@@ -82,6 +104,38 @@ class WatchingVerbs:
         return rows_as(
             self.engine.read(lambda tx: tx.all("like_drops", most=most, **like)), drop_of
         )
+
+    def same_inodes(
+        self, hot_folder: str, wanted: Sequence[Identity], *, grain_ns: int
+    ) -> list[list[DeliveredAt]]:
+        """Give for each identity what was delivered with its size, inode and time."""
+
+        def find(tx: Transaction) -> list[list[Row]]:
+            return [
+                tx.all(
+                    "same_inode",
+                    hot_folder=hot_folder,
+                    inode=identity_values(identity)["inode"],
+                    **_about(identity, grain_ns),
+                )
+                for identity in wanted
+            ]
+
+        return [rows_as(rows, _delivered_at) for rows in self.engine.read(find)]
+
+    def same_sizes(
+        self, hot_folder: str, wanted: Identity, *, grain_ns: int, most: int
+    ) -> list[DeliveredAt]:
+        """Give what was delivered with the size of an identity: of its time, then the youngest."""
+
+        def find(tx: Transaction) -> list[Row]:
+            about = _about(wanted, grain_ns)
+            rows = tx.all("same_time", hot_folder=hot_folder, most=most, **about)
+            seen = {row["id"] for row in rows}
+            young = tx.all("same_size", hot_folder=hot_folder, most=most, size=wanted.size)
+            return [*rows, *(row for row in young if row["id"] not in seen)]
+
+        return rows_as(self.engine.read(find), _delivered_at)
 
     def late_drops(self, hot_folder: str, path: bytes) -> int:
         """Count the drops of late files of a path within a day."""
@@ -176,3 +230,31 @@ class WatchingVerbs:
     def delivered_to(self, domain: str) -> bool:
         """Say whether an address of this domain was told of a delivery."""
         return self.engine.read(lambda tx: tx.one("delivered_to", domain=domain) is not None)
+
+
+def _about(identity: Identity, grain_ns: int) -> dict[str, int]:
+    """Give the size of an identity and the times that count as its own."""
+    within = max(grain_ns, 1) - 1
+    return {
+        "size": identity.size,
+        "least": max(identity.mtime_ns - within, -_MOST_NS),
+        "most_ns": min(identity.mtime_ns + within, _MOST_NS - 1),
+    }
+
+
+def _delivered_at(row: Row) -> DeliveredAt:
+    identity = identity_of(row)
+    return DeliveredAt(
+        path=bytes(row["path"]),
+        file=DeliveredFile(
+            size=identity.size,
+            mtime_ns=identity.mtime_ns,
+            inode=identity.inode,
+            hash=row["hash"],
+            chunk_size=row["chunk_size"] or 0,
+        ),
+        drop_id=row["drop_id"],
+        top=bytes(row["top"]),
+        files=row["of_files"],
+        upload_id=row["upload_id"],
+    )

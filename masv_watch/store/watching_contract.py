@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from masv_watch.model import DeliveredFile, Disposal, Drop, DropEvent, Identity
+from masv_watch.model import DeliveredAt, DeliveredFile, Disposal, Drop, DropEvent, Identity
 
 #: the note of what was there before a hot folder was watched, and is not to be sent
 RECORDED = "recorded as seen"
@@ -53,6 +53,21 @@ class Watching(Protocol):
         self, hot_folder: str, path: bytes, *, files: int, size: int, most: int
     ) -> list[Drop]:
         """List delivered drops of other paths with so many files and bytes, the newest first."""
+        ...
+
+    def same_inodes(
+        self, hot_folder: str, wanted: Sequence[Identity], *, grain_ns: int
+    ) -> list[list[DeliveredAt]]:
+        """Give for each identity what was delivered with its size, inode and time, newest first.
+
+        Times that differ by less than `grain_ns` are the same. At most 16 of each.
+        """
+        ...
+
+    def same_sizes(
+        self, hot_folder: str, wanted: Identity, *, grain_ns: int, most: int
+    ) -> list[DeliveredAt]:
+        """Give what was delivered with the size of an identity: of its time, then the youngest."""
         ...
 
     def replaceable(self, hot_folder: str, path: bytes) -> Sequence[str]:

@@ -102,12 +102,15 @@ class Assessor:
         checked = self._checked(root, tree, seen, verdict)
         compared = self._compared(root, tree, drop, verdict=verdict)
         rule, sidecar = self._overridden(root, beside, verdict, drop)
+        past = self._past(tree, compared, verdict=verdict, quiet=quiet)
         objections = (
+            # of what is not sent nobody has to be asked how much it is
+            *(each for each in past if each.ends is not None),
             *sidecar,
             self._excess(rule, tree, seen, drop, is_quiet=verdict.state is State.QUIET),
             *self._restless(quiet, verdict),
             *_lacking(checked, drop, now),
-            *self._past(tree, compared, verdict=verdict, quiet=quiet),
+            *(each for each in past if each.ends is None),
             *self._age(tree, verdict.entry, now),
             *addressing(rule, tree.top),
         )

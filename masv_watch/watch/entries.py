@@ -324,7 +324,7 @@ class Entries:
         if loose:
             self._hand.hold(drop, HoldReason.LOOSE_FILE, shown(tree.top))
             return
-        known = self._remembered(tree, drop)
+        known = self._remembered(root, tree, drop)
         found = self.assessor.assess(root, tree, seen, drop=drop, entry=known.entry)
         outcome, now = found.outcome, self._clock.monotonic()
         known.entry = found.verdict.entry
@@ -374,21 +374,24 @@ class Entries:
         """Count the entries of which `settle.warn_after` was told."""
         return sum(known.told_at > 0 for known in list(self._memory.growing.values()))
 
-    def _remembered(self, tree: Tree, drop: Drop) -> Remembered:
+    def _remembered(self, root: files.Root, tree: Tree, drop: Drop) -> Remembered:
         known = self._memory.growing.get(tree.top)
         if known is None or known.drop_id != drop.id:
             # what comes into a delivered folder goes alone, once all of it is there
             is_early = (
                 self._is_early
                 and tree.kind == "folder"
-                and (
-                    drop.state is DropState.TAKEN
-                    or not self.assessor.histories.has_past(self.rule, tree.top)
-                )
+                and (drop.state is DropState.TAKEN or not self._has_past(root, tree))
             )
             known = Remembered(drop.id, arrivals=Arrivals() if is_early else None)
             self._memory.growing[tree.top] = known
         return known
+
+    def _has_past(self, root: files.Root, tree: Tree) -> bool:
+        histories = self.assessor.histories
+        return histories.has_past(self.rule, tree.top) or histories.holds_moved(
+            self.rule, root, tree
+        )
 
     def _see_out(self, top: bytes, seen: Seen, drop: Drop, verdict: Verdict) -> None:
         """Let what nobody wants come to its end: only other content under its name is sent."""

@@ -17,6 +17,7 @@ from masv_watch import files
 from masv_watch.errors import SourceError
 from masv_watch.model import (
     Dedupe,
+    DeliveredFile,
     Disposal,
     Drop,
     DropMode,
@@ -27,14 +28,14 @@ from masv_watch.model import (
     Redrop,
     Rule,
     SourceFile,
-    TaskKind,
-    TaskState,
     Terms,
     UploadState,
 )
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.watch.drafts import terms_of
+from masv_watch.watch.moves import Moved, is_continued, known_of, to_be_read, told
+from masv_watch.watch.origins import Origins, was_taken_away
 from masv_watch.watch.redrops import Compared, Kind, Moment, answer, compare, mixed, recorded
 from masv_watch.watch.scan import Placed, Tree
 from masv_watch.watch.twins import (
@@ -46,10 +47,8 @@ from masv_watch.watch.twins import (
     unserved,
 )
 
-#: earlier drops of the same number of files and bytes that are looked through for a renamed one,
-#: and for one of equal content
-_ALIKE = 20
-_ALIKE_FOR_TWINS = 200
+#: earlier drops of the same number of files and bytes that are looked through for equal content
+_ALIKE = 200
 #: drops whose read content is remembered; further ones are read once some of these have ended
 _KEPT = 4096
 #: files of earlier drops that are remembered, so that a thousand equal frames ask for each once
@@ -75,36 +74,76 @@ class Histories:
 
     def compare(self, rule: Rule, root: files.Root, tree: Tree, drop: Drop | None) -> Compared:
         """Say what a settled tree is to what was delivered under its name, or another one."""
-        answered = drop is not None and drop.is_answered
+        if drop is not None and drop.is_answered:
+            return compare(tree.files, {}, {}, is_answered=True)
         # what is on its way was answered for when it was taken; no more than what is new of it goes
         is_taken = drop is not None and drop.state is DropState.TAKEN
         is_wanted = is_taken or (drop is not None and drop.is_wanted)
-        delivered = {} if answered else self._store.delivered_files(rule.name, tree.top)
+        is_whole = is_taken and drop is not None and not drop.is_late
+        delivered = self._store.delivered_files(rule.name, tree.top)
         # a file that is not as it was recorded is other content as a whole
-        looks_back = tree.kind == "folder" and not answered
-        past = self._store.recorded_before(rule.name, tree.top) if looks_back else None
-        if past is not None:
-            known = recorded(tree.files, past, delivered)
-            if known is None and not is_wanted:
-                return mixed(tree.files, past)
-            delivered = delivered if known is None else known
-        read = self._contents.get(tree.top, {})
-        contents = {(path, identity): hashed for (path, identity, _), hashed in read.items()}
-        grain_ns = _grain_ns(rule) if delivered else 0
-        found = compare(
-            tree.files,
-            delivered,
-            contents,
-            is_answered=answered,
-            is_wanted=is_wanted,
-            grain_ns=grain_ns,
-        )
-        if is_taken and found.kind is Kind.LATE and drop is not None and not drop.is_late:
+        is_folder = tree.kind == "folder"
+        past = self._store.recorded_before(rule.name, tree.top) if is_folder else None
+        known = delivered if past is None else recorded(tree.files, past, delivered)
+        # what is moved into a whole that is on its way goes with it
+        so_far = delivered if known is None else known
+        moved = Moved() if is_whole else self._moved(rule, root, tree, so_far)
+        if moved.unread:
+            return to_be_read(moved)
+        all_known = {**so_far, **known_of(tree.files, moved)}
+        if past is not None and known is None and not is_wanted and _lacking(tree, all_known):
+            return mixed(tree.files, past)
+        found = self._against(rule, tree, all_known, is_wanted=is_wanted)
+        if is_whole and found.kind is Kind.LATE:
             # it was begun as a whole, and may replace what was delivered
             return replace(found, kind=Kind.FIRST, new=tree.files)
-        if found.kind is not Kind.FIRST or answered or is_wanted:
+        if moved.origins:
+            is_own = delivered or past is not None
+            is_first = not is_own and not is_continued(tree.files, tree.top, moved.origins)
+            return told(replace(found, is_first=is_first), tree.files, tree.top, moved)
+        if found.kind is not Kind.FIRST or is_wanted or rule.dedupe is Dedupe.SEND:
             return found
-        return self._beside(rule, root, tree, found=found, read=read)
+        return self._beside(rule, root, tree, found=found)
+
+    def _against(
+        self,
+        rule: Rule,
+        tree: Tree,
+        known: Mapping[bytes, DeliveredFile],
+        *,
+        is_wanted: bool,
+    ) -> Compared:
+        read = self._contents.get(tree.top, {})
+        contents = {(path, identity): hashed for (path, identity, _), hashed in read.items()}
+        return compare(
+            tree.files,
+            known,
+            contents,
+            is_wanted=is_wanted,
+            grain_ns=grain_ns_of(rule) if known else 0,
+        )
+
+    def _moved(
+        self, rule: Rule, root: files.Root, tree: Tree, known: Mapping[bytes, DeliveredFile]
+    ) -> Moved:
+        lacking = _lacking(tree, known)
+        if not lacking:
+            return Moved()
+        return self._origins(rule, root, tree).find(lacking, self._contents.get(tree.top, {}))
+
+    def _origins(self, rule: Rule, root: files.Root, tree: Tree) -> Origins:
+        return Origins(
+            self._store,
+            rule,
+            root,
+            tree,
+            grain_ns=grain_ns_of(rule),
+            below=self._files_below,
+        )
+
+    def holds_moved(self, rule: Rule, root: files.Root, tree: Tree) -> bool:
+        """Say whether a file of a tree was delivered under another path; nothing is read."""
+        return bool(self._origins(rule, root, tree).by_inode(tree.files))
 
     def has_past(self, rule: Rule, top: bytes) -> bool:
         """Say whether anything below a path was delivered, or recorded as not to be sent."""
@@ -133,9 +172,10 @@ class Histories:
         after = rule.afters[1]
         if found is None or after.delivered == "keep":
             return None
-        path = tree.top if found.twin is None else found.twin.path
-        upload_id = self._store.delivered_by(rule.name, path)
-        if upload_id is None:
+        tops = found.origins if found.twin is None else (found.twin.path,)
+        uploads = [self._store.delivered_by(rule.name, top) for top in tops or (tree.top,)]
+        upload_id = uploads[0]
+        if upload_id is None or None in uploads:
             return None
         return Disposal(upload_id=upload_id, after=after, root=rule.path, files=tree.files)
 
@@ -173,6 +213,8 @@ class Histories:
         self._contents.pop(top, None)
 
     def _chunk_sizes(self, rule: Rule, tree: Tree, found: Compared) -> dict[bytes, int]:
+        if found.chunk_sizes:
+            return dict(found.chunk_sizes)
         if found.twin is not None:
             earlier = self._files_below(found.twin)
             return {path: chunk_size_of(earlier[path[len(tree.top) :]]) for path, _ in found.unread}
@@ -208,28 +250,18 @@ class Histories:
         tree: Tree,
         *,
         found: Compared,
-        read: Mapping[_Read, str],
     ) -> Compared:
         """Say what a tree is to drops of other names, where nothing was delivered under its own."""
-        looks = rule.dedupe is not Dedupe.SEND
+        read = self._contents.get(tree.top, {})
         alike = self._store.like_drops(
-            rule.name,
-            tree.top,
-            files=len(tree.files),
-            size=tree.size,
-            most=_ALIKE_FOR_TWINS if looks else _ALIKE,
+            rule.name, tree.top, files=len(tree.files), size=tree.size, most=_ALIKE
         )
         for drop in alike:
-            is_gone = root.observe(drop.path) is None
-            if not looks and not is_gone:
-                continue
-            earlier = self._earlier(drop, is_gone=is_gone)
+            earlier = self._earlier(drop, is_gone=root.observe(drop.path) is None)
             if earlier is None:
                 continue
             kind, unread = likeness(tree.files, tree.top, earlier, read)
-            if kind is Likeness.RENAMED:
-                return _beside(Kind.RENAMED, found, drop, f"it was delivered as {_named(drop)}")
-            if not looks or kind is Likeness.OTHER:
+            if kind is Likeness.OTHER:
                 continue
             answered = self._twin(rule, tree, earlier, found=found, unread=unread)
             if answered.kind is not Kind.FIRST:
@@ -284,14 +316,7 @@ class Histories:
             drop=drop,
             terms=upload.terms,
             files=self._files_below(drop),
-            is_gone=is_gone and not self._was_disposed(drop),
-        )
-
-    def _was_disposed(self, drop: Drop) -> bool:
-        """Say whether it was our own post-action that took a delivered source away."""
-        return any(
-            (task.kind, task.key, task.state) == (TaskKind.DISPOSE, str(drop.id), TaskState.DONE)
-            for task in self._store.tasks(drop.upload_id or "")
+            is_gone=is_gone and not was_taken_away(self._store, drop.id, upload.id),
         )
 
     def _files_below(self, drop: Drop) -> Mapping[bytes, SourceFile]:
@@ -326,7 +351,11 @@ def _named(drop: Drop) -> str:
     return shown(drop.path)
 
 
-def _grain_ns(rule: Rule) -> int:
+def _lacking(tree: Tree, known: Mapping[bytes, DeliveredFile]) -> list[Placed]:
+    return [placed for placed in tree.files if placed[0] not in known]
+
+
+def grain_ns_of(rule: Rule) -> int:
     """Give by how much the times of a hot folder may be shown otherwise than they were."""
     if rule.mtime_grain_s is None:
         return files.mtime_grain_ns(rule.path)

@@ -9,7 +9,7 @@ Law 1. Nothing is decided here: every word of an outlook comes from the tests th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
@@ -18,11 +18,13 @@ from masv_watch import files
 from masv_watch.loops import Clock
 from masv_watch.model import (
     Decision,
+    DeliveredAt,
     DeliveredFile,
     Draft,
     Drop,
     DropState,
     HoldReason,
+    Identity,
     Prospect,
     Rule,
 )
@@ -181,4 +183,12 @@ class _NoLedger:
         return False
 
     def like_drops(self, _hot_folder: str, _path: bytes, **_alike: int) -> list[Drop]:
+        return []
+
+    def same_inodes(
+        self, _hot_folder: str, wanted: Sequence[Identity], **_alike: int
+    ) -> list[list[DeliveredAt]]:
+        return [[] for _ in wanted]
+
+    def same_sizes(self, _hot_folder: str, _wanted: Identity, **_alike: int) -> list[DeliveredAt]:
         return []

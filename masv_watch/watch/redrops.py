@@ -14,7 +14,7 @@ Law 3. What was delivered is never sent again because something came beside it: 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from masv_watch.model import (
@@ -75,6 +75,12 @@ class Compared(Decision):
     twin: Drop | None = None
     #: a person was asked, and wants what is new of it
     is_wanted: bool = False
+    #: nothing was delivered under its name: what is known of it was moved into it
+    is_first: bool = False
+    #: paths of the drops with which files of it were delivered before they were moved
+    origins: tuple[bytes, ...] = ()
+    #: by which chunks the content of a file has to be read that was perhaps moved
+    chunk_sizes: Mapping[bytes, int] = field(default_factory=dict)
 
 
 def compare(
@@ -236,6 +242,9 @@ def _elsewhere(found: Compared, rule: Rule) -> Objection:
 def _by_rule(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int) -> Objection:
     detail, findings = found.findings[0].detail, found.findings
     is_late = found.kind is Kind.LATE
+    if is_late and found.is_first:
+        # no delivered folder is added to: what is new in it is a drop like any other
+        return Objection(findings=findings)
     word = rule.late if is_late else rule.redrop
     if word in (Redrop.SKIP, Late.IGNORE):
         note = f"{detail}; the rule says {'late' if is_late else 'redrop'}: {word}"

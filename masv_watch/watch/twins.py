@@ -3,10 +3,9 @@
 Owns the comparison of two shapes and two contents, and whom the earlier delivery serves. Never
 reads a byte and never asks the ledger: both are handed in. Called by the tests of an entry.
 
-Law 1. What was only renamed is known by its inode; nothing is read for it (behaviour 6).
-Law 2. Content alone makes a twin: equal sizes and times prove nothing, and where no hash was kept
+Law 1. Content alone makes a twin: equal sizes and times prove nothing, and where no hash was kept
        nothing is left unsent by a guess.
-Law 3. A delivery serves a drop only when it went to everybody whom the drop would go to.
+Law 2. A delivery serves a drop only when it went to everybody whom the drop would go to.
 """
 
 from __future__ import annotations
@@ -40,8 +39,6 @@ class Likeness(StrEnum):
 
     #: other files
     OTHER = "other"
-    #: the very same files, under another name now
-    RENAMED = "renamed"
     #: the content has to be read before that can be said
     UNREAD = "unread"
     #: equal content
@@ -56,8 +53,6 @@ def likeness(
     if shape.keys() != earlier.files.keys():
         return Likeness.OTHER, ()
     pairs = [(placed, earlier.files[below]) for below, placed in shape.items()]
-    if earlier.is_gone and all(_is_moved(placed[1], was.identity) for placed, was in pairs):
-        return Likeness.RENAMED, ()
     if any(not was.hash or placed[1].size != was.identity.size for placed, was in pairs):
         return Likeness.OTHER, ()
     unread = []
@@ -105,7 +100,3 @@ def unlinked(earlier: Terms, wanted: Terms) -> str:
 
 def _folded(addresses: Iterable[str]) -> set[str]:
     return {address.casefold() for address in addresses}
-
-
-def _is_moved(now: Identity, before: Identity) -> bool:
-    return (now.inode, now.size, now.mtime_ns) == (before.inode, before.size, before.mtime_ns)

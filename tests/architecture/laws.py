@@ -33,6 +33,7 @@ PURE = (
     "watch.decision",
     "watch.redrops",
     "watch.twins",
+    "watch.moves",
     "watch.restless",
     "watch.cycles",
     "watch.fences",

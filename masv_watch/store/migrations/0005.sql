@@ -80,3 +80,5 @@ ALTER TABLE uploads ADD COLUMN revives INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE drops ADD COLUMN unwanted INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX drops_unwanted ON drops (hot_folder)
     WHERE state = 'cancelled' AND settled_at IS NULL AND unwanted = 1;
+-- where a file is looked for that was moved
+CREATE INDEX files_alike ON files (size, mtime_ns, inode) WHERE drop_id IS NOT NULL;

@@ -69,20 +69,6 @@ def earlier(*, is_gone: bool = False, **files: SourceFile) -> Earlier:
     return Earlier(drop=DROP, terms=TEAM, files=below, is_gone=is_gone)
 
 
-def test_likeness_finds_the_same_inodes_under_another_name_and_nothing_else():
-    """Every file by its path below the top, with its inode, size and time."""
-    files = ((b"NEW/a", ID), (b"NEW/b", replace(ID, inode=2)))
-    old = {"a": was(b"OLD/a"), "b": was(b"OLD/b", replace(ID, inode=2, device=7, ctime_ns=9))}
-
-    assert likeness(files, b"NEW", earlier(is_gone=True, **old), {})[0] is Likeness.RENAMED
-    for other in (replace(ID, inode=3), replace(ID, inode=2, mtime_ns=5)):
-        found = likeness((files[0], (b"NEW/b", other)), b"NEW", earlier(is_gone=True, **old), {})
-        assert found[0] is Likeness.UNREAD
-    assert likeness(files[:1], b"NEW", earlier(is_gone=True, **old), {})[0] is Likeness.OTHER
-    # while the old path is there it is a copy, whatever its inode (a hard link)
-    assert likeness(files, b"NEW", earlier(**old), {})[0] is Likeness.UNREAD
-
-
 _HASHES = st.sampled_from(["", "one", "two"])
 
 

@@ -1,0 +1,268 @@
+"""Where the files of a settled drop were delivered before they were moved.
+
+Owns what the ledger is asked for that, and the look at the paths where files stood. Never decides
+what proves a move (`moves` does) and reads no content. Used by `histories`.
+
+Law 1. A file counts as moved only where nothing of it stands any more, and it was not our own
+       post-action that took it away.
+Law 2. A delivery serves a drop only where it went to whomever the drop would go to.
+Law 3. Equal content counts only as long as the package is there that holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from masv_watch import files
+from masv_watch.errors import SourceError
+from masv_watch.model import (
+    DeliveredAt,
+    DeliveredFile,
+    Drop,
+    Identity,
+    Rule,
+    SourceFile,
+    TaskKind,
+    TaskState,
+    Upload,
+    UploadState,
+)
+from masv_watch.store.contract import Store
+from masv_watch.watch.addresses import recipients_of
+from masv_watch.watch.drafts import terms_of
+from masv_watch.watch.moves import (
+    Contents,
+    Moved,
+    as_it_was_below,
+    is_half,
+    is_probable,
+    is_ruled_out,
+    is_same_file,
+    may_be,
+    weigh,
+)
+from masv_watch.watch.scan import Placed, Tree
+from masv_watch.watch.twins import unserved
+
+#: files that are asked about in one transaction
+_AT_ONCE = 1000
+#: delivered files of one size whose paths are looked at for each new one
+_ALIKE = 16
+#: files of a folder by which one is looked for that it may have been, and how many such are tried
+_TRIED_FILES = 4
+_TRIED = 3
+
+FilesBelow = Callable[[Drop], Mapping[bytes, SourceFile]]
+
+
+class Origins:
+    """The search for the origins of one drop's files; used once."""
+
+    def __init__(
+        self,
+        store: Store,
+        rule: Rule,
+        root: files.Root,
+        tree: Tree,
+        *,
+        grain_ns: int,
+        below: FilesBelow,
+    ) -> None:
+        """Ask these; `below` gives the delivered files of a drop."""
+        self._store = store
+        self._rule = rule
+        self._root = root
+        self._tree = tree
+        self._grain_ns = grain_ns
+        self._below = below
+        #: what was found to stand at a path; a file that stands nowhere has no inode
+        self._inodes: dict[bytes, int | None] = {}
+        self._uploads: dict[str, Upload | None] = {}
+        self._taken_away: dict[int, bool] = {}
+        self._served: dict[bytes, bool] = {}
+
+    def find(self, lacking: Sequence[Placed], contents: Contents) -> Moved:
+        """Give the origins of files of which nothing was delivered where they stand."""
+        origins = self.by_inode(lacking)
+        rest = [placed for placed in lacking if placed[0] not in origins]
+        if not rest:
+            return Moved(origins=origins)
+        for options, others in self._ways(rest):
+            found = weigh(options, contents)
+            if others and not is_probable(options, found):
+                continue
+            if not others and is_ruled_out(options, found):
+                continue
+            if found.unread:
+                return Moved(origins=origins, unread=found.unread, chunk_sizes=found.chunk_sizes)
+            most = max((before.files for before in found.origins.values()), default=0)
+            if not others or is_half(len(found.origins), len(self._tree.files), most):
+                return Moved(origins={**origins, **found.origins})
+        return Moved(origins=origins)
+
+    def by_inode(self, lacking: Sequence[Placed]) -> dict[bytes, DeliveredAt]:
+        """Give the origins of files that were moved as they are; nothing is read."""
+        origins: dict[bytes, DeliveredAt] = {}
+        for at in range(0, len(lacking), _AT_ONCE):
+            group = lacking[at : at + _AT_ONCE]
+            found = self._store.same_inodes(
+                self._rule.name, [identity for _, identity in group], grain_ns=self._grain_ns
+            )
+            for (path, identity), befores in zip(group, found, strict=True):
+                for before in befores:
+                    if self._is_moved(path, identity, before):
+                        origins[path] = before
+                        break
+        return origins
+
+    def _is_moved(self, path: bytes, identity: Identity, before: DeliveredAt) -> bool:
+        if before.path == path or not is_same_file(identity, before.file, grain_ns=self._grain_ns):
+            return False
+        there = self._inode_at(before.path)
+        # what stands there since is another file
+        has_left = there is None or there not in (0, identity.inode)
+        return has_left and self._serves(before)
+
+    def _ways(
+        self, rest: Sequence[Placed]
+    ) -> Iterator[tuple[dict[Placed, list[DeliveredAt]], bool]]:
+        """Give what each file may have been, and whether others beside them may be new."""
+        if self._tree.kind == "folder":
+            for drop in self._folders_gone(rest):
+                below = {path: _at(drop, file) for path, file in self._below(drop).items()}
+                same = as_it_was_below(self._tree.files, self._tree.top, below)
+                if not is_half(len(same), len(self._tree.files), drop.file_count):
+                    continue
+                options = {placed: [same[placed]] for placed in rest if placed in same}
+                yield self._usable(options), True
+        whole = self._each_gone(rest)
+        if whole is not None:
+            yield whole, False
+
+    def _each_gone(self, rest: Sequence[Placed]) -> dict[Placed, list[DeliveredAt]] | None:
+        """Give the options of every file; None where one of them has none."""
+        found: dict[Placed, list[DeliveredAt]] = {}
+        for placed in rest:
+            options = [each for each in self._of_size(placed) if self._may_have_been(placed, each)]
+            if not options:
+                return None
+            found[placed] = options
+        return found
+
+    def _usable(
+        self, options: Mapping[Placed, Sequence[DeliveredAt]]
+    ) -> dict[Placed, list[DeliveredAt]]:
+        usable = {
+            placed: [each for each in befores if self._may_have_been(placed, each)]
+            for placed, befores in options.items()
+        }
+        return {placed: befores for placed, befores in usable.items() if befores}
+
+    def _may_have_been(self, placed: Placed, before: DeliveredAt) -> bool:
+        return (
+            may_be(placed, before)
+            and before.path != placed[0]
+            and self._inode_at(before.path) is None
+            and self._is_living(before)
+            and self._serves(before)
+        )
+
+    def _of_size(self, placed: Placed) -> list[DeliveredAt]:
+        return self._store.same_sizes(
+            self._rule.name, placed[1], grain_ns=self._grain_ns, most=_ALIKE
+        )
+
+    def _folders_gone(self, rest: Sequence[Placed]) -> Iterator[Drop]:
+        """Give drops that are gone of which the folder may be the continuation."""
+        tried: set[int] = set()
+        count = len(self._tree.files)
+        for placed in rest[:_TRIED_FILES]:
+            for before in self._of_size(placed):
+                if before.drop_id in tried or not is_half(
+                    min(count, before.files), count, before.files
+                ):
+                    continue
+                if before.top == self._tree.top or self._inode_at(before.top) is not None:
+                    continue
+                tried.add(before.drop_id)
+                drop = self._store.drop(before.drop_id)
+                if drop is not None:
+                    yield drop
+                if len(tried) >= _TRIED:
+                    return
+
+    def _inode_at(self, path: bytes) -> int | None:
+        """Give the inode of what stands at a path; None where nothing does, 0: cannot be told."""
+        if path not in self._inodes:
+            try:
+                seen = self._root.observe(path)
+            except SourceError:
+                self._inodes[path] = 0
+            else:
+                inode = 0 if seen is None or seen.identity is None else seen.identity.inode
+                self._inodes[path] = None if seen is None else inode
+        return self._inodes[path]
+
+    def _serves(self, before: DeliveredAt) -> bool:
+        upload = self._upload(before.upload_id)
+        if upload is None or self._was_taken_away(before):
+            return False
+        if before.top not in self._served:
+            rule, top = self._rule, self._tree.top
+            self._served[before.top] = recipients_of(rule, before.top) == recipients_of(
+                rule, top
+            ) or not unserved(upload.terms, terms_of(rule, top))
+        return self._served[before.top]
+
+    def _is_living(self, before: DeliveredAt) -> bool:
+        upload = self._upload(before.upload_id)
+        return (
+            upload is not None
+            and upload.state is UploadState.COMPLETE
+            and not upload.is_retired
+            and not unserved(upload.terms, terms_of(self._rule, self._tree.top))
+        )
+
+    def _upload(self, upload_id: str) -> Upload | None:
+        if upload_id not in self._uploads:
+            self._uploads[upload_id] = self._store.upload(upload_id)
+        return self._uploads[upload_id]
+
+    def _was_taken_away(self, before: DeliveredAt) -> bool:
+        if before.drop_id not in self._taken_away:
+            self._taken_away[before.drop_id] = was_taken_away(
+                self._store, before.drop_id, before.upload_id
+            )
+        return self._taken_away[before.drop_id]
+
+
+def was_taken_away(store: Store, drop_id: int, upload_id: str) -> bool:
+    """Say whether it was our own post-action that took a delivered source away.
+
+    Also that of what was only renamed or equal: it hangs on the upload that delivered it.
+    """
+    keys = {
+        task.key
+        for task in store.tasks(upload_id)
+        if (task.kind, task.state) == (TaskKind.DISPOSE, TaskState.DONE)
+    }
+    if not keys or str(drop_id) in keys:
+        return bool(keys)
+    return len(store.drops_of(upload_id)) == 1
+
+
+def _at(drop: Drop, file: SourceFile) -> DeliveredAt:
+    return DeliveredAt(
+        path=file.path,
+        file=DeliveredFile(
+            size=file.identity.size,
+            mtime_ns=file.identity.mtime_ns,
+            inode=file.identity.inode,
+            hash=file.hash,
+            chunk_size=file.chunk_size or 0,
+        ),
+        drop_id=drop.id,
+        top=drop.path,
+        files=drop.file_count,
+        upload_id=drop.upload_id or "",
+    )
