@@ -93,6 +93,14 @@ class SourceForbidden(SourceError):
     status = 404
 
 
+class CannotJudge(SourceError):
+    """An entry of a hot folder could not be judged because of a fault of our own."""
+
+    code = 1105
+    remedy = Remedy.SLOW
+    status = 500
+
+
 class CloudError(MasvWatchError):
     """The cloud did not do what was asked."""
 

@@ -33,6 +33,7 @@ HELP: Mapping[str, str] = {
     "config_last_reload_success_timestamp_seconds": "When a reload was taken over last.",
     "connections": "Connections that may carry chunks of large files now.",
     "connections_busy": "Connections that carry a chunk or wait for its acknowledgement.",
+    "entry_faults": "Entries of hot folders that could not be judged: a fault of our own.",
     "failures": "Steps of sending that failed, by step and error code.",
     "files_closed": "Files that the cloud put together from their chunks.",
     "found_drops": "Drops by hot folder and by what found them: an event or the sweep.",

@@ -299,6 +299,7 @@ class Roster:
                 why = each.intake.gate.question
             if why:
                 found.append(Need(key=f"root {name}", text=f"hot folder {name}: {why}"))
+            found += each.intake.troubles.needs()
             crashes = each.loop.crashes_in_row
             if crashes >= CRASHES:
                 text = f"hot folder {name}: its loop crashed {crashes} times in a row; see the log"

@@ -45,7 +45,8 @@ def adopt(
         is_taken = tree.is_drop and role(tree.kind, rule.drop).standing is Standing.TAKEN
         if is_taken and not _is_known(store, rule, tree, anew=anew):
             found.append((tree.top, tree.seen().signature, tree.size, len(tree.files)))
-            times.append(min(seen.mtime_ns for _, seen in tree.files or tree.folders))
+            seen_at = (seen.mtime_ns for _, seen in tree.files or tree.folders)
+            times.append(min(seen_at, default=int(clock.wall() * 1e9)))
     if stop():
         return
     size = sum(entry[2] for entry in found)

@@ -143,6 +143,12 @@ class Entries:
         self._memory.growing.pop(top, None)
         self._is_dirty = True
 
+    def put_off(self, top: bytes, until: float) -> None:
+        """Take no sample of an entry before a monotonic second."""
+        known = self._memory.growing.get(top)
+        if known is not None:
+            known.retry_at = max(known.retry_at, until)
+
     def begin(self) -> None:
         """Take in what the ledger says before a sweep."""
         self.assessor.histories.begin_look()

@@ -6,6 +6,8 @@ Never talks to the cloud and never changes a source. Built by `roster`, one for 
 Law 1. The sweep is the truth; a hint only makes it come sooner (faults 1 to 4).
 Law 2. A look that broke off proves nothing; it is begun again.
 Law 3. A period is over with a look at the folders alone only where `cycles` says so.
+Law 4. A fault of ours at one entry costs its neighbours nothing; what is wrong with the root or the
+       store is everybody's.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from dataclasses import replace
 from functools import partial
 
 from masv_watch import files
-from masv_watch.errors import SourceError
+from masv_watch.errors import SourceError, StoreError
 from masv_watch.loops import Bell, Clock
 from masv_watch.metrics import Metrics
 from masv_watch.model import DropState, HoldReason, Initial, Rule
@@ -37,7 +39,8 @@ from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.ledgers import ledger_name, ledger_of, volume_name
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.sameness import RootState
-from masv_watch.watch.scan import changes, one, sweep
+from masv_watch.watch.scan import FAULTS, Same, Tree, changes, one, sweep
+from masv_watch.watch.troubles import Troubles
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +88,7 @@ class Intake:
         self._new_entries = partial(Entries, uploads=uploads, clock=clock, stop=stop)
         self.entries = self._new_entries(rule, store=store)
         self._hints, self._denied, self._absentees = hints, denied, Absentees(stop=stop)
+        self.troubles = Troubles(rule, metrics)
         self._discovery = Discovery(rule, hints=hints, metrics=metrics)
         #: whether the last sweep left notifications behind that are believed
         self._was_heard = False
@@ -95,10 +99,9 @@ class Intake:
         self.asking_since: float | None = None
         #: (device, inode) of the root that `initial` was applied to
         self._met: tuple[int, int] | None = None
-        #: why the last look at the root broke off; "" after a whole sweep
-        self._trouble = ""
-        #: whether a sweep ended since the start, or the root is not there
-        self.looked = False
+        #: why the last look at the root broke off; "" after a whole sweep. Whether a sweep ended
+        #: since the start, or the root is not there
+        self._trouble, self.looked = "", False
         #: monotonic seconds of the last whole sweep; None before the first
         self.last_sweep: float | None = None
         #: why the last look was a whole one, or not; monotonic s of it, and of the last whole one
@@ -136,7 +139,8 @@ class Intake:
     def tick(self) -> float:
         """Sweep if one is due, else sample what is growing; give the seconds to the next."""
         now = self._clock.monotonic()
-        if self.entries.has_answer() or self._stands_elsewhere():
+        is_asked = self.entries.has_answer() or self.troubles.is_due(now)
+        if is_asked or self._stands_elsewhere():
             self._dirty = True
         if (self._dirty or now >= self._sweep_at) and now >= self._not_before:
             self._sweep(now)
@@ -164,6 +168,8 @@ class Intake:
         sample_at = self.entries.due_at()
         if sample_at is not None:
             due.append(sample_at)
+        if (again_at := self.troubles.due_at()) is not None:
+            due.append(max(again_at, self._not_before))
         if self._dirty:
             due.append(self._not_before)
         if self.entries.awaits:
@@ -276,11 +282,12 @@ class Intake:
         for group in in_groups((tree.top, tree) for tree in found):
             self.entries.foresee(tree for _, tree in group)
             names.update(top for top, _ in group)
-            drops.update(top for top, tree in group if self.entries.look_at(root, tree))
+            drops.update(top for top, tree in group if self._look_at(root, tree))
         if self._stop():
             return
         self._mark(root, found=bool(drops), is_empty=not names - {files.MARKER_NAME})
         self.entries.end(names, drops)
+        self.troubles.keep(names)
         if self._hints.note_folders(self.rule.name, ground.folders):
             self._dirty = True
         self._decide()
@@ -348,10 +355,31 @@ class Intake:
         for group in in_groups(looks):
             self.entries.foresee(tree for _, tree in group)
             for top, tree in group:
-                is_drop = tree is not None and self.entries.look_at(root, tree)
+                is_drop = tree is not None and self._look_at(root, tree)
                 if not is_drop and not self._stop():
                     self.entries.lose(top)
         self._decide()
+
+    def _look_at(self, root: files.Root, tree: Tree | Same) -> bool:
+        """Judge one entry and say whether it is a drop; a fault there is its own (Law 4)."""
+        now, fence = self._clock.monotonic(), tree.fence if isinstance(tree, Tree) else ""
+        if self.troubles.waits(tree.top, fence, now):
+            self.entries.put_off(tree.top, now + LEAST_PAUSE_S)
+            return True
+        try:
+            is_drop = self.entries.look_at(root, tree)
+        except (*FAULTS, SourceError, StoreError) as error:
+            if isinstance(error, StoreError) and type(error) is not StoreError:
+                raise
+            # one of the root's is no fault of the entry
+            root.observe(files.MARKER_NAME)
+            self.entries.put_off(tree.top, self.troubles.note(tree.top, error, now, fence=fence))
+            return True
+        if isinstance(tree, Tree) and tree.fault is not None:
+            self.troubles.note(tree.top, tree.fault, now)
+        else:
+            self.troubles.end(tree.top)
+        return is_drop
 
     def _decide(self) -> None:
         now = self._clock.monotonic()

@@ -30,6 +30,18 @@ Placed = tuple[bytes, Identity]
 #: that a drop may have unasked (`watch.limits`): what a person lets go must still be walked
 BUDGET = 2_000_000
 _PATH_UNIT = 256
+#: what a mistake of ours, or a name that nobody thought of, raises at one entry
+FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +84,8 @@ class Tree:
     unreadable: tuple[LeftOut, ...] = ()
     #: what it took of the budget
     cost: int = 0
+    #: a fault of our own that ended the walk; nothing of the tree is sent then
+    fault: Exception | None = None
 
     @property
     def is_drop(self) -> bool:
@@ -156,10 +170,25 @@ def changes(
         if fence is not None and walk.glance(top) == fence:
             yield Same(top.path)
             continue
-        tree = _Walk(root, matcher, budget=budget, stop=stop, ground=ground).look(top)
+        again = _Walk(root, matcher, budget=budget, stop=stop, ground=ground)
+        tree = _fenced(root, again.look, top)
         if tree is None:
             return
         yield tree
+
+
+def _fenced(
+    root: Root, look: Callable[[Observation], Tree | None], top: Observation
+) -> Tree | None:
+    """Look at an entry; a fault of our own there is that of the entry alone (Law 1)."""
+    try:
+        return look(top)
+    except FAULTS as error:
+        # one of the root's is no fault of the entry
+        root.observe(b".masv-watch")
+        why = f"could not be looked at: {type(error).__name__}: {error}"
+        fault = LeftOut(path=top.path, reason=why)
+        return Tree(top=top.path, kind=top.kind, unreadable=(fault,), fault=error)
 
 
 def _tops(root: Root, addresses: frozenset[bytes], ground: Ground | None) -> Iterator[Observation]:
@@ -204,7 +233,7 @@ def one(
     if seen is None:
         return None
     walk = _Walk(root, matcher, budget=budget, stop=stop, is_last=is_last)
-    return walk.look(unfollowed(seen))
+    return _fenced(root, walk.look, unfollowed(seen))
 
 
 class _StoppedError(Exception):
@@ -278,6 +307,9 @@ class _Walk:
         try:
             self._over(top)
         except (_StoppedError, _FullError):
+            return None
+        except FAULTS:
+            # the look that follows meets it again, and tells
             return None
         return None if self._unreadable else told(self._sum)
 

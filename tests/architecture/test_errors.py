@@ -16,6 +16,7 @@ PUBLISHED = {
     1102: "SourceVanished",
     1103: "SourceUnreadable",
     1104: "SourceForbidden",
+    1105: "CannotJudge",
     1200: "CloudError",
     1201: "CloudUnreachable",
     1202: "CloudThrottled",
