@@ -101,9 +101,8 @@ class Histories:
             is_own = delivered or past is not None
             is_first = not is_own and not is_continued(tree.files, tree.top, moved.origins)
             return told(replace(found, is_first=is_first), tree.files, tree.top, moved)
-        if found.kind is not Kind.FIRST or is_wanted or rule.dedupe is Dedupe.SEND:
-            return found
-        return self._beside(rule, root, tree, found=found)
+        is_open = found.kind is Kind.FIRST and not is_wanted and rule.dedupe is not Dedupe.SEND
+        return self._beside(rule, root, tree, found=found) if is_open else found
 
     def _against(
         self,

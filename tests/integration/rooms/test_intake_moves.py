@@ -206,8 +206,9 @@ def test_new_content_in_the_place_and_size_of_what_is_gone_is_sent(card):
     ]  # fmt: skip
 
 
-def test_equal_file_among_new_ones_goes_with_them_when_its_first_copy_is_gone(card):
-    """A look-up table that comes with each card belongs to each package."""
+def test_equal_file_among_new_ones_goes_with_them_when_its_first_copy_is_gone(card, monkeypatch):
+    """A look-up table that comes with each card belongs to each package; nobody reads it."""
+    monkeypatch.setattr(Hashing, "go_on", never)
     shutil.rmtree(card.hot / "CARD")
     fill(card.hot / "NEXT", a=b"first", d=b"another", e=b"one more")
     card.pass_time(2 * SETTLED_S)
@@ -393,6 +394,30 @@ def test_moved_file_whose_time_was_rounded_is_known(make_room, monkeypatch):
     room.pass_time(SETTLED_S)
 
     assert names(room) == ["loose"]
+
+
+def test_file_moved_into_a_drop_that_is_on_its_way_goes_with_it(card):
+    """What was begun as a whole is sent as a whole."""
+    fill(card.hot / "NEXT", d=b"fourth")
+    card.pass_time(SETTLED_S)
+    (card.hot / "CARD" / "b").rename(card.hot / "NEXT" / "b")
+    card.pass_time(LATE_S)
+
+    assert names(card) == ["CARD", "NEXT", "loose"]
+    assert card.files(package(card, "NEXT")) == ["NEXT/b", "NEXT/d"]
+
+
+def test_late_package_of_a_renamed_folder_stays_late_when_it_settles_again(card):
+    """What was moved does not join what is new, however often that changes on its way."""
+    (card.hot / "CARD").rename(card.hot / "BACKUP")
+    (card.hot / "BACKUP" / "new").write_bytes(b"new")
+    card.pass_time(LATE_S)
+    (card.hot / "BACKUP" / "newer").write_bytes(b"newer")
+    card.pass_time(LATE_S)
+
+    assert names(card) == ["BACKUP (added)", "CARD", "loose"]
+    files = card.files(package(card, "BACKUP (added)"))
+    assert files == ["BACKUP/new", "BACKUP/newer"]
 
 
 def test_file_that_changes_after_it_was_moved_is_sent(card):
