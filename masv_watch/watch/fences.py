@@ -35,6 +35,12 @@ def numbers_of(identity: Identity) -> Numbers:
     )
 
 
+def raw_of(status: Any) -> Numbers:
+    """Give a stat as what is joined, its times as they are: `all_joined` takes them so."""
+    numbers: Numbers = _OF_STAT(status)
+    return numbers
+
+
 def joined(total: int, name: str | bytes, numbers: Numbers) -> int:
     """Join one more entry to a sum, which begins with 0."""
     return total + hash((name, numbers)) & _BITS

@@ -19,7 +19,7 @@ from masv_watch.files import Observation, Root, observed
 from masv_watch.model import Identity
 from masv_watch.names import shown
 from masv_watch.watch.addresses import NO_ADDRESSES, subfolder_of
-from masv_watch.watch.fences import Numbers, all_joined, folded, joined, numbers_of, told
+from masv_watch.watch.fences import Numbers, all_joined, folded, joined, numbers_of, raw_of, told
 from masv_watch.watch.ground import Ground
 from masv_watch.watch.rules import Fate, Match, Matcher
 from masv_watch.watch.settle import Entry, Seen, signature
@@ -361,7 +361,9 @@ class _Walk:
                     if self._stop():
                         raise _StoppedError
                     entry = observed(folder + b"/" + os.fsencode(name), status)
-                    inside = self._note(entry, folder, inside, is_plain=is_plain)
+                    inside = self._note(
+                        entry, folder, inside, is_plain=is_plain, numbers=raw_of(status)
+                    )
             else:
                 inside = all_joined(inside, names, stats)
             for entry in others:
@@ -370,10 +372,18 @@ class _Walk:
                 inside = self._note(entry, folder, inside, is_plain=is_plain)
         return inside
 
-    def _note(self, entry: Observation, folder: bytes, inside: int, *, is_plain: bool) -> int:
+    def _note(
+        self,
+        entry: Observation,
+        folder: bytes,
+        inside: int,
+        *,
+        is_plain: bool,
+        numbers: Numbers | None = None,
+    ) -> int:
         """Put one entry where it belongs and give the sum of its folder with it.
 
-        `is_plain` tells that of the folder.
+        `is_plain` tells that of the folder; `numbers` are what a glance would join of it.
         """
         self._count(entry.path)
         name = os.fsdecode(entry.path.rpartition(b"/")[2])
@@ -396,16 +406,19 @@ class _Walk:
             self._unreadable.append(LeftOut(path=entry.path, reason=entry.detail))
             return inside
         elif entry.kind == "folder":
-            numbers = numbers_of(entry.identity)
-            if self._keeps:
-                self._folders.append((entry.path, entry.identity))
-            if self._ground is not None:
-                self._ground.add(entry.path, numbers)
-            self._ahead.append((entry.path, numbers, is_plain))
+            self._go_into(entry.path, entry.identity, is_plain=is_plain)
             return inside
         elif self._keeps:
             self._files.append((entry.path, entry.identity))
-        return joined(inside, name, numbers_of(entry.identity))
+        return joined(inside, name, numbers or numbers_of(entry.identity))
+
+    def _go_into(self, path: bytes, identity: Identity, *, is_plain: bool) -> None:
+        numbers = numbers_of(identity)
+        if self._keeps:
+            self._folders.append((path, identity))
+        if self._ground is not None:
+            self._ground.add(path, numbers)
+        self._ahead.append((path, numbers, is_plain))
 
     def _count(self, path: bytes) -> None:
         """Hold what is kept against the budget; a glance keeps nothing."""

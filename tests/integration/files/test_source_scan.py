@@ -15,7 +15,7 @@ from masv_watch.files.trees import delete_tree
 from masv_watch.model import Rule, To
 from masv_watch.watch import scan
 from masv_watch.watch.rules import Matcher
-from masv_watch.watch.scan import Tree
+from masv_watch.watch.scan import Same, Tree
 
 PLAIN = Rule(name="out", path=b"/srv/out", to=To(recipients=()))
 
@@ -341,3 +341,18 @@ def test_changes_told_to_stop_gives_nothing_more(hot: Path) -> None:
 
     assert found == []
     assert next(asked) < 10
+
+
+def test_folder_with_a_file_dated_beyond_the_columns_is_not_listed_again(hot: Path) -> None:
+    """A glance and a look in full join the same numbers, whatever a camera's clock says."""
+    (hot / "CARD").mkdir()
+    for name, year_s in (("far", 13_569_465_600), ("near", 1_700_000_000)):
+        (hot / "CARD" / name).write_bytes(b"1")
+        os.utime(hot / "CARD" / name, (year_s, year_s))
+    if (hot / "CARD" / "far").stat().st_mtime < 13_569_465_600:
+        pytest.skip("this file system knows no such time")
+    fence = swept(hot)[b"CARD"].fence
+    with Root.open(os.fsencode(hot)) as root:
+        (again,) = scan.changes(root, Matcher(PLAIN), known=lambda _top: fence)
+
+    assert isinstance(again, Same)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masv_watch.model import Identity
-from masv_watch.watch.fences import all_joined, folded, joined, numbers_of, told
+from masv_watch.watch.fences import all_joined, folded, joined, numbers_of, raw_of, told
 
 ID = Identity(size=5, mtime_ns=7, ctime_ns=8, inode=9, device=10)
 
@@ -63,3 +63,13 @@ def test_sum_of_many_stats_is_that_of_each_identity(entries: list[tuple[str, int
         one_by_one = joined(one_by_one, name, numbers_of(identity))
 
     assert all_joined(7, [name for name, _ in entries], stats) == one_by_one
+
+
+@given(st.integers(-(2**70), 2**70), st.integers(-(2**70), 2**70))
+def test_sum_of_many_stats_is_that_of_each_whatever_their_times(mtime_ns: int, ctime_ns: int):
+    """A time beyond the ledger's columns is cut there, and not in the fence."""
+    status = SimpleNamespace(
+        st_size=1, st_mtime_ns=mtime_ns, st_ctime_ns=ctime_ns, st_ino=3, st_dev=4
+    )
+
+    assert all_joined(7, ["a"], [status]) == joined(7, "a", raw_of(status))
