@@ -47,7 +47,7 @@ class Discovery:
         self._announced.update(dict.fromkeys(names, now))
         found: dict[int, FoundBy] = {}
         for drop_id, path in ledger.unfound(self._rule.name):
-            by = FoundBy.EVENT if path in self._announced else FoundBy.SWEEP
+            by = FoundBy.EVENT if self._is_announced(path) else FoundBy.SWEEP
             found[drop_id] = by
             self._metrics.count("found_drops", hot_folder=self._rule.name, by=by)
             if by is FoundBy.EVENT:
@@ -57,10 +57,14 @@ class Discovery:
         ledger.note_found(found)
         self._judge_suspects(ledger, now)
 
+    def _is_announced(self, path: bytes) -> bool:
+        # a drop may lie below the name that an event is about: an address, or a folder on its way
+        return path.partition(b"/")[0] in self._announced
+
     def _judge_suspects(self, ledger: Store, now: float) -> None:
         announced: dict[int, FoundBy] = {}
         for drop_id, (path, since) in list(self._suspects.items()):
-            if path in self._announced:
+            if self._is_announced(path):
                 del self._suspects[drop_id]
                 announced[drop_id] = FoundBy.EVENT
             elif now - since >= GRACE_S:

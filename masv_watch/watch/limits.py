@@ -27,6 +27,8 @@ LIMITS = Limits()
 #: a drop is unusual over so many times the largest of the last ones, once so many are known
 UNUSUAL_FACTOR = 20
 UNUSUAL_KNOWN = 9
+#: bytes up to which nothing is unusual, however small the others were: a report beside its notes
+UNUSUAL_FROM = 1024**3
 #: delivered drops that it is compared with
 COMPARED = 50
 #: longer than any local day
@@ -106,7 +108,8 @@ def _of_the_unusual(seen: Seen, limits: Limits, past: Past, *, at: str) -> tuple
         f"over {UNUSUAL_FACTOR} times the largest of the last {len(past.sizes)} drops,"
         f" {human_size(largest)}"
     )
-    return (_finding("limit_unusual", seen.size <= UNUSUAL_FACTOR * largest, detail, at=at),)
+    most = max(UNUSUAL_FACTOR * largest, UNUSUAL_FROM)
+    return (_finding("limit_unusual", seen.size <= most, detail, at=at),)
 
 
 def _of_the_domains(limits: Limits, past: Past, *, at: str) -> tuple[Finding, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from masv_watch.model import To
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.intake import PERIOD_S, REPROBE_S
 from masv_watch.watch.sameness import RootState
@@ -71,6 +72,35 @@ def test_a_drop_that_no_event_announced_makes_events_unhealthy_until_one_does(ro
     assert "unheard.mov was found by the sweep" in silent[1].why
     assert found(room, "heard.mov") == "event"
     assert room.hints.mode("hot").sight is Sight.EVENTS
+
+
+def test_a_drop_in_an_address_is_announced_by_what_happens_there(tmp_path: Path) -> None:
+    """With `to.by_subfolder` a drop lies one folder deeper than the name that events tell."""
+    (tmp_path / "hot" / "alice").mkdir(parents=True)
+    room = Room(
+        tmp_path,
+        to=To(by_subfolder=((b"alice", ("a@example.com",)), (b"bob", ("b@example.com",)))),
+    )
+    room.hints.stop()
+    room.hints = Hints(lambda _name: room.intake.hurry(), monotonic=room.clock.monotonic)
+    room.begin()
+    try:
+        room.pass_time(LOOK_S)
+        (room.hot / "alice" / "CARD").mkdir()
+        (room.hot / "alice" / "CARD" / "a.mov").write_bytes(b"abc")
+        eventually(lambda: room.intake._dirty)
+        room.pass_time(QUIET_S + 4 * LOOK_S)
+        (room.hot / "bob").mkdir()
+        eventually(lambda: room.intake._dirty)
+        (room.hot / "bob" / "b.mov").write_bytes(b"abc")
+        room.pass_time(QUIET_S + 4 * LOOK_S)
+        sight = room.hints.mode("hot")
+        by = found(room, "alice/CARD"), found(room, "bob/b.mov")
+    finally:
+        room.close()
+
+    assert by == ("event", "event")
+    assert sight.sight is Sight.EVENTS, sight.why
 
 
 @pytest.mark.fault(6)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
 
 from masv_watch.model import DropMode, HoldReason, Limits, LinkWish, Schedule, Sidecar, To
+from masv_watch.watch import limits
 from tests.integration.rooms.watched import QUIET_S, Room
 from tests.integration.store.making import LEASE_S
 
@@ -103,8 +105,9 @@ def test_released_drop_counts_for_its_day(make_met_room):
     assert room.state("small") == HELD
 
 
-def test_drop_far_larger_than_the_last_ones_is_held_from_the_tenth_on(make_met_room):
+def test_drop_far_larger_than_the_last_ones_is_held_from_the_tenth_on(make_met_room, monkeypatch):
     """Twenty times the largest is still a habit; one byte more is asked about (beyond 8)."""
+    monkeypatch.setattr(limits, "UNUSUAL_FROM", 0)
     room = make_met_room()
     for number in range(8):
         write(room, f"{number}", 10)
@@ -125,6 +128,23 @@ def test_drop_far_larger_than_the_last_ones_is_held_from_the_tenth_on(make_met_r
     assert room.drop("over").note == asked
     release(room, "over")
     assert room.state("over") == ("taken", None)
+
+
+def test_drop_of_less_than_a_gibibyte_is_never_far_too_large(make_met_room):
+    """A clip after ten notes is what a hot folder is for."""
+    room = make_met_room()
+    for number in range(10):
+        write(room, f"{number}", 10)
+    room.pass_time(LONG)
+    deliver_all(room)
+    for name, size in (("clip", 2**30), ("film", 2**30 + 1)):
+        write(room, name, 0)
+        os.truncate(room.hot / name, size)
+    room.pass_time(LONG)
+
+    assert room.state("clip") == ("taken", None)
+    assert room.state("film") == HELD
+    assert "over 20 times the largest of the last 10 drops" in room.drop("film").note
 
 
 def test_outsider_is_asked_about_before_a_byte_goes(make_met_room):

@@ -103,7 +103,7 @@ def test_unusual_is_over_twenty_times_the_largest_from_the_tenth_drop_on(
     found = exceeds(holding(size), Limits(size=10**16), past)
 
     largest = max(sizes, default=0)
-    wanted = len(sizes) >= 9 and largest > 0 and size > 20 * largest
+    wanted = len(sizes) >= 9 and largest > 0 and size > max(20 * largest, 2**30)
     assert (found.hold is HoldReason.LIMIT_EXCEEDED) is wanted
     assert exceeds(holding(size), Limits(size=10**16, unusual=False), past).hold is None
 
