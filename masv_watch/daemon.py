@@ -175,16 +175,16 @@ class Daemon:
         )
 
     def _build_desk(self, cloud: CloudClient) -> Desk:
+        roster = self._roster
         return Desk(
             uploads=self.uploads,
-            folders=HotFolders(
-                self.store, self.uploads, sights=self._roster.sights, hurry=self._roster.hurry
-            ),
+            folders=HotFolders(self.store, self.uploads, sights=roster.sights, hurry=roster.hurry),
             records=Records(
                 self.store,
-                hurry=self._roster.hurry,
-                terms=self._roster.terms,
-                is_there=self._roster.is_there,
+                hurry=roster.hurry,
+                terms=roster.terms,
+                is_there=roster.is_there,
+                password=roster.password,
             ),
             links=Links(
                 self.uploads,
@@ -200,7 +200,7 @@ class Daemon:
             now=self.store.now,
             flow=self._departure.meter.flow,
             counted_since=self.store.now(),
-            explain=self._roster.explain,
+            explain=roster.explain,
             metrics=self._metrics_text,
             plan=Rehearsal(
                 self.store,

@@ -362,10 +362,19 @@ class To:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """How a package is called; both are templates with `{placeholders}`."""
+    """How a package is called, and who can open it for how long.
+
+    Name and message are templates with `{placeholders}`.
+    """
 
     name: str = "{name}"
     message: str = ""
+    #: what recipients must type before they can download; None: nothing
+    password: Secret | None = None
+    #: seconds from its delivery on; None: what the team has set at the cloud
+    expires_s: float | None = None
+    #: of each link; None: what the team has set at the cloud
+    downloads: int | None = None
 
     @property
     def of_the_whole(self) -> tuple[str, ...]:
@@ -1136,6 +1145,10 @@ class Terms:
     keeps_recipients: bool = False
     #: seconds without anything getting through to the cloud after which it is given up
     give_up_after_s: float = GIVE_UP_AFTER_S
+    #: seconds from the delivery to the end of its links; None: as the cloud has it
+    expires_s: float | None = None
+    #: downloads of each link; None: as the cloud has it
+    downloads: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import NamedTuple
 
+from masv_watch.config.units import show_duration
 from masv_watch.lifecycle import is_arriving
 from masv_watch.model import (
     Draft,
@@ -272,8 +273,18 @@ def _told(draft: Draft) -> Mapping[str, str]:
         "priority": str(draft.priority),
         "files": str(len(draft.drops[0].files)),
         "replaces": _said(terms.replaces),
+        "access": _access(draft),
         "after": terms.after.delivered + (f" to {terms.after.move_to}" * bool(terms.after.move_to)),
     }
+
+
+def _access(draft: Draft) -> str:
+    """Say who can open a package for how long; the password itself is nobody's to read."""
+    terms = draft.terms
+    ends = "" if terms.expires_s is None else f"for {show_duration(terms.expires_s)}"
+    count = "" if terms.downloads is None else f"{terms.downloads} downloads a link"
+    clauses = ("with a password" if draft.password else "", ends, count)
+    return ", ".join(clause for clause in clauses if clause) or "as the team has it"
 
 
 def pairs(old: Sequence[Rule], new: Sequence[Rule]) -> Iterator[tuple[Rule | None, Rule | None]]:

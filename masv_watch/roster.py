@@ -28,6 +28,7 @@ from masv_watch.model import (
     Need,
     Rule,
     Schedule,
+    Secret,
     Terms,
     Timetable,
 )
@@ -217,6 +218,11 @@ class Roster:
             return None
         rule = rebound(watched.intake.rule, frozen)
         return None if recipients_of(rule, path) is None else terms_of(rule, path)
+
+    def password(self, hot_folder: str) -> Secret | None:
+        """Give what the packages of a hot folder ask for now."""
+        watched = self._watched.get(hot_folder)
+        return None if watched is None else watched.intake.rule.package.password
 
     def explain(self, path: bytes, caller: Caller) -> Explanation:
         """Say why a path is sent or not.

@@ -22,6 +22,7 @@ from masv_watch.cloud import reading, wire
 from masv_watch.cloud.calls import ANSWER_LIMIT, LISTING_LIMIT, Call, Line
 from masv_watch.cloud.refusals import Door
 from masv_watch.cloud.streams import Body
+from masv_watch.cloud.timekeeping import AGREED_S, ahead
 from masv_watch.errors import (
     CloudGarbled,
     CloudRefused,
@@ -83,10 +84,12 @@ class CloudClient:
         description: str,
         recipients: Sequence[str],
         password: Secret | None = None,
+        downloads: int | None = None,
     ) -> wire.CreatedPackage:
         """Create a package of the team ([mcp integrations.ts:122-127]).
 
-        Whoever downloads must type the `password`, where one is given ([3p-mistika]).
+        Whoever downloads must type the `password`, where one is given ([3p-mistika]). `downloads`
+        are those of each link ([mcp integrations.ts:126]).
         """
         body: dict[str, reading.Json] = {
             "name": name,
@@ -95,6 +98,8 @@ class CloudClient:
         }
         if password is not None:
             body["password"] = password.reveal()
+        if downloads is not None:
+            body["access_limit"] = downloads
         path = f"/v1/teams/{_name(team_id)}/packages"
         call = self._team_call("POST", path, key, doing="creating a team package", body=body)
         secrets = () if password is None else (password,)
@@ -312,18 +317,38 @@ class CloudClient:
         path = f"/v1/packages/{_name(package_id)}"
         self._effect(self._call("DELETE", path, token, doing="deleting the package", often=False))
 
-    def create_link(self, package_id: str, token: Secret) -> wire.CreatedLink:
-        """Create a share link without an address ([docs-links]).
+    def set_expiry(self, package_id: str, token: Secret, *, after_s: float, now: float) -> None:
+        """Have a package expire so many seconds after `now` ([mcp packages.ts:273]).
 
-        With one, the cloud mails it by itself and may withhold the secret ([3p-flame]).
+        Where that is not the time, as the Date of the cloud's answer shows, it is said again by
+        the cloud's clock.
+        """
+        answer = self._http.ask(self._expiry_call(package_id, token, now + after_s))
+        off_s = ahead(answer.headers.get("Date") or "", now)
+        if off_s is not None and abs(off_s) > AGREED_S:
+            self._http.ask(self._expiry_call(package_id, token, now - off_s + after_s))
+
+    def _expiry_call(self, package_id: str, token: Secret, at: float) -> Call:
+        path = f"/v1/packages/{_name(package_id)}/expiry"
+        body: dict[str, reading.Json] = {"unlimited_storage": False, "expiry": wire.moment(at)}
+        doing = "setting when a package expires"
+        return self._call("PUT", path, token, doing=doing, body=body, often=False)
+
+    def create_link(
+        self, package_id: str, token: Secret, *, password: Secret | None = None
+    ) -> wire.CreatedLink:
+        """Create a share link without an address, which asks for the `password` ([docs-links]).
+
+        With an address the cloud mails it by itself and may withhold the secret ([3p-flame]).
 
         Raises:
             CloudGarbled: the link came without its secret, so nobody could open it.
         """
         path = f"/v1/packages/{_name(package_id)}/links"
-        link = wire.created_link(
-            self._by_token("POST", path, token, body={}, doing="creating a link", often=False)
-        )
+        body: dict[str, reading.Json] = {} if password is None else {"password": password.reveal()}
+        call = self._call("POST", path, token, doing="creating a link", body=body, often=False)
+        secrets = () if password is None else (password,)
+        link = wire.created_link(self._json(replace(call, secrets=secrets)))
         if not link.secret.reveal():
             raise CloudGarbled("the cloud created a link and withheld its secret")
         return link

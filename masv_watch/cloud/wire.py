@@ -14,6 +14,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, quote, urlsplit
 
 from masv_watch.cloud.reading import (
@@ -383,6 +384,11 @@ def finalize_file_body(
         "size": size,
         "chunk_size": chunk_size,
     }
+
+
+def moment(at: float) -> str:
+    """Write seconds since 1970 as the cloud writes times: ISO 8601, UTC, milliseconds."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def link_url(template: str, link_id: str, secret: Secret) -> str:

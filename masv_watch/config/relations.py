@@ -44,6 +44,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         _follow(reading, at)
         _finalize(reading, at)
         _trash(reading, at)
+        _package(reading, at)
         filtering.check(reading, at)
         addressing.check(reading, at)
         completeness.check(reading, at)
@@ -381,6 +382,16 @@ def _again(reading: Reading, at: Path) -> None:
     if _said(reading, at, "redrop") == "replace" and is_batch:
         message = "a batch's package holds other drops too - use send, skip or ask with a batch"
         reading.fault((*at, "redrop" if reading.has(*at, "redrop") else "drop"), message)
+
+
+def _package(reading: Reading, at: Path) -> None:
+    """Refuse what a portal sets for every package that comes through it."""
+    if not reading.has(*at, "to", "portal"):
+        return
+    for key in ("password", "expires", "downloads"):
+        if reading.has(*at, "package", key):
+            message = f"a portal sets its own `{key}` - remove it, and set it at the portal"
+            reading.fault((*at, "package", key), message, at_key=True)
 
 
 def _trash(reading: Reading, at: Path) -> None:

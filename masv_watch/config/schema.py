@@ -95,6 +95,9 @@ class PackageKeys:
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
     name: Template | None = None
     message: Prose | None = None
+    password: SecretText | None = None
+    expires: Annotated[float, leaf(values.seconds("1h", "3650d"))] | None = None
+    downloads: Annotated[int, leaf(values.whole(1, 1_000_000))] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ PLACES = (
     ("masv", "api_key"),
     ("mail", "smtp", "password"),
     ("hot_folders", "*", "to", "access_code"),
+    ("hot_folders", "*", "package", "password"),
     _TOKEN,
 )
 _LARGEST = 64 * 1024

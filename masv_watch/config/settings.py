@@ -303,6 +303,9 @@ def _package(keys: schema.HotFolderKeys) -> model.Package:
         **_said(
             name=_first(package.name, keys.package_name),
             message=_first(package.message, keys.package_description),
+            password=package.password,
+            expires_s=package.expires,
+            downloads=package.downloads,
         )
     )
 

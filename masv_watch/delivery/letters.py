@@ -57,7 +57,12 @@ class Delivery:
     files: tuple[str, ...]
     #: what was left out and why, one clause each
     skipped: tuple[str, ...] = ()
+    #: whether the link asks for a password
+    has_password: bool = False
 
+
+#: what a letter says of a password; which one it is travels another way
+_ASK_SENDER = "needed; ask the sender for it"
 
 _EXAMPLE = Delivery(
     package_name="Day 1",
@@ -177,6 +182,7 @@ def _context(delivery: Delivery) -> dict[str, object]:
         "size_bytes": delivery.size,
         "link_url": safe(delivery.link_url),
         "expiry": safe(delivery.expiry),
+        "password": _ASK_SENDER if delivery.has_password else "",
         "finalized_at": safe(delivery.finalized_at),
         "files": files,
         "more_files": max(delivery.file_count - len(files), 0),

@@ -151,11 +151,12 @@ class Outbox:
     def _make_link(self, task: Task, upload: Upload) -> None:
         made = self._link_of_earlier_try(upload) if task.asked else None
         if made is None:
-            package_id, token = self._package(upload)
+            cloud, (package_id, token) = self._outside.cloud, self._package(upload)
             try:
-                made = self._outside.cloud.create_link(package_id, token)
+                made = cloud.create_link(package_id, token, password=upload.password)
             except TokenExpired:
-                made = self._outside.cloud.create_link(package_id, self._fresh_token(upload))
+                fresh = self._fresh_token(upload)
+                made = cloud.create_link(package_id, fresh, password=upload.password)
         self._outside.register_secret(made.secret)
         link = Link(upload_id=upload.id, id=made.id, secret=made.secret, expiry=made.expiry)
         self._store.advance_task(task, TaskEvent.DONE, link=link, note=f"link {made.id}")
@@ -212,6 +213,7 @@ class Outbox:
             finalized_at=finalized.strftime("%d %B %Y, %H:%M").lstrip("0"),
             files=tuple(inside),
             skipped=tuple(self._store.skipped(upload.id)),
+            has_password=upload.password is not None,
         )
 
     def _retire(self, task: Task) -> None:

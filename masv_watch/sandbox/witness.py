@@ -89,6 +89,8 @@ class Witness:
             "recipients": package.recipients,
             "portal": self._portal_name(package),
             "has_password": bool(package.password),
+            "access_limit": package.access_limit,
+            "expiry": tokens.iso(package.expiry),
             "finalize_calls": package.finalize_calls,
             "created_at": tokens.iso(package.created_at),
             "finalized_at": None if finalized_at is None else tokens.iso(finalized_at),

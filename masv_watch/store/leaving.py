@@ -36,6 +36,7 @@ from masv_watch.store.sql import (
     move_drop,
     move_upload,
     must,
+    sealed,
     terms_of,
     terms_text,
 )
@@ -50,7 +51,9 @@ class LeavingVerbs:
     engine: Engine
     seal: Seal
 
-    def rebind_upload(self, upload_id: str, terms: Terms) -> None:
+    def rebind_upload(
+        self, upload_id: str, terms: Terms, *, password: Secret | None = None
+    ) -> None:
         """Let an upload go to whom these terms name."""
 
         def rebind(tx: Transaction) -> None:
@@ -59,7 +62,10 @@ class LeavingVerbs:
                 raise IllegalTransition(
                     f"upload {upload_id} may be delivered already", state=row["state"], allowed=[]
                 )
-            if row["package_asked_at"] is not None and _place(terms_of(row)) != _place(terms):
+            sealed_before = row["password"]
+            before = None if sealed_before is None else self.seal.open(sealed_before)
+            is_other = _place(terms_of(row)) != _place(terms) or before != password
+            if row["package_asked_at"] is not None and is_other:
                 _leave(tx, row)
                 if row["state"] == UploadState.IDLE:
                     move_upload(tx, row, UploadEvent.FILES_ADDED)
@@ -67,9 +73,10 @@ class LeavingVerbs:
             tx.run("forget_relink", id=upload_id)
             # whom it goes to changes, not what it is to the packages before it, nor how its
             # sources were found
-            before = terms_of(row)
-            kept = replace(terms, replaces=before.replaces, follow=before.follow)
+            was = terms_of(row)
+            kept = replace(terms, replaces=was.replaces, follow=was.follow)
             tx.run("rebind_upload", id=upload_id, terms=terms_text(kept), type=terms.type)
+            tx.run("set_password", id=upload_id, password=sealed(self.seal, password))
             tx.rings = True
 
         self.engine.write(rebind)
@@ -151,7 +158,8 @@ class LeavingVerbs:
 
 def _place(terms: Terms) -> tuple[object, ...]:
     """Give what of these terms the cloud is told when it makes a package."""
-    return terms.type, terms.recipients, terms.portal, terms.sender, terms.team
+    whom = (terms.type, terms.recipients, terms.portal, terms.sender, terms.team)
+    return (*whom, terms.downloads)
 
 
 def _leave(tx: Transaction, upload: Row, *, was_sent: bool = False) -> None:

@@ -63,8 +63,10 @@ class Packaging(Protocol):
         """Store that the cloud said that no finalize has reached it."""
         ...
 
-    def rebind_upload(self, upload_id: str, terms: Terms) -> None:
-        """Let an upload go to whom these terms name, whatever was sent of it.
+    def rebind_upload(
+        self, upload_id: str, terms: Terms, *, password: Secret | None = None
+    ) -> None:
+        """Let an upload go to whom these terms name, behind this password, whatever was sent of it.
 
         A package that was made for others is left: it is to be cancelled, its upload has none any
         more, and all files are to be sent to a new one. Where the cloud was told nothing that

@@ -223,13 +223,16 @@ UPDATE uploads SET takes_package = :takes_package, retry_at = 0, attempts = 0 WH
 UPDATE uploads SET fence = fence + 1, lease_until = 0 WHERE id = :id;
 
 -- name: forget_words
-UPDATE uploads SET access_code = NULL, password = NULL WHERE id = :id;
+UPDATE uploads SET access_code = NULL,
+    password = CASE WHEN hot_folder IS NULL THEN NULL ELSE password END
+WHERE id = :id;
 
 -- name: readers
 SELECT DISTINCT reader FROM files WHERE upload_id = :upload_id;
 
 -- name: living_secrets
-SELECT access_code, password, package_token FROM uploads WHERE state NOT IN ('complete', 'gone');
+SELECT access_code, password, package_token FROM uploads
+WHERE state NOT IN ('complete', 'gone') OR password IS NOT NULL;
 
 -- name: set_finalize_wanted
 UPDATE uploads SET finalize_wanted = :wanted WHERE id = :id;
@@ -1076,3 +1079,6 @@ SELECT * FROM uploads WHERE state = 'error' AND revives = 1 AND retry_at <= :now
 
 -- name: revive_upload
 UPDATE uploads SET retry_at = 0, attempts = 0, revives = 0 WHERE id = :id;
+
+-- name: set_password
+UPDATE uploads SET password = :password WHERE id = :id;

@@ -99,7 +99,7 @@ class Packages:
         Where the cloud has it no more, or anything is not as it was, the upload is sent.
         """
         earlier = self._store.upload(earlier_id)
-        why = self._why_not_relinked(earlier)
+        why = self._why_not_relinked(upload, earlier)
         if earlier is not None and not why:
             self._look_at_sources(upload)
             tasks = tasks_for(upload, self._store.drops_of(upload.id))
@@ -114,9 +114,11 @@ class Packages:
         self._store.forget_relink(upload, why)
         return False
 
-    def _why_not_relinked(self, earlier: Upload | None) -> str:
+    def _why_not_relinked(self, upload: Upload, earlier: Upload | None) -> str:
         if earlier is None or earlier.state is not UploadState.COMPLETE or earlier.is_retired:
             return "the earlier upload is gone"
+        if _access(upload) != _access(earlier):
+            return "the earlier package has another password, end or number of downloads"
         try:
             state = read_package(self._cloud, self._login, earlier).state
         except PackageGone:
@@ -134,6 +136,7 @@ class Packages:
             description=upload.message,
             recipients=upload.terms.recipients,
             password=upload.password,
+            downloads=upload.terms.downloads,
         )
         self._login.accepted()
         register_secrets(created.token)
@@ -225,8 +228,13 @@ class Packages:
             return
         self._clear_leftovers(upload)
         self._look_at_sources(upload)
-        self._store.note_finalize_asked(upload.id, upload.fence)
         package_id, token = held_package(upload)
+        if upload.terms.expires_s is not None:
+            # before anybody can open it: one whose end the cloud does not take is not delivered
+            self._cloud.set_expiry(
+                package_id, token, after_s=upload.terms.expires_s, now=self._store.now()
+            )
+        self._store.note_finalize_asked(upload.id, upload.fence)
         try:
             self._cloud.finalize_package(package_id, token)
         except CloudRefused as error:
@@ -347,6 +355,11 @@ def held_package(upload: Upload) -> tuple[str, Secret]:
     if upload.package_id is None or upload.package_token is None:
         raise PackageGone(f"upload {upload.id} has no package yet")
     return upload.package_id, upload.package_token
+
+
+def _access(upload: Upload) -> tuple[object, ...]:
+    """Give who can open the package of an upload, and for how long."""
+    return upload.password, upload.terms.expires_s, upload.terms.downloads
 
 
 def delete_cloud_file(cloud: CloudClient, package_id: str, token: Secret, file_id: str) -> None:

@@ -58,9 +58,10 @@ class Links:
         self._uploads.demand_his(upload_id, caller, to="share")
         package_id, token = _linkable(upload)
         try:
-            made = self._cloud.create_link(package_id, token)
+            made = self._cloud.create_link(package_id, token, password=upload.password)
         except TokenExpired:
-            made = self._cloud.create_link(package_id, self._fresh_token(upload))
+            fresh = self._fresh_token(upload)
+            made = self._cloud.create_link(package_id, fresh, password=upload.password)
         self._register_secret(made.secret)
         return made
 

@@ -14,6 +14,7 @@ from masv_watch.model import (
     Drop,
     DropState,
     HoldReason,
+    Secret,
     TaskKind,
     TaskState,
     Terms,
@@ -39,17 +40,20 @@ class Records:
         hurry: Callable[[str], None],
         terms: Callable[[str, bytes, Terms], Terms | None],
         is_there: Callable[[str, bytes], bool | None] = lambda *_: None,
+        password: Callable[[str], Secret | None] = lambda _name: None,
     ) -> None:
         """Work on this ledger.
 
         `hurry` asks a hot folder by name to sweep soon; `terms` gives what its rule says of a
         drop's path now, None where the configuration has none of that name, or names nobody.
         `is_there` says whether something stands at a drop's path, None where that cannot be told.
+        `password` is the one that a hot folder's packages have now.
         """
         self._store = store
         self._hurry = hurry
         self._terms = terms
         self._is_there = is_there
+        self._password = password
 
     def drop(self, drop_id: int) -> DropView:
         """Give one drop, whatever became of it.
@@ -144,7 +148,8 @@ class Records:
         terms = self._terms(drop.hot_folder, drop.path, upload.terms)
         if terms is None:
             raise NotFound(f"no hot folder {drop.hot_folder!r} names anybody for it any more")
-        self._store.rebind_upload(upload.id, terms)
+        password = self._password(drop.hot_folder)
+        self._store.rebind_upload(upload.id, terms, password=password)
         return self._view(self._find(drop_id))
 
     def forget(self, hot_folder: str, path: bytes) -> int:

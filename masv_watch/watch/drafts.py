@@ -44,6 +44,8 @@ def terms_of(rule: Rule, top: bytes) -> Terms:
         follow=rule.follow,
         keeps_recipients=rule.keeps_recipients,
         give_up_after_s=rule.retry.give_up_after_s,
+        expires_s=rule.package.expires_s,
+        downloads=rule.package.downloads,
     )
 
 
@@ -99,6 +101,7 @@ def draft_of(
         priority=rule.priority,
         keeps_priority=rule.keeps_priority,
         chunk_size=rule.chunk_size,
+        password=rule.package.password,
     )
 
 

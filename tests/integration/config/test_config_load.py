@@ -21,6 +21,7 @@ SHIPPED = Path(__file__).parents[3] / "config"
 ENVIRON = {
     "MASV_API_KEY": "key-value-from-env",
     "PORTAL_CODE": "code-value-from-env",
+    "PACKAGE_PASSWORD": "package-value-from-env",
     "SMTP_PASSWORD": "password-from-env",
     "MASV_WATCH_TOKEN": "token-value-from-env",
     "STATE_DIRECTORY": "/nowhere/state",

@@ -9,7 +9,13 @@ from masv_watch.config import effective
 SHIPPED = Path(__file__).parents[3] / "config"
 ENVIRON = {
     name: f"canary-{name}-0123456789"
-    for name in ("MASV_API_KEY", "MASV_WATCH_TOKEN", "SMTP_PASSWORD", "PORTAL_CODE")
+    for name in (
+        "MASV_API_KEY",
+        "MASV_WATCH_TOKEN",
+        "SMTP_PASSWORD",
+        "PORTAL_CODE",
+        "PACKAGE_PASSWORD",
+    )
 }
 TEXT = """\
 version: 1

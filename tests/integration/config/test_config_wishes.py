@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.config.test_config_load import loaded
+from tests.integration.config.test_config_load import loaded, refused
 from tests.integration.config.test_config_rules import built, rule, warned
 
 TO = "to: {recipients: []}"
@@ -33,3 +33,22 @@ def test_retry_and_trash_of_a_hot_folder_come_before_those_of_defaults(tmp_path)
 def test_wish_without_an_effect_is_warned_of(tmp_path, keys, warning):
     """The file is used all the same."""
     assert any(warning in text for text in warned(tmp_path, keys))
+
+
+def test_package_keys_are_built_and_its_password_is_shown_nowhere(tmp_path):
+    """What the cloud is told of a package stands with its name."""
+    keys = "package: {password: opens-4711, expires: 10d, downloads: 20}"
+    package = built(tmp_path, f"{TO}, {keys}").package
+
+    assert (package.expires_s, package.downloads) == (864000.0, 20)
+    assert package.password.reveal() == "opens-4711"
+    assert "opens-4711" not in repr(package)
+
+
+@pytest.mark.parametrize("key", ["password: x", "expires: 1d", "downloads: 1"])
+def test_package_key_that_a_portal_sets_itself_is_refused(tmp_path, key):
+    """The portal's own would count, and nobody would know."""
+    to = "to: {portal: dailies, sender: a@b.example}"
+    told = refused(tmp_path, rule(f"{to}, package: {{{key}}}"))
+
+    assert "a portal sets its own" in told[0][3]

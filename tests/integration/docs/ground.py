@@ -45,6 +45,7 @@ SECRETS = {
     "MASV_API_KEY": "sandbox-key",
     "MASV_WATCH_TOKEN": "0123456789abcdef0123456789abcdef",
     "PORTAL_CODE": "open-sesame",
+    "PACKAGE_PASSWORD": "tell-few",
     "SMTP_PASSWORD": "tell-nobody",
 }
 #: commands of ours in which no shell has a part

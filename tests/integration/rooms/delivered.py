@@ -156,6 +156,7 @@ class World:
         after: After | None = None,
         skipped: tuple[str, ...] = (),
         replaces: tuple[str, ...] = (),
+        password: Secret | None = None,
     ) -> Upload:
         """Send files below one top-level name and finalize their package; its tasks are due."""
         contents = {"a.mov": b"frame" * 1000} if contents is None else contents
@@ -176,6 +177,7 @@ class World:
                     replaces=replaces,
                 ),
                 drops=(DropDraft(drop_id=drop.id, signature="s", files=drafts, skipped=skipped),),
+                password=password,
             )
         )
         self._finish(upload_id)

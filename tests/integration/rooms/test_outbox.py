@@ -548,3 +548,19 @@ def test_outbox_without_a_task_rests_until_one_can_be_due(world):
     world.clock.advance(waiting.retry_at - world.store.now() - 3)
     assert world.letters.tick() == pytest.approx(3)
     assert world.sources.tick() == LOOK_S
+
+
+def test_link_of_a_package_with_a_password_asks_for_it_and_the_letter_says_so(world):
+    """The letter never holds it: whoever reads the letter must have it from elsewhere."""
+    upload = world.deliver(name=name(), mail_to=(ONE,), password=Secret("opens-4711"))
+
+    world.work()
+
+    (mail,) = world.mails(upload)
+    url = re.search(r"http://\S+", mail["text"])[0]
+    with pytest.raises(AssertionError, match="password is wrong or missing"):
+        download(url)
+    assert download(f"{url}&password=opens-4711")
+    assert "opens-4711" not in mail["text"] + mail["html"]
+    assert "Password   needed; ask the sender for it" in mail["text"]
+    assert "needed; ask the sender for it" in mail["html"]

@@ -214,8 +214,8 @@ def test_relinked_drop_gets_a_link_of_its_own_even_after_a_kill(world, is_killed
     real = world.cloud.create_link
     if is_killed:
 
-        def killed(*given):
-            real(*given)
+        def killed(*given, **named):
+            real(*given, **named)
             raise KeyboardInterrupt
 
         world.letters._outside = replace(
