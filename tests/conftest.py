@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from masv_watch.store import sqlite
 from tests.waiting import eventually as _eventually
 
 
@@ -32,3 +33,16 @@ def project() -> Path:
 def eventually() -> Callable[..., Any]:
     """Give the function that waits for a condition: `eventually(condition, within=5)`."""
     return _eventually
+
+
+@pytest.fixture(autouse=True, scope="session")
+def synced() -> Iterator[tuple[str, ...]]:
+    """Let no store of this process wait for the disk; give what a real one begins with.
+
+    It matters when the power fails, which no test does to itself. Daemons of their own wait for it.
+    """
+    real = sqlite.PRAGMAS
+    with pytest.MonkeyPatch.context() as patch:
+        hasty = [each for each in real if not each.startswith("synchronous")]
+        patch.setattr(sqlite, "PRAGMAS", (*hasty, "synchronous=OFF"))
+        yield real

@@ -60,6 +60,8 @@ log = logging.getLogger(__name__)
 BATCH = 256
 #: seconds that another process (a backup) may keep the database from us
 BUSY_S = 10.0
+#: what every connection begins with; temp_store 2 is the memory, whatever ails /tmp
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=2")
 #: what a job may raise without harm to its neighbours; its caller gets it
 JOB_ERRORS = (
     sqlite3.Error,
@@ -174,8 +176,8 @@ class SqliteEngine:
             self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
         connection.row_factory = sqlite3.Row
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=2"):
-            connection.execute(f"PRAGMA {pragma}")  # 2: in memory, whatever ails /tmp
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
         return connection
 
     @contextmanager

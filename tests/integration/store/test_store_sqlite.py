@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from tests.integration.store.making import FOLDER, LEASE_S
 
 CHILD = Path(__file__).with_name("child.py")
 DAY_S = 86_400.0
+#: what the laws of the engine lean on
+ASKED = ("journal_mode", "synchronous", "foreign_keys")
 
 
 @contextmanager
@@ -70,6 +72,24 @@ def together(jobs: list[Callable[[], object]]) -> list[object]:
     for thread in threads:
         thread.join()
     return results
+
+
+def test_connections_wait_for_the_disk_before_they_answer(
+    sqlite_bench: SqliteBench, synced: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was answered survives a power cut (law 4): a write-ahead log, synced at each commit."""
+    monkeypatch.setattr(engine_module, "PRAGMAS", synced)
+    folder, clock = sqlite_bench.folder, sqlite_bench.clock
+    folder.mkdir()
+    engine = engine_module.SqliteEngine(str(folder), clock=clock, metrics=Metrics())
+    with closing(engine), engine._reader() as reader:
+        found = [
+            tuple(each.execute(f"PRAGMA {name}").fetchone()[0] for name in ASKED)
+            for each in (engine._connection, reader)
+        ]
+
+    # 2 is FULL
+    assert found == [("wal", 2, 1)] * 2
 
 
 def test_batch_of_many_threads_has_every_row_and_no_half_one(sqlite_bench: SqliteBench) -> None:
