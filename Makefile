@@ -71,8 +71,10 @@ test: lint ## lint and all tests but the long ones and those that npm is needed 
 test-browser: setup $(AXE) ## our page and those of other sites in a real browser (needs chromium-headless-shell)
 	$(BIN)/python -m pytest -q tests/browser
 
-test-faults: setup ## the fault matrix and the crash loops, long ones included
+test-faults: setup ## the fault matrix and the crash loops, long ones included, and a search at random
 	$(BIN)/python -m pytest -q -m 'fault or long' --ignore=tests/benchmarks --ignore=tests/packages
+	$(BIN)/python -m pytest -q -m 'hypothesis and not long' --hypothesis-profile=search \
+		--ignore=tests/benchmarks --ignore=tests/packages
 
 bench: setup ## every benchmark, one after the other; fails where one could not measure
 	@shopt -s nullglob; found=(tests/benchmarks/bench_*.py); failed=(); \

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from masv_watch.store import sqlite
+from tests import searching
 from tests.waiting import eventually as _eventually
+
+# before any test is made: each takes what it does not name from the profile
+searching.register()
 
 
 @pytest.hookimpl(wrapper=True)

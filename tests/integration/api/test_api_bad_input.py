@@ -15,17 +15,15 @@ from tests.integration.api.calling import UPLOADS, Short, said
 from tests.integration.api.conftest import Caller
 from tests.integration.store.making import create
 from tests.processes import ask
+from tests.searching import examples
 
 PORTALS = "/api/v1/portals/uploads"
 #: what a call with a body may be refused with
 REFUSED = {400, 401, 404, 409, 415, 422}
 #: cheap examples over one desk: a second of them each
 FUZZ = settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=examples(150),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 SCALARS = st.one_of(
     st.none(),

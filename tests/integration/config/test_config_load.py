@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from masv_watch import model
 from masv_watch.config import load, nodes, problems, schema
 from masv_watch.errors import ConfigError
+from tests.searching import examples
 
 SHIPPED = Path(__file__).parents[3] / "config"
 ENVIRON = {
@@ -690,7 +691,7 @@ def test_secret_that_yaml_misreads_is_never_shown(tmp_path: Path, first: str) ->
 
 
 @given(st.integers(0, len(MUTABLE) - 1), st.characters(max_codepoint=0x2030), st.booleans())
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(200), suppress_health_check=list(HealthCheck))
 def test_file_with_one_wrong_letter_loads_or_says_where_and_never_shows_the_secret(
     tmp_path_factory: pytest.TempPathFactory, at: int, letter: str, replaces: bool
 ) -> None:
@@ -709,7 +710,7 @@ def test_file_with_one_wrong_letter_loads_or_says_where_and_never_shows_the_secr
 @given(
     st.binary(max_size=300) | st.text("-:?[]{}!&*'\"|>%@ \n\ta1#,~<", max_size=80).map(str.encode)
 )
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(200), suppress_health_check=list(HealthCheck))
 def test_file_of_garbage_ends_in_well_formed_lines(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:

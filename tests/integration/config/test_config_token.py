@@ -13,6 +13,7 @@ from masv_watch import model
 from masv_watch.config import load
 from masv_watch.errors import ConfigError
 from tests.integration.config.serving import ENVIRON, FOLDERS, HEAD, LINE, TOKEN, loaded
+from tests.searching import examples
 
 
 @pytest.mark.parametrize("tag", ["!env TOKEN", "!file token", "!secret token", "!credential token"])
@@ -118,7 +119,7 @@ _SCRATCH: list[Path] = []
     ),
     tail=st.sampled_from(["\n", "\n  tls: nowhere\n", "\n  listen: http://0.0.0.0:1\n", "\n x\n"]),
 )
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(200), suppress_health_check=list(HealthCheck))
 def test_token_of_any_signs_never_shows_in_what_is_said(
     tmp_path_factory: pytest.TempPathFactory,
     before: str,

@@ -32,6 +32,7 @@ from masv_watch.watch.hints import Sight
 from masv_watch.watch.intake import PERIOD_S
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, SPACING_S, Room
 from tests.integration.store.making import LEASE_S, open_package
+from tests.searching import examples
 
 NAMES = ("a", "b", "deep/c", "deep/d")
 #: seconds after which what stands still has been found, has settled and is whole
@@ -266,9 +267,8 @@ class EarlyMachine(RuleBasedStateMachine):
 
 TestEarlyMachine = EarlyMachine.TestCase
 TestEarlyMachine.settings = settings(
-    max_examples=30,
+    max_examples=examples(30),
     stateful_step_count=30,
-    deadline=None,
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )

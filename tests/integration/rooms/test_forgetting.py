@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from masv_watch.model import DropMode
 from tests.integration.rooms.watched import QUIET_S, Room
+from tests.searching import examples
 
 DAY_S = 24 * 3600.0
 KEPT_S = 400 * DAY_S
@@ -41,7 +42,8 @@ def deliver_all(room: Room) -> None:
 
 @given(fates=st.lists(st.sampled_from(["stay", "go", "go and come"]), min_size=1, max_size=6))
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(6),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_files_that_stand_are_never_sent_again_whatever_is_forgotten(tmp_path_factory, fates):
     """All that may go is removed, the daemon starts anew and sweeps: nothing is sent (pain 38)."""

@@ -117,7 +117,7 @@ def test_sign_in_at_another_cloud_is_not_shown_to_this_one(desk):
         login.key()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.text(max_size=40)
     | st.recursive(

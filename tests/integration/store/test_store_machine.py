@@ -41,6 +41,7 @@ from tests.doubles import FakeClock
 from tests.integration.store import making
 from tests.integration.store.benches import SqliteBench
 from tests.integration.store.making import FOLDER, LEASE_S
+from tests.searching import examples
 
 PATHS = (b"a", b"b", b"c")
 NAMES = (b"1", b"2", b"3")
@@ -470,8 +471,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 TestStoreMachine = StoreMachine.TestCase
 TestStoreMachine.settings = settings(
-    max_examples=30,
+    max_examples=examples(30),
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )

@@ -24,6 +24,7 @@ from tests.doubles import FakeClock
 from tests.integration.store import making
 from tests.integration.store.benches import SqliteBench
 from tests.integration.store.making import FOLDER, LEASE_S
+from tests.searching import examples
 
 CHUNK = 10
 DROPPED, NAMED = b"dropped", b"named"
@@ -323,8 +324,7 @@ class VersionsMachine(RuleBasedStateMachine):
 
 TestVersionsMachine = VersionsMachine.TestCase
 TestVersionsMachine.settings = settings(
-    max_examples=40,
+    max_examples=examples(40),
     stateful_step_count=30,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )

@@ -11,6 +11,7 @@ from masv_watch.api.page.readers import demand_folders, sees_folders
 from masv_watch.errors import Denied
 from masv_watch.model import NOBODY, Caller, HoldReason
 from masv_watch.uploads import WaitReason
+from tests.searching import examples
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_time_is_told_by_its_distance(away, text):
     assert words.ago_text(1_700_000_000 - away, 1_700_000_000) == text
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.integers(min_value=0, max_value=2**50), st.integers(min_value=0, max_value=2**50))
 def test_all_is_sent_only_when_all_is_sent(done, of):
     """A bar is full when nothing is left, and at no other time."""

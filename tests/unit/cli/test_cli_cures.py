@@ -14,6 +14,7 @@ from masv_watch.cli import table
 from masv_watch.model import Drop, DropState, HoldReason
 from masv_watch.names import quoted
 from masv_watch.uploads import cure_of
+from tests.searching import examples
 
 ROOT = b"/srv/hot folder"
 PATH = b"CARD (1)/DROP it's"
@@ -65,7 +66,7 @@ def test_cure_of_every_hold_holds_a_command_that_can_be_pasted(
         assert told.get("id") in (None, "11111111-2222-3333-4444-555555555555")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(st.binary(min_size=1, max_size=20).filter(lambda name: b"\0" not in name))
 def test_quoted_name_is_read_back_by_a_shell_exactly(name: bytes) -> None:
     """Names are bytes, and hostile: none breaks out of its word, none spans a line."""

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from masv_watch.delivery import letters
 from masv_watch.errors import MailDeferred, MailRefused
+from tests.searching import examples
 
 DELIVERY = letters.Delivery(
     package_name="Day 1",
@@ -159,7 +160,7 @@ def test_letter_twice_is_the_same_to_the_byte() -> None:
     assert written(DELIVERY).as_bytes() == written(DELIVERY).as_bytes()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=examples(200))
 @given(package=any_name, message=any_name, file=any_name, clause=any_name)
 def test_letter_of_any_names_never_gains_header_part_or_markup(
     package: str, message: str, file: str, clause: str

@@ -16,6 +16,7 @@ from masv_watch.metrics import HELP, Metrics
 from masv_watch.model import NO_TOLL, Toll
 from masv_watch.transfer.meter import Meter
 from tests.doubles import FakeClock
+from tests.searching import examples
 from tests.unit.test_uploads import MOVING
 
 ONE, TWO = replace(MOVING, id="u1"), replace(MOVING, id="u2", hot_folder=None)
@@ -55,7 +56,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(EVENTS)
 def test_meter_over_any_interleaving_accounts_for_every_byte(events):
     """Acknowledged, in flight and in vain sum up to what was handed over; none is ever negative."""

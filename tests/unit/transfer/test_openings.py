@@ -12,6 +12,7 @@ from masv_watch.model import LateDrops, Masv, Rule, Schedule, Settings, Span, To
 from masv_watch.transfer.openings import LOOK_S, Openings
 from masv_watch.transfer.schedule import is_open
 from tests.doubles import FakeClock
+from tests.searching import examples
 from tests.unit.transfer.test_windows import local, moments, somewhere, windows
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
@@ -147,7 +148,7 @@ def test_window_of_delivery_is_no_window_of_bytes(house: House):
     assert house.turns(0.0).undelivered == house.turns(0.0).closed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(windows, moments, somewhere)
 def test_delivery_waits_in_every_zone_and_night_until_the_minute_that_is_named(window, at, zone):
     """Over midnight and in both nights in which a clock is set (pain 43)."""

@@ -20,6 +20,7 @@ from masv_watch.transfer.pacing import (
     Place,
     Rates,
 )
+from tests.searching import examples
 
 KIB, MIB = 1024, 1024 * 1024
 #: bytes a second
@@ -84,7 +85,7 @@ def pacing(total: int | None = None, **folders: int) -> Pacing:
     return line
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     st.integers(8_000, FAST),
     st.integers(1, 64),
@@ -127,7 +128,7 @@ def test_limit_that_was_not_used_is_not_saved_up():
     assert link.bytes(3600.0, 3601.0) <= SLOW * (1 + SLACK_S) + 50 * KIB
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.integers(2, 32), st.floats(0.0, 0.02), st.sampled_from([SLOW, 10 * SLOW]))
 def test_line_of_equal_blocks_is_served_in_turn(connections, late_s, rate):
     """First come, first served: nobody gets a second block before everybody had his first."""
@@ -182,7 +183,7 @@ def test_limit_for_all_below_that_of_a_hot_folder_is_the_one_that_counts():
     assert link.bytes(5.0, 15.0) == pytest.approx(10 * SLOW, rel=0.05)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     st.lists(
         st.tuples(st.sampled_from(["a", "b", "c", None]), st.integers(4 * KIB, 100 * KIB)),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from masv_watch.model import DAY_MINUTES, DaySpan, RateLimit, Timetable, TimetableLine
 from masv_watch.transfer.schedule import Holder, limit_at, next_change, posted_table, yielders
+from tests.searching import examples
 
 BERLIN = ZoneInfo("Europe/Berlin")
 #: its clock is set by half an hour
@@ -137,7 +138,7 @@ def test_limit_depends_on_what_the_wall_clock_shows_and_on_nothing_else(
     assert limit_at(timetable, shown.replace(fold=1 - shown.fold)) == bare
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(tables, st.sampled_from(ZONES), st.sampled_from(NIGHTS), st.integers(0, 600))
 def test_next_change_is_the_first_minute_with_another_limit(timetable, zone, night, offset):
     """Nothing changes before it, over midnight and over both nights: every minute is looked at."""

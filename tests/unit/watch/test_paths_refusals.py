@@ -23,6 +23,7 @@ from masv_watch.errors import (
 from masv_watch.files import LONGEST_PATH, never_sent
 from masv_watch.model import Caller, Masv, Rule, Server, Settings, To
 from masv_watch.watch.paths import Found, Paths
+from tests.searching import examples
 
 USER = 61001
 OWNER = Caller(uid=os.geteuid(), is_owner=True)
@@ -256,7 +257,8 @@ NAMES = st.sampled_from(
 
 @given(names=st.lists(NAMES, max_size=7), inside=st.booleans(), is_owner=st.booleans())
 @hypothesis_settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(200),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_no_spelling_finds_anything_outside_the_roots(
     top: Path, names: list[bytes], inside: bool, is_owner: bool

@@ -17,6 +17,7 @@ from masv_watch.model import (
     UploadType,
 )
 from masv_watch.watch.twins import Earlier, Likeness, chunk_size_of, likeness, unlinked, unserved
+from tests.searching import examples
 
 ID = Identity(size=1, mtime_ns=1, ctime_ns=1, inode=1, device=1)
 DROP = Drop(
@@ -72,7 +73,7 @@ def earlier(*, is_gone: bool = False, **files: SourceFile) -> Earlier:
 _HASHES = st.sampled_from(["", "one", "two"])
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.dictionaries(st.sampled_from("abc"), st.tuples(st.integers(0, 2), _HASHES), min_size=1),
     st.dictionaries(st.sampled_from("abc"), st.tuples(st.integers(0, 2), _HASHES), min_size=1),
