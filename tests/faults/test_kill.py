@@ -7,15 +7,14 @@ import random
 import sqlite3
 from collections import Counter
 from pathlib import Path
-from time import monotonic
 
 import pytest
 
+from tests.faults.killing import CHUNK, wait_out
 from tests.processes import Daemon, Sandbox, free_port
 from tests.waiting import eventually
 
 SEED = 20261124
-CHUNK = 5 * 1024 * 1024
 CONNECTIONS = 4
 
 CONFIG = """
@@ -101,12 +100,6 @@ def _puts(sandbox):
     return Counter({(put["file"], put["part"]): put["attempts"] for put in sandbox.witness("puts")})
 
 
-def _wait_out(moment_s):
-    """Let real time pass until the seeded moment; there is no condition to wait for."""
-    until = monotonic() + moment_s
-    eventually(lambda: monotonic() >= until, within=moment_s + 5)
-
-
 @pytest.mark.fault(34)
 @pytest.mark.timeout(420)
 @pytest.mark.parametrize("kills", [8, pytest.param(50, marks=pytest.mark.long)])
@@ -138,7 +131,7 @@ def test_daemon_killed_again_and_again_delivers_every_drop_once(tmp_path: Path, 
             eventually(daemon.answers, within=30)
             for _ in range(-(-len(waiting) // left)):
                 _drop(tmp_path, *waiting.pop())
-            _wait_out(rng.uniform(0.0, 2.2))
+            wait_out(rng.uniform(0.0, 2.2))
             daemon.kill()
             puts = _puts(sandbox)
             for chunk in _acknowledged(state):

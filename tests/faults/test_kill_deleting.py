@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
 
-from tests.processes import Daemon, Sandbox, ask, free_port
+from tests.faults.killing import CHUNK, Mortal, wait_out
+from tests.processes import Sandbox, ask
 from tests.waiting import eventually
 
 SEED = 20261128
-CHUNK = 5 * 1024 * 1024
-
-CONFIG = """
-version: 1
-masv: {{api_url: "{api}", team: acme, api_key: sandbox-key}}
-server: {{listen: "http://127.0.0.1:{port}"}}
-state: {top}/state
-transfer: {{connections: 4, chunk_size: 5 MiB}}
-hot_folders:
-  - name: out
-    path: {top}/out
-    settle: {{quiet: 1s}}
-    to: {{recipients: []}}
-"""
 UPLOADS = "/api/v1/uploads"
 
 
@@ -52,7 +37,7 @@ class Story:
 
     top: Path
     sandbox: Sandbox
-    daemon: Daemon
+    daemon: Mortal
     rng: random.Random
     wishes: list[Wish] = field(default_factory=list)
     #: size and time of every source as it was written
@@ -111,43 +96,25 @@ class Story:
         """Say whether every upload is where it stays."""
         # while a finalize has no answer yet, an upload is still shown as idle
         on_their_way = {"deleting", "finalizing"}
-        if any(row[0] in on_their_way for row in _rows(self.top, "SELECT state FROM uploads")):
+        if any(row[0] in on_their_way for row in self.daemon.rows("SELECT state FROM uploads")):
             return False
-        taken = {row[0].decode() for row in _rows(self.top, "SELECT path FROM drops")}
+        taken = {row[0].decode() for row in self.daemon.rows("SELECT path FROM drops")}
         dropped = {path.name for path in (self.top / "out").iterdir() if path.suffix == ".mov"}
         ends = {"idle", "complete"}
         return taken >= dropped and all(each["state"] in ends for each in self.daemon.uploads())
 
 
-def _rows(top: Path, query: str) -> list[tuple[Any, ...]]:
-    database = sqlite3.connect(f"file:{top}/state/masv-watch.db?mode=ro", uri=True)
-    try:
-        return database.execute(query).fetchall()
-    finally:
-        database.close()
-
-
-def _wait_out(moment_s: float) -> None:
-    """Let real time pass until the seeded moment; there is no condition to wait for."""
-    until = monotonic() + moment_s
-    eventually(lambda: monotonic() >= until, within=moment_s + 5)
-
-
 @pytest.fixture
 def story(tmp_path: Path) -> Any:
     """Give a sandbox whose answers are late, and a daemon that is not started."""
-    for name in ("out", "named"):
-        (tmp_path / name).mkdir()
+    (tmp_path / "named").mkdir()
     sandbox = Sandbox(tmp_path / "cloud")
     # the effect happens and its answer is late: kills fall between the two
     sandbox.fault("stall", "DELETE /v1/packages/", seconds=0.25, times=None)
     sandbox.fault("stall", "POST /v1/packages/[^/]*/finalize", seconds=0.25, times=None)
     sandbox.fault("stall", seconds=0.03, times=None)
-    port = free_port()
-    config = tmp_path / "masv-watch.yml"
-    config.write_text(CONFIG.format(api=sandbox.api, port=port, top=tmp_path))
-    config.chmod(0o600)
-    daemon = Daemon(config, port, tmp_path / "daemon.log")
+    daemon = Mortal(tmp_path, sandbox)
+    daemon.configure("to: {recipients: []}")
     yield Story(tmp_path, sandbox, daemon, random.Random())
     if daemon.process is not None:
         daemon.stop()
@@ -162,9 +129,9 @@ def _kill_often(story: Story, kills: int, seed: int) -> None:
         for _ in range(story.rng.choice([1, 2])):
             story.begin_one()
         for _ in range(story.rng.randrange(1, 3)):
-            _wait_out(story.rng.uniform(0.0, 0.4))
+            wait_out(story.rng.uniform(0.0, 0.4))
             story.steer()
-        _wait_out(story.rng.uniform(0.0, 0.2))
+        wait_out(story.rng.uniform(0.0, 0.2))
         story.daemon.kill()
     story.daemon.start()
     eventually(story.daemon.answers, within=30)
@@ -180,7 +147,7 @@ def _judge(story: Story) -> dict[str, int]:
     packages: dict[str, list[dict[str, Any]]] = {}
     for package in story.sandbox.witness("packages"):
         packages.setdefault(package["name"], []).append(package)
-    rows = _rows(story.top, "SELECT name, state, finalized_at IS NOT NULL FROM uploads")
+    rows = story.daemon.rows("SELECT name, state, finalized_at IS NOT NULL FROM uploads")
     states = {name: state for name, state, _ in rows}
     told = {name for name, _, is_delivered in rows if is_delivered}
     deleted = delivered = lost = 0
@@ -216,8 +183,7 @@ def _judge(story: Story) -> dict[str, int]:
 
 def _judge_drops(story: Story) -> None:
     """A deleted drop is told as what it was, stays in the ledger, and is not sent again."""
-    rows = _rows(
-        story.top,
+    rows = story.daemon.rows(
         "SELECT drops.path, drops.state, uploads.state, uploads.finalized_at, drops.generation"
         " FROM drops JOIN uploads ON uploads.id = drops.upload_id",
     )
@@ -274,5 +240,5 @@ def test_deletion_that_the_cloud_keeps_from_ending_is_a_concern_over_a_kill(stor
 
     assert "(500)" in first
     assert "(500)" in again
-    assert _rows(story.top, "SELECT state FROM uploads") == [("gone",)]
+    assert story.daemon.rows("SELECT state FROM uploads") == [("gone",)]
     assert [each["state"] for each in story.sandbox.witness("packages")] == ["archived"]

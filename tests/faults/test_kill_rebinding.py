@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
 
-from tests.processes import Daemon, Sandbox, ask, free_port
+from tests.faults.killing import CHUNK, Mortal, wait_out
+from tests.processes import Sandbox, ask
 from tests.waiting import eventually
 
 SEED = 20261128
-CHUNK = 5 * 1024 * 1024
-
-CONFIG = """
-version: 1
-masv: {{api_url: "{api}", team: acme, api_key: sandbox-key}}
-server: {{listen: "http://127.0.0.1:{port}"}}
-state: {top}/state
-transfer: {{connections: 4, chunk_size: 5 MiB}}
-hot_folders:
-  - name: out
-    path: {top}/out
-    settle: {{quiet: 1s}}
-    finalize: {{idle: {idle}s}}
-    to: {{recipients: ["{to}"]}}
-"""
 
 
 @dataclass
@@ -39,8 +23,7 @@ class Story:
 
     top: Path
     sandbox: Sandbox
-    daemon: Daemon
-    port: int
+    daemon: Mortal
     rng: random.Random = field(default_factory=random.Random)
     #: of each drop, its size and whom it may have gone to by what was asked and answered
     sizes: dict[str, int] = field(default_factory=dict)
@@ -50,23 +33,7 @@ class Story:
 
     def configure(self, recipient: str, *, idle_s: int) -> None:
         """Let the rule name somebody else at the next start."""
-        text = CONFIG.format(
-            api=self.sandbox.api,
-            port=self.port,
-            top=self.top,
-            to=recipient,
-            idle=idle_s,
-        )
-        self.daemon.config.write_text(text)
-        self.daemon.config.chmod(0o600)
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """Read from the state, whoever has it open."""
-        database = sqlite3.connect(f"file:{self.top}/state/masv-watch.db?mode=ro", uri=True)
-        try:
-            return database.execute(query).fetchall()
-        finally:
-            database.close()
+        self.daemon.configure(f'finalize: {{idle: {idle_s}s}}, to: {{recipients: ["{recipient}"]}}')
 
     def drop_one(self, recipient: str) -> None:
         """Let a file arrive."""
@@ -77,7 +44,7 @@ class Story:
 
     def rebind_some(self, recipient: str) -> None:
         """Have some of what is on its way go to whom the rule names now."""
-        for drop_id, path in self.rows("SELECT id, path FROM drops WHERE state = 'taken'"):
+        for drop_id, path in self.daemon.rows("SELECT id, path FROM drops WHERE state = 'taken'"):
             name = path.decode()
             if self.rng.random() < 0.3:
                 continue
@@ -96,34 +63,25 @@ class Story:
 
     def is_settled(self) -> bool:
         """Say whether every drop is delivered and nothing is left to cancel."""
-        states = [state for (state,) in self.rows("SELECT state FROM uploads")]
-        left = self.rows("SELECT package_id FROM left_packages")
+        states = [state for (state,) in self.daemon.rows("SELECT state FROM uploads")]
+        left = self.daemon.rows("SELECT package_id FROM left_packages")
         return len(states) == len(self.sizes) and set(states) == {"complete"} and not left
 
 
 @pytest.fixture
 def story(tmp_path: Path) -> Iterator[Story]:
     """Give a sandbox whose answers are late, and a daemon that is not started."""
-    (tmp_path / "out").mkdir()
     sandbox = Sandbox(tmp_path / "cloud")
     # the effect happens and its answer is late: kills fall between the two
     sandbox.fault("stall", "DELETE /v1/packages/", seconds=0.2, times=None)
     sandbox.fault("stall", "POST /v1/teams/[^/]*/packages", seconds=0.2, times=None)
     sandbox.fault("stall", "POST /v1/packages/[^/]*/finalize", seconds=0.2, times=None)
     sandbox.fault("stall", seconds=0.03, times=None)
-    port = free_port()
-    daemon = Daemon(tmp_path / "masv-watch.yml", port, tmp_path / "daemon.log")
-    made = Story(tmp_path, sandbox, daemon, port)
+    made = Story(tmp_path, sandbox, Mortal(tmp_path, sandbox))
     yield made
-    if daemon.process is not None:
-        daemon.stop()
+    if made.daemon.process is not None:
+        made.daemon.stop()
     sandbox.end()
-
-
-def _wait_out(moment_s: float) -> None:
-    """Let real time pass until the seeded moment; there is no condition to wait for."""
-    until = monotonic() + moment_s
-    eventually(lambda: monotonic() >= until, within=moment_s + 5)
 
 
 def _kill_often(story: Story, kills: int, seed: int) -> None:
@@ -135,14 +93,14 @@ def _kill_often(story: Story, kills: int, seed: int) -> None:
         eventually(story.daemon.answers, within=30)
         story.drop_one(recipient)
         for _ in range(2):
-            _wait_out(story.rng.uniform(0.3, 1.2))
+            wait_out(story.rng.uniform(0.3, 1.2))
             story.rebind_some(recipient)
-        _wait_out(story.rng.uniform(0.0, 0.3))
+        wait_out(story.rng.uniform(0.0, 0.3))
         story.daemon.kill()
         # what had not been taken follows the rule of the next start
         taken = {
             path.decode()
-            for (path,) in story.rows("SELECT path FROM drops WHERE upload_id IS NOT NULL")
+            for (path,) in story.daemon.rows("SELECT path FROM drops WHERE upload_id IS NOT NULL")
         }
         for name in story.sizes.keys() - taken:
             story.to[name].add(f"person{number + 1}@example.com")

@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from masv_watch.loops import SystemClock
-from masv_watch.metrics import Metrics
 from masv_watch.model import (
     After,
     Finalize,
@@ -23,13 +21,11 @@ from masv_watch.model import (
     OnVanish,
     Package,
     Partial,
-    Rule,
     To,
     UploadType,
 )
-from masv_watch.roster import Roster
-from masv_watch.uploads import Uploads
-from tests.integration.rooms.test_intake_redrops import SETTLED_S, delivered
+from tests.integration.rooms.rostered import busy, roster
+from tests.integration.rooms.test_intake_redrops import SETTLED_S
 from tests.integration.rooms.watched import Room
 
 #: everything that a drop freezes, said otherwise
@@ -49,19 +45,6 @@ def reload(room: Room, **edit: Any) -> None:
     """Take over an edit of the rule, as a reload does where the watching changes."""
     room.rule = replace(room.rule, **edit)
     room.begin()
-
-
-def roster(room: Room, *rules: Rule) -> Roster:
-    """Build what watches these rules; nothing runs."""
-    return Roster(
-        rules,
-        room.store,
-        Uploads(room.store, auth_until=lambda: None),
-        denied=frozenset,
-        canary=os.fsencode(room.hot.parent / "canary"),
-        clock=SystemClock(),
-        metrics=Metrics(),
-    )
 
 
 @pytest.mark.parametrize(("crashes", "keys"), [(2, []), (3, ["loop intake-hot"])])
@@ -111,15 +94,7 @@ def test_drop_that_still_settles_follows_the_new_rule_at_once(make_room: Any):
 
 def test_hot_folder_that_is_removed_lets_running_drops_finish(make_room: Any):
     """What settles goes from view, and the ledger stays (behaviour 7.4)."""
-    room = make_room()
-    (room.hot / "done.mov").write_bytes(b"done")
-    delivered(room)
-    (room.hot / "running.mov").write_bytes(b"running")
-    room.intake.hurry()
-    room.pass_time(SETTLED_S)
-    (room.hot / "settling.mov").write_bytes(b"settling")
-    room.intake.hurry()
-    room.pass_time(1)
+    room = busy(make_room())
 
     roster(room)
 

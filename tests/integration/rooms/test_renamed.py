@@ -13,41 +13,15 @@ import pytest
 from masv_watch import check
 from masv_watch.config.load import load
 from masv_watch.errors import ConfigError
-from masv_watch.loops import SystemClock
-from masv_watch.metrics import Metrics
-from masv_watch.model import Rule
-from masv_watch.roster import Roster
 from masv_watch.store.peeking import known_roots
-from masv_watch.uploads import Uploads
 from tests.integration.rooms.delivered import World
+from tests.integration.rooms.rostered import busy, roster, settling
 from tests.integration.rooms.test_intake_redrops import SETTLED_S, delivered
-from tests.integration.rooms.watched import Room
-
-
-def roster(room: Room, *rules: Rule) -> Roster:
-    """Build what watches these rules, as a daemon's start does; nothing runs."""
-    return Roster(
-        rules,
-        room.store,
-        Uploads(room.store, auth_until=lambda: None),
-        denied=frozenset,
-        canary=os.fsencode(room.hot.parent / "canary"),
-        clock=SystemClock(),
-        metrics=Metrics(),
-    )
 
 
 def test_renamed_hot_folder_sends_nothing_again_with_was(make_room: Any):
     """Delivered drops, living ones and uploads on their way go on under the new name."""
-    room = make_room()
-    (room.hot / "a.mov").write_bytes(b"abc")
-    delivered(room)
-    (room.hot / "b.mov").write_bytes(b"on its way")
-    room.intake.hurry()
-    room.pass_time(SETTLED_S)
-    (room.hot / "c.mov").write_bytes(b"settling")
-    room.intake.hurry()
-    room.pass_time(1)
+    room = busy(make_room())
     room.store.pause_folder("hot")
     before = {drop.path: (drop.id, drop.state) for drop in room.store.drops()}
     new = replace(room.rule, name="new", was="hot")
@@ -74,9 +48,7 @@ def test_renamed_hot_folder_without_was_drops_from_view_what_settles(make_room: 
     room = make_room()
     (room.hot / "a.mov").write_bytes(b"abc")
     delivered(room)
-    (room.hot / "c.mov").write_bytes(b"settling")
-    room.intake.hurry()
-    room.pass_time(1)
+    settling(room)
 
     roster(room, replace(room.rule, name="new"))
 
