@@ -6,13 +6,18 @@ the crash loops.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,11 +29,46 @@ PROJECT = Path(__file__).resolve().parent.parent
 START_S = 60.0
 
 
+#: below what systems give to who asks for any port, so that nobody takes one by chance
+PORTS = range(12_000, 32_000)
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """Give a port that was free a moment ago."""
+    """Give a port that nobody has, and that no test of this machine is given until we end."""
+    chance = random.SystemRandom()
+    for _ in PORTS:
+        port = chance.choice(PORTS)
+        if port not in _given and _reserve(port) and _is_free(port):
+            _given.add(port)
+            return port
+    raise RuntimeError(f"no port of {PORTS.start} to {PORTS.stop - 1} is free")
+
+
+@cache
+def _reservations() -> int:
+    """Open the file whose locked bytes are ports; to close it would end every lock."""
+    path = os.path.join(tempfile.gettempdir(), f"masv-watch-tests-ports-{os.getuid()}")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _reserve(port: int) -> bool:
+    try:
+        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return False
+    return True
 
 
 def ask(base: str, path: str, method: str = "GET", body: Any = None) -> tuple[int, Any]:
