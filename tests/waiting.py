@@ -15,18 +15,21 @@ Answer = TypeVar("Answer")
 #: seconds that every condition is given at the least. A deadline is no assertion of speed: a busy
 #: machine takes long, and a green test waits for none of it
 LEAST_S = 60.0
+#: seconds between two looks: a tenth of what was waited, as a look costs the one who is looked at
+SOONEST_S, LATEST_S = 0.01, 0.1
 
 
 def eventually(
-    condition: Callable[[], Answer], within: float = LEAST_S, *, every: float = 0.01
+    condition: Callable[[], Answer], within: float = LEAST_S, *, every: float | None = None
 ) -> Answer:
     """Call the condition until it answers something true, and give that answer.
 
     An AssertionError or LookupError of the condition counts as "not yet". After `within` seconds,
-    and never before a minute, the test fails with the last answer or the last error.
+    and never before a minute, the test fails with the last answer or the last error. `every` is for
+    what must be seen while it passes: without it, who waited long looks more rarely.
     """
     within = max(within, LEAST_S)
-    deadline = time.monotonic() + within
+    began = time.monotonic()
     last: object = None
     while True:
         try:
@@ -37,6 +40,7 @@ def eventually(
             if answer:
                 return answer
             last = answer
-        if time.monotonic() >= deadline:
+        waited = time.monotonic() - began
+        if waited >= within:
             raise AssertionError(f"not within {within} s; the last answer was {last!r}")
-        time.sleep(every)
+        time.sleep(every or min(max(waited / 10, SOONEST_S), LATEST_S))
