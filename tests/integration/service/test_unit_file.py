@@ -159,7 +159,7 @@ def test_unit_leaves_out_what_would_break_the_daemon(shipped, key):
         "Type=notify",
         "User=masv-watch",
         "NotifyAccess=main",
-        "ExecReload=/bin/kill -HUP $MAINPID",
+        "ExecReload=/bin/sh -c 'kill -HUP $MAINPID'",
         "WatchdogSec=60",
         "TimeoutStopSec=30",
         "StateDirectoryMode=0700",
