@@ -17,6 +17,7 @@ from masv_watch.cloud.http import Http
 from masv_watch.cloud.timekeeping import TimedLine, disagreement
 from masv_watch.config import confinement, world
 from masv_watch.config.handover import Loaded
+from masv_watch.config.origins import NOT_READ
 from masv_watch.config.problems import listed, printable
 from masv_watch.config.units import show_duration
 from masv_watch.delivery import letters, mail
@@ -25,7 +26,7 @@ from masv_watch.files import Counted
 from masv_watch.login import Login
 from masv_watch.loops import Clock, SystemClock
 from masv_watch.metrics import Metrics
-from masv_watch.model import DropMode, Inspection, Rule
+from masv_watch.model import DropMode, Inspection, Rule, Secret
 from masv_watch.names import shown
 from masv_watch.store.peeking import known_id, known_roots
 from masv_watch.watch.budget import shortages, told
@@ -241,7 +242,7 @@ def count_all(rules: Sequence[Rule], *, clock: Clock) -> Counted:
 
 def _probe_mail(loaded: Loaded, file: str, warnings: list[str], ok: list[str]) -> None:
     settings = loaded.settings
-    if settings.mail is None:
+    if settings.mail is None or _is_unread(settings.mail.smtp.password):
         return
     try:
         words = mail.probe(settings.mail.smtp)
@@ -252,12 +253,18 @@ def _probe_mail(loaded: Loaded, file: str, warnings: list[str], ok: list[str]) -
         ok.append(f"ok: mail.smtp: {words}")
 
 
+def _is_unread(secret: Secret | None) -> bool:
+    """Say whether nothing can be proven with a secret, because it was not looked up."""
+    return secret is not None and secret.origin == NOT_READ
+
+
 def _probe_cloud(loaded: Loaded, file: str, lists: _Lists) -> None:
     """Prove the key, the team and each portal; what cannot be reached is only a warning."""
     http = TimedLine(Http(clock=SystemClock(), metrics=Metrics(), connections=1))
     cloud = CloudClient(http, api_url=loaded.settings.masv.api_url)
     try:
-        if loaded.settings.masv.api_key is not None:
+        api_key = loaded.settings.masv.api_key
+        if api_key is not None and not _is_unread(api_key):
             with _judged(lists, _place(loaded, "masv.api_key", file), "masv.api_key"):
                 _probe_key(cloud, loaded, file, lists)
         for index, rule in enumerate(loaded.settings.hot_folders):

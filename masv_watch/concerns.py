@@ -6,9 +6,10 @@ and never decides who is told. Built by `daemon`; views are called by any thread
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 
-from masv_watch import lifecycle
+from masv_watch import files, lifecycle
 from masv_watch.departure import Departure
 from masv_watch.login import Login
 from masv_watch.loops import Loop
@@ -50,6 +51,8 @@ class Concerns:
         self._housekeeping = housekeeping
         #: what the last reload was refused for; "" when it was taken over
         self.refused = ""
+        #: what is wrong with the place of the state; it changes only with a restart
+        self.ground = tuple(_ground(state))
 
     def all(self) -> tuple[Need, ...]:
         """List everything that a person should look at, one sentence each."""
@@ -86,14 +89,23 @@ class Concerns:
         return tuple(found)
 
     def sentences(self) -> tuple[str, ...]:
-        """Give them as sentences, with where notifications should work and do not."""
-        return tuple(need.text for need in (*self.all(), *self._roster.blindness()))
+        """Give them as sentences, with what keeps nothing from working but could do better."""
+        return tuple(need.text for need in (*self.all(), *self.ground, *self._roster.blindness()))
 
     def needs(self) -> Iterator[Need]:
         """Give all that waits for a person, drops, uploads and tasks with it."""
         yield from (need for need in self.all() if need.key not in _UNTOLD)
+        yield from self.ground
         yield from self._roster.blindness()
         yield from needs_of(self._store)
+
+
+def _ground(state: str) -> Iterator[Need]:
+    """Say what `check` says too: a lock that is not kept lets two daemons send everything twice."""
+    if files.filesystem_kind(os.fsencode(state)) == "network":
+        text = f"the state in {state} lies on a network file system"
+        why = "whose locks are not to be relied on"
+        yield Need(key="ground", text=f"{text}, {why}", cure="set state: to a local folder")
 
 
 def _crashing(loops: Iterable[Loop]) -> Iterator[Need]:

@@ -342,6 +342,8 @@ class Daemon:
                 "pid": os.getpid(),
             },
         )
+        for need in self._concerns.ground:
+            log.warning("the state is not safe where it is", extra={"reason": need.text})
 
     def _tell_ready(self) -> None:
         if self.health().ready:

@@ -15,6 +15,7 @@ from masv_watch.api.reports import inspection_body
 from masv_watch.check import examine
 from masv_watch.cli.outcomes import OK, USAGE
 from masv_watch.cli.output import complain, say
+from masv_watch.config.confinement import is_confined
 from masv_watch.config.finding import find
 from masv_watch.config.load import load
 from masv_watch.errors import ConfigError
@@ -25,7 +26,7 @@ def check(options: argparse.Namespace) -> int:
     """Look for mistakes in the configuration and in the world that it names."""
     try:
         path = find(options.config, os.environ)
-        loaded = load(path, environ=os.environ)
+        loaded = load(path, environ=os.environ, is_outside=not is_confined(os.environ))
     except ConfigError as error:
         if not options.json:
             raise

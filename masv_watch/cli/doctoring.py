@@ -18,6 +18,7 @@ from masv_watch.cli.caller import Caller, place
 from masv_watch.cli.outcomes import OK, Ended, lines_of
 from masv_watch.cli.output import say
 from masv_watch.cli.whereabouts import seek
+from masv_watch.config.confinement import is_confined
 from masv_watch.config.effective import effective
 from masv_watch.config.load import Loaded, find, load
 from masv_watch.config.problems import Wrong
@@ -75,7 +76,7 @@ def _name() -> str:
 def _loaded(path: str, collection: Collection, redactor: Redactor) -> Loaded:
     """Load the file, with its secrets where they can be read, so that none is let through."""
     try:
-        loaded = load(path, environ=os.environ)
+        loaded = load(path, environ=os.environ, is_outside=not is_confined(os.environ))
     except ConfigError as error:
         collection.wrong += error.problems
         loaded = load(path, environ=os.environ, with_secrets=False)

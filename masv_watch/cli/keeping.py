@@ -120,5 +120,6 @@ def _sentences(done: copying.Restored, copy: str, folder: str) -> list[str]:
 
 
 def _state(options: argparse.Namespace) -> str:
-    loaded = load(find(options.config, os.environ), environ=os.environ)
+    # where the state is says no secret, and those of the service may be out of reach here
+    loaded = load(find(options.config, os.environ), environ=os.environ, with_secrets=False)
     return loaded.settings.state

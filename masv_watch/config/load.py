@@ -8,6 +8,7 @@ start and reload, in a process of its own (`config.apart`).
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -39,16 +40,23 @@ _LARGEST = 1024 * 1024
 Path = tuple[str | int, ...]
 
 
-def load(path: str, *, environ: Mapping[str, str], with_secrets: bool = True) -> Loaded:
+def load(
+    path: str,
+    *,
+    environ: Mapping[str, str],
+    with_secrets: bool = True,
+    is_outside: bool = False,
+) -> Loaded:
     """Load one file with its secrets.
 
     Without them every secret that the file only names stays unread: a command beside the daemon
-    needs none, and runs where neither the variables nor the credentials of the service are.
+    needs none, and runs where neither the variables nor the credentials of the service are. Only
+    what looks at the file from `is_outside` of the unit leaves those credentials with a warning.
 
     Raises:
         ConfigError: it cannot be used; `problems` holds every reason, in the order of the file.
     """
-    reading = read(path, environ=environ, with_secrets=with_secrets)
+    reading = read(path, environ=environ, with_secrets=with_secrets, is_outside=is_outside)
     resolver, values, problems = reading.resolver, reading.values, reading.problems
     state = _state(values, environ)
     keys, faults = schema.check(values)
@@ -67,7 +75,7 @@ def load(path: str, *, environ: Mapping[str, str], with_secrets: bool = True) ->
     lines = _lines(reading)
     return Loaded(
         settings=builder.settings(keys, state=state, beside=beside, lines=lines, cards=profiles),
-        warnings=_warnings(reading, [*remarks, *_inline(reading)]),
+        warnings=_warnings(reading, [*remarks, *_inline(reading), *_unseen(reading)]),
         secrets=tuple(dict.fromkeys(resolver.secrets)),
         private=(*_private(resolver), *(each.file for each in reading.sources[1:])),
         places=_places(reading),
@@ -97,7 +105,9 @@ class Read:
         return f"{printable(file)}:{place.line}:{place.col}"
 
 
-def read(path: str, *, environ: Mapping[str, str], with_secrets: bool) -> Read:
+def read(
+    path: str, *, environ: Mapping[str, str], with_secrets: bool, is_outside: bool = False
+) -> Read:
     """Read one file and fetch what its tags name.
 
     Raises:
@@ -114,7 +124,9 @@ def read(path: str, *, environ: Mapping[str, str], with_secrets: bool) -> Read:
             ]
         raise ConfigError(rendered(problems, [source]))
     tree, parts = including.whole(source, tree, mode=mode)
-    resolver = secrets.Resolver(path, source, environ, wants_secrets=with_secrets)
+    resolver = secrets.Resolver(
+        path, source, environ, wants_secrets=with_secrets, is_outside=is_outside
+    )
     resolver.parts = {part.path: part.source for part in parts.all[1:]}
     values = secrets.plain(resolver, tree)
     return Read(
@@ -231,6 +243,21 @@ def _inline(reading: Read) -> list[Fault]:
         Fault(path=path, at_key=False, message=f"{message}run chmod 600 on the file")
         for path in reading.resolver.inline
         if reading.parts.of(path).mode & 0o077
+    ]
+
+
+def _unseen(reading: Read) -> list[Fault]:
+    """Say what only the unit can look up, with what looks it up there."""
+    file = shlex.quote(printable(reading.resolver.file))
+    return [
+        Fault(
+            path=path,
+            at_key=False,
+            message=f"the credential {name} was not looked up, it is there for the unit alone - to"
+            f" check it: systemd-run --pipe --wait -p LoadCredential={name}:masv-watch.{name}"
+            f" masv-watch check -c {file}",
+        )
+        for path, name in reading.resolver.unseen
     ]
 
 

@@ -49,10 +49,14 @@ class Resolver:
     environ: Mapping[str, str]
     #: whether secrets are read; a command beside the daemon has no need of them, and no right
     wants_secrets: bool = True
+    #: whether credentials of the unit may be left unread where there are none: outside of it
+    is_outside: bool = False
     problems: list[Problem] = field(default_factory=list)
     secrets: list[Secret] = field(default_factory=list)
     #: paths of secrets that stand in the file itself
     inline: list[tuple[str | int, ...]] = field(default_factory=list)
+    #: credentials that were left unread, with the paths of the secrets that they are
+    unseen: list[tuple[tuple[str | int, ...], str]] = field(default_factory=list)
     #: files of secrets already read: name -> value with its line, or None when there is no file
     books: dict[str, dict[str, Secret] | None] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
@@ -76,7 +80,8 @@ def plain(resolver: Resolver, tree: nodes.Tree, path: tuple[str | int, ...] = ()
     if isinstance(tree, nodes.Scalar) and tree.is_broken:
         return BROKEN
     value: Plain = tree.value if isinstance(tree, nodes.Scalar) and not tree.tag else None
-    if tree.tag and is_secret_place(path) and not resolver.wants_secrets:
+    is_elsewhere = _is_elsewhere(resolver, tree)
+    if tree.tag and is_secret_place(path) and (is_elsewhere or not resolver.wants_secrets):
         return _lenient(resolver, tree, path)
     if tree.tag:
         try:
@@ -89,8 +94,14 @@ def plain(resolver: Resolver, tree: nodes.Tree, path: tuple[str | int, ...] = ()
 
 
 def _lenient(resolver: Resolver, tree: nodes.Tree, path: tuple[str | int, ...]) -> Plain:
-    """Leave a secret unread, but for the token of our own API: a command may have a use for it."""
-    if path == _TOKEN:
+    """Leave a secret unread.
+
+    Where none is wanted that is not so for the token of our own API: a command may have a use for
+    it. Where they are wanted, it is noted.
+    """
+    if resolver.wants_secrets and isinstance(tree, nodes.Scalar):
+        resolver.unseen.append((path, tree.text.strip()))
+    elif path == _TOKEN:
         trial = replace(resolver, wants_secrets=True, problems=[], secrets=[], books={}, sources=[])
         value = plain(trial, tree, path)
         if not trial.problems:
@@ -198,6 +209,14 @@ def _file(path: str) -> Secret:
     except UnicodeDecodeError:
         raise Wrong(f"the secret file {printable(path)} is not UTF-8 text") from None
     return Secret(_chomped(text), f"file {printable(path)}")
+
+
+def _is_elsewhere(resolver: Resolver, tree: nodes.Tree) -> bool:
+    """Say whether a value is a credential that only the service's own unit can read."""
+    if not isinstance(tree, nodes.Scalar) or tree.tag != "!credential":
+        return False
+    is_one = _CREDENTIAL.fullmatch(tree.text.strip()) is not None
+    return is_one and resolver.is_outside and not resolver.environ.get("CREDENTIALS_DIRECTORY")
 
 
 def _credential(resolver: Resolver, name: str) -> Secret:

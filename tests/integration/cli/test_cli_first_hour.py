@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import PROJECT, Daemon, Sandbox, free_port
+from tests.processes import PROJECT, Daemon, Sandbox, ask, free_port
 
 #: runs the command with another list of mounts, one in which all is on NFS
 _ON_NFS = """
@@ -101,6 +101,10 @@ def state_on_nfs(ground: Ground) -> None:
     ground.program = ["-c", _ON_NFS, str(ground.top / "mounts")]
 
 
+def credential_outside(ground: Ground) -> None:
+    ground.key = "!credential api_key"
+
+
 def state_of_somebody_else(ground: Ground) -> None:
     (ground.top / "file").write_bytes(b"")
     ground.state = str(ground.top / "file")
@@ -131,6 +135,8 @@ MISTAKES = [
     (no_rights_in_the_folder, "check", 0, "cannot be read by this user", "chmod g+rx"),
     (port_taken, "run", 5, "cannot listen on", "set server.listen to another address"),
     (state_on_nfs, "check", 0, "state: warning:", "name a local folder"),
+    (credential_outside, "check", 0, "the credential api_key was not looked up",
+     "systemd-run --pipe --wait -p LoadCredential=api_key:masv-watch.api_key masv-watch check -c"),
     (state_of_somebody_else, "run", 3, "/file", "set `state:` to another folder"),
     (smtp_wrong, "check", 0, "mail.smtp: warning:", "check mail.smtp.host and mail.smtp.port"),
     (two_daemons, "run", 3, "held by another masv-watch, process", "stop that one first"),
@@ -182,3 +188,47 @@ def test_configuration_without_a_mistake_is_told_nothing(tmp_path, sandbox):
     said = ground.run("check")
 
     assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_daemon_whose_state_lies_on_nfs_says_so_in_log_and_status(tmp_path, sandbox):
+    """It runs, and whoever did not run check is told of the locks all the same."""
+    ground = Ground(top=tmp_path, sandbox=sandbox)
+    (tmp_path / "out").mkdir()
+    daemon = Daemon(ground.write(), ground.port, tmp_path / "daemon.log")
+    daemon.program = ("-c", _ON_NFS, str(tmp_path / "mounts"))
+    daemon.start().until_ready()
+    try:
+        concerns = ask(daemon.api, "/readyz")[1]["concerns"]
+    finally:
+        daemon.stop()
+
+    (told,) = [each for each in concerns if "state" in each]
+    assert told == (
+        f"the state in {tmp_path}/state lies on a network file system,"
+        " whose locks are not to be relied on"
+    )
+    assert "the state is not safe where it is" in daemon.text()
+
+
+def test_credential_that_the_unit_does_not_hand_over_is_a_mistake_inside_of_it(tmp_path, sandbox):
+    """ExecStartPre fails where the start would fail, and names the line that is missing."""
+    ground = Ground(top=tmp_path, sandbox=sandbox, key="!credential api_key")
+    (tmp_path / "out").mkdir()
+    # the manager names the process that it starts; this one starts the command by exec
+    ground.by = ["sh", "-c", 'SYSTEMD_EXEC_PID=$$ exec "$0" "$@"']
+
+    said = ground.run("check", "--no-network")
+
+    assert said.returncode == 2
+    assert "add `LoadCredential=api_key:PATH` to the unit" in said.stderr
+
+
+def test_state_is_examined_without_the_service_s_secrets(tmp_path, sandbox):
+    """Whoever looks for damage from a shell has none of its credentials."""
+    ground = Ground(top=tmp_path, sandbox=sandbox, key="!credential api_key")
+    (tmp_path / "out").mkdir()
+
+    said = ground.run("state", "check")
+
+    assert "there is no state at" in said.stderr
+    assert "credential" not in said.stderr
