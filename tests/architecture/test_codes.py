@@ -23,9 +23,9 @@ ERRORS = {error.code: error for error in kin(MasvWatchError) if error.__module__
 @pytest.fixture(scope="module")
 def section(project):
     """Give the lines below the heading, up to the next one."""
-    lines = (project / "README.rst").read_text("utf-8").splitlines()
+    lines = (project / "docs" / "reference" / "errors.rst").read_text("utf-8").splitlines()
     places = [number for number, line in enumerate(lines) if line == HEADING]
-    assert len(places) == 1, f"README.rst needs one section {HEADING!r} with the table of all codes"
+    assert len(places) == 1, f"errors.rst needs one section {HEADING!r} with the table of all codes"
     rest = lines[places[0] + 2 :]
     ends = [number for number, line in enumerate(rest) if re.fullmatch(r"[-=~^]{4,}", line)]
     return rest[: ends[0] - 1] if ends else rest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -91,3 +92,31 @@ def test_upload_on_its_way_in_the_copy_is_paused_and_resumed_by_a_person(field):
     assert told["before"].startswith(str(field.state))
     assert upload["state"] == "paused"
     assert len(sent) == 1
+
+
+def test_state_that_was_moved_with_its_folders_sends_nothing_again_and_goes_on(field):
+    """As docs/howto/upgrade.rst has it: other inodes and owners of the same files are nothing."""
+    hot = field.top / "out"
+    field.daemon.start().until_ready()
+    (hot / "known.mov").write_bytes(b"known")
+    field.until_delivered("out", 1)
+    field.sandbox.fault("status", "POST /v1/teams/[^/]*/packages", status=503, times=None)
+    (hot / "on-its-way.mov").write_bytes(b"on its way")
+    eventually(lambda: len(field.uploads("out")) == 2)
+    field.daemon.stop()
+    field.sandbox.heal()
+    for folder in (hot, field.state):
+        there = folder.with_name(f"{folder.name}.moved")
+        shutil.copytree(folder, there)
+        shutil.rmtree(folder)
+        there.rename(folder)
+        folder.chmod(0o700)
+
+    field.daemon.start().until_ready()
+    field.until_delivered("out", 2)
+    (hot / "new.mov").write_bytes(b"new")
+    field.until_delivered("out", 3)
+
+    names = sorted(package["name"] for package in field.sandbox.packages())
+    assert names == ["known.mov", "new.mov", "on-its-way.mov"]
+    assert [row for row in field.drops("out") if row[1] == "held"] == []

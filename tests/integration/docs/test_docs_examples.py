@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,15 @@ from tests.integration.docs.blocks import (
     steps_of,
 )
 from tests.integration.docs.ground import PLACEHOLDERS, SECRETS, Ground, Shell, Town, pattern_of
-from tests.processes import ask
+from tests.processes import Sandbox, ask
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(300)
 
 BLOCKS = every_block()
 README = PROJECT / "README.rst"
+#: masv-agent's own lines, as they stand in its documents
+API = PROJECT / "docs" / "rules" / "api.rst"
 TUTORIAL = PROJECT / "docs" / "tutorial.rst"
 #: of another owner: its commands are the benchmarks, which tests of their own carry out
 PERFORMANCE = PROJECT / "docs" / "performance.rst"
@@ -68,7 +71,7 @@ def test_blocks_are_written_in_what_is_carried_out_or_is_no_command() -> None:
         block.name
         for block in BLOCKS
         if block.language not in {"yaml", "console", *OTHER}
-        and not (block.language == "" and block.page in {README, PERFORMANCE})
+        and not (block.language == "" and block.page in {README, API, PERFORMANCE})
     ]
     hidden = [
         block.name
@@ -113,8 +116,7 @@ def test_yaml_block_passes_the_check(
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """Give a cloud and a daemon with the rules of all pages."""
-    used = {README, *SESSIONS}
-    rules = [one for one in BLOCKS if one.page in used and one.language == "yaml"]
+    rules = [one for one in BLOCKS if one.page in SESSIONS and one.language == "yaml"]
     town = Town(tmp_path_factory.mktemp("docs"), [one for one in rules if "path:" in one.text])
     yield town
     town.end()
@@ -153,23 +155,36 @@ def carry_out(page: Path, shell: Shell) -> None:
                 shell.carry_out(step, may_fail=asked)
 
 
-def test_commands_of_the_readme_work_as_they_stand_there(town: Town) -> None:
-    """The lines that a stranger copies first."""
-    shell = town.shell("readme")
+def test_readme_starts_it_in_five_minutes(tmp_path: Path) -> None:
+    """Its configuration, with the sandbox for the real cloud, and all of its commands."""
+    ground = Ground(tmp_path)
+    cloud = Sandbox(tmp_path / "cloud")
+    shell = Shell(ground, tmp_path / "here")
+    (tmp_path / "srv" / "out").mkdir(parents=True)
+    (block,) = [one for one in blocks_of(README) if one.language == "yaml"]
+    said = block.text.replace("{team", f'{{api_url: "{cloud.api}", team')
+    # a reader waits for the quiet time, and has no other daemon
+    around = f"state: {tmp_path}/state\ndefaults: {{settle: {{quiet: 1s}}}}\n"
+    around += f"server: {{listen: 'http://127.0.0.1:{ground.ports['8080']}'}}\n"
+    shell.write(replace(block, text=said + around, caption="masv-watch.yml"))
+    try:
+        carry_out(README, shell)
+    finally:
+        shell.end()
+        cloud.end()
+
+
+def test_calls_of_masv_agent_work_as_they_stand_there(town: Town) -> None:
+    """The lines that its users have in their scripts."""
+    shell = town.shell("api")
     media = town.ground.top / "srv" / "media"
     (media / "CARD_A").mkdir(parents=True, exist_ok=True)
     (media / "CARD_A" / "clip.mov").write_bytes(bytes(4_000_000))
     (media / "notes.pdf").write_bytes(b"notes")
-    smallest = next(block for block in BLOCKS if block.page == README and block.language == "yaml")
-    file = town.ground.top / "pages" / "readme" / "masv-watch.yml"
-    # beside the daemon that runs already
     # an upload that is over at once cannot be paused
     ask(town.daemon.api, LIMIT, "POST", {"enabled": True, "rate_limit_bps": 1_000_000})
-    others = f"state: {file.parent}/state\nserver: {{listen: 'http://127.0.0.1:0'}}\n"
-    cloud = smallest.text.replace("{team", f'{{api_url: "{town.cloud.api}", team')
-    file.write_text(others + town.ground.here(cloud))
     try:
-        for block in blocks_of(README):
+        for block in blocks_of(API):
             if block.language == "" and not block.reason:
                 for command in commands_of(block):
                     as_written(command, shell, town)
@@ -178,7 +193,7 @@ def test_commands_of_the_readme_work_as_they_stand_there(town: Town) -> None:
 
 
 def as_written(command: str, shell: Shell, town: Town) -> None:
-    """Carry out a command of the README for the upload that its creates made."""
+    """Carry out a call for the upload that its creates made."""
     uploads = town.daemon.uploads()
     if re.search(r"/uploads/ID\b", command):
         upload = next(one for one in uploads if one["package_name"] == "Day 1")

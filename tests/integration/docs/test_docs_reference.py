@@ -10,9 +10,11 @@ import os
 import re
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from docutils.core import publish_doctree
 from sphinx.util.inventory import InventoryFile
 
 from masv_watch import errors, lifecycle, metrics
@@ -162,6 +164,21 @@ def test_pages_need_no_asset_from_elsewhere(built: Path) -> None:
 
     assert len(files) > 20
     assert [str(file) for file in files if foreign.search(file.read_text("utf-8"))] == []
+
+
+def test_readme_is_read_without_sphinx() -> None:
+    """A package index and a forge show it by docutils alone, and leave out what it refuses."""
+    said = StringIO()
+    text = (PROJECT / "README.rst").read_text("utf-8")
+    publish_doctree(text, settings_overrides={"warning_stream": said, "report_level": 2})
+
+    assert said.getvalue() == ""
+    missing = [
+        name
+        for name in re.findall(r"<((?:docs|config)/[^>]+)>`__?", text)
+        if not (PROJECT / name).exists()
+    ]
+    assert missing == []
 
 
 def test_runbook_quotes_lines_that_the_program_writes() -> None:
