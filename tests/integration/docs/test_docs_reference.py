@@ -24,6 +24,7 @@ from masv_watch.api.routes import routes
 from masv_watch.cli.grammar import command_of
 from masv_watch.cli.table import parser
 from masv_watch.config import schema
+from masv_watch.model import HoldReason
 from masv_watch.sandbox import __main__ as sandbox
 from tests.integration.docs.blocks import PAGES, PROJECT
 
@@ -191,6 +192,21 @@ def test_runbook_quotes_lines_that_the_program_writes() -> None:
 
     assert len(quoted) > 12
     assert [words for words in quoted if words not in code] == []
+
+
+def test_runbook_has_an_entry_for_every_hold_and_every_alert() -> None:
+    """Whatever calls somebody at night stands there by its name, and nothing that cannot."""
+    text = (PROJECT / "docs" / "runbook.rst").read_text("utf-8")
+    alerts = (PROJECT / "contrib" / "prometheus" / "masv-watch.rules.yml").read_text("utf-8")
+
+    assert entries_of(text, "What is held") == [str(reason) for reason in HoldReason]
+    assert entries_of(text, "What monitoring says") == re.findall(r"- alert: (\w+)", alerts)
+
+
+def entries_of(text: str, heading: str) -> list[str]:
+    """Give the names below a heading that have something to do below them."""
+    section = re.split(r"\n[^\n]+\n-{4,}\n", text.partition(f"\n{heading}\n---")[2])[0]
+    return re.findall(r"^``(\w+)``\n    \S", section, re.MULTILINE)
 
 
 def test_pages_name_no_command_flag_or_metric_that_is_not_there() -> None:
