@@ -129,17 +129,19 @@ class Guard:
         return origins
 
     def _identify(self, environ: Mapping[str, Any], door: Door, settings: Server) -> Caller:
-        uid = self._peers.uid_of(door)
+        is_relayed = _is_relayed(door, settings)
+        # what stands in front lends its user's rights to nobody
+        uid = None if is_relayed else self._peers.uid_of(door)
         is_owner = uid in self._owners
         caller = Caller(uid=uid, is_owner=is_owner)
         shown_token = environ.get("HTTP_AUTHORIZATION")
         if shown_token is not None:
             self._check_token(str(shown_token), is_page(str(environ.get("PATH_INFO", ""))))
-            if uid is None and _is_local(door):
+            if uid is None and _is_local(door) and not is_relayed:
                 # nobody sheds his rights to get the daemon's by hiding from the kernel
                 return Caller(uid=NOBODY, is_owner=False)
             return caller
-        if settings.auth is Auth.TOKEN or _is_relayed(door, settings):
+        if settings.auth is Auth.TOKEN or is_relayed:
             raise Unauthenticated("every call of this API needs its token", hint=_PROOF)
         if uid is None:
             raise self._unknown(door)

@@ -179,7 +179,11 @@ def _listeners(settings: Settings) -> tuple[Listen, ...]:
         for listen in settings.server.listen
         if listen.scheme is Scheme.UNIX or listen.port
     ]
-    return tuple(sorted(reached, key=_rank))
+    # behind a proxy only the unix socket tells who we are
+    is_relayed = settings.server.tls_elsewhere
+    return tuple(
+        sorted(reached, key=lambda at: (is_relayed and at.scheme is not Scheme.UNIX, _rank(at)))
+    )
 
 
 def _is_proof_needed(settings: Settings, addresses: tuple[Listen, ...]) -> bool:

@@ -384,10 +384,16 @@ def test_caller_of_this_machine_whom_the_kernel_does_not_name_has_nobodys_rights
 
 
 def test_call_through_what_ends_tls_in_front_of_us_needs_the_token(monkeypatch):
-    """Whoever connects there is a proxy: its user says nothing about who calls."""
+    """Whoever connects there is a proxy: its user says nothing about who calls (P8).
+
+    A caller from afar has the rights of the token then, not those of a proxy that runs as root.
+    """
     monkeypatch.setattr("masv_watch.api.peers.Peers.uid_of", lambda _self, _door: 0)
     here = door(peer="127.0.0.1")
 
     assert admit(guard(), here, HTTP_AUTHORIZATION=None).is_owner
     with pytest.raises(Unauthenticated, match="needs its token"):
         admit(guard(tls_elsewhere=True), here, HTTP_AUTHORIZATION=None)
+    relayed = admit(guard(tls_elsewhere=True), here)
+    assert (relayed.uid, relayed.is_owner) == (None, False)
+    assert admit(guard(tls_elsewhere=True), door(UNIX), host=None).is_owner

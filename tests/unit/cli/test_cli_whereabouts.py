@@ -62,6 +62,16 @@ def test_addresses_of_the_file_are_those_of_this_machine_best_first(tmp_path, li
     assert shown(seek(options(config=config), {})) == reached
 
 
+def test_socket_comes_first_behind_a_proxy(tmp_path):
+    """Every call by TCP has the rights of the token alone there, root's own too."""
+    listen = "['http://127.0.0.1:81', unix:///run/x.sock]"
+    config = write(tmp_path, listen, f", tls: elsewhere, token: {TOKEN}")
+
+    found = seek(options(config=config), {})
+
+    assert shown(found) == ["unix:///run/x.sock", "http://127.0.0.1:81"]
+
+
 def test_address_of_the_flag_comes_before_the_environment_and_that_before_the_file(tmp_path):
     """And the file need not be there then."""
     config = write(tmp_path, "http://127.0.0.1:8123")
