@@ -1646,8 +1646,9 @@ class Selection:
     states: tuple[UploadState, ...] = ()
     type: UploadType | None = None
     hot_folder: str | None = None
-    #: text in the name or the hot folder, or the begin of the id; of letters only ASCII's without
-    #: regard to case; empty: any
+    #: text in the name or the hot folder, or the begin of the id or of a file's name (from three
+    #: letters on, of the first 10,000 such files); of letters only ASCII's without regard to case;
+    #: empty: any
     needle: str = ""
     #: only those of which this user named every file; TOKEN_HOLDER has those of hot folders too;
     #: None: all

@@ -150,7 +150,10 @@ FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'na
         ELSE instr(:states, ' ' || state || ' ') > 0 END
     AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder)
     AND (:needle = '' OR instr(lower(name), lower(:needle)) > 0 OR instr(id, lower(:needle)) = 1
-        OR instr(lower(coalesce(hot_folder, '')), lower(:needle)) > 0)
+        OR instr(lower(coalesce(hot_folder, '')), lower(:needle)) > 0
+        OR id IN (SELECT upload_id FROM (SELECT upload_id FROM files
+            WHERE name COLLATE NOCASE >= :file_from AND name COLLATE NOCASE < :file_to
+            LIMIT 10000)))
     AND (:reader IS NULL OR (:reader = -1 AND hot_folder IS NOT NULL) OR (
         NOT EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id AND reader IS NOT :reader)
         AND EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id))))
@@ -168,12 +171,20 @@ FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'na
         ELSE instr(:states, ' ' || state || ' ') > 0 END
     AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder)
     AND (:needle = '' OR instr(lower(name), lower(:needle)) > 0 OR instr(id, lower(:needle)) = 1
-        OR instr(lower(coalesce(hot_folder, '')), lower(:needle)) > 0)
+        OR instr(lower(coalesce(hot_folder, '')), lower(:needle)) > 0
+        OR id IN (SELECT upload_id FROM (SELECT upload_id FROM files
+            WHERE name COLLATE NOCASE >= :file_from AND name COLLATE NOCASE < :file_to
+            LIMIT 10000)))
     AND (:reader IS NULL OR (:reader = -1 AND hot_folder IS NOT NULL) OR (
         NOT EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id AND reader IS NOT :reader)
         AND EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id))))
 WHERE :after_id = '' OR (sorted, id) < (:after, :after_id)
 ORDER BY sorted DESC, id DESC LIMIT :limit);
+
+-- name: files_named
+SELECT upload_id, min(name) AS name FROM (SELECT upload_id, name FROM files
+    WHERE name COLLATE NOCASE >= :file_from AND name COLLATE NOCASE < :file_to LIMIT 10000)
+GROUP BY upload_id;
 
 -- name: upload_states
 SELECT state, count(*) AS uploads FROM uploads WHERE state NOT IN ('deleting', 'gone')

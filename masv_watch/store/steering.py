@@ -52,6 +52,10 @@ _SESSION = "session"
 _RATE_LIMIT = "upload_rate_limit"
 
 
+#: letters from which on names of files are searched too: with fewer nearly all would be found
+_FILE_NEEDLE = 3
+
+
 class SteeringVerbs:
     """`contract.Steering` in SQL."""
 
@@ -68,6 +72,7 @@ class SteeringVerbs:
                 type=wanted.type,
                 hot_folder=wanted.hot_folder,
                 needle=wanted.needle,
+                **file_range(wanted.needle),
                 reader=wanted.reader,
                 sort=wanted.sort,
                 after=after,
@@ -77,6 +82,11 @@ class SteeringVerbs:
         )
         # all in one row: each step to another would let a busy sender take its turn first
         return [] if row is None else [_line_of(line) for line in json.loads(row["lines"])]
+
+    def files_named(self, needle: str) -> dict[str, str]:
+        """Give of each upload the first file whose name begins with a text."""
+        rows = self.engine.read(lambda tx: tx.all("files_named", **file_range(needle)))
+        return {str(row["upload_id"]): str(row["name"]) for row in rows}
 
     def upload_states(self, reader: int | None) -> dict[UploadState, int]:
         """Count the uploads in each state."""
@@ -292,6 +302,16 @@ class SteeringVerbs:
         """Give who signed in, or None."""
         row = self.engine.read(lambda tx: tx.one("meta", key=_SESSION))
         return self.seal.open(row["value"]).reveal() if row and row["value"] else None
+
+
+def file_range(needle: str) -> dict[str, str]:
+    """Give the range of the names that begin with a text; an empty one for a text too short.
+
+    The statements read no more of it than a number, which bounds the time that they take.
+    """
+    if len(needle) < _FILE_NEEDLE:
+        return {"file_from": "", "file_to": ""}
+    return {"file_from": needle, "file_to": f"{needle}\U0010ffff"}
 
 
 def _line_of(line: list[Any]) -> UploadLine:

@@ -33,6 +33,13 @@ class Steering(Protocol):
         """List the uploads of a selection."""
         ...
 
+    def files_named(self, needle: str) -> dict[str, str]:
+        """Give of each upload the first file whose name begins with a text.
+
+        Those are looked at that a `Selection` with this needle looks at.
+        """
+        ...
+
     def upload_states(self, reader: int | None) -> dict[UploadState, int]:
         """Count the uploads in each state, hidden ones left out; of a reader as `Selection`."""
         ...

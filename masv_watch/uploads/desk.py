@@ -217,6 +217,10 @@ class Uploads:
                 )
         return views
 
+    def files_named(self, needle: str) -> Mapping[str, str]:
+        """Give of each upload a file whose name begins with a text, where a search found it so."""
+        return self._store.files_named(needle)
+
     def counts(self, caller: Caller) -> Mapping[UploadState, int]:
         """Count the uploads that are a caller's, by their state; those being deleted left out."""
         return self._store.upload_states(reader_of(caller))

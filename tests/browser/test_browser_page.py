@@ -191,6 +191,29 @@ def test_hot_folder_is_paused_resumed_swept_and_released(desk, tab):
     assert tab.complaints == []
 
 
+def test_what_was_unfolded_stays_unfolded_while_the_page_changes(desk, tab):
+    """Drops of one reason stand together; a few at once, the others when they are asked for."""
+    before = desk.held()
+    loose = [desk.top / "out" / f"loose-{number}.mov" for number in range(7)]
+    for file in loose:
+        file.write_bytes(b"loose")
+    eventually(lambda: len(desk.held()) == len(before) + 7, within=30, every=0.1)
+    tab.open(f"{desk.station.daemon.api}/")
+    folded = "document.querySelector('[data-key=\"held-out-loose_file\"] details')"
+
+    assert tab.run(f"{folded}.innerText.trim()") == "2 drops more"
+    tab.click('[data-key="held-out-loose_file"] summary')
+    tab.until(f"{folded}.open && {folded}.innerText.includes('loose-6.mov')")
+    token = tab.run("document.querySelector('#live').dataset.token")
+    tab.until(f"document.querySelector('#live').dataset.token !== '{token}'")
+    assert tab.run(f"{folded}.open")
+    assert tab.complaints == []
+
+    for file in loose:
+        file.unlink()
+    eventually(lambda: desk.held() == before, within=30, every=0.1)
+
+
 def test_keyboard_reaches_and_presses_what_the_mouse_does(desk, tab):
     """The first stop leads past the head; a focused button stays focused while the page changes."""
     mine = desk.station.create(desk.large, package_name="by the keyboard")

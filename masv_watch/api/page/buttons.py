@@ -55,13 +55,18 @@ def of_drop(view: DropView) -> tuple[Button, ...]:
     return (Button(label="Release", target=f"drops/{view.drop.id}/release"),)
 
 
-def of_folder(view: FolderView, holds: frozenset[HoldReason]) -> tuple[Button, ...]:
-    """Give what can be asked of a hot folder, in which drops are held for these reasons."""
+def of_group(hot_folder: str, hold: HoldReason) -> tuple[Button, ...]:
+    """Give what can be asked of all drops together that a hot folder holds for one reason."""
+    if hold is not HoldReason.INITIAL_ASK:
+        return ()
+    return (Button(label="Release all", target=f"hot_folders/{hot_folder}/release"),)
+
+
+def of_folder(view: FolderView) -> tuple[Button, ...]:
+    """Give what can be asked of a hot folder."""
     found = [("Scan", "scan")]
     found.append(("Resume", "resume") if view.state == "paused" else ("Pause", "pause"))
     if view.sight.rule.drop is DropMode.BATCH:
         found.append(("Finalize batch", "finalize"))
-    if HoldReason.INITIAL_ASK in holds:
-        found.append(("Release all", "release"))
     name = view.sight.rule.name
     return tuple(Button(label=label, target=f"hot_folders/{name}/{verb}") for label, verb in found)

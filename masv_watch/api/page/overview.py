@@ -6,7 +6,7 @@ for the API. Called by `api.page.views`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,12 +14,13 @@ from masv_watch.api import bodies
 from masv_watch.api.calls import Desk
 from masv_watch.api.commands import PageAsked
 from masv_watch.api.page import buttons, marks
+from masv_watch.api.page.holds import grouped
 from masv_watch.api.page.readers import sees_folders
 from masv_watch.api.page.words import counted
 from masv_watch.api.paging import page_by_age
 from masv_watch.lifecycle import SHOWN_AS
 from masv_watch.logs import escaped
-from masv_watch.model import Caller, HoldReason, Selection, UploadState
+from masv_watch.model import Caller, Selection, UploadState
 from masv_watch.uploads import DropView, FolderView, UploadView, reader_of
 
 #: rows of one page of uploads under way, of the history, and of drops
@@ -52,7 +53,7 @@ def overview(desk: Desk, wanted: PageAsked, caller: Caller) -> Tree:
         "wanted": wanted,
         "sees_folders": sees_folders(caller),
         "folders": [],
-        "held": {"rows": [], "more": 0},
+        "held": {"groups": [], "total": 0},
         "arriving": {"rows": [], "more": 0},
         "stats": None,
         **sections,
@@ -73,22 +74,23 @@ def upload_row(view: UploadView) -> Tree:
     }
 
 
-def drop_row(view: DropView) -> Tree:
-    """Give a drop as a row of a list."""
-    hold = view.drop.hold
+def drop_row(view: DropView, roots: Mapping[str, bytes]) -> Tree:
+    """Give a drop as a row of a list; `roots` are the paths of the hot folders by their names."""
+    root = roots.get(view.drop.hot_folder)
+    path = b"" if root is None else root.rstrip(b"/") + b"/" + view.drop.path
     return {
         **bodies.drop_body(view),
         "mark": marks.of_drop(view),
-        "why": "" if hold is None else marks.HOLDS[hold],
+        "explained": f"/page/explain?{urlencode({'path': path})}" if path else "",
         "buttons": buttons.of_drop(view),
     }
 
 
-def _folder_row(view: FolderView, holds: frozenset[HoldReason]) -> Tree:
+def _folder_row(view: FolderView) -> Tree:
     return {
         **bodies.folder_body(view),
         "mark": marks.of_folder(view),
-        "buttons": buttons.of_folder(view, holds),
+        "buttons": buttons.of_folder(view),
     }
 
 
@@ -97,25 +99,22 @@ def _of_folders(desk: Desk, now: float) -> Tree:
     held = [view for view in drops if view.drop.hold is not None]
     arriving = [view for view in drops if view.drop.hold is None]
     stats = bodies.stats_body(desk.uploads.sending(desk.flow()), desk.counted_since)
+    folders = desk.folders.list()
+    roots = {view.sight.rule.name: view.sight.rule.path for view in folders}
     return {
         "now": now,
-        "folders": [
-            _folder_row(view, _holds_in(view.sight.rule.name, held)) for view in desk.folders.list()
-        ],
-        "held": _some(held),
-        "arriving": _some(arriving),
+        "folders": [_folder_row(view) for view in folders],
+        "held": {
+            "groups": grouped(held, lambda view: drop_row(view, roots)),
+            "total": len(held),
+        },
+        "arriving": {
+            "rows": [drop_row(view, roots) for view in arriving[:DROPS]],
+            "more": max(len(arriving) - DROPS, 0),
+            "total": len(arriving),
+        },
         "stats": stats,
     }
-
-
-def _holds_in(name: str, held: Sequence[DropView]) -> frozenset[HoldReason]:
-    found = (view.drop.hold for view in held if view.drop.hot_folder == name)
-    return frozenset(hold for hold in found if hold is not None)
-
-
-def _some(drops: Sequence[DropView]) -> Tree:
-    rows = [drop_row(view) for view in drops[:DROPS]]
-    return {"rows": rows, "more": len(drops) - len(rows), "total": len(drops)}
 
 
 def _needs(desk: Desk, counts: Mapping[UploadState, int], sections: Tree) -> list[Tree]:
@@ -165,8 +164,11 @@ def _history(
     states = () if wanted.q else (UploadState.COMPLETE,)
     selection = Selection(states=states, needle=wanted.q, reader=reader_of(caller), descending=True)
     page, cursor = page_by_age(desk.uploads, selection, cursor=wanted.history, limit=HISTORY)
+    files = desk.uploads.files_named(wanted.q) if wanted.q else {}
     return {
-        "rows": [upload_row(view) for view in page],
+        "rows": [
+            {**upload_row(view), "found": escaped(files.get(view.upload.id, ""))} for view in page
+        ],
         "total": counts.get(UploadState.COMPLETE, 0),
         "first": _address(wanted, history="") if wanted.history else "",
         "next": _address(wanted, history=cursor) if cursor else "",

@@ -82,3 +82,5 @@ CREATE INDEX drops_unwanted ON drops (hot_folder)
     WHERE state = 'cancelled' AND settled_at IS NULL AND unwanted = 1;
 -- where a file is looked for that was moved
 CREATE INDEX files_alike ON files (size, mtime_ns, inode) WHERE drop_id IS NOT NULL;
+-- What is searched for by the name of a file.
+CREATE INDEX files_by_name ON files (name COLLATE NOCASE, upload_id);

@@ -87,7 +87,8 @@ def test_page_shows_hot_folders_with_health_and_each_hold_with_its_cure(desk):
         "Watching", "events, and a sweep every 300 s", "last event 2 h ago", "last sweep 30 s ago",
         "known by its marker", "1 settling", "1 held", "c@example.com",
         "Away", "the folder is not there", "1 min ago", "not swept yet",
-        "Held: nothing in it can be sent. 0 files What helps: put at least one file",
+        "1 drop Held: nothing in it can be sent. What helps: put at least one file",
+        "CARD 0 files",
         "growing.mov", "Settling",
     ):  # fmt: skip
         assert words in text
@@ -207,6 +208,25 @@ def test_uploads_are_paged_filtered_and_searched(desk):
         found = page_of(desk, f"/?q={needle}&show=error").links
         assert len([link for link in found if "/page/" in link]) == 1, needle
     assert "No upload has that" in page_of(desk, "/?q=elsewhere").text
+
+
+def test_upload_is_found_by_the_begin_of_a_files_name(desk):
+    """Whoever looks for a file knows its name and not in which package it went."""
+    files = tuple(making.file_draft(b"card/" + name) for name in (b"A001_C003.mov", b"b.txt"))
+    terms = Terms(type=UploadType.TEAM, recipients=(), idle_s=None)
+    draft = Draft(
+        hot_folder="dailies", root=b"/", name="Day 1", message="", terms=terms, files=files
+    )
+    day = desk.store.create_upload(draft)
+    other = upload(desk, "other")
+
+    page = page_of(desk, "/?q=a001_c")
+
+    # under way are both
+    assert page.links.count(f"/page/uploads/{day}") == 2
+    assert page.links.count(f"/page/uploads/{other}") == 1
+    assert "holds A001_C003.mov" in page.text
+    assert "No upload has that" in page_of(desk, "/?q=C003").text
 
 
 def test_upload_is_shown_with_files_drops_and_tasks(desk):

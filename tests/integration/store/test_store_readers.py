@@ -65,6 +65,41 @@ def test_needle_is_found_in_name_and_hot_folder(store, needle, names, descending
     assert {line.name for line in found} == names or len(found) == names
 
 
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize(
+    ("needle", "reader", "names"),
+    [
+        ("a001", None, {"card", "clip"}),
+        ("A001_C002.mov", None, {"clip"}),
+        ("a001", 1001, {"card"}),
+        ("a001", TOKEN_HOLDER, {"clip"}),
+        ("a001", 1003, set()),
+        # neither in the middle of a name, nor with so little that nearly all would be found
+        ("_c00", None, set()),
+        ("a0", None, set()),
+        ("A001_C00%", None, set()),
+    ],
+)
+def test_needle_is_found_at_the_begin_of_a_files_name(store, needle, reader, names, descending):
+    """Within what the reader may see, and without regard to case."""
+    clips = [making.file_draft(b"x/A001_C001.mov"), making.file_draft(b"x/A001_C002.mov")]
+    add(store, "card", 1001, files=clips[:1])
+    add(store, "clip", None, hot_folder="Out_02", files=clips[1:])
+
+    wanted = Selection(needle=needle, reader=reader, descending=descending)
+
+    assert {line.name for line in store.select_uploads(wanted)} == names
+
+
+def test_file_that_a_search_found_is_named(store):
+    """Of each upload one, so that whoever searched sees why it is listed."""
+    files = [making.file_draft(b"x/A001_C%03d.mov" % number) for number in (2, 1, 3)]
+    upload_id = add(store, "card", 1001, files=files)
+
+    assert store.files_named("a001") == {upload_id: "A001_C001.mov"}
+    assert store.files_named("") == store.files_named("a0") == {}
+
+
 def test_needle_is_found_at_the_begin_of_an_id(store):
     """As the commands take a short id."""
     (line,) = store.select_uploads(Selection(needle="Dropped"))

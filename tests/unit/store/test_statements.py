@@ -105,6 +105,18 @@ def test_statements_that_set_a_state_are_named_advance() -> None:
     assert all("state = :before" in text for text in setting.values())
 
 
+@pytest.mark.parametrize("name", ["uploads_up", "uploads_down", "files_named"])
+def test_search_for_a_files_name_walks_no_other_names(
+    database: sqlite3.Connection, name: str
+) -> None:
+    """It reads as much of one index as the range holds, and no more than is asked for."""
+    steps = explain(database, name)
+
+    assert [step for step in steps if "files_by_name (name>? AND name<?)" in step]
+    assert "LIMIT 10000" in STATEMENTS[name]
+    assert [step for step in steps if step.startswith("SCAN files")] == []
+
+
 @pytest.mark.parametrize("name", PER_TICK)
 def test_statement_of_a_tick_walks_no_whole_table(database: sqlite3.Connection, name: str) -> None:
     """What runs all the time finds its rows by an index, however long the history grows."""

@@ -29,7 +29,9 @@
 
   function likeAttributes(old, fresh) {
     for (const { name } of [...old.attributes]) {
-      if (!fresh.hasAttribute(name) && name !== "aria-busy") old.removeAttribute(name);
+      // what a person unfolded stays so
+      const isHis = name === "aria-busy" || (name === "open" && old.nodeName === "DETAILS");
+      if (!fresh.hasAttribute(name) && !isHis) old.removeAttribute(name);
     }
     for (const { name, value } of [...fresh.attributes]) {
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
