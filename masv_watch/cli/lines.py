@@ -6,7 +6,7 @@ are written. Never asks, never prints and never colours. Called by the commands 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from masv_watch.cli.answers import printable
 from masv_watch.cli.seen import (
@@ -148,6 +148,25 @@ def drop_line(drop: Drop) -> str:
         return line
     said = ": ".join(word for word in (drop.reason, drop.note) if word)
     return " - ".join(word for word in (f"{line} ({said})", drop.cure) if word)
+
+
+def held_together(drops: Iterable[Drop]) -> list[tuple[Drop, ...]]:
+    """Give what is held by hot folder and reason, so that a screen says each cure once."""
+    groups: dict[tuple[str, str], list[Drop]] = {}
+    for drop in sorted(drops, key=lambda drop: (drop.hot_folder, drop.path)):
+        groups.setdefault((drop.hot_folder, drop.reason), []).append(drop)
+    return [tuple(group) for group in groups.values()]
+
+
+def held_head(group: Sequence[Drop]) -> str:
+    """Name the drops of a group by the first of them."""
+    more = f" and {len(group) - 1:,} more" if len(group) > 1 else ""
+    return f"{group[0].hot_folder}/{group[0].path}{more}"
+
+
+def held_why(group: Sequence[Drop]) -> str:
+    """Say why the drops of a group are held, with what is noted of the first."""
+    return ": ".join(word for word in (group[0].reason, group[0].note) if word)
 
 
 def files_up(drop: Drop) -> str:

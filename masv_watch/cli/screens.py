@@ -38,10 +38,14 @@ _STYLES = {
 }
 #: which uploads a small screen shows first
 _ORDER = ("transferring", "error", "idle", "paused", "complete")
+#: and which does that is looked at for what needs somebody
+_TROUBLE_FIRST = ("error", "transferring", "idle", "paused", "complete")
 #: columns from which on a bar has room, and its own width
 _ROOMY, _BAR = 100, 16
 #: the numbers of a moving upload and the columns that they need
 _FIGURES = {"SENT": 5, "SIZE": 8, "RATE": 10, "LEFT": 8}
+#: columns of a hot folder's name, from which on it pushes the others
+_NAME = 24
 #: files that `show` draws; piped, it lists all
 _FILES = 1000
 
@@ -162,16 +166,16 @@ class LiveScreen:
         room = self._console.size.height - 3
         above = [_line(_health(seen.health))]
         above += [_line(Text(f"look at: {each}", "yellow")) for each in seen.health.concerns[:5]]
-        above += [_line(_folder_row(folder)) for folder in seen.folders[: max(room // 3, 1)]]
+        width = min(max((len(folder.name) for folder in seen.folders), default=0), _NAME)
+        rows = [_folder_row(folder, width) for folder in seen.folders[: max(room // 3, 1)]]
+        above += map(_line, rows)
         if len(seen.folders) > max(room // 3, 1):
             above.append(Text(f"and {len(seen.folders) - room // 3:,} more hot folders", "dim"))
-        held = [drop for drop in seen.drops if drop.state == "held"]
-        below = [_line(Text(lines.drop_line(drop), "yellow")) for drop in held[: max(room // 4, 1)]]
-        if len(held) > len(below):
-            below.append(Text(f"and {len(held) - len(below):,} more held", "dim"))
+        below = _held_lines([drop for drop in seen.drops if drop.state == "held"], room // 3)
         sending = lines.sending_line(seen.stats) if seen.stats else ""
         above.append(_line(Text(sending or "sending: nothing")))
-        shown, hidden = _that_fit(seen.uploads, max(room - len(above) - len(below) - 2, 1))
+        left = max(room - len(above) - len(below) - 2, 1)
+        shown, hidden = _that_fit(seen.uploads, left, order=_TROUBLE_FIRST)
         short = lines.short_ids(upload.id for upload in seen.uploads)
         is_roomy = self._console.width >= _ROOMY
         table = _live_table(self._console.width, max(map(len, short.values()), default=8), is_roomy)
@@ -182,7 +186,8 @@ class LiveScreen:
             below += [_line(Text(word, style)) for word in words]
         more = [Text(f"and {hidden:,} more uploads", "dim")] if hidden else []
         end = Text("q ends", "dim")
-        self._draw(Group(*above, table, *more, *below, end), remark)
+        picture = table if seen.uploads else Text("no uploads", "dim")
+        self._draw(Group(*above, picture, *more, *below, end), remark)
 
     def details(self, details: Details, remark: str = "") -> None:
         """Draw one upload with the files in flight, as many as fit."""
@@ -217,15 +222,30 @@ def _line(text: Text) -> Text:
     return text
 
 
-def _folder_row(folder: HotFolder) -> Text:
-    text = Text(f"{folder.name}  ").append_text(_state(folder.state))
-    text.append(f"  {folder.settling:,} settle, {folder.held:,} held")
+def _folder_row(folder: HotFolder, width: int) -> Text:
+    text = Text(f"{folder.name:<{width}}  ").append_text(_state(f"{folder.state:<8}"))
+    if folder.settling:
+        text.append(f"  {folder.settling:,} settling")
+    if folder.held:
+        text.append(f"  {folder.held:,} held", "yellow")
     why = folder.reason or folder.question
     return text.append(f"  {why}" if why else f"  {folder.mode}", "yellow" if why else "dim")
 
 
+def _held_lines(held: Sequence[Drop], room: int) -> list[RenderableType]:
+    """Give two lines for each group of what is held, as many as there is room for."""
+    groups = lines.held_together(held)
+    shown = groups[: max(room // 2, 1)]
+    written: list[RenderableType] = []
+    for group in shown:
+        head = f"held: {lines.held_head(group)} ({lines.held_why(group)})"
+        written += [_line(Text(head, "yellow")), _line(Text(f"      {group[0].cure}", "dim"))]
+    hidden = sum(map(len, groups[len(shown) :]))
+    return [*written, Text(f"and {hidden:,} more held", "dim")] if hidden else written
+
+
 def _state(state: str) -> Text:
-    return Text(state, style=_STYLES.get(state, ""))
+    return Text(state, style=_STYLES.get(state.rstrip(), ""))
 
 
 def _live_table(width: int, id_width: int, is_roomy: bool) -> Table:
@@ -290,11 +310,13 @@ def _done(upload: Upload) -> int:
     return upload.sent if upload.size else int(upload.state == "complete")
 
 
-def _that_fit(uploads: Sequence[Upload], height: int) -> tuple[list[Upload], int]:
+def _that_fit(
+    uploads: Sequence[Upload], height: int, *, order: tuple[str, ...] = _ORDER
+) -> tuple[list[Upload], int]:
     """Choose what a screen of this height shows: what moves first, then as listed."""
 
     def rank(upload: Upload) -> tuple[int, bool]:
-        known = _ORDER.index(upload.state) if upload.state in _ORDER else len(_ORDER)
+        known = order.index(upload.state) if upload.state in order else len(order)
         return known, upload.waiting is not None
 
     chosen: list[Upload] = []
@@ -396,11 +418,13 @@ def _drops_table(drops: Sequence[Drop]) -> Table:
     table.add_column("DROP", overflow="fold")
     table.add_column("STATE", no_wrap=True)
     table.add_column("WHY, AND WHAT HELPS", overflow="fold")
-    for drop in drops:
-        said = ": ".join(word for word in (drop.reason, drop.note) if word)
+    alone = [drop for drop in drops if drop.state != "held"]
+    groups = lines.held_together(drop for drop in drops if drop.state == "held")
+    for group in [*((drop,) for drop in alone), *groups]:
+        drop = group[0]
         up = lines.files_up(drop) if drop.files else ""
         found = lines.found_by(drop) if drop.found_by else ""
-        why = Text("\n".join(word for word in (up, found, said) if word))
+        why = Text("\n".join(word for word in (up, found, lines.held_why(group)) if word))
         why.append(f"\n{drop.cure}" if drop.cure else "", style="dim")
-        table.add_row(Text(f"{drop.hot_folder}/{drop.path}"), _state(drop.state), why)
+        table.add_row(Text(lines.held_head(group)), _state(drop.state), why)
     return table

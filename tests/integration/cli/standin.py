@@ -127,7 +127,7 @@ class Wire:
 
     def _drops(self, words: list[str]) -> tuple[int, Any]:
         if not words:
-            return 200, []
+            return 200, list(self.drops.values())
         if words[0] in self.drops:
             return 200, self.drops[words[0]]
         return 200, {"hot_folder": "out", "path": f"CARD{words[0]}", "state": "settling"}

@@ -55,6 +55,36 @@ def test_top_on_a_small_screen_shows_what_moves_and_counts_the_rest(standin, wir
     assert any(line.endswith("more uploads") for line in picture)
 
 
+def test_top_names_what_stopped_first_and_each_cure_of_a_hold_once(standin, wire):
+    """Thirty drops of one reason are one group, and what failed is not hidden by what moves."""
+    stopped = "9f2a91bc-0000-4000-8000-000000000009"
+    wire.add(stopped, state="error", package_name="stopped")
+    for number in range(30):
+        wire.drops[str(number)] = {
+            "id": number, "hot_folder": "out", "path": f"old-{number:02}.mov", "state": "held",
+            "reason": "initial_ask", "note": "", "cure": "masv-watch release --folder out",
+        }  # fmt: skip
+    with Terminal("top", "--url", standin.url, width=80, height=24) as terminal:
+        terminal.until("q ends")
+        terminal.type("q")
+        assert terminal.end() == OK
+
+    picture = terminal.text.partition("q ends")[0]
+    assert "held: out/old-00.mov and 29 more (initial_ask)" in picture
+    assert picture.count("masv-watch release --folder out") == 1
+    assert picture.index("9f2a91bc  error") < picture.index("3f2a91bc  transferring")
+
+
+def test_top_without_an_upload_says_so(standin):
+    """No head of a table stands over nothing."""
+    with Terminal("top", "--url", standin.url, width=80, height=24) as terminal:
+        terminal.until("no uploads")
+        terminal.type("q")
+        assert terminal.end() == OK
+
+    assert "PACKAGE" not in terminal.text
+
+
 def test_top_into_a_pipe_says_once_what_status_says(standin, wire):
     """A script that calls it ends."""
     said = [
