@@ -1,7 +1,7 @@
 """The chapter of the configuration's keys, made of the schema and of config/reference.yml.
 
 Owns the words for a key's kind, and which of the values in reference.yml is a default. Never holds
-a key of its own. Used by `reference`.
+a key of its own; what is said of one is what editors show. Used by `reference`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import yaml
 from writing import entry, literal, plain, section
 
-from masv_watch.config import schema
+from masv_watch.config import meanings, schema
 from masv_watch.config.load import load
+from masv_watch.config.meanings import Said, general_of, meaning_of, said_of_keys
 from masv_watch.errors import ConfigError
 
 #: where the meaning of every key is written
-KEYS_FILE = Path(__file__).resolve().parent.parent / "config" / "reference.yml"
+KEYS_FILE = Path(meanings.FILE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,41 +146,29 @@ def _kind_of_check(note: Any) -> str:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Said:
-    """What reference.yml says of a key: its comment, and the value that stands there."""
+def values_of_keys() -> dict[str, str]:
+    """Read the value at each key's first mention in reference.yml, by its dotted path.
 
-    words: str
-    value: str
-    #: it stands behind another key on the same line
-    is_beside: bool = False
-
-
-def said_of_keys() -> dict[str, Said]:
-    """Read each key's first mention in reference.yml, by its dotted path."""
+    What fills lines of its own has none here.
+    """
     text = KEYS_FILE.read_text("utf-8")
-    found: dict[str, Said] = {}
+    found: dict[str, str] = {}
     _read(yaml.compose(text, yaml.SafeLoader), "", text.splitlines(), found)
     return found
 
 
-def _read(node: Any, path: str, lines: list[str], found: dict[str, Said]) -> None:
+def _read(node: Any, path: str, lines: list[str], found: dict[str, str]) -> None:
     if isinstance(node, yaml.SequenceNode):
         for one in node.value:
             _read(one, f"{path}[]", lines, found)
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:
-        line = lines[key.start_mark.line]
         below = f"{path}.{key.value}".removeprefix(".")
-        comment = re.search(r"\s# ?(.*)$", line)
-        is_first = re.fullmatch(r"\s*(- )?\{?", line[: key.start_mark.column]) is not None
-        words = comment[1] if comment and is_first else ""
-        shown = line[value.start_mark.column : value.end_mark.column]
+        line = lines[key.start_mark.line]
         is_block = value.end_mark.line != key.start_mark.line
-        found.setdefault(
-            below, Said(words=words, value="" if is_block else shown, is_beside=not is_first)
-        )
+        shown = "" if is_block else line[value.start_mark.column : value.end_mark.column]
+        found.setdefault(below, shown)
         _read(value, below, lines, found)
 
 
@@ -197,9 +186,9 @@ class Defaults:
     A file with the key is loaded beside one without it; equal settings prove it.
     """
 
-    def __init__(self, said: dict[str, Said], known: dict[str, Key]) -> None:
-        """Keep what is said of all keys."""
-        self._said, self._known = said, known
+    def __init__(self, values: dict[str, str], known: dict[str, Key]) -> None:
+        """Keep the values of all keys."""
+        self._values, self._known = values, known
 
     def is_one(self, path: str) -> bool:
         """Say whether a file without the key means the same."""
@@ -207,7 +196,7 @@ class Defaults:
         without = self._settings(tree)
         *above, name = path.replace("[]", ".[]").split(".")
         at = self._reached(tree, [step for step in above if step])
-        at[name] = yaml.compose(self._said[path].value, yaml.SafeLoader)
+        at[name] = yaml.compose(self._values[path], yaml.SafeLoader)
         return without is not None and self._settings(tree) == without
 
     def _smallest(self, path: str) -> dict[str, Any]:
@@ -226,7 +215,7 @@ class Defaults:
 
     def _require(self, at: dict[str, Any], key: Key) -> None:
         name = key.path.rpartition(".")[2]
-        said = self._said.get(key.path)
+        value = self._values.get(key.path)
         if name in at:
             return
         if key.is_section:
@@ -234,8 +223,8 @@ class Defaults:
             for below in self._known.values():
                 if below.is_required and below.path.rpartition(".")[0] == key.path:
                     self._require(at[name], below)
-        elif said is not None:
-            at[name] = yaml.compose(said.value, yaml.SafeLoader)
+        elif value is not None:
+            at[name] = yaml.compose(value, yaml.SafeLoader)
 
     @staticmethod
     def _reached(tree: dict[str, Any], steps: list[str]) -> dict[str, Any]:
@@ -275,34 +264,31 @@ def _node(tree: Any) -> Any:
 
 def reference_of_keys() -> list[str]:
     """Write every key."""
-    said, known, lines = said_of_keys(), {key.path: key for key in keys()}, []
-    defaults = Defaults(said, known)
+    said, values, known = said_of_keys(), values_of_keys(), {key.path: key for key in keys()}
+    defaults, lines = Defaults(values, known), []
     for path, key in known.items():
         if "." not in path:
             lines += section(path, "-")
-        lines += _written_key(key, said, known, defaults=defaults)
+        lines += _written_key(key, said, values.get(path, ""), defaults=defaults, known=known)
     return lines
 
 
 def _written_key(
-    key: Key, said: dict[str, Said], known: dict[str, Key], *, defaults: Defaults
+    key: Key, said: dict[str, Said], value: str, *, defaults: Defaults, known: dict[str, Key]
 ) -> list[str]:
-    mine = said.get(key.path, Said(words="", value=""))
-    bare = key.path.removeprefix("hot_folders[].")
-    general = next((each for each in (f"defaults.{bare}", bare) if each in known), "")
-    if bare != key.path and general:
+    general = general_of(key.path, known)
+    if general:
         told = f"As :confval:`{general}`, for this hot folder."
         return entry(f"confval:: {key.path}", told, options=(f":type: {plain(key.kind)}",))
-    # several keys on one line share what is said of the section above them
-    words = said.get(key.path.rpartition(".")[0], mine).words if mine.is_beside else mine.words
+    mine = said.get(key.path, Said(words=""))
     default, example = _named_default(mine.words), ""
-    if not key.is_required and not default and not key.is_section and mine.value:
+    if not key.is_required and not default and not key.is_section and value:
         is_default = defaults.is_one(key.path)
-        default, example = (literal(mine.value), "") if is_default else ("", literal(mine.value))
+        default, example = (literal(value), "") if is_default else ("", literal(value))
     options = [f":type: {plain(key.kind)}{', required' if key.is_required else ''}"]
     if default and not key.is_required:
         options.append(f":default: {default if default.startswith('``') else plain(default)}")
-    meaning = plain(re.sub(r"^required;? ?", "", words))
+    meaning = plain(meaning_of(key.path, said))
     meaning = f"{meaning}." if meaning else ""
     return entry(
         f"confval:: {key.path}",

@@ -1,30 +1,56 @@
 """The keys of the file as a JSON Schema, for editors.
 
 Owns what of a key's form an editor can know: its kind, its words, its bounds. Never judges a file:
-`schema` does, whose classes it reads. Called by `config schema` and by the call of that name.
+`schema` does, whose classes it reads. Never holds a meaning or a default either: `meanings` and
+`defaults` do. Called by `config schema` and by the call of that name.
 """
 
 from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from masv_watch.config import schema
+from masv_watch.config.defaults import defaults
 from masv_watch.config.faults import written
+from masv_watch.config.meanings import Said, meaning_of, said_of_keys
+from masv_watch.config.problems import listed
 
 Json = dict[str, Any]
 
 #: what stands in a file's first line, so that editors find the schema
 EDITOR_LINE = "# yaml-language-server: $schema=./masv-watch.schema.json"
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+#: the one that the YAML servers of editors read in full
+_DIALECT = "http://json-schema.org/draft-07/schema#"
 
 
 def json_schema() -> Json:
-    """Give the schema of the whole file; whatever `check` accepts, it accepts."""
-    return {"$schema": _DIALECT, "title": "masv-watch", **_keys(schema.Keys)}
+    """Give the schema of the whole file; what stands there and is right for `check`, it accepts.
+
+    Each key has the words of reference.yml, and its default where that is a value.
+    """
+    whole = {"$schema": _DIALECT, "title": "masv-watch", **_keys(schema.Keys)}
+    _explain(whole, "", said_of_keys(), defaults())
+    return whole
+
+
+def _explain(
+    described: Json, path: str, said: Mapping[str, Said], known: Mapping[str, Any]
+) -> None:
+    """Put words and defaults on everything below a key."""
+    for arm in (described, *described.get("anyOf", ())):
+        for key, value in arm.get("properties", {}).items():
+            at = f"{path}.{key}".removeprefix(".")
+            words = meaning_of(at, said)
+            value["description"] = words or value.get("description") or f"`{key}`."
+            if at in known:
+                value["default"] = known[at]
+            _explain(value, at, said, known)
+        if isinstance(arm.get("items"), dict):
+            _explain(arm["items"], f"{path}[]", said, known)
 
 
 def _keys(of: type[Any]) -> Json:
@@ -33,7 +59,7 @@ def _keys(of: type[Any]) -> Json:
     required = [key for key, one in members if one.default is MISSING]
     return {
         "type": "object",
-        "description": (inspect.getdoc(of) or "").partition("\n")[0],
+        "description": f"With {listed([key for key, _ in members], 'and')}.",
         "properties": {key: _value(hints[one.name]) for key, one in members},
         "additionalProperties": False,
         **({"required": required} if required else {}),
@@ -88,6 +114,20 @@ def _has_keys(inner: Any) -> bool:
 _KINDS: dict[str, Json] = {
     "flag": {"type": "boolean"},
     "_version": {"const": 1},
+    "failed": {"const": "keep"},
+    "delivered": {
+        "anyOf": [
+            {"enum": ["keep", "delete"]},
+            {"type": "object", "required": ["move"], "maxProperties": 1},
+        ]
+    },
+    "by_subfolder": {"type": "object"},
+    "user": {"type": ["string", "integer"]},
+    "group": {"type": ["string", "integer"]},
+    **{
+        name: {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+        for name in ("spans", "domains", "filesystems")
+    },
     "connections": {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": 64}]},
     **{
         name: {"type": "string"}
@@ -95,7 +135,7 @@ _KINDS: dict[str, Json] = {
             "text", "message", "template", "name", "label", "path", "address", "secret", "host",
             "mailbox", "api_url", "link_url", "state", "seconds", "bytes_between", "expression",
             "pattern", "row_pattern", "done_marker", "quiet", "token", "zone", "limit",
-            "clock_time", "hours",
+            "clock_time", "hours", "days", "listener", "mtime_grain",
         )
     },
 }  # fmt: skip

@@ -45,6 +45,7 @@ _NAMED = {
     "deadline": "schedule.deadline",
     "after.trash_for": "trash_for",
     "limits.per_drop": "limits.size",
+    "backup.key": "backup.with_key",
 }
 #: what stands for a default that is no plain value, or that depends on something else
 _TOLD = {
@@ -53,6 +54,12 @@ _TOLD = {
     "settle.open_check": "auto",
     "early": "where nothing of the rule needs the whole",
     "size.max": "not set",
+    "after.duplicate": "as delivered",
+    "after.failed": "keep",
+    "hardlinks": "allow",
+    "incomplete": "hold, warn for bundles",
+    "mtime_grain": "auto",
+    "sequences.gaps": "as incomplete",
     "transfer.connections": "auto",
     "bandwidth": "unlimited",
     "limits.domains": "any",
@@ -133,7 +140,7 @@ class _Whole:
                 return
         name = ".".join(str(step) for step in own)
         if name not in _ALIASES:
-            yield Effective(key=path_text(path), value=_default(name, of), origin="default")
+            yield Effective(key=path_text(path), value=default_text(name, of), origin="default")
 
 
 def _origin(found: nodes.Tree, place: str) -> str:
@@ -161,7 +168,11 @@ def _bare(value: Any) -> Any:
     return printable(str(value)) if isinstance(value, str) else value
 
 
-def _default(name: str, of: Rule | Settings) -> str:
+def default_text(name: str, of: Rule | Settings) -> str:
+    """Give what counts where a key is not written, as people write it, or in words.
+
+    `name` is the dotted path, of a hot folder's keys below it.
+    """
     if name in _TOLD:
         return _TOLD[name]
     at: Any = of

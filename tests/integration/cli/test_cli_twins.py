@@ -47,6 +47,7 @@ TWINS = {
     "ledger forget": ("POST hot_folders/<hot_folder>/forget",),
     "ledger export": ("GET ledger",),
     "resend": ("POST drops/<drop_id>/resend",),
+    "cancel": ("POST drops/<drop_id>/cancel",),
     "rebind": ("POST drops/<drop_id>/rebind",),
     "retry": ("POST uploads/<upload_id>/resume",),
     "send": ("GET explain", "POST drops/<drop_id>/release", "POST drops/<drop_id>/resend",
@@ -91,6 +92,7 @@ TOLD = {
     "priority": f"priority {ONE} 3", "limit": "limit", "scan": "scan out", "adopt": "adopt out",
     "release": "release 7", "ledger seed": "ledger seed out",
     "ledger forget": "ledger forget /srv/out/a", "resend": "resend 7", "rebind": "rebind 7",
+    "cancel": "cancel 7 --yes",
     "retry": f"retry {ONE}", "send": f"send {ONE} --yes",
 }  # fmt: skip
 SAID = {"plan": "plan", "reload": "reload", "doctor": "doctor --no-probe -o {here}/b.tar.gz"}

@@ -5,6 +5,7 @@ The libraries are those of the environment under test; `make test-packages` has 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -109,6 +110,15 @@ def test_wheel_outside_of_the_tree_is_what_runs(place, project):
 
     assert str(project) not in answer.stdout
     assert answer.stdout.startswith(str(place))
+
+
+def test_wheel_outside_of_the_tree_says_what_each_key_means(place):
+    """The words of reference.yml come along, though that lies beside the package in the tree."""
+    told = run(place, "config", "schema", "--json")
+
+    assert told.returncode == 0, told.stderr
+    keys = json.loads(told.stdout)["properties"]["masv"]["properties"]
+    assert keys["api_url"]["description"] == "the service, without a version"
 
 
 def test_wheel_outside_of_the_tree_delivers(place, tmp_path):
