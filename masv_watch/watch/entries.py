@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from masv_watch import files
 from masv_watch.errors import SourceVanished
@@ -22,6 +23,7 @@ from masv_watch.model import (
     Disposal,
     Drop,
     DropEvent,
+    DropMode,
     DropState,
     Finding,
     HoldReason,
@@ -33,6 +35,7 @@ from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.arrivals import Arrivals, Look
 from masv_watch.watch.assessing import Assessment, Assessor
+from masv_watch.watch.clashes import Tops, as_findings, clashes_of
 from masv_watch.watch.decision import Outcome, Step
 from masv_watch.watch.examined import Examined, delivered_of, is_urged, left_out, sent_of
 from masv_watch.watch.foresight import Foresight
@@ -41,6 +44,7 @@ from masv_watch.watch.handover import Going, Handover
 from masv_watch.watch.markers import urged_by
 from masv_watch.watch.memory import Memory, Remembered
 from masv_watch.watch.notices import (
+    tell_clashes,
     tell_remarks,
     tell_skipped,
     tell_urged,
@@ -87,7 +91,7 @@ class Entries:
         self._hand = Handover(rule, store=store, uploads=uploads, clock=clock)
         self.assessor = Assessor(rule, store=store, clock=clock, stop=stop)
         self._is_early = starts_early(rule).is_early
-        self._memory = Memory()
+        self._memory, self._tops = Memory(), Tops()
         self.foresight = Foresight(rule.name, store)
         #: something has to be looked for soon, in a sweep
         self._is_dirty = False
@@ -168,6 +172,7 @@ class Entries:
         self._notice_missing(drops)
         self._memory.told &= names
         self.assessor.siblings.keep(drops)
+        self._tops.keep(drops)
         self.assessor.histories.keep(drops)
 
     @property
@@ -232,6 +237,8 @@ class Entries:
             return False
         if tree.kind == "file":
             self.assessor.siblings.add(tree.top)
+        if self.rule.drop is DropMode.BATCH:
+            self._tops.add(tree.top)
         if self._memory.is_told(tree, self._clock.monotonic()):
             return True
         seen = tree.seen(self.remembered(tree.top))
@@ -277,6 +284,7 @@ class Entries:
             root, tree, seen, drop=related.drop, entry=self.remembered(tree.top)
         )
         findings += (*found.quiet.findings, *found.outcome.findings)
+        findings += as_findings(self._clashes(tree))
         return Examined(related=related, assessed=found, findings=findings)
 
     def relate(self, top: bytes, seen: Seen, *, is_loose: bool, row: Drop | None = None) -> Related:
@@ -442,23 +450,30 @@ class Entries:
 
     def _take(self, tree: Tree, seen: Seen, drop: Drop, found: Assessment) -> None:
         """Hand a quiet drop to the front desk; the ledger holds it from here on."""
-        compared = found.compared
+        compared, sent = found.compared, sent_of(tree, found.compared)
+        clashes = self._clashes(sent)
+        remarks = () if found.checked is None else found.checked.completeness.remarks
         going = Going(
             rule=found.rule,
             is_late=compared is not None and compared.kind is Kind.LATE,
             delivered=delivered_of(tree, compared if drop.state is DropState.TAKEN else None),
             replaces=self.assessor.histories.replaced(self.rule, tree.top, compared),
             relinks=self.assessor.histories.relinked(self.rule, compared),
-            remarks=() if found.checked is None else found.checked.completeness.remarks,
+            remarks=(*remarks, *clashes),
         )
         try:
-            if self._hand.take(sent_of(tree, compared), seen, drop, going):
+            if self._hand.take(sent, seen, drop, going):
                 self._conclude(tree.top, seen)
-                tell_remarks(self.rule, tree.top, going.remarks)
+                tell_remarks(self.rule, tree.top, remarks)
+                tell_clashes(self.rule, tree.top, clashes)
                 self.assessor.histories.forget(tree.top)
         except SourceVanished as error:
             self._memory.growing.pop(tree.top, None)
             self._hand.fail(drop, error)
+
+    def _clashes(self, tree: Tree) -> tuple[str, ...]:
+        latest = partial(self._store.latest_drop, self.rule.name)
+        return (*clashes_of(tree), *self._tops.beside(tree.top, latest))
 
     def _notice_missing(self, seen: set[bytes]) -> None:
         """Let go of what a whole sweep of a present root did not show any more."""

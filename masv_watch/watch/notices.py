@@ -66,6 +66,20 @@ def tell_remarks(rule: Rule, top: bytes, remarks: Sequence[str]) -> None:
         )
 
 
+def tell_clashes(rule: Rule, top: bytes, clashes: Sequence[str]) -> None:
+    """Tell of names that are one elsewhere: nobody here sees what is lost there (fault 22)."""
+    if clashes:
+        log.warning(
+            "a drop goes with names that are one elsewhere",
+            extra={
+                "hot_folder": rule.name,
+                "drop": shown(top),
+                "reason": "; ".join(clashes),
+                "cure": "give one of them another name, then masv-watch resend",
+            },
+        )
+
+
 def tell_urged(rule: Rule, top: bytes, upload_id: str) -> None:
     """Tell that a drop goes at once because a marker says so."""
     log.info(

@@ -31,6 +31,7 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.watch.assessing import Assessment, Assessor
+from masv_watch.watch.clashes import clashes_of
 from masv_watch.watch.decision import Step
 from masv_watch.watch.drafts import draft_of, drop_draft
 from masv_watch.watch.examined import left_out, sent_of
@@ -147,6 +148,7 @@ class Outlooks:
             return None
         checked, compared = assessed.checked, assessed.compared
         remarks = () if checked is None else checked.completeness.remarks
+        remarks = (*remarks, *clashes_of(sent))
         is_late = compared is not None and compared.kind is Kind.LATE
         drop = replace(drop_draft(0, sent, sent.seen(), remarks=remarks), is_late=is_late)
         earlier = self._store.delivered_before(self._rule.name, tree.top)

@@ -34,6 +34,7 @@ PURE = (
     "watch.redrops",
     "watch.twins",
     "watch.moves",
+    "watch.clashes",
     "watch.restless",
     "watch.cycles",
     "watch.fences",
