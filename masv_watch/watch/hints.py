@@ -103,6 +103,8 @@ class _Armed:
     identity: tuple[int | str, ...] | None
     mode: Mode
     watch: ObservedWatch | None = None
+    #: what hears the watch: a word that comes late is of an earlier one
+    handler: Handler | None = None
     emitter: EventEmitter | None = None
     #: its folders are being watched one by one
     is_beginning: bool = False
@@ -244,19 +246,29 @@ class Hints:
             if armed is not None:
                 away = Mode(sight=Sight.OFF, why="its root is away")
                 self._armed[hot_folder] = _Armed(
-                    path=armed.path, identity=armed.identity, mode=away, watch=armed.watch
+                    path=armed.path,
+                    identity=armed.identity,
+                    mode=away,
+                    watch=armed.watch,
+                    handler=armed.handler,
                 )
 
     def was_removed(self, hot_folder: str) -> bool:
         """Say whether the root that was armed last was deleted: not moved, and not unmounted."""
         return hot_folder in self._removed
 
+    def _hear_end(self, hot_folder: str, event: FileSystemEvent, heard_by: Handler) -> None:
+        """Note that a root was deleted, if it is the one that is listened to now."""
+        armed = self._armed.get(hot_folder)
+        watch = armed.watch if armed is not None else None
+        is_root = watch is not None and event.src_path == watch.path
+        if event.event_type == "deleted" and is_root and armed and armed.handler is heard_by:
+            self._removed.add(hot_folder)
+
     def _hear(self, hot_folder: str, event: FileSystemEvent) -> None:
         self._last_event[hot_folder] = self._monotonic()
         armed = self._armed.get(hot_folder)
         watch = armed.watch if armed is not None else None
-        if event.event_type == "deleted" and watch is not None and event.src_path == watch.path:
-            self._removed.add(hot_folder)
         if watch is not None:
             names = self._announced.setdefault(hot_folder, set())
             names.update(tops_of(watch.path, event))
@@ -414,7 +426,7 @@ class Hints:
     def _schedule(
         self, hot_folder: str, path: bytes, identity: tuple[int | str, ...] | None
     ) -> _Armed:
-        handler = Handler(hot_folder, self._hear, self._failed)
+        handler = Handler(hot_folder, self._hear, self._failed, hear_end=self._hear_end)
         try:
             observer = self._running()
             # the observer does not follow a link, and the root may be one
@@ -431,6 +443,7 @@ class Hints:
             identity=identity,
             mode=Mode(sight=Sight.EVENTS),
             watch=watch,
+            handler=handler,
             emitter=_emitter_of(observer, watch),
             is_beginning=True,
         )

@@ -28,6 +28,8 @@ class Remembered:
     arrivals: Arrivals | None = None
     #: store clock, seconds: when a person was told that it still changes
     told_at: float = 0.0
+    #: monotonic, seconds: since when it has waited for its sidecar; None while it does not
+    bare_since: float | None = None
     #: whether a person was told that it has lacked something for long
     lack_told: bool = False
 

@@ -14,6 +14,7 @@ from masv_watch.model import Drop, HoldReason, Rule
 from masv_watch.names import shown
 from masv_watch.uploads import cure_of
 from masv_watch.watch.assessing import Assessment
+from masv_watch.watch.completeness import is_overdue
 from masv_watch.watch.memory import Remembered
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,15 @@ def warn_of_lack(
     rule: Rule, drop: Drop, known: Remembered, *, found: Assessment, now: float
 ) -> None:
     """Tell once of a drop that has lacked something for as long as is waited; `now`: monotonic."""
-    is_late = found.checked is not None and found.checked.is_late(now)
-    if known.lack_told or not is_late or found.outcome.hold is not HoldReason.INCOMPLETE:
+    hold = found.outcome.hold
+    if hold is not HoldReason.SIDECAR_MISSING:
+        known.bare_since = None
+    elif known.bare_since is None:
+        known.bare_since = now
+    is_bare = known.bare_since is not None and is_overdue(known.bare_since, now)
+    is_part = hold is HoldReason.INCOMPLETE
+    is_late = is_bare or (is_part and found.checked is not None and found.checked.is_late(now))
+    if hold is None or known.lack_told or not is_late:
         return
     known.lack_told = True
     log.warning(
@@ -52,7 +60,7 @@ def warn_of_lack(
             "hot_folder": rule.name,
             "drop": shown(drop.path),
             "reason": found.outcome.note,
-            "cure": cure_of(replace(drop, hold=HoldReason.INCOMPLETE), rule.path),
+            "cure": cure_of(replace(drop, hold=hold), rule.path),
         },
     )
 

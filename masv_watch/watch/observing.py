@@ -39,14 +39,19 @@ class Handler(FileSystemEventHandler):
         hot_folder: str,
         hear: Callable[[str, FileSystemEvent], None],
         failed: Callable[[], None],
+        *,
+        hear_end: Callable[[str, FileSystemEvent, Handler], None] | None = None,
     ) -> None:
         self._hot_folder = hot_folder
         self._hear = hear
         self._failed = failed
+        self._hear_end = hear_end
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Ring for a change; an exception here would end the dispatcher for every hot folder."""
         try:
+            if event.event_type == "deleted" and self._hear_end is not None:
+                self._hear_end(self._hot_folder, event, self)
             if event.event_type in _CHANGES:
                 self._hear(self._hot_folder, event)
         except Exception:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from watchdog.events import DirDeletedEvent
 
 from masv_watch.files import Root, held_notifications
 from masv_watch.watch.hints import Hints, Sight
@@ -388,3 +389,25 @@ def test_mode_of_what_is_not_armed_is_off(hot: Path, hints: Hints) -> None:
     hints.disarm("out")
 
     assert hints.mode("out").sight is Sight.OFF
+
+
+@pytest.mark.fault(6)
+def test_late_word_of_the_end_of_an_earlier_root_says_nothing_about_the_next(
+    hot: Path, hints: Hints
+) -> None:
+    """It waits in the observer's queue while the next root is armed at the same path."""
+    hints.arm("out", os.fsencode(hot), identity=(1, 1))
+    earlier = hints._armed["out"].handler
+    hints.arm("out", os.fsencode(hot), identity=(1, 2))
+    later = hints._armed["out"].handler
+    assert earlier is not None
+    assert later is not None
+    end = DirDeletedEvent(os.fspath(hot))
+    earlier.on_any_event(end)
+    assert not hints.was_removed("out")
+    # while it is away its own word counts
+    hints.lose("out")
+    earlier.on_any_event(end)
+    assert not hints.was_removed("out")
+    later.on_any_event(end)
+    assert hints.was_removed("out")

@@ -25,6 +25,7 @@ from masv_watch.model import (
     To,
 )
 from masv_watch.uploads.records import Records
+from masv_watch.watch.completeness import WAIT_S
 from masv_watch.watch.controls import LARGEST
 from masv_watch.watch.markers import marks_of
 from tests.integration.rooms.test_reload import roster
@@ -306,6 +307,23 @@ def test_drop_on_its_way_that_changes_goes_on_without_its_sidecar(make_room: Any
     assert again is not None
     assert (again.id, again.whole, again.hold) == (changed.id, True, None)
     assert [one.message for one in room.taken()] == ["frozen"]
+
+
+def test_sidecar_that_is_missing_for_long_is_told_of_once(make_room: Any, caplog: Any) -> None:
+    """It is waited for first, as everything is that a drop may lack; its coming begins anew."""
+    room = make_room(sidecar=WANTS)
+    put(room, "a.mov")
+    put(room, "b.mov")
+    room.pass_time(WAIT_S - 60)
+    put(room, "b.mov.masv.yml", "{}\n")
+    room.pass_time(55)
+    early = [one for one in caplog.records if "lacked" in one.message]
+    room.pass_time(2 * WAIT_S)
+
+    assert early == []
+    told = [one for one in caplog.records if "lacked" in one.message]
+    assert [(one.drop, one.reason) for one in told] == [("a.mov", "a.mov.masv.yml is not there")]
+    assert "add a.mov.masv.yml" in told[0].cure or "sidecar" in told[0].cure
 
 
 def test_folder_with_a_sidecar_sends_nothing_before_it_is_whole(make_room: Any) -> None:
