@@ -1311,6 +1311,8 @@ class Drop:
     #: what a person is asked about its limits, and what he let go (`watch.questions`)
     asked: str = ""
     waived: str = ""
+    #: of which files a person was asked when he said that what is new is to go (`watch.redrops`)
+    answered_for: str = ""
     #: a person wants it sent whatever was delivered before
     is_answered: bool = False
     #: a person was asked about what is new of it, and wants that

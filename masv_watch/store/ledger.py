@@ -235,7 +235,7 @@ def release_one(tx: Transaction, drop: Row) -> None:
     if drop["hold"] == HoldReason.LIMIT_EXCEEDED:
         tx.run("waive_limit", id=drop["id"], waived=drop["asked"])
     if drop["hold"] == HoldReason.REDROP_ASK:
-        tx.run("answer_drop", id=drop["id"], answer=2)
+        tx.run("answer_drop", id=drop["id"], answer=2, answered_for=drop["asked"])
     if drop["hold"] == HoldReason.INCOMPLETE:
         tx.run("waive_lack", id=drop["id"])
     if drop["state"] == DropState.TAKEN:

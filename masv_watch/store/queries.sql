@@ -814,7 +814,7 @@ ORDER BY uploads.finalized_at DESC;
 
 -- name: answer_drop
 -- 1: all of it goes again, 2: what is new of it goes
-UPDATE drops SET answered = :answer, unwanted = 0 WHERE id = :id;
+UPDATE drops SET answered = :answer, answered_for = :answered_for, unwanted = 0 WHERE id = :id;
 
 -- name: forget_path
 UPDATE drops SET forgotten = 1, signature = '' WHERE path = :path

@@ -380,19 +380,18 @@ def sealed(seal: Seal, secret: Secret | None) -> str | None:
     return None if secret is None else seal.close(secret)
 
 
+#: columns of a drop that need no reading
+_OF_DROP = (
+    "id", "generation", "note", "upload_id", "signature", "size", "file_count", "seen_at",
+    "settled_at", "asked", "waived", "answered_for",
+)  # fmt: skip
+
+
 def drop_of(row: Row) -> Drop:
     """Read a drop's row."""
     hot_folder, _, volume = row["hot_folder"].partition("@")
     return Drop(
-        id=row["id"],
-        generation=row["generation"],
-        note=row["note"],
-        upload_id=row["upload_id"],
-        signature=row["signature"],
-        size=row["size"],
-        file_count=row["file_count"],
-        seen_at=row["seen_at"],
-        settled_at=row["settled_at"],
+        **{key: row[key] for key in _OF_DROP},
         hot_folder=hot_folder,
         volume=volume,
         found_by=FoundBy(row["found_by"] or ""),
@@ -401,8 +400,6 @@ def drop_of(row: Row) -> Drop:
         hold=None if row["hold"] is None else HoldReason(row["hold"]),
         whole=bool(row["whole"]),
         limit_waived=bool(row["limit_waived"]),
-        asked=row["asked"],
-        waived=row["waived"],
         is_answered=row["answered"] == 1,
         is_wanted=row["answered"] == 2,
         is_late=bool(row["late"]),

@@ -185,7 +185,7 @@ class WatchingVerbs:
             row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
             refuse(tx, row, DropEvent.RESEND)
             move_drop(tx, row, DropEvent.RESEND, note="to be sent again")
-            tx.run("answer_drop", id=drop_id, answer=1)
+            tx.run("answer_drop", id=drop_id, answer=1, answered_for="")
             return drop_of(must(tx.one("drop", id=drop_id), "drop"))
 
         return self.engine.write(resend)

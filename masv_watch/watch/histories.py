@@ -23,6 +23,7 @@ from masv_watch.model import (
     DropMode,
     DropState,
     Finding,
+    HoldReason,
     Identity,
     Objection,
     Redrop,
@@ -36,7 +37,17 @@ from masv_watch.store.contract import Store
 from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.moves import Moved, is_continued, known_of, to_be_read, told
 from masv_watch.watch.origins import Origins, was_taken_away
-from masv_watch.watch.redrops import Compared, Kind, Moment, answer, compare, mixed, recorded
+from masv_watch.watch.redrops import (
+    Compared,
+    Kind,
+    Moment,
+    answer,
+    asked_for,
+    compare,
+    is_answer,
+    mixed,
+    recorded,
+)
 from masv_watch.watch.scan import Placed, Tree
 from masv_watch.watch.twins import (
     Earlier,
@@ -78,7 +89,7 @@ class Histories:
             return compare(tree.files, {}, {}, is_answered=True)
         # what is on its way was answered for when it was taken; no more than what is new of it goes
         is_taken = drop is not None and drop.state is DropState.TAKEN
-        is_wanted = is_taken or (drop is not None and drop.is_wanted)
+        is_wanted = is_taken or (drop is not None and is_answer(drop, tree.files))
         is_whole = is_taken and drop is not None and not drop.is_late
         delivered = self._store.delivered_files(rule.name, tree.top)
         # a file that is not as it was recorded is other content as a whole
@@ -154,7 +165,10 @@ class Histories:
     def objection(self, rule: Rule, tree: Tree, *, found: Compared, moment: Moment) -> Objection:
         """Say what the rule has against sending what was compared."""
         added = self._store.late_drops(rule.name, tree.top) if found.kind is Kind.LATE else 0
-        return answer(found, rule, moment=moment, added_of_late=added)
+        objection = answer(found, rule, moment=moment, added_of_late=added)
+        if objection.hold is not HoldReason.REDROP_ASK:
+            return objection
+        return replace(objection, asked=asked_for(tree.files))
 
     def replaced(self, rule: Rule, top: bytes, found: Compared | None) -> Sequence[str]:
         """List the uploads whose packages a compared drop replaces."""

@@ -63,6 +63,9 @@ def question_of(kept: str) -> Question | None:
     if not kept:
         return None
     tree = json.loads(kept)
+    if "files" not in tree:
+        # it was asked about something else
+        return None
     return Question(files=tree["files"], size=tree["size"], to=tuple(tree["to"]))
 
 

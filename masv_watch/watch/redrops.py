@@ -13,6 +13,7 @@ Law 3. What was delivered is never sent again because something came beside it: 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -258,6 +259,19 @@ def _by_rule(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int)
     if is_late and moment.now < late_at:
         return _wait("late files wait four times as long", late_at, findings)
     return Objection(findings=findings)
+
+
+def asked_for(files: Sequence[Placed]) -> str:
+    """Give the form in which a hold keeps of which files a person was asked."""
+    return json.dumps({"tree": signature(files)})
+
+
+def is_answer(drop: Drop, files: Sequence[Placed]) -> bool:
+    """Say whether a person wants what is new of a drop, and saw these very files when he said so.
+
+    What came, went or changed since makes a new question.
+    """
+    return drop.is_wanted and drop.answered_for in ("", asked_for(files))
 
 
 def _wait(note: str, at: float, findings: tuple[Finding, ...]) -> Objection:

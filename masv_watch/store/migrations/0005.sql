@@ -84,3 +84,5 @@ CREATE INDEX drops_unwanted ON drops (hot_folder)
 CREATE INDEX files_alike ON files (size, mtime_ns, inode) WHERE drop_id IS NOT NULL;
 -- What is searched for by the name of a file.
 CREATE INDEX files_by_name ON files (name COLLATE NOCASE, upload_id);
+-- which files a person saw when he answered about late ones, or about a name that came again
+ALTER TABLE drops ADD COLUMN answered_for TEXT NOT NULL DEFAULT '';

@@ -71,6 +71,48 @@ def test_late_file_goes_alone_and_only_once_a_day_without_being_asked(card):
     assert room.files(room.taken()[2]) == ["CARD/d"]
 
 
+@pytest.mark.parametrize("come", ["while it is asked", "after the answer"])
+def test_answer_about_late_files_is_about_those_that_were_shown(card, come):
+    """What comes meanwhile was in nobody's mind: it is asked about with the rest."""
+    room = card
+    (room.hot / "CARD" / "c").write_bytes(b"c")
+    room.pass_time(LATE_S)
+    delivered(room)
+    (room.hot / "CARD" / "d").write_bytes(b"d")
+    room.pass_time(LATE_S)
+    assert room.state("CARD") == ("held", "redrop_ask")
+    if come == "while it is asked":
+        (room.hot / "CARD" / "e").write_bytes(b"e of more bytes")
+        room.pass_time(LATE_S)
+    room.store.release_drop(room.drop("CARD").id)
+    if come == "after the answer":
+        room.pass_time(QUIET_S / 2)
+        (room.hot / "CARD" / "e").write_bytes(b"e of more bytes")
+    room.pass_time(LATE_S)
+
+    assert names(room) == ["CARD", "CARD (added)"]
+    assert room.state("CARD") == ("held", "redrop_ask")
+    assert room.drop("CARD").note.endswith("these alone, beside the first: 2 files, 16 bytes")
+    room.store.release_drop(room.drop("CARD").id)
+    room.pass_time(LATE_S)
+    assert room.files(room.taken()[2]) == ["CARD/d", "CARD/e"]
+
+
+def test_answer_about_late_files_outlasts_a_restart(card):
+    """It is in the ledger, with what it is about."""
+    room = card
+    (room.hot / "CARD" / "c").write_bytes(b"c")
+    room.pass_time(LATE_S)
+    delivered(room)
+    (room.hot / "CARD" / "d").write_bytes(b"d")
+    room.pass_time(LATE_S)
+    room.store.release_drop(room.drop("CARD").id)
+    room.begin()
+    room.pass_time(LATE_S)
+
+    assert room.files(room.taken()[2]) == ["CARD/d"]
+
+
 def test_late_file_of_the_next_day_is_sent_again_without_being_asked(card):
     """Once a day is the measure."""
     room = card
