@@ -78,6 +78,16 @@ class AlarmingVerbs:
     def _alarms(self) -> list[Alarm]:
         return [_alarm_of(row) for row in self.engine.read(lambda tx: tx.all("alarms"))]
 
+    def unmet(self, hot_folder: str) -> float | None:
+        """Give the moment by which nothing had come, as it was told."""
+        row = self.engine.read(lambda tx: tx.one("meta", key=f"unmet:{hot_folder}"))
+        return None if row is None else float(row["value"])
+
+    def note_unmet(self, hot_folder: str, until: float) -> None:
+        """Note that it was told that nothing had come by this moment."""
+        told = {"key": f"unmet:{hot_folder}", "value": repr(until)}
+        self.engine.write(lambda tx: tx.run("set_meta", **told))
+
     def told_at(self) -> float | None:
         """Give when the last letter was written."""
         row = self.engine.read(lambda tx: tx.one("last_notice_at"))

@@ -37,6 +37,14 @@ class Alarming(Protocol):
         """
         ...
 
+    def unmet(self, hot_folder: str) -> float | None:
+        """Give the moment by which nothing had come to a hot folder, as it was told; wall clock."""
+        ...
+
+    def note_unmet(self, hot_folder: str, until: float) -> None:
+        """Note that it was told that nothing had come by this moment."""
+        ...
+
     def told_at(self) -> float | None:
         """Give when the last letter was written, store clock; None before the first."""
         ...

@@ -101,8 +101,10 @@ class Expectations:
             " expect_by says that something does"
         )
         if self._missed.get(rule.name) != until:
+            if self._store.unmet(rule.name) != until:
+                log.warning("nothing arrived", extra={"hot_folder": rule.name, "reason": text})
+                self._store.note_unmet(rule.name, until)
             self._missed[rule.name] = until
-            log.warning("nothing arrived", extra={"hot_folder": rule.name, "reason": text})
         cure = f"ask whoever delivers into it, and look at masv-watch status {rule.name}"
         return (Need(key=f"expect_by {rule.name}", text=text, cure=cure),)
 

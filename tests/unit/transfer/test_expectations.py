@@ -153,6 +153,24 @@ def test_notice_is_given_once_shown_as_long_as_nothing_comes_and_ends_with_a_dro
     assert 'nothing_arrived{hot_folder="hot"} 0' in told.metrics.text()
 
 
+def test_notice_is_not_given_again_after_a_restart(
+    told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is one for each moment, however often the daemon starts; it stays in what status shows."""
+    told.store.see_drop("hot", b"a.mov")
+    told.pass_hours(54)
+    before = [each.reason for each in caplog.records if each.message == "nothing arrived"]
+    told.begin()
+    shown = told.pass_hours(0.25)
+
+    assert len(shown) == 1
+    assert [each.reason for each in caplog.records if each.message == "nothing arrived"] == before
+    assert before
+    told.pass_hours(24)
+    later = [each.reason for each in caplog.records if each.message == "nothing arrived"]
+    assert len(later) == len(before) + 1
+
+
 def test_new_hot_folder_expects_nothing_of_before_and_one_with_a_past_does_after_a_restart(
     told: Told,
 ) -> None:
