@@ -192,7 +192,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _looking(commands: Any) -> None:
-    _call(commands, "status", views.status, "say how the daemon is, what is held and why")
+    status = _call(commands, "status", views.status, "say how the daemon is, what is held and why")
+    status.add_argument("folder", metavar="NAME", nargs="?", help="only this hot folder, in full")
     words = "show everything as it changes, until q or Ctrl-C"
     _call(commands, "top", overseeing.top, words).set_defaults(is_endless=True)
     uploads = _call(commands, "uploads", views.uploads, "list the uploads, oldest first")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from masv_watch.cli import answers, lines, output, seen
+from masv_watch.cli import answers, hotfolder, lines, output, seen
 from masv_watch.cli.caller import place
 from masv_watch.cli.desk import Desk, desk_of
 from masv_watch.cli.outcomes import OK, DaemonUnreachable, Refused, WrongUsage
@@ -30,8 +30,11 @@ PATIENCE_S = 60.0
 
 
 def status(options: argparse.Namespace) -> int:
-    """Say how the daemon is, what is held and why."""
+    """Say how the daemon is, or one hot folder, what is held and why."""
     desk = desk_of(options)
+    if options.folder is not None:
+        hotfolder.show(desk, options.folder)
+        return OK
     health, ready = desk.caller.get("/readyz", answers.health, 200, 503)
     uploads, listed = desk.caller.get(place("uploads"), answers.uploads)
     drops, held = desk.caller.get(place("drops"), answers.drops)

@@ -15,6 +15,8 @@ MOST = 100_000
 #: seconds: the coarsest clock of a file system (FAT); within it a folder may change twice and show
 #: one time only, so that a name could come after it was listed
 GRAIN_S = 2.0
+#: bytes of the longest path by which the kernel takes a watch (PATH_MAX, its end included)
+LONGEST_PATH = 4095
 
 
 class Known:
@@ -57,10 +59,15 @@ class Ground:
     def __init__(self, root: Root) -> None:
         """Begin with the root as it stands before it is listed."""
         self._paths: list[bytes] = []
+        #: bytes that a path below the root may have to be named to the kernel with it
+        self._room = LONGEST_PATH - len(root.path.rstrip(b"/")) - 1
+        #: folders that lie too deep for that: they are walked to, and not watched
+        self.too_deep = 0
         self._sum = joined(0, b"", numbers_of(root.own_identity()))
 
     def add(self, path: bytes, numbers: Numbers) -> None:
         """Put a folder on it; one that was walked twice in the same sweep counts twice."""
+        self.too_deep += len(path) > self._room
         if len(self._paths) <= MOST:
             self._paths.append(path)
             self._sum = joined(self._sum, path, numbers)

@@ -38,6 +38,7 @@ from watchdog.observers.api import BaseObserver, EventEmitter, ObservedWatch
 from masv_watch.files import Mount, filesystem_kind, resolved, watch_limit
 from masv_watch.names import shown
 from masv_watch.watch.budget import watches_line
+from masv_watch.watch.ground import LONGEST_PATH
 from masv_watch.watch.observing import (
     NATIVE_LOG,
     Handler,
@@ -112,6 +113,8 @@ class _Armed:
     is_at_limit: bool = False
     #: folders that the last whole sweep found, the root with them
     folders: int = 0
+    #: those of them whose path is longer than the kernel takes
+    too_deep: int = 0
     #: sweeps in a row that found more folders than are watched, and the limit as it was then
     lacking: int = 0
     limit: int | None = None
@@ -186,13 +189,14 @@ class Hints:
             if known and is_same and known.mode.why == why and self._sees(known):
                 return self._mode_of(known)
             folders = known.folders if known and known.path == path else 0
+            too_deep = known.too_deep if known and known.path == path else 0
             doubt = known.doubt if known and known.path == path else ""
             self.disarm(hot_folder)
             if why:
                 armed = _Armed(path=path, identity=identity, mode=Mode(sight=Sight.BLIND, why=why))
             else:
                 armed = self._schedule(hot_folder, path, identity)
-            armed.folders, armed.doubt = folders, doubt
+            armed.folders, armed.too_deep, armed.doubt = folders, too_deep, doubt
             self._armed[hot_folder] = armed
         self._begin(armed)
         return self._mode_of(armed)
@@ -290,7 +294,7 @@ class Hints:
         """Give how far what is armed can be believed now."""
         if armed.is_at_limit or armed.lacking >= _LACKING:
             return Mode(sight=Sight.DEGRADED, why=self._limit_reached(armed))
-        why = self._distrust or armed.doubt
+        why = self._distrust or armed.doubt or _beyond(armed.too_deep)
         if armed.mode.sight is Sight.EVENTS and why:
             return Mode(sight=Sight.DEGRADED, why=why)
         return armed.mode
@@ -298,11 +302,12 @@ class Hints:
     def _limit_reached(self, armed: _Armed) -> str:
         """Name the exact number that suffices: all folders, what others hold, and a margin."""
         limit = self._limit() or 0
-        folders = sum(max(each.folders, 1) for each in tuple(self._armed.values())) or 1
+        every = tuple(self._armed.values())
+        folders = sum(max(each.folders - each.too_deep, 1) for each in every) or 1
         if armed.folders == 0:
             # nothing was swept yet: whatever there is, it is more than what is allowed
             folders = max(folders, limit)
-        watched = sum(watched_folders(each.emitter) or 0 for each in tuple(self._armed.values()))
+        watched = sum(watched_folders(each.emitter) or 0 for each in every)
         need = folders + max(limit - watched, 0) * (watched > 0)
         seen = f"{watched} of {folders} folders are watched" if armed.folders else "none is watched"
         return (
@@ -310,18 +315,19 @@ class Hints:
             f" {watches_line(need)}"
         )
 
-    def note_folders(self, hot_folder: str, folders: int) -> bool:
+    def note_folders(self, hot_folder: str, folders: int, *, too_deep: int = 0) -> bool:
         """Take in how many folders a whole sweep found; say whether another one should check it.
 
         Where the kernel takes no further watch for a folder below a root, nobody is told (pain 32).
+        Those that lie too deep to be named to it are never watched, whatever its limit.
         """
         with self._lock:
             armed = self._armed.get(hot_folder)
             if armed is None:
                 return False
-            armed.folders = folders
+            armed.folders, armed.too_deep = folders, too_deep
             watched = watched_folders(armed.emitter)
-            if watched is None or watched >= folders:
+            if watched is None or watched >= folders - too_deep:
                 armed.lacking = 0
                 return False
             armed.lacking += 1
@@ -488,6 +494,17 @@ class Hints:
                 # the reader thread, which calls this, must outlive whatever rings
                 self._failed()
                 log.exception("a ring failed", extra={"hot_folder": hot_folder})
+
+
+def _beyond(too_deep: int) -> str:
+    """Say that folders lie too deep to be watched; "" when none does."""
+    if not too_deep:
+        return ""
+    folders = "a folder" if too_deep == 1 else f"{too_deep} folders"
+    return (
+        f"{folders} with a path longer than {LONGEST_PATH:,} bytes cannot be watched, whatever the"
+        " kernel's limit: put what lies so deep higher up"
+    )
 
 
 def _emitter_of(observer: BaseObserver, watch: ObservedWatch) -> EventEmitter | None:

@@ -288,7 +288,7 @@ class Intake:
         self._mark(root, found=bool(drops), is_empty=not names - {files.MARKER_NAME})
         self.entries.end(names, drops)
         self.troubles.keep(names)
-        if self._hints.note_folders(self.rule.name, ground.folders):
+        if self._hints.note_folders(self.rule.name, ground.folders, too_deep=ground.too_deep):
             self._dirty = True
         self._decide()
         self.looked, self._trouble = True, ""
