@@ -20,6 +20,7 @@ from masv_watch.model import (
     Secret,
     SourceFile,
     Terms,
+    Upload,
     UploadEvent,
     UploadState,
     UploadType,
@@ -70,7 +71,8 @@ class LeavingVerbs:
                 if row["state"] == UploadState.IDLE:
                     move_upload(tx, row, UploadEvent.FILES_ADDED)
             # a link that served the first may not serve these
-            tx.run("forget_relink", id=upload_id)
+            for statement in ("forget_relink", "forget_relinks_of"):
+                tx.run(statement, id=upload_id)
             # whom it goes to changes, not what it is to the packages before it, nor how its
             # sources were found
             was = terms_of(row)
@@ -109,6 +111,22 @@ class LeavingVerbs:
             return True
 
         return self.engine.write(vanish)
+
+    def leave_package(self, upload: Upload, package_id: str, token: Secret) -> None:
+        """Let a package be cancelled that was made for an upload which is not so any more."""
+        values = {
+            "package_id": package_id,
+            "upload_id": upload.id,
+            "token": self.seal.close(token),
+            "type": upload.terms.type,
+            "team": upload.terms.team,
+        }
+
+        def leave_it(tx: Transaction) -> None:
+            tx.run("leave_package", **values)
+            tx.rings = True
+
+        self.engine.write(leave_it)
 
     def left_packages(self) -> list[LeftPackage]:
         """List what is left and due."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from masv_watch.model import NO_TURNS, LeftPackage, Secret, SourceFile, Terms, Turns
+from masv_watch.model import NO_TURNS, LeftPackage, Secret, SourceFile, Terms, Turns, Upload
 
 #: among leftovers: whatever the package holds that no row names
 UNNAMED = "?"
@@ -91,6 +91,13 @@ class Packaging(Protocol):
         """Take a drop that vanished out of its upload and note it; False when it is the last one.
 
         What the cloud has of it goes before the finalize; its path may come again as another drop.
+        """
+        ...
+
+    def leave_package(self, upload: Upload, package_id: str, token: Secret) -> None:
+        """Let a package be cancelled that was made for an upload which is not so any more.
+
+        Its claim ended while the cloud made it: no row names it, and nobody finalizes it.
         """
         ...
 

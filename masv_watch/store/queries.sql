@@ -744,6 +744,19 @@ JOIN drops ON drops.id = files.drop_id
 JOIN uploads ON uploads.id = files.upload_id AND uploads.finalized_at IS NOT NULL
 WHERE drops.hot_folder = :hot_folder AND drops.forgotten = 0 LIMIT :most;
 
+-- name: coming_drops
+SELECT * FROM drops WHERE hot_folder = :hot_folder AND file_count = :file_count AND size = :size
+AND state = 'taken' AND whole = 1 AND path <> :path AND forgotten = 0 AND late = 0
+AND EXISTS (SELECT 1 FROM uploads WHERE uploads.id = drops.upload_id AND batch = 0
+    AND relinks IS NULL AND uploads.state IN ('idle', 'finalizing'))
+ORDER BY id DESC LIMIT :most;
+
+-- name: unsettled_since
+SELECT count(*) AS number FROM drops WHERE upload_id = :upload_id AND settled_at > :since;
+
+-- name: forget_relinks_of
+UPDATE uploads SET relinks = NULL WHERE relinks = :id AND package_id IS NULL;
+
 -- name: retire_upload
 UPDATE uploads SET retired = 1 WHERE id = :id;
 

@@ -44,6 +44,9 @@ class RelinkingVerbs:
             was = must(tx.one("upload", id=earlier.id), f"upload {earlier.id}")
             if was["state"] != UploadState.COMPLETE or was["retired"]:
                 return False
+            # what was compared while it waited for its delivery may have changed before that
+            if tx.number("unsettled_since", upload_id=was["id"], since=row["created_at"]):
+                return False
             _serve(tx, row, was, pairs)
             for task in tasks:
                 tx.run(

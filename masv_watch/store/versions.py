@@ -59,10 +59,19 @@ class VersionVerbs:
         """Show of every file of an upload which one version the cloud has."""
 
         def find(tx: Transaction) -> list[FileProof]:
-            rows = tx.all("chunks_of_upload", upload_id=upload_id)
+            sent = _sent(tx, upload_id)
+            rows = tx.all("chunks_of_upload", upload_id=sent)
             chunks = {key: list(found) for key, found in groupby(rows, key=itemgetter("file_id"))}
             files = tx.all("files", upload_id=upload_id)
-            return [_proof(file, chunks.get(file["id"], [])) for file in files]
+            if sent == upload_id:
+                return [_proof(file, chunks.get(file["id"], [])) for file in files]
+            # what is relinked has the chunks of its equal, in the version that was put together
+            equals = {row["cloud_id"]: row for row in tx.all("files", upload_id=sent)}
+            pairs = [(file, equals.get(file["cloud_id"], file)) for file in files]
+            return [
+                _proof(file, chunks.get(equal["id"], []), version=equal["version"])
+                for file, equal in pairs
+            ]
 
         return self.engine.read(find)
 
@@ -159,24 +168,32 @@ def _hash_of(file: Row, chunks: list[Chunk]) -> str:
     return hash_of_file(chunks, size=file["size"], chunk_size=file["chunk_size"] or 0)
 
 
-def _proof(file: Row, rows: list[Row]) -> FileProof:
+def _sent(tx: Transaction, upload_id: str) -> str:
+    """Give the upload whose chunks are in the package of this one."""
+    row = tx.one("upload", id=upload_id)
+    served = row is not None and row["relinks"] is not None and row["package_id"] is not None
+    return str(row["relinks"]) if row is not None and served else upload_id
+
+
+def _proof(file: Row, rows: list[Row], *, version: int | None = None) -> FileProof:
     chunks = rows_as(rows, chunk_of)
     return FileProof(
         path=bytes(file["path"]),
         identity=identity_of(file),
         hash=file["hash"],
         chunks=tuple(chunks),
-        doubt=_doubt(file, rows) or _doubt_of_hash(file, chunks),
+        doubt=_doubt(file, rows, file["version"] if version is None else version)
+        or _doubt_of_hash(file, chunks),
     )
 
 
-def _doubt(file: Row, rows: list[Row]) -> str:
+def _doubt(file: Row, rows: list[Row], version: int) -> str:
     """Say why these chunks are not one whole version of a file; "" when they are."""
     if not file["closed"]:
         return "the cloud has not put it together yet"
     if file["stale"]:
         return "its source changed since"
-    if any(row["version"] != file["version"] for row in rows):
+    if any(row["version"] != version for row in rows):
         return "its chunks are of more than one version"
     left = file["size"]
     for number, row in enumerate(rows, start=1):

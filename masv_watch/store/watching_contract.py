@@ -55,6 +55,12 @@ class Watching(Protocol):
         """List delivered drops of other paths with so many files and bytes, the newest first."""
         ...
 
+    def coming_drops(
+        self, hot_folder: str, path: bytes, *, files: int, size: int, most: int
+    ) -> list[Drop]:
+        """List as `like_drops` those of which all is up and that are not delivered yet."""
+        ...
+
     def same_inodes(
         self, hot_folder: str, wanted: Sequence[Identity], *, grain_ns: int
     ) -> list[list[DeliveredAt]]:

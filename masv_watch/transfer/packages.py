@@ -21,6 +21,7 @@ from masv_watch.cloud.client import CloudClient
 from masv_watch.errors import (
     CloudRefused,
     CloudUnreachable,
+    FenceLost,
     NoSession,
     PackageGone,
     SourceChanged,
@@ -93,6 +94,14 @@ class Packages:
         else:
             self._open_in_team(upload, asked_before=asked_before)
 
+    def awaits(self, upload: Upload) -> bool:
+        """Say whether an upload waits for the delivery of the package that is to serve it."""
+        if upload.relinks is None or upload.is_started:
+            return False
+        earlier = self._store.upload(upload.relinks)
+        coming = (UploadState.IDLE, UploadState.FINALIZING)
+        return earlier is not None and earlier.state in coming
+
     def _relink(self, upload: Upload, earlier_id: str) -> bool:
         """Serve an upload by a package that has its content; say whether that was done.
 
@@ -116,7 +125,7 @@ class Packages:
 
     def _why_not_relinked(self, upload: Upload, earlier: Upload | None) -> str:
         if earlier is None or earlier.state is not UploadState.COMPLETE or earlier.is_retired:
-            return "the earlier upload is gone"
+            return "the earlier upload is gone, or not delivered"
         if _access(upload) != _access(earlier):
             return "the earlier package has another password, end or number of downloads"
         try:
@@ -139,8 +148,7 @@ class Packages:
             downloads=upload.terms.downloads,
         )
         self._login.accepted()
-        register_secrets(created.token)
-        self._store.note_package(upload.id, upload.fence, created.id, created.token)
+        self._keep(upload, created.id, created.token)
 
     def _tell_left_behind(self, upload: Upload, key: Secret, team_id: str) -> None:
         found = self._cloud.new_team_packages(key, team_id=team_id, name=upload.name)
@@ -165,8 +173,19 @@ class Packages:
             sender=upload.terms.sender or "",
             access_code=upload.access_code or self._access_code(upload.hot_folder),
         )
-        register_secrets(created.token)
-        self._store.note_package(upload.id, upload.fence, created.id, created.token)
+        self._keep(upload, created.id, created.token)
+
+    def _keep(self, upload: Upload, package_id: str, token: Secret) -> None:
+        """Note the package that was made for an upload, or that it is to be cancelled.
+
+        Whoever rebound the upload meanwhile, or took it over, has another one made.
+        """
+        register_secrets(token)
+        try:
+            self._store.note_package(upload.id, upload.fence, package_id, token)
+        except FenceLost:
+            self._store.leave_package(upload, package_id, token)
+            raise
 
     def renew_token(self, upload: Upload) -> None:
         """Get a fresh package token by reading the package with the key ([mcp packages.ts:194]).

@@ -55,6 +55,8 @@ MOST_AT_ONCE = 8
 #: seconds between two log lines about a store that takes nothing
 QUIET_S = 10.0
 _BRIEFLY_S = 0.1
+#: seconds between two looks at the delivery of the package that is to serve another upload
+AWAITED_S = 15.0
 #: seconds that a chunk on its way gets to end when its window closes (pain 44)
 CLOSING_S = 60.0
 
@@ -309,6 +311,9 @@ class Sender:
             self._hand_out_alone(claim, Step.DELETE, partial(packages.delete, upload))
         elif upload.state is UploadState.FINALIZING:
             self._hand_out_alone(claim, Step.FINALIZE, partial(packages.finalize, upload))
+        elif upload.package_id is None and packages.awaits(upload):
+            error = f"upload {upload.relinks} has its content, and is delivered first"
+            self._grip.end(claim, retry_at=self._store.now() + AWAITED_S, error=error)
         elif upload.package_id is None:
             self._hand_out_alone(claim, Step.OPEN_PACKAGE, partial(packages.open, upload))
         else:

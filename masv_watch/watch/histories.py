@@ -269,6 +269,9 @@ class Histories:
         alike = self._store.like_drops(
             rule.name, tree.top, files=len(tree.files), size=tree.size, most=_ALIKE
         )
+        if rule.dedupe is Dedupe.RELINK:
+            # what waits for its window of delivery can serve it once it is delivered
+            alike = [*alike, *self._coming(rule, root, tree)]
         for drop in alike:
             earlier = self._earlier(drop, is_gone=root.observe(drop.path) is None)
             if earlier is None:
@@ -281,6 +284,12 @@ class Histories:
                 return answered
             found = answered
         return found
+
+    def _coming(self, rule: Rule, root: files.Root, tree: Tree) -> list[Drop]:
+        found = self._store.coming_drops(
+            rule.name, tree.top, files=len(tree.files), size=tree.size, most=_ALIKE
+        )
+        return [drop for drop in found if root.observe(drop.path) is not None]
 
     def _twin(
         self,
@@ -304,7 +313,8 @@ class Histories:
             return replace(_beside(Kind.UNREAD, found, earlier.drop, detail), unread=unread, new=())
         if earlier.is_gone:
             return _beside(Kind.RENAMED, found, earlier.drop, f"it was delivered as {name}")
-        detail = f"its content was delivered as {name}, drop {earlier.drop.id}"
+        how = "was delivered" if earlier.is_delivered else "is up and waits for its delivery"
+        detail = f"its content {how} as {name}, drop {earlier.drop.id}"
         return _beside(Kind.TWIN, found, earlier.drop, detail)
 
     def _why_not(self, rule: Rule, earlier: Earlier, wanted: Terms) -> str:
@@ -319,7 +329,9 @@ class Histories:
 
     def _is_living(self, drop: Drop) -> bool:
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
-        return upload is not None and upload.state is UploadState.COMPLETE and not upload.is_retired
+        # of what is looked through, one that is not complete is all up (`_coming`)
+        lives = (UploadState.COMPLETE, UploadState.IDLE, UploadState.FINALIZING)
+        return upload is not None and upload.state in lives and not upload.is_retired
 
     def _earlier(self, drop: Drop, *, is_gone: bool) -> Earlier | None:
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
@@ -328,11 +340,12 @@ class Histories:
         return Earlier(
             drop=drop,
             terms=upload.terms,
-            files=self._files_below(drop),
+            files=self._files_below(drop, is_kept=upload.state is UploadState.COMPLETE),
+            is_delivered=upload.finalized_at is not None,
             is_gone=is_gone and not was_taken_away(self._store, drop.id, upload.id),
         )
 
-    def _files_below(self, drop: Drop) -> Mapping[bytes, SourceFile]:
+    def _files_below(self, drop: Drop, *, is_kept: bool = True) -> Mapping[bytes, SourceFile]:
         """Give the files of a delivered drop; what was delivered stays as it is."""
         known = self._files.get(drop.id)
         if known is not None:
@@ -342,7 +355,7 @@ class Histories:
             for file in self._store.files(drop.upload_id or "")
             if file.drop_id == drop.id
         }
-        if len(found) == 1:
+        if len(found) == 1 and is_kept:
             while len(self._files) >= _KEPT_FILES:
                 self._files.pop(next(iter(self._files)))
             self._files[drop.id] = found

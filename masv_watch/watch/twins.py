@@ -32,6 +32,8 @@ class Earlier:
     files: Mapping[bytes, SourceFile]
     #: nothing stands at its path any more, and it was not our own post-action that took it away
     is_gone: bool = False
+    #: else all of it is up and waits for its delivery
+    is_delivered: bool = True
 
 
 class Likeness(StrEnum):

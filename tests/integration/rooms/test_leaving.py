@@ -78,6 +78,30 @@ def test_rebound_upload_goes_whole_to_the_new_recipients_and_never_to_the_old(ro
     assert room.store.left_packages() == []
 
 
+def test_package_that_is_being_made_while_its_upload_is_rebound_is_cancelled(room: Room):
+    """No row names it, and it was made for the old recipients: it does not stay behind empty."""
+    room.workers = 1
+    made = []
+
+    def create(*given, **named):
+        made.append(room.cloud.create_team_package(*given, **named))
+        if len(made) == 1:
+            rebind(room, upload_id)
+        return made[-1]
+
+    room.build(cloud=Door(room.cloud, create_team_package=create))
+    upload_id = room.drop("card", 1000, terms=OLD)
+    package = room.until_complete(upload_id)
+    old, new = (each.id for each in made)
+    assert [left.id for left in room.store.left_packages()] == [old]
+    leaving(room).tick()
+
+    assert (package["id"], package["recipients"]) == (new, ["new@example.com"])
+    assert known(room, old)["state"] == "archived"
+    assert known(room, old)["finalize_calls"] == 0
+    assert room.store.left_packages() == []
+
+
 def test_rebound_upload_that_is_all_up_is_sent_again(room: Room):
     """Idle is not finalizing yet."""
     room.turns = KEPT

@@ -25,11 +25,13 @@ from masv_watch.model import (
     TaskState,
     Terms,
     To,
+    Turns,
     UploadState,
     UploadType,
 )
 from masv_watch.uploads import Records
-from tests.integration.rooms.sent import CHUNK, Door, raising
+from tests.integration.rooms.sent import CHUNK, FOLDER, Door, raising
+from tests.integration.store.making import claim, open_package, send_files
 
 from .test_intake_redrops import SETTLED_S, delivered
 
@@ -73,6 +75,9 @@ def test_equal_content_is_complete_with_the_earlier_package_and_no_byte_is_sent(
     assert all(file.hash and file.chunk_size for file in known.values())
     # as they are called in the package
     assert {file.package_path for file in room.store.files(second)} == {"one"}
+    proofs = room.store.prove(second)
+    assert [proof.doubt for proof in proofs] == ["", ""]
+    assert [proof.chunks for proof in proofs] == [proof.chunks for proof in room.store.prove(first)]
     (drop,) = room.store.drops_of(second)
     assert "linked to package" in drop.note
 
@@ -334,3 +339,59 @@ def _outbox(room):
     return Outbox(
         room.store, outside, SOURCES, clock=room.clock, metrics=Metrics(), luck=lambda: 0.5
     )
+
+
+@pytest.mark.parametrize("how", ["delivered", "changed", "rebound", "started"])
+def test_copy_of_what_waits_for_its_window_of_delivery_waits_with_it(room, how):
+    """Its bytes are up and not sent twice, unless they turn out to be others, or it must go."""
+    room.turns = Turns(undelivered={FOLDER: None})
+    room.build()
+    first = room.drop("one", 10, terms=LETTERS)
+    room.until(lambda: room.upload(first).state is UploadState.IDLE)
+    second = room.drop("two", 10, terms=LETTERS, relinks=first)
+    before = puts(room)
+    for _ in range(20):
+        room.clock.advance(5.0)
+        room.turn()
+    waits = room.upload(second)
+
+    assert puts(room) == before
+    assert (waits.package_id, waits.relinks) == (None, first)
+    assert f"upload {first} has its content" in waits.error
+    if how == "changed":
+        (drop,) = room.store.drops_of(first)
+        room.store.note_change(drop.id, "changed")
+        room.store.settle_again(room.settled("one", drop.id))
+    elif how == "rebound":
+        (drop,) = room.store.drops_of(first)
+        terms = replace(LETTERS, recipients=("new@example.com",))
+        Records(room.store, hurry=lambda _name: None, terms=lambda *_: terms).rebind(drop.id)
+    elif how == "started":
+        room.store.start_upload(second)
+        room.until_complete(second)
+    room.turns = Turns()
+    room.until_complete(first)
+    room.clock.advance(60.0)
+    room.until_complete(second)
+    is_shared = room.upload(second).package_id == room.upload(first).package_id
+    assert is_shared is (how == "delivered")
+    assert how != "delivered" or puts(room) == before
+
+
+def test_copy_of_what_is_up_and_not_delivered_yet_is_linked_to_it(make_room):
+    """A window of delivery may be closed for days; one that is still sent is not waited for."""
+    room = make_room(dedupe=Dedupe.RELINK)
+    (room.hot / "one").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    (first,) = room.taken()
+    claimed = claim(room.store, first.id)
+    open_package(room.store, claimed)
+    send_files(room.store, room.store.upload(first.id), hash_of=room._hash_of)
+    (room.hot / "early").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    assert room.store.advance_all_sent(first.id, claimed.fence)
+    (room.hot / "two").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+
+    relinks = {upload.name: upload.relinks for upload in room.taken()}
+    assert relinks == {"one": None, "early": None, "two": first.id}
