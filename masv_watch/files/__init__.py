@@ -36,6 +36,7 @@ from masv_watch.files.mounts import mtime_grain_ns as mtime_grain_ns
 from masv_watch.files.mounts import network_below as network_below
 from masv_watch.files.mounts import place_of as place_of
 from masv_watch.files.mounts import resolved as resolved
+from masv_watch.files.moving import TRASH as TRASH
 from masv_watch.files.moving import Emptied as Emptied
 from masv_watch.files.moving import Moved as Moved
 from masv_watch.files.moving import empty_trash as empty_trash

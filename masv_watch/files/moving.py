@@ -42,7 +42,7 @@ Expected = Mapping[bytes, Identity]
 Ignored = Callable[[bytes, int], bool]
 _Fields = tuple[str, ...]
 
-_TRASH = b".masv-trash"
+TRASH = b".masv-trash"
 _COPYING = b".masv-part"
 _NAME_MAX = 255
 #: the device is left out: it changes across reboots, while change time and inode stay (section 3)
@@ -143,7 +143,7 @@ def remove(root: Root, path: bytes, expected: Expected, *, ignored: Ignored | No
             return Moved(target=_find_trashed(root, path, expected), how="recognised")
         _demand(seen, expected, ignored, fields=_DELIVERED)
         _demand_nothing_else(seen)
-        bin_ = _TRASH + b"/" + uuid.uuid4().hex.encode()
+        bin_ = TRASH + b"/" + uuid.uuid4().hex.encode()
         _make_folders(root, bin_, mode=0o700)
         os.rename(
             name,
@@ -167,7 +167,7 @@ def empty_trash(root: Root, older_than_s: float, now: float) -> Emptied:
     """
     removed = kept = failed = 0
     try:
-        bins = list(root.list_folder(_TRASH))
+        bins = list(root.list_folder(TRASH))
     except SourceVanished:
         return Emptied()
     for entry in bins:
@@ -336,7 +336,7 @@ def _equals(there: Root, name: bytes, path: bytes, expected: Expected) -> bool:
 def _find_trashed(root: Root, path: bytes, expected: Expected) -> bytes:
     name = path.rpartition(b"/")[2]
     with suppress(SourceVanished):
-        for entry in root.list_folder(_TRASH):
+        for entry in root.list_folder(TRASH):
             candidate = entry.path + b"/" + name
             if entry.kind == "folder" and _equals(root, candidate, path, expected):
                 return _absolute(root, candidate)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -18,6 +19,11 @@ from watchdog.observers.api import BaseObserver, EventEmitter
 
 from masv_watch.names import shown
 from masv_watch.watch.budget import instances_line
+
+if sys.platform == "linux":
+    from masv_watch.watch.narrowing import NARROWED as _NARROWED
+else:
+    _NARROWED: dict[type[EventEmitter], type[EventEmitter]] = {}
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +96,7 @@ def set_apart(observer: BaseObserver) -> None:
     """
     kind = getattr(observer, "_emitter_class", None)
     if kind is not None:
+        kind = _NARROWED.get(kind, kind)
         vars(observer)["_emitter_class"] = type("Apart", (_Apart, kind), {})
 
 
