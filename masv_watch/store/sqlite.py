@@ -62,6 +62,9 @@ BATCH = 256
 BUSY_S = 10.0
 #: what every connection begins with; temp_store 2 is the memory, whatever ails /tmp
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=2")
+#: pages in memory of each reading connection, in KiB as SQLite takes it; what it asks again and
+#: again are a few upper pages of each index, and the system's own cache has the rest
+READER_CACHE = -512
 #: what a job may raise without harm to its neighbours; its caller gets it
 JOB_ERRORS = (
     sqlite3.Error,
@@ -96,8 +99,9 @@ class SqliteEngine:
         self.trouble = ""
         self._rings: list[Callable[[], None]] = []
         self._queue: queue.SimpleQueue[Write[Any] | None] = queue.SimpleQueue()
-        #: connections that no reader uses now; as many as ever read at the same time
-        self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        #: connections that no reader uses now; as many as ever read at the same time. The one used
+        #: last goes first, so that those of a rush keep small caches
+        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._door = threading.Lock()
         self._closed = False
         with _translated(self._path):
@@ -187,6 +191,7 @@ class SqliteEngine:
         except queue.Empty:
             connection = self._connect()
             connection.execute("PRAGMA query_only=ON")
+            connection.execute(f"PRAGMA cache_size={READER_CACHE}")
         try:
             yield connection
         finally:
