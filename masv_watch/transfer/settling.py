@@ -22,6 +22,8 @@ from masv_watch.transfer.claims import Claim
 AT_ONCE = 500
 #: looks within a quiet time
 LOOKS = 4
+#: changing files that are remembered; one that is forgotten begins its quiet time anew
+_MOST_SEEN = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,9 @@ class Settling:
     def _is_quiet(self, file: SourceFile, identity: Identity, quiet_s: float) -> bool:
         now, seen = self._clock.monotonic(), self._seen.get(file.id)
         if seen is None or seen.identity != identity:
+            while len(self._seen) >= _MOST_SEEN:
+                # an upload that was deleted while its file changed asks for it no more
+                self._seen.pop(next(iter(tuple(self._seen))), None)
             self._seen[file.id] = _Seen(identity=identity, since=now)
             return False
         return now - seen.since >= quiet_s

@@ -63,7 +63,7 @@ _ALIKE = 200
 #: drops whose read content is remembered; further ones are read once some of these have ended
 _KEPT = 4096
 #: files of earlier drops that are remembered, so that a thousand equal frames ask for each once
-_KEPT_FILES = 4096
+_KEPT_FILES = 1024
 #: bytes that are read at one look at a hot folder, of all of its drops together
 READ_AT_ONCE = 256 * 1024 * 1024
 
