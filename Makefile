@@ -15,7 +15,8 @@ AXE := build/axe/node_modules/axe-core/axe.min.js
 # Twice the cores of a small machine: many tests wait for a process or a quiet time.
 WORKERS ?= 4
 
-.PHONY: help setup lint docs test test-browser test-faults test-packages dist deb bench demo clean
+.PHONY: help setup lint docs test test-browser test-faults test-packages dist deb bench soak demo \
+	clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,12 +77,16 @@ test-faults: setup ## the fault matrix and the crash loops, long ones included, 
 	$(BIN)/python -m pytest -q -m 'hypothesis and not long' --hypothesis-profile=search \
 		--ignore=tests/benchmarks --ignore=tests/packages
 
-bench: setup ## every benchmark, one after the other; fails where one could not measure
+bench: setup ## every benchmark but the soak, one after the other; fails where one could not measure
 	@shopt -s nullglob; found=(tests/benchmarks/bench_*.py); failed=(); \
 	[ $${#found[@]} -gt 0 ] || { echo "bench: there is no tests/benchmarks/bench_*.py yet" >&2; exit 1; }; \
-	for bench in "$${found[@]}"; do echo "bench: $$bench"; \
+	for bench in "$${found[@]}"; do [[ $$bench != */bench_soak.py ]] || continue; \
+		echo "bench: $$bench"; \
 		$(BIN)/python "$$bench" || failed+=("$$bench"); done; \
 	[ $${#failed[@]} -eq 0 ] || { echo "bench: could not measure: $${failed[*]}" >&2; exit 1; }
+
+soak: setup ## half an hour under mixed load; fails where memory, descriptors or threads grow (MINUTES=N)
+	$(BIN)/python tests/benchmarks/bench_soak.py --minutes $(or $(MINUTES),30)
 
 dist: setup ## a wheel and a source distribution, in dist/
 	@rm -rf build dist *.egg-info

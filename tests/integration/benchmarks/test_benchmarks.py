@@ -7,11 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.benchmarks.figures import Figures
+from tests.benchmarks.loads import Promises
 from tests.benchmarks.sink import Sink
 from tests.processes import ask
 
@@ -175,3 +177,38 @@ def test_housekeeping_slice_times_writes_beside_each_work(project):
     assert done.returncode == 0, done.stdout + done.stderr
     heading = "Milliseconds of a transfer's write, durable, beside"
     assert is_table(done.stdout, heading, 4), done.stdout
+
+
+def test_soak_slice_keeps_everybody_busy_and_proves_what_was_delivered(project, tmp_path):
+    """Every hand acted, everything came once, and what is too short for a verdict has none."""
+    out = tmp_path / "samples.json"
+
+    done = subprocess.run(
+        [sys.executable, "tests/benchmarks/bench_soak.py", "--minutes", "0.3", "--json", str(out)],
+        cwd=project, capture_output=True, text=True, timeout=SLOWEST_S, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "goal: everything that was dropped was delivered once: reached" in done.stdout
+    assert "too short to judge what grows" in done.stdout
+    tree = json.loads(out.read_text())
+    assert len(tree["samples"]) >= 10
+    assert all(each["rss_mib"] > each["anon_mib"] > 0 for each in tree["samples"])
+    assert all(each["fds"] > 0 and each["threads"] > 0 for each in tree["samples"])
+    assert tree["samples"][-1]["rows"] > tree["samples"][0]["rows"]
+    assert tree["acts"].keys() >= {"small", "card", "batch", "again", "create", "reload", "turn"}
+    assert all(tree["acts"].values()), tree["acts"]
+
+
+def test_promise_that_was_not_kept_is_told():
+    """Too rarely, too often, and what nobody ever dropped."""
+    promises = Promises()
+    promises.note("kept", "each/kept")
+    promises.note("lost", "each/lost")
+    promises.note("twice", "each/twice")
+    promises.note("maybe", "fickle/deleted", least=0)
+
+    broken = promises.broken(Counter({"kept": 1, "twice": 2, "strange": 1}))
+
+    lost, twice = (f"each/{name} times, not 1 to 1" for name in ("lost: 0", "twice: 2"))
+    assert broken == [lost, twice, "strange: never dropped"]
