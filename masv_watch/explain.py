@@ -124,6 +124,19 @@ def not_watched(path: bytes, hot_folders: int) -> Explanation:
     )
 
 
+def disabled(path: bytes, rule: Rule) -> Explanation:
+    """Say that the hot folder that has a path is not watched."""
+    why = f"hot folder {rule.name} has it, and is disabled"
+    return Explanation(
+        path=path,
+        prospect=Prospect.NOT_WATCHED,
+        why=why,
+        cure="set `enabled: true` for it, then masv-watch reload",
+        hot_folder=rule.name,
+        findings=(_finding("enabled", False, why),),
+    )
+
+
 @dataclass(slots=True, kw_only=True)
 class _Answer:
     """An explanation in the making."""

@@ -754,6 +754,10 @@ class Rule:
     to: To
     #: the name that it had before, whose ledger is its own; empty: none
     was: str = ""
+    #: whether it is watched; else it is only configured, and what is on its way goes on
+    is_enabled: bool = True
+    #: words by which commands choose it
+    tags: tuple[str, ...] = ()
     drop: DropMode = DropMode.EACH
     settle: Settle = field(default_factory=Settle)
     finalize: Finalize = field(default_factory=Finalize)

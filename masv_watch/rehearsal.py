@@ -70,7 +70,7 @@ class Rehearsal:
             ) from error
         local = self._clock.local(self._clock.wall())
         folders = []
-        for before, after in pairs(old.hot_folders, new.hot_folders):
+        for before, after in pairs(_watched(old), _watched(new)):
             if before is not None and after is not None and not changes(before, after):
                 continue
             matcher = None if after is None else matchers[after.name]
@@ -103,6 +103,11 @@ class Rehearsal:
     def stop(self) -> Callable[[], bool]:
         """Give what is asked often during a walk."""
         return self._stop
+
+
+def _watched(settings: Settings) -> tuple[Rule, ...]:
+    """Give the hot folders of which anything is sent: to disable one is to remove it."""
+    return tuple(rule for rule in settings.hot_folders if rule.is_enabled)
 
 
 class _Walk:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from masv_watch import files
+from masv_watch.config.dropins import is_below
 from masv_watch.errors import SourceError
-from masv_watch.explain import LINK, Asked, explain, not_watched
+from masv_watch.explain import LINK, Asked, disabled, explain, not_watched
 from masv_watch.lifecycle import is_arriving
 from masv_watch.loops import Bell, Clock, Loop
 from masv_watch.metrics import Metrics
@@ -98,9 +99,10 @@ class Roster:
             at_most_s=PERIOD_S,
             vital=False,
         )
-        known = list(rules)
-        self._inherit(known)
-        self._watched = {rule.name: self._watch(rule) for rule in known}
+        #: as they are configured, those that are not watched, too
+        self._rules = list(rules)
+        self._inherit(self._rules)
+        self._watched = {rule.name: self._watch(rule) for rule in self._rules if rule.is_enabled}
         self._forget_removed()
 
     def _watch(self, rule: Rule) -> _Watched:
@@ -157,13 +159,14 @@ class Roster:
         A rule that says the same of what it watches goes on undisturbed; the rest is read as it is
         needed.
         """
-        rules = list(new)
-        before = {_watching(rule) for rule in old}
+        self._rules = list(new)
+        rules = [rule for rule in self._rules if rule.is_enabled]
+        before = {_watching(rule) for rule in old if rule.is_enabled}
         kept = {rule.name for rule in rules if _watching(rule) in before}
         for name in [name for name in self._watched if name not in kept]:
             self._watched.pop(name).loop.stop(SWAP_S)
             self._hints.disarm(name)
-        self._inherit(rules)
+        self._inherit(self._rules)
         for rule in rules:
             if rule.name not in self._watched:
                 self._watched[rule.name] = self._watch(rule)
@@ -192,7 +195,7 @@ class Roster:
                 # its ledger is not read any more
                 watched = None
             if watched is None and drop.state is not DropState.TAKEN:
-                note = "its hot folder is not configured any more"
+                note = self._why_unwatched(drop.hot_folder)
                 self._store.advance_drop(drop.id, DropEvent.CANCEL, note=note)
             elif is_arriving(drop) and not self._is_looked_at(drop, watched):
                 note = "it was arriving where no hot folder is configured any more"
@@ -201,6 +204,10 @@ class Roster:
                     "an upload ends: its drop was still arriving in a hot folder that is gone",
                     extra={"upload": drop.upload_id, "drop": shown(drop.path)},
                 )
+
+    def _why_unwatched(self, name: str) -> str:
+        is_known = any(rule.name == name for rule in self._rules)
+        return f"its hot folder is {'disabled' if is_known else 'not configured any more'}"
 
     def _is_looked_at(self, drop: Drop, watched: _Watched | None) -> bool:
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
@@ -256,6 +263,9 @@ class Roster:
                         uploads=self._uploads,
                         clock=self._clock,
                     )
+        for rule in self._rules:
+            if not rule.is_enabled and is_below(plain, (rule.path, files.resolved(rule.path))):
+                return disabled(path, rule)
         return None
 
     def hurry(self, hot_folder: str) -> None:
@@ -349,7 +359,9 @@ class Roster:
                     look=_look_of(intake, at),
                 )
             )
-        return sights
+        sights += [_disabled(rule) for rule in self._rules if not rule.is_enabled]
+        places = {rule.name: number for number, rule in enumerate(self._rules)}
+        return sorted(sights, key=lambda sight: places.get(sight.rule.name, len(places)))
 
     @property
     def is_at_rest(self) -> bool:
@@ -384,12 +396,18 @@ def _watching(rule: Rule) -> Rule:
         rule,
         at="",
         was="",
+        tags=(),
         priority=0,
         chunk_size=None,
         bandwidth=Timetable(),
         schedule=Schedule(late_drops=LateDrops.URGENT) if rule.schedule.heeds_marks else Schedule(),
         limits=Limits(),
     )
+
+
+def _disabled(rule: Rule) -> FolderSight:
+    why = "it is disabled: set `enabled: true` for it, then masv-watch reload"
+    return FolderSight(rule=rule, reason=why, last_sweep=None, notifications="off")
 
 
 #: tests that leave out what belongs to a drop all the same

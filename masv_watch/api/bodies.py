@@ -256,6 +256,7 @@ def folder_body(view: FolderView) -> FolderBody:
     return {
         "name": rule.name,
         "path": shown(rule.path),
+        "tags": list(rule.tags),
         "drop": rule.drop,
         "to": rule.to.portal or ", ".join(rule.to.recipients or ()),
         "state": cast(FolderWord, view.state),

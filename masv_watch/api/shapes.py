@@ -15,7 +15,7 @@ from masv_watch import model, uploads
 #: the five documented words
 Word = Literal["transferring", "paused", "idle", "complete", "error"]
 FileWord = Literal["queued", "transferring", "retrying", "settling", "complete"]
-FolderWord = Literal["watching", "paused", "waiting"]
+FolderWord = Literal["watching", "paused", "waiting", "disabled"]
 
 
 class WaitingBody(TypedDict):
@@ -236,10 +236,11 @@ class LookBody(TypedDict):
 
 
 class FolderBody(TypedDict):
-    """A hot folder; `state` is `watching`, `paused`, or `waiting` while its folder is away."""
+    """A hot folder; it is `waiting` while its folder is away, `disabled` by its rule."""
 
     name: str
     path: str
+    tags: list[str]
     drop: model.DropMode
     to: str
     state: FolderWord

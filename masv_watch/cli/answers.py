@@ -194,6 +194,7 @@ def hot_folder(tree: Json) -> HotFolder:
         name=needed(tree, "name"),
         state=needed(tree, "state"),
         path=text(tree, "path"),
+        tags=_tags(tree),
         to=text(tree, "to"),
         reason=text(tree, "reason"),
         last_sweep=text(tree, "last_sweep"),
@@ -205,6 +206,12 @@ def hot_folder(tree: Json) -> HotFolder:
         settling=_number(tree, "settling"),
         held=_number(tree, "held"),
     )
+
+
+def _tags(tree: Json) -> tuple[str, ...]:
+    # a daemon of another age has none
+    said = tree.get("tags") if isinstance(tree, dict) else None
+    return tuple(str(each) for each in said) if isinstance(said, list) else ()
 
 
 def health(tree: Json) -> Health:

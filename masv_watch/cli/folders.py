@@ -37,6 +37,8 @@ class Target:
         """Say why the rule would never send an entry of that name; "" when it would."""
         if self.rule is None:
             return ""
+        if not self.rule.is_enabled:
+            return "the hot folder is disabled"
         below = self.folder[len(self.rule.path) :].strip(b"/")
         path = below + b"/" + name if below else name
         matched = Matcher(self.rule).match(path, kind)

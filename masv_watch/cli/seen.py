@@ -163,6 +163,8 @@ class HotFolder:
     name: str
     state: str
     path: str = ""
+    #: by which commands choose it
+    tags: tuple[str, ...] = ()
     #: a portal or recipients, as its rule names them for all of it
     to: str = ""
     reason: str = ""

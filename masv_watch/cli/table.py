@@ -193,7 +193,9 @@ def parser() -> argparse.ArgumentParser:
 
 def _looking(commands: Any) -> None:
     status = _call(commands, "status", views.status, "say how the daemon is, what is held and why")
-    status.add_argument("folder", metavar="NAME", nargs="?", help="only this hot folder, in full")
+    of = status.add_mutually_exclusive_group()
+    of.add_argument("folder", metavar="NAME", nargs="?", help="only this hot folder, in full")
+    of.add_argument("--tag", help="only of hot folders with this tag")
     words = "show everything as it changes, until q or Ctrl-C"
     _call(commands, "top", overseeing.top, words).set_defaults(is_endless=True)
     uploads = _call(commands, "uploads", views.uploads, "list the uploads, oldest first")
@@ -262,6 +264,7 @@ def _steering(commands: Any) -> None:
         which = _call(commands, name, does, help_).add_mutually_exclusive_group(required=True)
         which.add_argument("id", metavar="ID", nargs="?", help=_ID)
         which.add_argument("--folder", metavar="NAME", help="this hot folder instead")
+        which.add_argument("--tag", help="every hot folder with this tag instead")
         if name != "finalize":
             which.add_argument("--all", action="store_true", help="every upload that can")
     delete = _call(commands, "delete", verbs.delete, "delete an upload; source files stay")
@@ -288,7 +291,9 @@ def _steering(commands: Any) -> None:
 
 def _folders(commands: Any) -> None:
     scan = _call(commands, "scan", verbs.scan, "sweep a hot folder now")
-    scan.add_argument("folder", metavar="NAME", help="the hot folder")
+    where = scan.add_mutually_exclusive_group(required=True)
+    where.add_argument("folder", metavar="NAME", nargs="?", help="the hot folder")
+    where.add_argument("--tag", help="every hot folder with this tag instead")
     adopt = _call(
         commands, "adopt", verbs.adopt, "take what stands at a hot folder's path for its root"
     )

@@ -14,6 +14,7 @@ from masv_watch.cli import answers, lines, output
 from masv_watch.cli.caller import place
 from masv_watch.cli.desk import Desk, desk_of
 from masv_watch.cli.outcomes import OK, Ended, WrongUsage
+from masv_watch.cli.tagged import names_of
 from masv_watch.cloud.wire import link_url
 from masv_watch.config import timetable
 from masv_watch.config.problems import Wrong
@@ -56,6 +57,8 @@ def _steer(options: argparse.Namespace, verb: str) -> int:
         )
         does = "paused" if verb == "pause" else "resumed"
         desk.print(tree, f"{does} {lines.counted(count, 'upload')}")
+    elif getattr(options, "tag", None) is not None:
+        _steer_tagged(desk, options.tag, verb)
     elif getattr(options, "folder", None) is not None:
         _steer_folder(desk, options.folder, verb)
     else:
@@ -64,6 +67,11 @@ def _steer(options: argparse.Namespace, verb: str) -> int:
         does = "is complete" if upload.state == "complete" else _DONE[verb]
         desk.print(tree, f"upload {upload.id} {does}")
     return OK
+
+
+def _steer_tagged(desk: Desk, tag: str, verb: str) -> None:
+    for name in names_of(desk, tag):
+        _steer_folder(desk, name, verb)
 
 
 def _steer_folder(desk: Desk, name: str, verb: str) -> None:
@@ -80,7 +88,11 @@ def _steer_folder(desk: Desk, name: str, verb: str) -> None:
 
 def scan(options: argparse.Namespace) -> int:
     """Let a hot folder be swept now."""
-    _steer_folder(desk_of(options), options.folder, "scan")
+    desk = desk_of(options)
+    if options.tag is not None:
+        _steer_tagged(desk, options.tag, "scan")
+    else:
+        _steer_folder(desk, options.folder, "scan")
     return OK
 
 

@@ -10,7 +10,7 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from masv_watch.cli import answers, hotfolder, lines, output, seen
@@ -18,6 +18,7 @@ from masv_watch.cli.caller import place
 from masv_watch.cli.desk import Desk, desk_of
 from masv_watch.cli.outcomes import OK, DaemonUnreachable, Refused, WrongUsage
 from masv_watch.cli.output import say
+from masv_watch.cli.tagged import chosen
 from masv_watch.loops import Bell, SystemClock
 
 T = TypeVar("T")
@@ -39,6 +40,12 @@ def status(options: argparse.Namespace) -> int:
     uploads, listed = desk.caller.get(place("uploads"), answers.uploads)
     drops, held = desk.caller.get(place("drops"), answers.drops)
     folders, known = desk.caller.get(place("hot_folders"), answers.hot_folders)
+    if options.tag is not None:
+        folders = chosen(options.tag, folders)
+        names = {folder.name for folder in folders}
+        uploads, listed = _of(names, uploads, listed)
+        drops, held = _of(names, drops, held)
+        known = [tree for tree in known if tree["name"] in names]
     stats, counted = _stats(desk)
     screen = output.screen()
     if desk.wants_json:
@@ -52,6 +59,12 @@ def status(options: argparse.Namespace) -> int:
     else:
         _status_lines(health, uploads, drops, folders, stats=stats)
     return OK
+
+
+def _of(names: set[str], rows: list[T], trees: list[answers.Json]) -> tuple[list[T], list[Any]]:
+    """Keep the rows of some hot folders, and the trees that they were read from."""
+    kept = [at for at, row in enumerate(rows) if getattr(row, "hot_folder", "") in names]
+    return [rows[at] for at in kept], [trees[at] for at in kept]
 
 
 def _stats(desk: Desk) -> tuple[seen.Stats | None, answers.Json]:

@@ -57,12 +57,18 @@ def _keys(of: type[Any]) -> Json:
     hints = get_type_hints(of, include_extras=True)
     members = [(written(one.name, hints[one.name]), one) for one in fields(of)]
     required = [key for key, one in members if one.default is MISSING]
+    choice: Json = {}
+    if "like" in dict(members):
+        # what it is like may say it
+        required.remove("to")
+        choice = {"anyOf": [{"required": ["to"]}, {"required": ["like"]}]}
     return {
         "type": "object",
         "description": f"With {listed([key for key, _ in members], 'and')}.",
         "properties": {key: _value(hints[one.name]) for key, one in members},
         "additionalProperties": False,
         **({"required": required} if required else {}),
+        **choice,
     }
 
 

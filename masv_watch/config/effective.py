@@ -16,6 +16,7 @@ from masv_watch.config import load as loading
 from masv_watch.config import nodes, schema
 from masv_watch.config.faults import members, value_at
 from masv_watch.config.handover import Effective
+from masv_watch.config.likeness import origin_of
 from masv_watch.config.origins import Broken, Plain
 from masv_watch.config.problems import path_text, printable
 from masv_watch.config.secrets import is_secret_place
@@ -44,6 +45,7 @@ _NAMED = {
     "schedule.open": "schedule.windows",
     "deadline": "schedule.deadline",
     "after.trash_for": "trash_for",
+    "enabled": "is_enabled",
     "limits.per_drop": "limits.size",
     "backup.key": "backup.with_key",
 }
@@ -100,6 +102,13 @@ class _Whole:
         """Give the file and the line of what is written at a path."""
         return self.reading.place(path).rpartition(":")[0]
 
+    def _like(self, path: Path) -> str:
+        """Say which hot folder a value is taken over from; "" where it is nobody's."""
+        origin = origin_of(self.reading.taken, path)
+        if origin == path:
+            return ""
+        return f" (like {_written(value_at(self.values, (*origin[:2], 'name')))})"
+
     def of(self, path: Path, inner: type[Any] | None, *, is_list: bool) -> Iterator[Effective]:
         """Give what counts at and below a key of the top."""
         if path == ("defaults",):
@@ -135,7 +144,7 @@ class _Whole:
             found = nodes.find(self.tree, place)
             if found is not None:
                 value = _HIDDEN if is_secret_place(path) else _written(value_at(self.values, place))
-                origin = _origin(found, self.place(place))
+                origin = _origin(found, self.place(place)) + self._like(place)
                 yield Effective(key=path_text(path), value=value, origin=origin)
                 return
         name = ".".join(str(step) for step in own)

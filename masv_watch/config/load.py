@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from masv_watch.config import cards, including, nodes, relations, schema, secrets
+from masv_watch.config import cards, including, likeness, nodes, relations, schema, secrets
 from masv_watch.config import settings as builder
 from masv_watch.config.faults import Fault, nothings
 from masv_watch.config.finding import find
@@ -70,7 +70,7 @@ def load(
     problems += [_problem(reading, fault) for fault in _distinct(faults)]
     if problems or keys is None:
         raise ConfigError(
-            rendered(problems, [*reading.sources, *resolver.sources, *profiles.sources])
+            rendered(_once(problems), [*reading.sources, *resolver.sources, *profiles.sources])
         )
     lines = _lines(reading)
     return Loaded(
@@ -92,6 +92,8 @@ class Read:
     values: Plain
     resolver: secrets.Resolver
     problems: list[Problem]
+    #: where a value of a hot folder that is like another counts -> where it stands
+    taken: dict[Path, Path]
 
     @property
     def sources(self) -> list[Source]:
@@ -124,6 +126,7 @@ def read(
             ]
         raise ConfigError(rendered(problems, [source]))
     tree, parts = including.whole(source, tree, mode=mode)
+    taken = likeness.apply(tree, parts)
     resolver = secrets.Resolver(
         path, source, environ, wants_secrets=with_secrets, is_outside=is_outside
     )
@@ -135,6 +138,7 @@ def read(
         values=values,
         resolver=resolver,
         problems=[*problems, *parts.problems],
+        taken=taken,
     )
 
 
@@ -211,6 +215,14 @@ def _distinct(faults: list[Fault]) -> list[Fault]:
     return list(kept.values())
 
 
+def _once(problems: Iterable[Problem]) -> list[Problem]:
+    """Keep of what is told of one place the first: those that are like it have it wrong, too."""
+    kept: dict[tuple[object, ...], Problem] = {}
+    for problem in problems:
+        kept.setdefault((problem.file, problem.place, problem.message), problem)
+    return list(kept.values())
+
+
 def _line_of(reading: Read, path: Path) -> str:
     """Give the line of a value for a sentence, with its file where there are several."""
     line = str(nodes.locate(reading.tree, path).line)
@@ -262,7 +274,7 @@ def _unseen(reading: Read) -> list[Fault]:
 
 
 def _warnings(reading: Read, faults: list[Fault]) -> tuple[str, ...]:
-    found = sorted(_problem(reading, fault, "warning: ") for fault in faults)
+    found = sorted(_once(_problem(reading, fault, "warning: ") for fault in faults))
     return tuple(problem.line() for problem in found)
 
 

@@ -254,6 +254,9 @@ class HotFolderKeys:
     path: Path
     to: ToKeys
     was: Name | None = None
+    like: Name | None = None
+    enabled: Flag | None = None
+    tags: list[Name] | None = None
     drop: _Drop | None = None
     settle: SettleKeys | None = None
     finalize: FinalizeKeys | None = None

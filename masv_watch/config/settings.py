@@ -196,6 +196,8 @@ def _rest(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[str
     partial = keys.partial or defaults.partial
     return {
         "was": keys.was,
+        "is_enabled": keys.enabled,
+        "tags": None if keys.tags is None else tuple(dict.fromkeys(keys.tags)),
         "removable": bool(keys.removable),
         "on_vanish": model.OnVanish(on_vanish) if on_vanish else None,
         "partial": model.Partial(partial) if partial else None,

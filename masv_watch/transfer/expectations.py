@@ -82,7 +82,7 @@ class Expectations:
             return
         self._looked_at = now
         rules = self._settings().hot_folders
-        asked = [rule for rule in rules if rule.schedule.expect_by is not None]
+        asked = [rule for rule in rules if rule.is_enabled and rule.schedule.expect_by is not None]
         self._needs = tuple(need for rule in asked for need in self._look(rule))
 
     def needs(self) -> tuple[Need, ...]:

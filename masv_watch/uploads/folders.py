@@ -63,7 +63,7 @@ class FolderView:
     """A hot folder as people see it."""
 
     sight: FolderSight
-    #: `watching`, `paused`, or `waiting` while its folder is away
+    #: `watching`, `paused`, `waiting` while its folder is away, or `disabled`
     state: str
     #: store clock, seconds; None while it is not paused
     paused_at: float | None
@@ -144,8 +144,9 @@ class HotFolders:
 
         Raises:
             NotFound: no such hot folder.
+            IllegalTransition: it is disabled.
         """
-        self.view(name)
+        self._demand_watched(name, "swept")
         self._hurry(name)
 
     def pause(self, name: str) -> None:
@@ -224,6 +225,16 @@ class HotFolders:
         self._uploads.finalize(upload_id)
         return upload_id
 
+    def _demand_watched(self, name: str, what: str) -> None:
+        view = self.view(name)
+        if view.state == "disabled":
+            raise IllegalTransition(
+                f"hot folder {name!r} is disabled, and is not {what}",
+                hint="set `enabled: true` for it, then masv-watch reload",
+                state=view.state,
+                allowed=[],
+            )
+
     def _answered(self, name: str, drops: int) -> int:
         if not drops:
             raise NotFound(
@@ -249,9 +260,13 @@ def _view(sight: FolderSight, paused_at: float | None, living: Sequence[Drop]) -
     states = [drop.state for drop in own]
     arriving = sum(1 for drop in own if lifecycle.is_arriving(drop))
     state = "waiting" if sight.reason else "watching"
+    if not sight.rule.is_enabled:
+        state = "disabled"
+    elif paused_at is not None:
+        state = "paused"
     return FolderView(
         sight=sight,
-        state=state if paused_at is None else "paused",
+        state=state,
         paused_at=paused_at,
         settling=states.count(DropState.SETTLING) + states.count(DropState.QUEUED) + arriving,
         held=states.count(DropState.HELD),

@@ -81,6 +81,7 @@ _FOLDERS = {
     "watching": Mark(shape="good", word="Watching"),
     "paused": Mark(shape="paused", word="Paused"),
     "waiting": Mark(shape="trouble", word="Away"),
+    "disabled": Mark(shape="paused", word="Disabled"),
 }
 
 

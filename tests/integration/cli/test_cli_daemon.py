@@ -75,6 +75,31 @@ def test_hot_folder_is_paused_swept_and_resumed_by_commands(say, town):
     assert "hot folder out" not in after[1]
 
 
+def test_hot_folders_are_chosen_by_their_tag(say, town):
+    """Each of them is steered; status names no other, and what lies in no other."""
+    paused, swept, status, as_json, resumed = (
+        say("pause", "--tag", "night"), say("scan", "--tag", "late"),
+        say("status", "--tag", "night"), say("status", "--tag", "late", "--json"),
+        say("resume", "--tag", "night"),
+    )  # fmt: skip
+    unknown = say("scan", "--tag", "nigth")
+    both = say("scan", "old", "--tag", "night")
+    tree = json.loads(as_json[1])
+
+    assert [one[0] for one in (paused, swept, status, as_json, resumed)] == [OK] * 5
+    assert paused[1].count("is paused") == 2
+    assert "hot folder older is swept now" in swept[1]
+    assert "hot folder old: paused" in status[1]
+    assert "hot folder older: paused" in status[1]
+    assert "out" not in {drop["hot_folder"] for drop in tree["drops"]}
+    assert [folder["name"] for folder in tree["hot_folders"]] == ["older"]
+    assert {drop["hot_folder"] for drop in tree["drops"]} == {"older"}
+    assert not [each for each in tree["uploads"] if each["hot_folder"] != "older"]
+    assert resumed[1].count("is watched again") == 2
+    assert unknown[0] == both[0] == USAGE
+    assert "known: late, night" in unknown[2]
+
+
 def test_list_is_filtered_sorted_and_cut_by_the_daemon(say, town, media):
     """The flags reach the daemon in its own words."""
     first = made(say, "--wait", "--name", "sorted-a", str(media / "a.txt"))

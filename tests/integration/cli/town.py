@@ -24,11 +24,13 @@ hot_folders:
     link: {{mail_to: [one@example.com]{template}}}
   - name: old
     path: {top}/old
+    tags: [night]
     initial: ask
     settle: {{quiet: 1s}}
     to: {{recipients: []}}
   - name: older
     path: {top}/older
+    tags: [night, late]
     initial: ask
     settle: {{quiet: 1s}}
     to: {{recipients: []}}

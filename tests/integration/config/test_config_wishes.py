@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from masv_watch.config import effective
 from tests.integration.config.test_config_load import loaded, refused
 from tests.integration.config.test_config_rules import built, rule, warned
 
@@ -52,3 +53,98 @@ def test_package_key_that_a_portal_sets_itself_is_refused(tmp_path, key):
     told = refused(tmp_path, rule(f"{to}, package: {{{key}}}"))
 
     assert "a portal sets its own" in told[0][3]
+
+
+HOT = "hot_folders:\n"
+FIRST = """
+  - name: first
+    path: /srv/first
+    to: {recipients: [a@b.example]}
+    settle: {quiet: 60s, samples: 5}
+    package_name: "{stem}"
+    tags: [night]
+    priority: 7
+"""
+
+
+def many(*folders: str, head: str = "") -> str:
+    """Give a file with these hot folders."""
+    return f"version: 1\nmasv: {{team: acme, api_key: k}}\n{head}{HOT}{''.join(folders)}"
+
+
+def test_hot_folder_that_is_like_another_has_what_it_says_unless_it_says_it_itself(tmp_path):
+    """Sections as `settle` by their keys, the rest as a whole; its name and path are its own."""
+    second = """
+  - {name: second, path: /srv/second, like: first, settle: {quiet: 5s}, package: {name: "two"}}
+"""
+    off = "  - {name: off, path: /srv/off, like: second, enabled: false, tags: []}\n"
+    rules = loaded(tmp_path, many(FIRST, second, off)).settings.hot_folders
+    first, like, disabled = rules
+
+    assert (like.name, like.path, like.at.rpartition(":")[2]) == ("second", b"/srv/second", "13")
+    assert (like.to, like.priority, like.tags) == (first.to, 7, ("night",))
+    assert (like.settle.quiet_s, like.settle.samples) == (5.0, 5)
+    assert (first.package.name, like.package.name) == ("{stem}", "two")
+    assert (disabled.settle, disabled.package) == (like.settle, like.package)
+    assert (first.is_enabled, disabled.is_enabled, disabled.tags) == (True, False, ())
+
+
+def test_hot_folder_is_like_one_of_another_file_and_shows_where_it_stands(tmp_path):
+    """Its values come with the lines, and the secrets beside them, of the file that they are in."""
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "one.yml").write_text(f"{HOT}{FIRST}")
+    path = tmp_path / "w.yml"
+    path.write_text(many("  - {name: second, path: /srv/second, like: first}\n"))
+    path.chmod(0o600)
+    found = {each.key: each for each in effective.effective(str(path), environ={})}
+    one = found["hot_folders[0].settle.quiet"]
+
+    assert one.value == "60s"
+    assert one.origin == f"{tmp_path}/conf.d/one.yml:6 (like first)"
+    assert found["hot_folders[1].settle.quiet"].origin == f"{tmp_path}/conf.d/one.yml:6"
+    assert found["hot_folders[0].path"].origin == f"{path}:4"
+
+
+@pytest.mark.parametrize(
+    ("folders", "line", "message"),
+    [
+        (
+            ["like: frist, to: {recipients: []}"],
+            12,
+            "no hot folder `frist` (did you mean `first`?)",
+        ),
+        (["like: x1, to: {recipients: []}"], 12, "each other in a circle: x1 -> x1"),
+        (["like: x2, to: {recipients: []}", "like: x1"], 13, "in a circle: x1 -> x2 -> x1"),
+    ],
+)
+def test_hot_folder_that_is_like_nothing_or_like_itself_is_refused(
+    tmp_path, folders, line, message
+):
+    """At the word that says so, once."""
+    given = [
+        f"  - {{name: x{number}, path: /srv/x{number}, {keys}}}\n"
+        for number, keys in enumerate(folders, 1)
+    ]
+    told = refused(tmp_path, many(FIRST, *given))
+
+    assert [one for one in told if message in one[3]]
+    assert [one[0] for one in told if "like" in one[2]] == [line]
+
+
+def test_mistake_that_a_hot_folder_takes_over_is_told_once_where_it_stands(tmp_path):
+    """Ten folders like a wrong one have one mistake."""
+    wrong = FIRST.replace("60s", "60")
+    copies = [f"  - {{name: c{n}, path: /srv/c{n}, like: first}}\n" for n in range(3)]
+    told = refused(tmp_path, many(wrong, *copies))
+
+    assert [(one[0], one[2]) for one in told] == [(8, "hot_folders[0].settle.quiet")]
+
+
+def test_warning_that_a_hot_folder_takes_over_is_told_once_where_it_stands(tmp_path):
+    """And so are warnings."""
+    odd = FIRST + "    after: {trash_for: 7d}\n"
+    found = loaded(tmp_path, many(odd, "  - {name: c, path: /srv/c, like: first}\n"))
+    told = [one for one in found.warnings if "into the trash" in one]
+
+    assert len(told) == 1
+    assert "hot_folders[0].after.trash_for" in told[0]

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from masv_watch.errors import IllegalTransition
 from masv_watch.model import (
     After,
+    Caller,
     Finalize,
     Follow,
     Initial,
@@ -21,9 +23,11 @@ from masv_watch.model import (
     OnVanish,
     Package,
     Partial,
+    Prospect,
     To,
     UploadType,
 )
+from masv_watch.uploads import HotFolders
 from tests.integration.rooms.rostered import busy, roster
 from tests.integration.rooms.test_intake_redrops import SETTLED_S
 from tests.integration.rooms.watched import Room
@@ -124,3 +128,48 @@ def test_path_that_changed_under_the_same_name_is_a_new_root(
 
     assert str(room.drop("new.mov").state) == state
     assert {path: room.drop(path.decode()).state for path in known} == known
+
+
+def test_hot_folder_that_is_disabled_lets_what_is_on_its_way_go_on_and_keeps_its_ledger(
+    make_room: Any,
+):
+    """As after its removal (behaviour 7.4), but it shows, and says what brings it back."""
+    room = make_room()
+    (room.hot / "sent.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    (room.hot / "new.mov").write_bytes(b"abc")
+    room.pass_time(5)
+    made = roster(room, room.rule)
+    off = replace(room.rule, is_enabled=False)
+    made.swap([room.rule], [off])
+
+    (sight,) = made.sights()
+    said = made.explain(os.fsencode(room.hot / "new.mov"), Caller(uid=0, is_owner=True))
+    view = HotFolders(room.store, room.uploads, sights=made.sights, hurry=made.hurry)
+
+    assert len(made) == 0
+    assert [drop.state for drop in room.store.drops("hot", living=True)] == ["taken"]
+    assert room.drop("new.mov").note == "its hot folder is disabled"
+    assert [upload.state for upload in room.taken()] == ["transferring"]
+    assert "enabled: true" in sight.reason
+    assert view.view("hot").state == "disabled"
+    with pytest.raises(IllegalTransition, match="is disabled"):
+        view.scan("hot")
+    assert (said.prospect, said.hot_folder) == (Prospect.NOT_WATCHED, "hot")
+    assert "enabled: true" in said.cure
+
+
+def test_hot_folder_that_is_enabled_again_sends_what_waited_and_nothing_twice(make_room: Any):
+    """Its ledger stayed, and what only settled when it was disabled is new."""
+    room = make_room()
+    (room.hot / "sent.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    (room.hot / "new.mov").write_bytes(b"abc")
+    room.pass_time(5)
+    made = roster(room, room.rule)
+    made.swap([room.rule], [replace(room.rule, is_enabled=False)])
+
+    room.begin()
+    room.pass_time(SETTLED_S)
+
+    assert sorted(upload.name for upload in room.taken()) == ["new.mov", "sent.mov"]
