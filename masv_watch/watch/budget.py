@@ -1,12 +1,13 @@
 """How many notifications the kernel must grant, and the line that has it grant them.
 
-Owns that arithmetic, for the daemon that met the limit, for the self-test and for the check before
-a start. Never counts and never listens. Called by all three.
+Owns that arithmetic and the folders that no limit helps, for the daemon that met the limit, for the
+self-test and for the check before a start. Never counts and never listens. Called by all three.
 """
 
 from __future__ import annotations
 
 from masv_watch.files.notifications import Counted, Held
+from masv_watch.watch.ground import LONGEST_PATH
 
 #: watches that are asked for beyond the need: a fifth of it, and never fewer than these
 _LEAST_MARGIN = 1024
@@ -58,3 +59,14 @@ def told(counted: Counted) -> str:
 
 def _at_least(counted: Counted) -> str:
     return " or more, as the counting was given up" if counted.is_cut else ""
+
+
+def beyond(too_deep: int) -> str:
+    """Say that folders lie too deep to be watched; "" when none does."""
+    if not too_deep:
+        return ""
+    folders = "a folder" if too_deep == 1 else f"{too_deep} folders"
+    return (
+        f"{folders} with a path longer than {LONGEST_PATH:,} bytes cannot be watched, whatever the"
+        " kernel's limit: put what lies so deep higher up"
+    )

@@ -37,13 +37,13 @@ from watchdog.observers.api import BaseObserver, EventEmitter, ObservedWatch
 
 from masv_watch.files import Mount, filesystem_kind, resolved, watch_limit
 from masv_watch.names import shown
-from masv_watch.watch.budget import watches_line
-from masv_watch.watch.ground import LONGEST_PATH
+from masv_watch.watch.budget import beyond, watches_line
 from masv_watch.watch.observing import (
     NATIVE_LOG,
     Handler,
     OverflowEar,
     begin,
+    emitter_of,
     runs,
     set_apart,
     tops_of,
@@ -294,7 +294,7 @@ class Hints:
         """Give how far what is armed can be believed now."""
         if armed.is_at_limit or armed.lacking >= _LACKING:
             return Mode(sight=Sight.DEGRADED, why=self._limit_reached(armed))
-        why = self._distrust or armed.doubt or _beyond(armed.too_deep)
+        why = self._distrust or armed.doubt or beyond(armed.too_deep)
         if armed.mode.sight is Sight.EVENTS and why:
             return Mode(sight=Sight.DEGRADED, why=why)
         return armed.mode
@@ -405,7 +405,7 @@ class Hints:
         handler = Handler("", lambda _name, _event: hear(), self._failed)
         try:
             watch = observer.schedule(handler, os.fsdecode(resolved(folder)))
-            begin(_emitter_of(observer, watch))
+            begin(emitter_of(observer, watch))
         except (OSError, RuntimeError) as error:
             log.warning("the canary is not heard", extra={"reason": str(error)})
             return
@@ -450,7 +450,7 @@ class Hints:
             mode=Mode(sight=Sight.EVENTS),
             watch=watch,
             handler=handler,
-            emitter=_emitter_of(observer, watch),
+            emitter=emitter_of(observer, watch),
             is_beginning=True,
         )
 
@@ -494,18 +494,3 @@ class Hints:
                 # the reader thread, which calls this, must outlive whatever rings
                 self._failed()
                 log.exception("a ring failed", extra={"hot_folder": hot_folder})
-
-
-def _beyond(too_deep: int) -> str:
-    """Say that folders lie too deep to be watched; "" when none does."""
-    if not too_deep:
-        return ""
-    folders = "a folder" if too_deep == 1 else f"{too_deep} folders"
-    return (
-        f"{folders} with a path longer than {LONGEST_PATH:,} bytes cannot be watched, whatever the"
-        " kernel's limit: put what lies so deep higher up"
-    )
-
-
-def _emitter_of(observer: BaseObserver, watch: ObservedWatch) -> EventEmitter | None:
-    return next((each for each in observer.emitters if each.watch == watch), None)

@@ -49,8 +49,10 @@ def warn_of_lack(
     elif known.bare_since is None:
         known.bare_since = now
     is_bare = known.bare_since is not None and is_overdue(known.bare_since, now)
-    is_part = hold is HoldReason.INCOMPLETE
-    is_late = is_bare or (is_part and found.checked is not None and found.checked.is_late(now))
+    is_incomplete = hold is HoldReason.INCOMPLETE
+    is_late = is_bare or (
+        is_incomplete and found.checked is not None and found.checked.is_late(now)
+    )
     if hold is None or known.lack_told or not is_late:
         return
     known.lack_told = True

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers.api import BaseObserver, EventEmitter
+from watchdog.observers.api import BaseObserver, EventEmitter, ObservedWatch
 
 from masv_watch.names import shown
 from masv_watch.watch.budget import instances_line
@@ -152,3 +152,8 @@ def tops_of(root: str | bytes, event: FileSystemEvent) -> Iterator[bytes]:
         below = os.fsencode(path)
         if path and below.startswith(above):
             yield below[len(above) :].partition(b"/")[0]
+
+
+def emitter_of(observer: BaseObserver, watch: ObservedWatch) -> EventEmitter | None:
+    """Give what reads one watch of an observer; None where it has ended."""
+    return next((each for each in observer.emitters if each.watch == watch), None)
