@@ -318,11 +318,15 @@ def play(stage: Stage, size_mib: int) -> str:
 def try_next(stage: Stage) -> None:
     """Say what can be done with what still runs."""
     api, cloud = stage.daemon.url, stage.cloud.url
+    # the command beside the interpreter that runs this
+    ours = os.path.join(os.path.dirname(os.path.relpath(sys.executable)), "masv-watch")
     upload, pids = stage.journeys[0].upload_id, [command.pid for command in running(stage)]
     stage.screen.say(f"""
 Both keep running. Try next:
+  see it all          {api}/ in a browser, or {ours} top -c {stage.configuration}
   drop something      cp -r SOME_FOLDER {stage.hot["cards"]}/
                       cp SOME_FILE {stage.hot["masters"]}/
+  why is it (not)     {ours} explain -c {stage.configuration} {stage.hot["masters"]}/SOME_FILE
   see the uploads     curl -s {api}/api/v1/uploads
   one of them         curl -s {api}/api/v1/uploads/{upload}
   is it ready         curl -si {api}/readyz
