@@ -15,6 +15,9 @@ AXE := build/axe/node_modules/axe-core/axe.min.js
 # Twice the cores of a small machine: many tests wait for a process or a quiet time.
 WORKERS ?= 4
 
+# Some machines forbid to keep compiled modules: each process of each test would compile them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup lint docs test test-browser test-faults test-packages dist deb bench soak demo \
 	clean
 
