@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 PACKAGE = "masv_watch"
@@ -260,6 +261,7 @@ def parse(module: str, text: str, path: str = "") -> Source:
     return source
 
 
+@cache
 def sources(root: Path) -> list[Source]:
     """Parse every module below the package's folder."""
     found = []
