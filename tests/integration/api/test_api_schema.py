@@ -36,6 +36,7 @@ from tests.integration.api.calling import Short
 from tests.integration.api.conftest import Caller
 from tests.integration.store.making import DISPOSE, LINK, bring_upload
 from tests.processes import Sandbox
+from tests.searching import examples
 
 WHERE = "/api/v1/openapi.json"
 STATES = [state for state in UploadState if state is not UploadState.GONE]
@@ -116,25 +117,28 @@ def test_calls_at_the_bounds_of_their_schemas_are_answered_as_described(desk):
     assert calls > 500
 
 
+@pytest.mark.hypothesis
 def test_calls_of_any_shape_are_answered_as_described(desk):
     """Whatever the schemas allow is taken, whatever they forbid is refused, each as described."""
-    failures, calls = checked(plan(desk, examples=15), phase="fuzzing")
+    failures, calls = checked(plan(desk, examples=examples(10)), phase="fuzzing")
 
     assert not failures
     assert calls > 300
 
 
+@pytest.mark.hypothesis
 def test_calls_that_follow_each_other_are_answered_as_described(desk):
     """What one call made is read, steered and deleted by the next ones."""
-    failures, calls = checked(plan(desk, examples=15, max_steps=8), phase="stateful")
+    failures, calls = checked(plan(desk, examples=examples(10), max_steps=8), phase="stateful")
 
     assert not failures
     assert calls > 50
 
 
+@pytest.mark.hypothesis
 def test_calls_over_a_socket_are_answered_as_described(desk):
     """The listener adds nothing to the answers and takes nothing away."""
-    schema = plan(desk, examples=8, url=desk.url).include(path=SLICE)
+    schema = plan(desk, examples=examples(5), url=desk.url).include(path=SLICE)
 
     failures, calls = checked(schema, phase="fuzzing")
 
