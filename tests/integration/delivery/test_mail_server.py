@@ -106,6 +106,14 @@ class Peer:
         self.port: int = self._listener.getsockname()[1]
 
     def stop(self) -> None:
+        async def end_conversations() -> None:
+            mine = asyncio.current_task()
+            others = [task for task in asyncio.all_tasks() if task is not mine]
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(end_conversations(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(60)
         self._loop.close()
