@@ -30,13 +30,14 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Onward, Times, Uploads, cure_of, filled, onward_of, window
-from masv_watch.watch.addresses import addresses_of, drop_of, recipients_of
+from masv_watch.watch.addresses import above, layout_of, recipients_of
 from masv_watch.watch.decision import Step
 from masv_watch.watch.examined import Examined
 from masv_watch.watch.generations import Relation
 from masv_watch.watch.intake import Intake
-from masv_watch.watch.rules import Fate
-from masv_watch.watch.scan import BUDGET, matched, one, unfollowed
+from masv_watch.watch.rules import Fate, Matcher
+from masv_watch.watch.scan import BUDGET, one
+from masv_watch.watch.tops import matched, unfollowed
 
 #: the test of a path that leads through a symbolic link
 LINK = "link"
@@ -76,7 +77,7 @@ def explain(
         NotFound: the caller may not read it, or it is not there and never was.
     """
     rule = intake.rule
-    top = drop_of(asked.relative, addresses_of(rule))
+    top = layout_of(rule).drop_of(asked.relative)
     times = Times(at=clock.monotonic(), local=clock.local)
     answer = _Answer(asked=asked, rule=rule, top=top, times=times, store=store, uploads=uploads)
     away = "its folder does not answer" if intake.hangs(answer.at) else intake.gate.why
@@ -252,12 +253,33 @@ def _look(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> Ex
     if own.fate is Fate.SKIP:
         why = f"{shown(asked.relative)} is left out: it {own.reason}"
         return answer.give(Prospect.LEFT_OUT, why, *own.findings)
+    on_the_way = _passed(answer, matcher, root, seen)
+    if on_the_way is not None:
+        return on_the_way
     if not asked.caller.is_owner and not _reads_all(answer, intake):
         return _of_row(answer)
     tree = one(root, answer.top, matcher)
     if tree is None:
         return _missing(answer)
     return _of_examined(answer, intake.entries.examine(root, tree), is_paused=is_paused)
+
+
+def _passed(
+    answer: _Answer, matcher: Matcher, root: Root, seen: files.Observation
+) -> Explanation | None:
+    """Say what the way to a file at any depth leaves out, and that a folder is only a way."""
+    if not matcher.layout.is_deep:
+        return None
+    path = answer.asked.relative
+    for folder in sorted(set(above(path)) - matcher.layout.addresses):
+        found = matcher.match(folder, "folder")
+        if found.fate is Fate.SKIP:
+            why = f"{shown(path)} is left out: {shown(folder)} {found.reason}"
+            return answer.give(Prospect.LEFT_OUT, why, *found.findings)
+    if seen.kind != "folder" or one(root, path, matcher) is not None:
+        return None
+    why = f"{shown(path)} is a folder: each file below it is a drop of its own"
+    return answer.give(Prospect.LEFT_OUT, why, _finding("drop", False, why))
 
 
 def _reads_all(answer: _Answer, intake: Intake) -> bool:

@@ -51,6 +51,14 @@ class DropMode(StrEnum):
     BATCH = "batch"
 
 
+class Depth(StrEnum):
+    """How far below a hot folder, or an address in it, its drops may lie (`depth:` of a rule)."""
+
+    TOP = "top"
+    #: each file is a drop, wherever it lies, and no folder is
+    ANY = "any"
+
+
 class Initial(StrEnum):
     """What happens to entries that were there at the first start ever."""
 
@@ -759,6 +767,7 @@ class Rule:
     #: words by which commands choose it
     tags: tuple[str, ...] = ()
     drop: DropMode = DropMode.EACH
+    depth: Depth = Depth.TOP
     settle: Settle = field(default_factory=Settle)
     finalize: Finalize = field(default_factory=Finalize)
     package: Package = field(default_factory=Package)
@@ -829,6 +838,11 @@ class Rule:
     def afters(self) -> tuple[After, ...]:
         """Give what may become of sources: of delivered ones, and of duplicates."""
         return (self.after, self.after if self.after_duplicate is None else self.after_duplicate)
+
+    @property
+    def is_deep(self) -> bool:
+        """Say whether each file is a drop of its own, wherever below the hot folder it lies."""
+        return self.drop is DropMode.FILE and self.depth is Depth.ANY
 
     @property
     def upload_type(self) -> UploadType:

@@ -23,10 +23,11 @@ from masv_watch.loops import Clock
 from masv_watch.model import FolderPlan, Follow, Plan, Rule, Settings
 from masv_watch.preview import Look, changes, folder_plan, pairs
 from masv_watch.store.contract import Store
-from masv_watch.watch.addresses import addresses_of, subfolder_of
+from masv_watch.watch.addresses import Layout, subfolder_of
 from masv_watch.watch.outlooks import Outlook, Outlooks
 from masv_watch.watch.rules import Fate, Matcher
-from masv_watch.watch.scan import one, unfollowed
+from masv_watch.watch.scan import one
+from masv_watch.watch.tops import leads_on, unfollowed
 
 
 class Rehearsal:
@@ -193,18 +194,34 @@ class _Walk:
         return Follow.NONE if rule is None else rule.follow
 
     def _tops(self, root: files.Root, indices: tuple[int, ...]) -> Iterator[files.Observation]:
-        """Give what is a drop of at least one side: an address on one may be one on the other."""
-        for entry in map(unfollowed, root.list_folder()):
-            if any(self._is_drop(entry, at) for at in indices):
-                yield entry
-            if any(not self._is_drop(entry, at) for at in indices):
-                yield from map(unfollowed, root.list_folder(entry.path))
+        """Give what is a drop of at least one side: a way to drops on one may be one on the other.
+
+        Raises:
+            SourceError: the root cannot be listed.
+        """
+        ahead = [b""]
+        while ahead:
+            folder = ahead.pop()
+            try:
+                for entry in map(unfollowed, root.list_folder(folder)):
+                    if any(self._is_drop(entry, at) for at in indices):
+                        yield entry
+                    if any(self._leads_on(entry, at) for at in indices):
+                        ahead.append(entry.path)
+            except SourceError as error:
+                if not folder:
+                    raise
+                self._notes.append(f"what lies there is not compared: {error.message}")
+
+    def _leads_on(self, entry: files.Observation, index: int) -> bool:
+        matcher = self._matchers[index]
+        return matcher is not None and leads_on(entry, matcher)
 
     def _is_drop(self, entry: files.Observation, index: int) -> bool:
-        rule = self._sides[index]
-        addresses = frozenset() if rule is None else addresses_of(rule)
-        is_address = entry.kind == "folder" and entry.path in addresses
-        return not is_address and subfolder_of(entry.path) in {b"", *addresses}
+        matcher = self._matchers[index]
+        layout = Layout() if matcher is None else matcher.layout
+        is_there = layout.is_deep or subfolder_of(entry.path) in {b"", *layout.addresses}
+        return is_there and not self._leads_on(entry, index)
 
     def _meet(self, entries: list[files.Observation], indices: tuple[int, ...]) -> None:
         for index in indices:

@@ -19,7 +19,7 @@ from masv_watch.config.load import load
 from masv_watch.errors import ConfigError
 from masv_watch.model import Rule
 from masv_watch.names import shown
-from masv_watch.watch.addresses import addresses_of, addressing, drop_of
+from masv_watch.watch.addresses import addressing, layout_of
 from masv_watch.watch.markers import marker_of
 from masv_watch.watch.rules import Fate, Matcher, Standing, role
 
@@ -45,7 +45,7 @@ class Target:
         if matched.fate is Fate.SKIP:
             return matched.reason
         standing = role(kind, self.rule.drop)
-        if below or standing.standing is Standing.TAKEN:
+        if below or self.rule.is_deep or standing.standing is Standing.TAKEN:
             return ""
         return standing.findings[-1].detail
 
@@ -56,8 +56,8 @@ class Target:
             return
         below = self.folder[len(rule.path) :].strip(b"/")
         top = below + b"/" + name if below else name
-        if drop_of(top, addresses_of(rule)) != top:
-            # a part of a drop, or an address
+        if layout_of(rule).drop_of(top) != top or (rule.is_deep and kind == "folder"):
+            # a part of a drop, an address, or a folder of drops
             return
         for objection in addressing(rule, top):
             if objection.hold is not None:

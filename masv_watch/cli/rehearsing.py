@@ -28,10 +28,10 @@ from masv_watch.delivery.letters import count_text, size_text
 from masv_watch.loops import SystemClock
 from masv_watch.model import DropMode, Prospect, Rule, Terms
 from masv_watch.names import shown
-from masv_watch.watch.addresses import addresses_of
 from masv_watch.watch.outlooks import Outlook, Outlooks
 from masv_watch.watch.rules import Fate, Matcher
-from masv_watch.watch.scan import sweep, unfollowed
+from masv_watch.watch.scan import sweep
+from masv_watch.watch.tops import tops
 
 #: bytes of a listing
 _LARGEST = 128 * 1024 * 1024
@@ -106,15 +106,13 @@ def _opened(options: argparse.Namespace) -> Iterator[Callable[[Rule], files.Root
 def _outlooks(rule: Rule, root: files.Root, clock: SystemClock) -> Iterator[Outlook]:
     matcher, foresight = Matcher(rule), Outlooks(rule, clock=clock)
     local = clock.local(clock.wall())
-    addresses = addresses_of(rule)
-    for above in (b"", *sorted(addresses)):
-        if above == b"" or root.observe(above) is not None:
-            foresight.meet(
-                entry
-                for entry in map(unfollowed, root.list_folder(above))
-                if matcher.match(entry.path, entry.kind).fate is Fate.KEEP
-            )
-    for tree in sweep(root, matcher, addresses=addresses):
+    foresight.meet(
+        entry
+        for entry in tops(root, matcher)
+        if isinstance(entry, files.Observation)
+        and matcher.match(entry.path, entry.kind).fate is Fate.KEEP
+    )
+    for tree in sweep(root, matcher):
         yield foresight.outlook(root, tree, local=local)
 
 

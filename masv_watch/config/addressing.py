@@ -1,4 +1,4 @@
-"""Say which subfolders may be addresses, and what `to.by_subfolder` means beside other keys.
+"""Say which subfolders may be addresses, and what `depth` and `to.by_subfolder` mean beside others.
 
 Owns the form of these keys and the words for wrong ones. Never reads a disk. Called by the schema
 for the value and by `relations` for the rest, in whose manner it passes over what has the wrong
@@ -78,8 +78,9 @@ def _domain(number: int, value: object) -> str:
 
 
 def check(reading: Reading, at: Path) -> None:
-    """Note the faults and warnings of one hot folder's addresses."""
+    """Note the faults and warnings of where one hot folder's drops lie, and for whom."""
     here = (*at, "to")
+    _depth(reading, at)
     if not reading.has(*here, "by_subfolder"):
         if reading.has(*here, "others"):
             message = "`others` without `by_subfolder` - name folders, or remove it"
@@ -101,9 +102,22 @@ def check(reading: Reading, at: Path) -> None:
         reading.warn((*here, "recipients"), message)
 
 
+def _depth(reading: Reading, at: Path) -> None:
+    if not reading.has(*at, "depth"):
+        return
+    if reading.get(*at, "drop") != "file":
+        message = "only files are looked for in folders - write `drop: file`, or leave it out"
+        reading.fault((*at, "depth"), message, at_key=True)
+    elif reading.get(*at, "depth") == "any" and reading.get(*at, "follow") == "inside":
+        message = "has no effect beside `depth: any`: a link is followed only in a folder of a drop"
+        reading.warn((*at, "follow"), message)
+
+
 def _placeholder(reading: Reading, at: Path) -> None:
+    if reading.get(*at, "drop") == "file" and reading.get(*at, "depth") == "any":
+        return
     for key in _TEXTS:
         text = reading.get(*at, *key)
         if isinstance(text, str) and "{subfolder}" in text:
-            message = "`{subfolder}` is known only beside to.by_subfolder"
+            message = "`{subfolder}` is known only beside to.by_subfolder and `depth: any`"
             reading.fault((*at, *key), message)

@@ -258,6 +258,7 @@ class HotFolderKeys:
     enabled: Flag | None = None
     tags: list[Name] | None = None
     drop: _Drop | None = None
+    depth: Annotated[str, leaf(values.one_of("top", "any"))] | None = None
     settle: SettleKeys | None = None
     finalize: FinalizeKeys | None = None
     package: PackageKeys | None = None

@@ -177,6 +177,7 @@ def _rule(
         at=at,
         **_said(
             drop=model.DropMode(keys.drop) if keys.drop else None,
+            depth=model.Depth(keys.depth) if keys.depth else None,
             initial=model.Initial(initial) if initial else None,
             redrop=model.Redrop(redrop) if redrop else None,
             dedupe=model.Dedupe(dedupe) if dedupe else None,

@@ -45,6 +45,10 @@ SELECT * FROM drops WHERE upload_id = :upload_id ORDER BY id;
 SELECT * FROM drops WHERE state IN ('held', 'taken') AND hold = :hold AND (hot_folder = :hot_folder
     OR (hot_folder > :hot_folder || '@' AND hot_folder < :hot_folder || 'A')) ORDER BY id;
 
+-- name: drop_below
+SELECT 1 AS yes FROM drops WHERE hot_folder = :hot_folder
+AND (path = :path OR (path > :first AND path < :behind)) LIMIT 1;
+
 -- name: unfound_drops
 SELECT id, path FROM drops WHERE hot_folder = :hot_folder AND found_by IS NULL
 AND state IN ('settling', 'held', 'queued', 'taken');

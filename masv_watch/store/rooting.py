@@ -81,6 +81,20 @@ class RootingVerbs:
 
         return self.engine.write(close)
 
+    def knows_below(self, hot_folder: str, path: bytes) -> bool:
+        """Say whether the ledger has a drop of this path, or one below it."""
+        row = self.engine.read(
+            lambda tx: tx.one(
+                "drop_below",
+                hot_folder=hot_folder,
+                path=path,
+                first=path + b"/",
+                # the sign that follows the slash
+                behind=path + b"0",
+            )
+        )
+        return row is not None
+
     def unfound(self, hot_folder: str) -> list[tuple[int, bytes]]:
         """List the living drops of which it was not noted what found them."""
         rows = self.engine.read(lambda tx: tx.all("unfound_drops", hot_folder=hot_folder))

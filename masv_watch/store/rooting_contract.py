@@ -46,6 +46,10 @@ class Rooting(Protocol):
         """
         ...
 
+    def knows_below(self, hot_folder: str, path: bytes) -> bool:
+        """Say whether the ledger has a drop of this path, or of one below it."""
+        ...
+
     def unfound(self, hot_folder: str) -> Sequence[tuple[int, bytes]]:
         """List the living drops, as (id, path), of which it was not noted what found them."""
         ...

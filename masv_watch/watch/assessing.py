@@ -31,9 +31,10 @@ from masv_watch.watch.markers import Marker, is_left_over, marker_of
 from masv_watch.watch.questions import Question, frozen, question, question_of
 from masv_watch.watch.redrops import Compared, Kind, Moment
 from masv_watch.watch.restless import restless
-from masv_watch.watch.scan import Placed, Tree, unfollowed
+from masv_watch.watch.scan import Placed, Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict, judge
 from masv_watch.watch.sidecars import Beside, Sidecars, overridden
+from masv_watch.watch.tops import unfollowed
 
 #: seconds between two questions to the kernel about a file that somebody writes
 WRITER_S = 15.0

@@ -33,7 +33,7 @@ class Discovery:
         self._rule = rule
         self._hints = hints
         self._metrics = metrics
-        #: names that were announced, and when that was taken in, monotonic
+        #: names at the top that were announced, and when that was taken in, monotonic
         self._announced: dict[bytes, float] = {}
         #: drops that only the sweep found while events should have, by their row
         self._suspects: dict[int, tuple[bytes, float]] = {}
@@ -58,7 +58,10 @@ class Discovery:
         self._judge_suspects(ledger, now)
 
     def _is_announced(self, path: bytes) -> bool:
-        # a drop may lie below the name that an event is about: an address, or a folder on its way
+        """Say whether an event told of a drop, or of anything else below the same top name.
+
+        A folder that is moved in is one event for all that it holds.
+        """
         return path.partition(b"/")[0] in self._announced
 
     def _judge_suspects(self, ledger: Store, now: float) -> None:

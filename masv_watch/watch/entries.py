@@ -33,6 +33,7 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
+from masv_watch.watch.addresses import above
 from masv_watch.watch.arrivals import Arrivals, Look
 from masv_watch.watch.assessing import Assessment, Assessor
 from masv_watch.watch.clashes import Tops, as_findings, clashes_of
@@ -53,8 +54,9 @@ from masv_watch.watch.notices import (
 )
 from masv_watch.watch.redrops import Kind
 from masv_watch.watch.rules import Standing, role, starts_early
-from masv_watch.watch.scan import Same, Tree
+from masv_watch.watch.scan import Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict
+from masv_watch.watch.tops import Same, Unlisted
 
 #: seconds between two looks at what only a change of its own can bring further
 _HELD_S = 15.0
@@ -191,7 +193,13 @@ class Entries:
         """Give the fence that an entry has as long as nothing is to be done about it."""
         return self._memory.concluded.get(top)
 
-    def foresee(self, looks: Iterable[Tree | Same | None]) -> None:
+    def known_below(self, folders: set[bytes]) -> set[bytes]:
+        """Give what is remembered, or living in the ledger, of drops below some folders."""
+        memory = self._memory
+        paths = {*self._store.living_paths(self.rule.name), *memory.growing, *memory.concluded}
+        return {path for path in (paths | memory.told) if not folders.isdisjoint(above(path))}
+
+    def foresee(self, looks: Iterable[Tree | Same | Unlisted | None]) -> None:
         """Fetch what several looks will need of the ledger, before the first of them."""
         needed = [
             tree.top
@@ -203,10 +211,10 @@ class Entries:
         if len(needed) > 1:
             self.foresight.look_ahead(needed)
 
-    def look_at(self, root: files.Root, tree: Tree | Same) -> bool:
+    def look_at(self, root: files.Root, tree: Tree | Same | Unlisted) -> bool:
         """Draw the consequence of one sample of a top-level entry; say whether it is a drop."""
-        if isinstance(tree, Same):
-            return True
+        if not isinstance(tree, Tree):
+            return isinstance(tree, Same)
         is_drop = self._follow(root, tree)
         if is_drop and self.rule.schedule.heeds_marks:
             self._urge(root, tree)

@@ -51,6 +51,11 @@ def all_joined(total: int, names: Iterable[str], stats: Iterable[Any]) -> int:
     return total + sum(map(hash, zip(names, map(_OF_STAT, stats), strict=True))) & _BITS
 
 
+def file_fence(name: str, status: Any) -> str:
+    """Give the fence of a loose file, by its stat, that is kept or temporary."""
+    return told(hash((name, _OF_STAT(status))) & _BITS)
+
+
 def folded(total: int, path: bytes, numbers: Numbers, inside: int) -> int:
     """Join a folder with the sum of what lies in it."""
     return total + hash((path, numbers, inside)) & _BITS

@@ -17,9 +17,10 @@ from typing import TypeVar
 
 from masv_watch.model import Drop
 from masv_watch.store.contract import Store
-from masv_watch.watch.scan import Same, Tree
+from masv_watch.watch.scan import Tree
+from masv_watch.watch.tops import Same, Unlisted
 
-Looked = TypeVar("Looked", bound=Tree | Same | None)
+Looked = TypeVar("Looked", bound=Tree | Same | Unlisted | None)
 
 #: loose files that are looked at before a consequence is drawn; a folder is always alone, because
 #: its list may be long

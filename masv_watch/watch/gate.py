@@ -230,9 +230,9 @@ class Gate:
         return Whose.OURS if marker.hot_folder == self._rule.name else Whose.NEIGHBOUR
 
     def _knows(self, root: files.Root) -> bool:
-        """Say whether anything in the root is in the ledger by its name."""
-        latest = self._store.latest_drop
-        return any(latest(self._rule.name, name) for name in islice(_names(root), _NAMES))
+        """Say whether anything in the root is in the ledger by its name, or what lies below it."""
+        knows = self._store.knows_below
+        return any(knows(self._rule.name, name) for name in islice(_names(root), _NAMES))
 
     def _fresh(self) -> files.Fresh:
         """Say which files are opened for their identity: each mount decides, never the user."""

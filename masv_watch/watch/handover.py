@@ -161,6 +161,9 @@ class Handover:
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
         if upload is not None and upload.finalized_at is not None:
             event, note = DropEvent.FINISH, "delivered; gone before it was sent once more"
+        elif self._rule.is_deep and drop.hold is HoldReason.UNREADABLE:
+            note = "it is gone, or a folder that can be read now: its files are drops of their own"
+            event = DropEvent.CANCEL
         else:
             event, note = DropEvent.CANCEL, "it vanished before it was sent"
         self._store.advance_drop(drop.id, event, note=note)

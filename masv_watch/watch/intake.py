@@ -27,7 +27,6 @@ from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.absence import Absence
 from masv_watch.watch.absentees import Absentees
-from masv_watch.watch.addresses import addresses_of
 from masv_watch.watch.adoption import adopt
 from masv_watch.watch.cycles import Cycle, Standing, choose
 from masv_watch.watch.discovery import Discovery
@@ -39,7 +38,8 @@ from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.ledgers import ledger_name, ledger_of, volume_name
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.sameness import RootState
-from masv_watch.watch.scan import FAULTS, Same, Tree, changes, one, sweep
+from masv_watch.watch.scan import Tree, changes, is_seen, one, sweep
+from masv_watch.watch.tops import FAULTS, Same, Unlisted
 from masv_watch.watch.troubles import Troubles
 
 log = logging.getLogger(__name__)
@@ -269,13 +269,13 @@ class Intake:
         self.entries.begin()
         names: set[bytes] = set()
         drops: set[bytes] = set()
+        hidden: set[bytes] = set()
         ground = Ground(root)
         known = self.entries.concluded
         found = changes(
             root,
             self._matcher,
             known=known,
-            addresses=addresses_of(self.rule),
             ground=ground,
             stop=self._stop,
         )
@@ -283,9 +283,14 @@ class Intake:
             self.entries.foresee(tree for _, tree in group)
             names.update(top for top, _ in group)
             drops.update(top for top, tree in group if self._look_at(root, tree))
+            hidden.update(top for top, tree in group if not is_seen(tree))
         if self._stop():
             return
         self._mark(root, found=bool(drops), is_empty=not names - {files.MARKER_NAME})
+        if hidden:
+            # what lies in a folder that could not be listed is not missing
+            below = self.entries.known_below(hidden)
+            names, drops = names | below, drops | below
         self.entries.end(names, drops)
         self.troubles.keep(names)
         if self._hints.note_folders(self.rule.name, ground.folders, too_deep=ground.too_deep):
@@ -322,7 +327,7 @@ class Intake:
             else met[0] == root.identity[0]
         )
         if not is_known:
-            trees = sweep(root, self._matcher, addresses=addresses_of(self.rule), stop=self._stop)
+            trees = sweep(root, self._matcher, stop=self._stop)
             asks = is_asked or is_restored
             rule = replace(self.rule, initial=Initial.ASK) if asks else self.rule
             if rule.removable and rule.initial is Initial.AUTO:
@@ -360,7 +365,7 @@ class Intake:
                     self.entries.lose(top)
         self._decide()
 
-    def _look_at(self, root: files.Root, tree: Tree | Same) -> bool:
+    def _look_at(self, root: files.Root, tree: Tree | Same | Unlisted) -> bool:
         """Judge one entry and say whether it is a drop; a fault there is its own (Law 4)."""
         now, fence = self._clock.monotonic(), tree.fence if isinstance(tree, Tree) else ""
         if self.troubles.waits(tree.top, fence, now):

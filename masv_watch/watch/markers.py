@@ -11,12 +11,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from masv_watch.model import DeliveredFile, Identity, Rule
+from masv_watch.watch.addresses import Layout
 
 #: what a file is called that lets a drop go outside of its windows: in a folder just so, beside a
 #: drop after its name and a dot
 URGENT = b"SENDNOW"
 #: of every such path below the root, the one at the top that names no drop too
-URGENT_SHAPE = re.compile(r"(?:[^/]+[./])?SENDNOW", re.DOTALL)
+_URGENT_SHAPE = re.compile(r"(?:[^/]+[./])?SENDNOW", re.DOTALL)
+#: among files anywhere: none of them is in a folder that it could let go
+_DEEP_URGENT_SHAPE = re.compile(r"(?:[^/]+/)*(?:[^/]+\.)?SENDNOW", re.DOTALL)
 _WORDS = re.compile(r"\{(name|stem)\}")
 
 
@@ -100,10 +103,24 @@ def marks_of(rule: Rule, top: bytes, kind: str) -> tuple[bytes, ...]:
     return tuple(path for path in found if not path.startswith(top + b"/"))
 
 
-def shape_of(template: str) -> re.Pattern[str]:
+def shape_of(template: str, layout: Layout) -> re.Pattern[str]:
     """Give what every path has that is a marker by this template, for whole paths as text."""
     pieces = _WORDS.split(template)
     shape = "".join(
         "[^/]+" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)
     )
-    return re.compile(shape, re.DOTALL)
+    return re.compile("(?:[^/]+/)*" * layout.is_deep + shape, re.DOTALL)
+
+
+def urgent_shape(layout: Layout) -> re.Pattern[str]:
+    """Give what every path has that lets a drop go outside of its windows, for whole paths."""
+    return _DEEP_URGENT_SHAPE if layout.is_deep else _URGENT_SHAPE
+
+
+def urgent_words(path: str, layout: Layout) -> str:
+    """Say in a clause what a file of that shape is."""
+    if layout.is_deep and path.rpartition("/")[2] == "SENDNOW":
+        return "names no drop: call it NAME.SENDNOW"
+    if path == "SENDNOW":
+        return "names no drop: call it NAME.SENDNOW, or put it into a folder"
+    return "lets its drop go outside of the window"

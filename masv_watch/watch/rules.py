@@ -37,10 +37,10 @@ from masv_watch.model import (
     Rule,
 )
 from masv_watch.names import sent_name, sent_path, shown
-from masv_watch.watch.addresses import addresses_of, subfolder_of
+from masv_watch.watch.addresses import layout_of, subfolder_of
 from masv_watch.watch.amounts import human_size
 from masv_watch.watch.filters import misfits
-from masv_watch.watch.markers import URGENT_SHAPE, shape_of
+from masv_watch.watch.markers import shape_of, urgent_shape, urgent_words
 from masv_watch.watch.plain import PlainNames, one_line
 
 #: names under which something is still being written; while one grows, its folder is not quiet
@@ -157,10 +157,12 @@ class Matcher:
         shape = target_shape(rule)
         self._target = re.compile(shape, re.DOTALL) if shape else None
         self._beside = tuple(_beside(rule))
-        self._urgent = URGENT_SHAPE if rule.schedule.heeds_marks else None
+        #: where the drops of the rule lie
+        self.layout = layout_of(rule)
+        self._urgent = urgent_shape(self.layout) if rule.schedule.heeds_marks else None
         besides = (*(shape for shape, _, _ in self._beside), self._urgent)
         self._besides = tuple(shape for shape in besides if shape is not None)
-        self._addresses = tuple(_text(name + b"/") for name in sorted(addresses_of(rule)))
+        self._addresses = tuple(_text(name + b"/") for name in sorted(self.layout.addresses))
         #: whether a file may be left out for more than its name is on a list
         self._asks_of_files = bool(
             rule.only
@@ -257,16 +259,21 @@ class Matcher:
             return _skip("ours", "belongs to masv-watch", temporary=is_growing)
         if self._target and self._target.match(text):
             return _skip("target", "is where delivered sources are moved to", at=self._at)
+        within = self._within(text)
+        # a folder of that name marks nothing, and is no drop all the same; one in which drops lie
+        # is gone through
+        named = within if self.layout.is_deep else within.removesuffix("/")
         for shape, test, detail in self._beside:
-            # a folder of that name marks nothing, and is no drop all the same
-            if shape.fullmatch(self._within(text).removesuffix("/")):
+            if shape.fullmatch(named):
                 return _skip(test, detail, at=self._at)
-        if self._urgent and self._urgent.fullmatch(self._within(text)):
-            return _skip("marker", _urgent_words(self._within(text)), at=self._at)
+        if self._urgent and self._urgent.fullmatch(within):
+            return _skip("marker", urgent_words(within, self.layout), at=self._at)
         return None
 
     def _within(self, text: str) -> str:
-        """Give a path as it is inside of the address in which it lies."""
+        """Give a path as it is inside of the address in which it lies, or among files anywhere."""
+        if self.layout.is_deep:
+            return text
         address = next((each for each in self._addresses if text.startswith(each)), "")
         return text[len(address) :]
 
@@ -275,12 +282,6 @@ _KEPT = Match(
     fate=Fate.KEEP,
     findings=(Finding(test="ignore", passed=True, detail="matches no pattern"),),
 )
-
-
-def _urgent_words(text: str) -> str:
-    if text == "SENDNOW":
-        return "names no drop: call it NAME.SENDNOW, or put it into a folder"
-    return "lets its drop go outside of the window"
 
 
 def match(path: bytes, kind: str, rule: Rule) -> Match:
@@ -453,10 +454,11 @@ def _shape(first: str, hot_folder: str) -> str:
 
 def _beside(rule: Rule) -> Iterator[tuple[re.Pattern[str], str, str]]:
     """Give what comes with drops and is none: its shape, the test's name and what it is."""
+    layout = layout_of(rule)
     if rule.settle.done_marker:
-        yield shape_of(rule.settle.done_marker), "marker", "is a done marker"
+        yield shape_of(rule.settle.done_marker, layout), "marker", "is a done marker"
     if rule.sidecar is not None:
-        yield shape_of(rule.sidecar.name), "sidecar", "is the sidecar of a drop"
+        yield shape_of(rule.sidecar.name, layout), "sidecar", "is the sidecar of a drop"
 
 
 def _compiled(lines: Iterable[str]) -> pathspec.GitIgnoreSpec:

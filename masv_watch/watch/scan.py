@@ -1,7 +1,7 @@
 """One look at everything in a hot folder: the truth that notifications only hurry.
 
-Owns the walk from a root's entries down to every file of theirs. Never decides whether something is
-quiet, and remembers nothing between two sweeps. Called by intake.
+Owns the walk from the entries that may be drops (`tops`) down to every file of theirs. Never
+decides whether something is quiet, and remembers nothing between two sweeps. Called by intake.
 
 Law 1. One entry that cannot be read never stops the rest: it is reported with its reason.
 Law 2. The walk has a stack of its own and a budget, so that no tree exhausts the process.
@@ -12,17 +12,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from masv_watch.errors import SourceError, SourceForbidden, SourceUnreadable, SourceVanished
-from masv_watch.files import Observation, Root, observed
+from masv_watch.errors import SourceError, SourceForbidden, SourceVanished
+from masv_watch.files import MARKER_NAME, Observation, Root, observed
 from masv_watch.model import Identity
 from masv_watch.names import shown
-from masv_watch.watch.addresses import NO_ADDRESSES, subfolder_of
+from masv_watch.watch.addresses import subfolder_of
 from masv_watch.watch.fences import Numbers, all_joined, folded, joined, numbers_of, raw_of, told
 from masv_watch.watch.ground import Ground
-from masv_watch.watch.rules import Fate, Match, Matcher
+from masv_watch.watch.rules import Fate, Matcher
 from masv_watch.watch.settle import Entry, Seen, signature
+from masv_watch.watch.tops import (
+    FAULTS,
+    KnownBy,
+    Same,
+    Unlisted,
+    leads_on,
+    matched,
+    reason_of,
+    tops,
+    unfollowed,
+)
 
 Placed = tuple[bytes, Identity]
 
@@ -30,18 +41,6 @@ Placed = tuple[bytes, Identity]
 #: that a drop may have unasked (`watch.limits`): what a person lets go must still be walked
 BUDGET = 2_000_000
 _PATH_UNIT = 256
-#: what a mistake of ours, or a name that nobody thought of, raises at one entry
-FAULTS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +56,6 @@ class LeftOut:
     def __str__(self) -> str:
         """Give the escaped name with its reason."""
         return f"{shown(self.path)} {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class Same:
-    """A top-level entry in which nothing changed since it was last looked at in full."""
-
-    top: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,22 +118,19 @@ def sweep(
     root: Root,
     matcher: Matcher,
     *,
-    addresses: frozenset[bytes] = NO_ADDRESSES,
     budget: int = BUDGET,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Tree]:
     """Give each top-level entry with its tree, one at a time; only one tree is held at once.
 
-    Of the folders that are `addresses` come the entries instead, in their place.
+    Of the folders in which drops lie come the entries instead, in their place.
 
     What is left out at the top comes too, with `is_drop` false. When `stop` answers true the sweep
     ends at once, so that what was not seen by then proves nothing.
 
     Raises: SourceUnreadable when the root itself cannot be listed or goes away.
     """
-    for seen in changes(
-        root, matcher, known=lambda _top: None, addresses=addresses, budget=budget, stop=stop
-    ):
+    for seen in changes(root, matcher, known=lambda _top: None, budget=budget, stop=stop):
         if isinstance(seen, Tree):
             yield seen
 
@@ -150,26 +139,36 @@ def changes(
     root: Root,
     matcher: Matcher,
     *,
-    known: Callable[[bytes], str | None],
-    addresses: frozenset[bytes] = NO_ADDRESSES,
+    known: KnownBy,
     ground: Ground | None = None,
     budget: int = BUDGET,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Tree | Same]:
+) -> Iterator[Tree | Same | Unlisted]:
     """Sweep as `sweep`, making no list of what still has the fence that `known` gives for it.
 
-    Every folder that is walked is put on the `ground`.
+    Every folder that is walked is put on the `ground`. One on the way to drops that cannot be
+    listed comes as a tree that is unreadable, or as unlisted when it went away.
 
     Raises: as `sweep`.
     """
-    for top in _tops(root, addresses, ground):
+    for top in tops(root, matcher, ground=ground, known=known):
         if stop():
             return
-        fence = known(top.path)
-        walk = _Walk(root, matcher, budget=budget, stop=stop, ground=ground)
-        if fence is not None and walk.glance(top) == fence:
-            yield Same(top.path)
+        if isinstance(top, Same):
+            yield top
             continue
+        if isinstance(top, Unlisted):
+            yield _unlisted(top) if top.why else top
+            continue
+        fence = known(top.path)
+        if fence is not None:
+            # a file with that very identity was kept by the same patterns
+            now = _fence_of(top)
+            if now is None:
+                now = _Walk(root, matcher, budget=budget, stop=stop, ground=ground).glance(top)
+            if now == fence:
+                yield Same(top.path)
+                continue
         again = _Walk(root, matcher, budget=budget, stop=stop, ground=ground)
         tree = _fenced(root, again.look, top)
         if tree is None:
@@ -185,33 +184,28 @@ def _fenced(
         return look(top)
     except FAULTS as error:
         # one of the root's is no fault of the entry
-        root.observe(b".masv-watch")
+        root.observe(MARKER_NAME)
         why = f"could not be looked at: {type(error).__name__}: {error}"
         fault = LeftOut(path=top.path, reason=why)
         return Tree(top=top.path, kind=top.kind, unreadable=(fault,), fault=error)
 
 
-def _tops(root: Root, addresses: frozenset[bytes], ground: Ground | None) -> Iterator[Observation]:
-    """Give every entry that may be a drop; one address that cannot be listed fails at the end."""
-    trouble: SourceError | None = None
-    for top in map(unfollowed, root.list_folder()):
-        if top.path in addresses and top.kind == "unreadable":
-            trouble = SourceUnreadable(f"{shown(top.path)} {top.detail}", path=top.path)
-            continue
-        if top.kind != "folder" or top.path not in addresses:
-            yield top
-            continue
-        if ground is not None and top.identity is not None:
-            ground.add(top.path, numbers_of(top.identity))
-        try:
-            yield from map(unfollowed, root.list_folder(top.path))
-        except SourceVanished:
-            continue
-        except SourceError as error:
-            trouble = trouble or error
-    if trouble is not None:
-        # what lies in it is not missing (Law 3)
-        raise trouble
+def _fence_of(top: Observation) -> str | None:
+    """Give the fence of a loose file; None for all that has to be walked or judged."""
+    if top.kind != "file" or top.identity is None:
+        return None
+    name = os.fsdecode(top.path.rpartition(b"/")[2])
+    return told(joined(0, name, numbers_of(top.identity)))
+
+
+def _unlisted(found: Unlisted) -> Tree:
+    left_out = LeftOut(path=found.top, reason=found.why)
+    return Tree(top=found.top, kind="unreadable", unreadable=(left_out,))
+
+
+def is_seen(found: Tree | Same | Unlisted) -> bool:
+    """Say whether a sweep saw what it gave: what it did not see hides all that lies below it."""
+    return isinstance(found, Same) or (isinstance(found, Tree) and found.kind != "unreadable")
 
 
 def one(
@@ -225,15 +219,38 @@ def one(
 ) -> Tree | None:
     """Look at one top-level entry again; None when it is gone or `stop` answered true.
 
-    With `is_last` no further look follows: a folder that goes away meanwhile is unreadable.
+    With `is_last` no further look follows: a folder that goes away meanwhile is unreadable. So is
+    a folder on the way to drops that cannot be passed or listed; any other of these is no drop.
 
     Raises: SourceUnreadable when the root is gone.
     """
-    seen = root.observe(top)
+    try:
+        seen = root.observe(top)
+    except SourceError as error:
+        if not subfolder_of(top) or is_last:
+            raise
+        root.observe(MARKER_NAME)
+        is_gone = isinstance(error, SourceForbidden)
+        return None if is_gone else _unlisted(Unlisted(top, reason_of(error, top)))
     if seen is None:
         return None
+    if leads_on(unfollowed(seen), matcher):
+        return _unpassed(root, top)
     walk = _Walk(root, matcher, budget=budget, stop=stop, is_last=is_last)
     return _fenced(root, walk.look, unfollowed(seen))
+
+
+def _unpassed(root: Root, folder: bytes) -> Tree | None:
+    """Give a folder on the way to drops that cannot be listed; None for one that can."""
+    try:
+        for _ in root.stat_folder(folder):
+            return None
+    except SourceVanished:
+        return None
+    except SourceError as error:
+        root.observe(MARKER_NAME)
+        return _unlisted(Unlisted(folder, reason_of(error, folder)))
+    return None
 
 
 class _StoppedError(Exception):
@@ -242,34 +259,6 @@ class _StoppedError(Exception):
 
 class _FullError(Exception):
     """The walk found more than one drop may have."""
-
-
-#: tests of a rule that ask of a linked file as it is named in the drop, not where it lies
-_OF_THE_LINK = {"only", "size", "hardlinks"}
-
-
-def unfollowed(top: Observation) -> Observation:
-    """Give a top-level entry, with a link as the link that it is: only those in a drop count."""
-    if not top.real:
-        return top
-    return Observation(path=top.path, kind="link", identity=None, detail="a symbolic link")
-
-
-def matched(matcher: Matcher, entry: Observation) -> Match:
-    """Say whether what was observed is sent or left out, its size included.
-
-    What a link led to is left out where its own path is, too.
-    """
-    size = entry.identity.size if entry.identity is not None else None
-    found = matcher.match(entry.path, entry.kind, entry.detail, size=size, nlink=entry.nlink)
-    if not entry.real or found.fate is Fate.SKIP:
-        return found
-    there = matcher.match(entry.real, entry.kind, size=size)
-    if there.fate is not Fate.SKIP or there.findings[-1].test in _OF_THE_LINK:
-        return found
-    finding = there.findings[-1]
-    led = f"leads to {shown(entry.real)}, which {finding.detail}"
-    return replace(there, findings=(*there.findings[:-1], replace(finding, detail=led)))
 
 
 class _Walk:
@@ -334,9 +323,8 @@ class _Walk:
         )
 
     def _over(self, top: Observation) -> None:
-        address = subfolder_of(top.path)
-        is_plain = not address or self._matcher.keeps_all(b"", (os.fsdecode(address),))
-        self._sum = self._note(top, address, 0, is_plain=is_plain)
+        above = subfolder_of(top.path)
+        self._sum = self._note(top, above, 0, is_plain=self._is_plain(above))
         while self._ahead:
             folder, numbers, is_plain = self._ahead.pop()
             inside = -1
@@ -346,9 +334,18 @@ class _Walk:
                 # gone, or a link by now (fault 24): the next sample shows another fence
                 if not isinstance(error, SourceVanished | SourceForbidden) or self._is_last:
                     # a root that went away is no fault of the entry; asked by listing none of it
-                    self._root.observe(b".masv-watch")
-                    self._unreadable.append(LeftOut(path=folder, reason=_why(error, folder)))
+                    self._root.observe(MARKER_NAME)
+                    self._unreadable.append(LeftOut(path=folder, reason=reason_of(error, folder)))
             self._sum = folded(self._sum, folder, numbers, inside)
+
+    def _is_plain(self, above: bytes) -> bool:
+        """Say whether every name on the way from the root to a drop is plain."""
+        folder = b""
+        for step in above.split(b"/") if above else ():
+            if not self._matcher.keeps_all(folder, (os.fsdecode(step),)):
+                return False
+            folder = folder + b"/" + step if folder else step
+        return True
 
     def _inside(self, folder: bytes, *, is_plain: bool) -> int:
         """Take in what one folder holds and give its sum."""
@@ -425,7 +422,3 @@ class _Walk:
         self._cost += self._keeps * (1 + len(path) // _PATH_UNIT)
         if self._cost > self._budget:
             raise _FullError
-
-
-def _why(error: SourceError, path: bytes) -> str:
-    return error.message.removeprefix(shown(path)).strip()

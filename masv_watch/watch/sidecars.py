@@ -31,7 +31,8 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.watch.controls import LARGEST, TOO_LARGE
 from masv_watch.watch.markers import marker_of
-from masv_watch.watch.scan import Tree, unfollowed
+from masv_watch.watch.scan import Tree
+from masv_watch.watch.tops import unfollowed
 
 #: sidecars of which is remembered what they say; an older one is read again
 _MOST_KEPT = 1000

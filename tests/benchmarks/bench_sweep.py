@@ -1,9 +1,9 @@
 """The full sweep of an unchanged hot folder of 1,000,000 files against `find -printf`.
 
-Owns one tree of 1,000 folders, once as 1,000 drops and once as a single one, all recorded as seen
-by a process before. Each round is `find` and a sweep, in turns; then an idle cycle, a sweep that is
-told to stop, and what happens meanwhile in another hot folder. Memory is that of a process which
-has looked at nothing before.
+Owns one tree of 1,000 folders, as 1,000 drops, as a single one, and as one drop for each file with
+`depth: any`, all recorded as seen by a process before. Each round is `find` and a sweep, in turns;
+then an idle cycle, a sweep that is told to stop, and what happens meanwhile in another hot folder.
+Memory is that of a process which has looked at nothing before.
 
     .venv/bin/python tests/benchmarks/bench_sweep.py [--rounds N] [--files N] [--folders N]
         [--json FILE]
@@ -25,6 +25,7 @@ sys.path.insert(0, str(PROJECT))
 
 from masv_watch.loops import Clock, SystemClock  # noqa: E402
 from masv_watch.metrics import Metrics  # noqa: E402
+from masv_watch.model import Depth, DropMode  # noqa: E402
 from masv_watch.store.sqlite import open_store  # noqa: E402
 from tests.benchmarks.figures import CannotMeasureError, Figures, main, parser, turned  # noqa: E402
 from tests.benchmarks.sink import forget_peak, memory_mib, work_folder  # noqa: E402
@@ -33,6 +34,13 @@ from tests.doubles import FakeClock  # noqa: E402
 
 DROPS = "masv-watch, a drop each folder"
 SINGLE = "masv-watch, one drop"
+FILES = "masv-watch, a drop each file"
+#: what the rule of each says beside the folder
+RULES: dict[str, dict[str, Any]] = {
+    DROPS: {},
+    SINGLE: {},
+    FILES: {"drop": DropMode.FILE, "depth": Depth.ANY},
+}
 IDLE = "masv-watch, idle cycle"
 #: seconds between two looks of a hot folder that nothing rings for, and between two full ones
 PERIOD_S = 300.0
@@ -44,12 +52,12 @@ NEIGHBOURS = 10
 class Looks:
     """One hot folder with its ledger, looked at again and again."""
 
-    def __init__(self, hot: Path, state: Path, clock: Clock) -> None:
+    def __init__(self, hot: Path, state: Path, clock: Clock, **rule: Any) -> None:
         """Open the state that stands beside the hot folder."""
         self.clock = clock
         self.is_stopped = False
         self.store = open_store(str(state), clock=clock, metrics=Metrics())
-        self.intake = watched(hot, self.store, clock, stop=lambda: self.is_stopped)
+        self.intake = watched(hot, self.store, clock, stop=lambda: self.is_stopped, **rule)
 
     def full(self) -> tuple[float, float]:
         """Sweep as a notification asks for it; give the seconds and the CPU seconds of it."""
@@ -69,9 +77,9 @@ class Looks:
         return self.intake.is_at_rest and not self.store.drops(living=True)
 
 
-def child(hot: str, state: str) -> None:
+def child(hot: str, state: str, name: str) -> None:
     """Be the process whose memory counts: look twice, and tell what each look added, MiB."""
-    looks = Looks(Path(hot), Path(state), FakeClock())
+    looks = Looks(Path(hot), Path(state), FakeClock(), **RULES[name])
     told = []
     for _ in range(2):
         forget_peak(os.getpid())
@@ -85,10 +93,10 @@ def child(hot: str, state: str) -> None:
     looks.store.close()
 
 
-def memory_of(hot: Path, state: Path) -> list[dict[str, float]]:
+def memory_of(hot: Path, state: Path, name: str) -> list[dict[str, float]]:
     """Give what the first and the second look add to the memory of a fresh process."""
     done = subprocess.run(
-        [sys.executable, __file__, "--child", str(hot), str(state)],
+        [sys.executable, __file__, "--child", str(hot), str(state), name],
         stdout=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
@@ -163,7 +171,9 @@ def run() -> None:
     line = parser(__doc__, rounds=5)
     line.add_argument("--files", type=int, default=1_000_000)
     line.add_argument("--folders", type=int, default=1_000)
-    line.add_argument("--child", nargs=2, metavar=("HOT", "STATE"), help="for the run itself")
+    line.add_argument(
+        "--child", nargs=3, metavar=("HOT", "STATE", "NAME"), help="for the run itself"
+    )
     options = line.parse_args()
     if options.child:
         child(*options.child)
@@ -174,14 +184,14 @@ def run() -> None:
     with work_folder(in_memory=options.files * FILE_BYTES) as top, work_folder() as state:
         tree = top / "hot" / "ALL"
         seed(tree, folders=options.folders, files=options.files)
-        hots = {DROPS: tree, SINGLE: tree.parent}
+        hots = {DROPS: tree, SINGLE: tree.parent, FILES: top}
         looks = {}
         for number, (name, hot) in enumerate(hots.items()):
             place = state / str(number)
-            memory_of(hot, place)
-            for look, found in zip(("again", "steady"), memory_of(hot, place), strict=True):
+            memory_of(hot, place, name)
+            for look, found in zip(("again", "steady"), memory_of(hot, place, name), strict=True):
                 figures.add(name, **{f"{look}_most": found["most"], f"{look}_kept": found["kept"]})
-            looks[name] = Looks(hot, place, FakeClock())
+            looks[name] = Looks(hot, place, FakeClock(), **RULES[name])
         compare(figures, tree, looks)
         idle(figures, looks[DROPS])
         cancel(figures, looks[DROPS])

@@ -31,6 +31,8 @@ INSIDE = "would have to lie in it, and it is a file - drop it in a folder"
 #: what is said of a drop that nobody is named for
 OUTSIDE = "lies outside of the folders that to.by_subfolder names"
 MARKED = "settle: {done_marker: '{name}.ok'}"
+#: a further key of the same rule
+DEEP = ", drop: file, depth: any"
 BY = "to: {by_subfolder: {below: [a@example.com]}, others: hold}"
 #: what is told where neither a daemon nor a marker says that the folder is the one that it was
 UNASKED = (
@@ -124,6 +126,8 @@ def test_drop_into_a_folder_with_done_markers_says_which_one_it_waits_for(carry_
         ("settle: {done_marker: '{name}/DONE'}", "", "out", f"it is held: clip.mov/DONE {INSIDE}"),
         (MARKED, BY, "out", f"it is held: clip.mov {OUTSIDE}, and nobody else is named"),
         (MARKED, BY, "./out/below", "it goes once {top}/out/below/clip.mov.ok is there"),
+        (MARKED, "", "./out/below", ""),
+        (f"{MARKED}{DEEP}", "", "./out/below", "it goes once {top}/out/below/clip.mov.ok is there"),
     ],
 )
 def test_drop_says_what_it_waits_for_and_promises_nothing_else(
@@ -138,6 +142,21 @@ def test_drop_says_what_it_waits_for_and_promises_nothing_else(
     status, _, err = carry_out("drop", "clip.mov", "--to", to)
 
     assert (status, err) == (OK, f"masv-watch: {said.format(top=folders)}\n" if said else "")
+
+
+def test_folder_dropped_where_files_at_any_depth_go_is_taken_and_waits_for_nothing(
+    carry_out, folders
+):
+    """Each of its files is a drop; the folder itself needs no marker."""
+    text = CONFIG.format(top=folders).replace('ignore: ["*.xmp"]', MARKED + DEEP)
+    (folders / "masv-watch.yml").write_text(text)
+    (folders / "out" / ".masv-watch").write_text(json.dumps({"state": "s", "hot_folder": "out"}))
+    (folders / "day1").mkdir()
+    (folders / "day1" / "a.mov").write_bytes(b"a")
+    status, _, err = carry_out("drop", "day1", "--to", "out")
+
+    assert (status, err) == (OK, "")
+    assert (folders / "out" / "day1" / "a.mov").read_bytes() == b"a"
 
 
 @pytest.mark.parametrize(("named", "is_known"), [("out", True), ("cards", False)])

@@ -98,6 +98,10 @@ BY = "to: {by_subfolder: {a: [x@a.example], b: []}%s}"
         ("to: {recipients: []}, limits: {domains: [a b]}", "`a b` is no domain - write it as"),
         ("to: {recipients: []}, limits: {per_dropp: 1 GB}", "did you mean `per_drop`?"),
         ("to: {recipients: []}, deadline: 25:00", "is no time of the day"),
+        ("to: {recipients: []}, drop: file, depth: all", "`all` is not known - top or any"),
+        ("to: {recipients: []}, depth: any", "only files are looked for in folders - write"),
+        ("to: {recipients: []}, depth: top, drop: each", "only files are looked for in folders"),
+        (BY % "" + ", drop: folder, depth: any", "only files are looked for in folders"),
     ],
 )
 def test_mistake_in_a_rule_is_answered_at_its_place(tmp_path, keys, message):
@@ -114,6 +118,30 @@ def test_addresses_are_built_with_their_recipients_once_each(tmp_path):
     assert built(tmp_path, keys).to == model.To(
         by_subfolder=(("ä b".encode(), ("x@a.example",)), (b"b", ())),
     )
+
+
+@pytest.mark.parametrize(
+    ("keys", "depth"),
+    [("drop: file", "top"), ("drop: file, depth: top", "top"), ("drop: file, depth: any", "any")],
+)
+def test_depth_of_files_is_taken_over_and_is_the_top_by_default(tmp_path, keys, depth):
+    """With any depth the folder of a file has a name, which a text may hold."""
+    text = f"to: {{recipients: []}}, {keys}"
+    found = built(tmp_path, text)
+
+    assert (found.depth.value, found.is_deep) == (depth, depth == "any")
+    named = text + ", package: {name: '{subfolder} {name}'}"
+    if depth == "any":
+        assert built(tmp_path, named).package.name == "{subfolder} {name}"
+    else:
+        assert "known only beside" in refused(tmp_path, rule(named))[0][3]
+
+
+def test_followed_links_beside_files_at_any_depth_are_warned_of(tmp_path):
+    """A link is followed only in a folder that is a drop, and there is none."""
+    found = warned(tmp_path, "to: {recipients: []}, drop: file, depth: any, follow: inside")
+
+    assert ["has no effect beside `depth: any`" in one for one in found] == [True]
 
 
 def test_rule_of_addresses_needs_the_team(tmp_path):

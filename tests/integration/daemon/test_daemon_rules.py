@@ -35,6 +35,8 @@ def field(tmp_path_factory: pytest.TempPathFactory):
             "narrow": "only: ['*.mov'], ignore_regex: ['_old'], size: {min: 2 B}",
             "bounded": "drop: folder, limits: {files: 2}",
             "inside": "limits: {domains: [own.example]}",
+            "deep": "drop: file, depth: any, package: {name: '{name} of {subfolder}'}, after:"
+            " {delivered: {move: '{root}/_sent/{subfolder}/{name}'}}",
         },
     )
     text = made.config.read_text()
@@ -109,6 +111,37 @@ def test_subfolders_are_addresses_and_the_cloud_mails_those_they_name(field):
     assert said["verdict"] in {"on_its_way", "known"}
     outer = field.command("explain", str(field.top / "studios" / "studio-a")).stdout
     assert "is an address of to.by_subfolder, and no drop" in outer
+
+
+def test_files_at_any_depth_are_delivered_one_by_one_and_moved_with_their_folders(field):
+    """Dropped as a folder, watched by real notifications, sent, moved, and not sent again."""
+    (field.top / "day1").mkdir()
+    write_tree(field.top / "day1", {"a.mov": b"a", "cam A/a.mov": b"b", "cam A/c.tmp": b"c"})
+    done = field.command("drop", str(field.top / "day1"), "--to", "deep")
+    assert done.returncode == 0, done.stderr
+    packages = field.until_delivered("deep", 2, within=40.0)
+    write_tree(field.top / "deep", {"day1/cam A/d.mov": b"d"})
+    packages = field.until_delivered("deep", 3, within=40.0)
+
+    assert {
+        each["name"]: [(file["path"], file["name"]) for file in each["files"]] for each in packages
+    } == {
+        "a.mov of day1": [("", "a.mov")],
+        "a.mov of day1/cam A": [("", "a.mov")],
+        "d.mov of day1/cam A": [("", "d.mov")],
+    }
+    deep = field.top / "deep"
+    left = {str(path.relative_to(deep)) for path in deep.rglob("*") if path.is_file()}
+    assert left == {
+        ".masv-watch", "day1/cam A/c.tmp", "_sent/day1/a.mov", "_sent/day1/cam A/a.mov",
+        "_sent/day1/cam A/d.mov",
+    }  # fmt: skip
+    assert {path for path, _, _ in field.drops("deep")} == {
+        b"day1/a.mov", b"day1/cam A/a.mov", b"day1/cam A/d.mov",
+    }  # fmt: skip
+    said = field.command("explain", str(deep / "day1")).stdout
+    assert "day1 is a folder: each file below it is a drop of its own" in said
+    assert field.lines("announced by no event") == []
 
 
 def test_filters_leave_out_what_the_rule_does_not_want(field):

@@ -15,7 +15,8 @@ from masv_watch.files.trees import delete_tree
 from masv_watch.model import Rule, To
 from masv_watch.watch import scan
 from masv_watch.watch.rules import Matcher
-from masv_watch.watch.scan import Same, Tree
+from masv_watch.watch.scan import Tree
+from masv_watch.watch.tops import Same
 
 PLAIN = Rule(name="out", path=b"/srv/out", to=To(recipients=()))
 

@@ -14,7 +14,6 @@ from masv_watch import files
 from masv_watch.delivery.dispose import Source, carry_out, target_of
 from masv_watch.errors import SourceUnreadable
 from masv_watch.model import After, DropMode, Package, Settle, To
-from masv_watch.watch.addresses import addresses_of
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import sweep
 from tests.integration.rooms.sent import Door
@@ -150,7 +149,7 @@ def test_address_that_cannot_be_listed_keeps_nothing_else_and_proves_nothing(mak
 
     with files.Root.open(os.fsencode(room.hot)) as root:
         door: Any = Door(root, list_folder=list_folder)
-        trees = sweep(door, Matcher(room.rule), addresses=addresses_of(room.rule))
+        trees = sweep(door, Matcher(room.rule))
         tops = [next(trees).top, next(trees).top]
         with pytest.raises(SourceUnreadable):
             next(trees)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masv_watch.model import DeliveredFile, HoldReason, Identity, Rule, Settle, To
+from masv_watch.watch.addresses import Layout
 from masv_watch.watch.markers import Marker, is_left_over, marker_of, shape_of
 from masv_watch.watch.rules import Fate, Matcher
 from masv_watch.watch.settle import MARKED_QUIET_S, Entry, Seen, State, judge
@@ -50,7 +51,7 @@ def test_marker_of_any_name_is_left_out_and_the_drop_itself_is_not(
         )
     )
 
-    assert shape_of(template).fullmatch(path.decode("utf-8", "surrogateescape"))
+    assert shape_of(template, Layout()).fullmatch(path.decode("utf-8", "surrogateescape"))
     assert matcher.match(path, "file").fate is Fate.SKIP
 
 

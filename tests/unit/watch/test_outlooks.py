@@ -8,6 +8,7 @@ import pytest
 
 from masv_watch.cli.listings import read
 from masv_watch.model import (
+    Depth,
     DropMode,
     HoldReason,
     Limits,
@@ -19,7 +20,6 @@ from masv_watch.model import (
     Sidecar,
     To,
 )
-from masv_watch.watch.addresses import addresses_of
 from masv_watch.watch.outlooks import Outlooks
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import LeftOut, Tree, sweep
@@ -41,7 +41,7 @@ def outlooks(rule_, *lines):
     foresight.meet(listing.list_folder())
     return {
         tree.top.decode(): foresight.outlook(listing, tree, local=NOON)
-        for tree in sweep(listing, Matcher(rule_), addresses=addresses_of(rule_))
+        for tree in sweep(listing, Matcher(rule_))
     }
 
 
@@ -132,6 +132,25 @@ def test_entries_of_an_address_go_to_those_it_names_and_the_rest_is_held():
         Prospect.HELD, HoldReason.NO_RECIPIENT,
     )  # fmt: skip
     assert set(found) == {"studio-a/CARD", "beside"}
+
+
+def test_files_at_any_depth_are_drops_of_their_own_and_folders_only_the_way():
+    """A folder that is left out is named once, with all that it holds."""
+    wanted = rule(
+        drop=DropMode.FILE,
+        depth=Depth.ANY,
+        ignore=("proxies/",),
+        package=Package(name="{subfolder}|{name}"),
+    )
+    found = outlooks(wanted, "a\t1", "day1/cam A/b\t1", "day1/proxies/p\t1", "day1/c.tmp", "EMPTY/")
+
+    assert {top: each.draft.name for top, each in found.items() if each.draft} == {
+        "a": "|a", "day1/cam A/b": "day1/cam A|b",
+    }  # fmt: skip
+    assert [found[top].why for top in ("day1/proxies", "day1/c.tmp")] == [
+        "matches `proxies/` of the rule", "matches `*.tmp` of the built-in list",
+    ]  # fmt: skip
+    assert len(found) == 4
 
 
 def test_recipient_of_a_domain_that_is_not_allowed_is_held():

@@ -1,0 +1,183 @@
+"""Which entries of a hot folder may be drops: at its top, in an address, or at any depth.
+
+Owns the walk from the root to where drops lie. Never looks into a drop and remembers nothing.
+Called by the sweep, and by whoever previews one.
+
+Law 1. A folder that cannot be listed keeps nothing else from being seen, and proves nothing of what
+       lies in it.
+Law 2. What a process knows already is told by a number alone: a million files that do not change
+       cost little more than their stats.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from masv_watch.errors import SourceError, SourceForbidden, SourceUnreadable, SourceVanished
+from masv_watch.files import MARKER_NAME, Observation, Root, observed
+from masv_watch.names import shown
+from masv_watch.watch.fences import file_fence, numbers_of
+from masv_watch.watch.ground import Ground
+from masv_watch.watch.rules import Fate, Match, Matcher
+
+#: gives the fence by which a drop is known; None where it has to be looked at
+KnownBy = Callable[[bytes], str | None]
+#: what a mistake of ours, or a name that nobody thought of, raises at one entry
+FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """A drop in which nothing changed since it was last looked at in full."""
+
+    top: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A folder on the way to drops of which no list was had: what lies in it is not missing."""
+
+    top: bytes
+    #: one clause that follows its name; "" when it went away meanwhile
+    why: str = ""
+
+
+def tops(
+    root: Root,
+    matcher: Matcher,
+    *,
+    ground: Ground | None = None,
+    known: KnownBy = lambda _top: None,
+) -> Iterator[Observation | Same | Unlisted]:
+    """Give every entry that may be a drop by the matcher's rule, what is left out with them.
+
+    The folders on the way to them, the root left out, are put on the `ground`.
+
+    Raises: SourceUnreadable when the root itself, or an address, cannot be listed; of an address
+        that is told at the end, once the rest was given.
+    """
+    if matcher.layout.is_deep:
+        return _deep(root, matcher, ground=ground, known=known)
+    return _flat(root, matcher.layout.addresses, ground)
+
+
+def _flat(
+    root: Root, addresses: frozenset[bytes], ground: Ground | None
+) -> Iterator[Observation | Same | Unlisted]:
+    trouble: SourceError | None = None
+    for top in map(unfollowed, root.list_folder()):
+        if top.path in addresses and top.kind == "unreadable":
+            trouble = SourceUnreadable(f"{shown(top.path)} {top.detail}", path=top.path)
+            continue
+        if top.kind != "folder" or top.path not in addresses:
+            yield top
+            continue
+        if ground is not None and top.identity is not None:
+            ground.add(top.path, numbers_of(top.identity))
+        try:
+            yield from map(unfollowed, root.list_folder(top.path))
+        except SourceVanished:
+            continue
+        except SourceError as error:
+            trouble = trouble or error
+    if trouble is not None:
+        # what lies in it is not missing (Law 1)
+        raise trouble
+
+
+def _deep(
+    root: Root, matcher: Matcher, *, ground: Ground | None, known: KnownBy
+) -> Iterator[Observation | Same | Unlisted]:
+    ahead = [b""]
+    while ahead:
+        folder = ahead.pop()
+        above = folder + b"/" if folder else b""
+        try:
+            for names, stats, others in root.stat_folder(folder):
+                for name, status in zip(names, stats, strict=True):
+                    path = above + os.fsencode(name)
+                    fence = known(path)
+                    if fence is not None and fence == file_fence(name, status):
+                        yield Same(path)
+                    else:
+                        yield observed(path, status)
+                for entry in map(unfollowed, others):
+                    if not leads_on(entry, matcher):
+                        yield entry
+                        continue
+                    ahead.append(entry.path)
+                    if ground is not None and entry.identity is not None:
+                        ground.add(entry.path, numbers_of(entry.identity))
+        except SourceError as error:
+            yield _unlisted(root, folder, error)
+
+
+def _unlisted(root: Root, folder: bytes, error: SourceError) -> Unlisted:
+    if not folder:
+        raise error
+    # a root that went away is no fault of the folder; asked by listing none of it
+    root.observe(MARKER_NAME)
+    if isinstance(error, SourceVanished | SourceForbidden):
+        # gone, or a link by now
+        return Unlisted(folder)
+    return Unlisted(folder, reason_of(error, folder))
+
+
+def leads_on(entry: Observation, matcher: Matcher) -> bool:
+    """Say whether an entry is no drop but a folder in which drops lie."""
+    if entry.kind != "folder":
+        return False
+    if entry.path in matcher.layout.addresses:
+        return True
+    if not matcher.layout.is_deep:
+        return False
+    try:
+        return matched(matcher, entry).fate is Fate.KEEP
+    except FAULTS:
+        # the look at it meets the fault again, and tells; its neighbours go on
+        return False
+
+
+#: tests of a rule that ask of a linked file as it is named in the drop, not where it lies
+_OF_THE_LINK = {"only", "size", "hardlinks"}
+
+
+def unfollowed(top: Observation) -> Observation:
+    """Give what may be a drop, with a link as the link that it is: only those in a drop count."""
+    if not top.real:
+        return top
+    return Observation(path=top.path, kind="link", identity=None, detail="a symbolic link")
+
+
+def matched(matcher: Matcher, entry: Observation) -> Match:
+    """Say whether what was observed is sent or left out, its size included.
+
+    What a link led to is left out where its own path is, too.
+    """
+    size = entry.identity.size if entry.identity is not None else None
+    found = matcher.match(entry.path, entry.kind, entry.detail, size=size, nlink=entry.nlink)
+    if not entry.real or found.fate is Fate.SKIP:
+        return found
+    there = matcher.match(entry.real, entry.kind, size=size)
+    if there.fate is not Fate.SKIP or there.findings[-1].test in _OF_THE_LINK:
+        return found
+    finding = there.findings[-1]
+    led = f"leads to {shown(entry.real)}, which {finding.detail}"
+    return replace(there, findings=(*there.findings[:-1], replace(finding, detail=led)))
+
+
+def reason_of(error: SourceError, path: bytes) -> str:
+    """Give what is wrong with a path as a clause that follows its name."""
+    return error.message.removeprefix(shown(path)).strip()
