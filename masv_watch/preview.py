@@ -37,6 +37,7 @@ from masv_watch.names import shown
 from masv_watch.watch.adoption import asks_first
 from masv_watch.watch.generations import Relation, relate
 from masv_watch.watch.outlooks import Outlook
+from masv_watch.watch.settle import is_same_signature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +179,7 @@ def _side(found: Outlook | None, row: Drop | None, *, is_elsewhere: bool) -> _Si
         if is_left_out and is_arriving(row):
             return side
         is_other = row.whole and not is_left_out and not is_elsewhere
-        is_changed = is_other and row.signature != tree.seen().signature
+        is_changed = is_other and not is_same_signature(row.signature, tree.seen().signature)
         return replace(side, stand=Prospect.ON_ITS_WAY, is_changed=is_changed)
     return side if is_left_out else _waiting_side(side, found, row)
 

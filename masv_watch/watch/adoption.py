@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable
 from masv_watch.loops import Clock
 from masv_watch.model import DropState, HoldReason, Initial, Rule
 from masv_watch.store.contract import Store
+from masv_watch.watch.grains import grain_ns_of
 from masv_watch.watch.rules import Standing, role
 from masv_watch.watch.scan import Tree
+from masv_watch.watch.settle import is_same_signature
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ def adopt(
     for tree in trees:
         is_taken = tree.is_drop and role(tree.kind, rule.drop).standing is Standing.TAKEN
         if is_taken and not _is_known(store, rule, tree, anew=anew):
-            found.append((tree.top, tree.seen().signature, tree.size, len(tree.files)))
+            found.append((tree.top, _signature(rule, tree), tree.size, len(tree.files)))
             seen_at = (seen.mtime_ns for _, seen in tree.files or tree.folders)
             times.append(min(seen_at, default=int(clock.wall() * 1e9)))
     if stop():
@@ -66,7 +68,12 @@ def _is_known(store: Store, rule: Rule, tree: Tree, *, anew: bool) -> bool:
     if latest is None:
         return False
     is_over = latest.state not in (DropState.TAKEN, DropState.HELD)
-    return not (anew and is_over and latest.signature != tree.seen().signature)
+    is_same = is_same_signature(latest.signature, _signature(rule, tree))
+    return not (anew and is_over and not is_same)
+
+
+def _signature(rule: Rule, tree: Tree) -> str:
+    return tree.seen(grain_ns=grain_ns_of(rule)).signature
 
 
 def asks_first(initial: Initial, *, drops: int, size: int) -> bool:

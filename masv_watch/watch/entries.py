@@ -41,6 +41,7 @@ from masv_watch.watch.decision import Outcome, Step
 from masv_watch.watch.examined import Examined, delivered_of, is_urged, left_out, sent_of
 from masv_watch.watch.foresight import Foresight
 from masv_watch.watch.generations import PASSING, Related, Relation, relate
+from masv_watch.watch.grains import Grain
 from masv_watch.watch.handover import Going, Handover
 from masv_watch.watch.markers import urged_by
 from masv_watch.watch.memory import Memory, Remembered
@@ -93,7 +94,7 @@ class Entries:
         self._hand = Handover(rule, store=store, uploads=uploads, clock=clock)
         self.assessor = Assessor(rule, store=store, clock=clock, stop=stop)
         self._is_early = starts_early(rule).is_early
-        self._memory, self._tops = Memory(), Tops()
+        self._memory, self._tops, self._grain = Memory(), Tops(), Grain(clock)
         self.foresight = Foresight(rule.name, store)
         #: something has to be looked for soon, in a sweep
         self._is_dirty = False
@@ -249,7 +250,7 @@ class Entries:
             self._tops.add(tree.top)
         if self._memory.is_told(tree, self._clock.monotonic()):
             return True
-        seen = tree.seen(self.remembered(tree.top))
+        seen = self._seen(tree, self.remembered(tree.top))
         self._memory.concluded.pop(tree.top, None)
         is_loose = standing.standing is Standing.HELD
         row = self.foresight.take(tree.top)
@@ -276,7 +277,7 @@ class Entries:
         reason = left_out(tree, standing)
         if reason:
             return Examined(reason=reason, findings=standing.findings)
-        seen = tree.seen()
+        seen = self._seen(tree)
         is_loose = standing.standing is Standing.HELD
         related = self.relate(tree.top, seen, is_loose=is_loose)
         if (old := self.assessor.too_old(tree, related)) is not None:
@@ -294,6 +295,9 @@ class Entries:
         findings += (*found.quiet.findings, *found.outcome.findings)
         findings += as_findings(self._clashes(tree))
         return Examined(related=related, assessed=found, findings=findings)
+
+    def _seen(self, tree: Tree, before: Entry | None = None) -> Seen:
+        return tree.seen(before, grain_ns=self._grain.ns(self.rule))
 
     def relate(self, top: bytes, seen: Seen, *, is_loose: bool, row: Drop | None = None) -> Related:
         """Say what a look is to the ledger, or to its newest row where that is known."""

@@ -16,7 +16,7 @@ from enum import StrEnum
 from masv_watch.lifecycle import is_given_up
 from masv_watch.model import Decision, Drop, DropState, Finding, HoldReason
 from masv_watch.names import shown
-from masv_watch.watch.settle import Seen
+from masv_watch.watch.settle import Seen, is_same_signature
 
 _ENDED = {
     DropState.DONE,
@@ -120,13 +120,13 @@ def _relation(
 def _taken(latest: Drop, seen: Seen, row: str, *, is_elsewhere: bool) -> tuple[Relation, str]:
     if is_elsewhere:
         return Relation.ELSEWHERE, f"{row} is on its way from another path of this hot folder"
-    if latest.signature == seen.signature:
+    if is_same_signature(latest.signature, seen.signature):
         return Relation.ON_ITS_WAY, f"{row} is in upload {latest.upload_id}"
     return Relation.CHANGED, f"{row} changed after it was taken"
 
 
 def _ended(latest: Drop, seen: Seen, row: str) -> tuple[Relation, str]:
-    if latest.signature != seen.signature or never_sent(latest):
+    if never_sent(latest) or not is_same_signature(latest.signature, seen.signature):
         return Relation.NEW, f"{row} ended as {latest.state}; this is other content"
     note = f" ({shown(latest.note.encode())})" if latest.note else ""
     return Relation.SAME, f"{row} has this content already and ended as {latest.state}{note}"

@@ -35,6 +35,7 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.watch.drafts import terms_of
+from masv_watch.watch.grains import grain_ns_of
 from masv_watch.watch.moves import Moved, is_continued, known_of, to_be_read, told
 from masv_watch.watch.origins import Origins, was_taken_away
 from masv_watch.watch.redrops import (
@@ -379,10 +380,3 @@ def _named(drop: Drop) -> str:
 
 def _lacking(tree: Tree, known: Mapping[bytes, DeliveredFile]) -> list[Placed]:
     return [placed for placed in tree.files if placed[0] not in known]
-
-
-def grain_ns_of(rule: Rule) -> int:
-    """Give by how much the times of a hot folder may be shown otherwise than they were."""
-    if rule.mtime_grain_s is None:
-        return files.mtime_grain_ns(rule.path)
-    return round(rule.mtime_grain_s * 1e9)

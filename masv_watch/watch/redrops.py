@@ -32,7 +32,7 @@ from masv_watch.model import (
     Redrop,
     Rule,
 )
-from masv_watch.watch.settle import signature
+from masv_watch.watch.settle import is_of, signature
 
 Placed = tuple[bytes, Identity]
 
@@ -169,7 +169,7 @@ def recorded(
     for asked in (fresh, list(files)):
         oldest = sorted(asked, key=lambda placed: (placed[1].ctime_ns, placed[0]))
         kept = oldest[: past.file_count]
-        if len(kept) == past.file_count and signature(kept) == past.signature:
+        if len(kept) == past.file_count and is_of(kept, past.signature):
             return {**delivered, **{path: _known(identity) for path, identity in kept}}
     return None
 

@@ -90,12 +90,15 @@ class Tree:
         """Give the bytes that would be sent."""
         return sum(identity.size for _, identity in self.files)
 
-    def seen(self, before: Entry | None = None) -> Seen:
-        """Give what `settle.judge` needs of this look; `before` saves work if nothing changed."""
-        is_same = before is not None and before.fence == self.fence
+    def seen(self, before: Entry | None = None, *, grain_ns: int = 0) -> Seen:
+        """Give what `settle.judge` needs of this look; `before` saves work if nothing changed.
+
+        `grain_ns` is by how much the file system may show a time otherwise than it was.
+        """
+        known = before.signature if before and before.fence == self.fence else None
         return Seen(
             kind=self.kind,
-            signature=before.signature if before and is_same else signature(self.files),
+            signature=known or signature(self.files, grain_ns=grain_ns),
             fence=self.fence,
             files=len(self.files),
             size=self.size,

@@ -178,11 +178,37 @@ def quiet_for(wants: Settle, filesystem: str) -> float:
     return quiet_time(wants, filesystem).seconds
 
 
-def signature(files: Files) -> str:
-    """Give the ledger's hash of a drop: relative path, size and modification time of each file."""
+def signature(files: Files, *, grain_ns: int = 0) -> str:
+    """Give the ledger's hash of a drop: relative path, size and modification time of each file.
+
+    Where the file system may show a time otherwise than it was, one with the times cut to the grain
+    comes behind it (`is_same_signature`).
+    """
+    listed = sorted(files, key=lambda file: file[0])
+    exact = _hashed(listed, grain_ns=1)
+    return f"{exact}~{grain_ns}~{_hashed(listed, grain_ns=grain_ns)}" if grain_ns else exact
+
+
+def is_same_signature(one: str, other: str) -> bool:
+    """Say whether two signatures are of the same paths, sizes and times, within the same grain."""
+    if not one or not other:
+        return one == other
+    (exact, _, cut), (exact_too, _, cut_too) = one.partition("~"), other.partition("~")
+    return exact == exact_too or (bool(cut) and cut == cut_too)
+
+
+def is_of(files: Files, kept: str) -> bool:
+    """Say whether a signature that was kept is that of these files, within its own grain."""
+    _, _, cut = kept.partition("~")
+    grain_ns = int(cut.partition("~")[0] or 0)
+    return is_same_signature(signature(files, grain_ns=grain_ns), kept)
+
+
+def _hashed(files: Files, *, grain_ns: int) -> str:
     hasher = xxhash.xxh3_128()
-    for path, identity in sorted(files, key=lambda file: file[0]):
-        hasher.update(b"%d:%b%d,%d;" % (len(path), path, identity.size, identity.mtime_ns))
+    for path, identity in files:
+        mtime_ns = identity.mtime_ns - identity.mtime_ns % grain_ns
+        hasher.update(b"%d:%b%d,%d;" % (len(path), path, identity.size, mtime_ns))
     return hasher.hexdigest()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 
 from masv_watch import files
 from masv_watch.files.mounts import parse_mounts
-from masv_watch.model import DeliveredFile, Identity
+from masv_watch.model import DeliveredFile, Identity, Initial
 from masv_watch.watch import histories
 from masv_watch.watch.redrops import Kind, compare
-from tests.integration.rooms.test_intake_redrops import SETTLED_S, delivered
+from masv_watch.watch.settle import is_of, is_same_signature, signature
+from tests.integration.rooms.test_intake_redrops import LATE_S, SETTLED_S, delivered
 from tests.mounted import Mounts
 
 LINE = b"36 35 8:1 / /mnt/card rw,noatime shared:1 - %s /dev/sdb1 rw"
@@ -114,3 +116,90 @@ def test_delivered_file_whose_time_drifts_within_the_grain_is_not_even_read(
     room.intake.hurry()
     room.pass_time(SETTLED_S)
     assert room.state("a.mov") == ("held", "redrop_ask")
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_recorded_drop_whose_time_drifts_within_the_grain_is_not_sent(
+    make_room: Any, is_folder: bool
+):
+    """A person said that it is not to be sent; a card that is put in again is the same card."""
+    room = make_room(mtime_grain_s=2.0, initial=Initial.IGNORE)
+    source = room.hot / "CARD" / "a" if is_folder else room.hot / "CARD"
+    source.parent.mkdir(exist_ok=True)
+    source.write_bytes(b"abc")
+    os.utime(source, ns=(10**18 + 1_700_000_000, 10**18 + 1_700_000_000))
+    room.pass_time(SETTLED_S)
+    assert room.state("CARD") == ("ignored", None)
+
+    os.utime(source, ns=(10**18, 10**18))
+    room.begin()
+    room.pass_time(SETTLED_S)
+    assert room.store.drops("hot", living=True) == []
+    assert room.drop("CARD").generation == 1
+    if is_folder:
+        # what comes beside it goes alone, drifted or not
+        (room.hot / "CARD" / "b").write_bytes(b"b")
+        room.pass_time(LATE_S)
+        (upload,) = room.taken()
+        assert room.files(upload) == ["CARD/b"]
+        return
+    os.utime(source, ns=(10**18 + 4 * 10**9, 10**18 + 4 * 10**9))
+    room.intake.hurry()
+    room.pass_time(SETTLED_S)
+    assert len(room.taken()) == 1
+
+
+def test_drop_on_its_way_whose_time_drifts_within_the_grain_has_not_changed(make_room: Any):
+    """It is not settled anew, nor shown as one that changed."""
+    room = make_room(mtime_grain_s=2.0)
+    source = room.hot / "a.mov"
+    source.write_bytes(b"abc")
+    os.utime(source, ns=(10**18 + 1_700_000_000, 10**18 + 1_700_000_000))
+    room.pass_time(SETTLED_S)
+    assert room.drop("a.mov").whole
+    os.utime(source, ns=(10**18, 10**18))
+    room.intake.hurry()
+    room.pass_time(SETTLED_S)
+
+    assert room.drop("a.mov").whole
+    assert room.store.changes_of(room.drop("a.mov").id) == 0
+
+
+def test_ledger_of_before_a_grain_was_said_is_read_as_it_was_written(make_room: Any):
+    """A grain that is set or taken back sends nothing of what did not change."""
+    room = make_room(initial=Initial.IGNORE)
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    for grain_s in (2.0, None, 1.0):
+        room.rule = replace(room.rule, mtime_grain_s=grain_s)
+        room.begin()
+        room.pass_time(SETTLED_S)
+
+    assert [drop.generation for drop in room.store.drops("hot")] == [1]
+    assert room.taken() == []
+
+
+@given(st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=4), st.integers(1, 5 * 10**9))
+def test_signature_knows_times_that_were_cut_to_its_grain_and_no_others(
+    times: list[int], grain_ns: int
+):
+    """With any grain and without one the exact times are the same content."""
+
+    def listed(times_ns: list[int]) -> list[tuple[bytes, Identity]]:
+        return [
+            (b"%d" % number, Identity(size=5, mtime_ns=each, ctime_ns=1, inode=2, device=3))
+            for number, each in enumerate(times_ns)
+        ]
+
+    kept = signature(listed(times), grain_ns=grain_ns)
+    cut = [each - each % grain_ns for each in times]
+    later = [each + grain_ns for each in times]
+
+    assert is_of(listed(times), kept)
+    assert is_of(listed(cut), kept)
+    assert not is_of(listed(later), kept)
+    assert is_same_signature(signature(listed(times)), kept)
+    assert is_same_signature(signature(listed(cut), grain_ns=grain_ns), kept)
+    assert is_of(listed(times), signature(listed(times)))
+    assert is_same_signature("", "")
+    assert not is_same_signature("", kept)
