@@ -6,6 +6,7 @@ what settled. Part of the store; the contract stands in `store.arriving_contract
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from masv_watch import lifecycle
@@ -98,6 +99,11 @@ class ArrivingVerbs:
             else:
                 move_drop(tx, row, DropEvent.CANCEL, note=note)
             tx.run("note_unwanted", id=drop_id, was_whole=row["whole"])
+            shown = json.loads(row["asked"] or "{}").get("tree")
+            if row["hold"] == HoldReason.REDROP_ASK and shown:
+                # what was shown is not wanted; with anything else it is asked about anew
+                tx.run("note_given_up", id=drop_id, signature=shown, now=tx.now)
+                tx.run("late_drop", id=drop_id, late=1)
             tx.rings = True
             return drop_of(must(tx.one("drop", id=drop_id), f"drop {drop_id}"))
 

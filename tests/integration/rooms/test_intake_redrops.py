@@ -98,6 +98,32 @@ def test_answer_about_late_files_is_about_those_that_were_shown(card, come):
     assert room.files(room.taken()[2]) == ["CARD/d", "CARD/e"]
 
 
+@pytest.mark.parametrize("comes", [None, "while it is asked", "after the answer"])
+def test_no_about_late_files_is_about_those_that_were_shown(card, comes):
+    """They are not asked about again by themselves; what comes with them is."""
+    room = card
+    (room.hot / "CARD" / "c").write_bytes(b"c")
+    room.pass_time(LATE_S)
+    delivered(room)
+    (room.hot / "CARD" / "d").write_bytes(b"d")
+    room.pass_time(LATE_S)
+    if comes == "while it is asked":
+        (room.hot / "CARD" / "e").write_bytes(b"e of more bytes")
+        room.pass_time(LATE_S)
+    room.store.cancel_drop(room.drop("CARD").id, "not wanted")
+    if comes == "after the answer":
+        (room.hot / "CARD" / "e").write_bytes(b"e of more bytes")
+    room.begin()
+    room.pass_time(2 * LATE_S)
+
+    assert names(room) == ["CARD", "CARD (added)"]
+    if comes is None:
+        assert room.state("CARD") == ("cancelled", None)
+    else:
+        assert room.state("CARD") == ("held", "redrop_ask")
+        assert room.drop("CARD").note.endswith("2 files, 16 bytes")
+
+
 def test_answer_about_late_files_outlasts_a_restart(card):
     """It is in the ledger, with what it is about."""
     room = card
