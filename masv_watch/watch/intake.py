@@ -368,8 +368,8 @@ class Intake:
     def _look_at(self, root: files.Root, tree: Tree | Same | Unlisted) -> bool:
         """Judge one entry and say whether it is a drop; a fault there is its own (Law 4)."""
         now, fence = self._clock.monotonic(), tree.fence if isinstance(tree, Tree) else ""
-        if self.troubles.waits(tree.top, fence, now):
-            self.entries.put_off(tree.top, now + LEAST_PAUSE_S)
+        if (again_at := self.troubles.waits(tree.top, fence, now)) is not None:
+            self.entries.put_off(tree.top, again_at)
             return True
         try:
             is_drop = self.entries.look_at(root, tree)
@@ -378,7 +378,7 @@ class Intake:
                 raise
             # one of the root's is no fault of the entry
             root.observe(files.MARKER_NAME)
-            self.entries.put_off(tree.top, self.troubles.note(tree.top, error, now, fence=fence))
+            self.troubles.note(tree.top, error, now, fence=fence)
             return True
         if isinstance(tree, Tree) and tree.fault is not None:
             self.troubles.note(tree.top, tree.fault, now)

@@ -54,8 +54,8 @@ class Troubles:
         self._metrics = metrics
         self._known: dict[bytes, Trouble] = {}
 
-    def note(self, top: bytes, error: BaseException, now: float, *, fence: str = "") -> float:
-        """Note that an entry could not be judged; give the second at which it is tried again."""
+    def note(self, top: bytes, error: BaseException, now: float, *, fence: str = "") -> None:
+        """Note that an entry could not be judged."""
         times = self._known[top].times + 1 if top in self._known else 1
         pause = min(FIRST_PAUSE_S * 2.0 ** min(times - 1, 16), LONGEST_PAUSE_S)
         told = shown(f"{type(error).__name__}: {error}".encode("utf-8", "surrogateescape"))
@@ -74,12 +74,13 @@ class Troubles:
                 "cure": _CURE,
             },
         )
-        return now + pause
 
-    def waits(self, top: bytes, fence: str, now: float) -> bool:
-        """Say whether an entry is as it was when it could not be judged, and its pause lasts."""
+    def waits(self, top: bytes, fence: str, now: float) -> float | None:
+        """Give the second until which an entry waits that is as it was; None when it does not."""
         known = self._known.get(top)
-        return known is not None and known.fence == fence and now < known.retry_at
+        if known is None or known.fence != fence or now >= known.retry_at:
+            return None
+        return known.retry_at
 
     def is_due(self, now: float) -> bool:
         """Say whether an entry is to be tried again."""

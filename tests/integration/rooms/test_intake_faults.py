@@ -12,8 +12,11 @@ import pytest
 from masv_watch import files
 from masv_watch.errors import SourceUnreadable, StoreError, StoreFull
 from masv_watch.model import DropMode, Settle
-from masv_watch.watch import scan
+from masv_watch.watch import intake, scan
 from masv_watch.watch.assessing import Assessor
+from masv_watch.watch.entries import Entries
+from masv_watch.watch.hints import Sight
+from masv_watch.watch.intake import PERIOD_S
 from masv_watch.watch.troubles import FIRST_PAUSE_S, LONGEST_PAUSE_S, Troubles
 from tests.integration.rooms.watched import QUIET_S, Room
 
@@ -88,6 +91,44 @@ def test_entry_that_could_not_be_judged_is_tried_again_with_longer_and_longer_pa
     room.pass_time(LONGEST_PAUSE_S / 8)
     assert sorted(upload.name for upload in room.taken()) == ["bad", "before", "zebra"]
     assert room.intake.troubles.needs() == []
+
+
+def test_entry_that_waits_is_not_looked_at_again_and_again(faulty, monkeypatch):
+    """Nothing warms the disk during its pause, and the next sweep is not waited for after it."""
+    room, met = faulty(ValueError("odd"))
+    room.pass_time(LONGEST_PAUSE_S / 12)
+    looks: list[float] = []
+    real = scan.one
+    monkeypatch.setattr(
+        intake, "one", lambda *said, **more: looks.append(1.0) or real(*said, **more)
+    )
+    began = room.clock.monotonic()
+    (again_at,) = [room.intake.troubles.due_at()]
+    assert again_at is not None
+    assert again_at - began > 60
+    room.pass_time(30)
+    assert len(looks) <= 1
+    room.pass_time(again_at - room.clock.monotonic() + 1)
+    assert met[-1] >= again_at
+
+
+def test_entry_that_was_never_remembered_is_tried_again_before_the_next_sweep(
+    make_room, monkeypatch
+):
+    """No sample is due of what could not even be found in the ledger."""
+    room = make_room(sight=Sight.BLIND)
+    (room.hot / "bad").write_bytes(b"bad")
+    met: list[float] = []
+
+    def relate(*_args: object, **_said: object) -> None:
+        met.append(room.clock.monotonic())
+        raise ValueError("odd")
+
+    monkeypatch.setattr(Entries, "relate", relate)
+    room.pass_time(FIRST_PAUSE_S + 2)
+
+    assert PERIOD_S[Sight.BLIND] > FIRST_PAUSE_S + 2
+    assert len(met) == 2
 
 
 def test_restart_tries_at_once_what_could_not_be_judged(faulty):

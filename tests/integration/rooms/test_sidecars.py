@@ -314,11 +314,16 @@ def test_sidecar_that_is_missing_for_long_is_told_of_once(make_room: Any, caplog
     room = make_room(sidecar=WANTS)
     put(room, "a.mov")
     put(room, "b.mov")
-    room.pass_time(WAIT_S - 60)
+    put(room, "c.mov")
+    room.pass_time(WAIT_S - 200)
+    odd = put(room, "c.mov.masv.yml", "[odd\n")
+    room.pass_time(140)
+    assert room.state("c.mov") == ("held", "sidecar_invalid")
+    odd.unlink()
     put(room, "b.mov.masv.yml", "{}\n")
     room.pass_time(55)
     early = [one for one in caplog.records if "lacked" in one.message]
-    room.pass_time(2 * WAIT_S)
+    room.pass_time(WAIT_S - 200)
 
     assert early == []
     told = [one for one in caplog.records if "lacked" in one.message]
