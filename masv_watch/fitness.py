@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from masv_watch.config.units import show_duration
 from masv_watch.delivery.letters import size_text
-from masv_watch.files import Reach
+from masv_watch.files import Reach, is_kernels_own
 from masv_watch.loops import Bell, Clock
 from masv_watch.model import Fitness, Probe, ProbeState, Rule, Settle, Treatment
 from masv_watch.selftest import Heard, Sounding, sound
@@ -128,6 +128,9 @@ def _filesystem(found: Sounding) -> Probe:
     use = "sweeps decide, with the quiet time of a network" if mount.is_network else (
         "treated as local"
     )  # fmt: skip
+    if is_kernels_own(kind):
+        use = "nothing of it is ever sent: take a folder with files of people"
+        return _probe("filesystem", "bad", f"{kind}, which shows the kernel's own inside", use)
     return _probe("filesystem", "ok", f"{kind} on {mount.source or '?'}, {where}{medium}", use)
 
 

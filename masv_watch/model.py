@@ -1502,6 +1502,16 @@ class LeftPackage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stray:
+    """A package that nobody wants any more and that the cloud may have for good."""
+
+    package_id: str
+    upload_id: str
+    #: one clause for people
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileProof:
     """What the rows show of one file: which version of it the cloud was told to put together."""
 

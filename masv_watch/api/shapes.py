@@ -172,7 +172,8 @@ class LinkBody(TypedDict):
 class DropBody(TypedDict):
     """What arrives, settles or is held, with the reason and what helps.
 
-    `files` are in an upload already, `files_up` of them the cloud has whole.
+    `files` are in an upload already, or were of a drop that ended; `files_up` of them the cloud has
+    whole.
     """
 
     id: int

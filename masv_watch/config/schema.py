@@ -209,6 +209,7 @@ class RetryKeys:
 
 _Incomplete = Annotated[str, leaf(values.one_of("hold", "send"))]
 _Expression = Annotated[str, leaf(values.expression)]
+_Pattern = Annotated[str, leaf(values.glob)]
 _Initial = Annotated[str, leaf(values.one_of("auto", "send", "ask", "ignore"))]
 _Redrop = Annotated[str, leaf(values.one_of("send", "skip", "ask", "replace"))]
 _Dedupe = Annotated[str, leaf(values.one_of("send", "skip", "relink"))]
@@ -226,7 +227,7 @@ class DefaultsKeys:
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
     settle: SettleKeys | None = None
     finalize: FinalizeKeys | None = None
-    ignore: list[Text] | None = None
+    ignore: list[_Pattern] | None = None
     ignore_builtin: Flag | None = None
     after: AfterKeys | None = None
     initial: _Initial | None = None
@@ -264,9 +265,9 @@ class HotFolderKeys:
     package: PackageKeys | None = None
     link: LinkKeys | None = None
     after: AfterKeys | None = None
-    ignore: list[Text] | None = None
+    ignore: list[_Pattern] | None = None
     ignore_builtin: Flag | None = None
-    only: list[Text] | None = None
+    only: list[_Pattern] | None = None
     only_regex: list[_Expression] | None = None
     ignore_regex: list[_Expression] | None = None
     size: SizeKeys | None = None

@@ -14,8 +14,11 @@ from masv_watch.config import units
 from masv_watch.config.origins import FromEnv
 from masv_watch.config.problems import Wrong, listed, nearest, quoted, shown_key
 from masv_watch.expressions import BadExpression, Expressions
+from masv_watch.globs import why_none
 from masv_watch.model import Secret
 
+#: what a placeholder is called
+_PLAIN = re.compile(r"[a-z_]{1,24}")
 #: placeholders of package.name and package.message
 PLACEHOLDERS = (
     "name", "stem", "ext", "date", "time", "hot_folder", "subfolder", "files", "size",
@@ -185,6 +188,15 @@ def expression(value: object) -> str:
     return given
 
 
+def glob(value: object) -> str:
+    """Accept a pattern of names as gitignore writes them."""
+    given = _text(value)
+    why = why_none(given)
+    if why:
+        raise Wrong(f"{shown(value)} {why}")
+    return given
+
+
 def bytes_between(least: str, most: str) -> Callable[[object], int]:
     """Accept a size between two, both included."""
 
@@ -301,8 +313,10 @@ def placeholders(given: str, known: tuple[str, ...], *, hidden: bool) -> None:
         if found[1] not in known:
             meant = nearest(found[1], known)
             hint = f" (did you mean `{{{meant}}}`?)" if meant else ""
+            # a word is a name and no secret, also where it is called after one
+            word = f"`{found[0]}`" if _PLAIN.fullmatch(found[1]) else quoted(found[0])
             raise Wrong(
-                f"the placeholder {quoted(found[0])} is not known{hint} - {allowed}",
+                f"the placeholder {word} is not known{hint} - {allowed}",
                 passage=found[0],
             )
 

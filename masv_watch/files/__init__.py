@@ -55,6 +55,7 @@ from masv_watch.files.reach import LONGEST_PATH as LONGEST_PATH
 from masv_watch.files.reach import Places as Places
 from masv_watch.files.reach import Reach as Reach
 from masv_watch.files.reach import groups_of as groups_of
+from masv_watch.files.reach import is_kernels_own as is_kernels_own
 from masv_watch.files.reach import never_sent as never_sent
 from masv_watch.files.roots import Batch as Batch
 from masv_watch.files.roots import Fresh as Fresh

@@ -169,6 +169,11 @@ def never_sent(own: Iterable[bytes]) -> frozenset[Mark]:
     return frozenset(marks)
 
 
+def is_kernels_own(filesystem: str) -> bool:
+    """Say whether a type of file system shows the kernel itself: nothing of it is ever sent."""
+    return os.fsencode(filesystem) in _VIRTUAL
+
+
 def groups_of(uid: int) -> frozenset[int]:
     """Give a user's groups as the system's database lists them; empty when it does not know him."""
     try:

@@ -19,6 +19,7 @@ from masv_watch.model import (
     LeftPackage,
     Secret,
     SourceFile,
+    Stray,
     Terms,
     Upload,
     UploadEvent,
@@ -42,6 +43,8 @@ from masv_watch.store.sql import (
     terms_text,
 )
 
+#: seconds for which a package that stays in the cloud is told of
+_TOLD_S = 7 * 86400.0
 #: states of an upload whose package may still be another one
 _OPEN = {UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE, UploadState.ERROR}
 
@@ -127,6 +130,24 @@ class LeavingVerbs:
             tx.rings = True
 
         self.engine.write(leave_it)
+
+    def note_stray(self, package_id: str, upload_id: str, why: str) -> None:
+        """Note that a package stays in the cloud, and why."""
+        values = {"package_id": package_id, "upload_id": upload_id, "why": why}
+
+        def note(tx: Transaction) -> None:
+            tx.run("forget_strays", before=tx.now - _TOLD_S)
+            tx.run("note_stray", now=tx.now, **values)
+
+        self.engine.write(note)
+
+    def strays(self) -> list[Stray]:
+        """List the packages that stay in the cloud."""
+        rows = self.engine.read(lambda tx: tx.all("strays", since=tx.now - _TOLD_S))
+        return [
+            Stray(package_id=row["package_id"], upload_id=row["upload_id"], why=row["why"])
+            for row in rows
+        ]
 
     def left_packages(self) -> list[LeftPackage]:
         """List what is left and due."""

@@ -6,9 +6,10 @@ the outside. Part of `store.contract`, whose laws hold here; implemented in `sto
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from masv_watch.model import NO_TURNS, LeftPackage, Secret, SourceFile, Terms, Turns, Upload
+from masv_watch.model import NO_TURNS, LeftPackage, Secret, SourceFile, Stray, Terms, Turns, Upload
 
 #: among leftovers: whatever the package holds that no row names
 UNNAMED = "?"
@@ -99,6 +100,14 @@ class Packaging(Protocol):
 
         Its claim ended while the cloud made it: no row names it, and nobody finalizes it.
         """
+        ...
+
+    def note_stray(self, package_id: str, upload_id: str, why: str) -> None:
+        """Note that a package stays in the cloud, or may have been delivered, and why."""
+        ...
+
+    def strays(self) -> Sequence[Stray]:
+        """List the packages that were noted so within a week, oldest first."""
         ...
 
     def left_packages(self) -> list[LeftPackage]:

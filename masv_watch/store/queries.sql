@@ -936,6 +936,16 @@ VALUES (:package_id, :upload_id, :token, :type, :team) ON CONFLICT DO NOTHING;
 -- name: retry_left
 UPDATE left_packages SET retry_at = :retry_at, attempts = :attempts WHERE package_id = :package_id;
 
+-- name: note_stray
+INSERT INTO strays (package_id, upload_id, why, at) VALUES (:package_id, :upload_id, :why, :now)
+ON CONFLICT (package_id) DO UPDATE SET why = excluded.why, at = excluded.at;
+
+-- name: forget_strays
+DELETE FROM strays WHERE at <= :before;
+
+-- name: strays
+SELECT * FROM strays WHERE at > :since ORDER BY at, package_id;
+
 -- name: note_left_gone
 DELETE FROM left_packages WHERE package_id = :package_id;
 

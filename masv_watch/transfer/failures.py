@@ -297,6 +297,11 @@ class Failures:
     def _leave_package(self, claim: Claim, error: MasvWatchError) -> None:
         """Forget a deleted upload whose package the cloud does not let go, or has no more."""
         if not isinstance(error, PackageGone):
+            self._store.note_stray(
+                claim.upload.package_id or "",
+                claim.upload.id,
+                f"it was to be deleted and stays in the cloud: {error.message}",
+            )
             log.error(
                 "a deleted upload's package stays in the cloud",
                 extra={

@@ -88,6 +88,8 @@ class Leaving:
         if decision.next is Next.AGAIN and decision.at is not None:
             self._store.retry_left(left.id, retry_at=decision.at, attempts=attempts)
             return
+        why = f"it was left for another one and stays in the cloud, unfinished: {error.message}"
+        self._store.note_stray(left.id, left.upload_id, why)
         log.error(
             "a package that was left stays in the cloud, unfinished",
             extra={

@@ -220,6 +220,13 @@ class Packages:
                 was_finalized = asked.is_finalized
                 # what cannot be learned is left alone: unfinished it is never delivered anyway
                 stays = was_finalized or not asked.is_known
+                if not asked.is_known and not upload.takes_package:
+                    self._store.note_stray(
+                        upload.package_id,
+                        upload.id,
+                        "its upload was deleted while its delivery was asked for, and the cloud"
+                        " does not tell whether it was delivered",
+                    )
             if upload.finalized_at is not None and self._store.shares_package(upload):
                 self._delete_link(upload)
             elif upload.takes_package or not stays:

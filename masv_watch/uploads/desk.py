@@ -228,7 +228,16 @@ class Uploads:
     def undeleted(self) -> Sequence[Need]:
         """Say which deleted uploads the cloud still has, and why: no list shows them any more."""
         wanted = Selection(states=(UploadState.DELETING,))
-        return [
+        stays = [
+            Need(
+                key=f"stray {stray.package_id}",
+                text=f"package {stray.package_id} of upload {stray.upload_id}: {stray.why}",
+                cure=f"look for package {stray.package_id} at MASV, and delete it there",
+                is_final=True,
+            )
+            for stray in self._store.strays()
+        ]
+        return stays + [
             Need(
                 key=f"deleted {upload.id}",
                 text=f"upload {upload.id} was deleted and waits for the cloud: {upload.error}",

@@ -6,7 +6,7 @@ and the hot folder's own loop looks. Called by the API.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from masv_watch.errors import IllegalTransition, NotFound
@@ -66,7 +66,8 @@ class Records:
     def page(self, hot_folder: str | None, *, after: int, limit: int) -> Sequence[DropView]:
         """List drops by their number behind `after`, those that ended too."""
         found = self._store.ledger_page(hot_folder, after=after, limit=limit)
-        return [drop_view(drop) for drop in found]
+        known = self._store.files_up()
+        return [drop_view(drop, _counts(drop, known)) for drop in found]
 
     def resend(self, drop_id: int) -> DropView:
         """Send what ended once more, whatever was delivered of it.
@@ -179,8 +180,15 @@ class Records:
         return drop
 
     def _view(self, drop: Drop) -> DropView:
-        counts = self._store.files_up().get(drop.id, (0, 0))
+        counts = _counts(drop, self._store.files_up())
         return drop_view(drop, counts, root=root_of(self._store, drop))
+
+
+def _counts(drop: Drop, known: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
+    """Give the files of a drop and those that the cloud has; `known` are those on their way."""
+    if drop.id in known:
+        return known[drop.id]
+    return drop.file_count, drop.file_count if drop.state is DropState.DONE else 0
 
 
 _LIVING = (DropState.SETTLING, DropState.HELD, DropState.QUEUED, DropState.TAKEN)

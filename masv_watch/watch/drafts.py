@@ -95,7 +95,9 @@ def draft_of(
         hot_folder=rule.name,
         root=rule.path,
         name=_numbered(fill(rule.package.name), 0 if replaces else earlier, is_late=drop.is_late),
-        message=fill(rule.package.message),
+        message=_added(fill(rule.package.message), fill(rule.package.name), earlier)
+        if drop.is_late
+        else fill(rule.package.message),
         terms=replace(terms_of(rule, tree.top), replaces=tuple(replaces)),
         drops=(drop,),
         priority=rule.priority,
@@ -103,6 +105,13 @@ def draft_of(
         chunk_size=rule.chunk_size,
         password=rule.package.password,
     )
+
+
+def _added(message: str, name: str, earlier: int) -> str:
+    """Give the message of what came later, which says what it adds to: every letter has it."""
+    past = "was delivered before" if earlier else "was there before"
+    said = f"This adds to {name}, which {past}."
+    return f"{message}\n\n{said}" if message else said
 
 
 def _numbered(name: str, earlier: int, *, is_late: bool) -> str:

@@ -86,3 +86,10 @@ CREATE INDEX files_alike ON files (size, mtime_ns, inode) WHERE drop_id IS NOT N
 CREATE INDEX files_by_name ON files (name COLLATE NOCASE, upload_id);
 -- which files a person saw when he answered about late ones, or about a name that came again
 ALTER TABLE drops ADD COLUMN answered_for TEXT NOT NULL DEFAULT '';
+-- packages of which nobody knows any more what became of them in the cloud
+CREATE TABLE strays (
+    package_id TEXT PRIMARY KEY,
+    upload_id TEXT NOT NULL,
+    why TEXT NOT NULL,
+    at REAL NOT NULL
+) WITHOUT ROWID;

@@ -50,6 +50,14 @@ BY = "to: {by_subfolder: {a: [x@a.example], b: []}%s}"
         ('to: {recipients: []}, package: {name: "{subfoldr}"}', "did you mean `{subfolder}`?"),
         ("to: {recipients: []}, only: []", "is empty, so that no file would be sent"),
         ("to: {recipients: []}, only: a", "must be a list, not the text `a` - write"),
+        ("to: {recipients: []}, ignore: ['[']", "`[` matches no name: a [ needs its ]"),
+        ("to: {recipients: []}, ignore: ['*.xmp', '!']", "`!` is no pattern as gitignore"),
+        ("to: {recipients: []}, only: ['[z-a]']", "`[z-a]` is no pattern as gitignore"),
+        ("to: {recipients: []}, only: ['#take*']", "`#take*` is a comment in gitignore's"),
+        (
+            "to: {recipients: []}, package: {name: '{secret}'}",
+            "the placeholder `{secret}` is not known - {name}, ",
+        ),
         ("to: {recipients: []}, only_regex: ['(a']", "`(a` is no regular expression: missing )"),
         (
             "to: {recipients: []}, ignore_regex: ['(a)(?!b)']",
@@ -285,3 +293,10 @@ def test_marker_or_sidecar_that_no_loose_file_can_have_is_warned_of(tmp_path, ke
 
     assert len(told) == is_told
     assert all("can never have it" in one for one in told)
+
+
+def test_patterns_of_names_that_look_odd_are_taken(tmp_path: Path) -> None:
+    """Whatever gitignore's language can match is a pattern."""
+    keys = r"to: {recipients: []}, ignore: ['[ab]*', '\#a', '!*.mov', 'a/**/b', '\[x']"
+
+    assert built(tmp_path, keys).ignore == ("[ab]*", r"\#a", "!*.mov", "a/**/b", r"\[x")

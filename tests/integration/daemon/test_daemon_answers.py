@@ -111,6 +111,9 @@ def test_export_prints_every_drop_page_by_page(field):
 
     assert {json.loads(line)["hot_folder"] for line in lines} == {"out"}
     assert first[0]["id"] not in {drop["id"] for drop in behind}
+    done = [drop for drop in map(json.loads, lines) if drop["state"] == "done"]
+    assert done
+    assert all(drop["files"] == drop["files_up"] > 0 for drop in done)
     assert ask(field.daemon.api, f"/api/v1/drops/{first[0]['id']}")[1] == first[0]
     assert ask(field.daemon.api, "/api/v1/drops/999999")[0] == 404
     assert ask(field.daemon.api, "/api/v1/ledger?limit=0")[0] == 422

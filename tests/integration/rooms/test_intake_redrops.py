@@ -55,6 +55,9 @@ def test_late_file_goes_alone_and_only_once_a_day_without_being_asked(card):
     room.pass_time(LATE_S)
     assert names(room) == ["CARD", "CARD (added)"]
     assert room.files(room.taken()[1]) == ["CARD/c"]
+    # every letter has the message, the cloud's own too
+    assert room.taken()[1].message == "This adds to CARD, which was delivered before."
+    assert room.taken()[0].message == ""
     assert any(
         "2 files that were delivered" in each for each in room.store.skipped(room.taken()[1].id)
     )

@@ -283,6 +283,8 @@ def test_package_that_the_cloud_keeps_is_told_once_and_never_finalized(room: Roo
 
     (told,) = [one for one in caplog.records if "stays in the cloud" in one.message]
     assert (told.package, told.cure) == (old, "delete the package at MASV")
+    (need,) = room.desk.undeleted()
+    assert f"package {old} of upload {upload_id}: it was left for another one" in need.text
     room.clock.advance(1e6)
     assert room.store.left_packages() == []
     assert known(room, old)["finalize_calls"] == 0

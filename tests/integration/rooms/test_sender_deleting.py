@@ -219,6 +219,12 @@ def test_delete_during_a_finalize_that_a_portal_cannot_tell_of_leaves_the_packag
 
     assert room.cloud_state(gone.package_id) == "new"
     assert room.requests("DELETE", f"/v1/packages/{gone.package_id}") == []
+    (told,) = room.desk.undeleted()
+    assert told.text.startswith(f"package {gone.package_id} of upload {upload_id}: ")
+    assert "does not tell whether it was delivered" in told.text
+    assert told.is_final
+    room.clock.advance(8 * 86400)
+    assert room.desk.undeleted() == []
 
 
 def test_delete_before_the_finalize_goes_out_keeps_it_in(room: Room):
@@ -329,6 +335,8 @@ def test_delete_that_the_cloud_refuses_for_good_is_told_with_its_cure_and_ends(
     (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert told.cure == "delete the package at MASV"
     assert told.package == room.upload(upload_id).package_id
+    (need,) = room.desk.undeleted()
+    assert f"package {told.package} of upload {upload_id}: it was to be deleted" in need.text
 
 
 def test_delete_with_an_expired_token_asks_for_a_fresh_one(room: Room):
