@@ -348,6 +348,11 @@ def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explan
     prospect = Prospect.SETTLING if waits else Prospect.HELD
     cure = "" if outcome.hold is None else answer.cure(outcome.hold, related.drop)
     why = outcome.note if outcome.note.startswith(top) else f"{top}: {outcome.note}"
+    onward = answer.onward() if related.drop is not None else Onward()
+    if onward.is_held:
+        # whatever it still waits for, its upload does not go
+        prospect, why = Prospect.HELD, f"{why}; {onward.why}"
+        findings, cure = (*findings, *onward.findings), onward.cure or cure
     return answer.give(prospect, why, *findings, cure=cure)
 
 

@@ -53,6 +53,8 @@ class Look:
     row_after: Drop | None
     #: its upload was taken from another path than the new rule has
     is_elsewhere: bool = False
+    #: its package was finalized: it only owes letters, or what becomes of its source
+    is_delivered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,24 +108,32 @@ def compare(new: Rule | None, looks: Iterable[Look], *, is_first: bool) -> Outco
             waiting.append(met)
             continue
         effects.append(_effect(met))
-        frozen += effects[-1] is None and met.after.stand is Prospect.ON_ITS_WAY
+        is_on_its_way = met.after.stand is Prospect.ON_ITS_WAY and not look.is_delivered
+        frozen += effects[-1] is None and is_on_its_way
     initial = Initial.SEND
     notes: tuple[str, ...] = ()
     if new is not None and waiting:
         size = sum(met.after.size for met in waiting)
         if asks_first(new.initial, drops=len(waiting), size=size):
             initial = Initial.IGNORE if new.initial is Initial.IGNORE else Initial.ASK
-            notes = (_INITIAL[initial].format(count=len(waiting), name=new.name),)
+            notes = (_first(initial, len(waiting), new.name),)
     effects += [_effect(met._replace(after=_at_first(met.after, initial))) for met in waiting]
     found = tuple(effect for effect in effects if effect is not None)
     return Outcome(effects=found, frozen=frozen, notes=notes)
 
 
-_INITIAL = {
-    Initial.ASK: "{count} drops that are there already are held until you release or seed them:"
-    " masv-watch release --folder {name}, masv-watch ledger seed {name}",
-    Initial.IGNORE: "{count} drops that are there already are recorded as seen, not sent",
-}
+def _first(initial: Initial, count: int, name: str) -> str:
+    """Say what a first start does with what is there already."""
+    is_one = count == 1
+    there = "1 drop that is there already is" if is_one else (
+        f"{count:,} drops that are there already are"
+    )  # fmt: skip
+    if initial is Initial.IGNORE:
+        return f"{there} recorded as seen, not sent"
+    return (
+        f"{there} held until you release or seed {'it' if is_one else 'them'}:"
+        f" masv-watch release --folder {name}, masv-watch ledger seed {name}"
+    )
 
 
 def _at_first(side: _Side, initial: Initial) -> _Side:

@@ -258,10 +258,11 @@ class _Walk:
         after = self._sides[1]
         if after is None:
             row_after = row_before
-        is_elsewhere = False
+        is_elsewhere = is_delivered = False
         if row_after is not None and after is not None and row_after.upload_id is not None:
             upload = self._store.upload(row_after.upload_id)
             is_elsewhere = upload is not None and upload.root != after.path
+            is_delivered = upload is not None and upload.finalized_at is not None
         return Look(
             path=top,
             before=outlooks[0],
@@ -269,6 +270,7 @@ class _Walk:
             row_before=row_before if 0 in indices else None,
             row_after=row_after,
             is_elsewhere=is_elsewhere,
+            is_delivered=is_delivered,
         )
 
 

@@ -197,7 +197,9 @@ def _looking(commands: Any) -> None:
     of.add_argument("folder", metavar="NAME", nargs="?", help="only this hot folder, in full")
     of.add_argument("--tag", help="only of hot folders with this tag")
     words = "show everything as it changes, until q or Ctrl-C"
-    _call(commands, "top", overseeing.top, words).set_defaults(is_endless=True)
+    top = _call(commands, "top", overseeing.top, words)
+    # into a pipe it says what `status` does
+    top.set_defaults(is_endless=True, folder=None, tag=None)
     uploads = _call(commands, "uploads", views.uploads, "list the uploads, oldest first")
     uploads.add_argument(
         "--state", choices=("transferring", "paused", "idle", "complete", "error"),

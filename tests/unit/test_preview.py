@@ -304,6 +304,26 @@ def test_drop_that_is_on_its_way_under_the_new_name_is_not_said_to_stop():
     assert (found.effects, found.frozen) == ((), 1)
 
 
+@pytest.mark.parametrize("is_delivered", [True, False])
+def test_only_what_is_not_delivered_yet_counts_as_on_the_way(is_delivered):
+    """What owes a letter or its source's end is taken still, and has arrived."""
+    content = tree_of(RULE, b"a.mov\t5", b"a.mov")
+    taken = row(b"a.mov", DropState.TAKEN, content=content, upload_id="u")
+    (look,) = looks(RULE, RULE, b"a.mov\t5")
+    look = replace(look, row_before=taken, row_after=taken, is_delivered=is_delivered)
+    new = replace(RULE, to=To(recipients=()))
+    found = folder_plan((RULE, new), [look], is_first=False)
+
+    assert (found.effects, found.frozen) == ((), 0 if is_delivered else 1)
+
+
+def test_one_drop_that_is_there_already_is_told_as_one():
+    """Numbers read as a sentence does."""
+    found = plan(replace(RULE, initial=Initial.ASK), b"a.mov\t5", old=None, is_first=True)
+
+    assert found.notes[0].startswith("1 drop that is there already is held until you release or")
+
+
 @pytest.mark.parametrize(
     ("initial", "kind", "said"),
     [

@@ -200,6 +200,21 @@ def test_explain_of_a_drop_whose_upload_does_not_go_names_the_command(make_room,
         assert "it broke" not in str(ask(room, "a.mov", STRANGER))
 
 
+def test_explain_of_what_changed_on_its_way_says_that_its_upload_failed(make_room):
+    """It settles again, and would not go for that."""
+    room = make_room()
+    upload = taken(room)
+    (room.hot / "a.mov").write_bytes(b"other content")
+    room.pass_time(1)
+    assert ask(room, "a.mov").prospect is Prospect.SETTLING
+    room.store.advance_upload(upload.id, UploadEvent.FAIL, code=1, error="it broke")
+    said = ask(room, "a.mov")
+
+    assert said.prospect is Prospect.HELD
+    assert "its upload failed: it broke" in said.why
+    assert said.cure == f"masv-watch retry {upload.id}"
+
+
 @pytest.mark.parametrize("end", [TaskEvent.DONE, TaskEvent.REFUSED, None])
 @pytest.mark.parametrize("is_there", [True, False])
 def test_explain_of_a_delivered_drop_says_what_became_of_its_source(make_room, end, is_there):
