@@ -38,7 +38,7 @@ class Target:
         if self.rule is None:
             return ""
         if not self.rule.is_enabled:
-            return "the hot folder is disabled"
+            return "lies in a hot folder that is disabled"
         below = self.folder[len(self.rule.path) :].strip(b"/")
         path = below + b"/" + name if below else name
         matched = Matcher(self.rule).match(path, kind)

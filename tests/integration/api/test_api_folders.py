@@ -103,6 +103,7 @@ def test_hot_folders_are_listed_with_their_health(desk):
     assert answer.tree[0] == {
         "name": "out",
         "path": "/srv/out\\xff",
+        "tags": [],
         "drop": "each",
         "to": "client@example.com, b@example.com",
         "state": "watching",

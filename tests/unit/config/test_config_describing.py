@@ -35,7 +35,7 @@ NO_DEFAULT = {
         "server.tls.key", "mail", "mail.smtp.user", "mail.smtp.password", "mail.alerts", "backup",
         "profiles", "bundles", "ignore", "only", "only_regex", "ignore_regex", "companions",
         "sequences", "manifest", "settle.done_marker", "finalize.max_open", "finalize.max_files",
-        "limits.per_day", "limits.domains", "was", "package.message",
+        "limits.per_day", "limits.domains", "was", "like", "tags", "package.message",
         "package.password", "package.expires", "package.downloads", "link.mail_to", "sidecar",
         "link.template", "size.max", "age.max", "schedule", "deadline", "expect_by", "to.sender",
         "to.recipients", "to.by_subfolder", "to.portal", "to.access_code", "expect.filesystem",
