@@ -102,6 +102,7 @@ _KINDS = {
     "by_subfolder": "folders, each with a list of addresses",
     "listener": "address to listen at",
     "api_url": "URL",
+    "proxy_url": "address of a proxy, or env",
     "link_url": "URL with {placeholders}",
     "user": "name or number",
     "group": "name or number",

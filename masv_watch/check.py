@@ -14,6 +14,7 @@ from dataclasses import replace
 from masv_watch import files
 from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
+from masv_watch.cloud.proxies import Proxies
 from masv_watch.cloud.timekeeping import TimedLine, disagreement
 from masv_watch.config import confinement, world
 from masv_watch.config.handover import Loaded
@@ -73,7 +74,8 @@ def examine(
         _probe_detection(loaded, file, warnings, ok)
     if probe and network:
         _probe_mail(loaded, file, warnings, ok)
-        _probe_cloud(loaded, file, (problems, warnings, ok))
+        proxies = Proxies(loaded.settings.masv.proxy, environ)
+        _probe_cloud(loaded, file, (problems, warnings, ok), proxies)
     return Inspection(problems=tuple(problems), warnings=tuple(warnings), ok=tuple(ok))
 
 
@@ -258,9 +260,9 @@ def _is_unread(secret: Secret | None) -> bool:
     return secret is not None and secret.origin == NOT_READ
 
 
-def _probe_cloud(loaded: Loaded, file: str, lists: _Lists) -> None:
+def _probe_cloud(loaded: Loaded, file: str, lists: _Lists, proxies: Proxies) -> None:
     """Prove the key, the team and each portal; what cannot be reached is only a warning."""
-    http = TimedLine(Http(clock=SystemClock(), metrics=Metrics(), connections=1))
+    http = TimedLine(Http(clock=SystemClock(), metrics=Metrics(), connections=1, proxies=proxies))
     cloud = CloudClient(http, api_url=loaded.settings.masv.api_url)
     try:
         api_key = loaded.settings.masv.api_key

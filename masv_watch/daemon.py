@@ -26,6 +26,7 @@ from masv_watch.api.calls import Desk, Health
 from masv_watch.api.moves import Moves
 from masv_watch.cloud.calls import LateLine, Line
 from masv_watch.cloud.client import CloudClient
+from masv_watch.cloud.proxies import Proxies
 from masv_watch.concerns import Concerns
 from masv_watch.config import apart
 from masv_watch.config.handover import Loaded
@@ -131,7 +132,12 @@ class Daemon:
         # as large as all that is watched, and of no use before something is to be sent
         from masv_watch.cloud.http import Http  # noqa: PLC0415 - only once the cloud is asked
 
-        return Http(clock=self._clock, metrics=self._metrics, connections=2 * SMALL_WORKERS)
+        return Http(
+            clock=self._clock,
+            metrics=self._metrics,
+            connections=2 * SMALL_WORKERS,
+            proxies=Proxies(self._at_start.masv.proxy, self._environ),
+        )
 
     def _build_roster(self) -> Roster:
         return Roster(
@@ -444,6 +450,7 @@ class Daemon:
             "state": (old.state, new.state),
             "server.listen": (old.server.listen, new.server.listen),
             "masv.api_url": (old.masv.api_url, new.masv.api_url),
+            "masv.proxy": (old.masv.proxy, new.masv.proxy),
         }  # fmt: skip
         return [key for key, (before, after) in pairs.items() if before != after]
 

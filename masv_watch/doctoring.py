@@ -42,10 +42,16 @@ class Collection:
         self.texts["check.txt"] = "\n".join(problems)
 
     def configuration(
-        self, file: str, loaded: Loaded, values: Iterable[Effective], *, probe: bool
+        self,
+        file: str,
+        loaded: Loaded,
+        values: Iterable[Effective],
+        *,
+        probe: bool,
+        environ: Mapping[str, str],
     ) -> None:
         """Take in a configuration, and with `probe` the world that it names."""
-        found = examine(loaded, file=file, probe=probe)
+        found = examine(loaded, file=file, probe=probe, environ=environ)
         self.wrong += [*found.problems, *found.warnings]
         self.texts["check.txt"] = "\n".join([*found.problems, *found.warnings, *found.ok])
         lines = (f"{each.key}: {each.value}  <- {each.origin}" for each in values)

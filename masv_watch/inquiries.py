@@ -101,7 +101,7 @@ class Inquirer:
             loaded = apart.load(self._path, environ=self._environ)
             redactor.add(loaded.secrets, lasting=True)
             values = apart.effective(self._path, environ=self._environ)
-            collection.configuration(self._path, loaded, values, probe=probe)
+            collection.configuration(self._path, loaded, values, probe=probe, environ=self._environ)
         except ConfigError as error:
             collection.refused(error.problems)
         collection.daemon(answers)

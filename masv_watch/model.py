@@ -857,6 +857,21 @@ class Rule:
         return 300.0 if self.drop is DropMode.BATCH else 0.0
 
 
+#: stands for the proxies that the environment names
+ENVIRONMENT = "env"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """What stands between this machine and the cloud."""
+
+    #: `http://HOST:PORT`, or ENVIRONMENT
+    url: str
+    #: None: it asks nobody who he is
+    user: str | None = None
+    password: Secret | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Masv:
     """The cloud and who we are there."""
@@ -866,6 +881,8 @@ class Masv:
     team: str | None = None
     api_key: Secret | None = None
     link_url: str = "https://get.massive.app/{id}?secret={secret}"
+    #: by which it and its storage are reached; None: straight
+    proxy: Proxy | None = None
 
 
 class Scheme(StrEnum):

@@ -48,7 +48,8 @@ def doctor(options: argparse.Namespace) -> int:
         path = find(options.config, os.environ)
         loaded = _loaded(path, collection, redactor)
         values = effective(path, environ=os.environ)
-        collection.configuration(path, loaded, values, probe=not options.no_probe)
+        probe = not options.no_probe
+        collection.configuration(path, loaded, values, probe=probe, environ=os.environ)
     except ConfigError as error:
         collection.refused(error.problems)
     _ask(options, collection, redactor)

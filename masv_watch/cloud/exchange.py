@@ -21,6 +21,7 @@ from typing import Any
 import pycurl
 
 from masv_watch.cloud import reading
+from masv_watch.cloud.proxies import Way
 from masv_watch.cloud.streams import BLOCK, Body
 from masv_watch.errors import CloudError, CloudGarbled, CloudUnreachable, MasvWatchError
 
@@ -65,6 +66,8 @@ class Ask:
     wants_headers: bool = False
     #: None sends no body
     content: bytes | Body | None = field(default=None, repr=False)
+    #: the proxy by which the host is reached; None: straight
+    way: Way | None = None
 
 
 class Headers(Mapping[str, str]):
@@ -109,6 +112,15 @@ class Raw:
     body: bytes
     #: seconds from the request to the first byte of the answer, as libcurl's own clock says
     answer_s: float
+
+
+def refused_by(way: Way, when: str, status: int) -> CloudUnreachable:
+    """Give the error for what a proxy refused; a proxy that mends is no refusal of the cloud."""
+    why = "wants to know who calls" if status == 407 else f"answered {status}"
+    return CloudUnreachable(
+        f"{when} could not be reached: the proxy {way.host} {why}",
+        hint="look at masv.proxy" if status == 407 else "",
+    )
 
 
 class Exchange:
@@ -213,6 +225,7 @@ class _Turn:
             (pycurl.WRITEFUNCTION, self._take_body),
             (pycurl.PREREQFUNCTION, self._admit),
             *_ALWAYS,
+            *_way_options(ask.way),
         ):
             curl.setopt(option, value)
         if ask.wants_headers:
@@ -286,6 +299,11 @@ class _Turn:
     def _translated(self, curl: Any, error: pycurl.error) -> CloudError:
         code = int(error.args[0])
         when, host = f"while {self._ask.doing}, {self._ask.host}", self._ask.host
+        way, refused = self._ask.way, int(curl.getinfo(pycurl.HTTP_CONNECTCODE))
+        if way is not None and refused >= _REFUSALS:
+            raise refused_by(way, when, refused) from None
+        if way is not None and code in _UNCONNECTED:
+            return CloudUnreachable(f"{when} could not be reached by the proxy {way.host}")
         if self._sendings > 1:
             return CloudUnreachable(f"{when} broke the connection")
         if code in _TLS:
@@ -308,9 +326,8 @@ class _Turn:
 _ALWAYS = (
     (pycurl.NOSIGNAL, 1),
     (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
-    # netrc is off by default; proxies of the environment would override ours
-    (pycurl.PROXY, ""),
-    (pycurl.NOPROXY, "*"),
+    # what proves to the cloud who we are is not for a proxy
+    (pycurl.HEADEROPT, pycurl.HEADER_SEPARATE),
     (pycurl.FOLLOWLOCATION, 0),
     (pycurl.PATH_AS_IS, 1),
     # ours says `identity`; who packs all the same is unpacked
@@ -332,6 +349,8 @@ _GARBLED = {
     pycurl.E_WRITE_ERROR: "did not keep to HTTP",
     8: "did not keep to HTTP",
 }
+#: with a proxy between, libcurl connects to nothing else
+_UNCONNECTED = {pycurl.E_COULDNT_CONNECT, pycurl.E_COULDNT_RESOLVE_PROXY}
 _LOST = {
     pycurl.E_COULDNT_RESOLVE_HOST: "has a name that cannot be resolved",
     pycurl.E_COULDNT_CONNECT: "could not be reached: the connection was refused",
@@ -342,6 +361,17 @@ _LOST = {
     # it would have sent the body again
     pycurl.E_SEND_FAIL_REWIND: "broke the connection",
 }
+
+
+def _way_options(way: Way | None) -> tuple[tuple[int, Any], ...]:
+    """Lead a request by a proxy, or straight whatever the environment says.
+
+    netrc is off by default; proxies of the environment would override ours.
+    """
+    if way is None:
+        return ((pycurl.PROXY, ""), (pycurl.NOPROXY, "*"))
+    proof = ((pycurl.PROXYHEADER, [f"{name}: {value}" for name, value in way.proof.items()]),)
+    return ((pycurl.PROXY, way.url), (pycurl.NOPROXY, ""), *(proof if way.proof else ()))
 
 
 #: what libcurl would add by itself

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import ssl
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
@@ -32,14 +34,18 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from masv_watch import __version__, loops
 from masv_watch.cloud import reading, wire
 from masv_watch.cloud.calls import ANSWER_LIMIT, Call
-from masv_watch.cloud.exchange import TLS_PAUSE_S, Ask, Exchange, Limits
+from masv_watch.cloud.exchange import TLS_PAUSE_S, Ask, Exchange, Limits, refused_by
 from masv_watch.cloud.nearness import Nearness
 from masv_watch.cloud.pools import streaming_pool
+from masv_watch.cloud.proxies import Proxies, Way
 from masv_watch.cloud.refusals import Answer, Door, judge
 from masv_watch.cloud.streams import BLOCK, Body, Deadlines, Pour, as_content
 from masv_watch.errors import CloudGarbled, CloudUnreachable, MasvWatchError
 from masv_watch.metrics import Metrics
 
+#: the status of a proxy that wants to know who calls, and how a library tells of its statuses
+_PROXY_AUTH = 407
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 #: bytes of a refusal, whose words are all that is wanted
 REFUSAL_LIMIT = 64 * 1024
 
@@ -60,9 +66,10 @@ class Http:
         metrics: Metrics,
         connections: int,
         ca_bundle: str | None = None,
+        proxies: Proxies | None = None,
         deadlines: Deadlines | None = None,
     ) -> None:
-        """Keep up to `connections` open to each host.
+        """Keep up to `connections` open to each host, by these `proxies`; None: straight.
 
         Certificates are checked against `ca_bundle`, a PEM file, or the bundle of certifi.
         """
@@ -71,10 +78,16 @@ class Http:
         self._metrics = metrics
         self._deadlines = deadlines or Deadlines()
         trusted = ca_bundle or DEFAULT_CA_BUNDLE_PATH
-        self._session = _session(connections, trusted)
+        #: by the address of a proxy, what proves to it who we are
+        self._proofs: dict[str, dict[str, str]] = {}
+        self._session = _session(connections, trusted, self._proofs)
         self._exchange = Exchange(trusted)
         self.nearness = Nearness()
-        self._storage = streaming_pool(connections, trusted)
+        self._proxies = proxies or Proxies()
+        self._connections, self._trusted = connections, trusted
+        #: for chunks, by the way to the storage
+        self._pools: dict[Way | None, urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
 
     def ask(self, call: Call) -> Answer:
         """Make a control call and give its good answer.
@@ -95,8 +108,10 @@ class Http:
         if call.often:
             answer = self._exchanged(self._ask_of(call, headers, data))
         else:
-            with map_exceptions(call.url, call.doing):
-                answer = self._taken(self._through_session(call, headers, data), call.limit)
+            way = self._proxies.way(call.url)
+            with map_exceptions(call.url, call.doing, way=way):
+                answer = self._taken(self._through_session(call, headers, data, way), call.limit)
+            _demand_way(way, answer.status, call.doing, call.url)
         self._metrics.count("cloud_answers", status=answer.status)
         secrets = call.secrets if call.secret is None else (call.secret, *call.secrets)
         judge(answer, doing=call.doing, door=call.door, secrets=secrets)
@@ -134,6 +149,7 @@ class Http:
                     content=said if body is None else body,
                     wants_headers=True,
                     limits=self._limits(self._put_s(size), ANSWER_LIMIT),
+                    way=self._proxies.way(blueprint.url),
                 )
             )
         else:
@@ -149,23 +165,39 @@ class Http:
         self, blueprint: wire.Blueprint, body: Body, headers: Mapping[str, str], doing: str
     ) -> Answer:
         pour = Pour(body, clock=self._clock, deadlines=self._deadlines)
-        with map_exceptions(blueprint.url, doing):
-            raw = self._storage.urlopen(
+        way = self._proxies.way(blueprint.url)
+        with map_exceptions(blueprint.url, doing, way=way):
+            raw = self._pool(way).urlopen(
                 blueprint.method,
                 blueprint.url,
                 body=as_content(pour),
                 headers=headers,
                 **_plainly(self._deadlines.connect_s, self._deadlines.answer_s),
             )
-            return self._taken(raw, ANSWER_LIMIT)
+            answer = self._taken(raw, ANSWER_LIMIT)
+        _demand_way(way, answer.status, doing, blueprint.url)
+        return answer
+
+    def _pool(self, way: Way | None) -> urllib3.PoolManager:
+        with self._lock:
+            if way not in self._pools:
+                self._pools[way] = streaming_pool(self._connections, self._trusted, way)
+            return self._pools[way]
 
     def close(self) -> None:
         """Close every idle connection."""
         self._session.close()
         self._exchange.close()
-        self._storage.clear()
+        with self._lock:
+            for pool in self._pools.values():
+                pool.clear()
 
-    def _through_session(self, call: Call, headers: Mapping[str, str], data: bytes | None) -> Any:
+    def _through_session(
+        self, call: Call, headers: Mapping[str, str], data: bytes | None, way: Way | None
+    ) -> Any:
+        by = {} if way is None else dict.fromkeys(("http", "https"), way.url)
+        if way is not None:
+            self._proofs[way.url] = way.proof
         return self._session.request(
             call.method,
             call.url,
@@ -173,6 +205,7 @@ class Http:
             headers=dict(headers),
             timeout=(self._deadlines.connect_s, self._answer_s(call)),
             allow_redirects=False,
+            proxies=by,
             stream=True,
         ).raw
 
@@ -185,6 +218,7 @@ class Http:
             headers=headers,
             content=data,
             limits=self._limits(self._answer_s(call), call.limit),
+            way=self._proxies.way(call.url),
         )
 
     def _limits(self, answer_s: float, good: int) -> Limits:
@@ -197,6 +231,7 @@ class Http:
 
     def _exchanged(self, ask: Ask) -> Answer:
         raw = self._exchange.ask(ask)
+        _demand_way(ask.way, raw.status, ask.doing, ask.url)
         if ask.content is None or isinstance(ask.content, bytes):
             self.nearness.note(self._clock.monotonic(), raw.answer_s)
         return Answer(status=raw.status, headers=raw.headers, body=raw.body, at=self._clock.wall())
@@ -249,6 +284,15 @@ class _PlainSession(requests.Session):
 class _WideAdapter(HTTPAdapter):
     """An adapter that sends in large blocks: 16 KiB ones cost ten times the time (measured)."""
 
+    def __init__(self, proofs: Mapping[str, Mapping[str, str]], **how: Any) -> None:
+        """Prove to each proxy who we are by these headers."""
+        self._proofs = proofs
+        super().__init__(**how)
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Give the headers for a proxy alone: its address holds no user and no password."""
+        return dict(self._proofs.get(proxy.rstrip("/"), {}))
+
     def init_poolmanager(
         self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
     ) -> None:
@@ -256,7 +300,9 @@ class _WideAdapter(HTTPAdapter):
         super().init_poolmanager(connections, maxsize, block, blocksize=BLOCK, **pool_kwargs)
 
 
-def _session(connections: int, trusted: str) -> requests.Session:
+def _session(
+    connections: int, trusted: str, proofs: Mapping[str, Mapping[str, str]]
+) -> requests.Session:
     session = _PlainSession()
     # netrc, proxies and a CA bundle from the environment would override ours (measured)
     session.trust_env = False
@@ -264,7 +310,7 @@ def _session(connections: int, trusted: str) -> requests.Session:
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()
     for scheme in ("http://", "https://"):
-        adapter = _WideAdapter(pool_maxsize=connections, pool_block=True, max_retries=0)
+        adapter = _WideAdapter(proofs, pool_maxsize=connections, pool_block=True, max_retries=0)
         session.mount(scheme, adapter)
     return session
 
@@ -291,8 +337,18 @@ def _hush() -> None:
         logger.setLevel(max(logger.level, level))
 
 
+def _demand_way(way: Way | None, status: int, doing: str, url: str) -> None:
+    """Take a proxy's own refusal for what it is: nothing of it came from the cloud.
+
+    Raises:
+        CloudUnreachable: the proxy wants to know who calls.
+    """
+    if way is not None and status == _PROXY_AUTH:
+        raise refused_by(way, f"while {doing}, {host_of(url)}", status)
+
+
 @contextmanager
-def map_exceptions(url: str, doing: str) -> Iterator[None]:
+def map_exceptions(url: str, doing: str, *, way: Way | None = None) -> Iterator[None]:
     """Turn what requests and urllib3 raise into errors of ours.
 
     The foreign texts hold the URL with its query, so ours is written afresh and chained to none.
@@ -304,7 +360,18 @@ def map_exceptions(url: str, doing: str) -> Iterator[None]:
     try:
         yield
     except (urllib3.exceptions.HTTPError, requests.RequestException, OSError) as error:
+        if way is not None and _any(list(_causes(error)), urllib3.exceptions.ProxyError):
+            raise _of_proxy(error, way, f"while {doing}, {host_of(url)}") from None
         raise _translated(error, host_of(url), doing) from None
+
+
+def _of_proxy(error: Exception, way: Way, when: str) -> CloudUnreachable:
+    """Give the error for a proxy that did not lead on; its own words are not shown."""
+    said = (_TUNNEL.search(str(cause)) for cause in _causes(error))
+    status = next((int(found[1]) for found in said if found), 0)
+    if status:
+        return refused_by(way, when, status)
+    return CloudUnreachable(f"{when} could not be reached by the proxy {way.host}")
 
 
 def host_of(url: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from masv_watch.cloud.proxies import Way
 from masv_watch.cloud.streams import BLOCK, Pour
 
 
@@ -53,14 +54,19 @@ class _SafePool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _SafeConnection
 
 
-def streaming_pool(connections: int, trusted: str) -> urllib3.PoolManager:
+def streaming_pool(connections: int, trusted: str, way: Way | None) -> urllib3.PoolManager:
     """Give a pool whose connections pour bodies, at most so many to each host."""
-    pool = urllib3.PoolManager(
-        maxsize=connections,
-        block=True,
-        blocksize=BLOCK,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=trusted,
+    how: dict[str, Any] = {
+        "maxsize": connections,
+        "block": True,
+        "blocksize": BLOCK,
+        "cert_reqs": "CERT_REQUIRED",
+        "ca_certs": trusted,
+    }
+    pool = (
+        urllib3.PoolManager(**how)
+        if way is None
+        else urllib3.ProxyManager(way.url, proxy_headers=way.proof, **how)
     )
     pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _SafePool}
     return pool

@@ -141,7 +141,7 @@ _KINDS: dict[str, Json] = {
             "text", "message", "template", "name", "label", "path", "address", "secret", "host",
             "mailbox", "api_url", "link_url", "state", "seconds", "bytes_between", "expression",
             "pattern", "row_pattern", "done_marker", "quiet", "token", "zone", "limit",
-            "clock_time", "hours", "days", "listener", "mtime_grain",
+            "clock_time", "hours", "days", "proxy_url", "listener", "mtime_grain",
         )
     },
 }  # fmt: skip

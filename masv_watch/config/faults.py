@@ -33,6 +33,7 @@ _MISSING = {
     "name": "`name` is missing - a name of your choice, unique in this file",
     "path": "`path` is missing - the absolute path of the folder to watch",
     "to": "`to` is missing - {recipients: [ADDRESS, ...]} or {portal: NAME, sender: ADDRESS}",
+    "url": "`url` is missing - http://HOST:PORT, or env",
     "host": "`host` is missing - the mail server's name",
     "smtp": "`smtp` is missing - {host: ..., port: 587, tls: starttls}",
     "limit": "`limit` is missing - 200 Mbit/s, 25 MB/s or unlimited",

@@ -73,6 +73,29 @@ def api_url(value: object) -> str:
     return given
 
 
+def proxy_url(value: object) -> str:
+    """Accept a proxy's address, or `env` for those that the environment names."""
+    given = text(value).rstrip("/")
+    if given == "env":
+        return given
+    try:
+        parts = urlsplit(given)
+        good = parts.scheme == "http" and bool(parts.hostname) and parts.port not in {None, 0}
+    except ValueError:
+        good, parts = False, urlsplit("")
+    if "@" in given:
+        # it may hold a password: `relations` refuses it without its line
+        return given
+    if not good or parts.path or parts.query or parts.fragment or " " in given:
+        raise Wrong(f"{shown(value)} is no proxy - http://HOST:PORT, or env")
+    return given
+
+
+def proxy_alone(value: object) -> object:
+    """Let the address alone stand for the whole key."""
+    return {"url": value} if isinstance(value, str) else value
+
+
 def link_url(value: object) -> str:
     """Accept the form of a share link, with its two placeholders."""
     given = text(value)

@@ -28,6 +28,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
     _paths(reading, state)
     _needs_team(reading)
     _smtp(reading)
+    _proxy(reading)
     exposure.check(reading, state)
     if not list(reading.folders()) and not reading.get("hot_folders"):
         reading.warn(("hot_folders",), "there is no hot folder, so nothing is watched")
@@ -229,6 +230,26 @@ def _smtp(reading: Reading) -> None:
     if password and reading.get("mail", "smtp", "tls") == "none":
         message = "the password goes out unencrypted - use starttls or implicit"
         reading.warn(("mail", "smtp", "tls"), message)
+
+
+def _proxy(reading: Reading) -> None:
+    at: Path = ("masv", "proxy")
+    found = reading.get(*at)
+    at = (*at, "url") if isinstance(found, dict) else at
+    url = reading.get(*at)
+    if isinstance(url, str) and "@" in url:
+        message = (
+            "must hold no user and no password - write {url: http://HOST:PORT, user: NAME,"
+            " password: !secret NAME}"
+        )
+        reading.faults.append(Fault(path=at, at_key=False, message=message, is_private=True))
+    user, password = (reading.has("masv", "proxy", key) for key in ("user", "password"))
+    if password and not user:
+        message = "`password` without `user` - give both"
+        reading.fault(("masv", "proxy", "password"), message, at_key=True)
+    if user and url == "env":
+        message = "`user` beside the environment's proxies - they name their own, or give a url"
+        reading.fault(("masv", "proxy", "user"), message, at_key=True)
 
 
 def _destination(reading: Reading, at: Path) -> None:

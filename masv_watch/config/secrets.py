@@ -30,6 +30,7 @@ _TOKEN = ("server", "token")
 #: the keys whose values are secrets; `*` stands for any position in a list
 PLACES = (
     ("masv", "api_key"),
+    ("masv", "proxy", "password"),
     ("mail", "smtp", "password"),
     ("hot_folders", "*", "to", "access_code"),
     ("hot_folders", "*", "package", "password"),

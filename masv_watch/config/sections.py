@@ -27,6 +27,16 @@ from masv_watch.model import Listen, Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyKeys:
+    """`masv.proxy:`; its address alone stands for it."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
+    url: Annotated[str, leaf(hosts.proxy_url)]
+    user: Text | None = None
+    password: SecretText | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MasvKeys:
     """`masv:`."""
 
@@ -35,6 +45,7 @@ class MasvKeys:
     team: Label | None = None
     api_key: SecretText | None = None
     link_url: Annotated[str, leaf(hosts.link_url)] | None = None
+    proxy: Annotated[ProxyKeys, first(hosts.proxy_alone)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

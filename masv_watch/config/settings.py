@@ -30,7 +30,8 @@ def settings(
         masv=model.Masv(
             **_said(
                 api_url=masv.api_url, team=masv.team, api_key=masv.api_key, link_url=masv.link_url
-            )
+            ),
+            proxy=None if masv.proxy is None else _proxy(masv.proxy),
         ),
         state=state,
         server=_server(keys.server or sections.ServerKeys(), beside),
@@ -52,6 +53,10 @@ def settings(
             for folder, at in zip(folders, lines, strict=True)
         ),
     )
+
+
+def _proxy(keys: sections.ProxyKeys) -> model.Proxy:
+    return model.Proxy(url=keys.url, user=keys.user, password=keys.password)
 
 
 def _history(keys: sections.HistoryKeys) -> model.History:

@@ -30,7 +30,8 @@ STRUCTURAL = (
 #: optional keys without a default that a file could say: why
 NO_DEFAULT = {
     "unset": {
-        "masv.team", "masv.api_key", "server.allowed_roots", "server.token", "server.hosts",
+        "masv.team", "masv.api_key", "masv.proxy", "masv.proxy.user",
+        "masv.proxy.password", "server.allowed_roots", "server.token", "server.hosts",
         "server.trusted_users", "server.trusted_groups", "server.tls", "server.tls.certificate",
         "server.tls.key", "mail", "mail.smtp.user", "mail.smtp.password", "mail.alerts", "backup",
         "profiles", "bundles", "ignore", "only", "only_regex", "ignore_regex", "companions",
