@@ -1,14 +1,16 @@
-"""Wait for a condition with a deadline, instead of sleeping.
+"""Wait for a condition with a deadline, instead of sleeping; and measure time at its best.
 
-Owns the one polling loop of the test-suite. Never part of the product. Used by every test that
-watches a real thread or a real process.
+Owns the one polling loop of the test-suite, and how often a measurement is made. Never part of the
+product. Used by every test that watches a real thread or a real process.
 """
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
 
@@ -44,3 +46,28 @@ def eventually(
         if waited >= within:
             raise AssertionError(f"not within {within} s; the last answer was {last!r}")
         time.sleep(every or min(max(waited / 10, SOONEST_S), LATEST_S))
+
+
+#: times that a measurement is made before it counts
+MEASURED = 3
+
+
+def at_best(test: Callable[..., None]) -> Callable[..., None]:
+    """Have a test of real seconds pass if it holds once of three times, each from the beginning.
+
+    What is too slow or too quick by our doing is so each time; what a busy machine does is not.
+    """
+
+    @functools.wraps(test)
+    def measured(*, tmp_path: Path, **more: Any) -> None:
+        for number in range(1, MEASURED + 1):
+            (place := tmp_path / f"time{number}").mkdir()
+            try:
+                return test(tmp_path=place, **more)
+            except AssertionError as error:
+                if number == MEASURED:
+                    raise
+                print(f"measured again: {error}")
+        raise AssertionError("it was never measured")
+
+    return measured

@@ -172,7 +172,7 @@ class Browser:
 
     def tab(self) -> Tab:
         """Open an empty tab and give it."""
-        line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         try:
             line.request("PUT", "/json/new?about:blank")
             found = json.loads(line.getresponse().read())

@@ -84,7 +84,7 @@ class Line:
         return self.room.call(source, name=name, terms=terms, **said)
 
     def until(
-        self, condition: Callable[[], Any], *, step_s: float = 1.0, within: float = 30
+        self, condition: Callable[[], Any], *, step_s: float = 1.0, within: float = 120
     ) -> Any:
         """Turn the room, time passing at every turn, until a condition holds."""
 

@@ -195,7 +195,6 @@ def _judge_drops(story: Story) -> None:
     assert len(names) == len(set(names))
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("kills", "seed"),
     [(12, SEED), *(pytest.param(60, SEED + n, marks=pytest.mark.long) for n in range(1, 4))],

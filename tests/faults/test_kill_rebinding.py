@@ -111,7 +111,6 @@ def _kill_often(story: Story, kills: int, seed: int) -> None:
 
 
 @pytest.mark.serial
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("kills", "seed"),
     [(5, SEED), *(pytest.param(40, SEED + n, marks=pytest.mark.long) for n in range(1, 4))],

@@ -25,8 +25,6 @@ SEED = 20261205
 CONNECTIONS, ACTIVE = 4, 3
 #: beside them each upload but one may have a guest's, while that one holds them all
 MOST_CONNECTIONS = CONNECTIONS + ACTIVE - 1
-#: seconds that a kill waits for the call that it is meant for
-_PATIENCE_S = 10.0
 
 Chunk = tuple[str, int]
 #: a call and a place within it; None: any time
@@ -102,7 +100,9 @@ class Besieged(Dispatch):
         match = CALLS[call]
         times = None if call == "chunk PUT" and at else 1
         fault = self.proxy.order(Kind.HOLD, match, way=way, at=at, skip=skip, times=times)
-        return fault.reached.wait(_PATIENCE_S)
+        # once everything is delivered, no call of any kind comes any more
+        eventually(lambda: fault.reached.is_set() or self.is_settled(), within=300, every=0.1)
+        return fault.reached.is_set()
 
     def is_settled(self) -> bool:
         """Say whether every card was delivered."""

@@ -157,7 +157,7 @@ def start_as(uid, program, *arguments):
 def run_as(uid, program, *arguments):
     """Run such a program to its end and give its output."""
     with start_as(uid, program, *arguments) as process:
-        said, errors = process.communicate(timeout=90)
+        said, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return said
 

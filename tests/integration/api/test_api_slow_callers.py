@@ -286,7 +286,7 @@ def test_daemon_without_a_descriptor_left_makes_room_and_does_not_spin(tmp_path)
             line = open_lines.enter_context(socket.create_connection(("127.0.0.1", port)))
             line.sendall(b"GET / HTTP/1.1\r\n")
 
-        answers = [curl("--max-time", "10", f"http://127.0.0.1:{port}/")[0] for _ in range(5)]
+        answers = [curl("--max-time", "60", f"http://127.0.0.1:{port}/")[0] for _ in range(5)]
         open_lines.close()
         say(process, "end")
         was_calm = process.stdout.readline()
@@ -295,7 +295,7 @@ def test_daemon_without_a_descriptor_left_makes_room_and_does_not_spin(tmp_path)
         refused = curl("--max-time", "1", f"http://127.0.0.1:{port}/")[0]
         say(process, "give them back")
         stayed_calm = process.stdout.readline()
-        again = curl("--max-time", "10", f"http://127.0.0.1:{port}/")[0]
+        again = curl("--max-time", "60", f"http://127.0.0.1:{port}/")[0]
         process.communicate("end\n", timeout=60)
 
     assert before == 200

@@ -114,7 +114,7 @@ def test_connections_that_never_shake_hands_delay_nobody(house):
     """A hundred silent ones on the TLS port, and a call is answered meanwhile."""
     idle = [house.connect() for _ in range(100)]
     try:
-        answers = [curl("-k", "--max-time", "20", house.url)[0] for _ in range(5)]
+        answers = [curl("-k", "--max-time", "60", house.url)[0] for _ in range(5)]
     finally:
         for each in idle:
             each.close()
@@ -127,7 +127,7 @@ def test_connections_past_the_limit_cost_the_oldest_without_a_handshake(house, o
     with shaken(house, own) as used:
         idle = [house.connect() for _ in range(LINES + 50)]
         try:
-            answer = curl("-k", "--max-time", "20", house.url)[0]
+            answer = curl("-k", "--max-time", "60", house.url)[0]
             used.sendall(house.head("Connection: close") + b"\r\n")
             kept = parsed(drained(used))[0]
         finally:

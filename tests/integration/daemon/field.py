@@ -49,7 +49,7 @@ class Field:
         self.config.chmod(0o600)
         self.daemon = Daemon(self.config, port, top / "daemon.log")
 
-    def command(self, *words: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str, timeout: float = 240.0) -> subprocess.CompletedProcess[str]:
         """Run one command as a user types it."""
         return subprocess.run(
             [sys.executable, "-m", "masv_watch", *words, "-c", str(self.config)],
@@ -86,7 +86,7 @@ class Field:
                 each["state"] == "complete" and not each["open_tasks"] for each in uploads
             )
 
-        eventually(done, within=within, every=0.05)
+        eventually(done, within=within)
         found = self.packages(hot_folder)
         assert len(found) == packages, [package["name"] for package in found]
         assert {package["finalize_calls"] for package in found} == {1}

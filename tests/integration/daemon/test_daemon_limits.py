@@ -9,7 +9,7 @@ import pytest
 from tests.integration.daemon.dispatch import MIB
 from tests.integration.daemon.throttled import SLOW, WHERE, Throttled, throttled
 from tests.processes import ask
-from tests.waiting import eventually
+from tests.waiting import at_best, eventually
 
 pytestmark = pytest.mark.serial
 
@@ -19,6 +19,7 @@ SPAN_S, EXACT = 10.0, 0.05
 
 
 @pytest.mark.parametrize("verify", ["size", pytest.param("fast", marks=pytest.mark.long)])
+@at_best
 def test_limit_of_large_files_is_exact_within_5_percent_over_10_seconds(tmp_path: Path, verify):
     """Poured block by block, or sent by the kernel: what arrives is what the limit says."""
     transfer = f"connections: 8, chunk_size: 5 MiB, verify: {verify}"
@@ -44,6 +45,7 @@ def test_limit_of_small_files_is_exact_within_5_percent_over_10_seconds(tmp_path
     assert rate == pytest.approx(2 * SLOW, rel=EXACT)
 
 
+@at_best
 def test_limit_that_the_api_changes_holds_within_a_second_for_what_is_on_its_way(tmp_path: Path):
     """Up, down and off, without a restart and without a chunk that begins anew (pain 45)."""
     with throttled(tmp_path, bandwidth="8 Mbit/s", transfer="connections: 4") as world:
@@ -173,6 +175,7 @@ def test_sigterm_during_a_wait_for_the_limit_ends_in_time(tmp_path: Path):
 
 @pytest.mark.fault(28)
 @pytest.mark.parametrize("size", [6 * MIB, pytest.param(MIB, marks=pytest.mark.long)])
+@at_best
 def test_small_upload_is_done_beside_one_of_two_terabytes(tmp_path: Path, size: int):
     """No starvation: at a limit that lets the large one take weeks the small one takes seconds.
 

@@ -14,19 +14,20 @@ import pytest
 
 from tests.integration.daemon.dispatch import CHUNK, MIB, Dispatch, running
 from tests.processes import ask
-from tests.waiting import eventually
+from tests.waiting import at_best, eventually
 
 PUT = "PUT /storage/"
 #: seconds that the slowed storage takes for each chunk, and the connections that send
 TURN_S, CONNECTIONS = 0.5, 4
 #: bytes a second that the slowed storage takes at most
 LINK = CONNECTIONS * CHUNK / TURN_S
+TRANSFER = f"connections: {CONNECTIONS}, chunk_size: 5 MiB"
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[Dispatch]:
     """Give a ready daemon with few connections."""
-    with running(tmp_path, transfer=f"connections: {CONNECTIONS}, chunk_size: 5 MiB") as made:
+    with running(tmp_path, transfer=TRANSFER) as made:
         yield made
 
 
@@ -56,18 +57,21 @@ def stats(world: Dispatch) -> dict[str, Any]:
 
 # whether a time left comes true is a question to a machine that does nothing else
 @pytest.mark.serial
-def test_slowed_upload_shows_its_way_until_it_is_done(world: Dispatch):
+@at_best
+def test_slowed_upload_shows_its_way_until_it_is_done(tmp_path: Path):
     """In flight, a rate that the link can carry, and a time left that falls and comes true."""
-    slow_down(world)
-    world.drop_hollow("take.mov", 320 * MIB)
     seen: list[tuple[float, dict[str, Any], dict[str, Any]]] = []
+    with running(tmp_path, transfer=TRANSFER) as world:
+        slow_down(world)
+        world.drop_hollow("take.mov", 320 * MIB)
 
-    def done() -> bool:
-        upload = world.upload("take.mov")
-        seen.append((monotonic(), upload, stats(world)))
-        return upload["state"] == "complete"
+        def done() -> bool:
+            upload = world.upload("take.mov")
+            seen.append((monotonic(), upload, stats(world)))
+            return upload["state"] == "complete"
 
-    eventually(done, within=60, every=0.1)
+        eventually(done, within=60, every=0.1)
+        after = stats(world)
     ended = seen[-1][0]
     known = [(at, upload) for at, upload, _ in seen if upload["eta_s"] is not None]
     steady = [(at, upload) for at, upload in known if at - known[0][0] > 2.0]
@@ -87,7 +91,7 @@ def test_slowed_upload_shows_its_way_until_it_is_done(world: Dispatch):
     assert all(up["progress"] + up["bytes_in_flight"] <= up["size"] for _, up, _ in seen)
     busy = [one["connections_busy"] for _, _, one in seen]
     assert max(busy) == CONNECTIONS
-    last, after = seen[-1][1], stats(world)
+    last = seen[-1][1]
     assert (last["progress"], last["bytes_in_flight"], last["eta_s"]) == (320 * MIB, 0, None)
     assert (after["bytes_acknowledged"], after["bytes_in_flight"]) == (320 * MIB, 0)
     assert (after["bytes_left"], after["bytes_resent"], after["connections_busy"]) == (0, 0, 0)

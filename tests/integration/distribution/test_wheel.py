@@ -18,8 +18,6 @@ import pytest
 
 from tests.processes import Sandbox, free_port
 
-pytestmark = pytest.mark.timeout(300)
-
 _CONFIG = """\
 version: 1
 masv: {{api_url: "{api}", team: acme, api_key: sandbox-key}}
@@ -47,7 +45,7 @@ def wheel(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(project / name, tree)
     done = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(out), str(tree)],
-        capture_output=True, text=True, timeout=250, check=False, cwd=out,
+        capture_output=True, text=True, timeout=800, check=False, cwd=out,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (built,) = out.glob("*.whl")
@@ -65,7 +63,7 @@ def place(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [sys.executable, "-m", "pip", "--python", python, "--quiet", "install", "--no-deps",
          "--no-index", str(wheel)],
-        check=True, timeout=120, cwd=folder, env=without_the_tree(),
+        check=True, timeout=600, cwd=folder, env=without_the_tree(),
     )  # fmt: skip
     (packages,) = folder.glob("lib/python*/site-packages")
     # no .pth file of that folder is read, so this tree does not come back by it
@@ -80,7 +78,7 @@ def without_the_tree() -> dict[str, str]:
 def run(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(place / "bin" / "masv-watch"), *words],
-        capture_output=True, text=True, timeout=120, check=False, cwd=place,
+        capture_output=True, text=True, timeout=600, check=False, cwd=place,
         env=without_the_tree(),
     )  # fmt: skip
 

@@ -25,8 +25,6 @@ from tests.integration.docs.ground import PLACEHOLDERS, SECRETS, Ground, Shell, 
 from tests.processes import Sandbox, ask
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.timeout(300)
-
 BLOCKS = every_block()
 README = PROJECT / "README.rst"
 #: masv-agent's own lines, as they stand in its documents

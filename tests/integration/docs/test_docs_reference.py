@@ -28,8 +28,6 @@ from masv_watch.model import HoldReason
 from masv_watch.sandbox import __main__ as sandbox
 from tests.integration.docs.blocks import PAGES, PROJECT
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -40,7 +38,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
             sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-n", "-b", "html",
             "-d", str(out / "trees"), str(PROJECT / "docs"), str(out / "html"),
         ],
-        capture_output=True, text=True, timeout=250, check=False, cwd=out,
+        capture_output=True, text=True, timeout=800, check=False, cwd=out,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -65,7 +65,7 @@ def test_hints_ring_for_a_change_below_and_not_for_a_look(
     (hot / "a" / "b").mkdir(parents=True)
     (hot / "a" / "sent").write_text("x")
     eventually(lambda: rung)
-    eventually(lambda: not _rings_within(rung, 0.3))
+    eventually(lambda: not _rings_within(rung, 1.0))
     list(os.scandir(hot / "a"))
     (hot / "a" / "sent").read_text()
 
@@ -82,7 +82,7 @@ def test_hints_of_a_growing_file_ring_once_it_is_closed(
     arm(hints, hot)
     with (hot / "recording").open("wb", buffering=0) as file:
         eventually(lambda: rung)
-        eventually(lambda: not _rings_within(rung, 0.3))
+        eventually(lambda: not _rings_within(rung, 1.0))
         for _ in range(20):
             file.write(b"x")
         rings = _rings_within(rung, 0.3)

@@ -61,7 +61,7 @@ def curl(*words: str, uid: int | None = None, gid: int | None = None) -> Answer:
     """Run the real curl, as another user if asked, and give what the server answered."""
     command = ["curl", "-sS", "--max-time", "60", "--noproxy", "*",
                "-w", "%{stderr}%{http_code} %{header_json}", *words]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, timeout=90, check=False, **_as(uid, gid))
+    done = subprocess.run(command, capture_output=True, timeout=300, check=False, **_as(uid, gid))
     status, _, headers = done.stderr.decode().partition(" ")
     assert done.returncode == 0, done.stderr.decode()
     return Answer(int(status), done.stdout, json.loads(headers))

@@ -102,7 +102,7 @@ def test_upload_whose_bytes_are_up_is_finalized_though_the_window_closed(room: R
     room.build()
     upload_id = room.drop("done", 1000)
     room.until(lambda: room.upload(upload_id).sent == 1000)
-    eventually(lambda: room.turn() and room.upload(upload_id).state != "transferring")
+    eventually(lambda: room.turn() and room.upload(upload_id).state != "transferring", every=0.01)
 
     room.turns = SHUT
 

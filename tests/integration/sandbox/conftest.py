@@ -205,7 +205,7 @@ def package(sandbox):
 def eventually():
     """Wait until a condition holds and answer what it said."""
 
-    def wait(condition, within=5.0):
+    def wait(condition, within=60.0):
         deadline = time.monotonic() + within
         while True:
             found = condition()

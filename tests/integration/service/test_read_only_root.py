@@ -37,7 +37,7 @@ def test_drop_is_delivered_though_no_temporary_file_can_be_made(tmp_path: Path) 
         done = subprocess.run(
             ["unshare", "--mount", "sh", "-ec", _CLOSED, str(tmp_path / "state"),
              sys.executable, "-m", "masv_watch", "run", "--once", "-c", str(config)],
-            cwd=PROJECT, capture_output=True, text=True, timeout=100, check=False,
+            cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         packages = sandbox.packages()
     finally:
