@@ -182,7 +182,6 @@ def _rule(
         at=at,
         **_said(
             drop=model.DropMode(keys.drop) if keys.drop else None,
-            depth=model.Depth(keys.depth) if keys.depth else None,
             initial=model.Initial(initial) if initial else None,
             redrop=model.Redrop(redrop) if redrop else None,
             dedupe=model.Dedupe(dedupe) if dedupe else None,
@@ -227,6 +226,7 @@ def _demands(keys: schema.HotFolderKeys) -> dict[str, Any]:
 
 def _filters(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[str, Any]:
     return {
+        "depth": model.Depth(keys.depth) if keys.depth else None,
         "ignore": _patterns(keys.ignore, defaults.ignore),
         "ignore_builtin": _first(keys.ignore_builtin, defaults.ignore_builtin),
         "only": _patterns(keys.only, None),

@@ -33,7 +33,6 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
-from masv_watch.watch.addresses import above
 from masv_watch.watch.arrivals import Arrivals, Look
 from masv_watch.watch.assessing import Assessment, Assessor
 from masv_watch.watch.clashes import Tops, as_findings, clashes_of
@@ -173,7 +172,7 @@ class Entries:
     def end(self, names: set[bytes], drops: set[bytes]) -> None:
         """Draw the consequence of a whole sweep: these names were seen, of them these drops."""
         self._notice_missing(drops)
-        self._memory.told &= names
+        self._memory.told = {top for top in self._memory.told if top in names or top in drops}
         self.assessor.siblings.keep(drops)
         self._tops.keep(drops)
         self.assessor.histories.keep(drops)
@@ -190,15 +189,14 @@ class Entries:
             for path, drop in self._memory.awaited.items()
         )
 
-    def concluded(self, top: bytes) -> str | None:
-        """Give the fence that an entry has as long as nothing is to be done about it."""
-        return self._memory.concluded.get(top)
+    @property
+    def concluded(self) -> Callable[[bytes], str | None]:
+        """Give what tells the fence of an entry as long as nothing is to be done about it."""
+        return self._memory.concluded.get
 
     def known_below(self, folders: set[bytes]) -> set[bytes]:
         """Give what is remembered, or living in the ledger, of drops below some folders."""
-        memory = self._memory
-        paths = {*self._store.living_paths(self.rule.name), *memory.growing, *memory.concluded}
-        return {path for path in (paths | memory.told) if not folders.isdisjoint(above(path))}
+        return self._memory.below(folders, self._store.living_paths(self.rule.name))
 
     def foresee(self, looks: Iterable[Tree | Same | Unlisted | None]) -> None:
         """Fetch what several looks will need of the ledger, before the first of them."""
@@ -501,7 +499,4 @@ class Entries:
             if drop.path not in seen:
                 # whatever comes under its name from now on is new
                 self._store.note_given_up(drop.id, "")
-        for top in list(self._memory.growing.keys() - seen):
-            del self._memory.growing[top]
-        for top in list(self._memory.concluded.keys() - seen):
-            del self._memory.concluded[top]
+        self._memory.keep(seen)

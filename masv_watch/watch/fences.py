@@ -51,9 +51,10 @@ def all_joined(total: int, names: Iterable[str], stats: Iterable[Any]) -> int:
     return total + sum(map(hash, zip(names, map(_OF_STAT, stats), strict=True))) & _BITS
 
 
-def file_fence(name: str, status: Any) -> str:
-    """Give the fence of a loose file, by its stat, that is kept or temporary."""
-    return told(hash((name, _OF_STAT(status))) & _BITS)
+def file_fences(names: Iterable[str], stats: Iterable[Any]) -> list[str]:
+    """Give the fence of each of these loose files that is kept, by their stats."""
+    pairs = zip(names, map(_OF_STAT, stats), strict=True)
+    return [f"{hash(pair) & _BITS:016x}" for pair in pairs]
 
 
 def folded(total: int, path: bytes, numbers: Numbers, inside: int) -> int:

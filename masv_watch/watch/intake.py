@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -39,7 +39,7 @@ from masv_watch.watch.ledgers import ledger_name, ledger_of, volume_name
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.sameness import RootState
 from masv_watch.watch.scan import Tree, changes, is_seen, one, sweep
-from masv_watch.watch.tops import FAULTS, Same, Unlisted
+from masv_watch.watch.tops import FAULTS, Alike, Same, Unlisted
 from masv_watch.watch.troubles import Troubles
 
 log = logging.getLogger(__name__)
@@ -279,14 +279,14 @@ class Intake:
             ground=ground,
             stop=self._stop,
         )
-        for group in in_groups((tree.top, tree) for tree in found):
+        for group in in_groups(_one_by_one(found, drops)):
             self.entries.foresee(tree for _, tree in group)
             names.update(top for top, _ in group)
             drops.update(top for top, tree in group if self._look_at(root, tree))
             hidden.update(top for top, tree in group if not is_seen(tree))
         if self._stop():
             return
-        self._mark(root, found=bool(drops), is_empty=not names - {files.MARKER_NAME})
+        self._mark(root, found=bool(drops), is_empty=not (drops or names - {files.MARKER_NAME}))
         if hidden:
             # what lies in a folder that could not be listed is not missing
             below = self.entries.known_below(hidden)
@@ -434,3 +434,14 @@ class Intake:
             or (drop.state is DropState.HELD and drop.hold is not HoldReason.ROOT_UNAVAILABLE)
             for drop in living
         )
+
+
+def _one_by_one(
+    found: Iterable[Tree | Same | Alike | Unlisted], drops: set[bytes]
+) -> Iterator[tuple[bytes, Tree | Same | Unlisted]]:
+    """Give what has to be looked at, each with its name; what is alike is only put to the drops."""
+    for seen in found:
+        if isinstance(seen, Alike):
+            drops.update(seen.tops)
+        else:
+            yield seen.top, seen

@@ -6,9 +6,11 @@ to: `entries` does, and fills it.
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from masv_watch.model import Drop
+from masv_watch.watch.addresses import above
 from masv_watch.watch.arrivals import Arrivals
 from masv_watch.watch.scan import Tree
 from masv_watch.watch.settle import Entry
@@ -57,3 +59,15 @@ class Memory:
         if known is None or known.held or known.entry is None or tree.kind != "file":
             return False
         return now < known.retry_at and known.entry.fence == tree.fence
+
+    def keep(self, tops: Container[bytes]) -> None:
+        """Let go of what settles, or is concluded, and is none of these."""
+        for known in (self.growing, self.concluded):
+            # no set of a million names is made for it
+            for top in [top for top in known if top not in tops]:
+                del known[top]
+
+    def below(self, folders: set[bytes], living: Iterable[bytes]) -> set[bytes]:
+        """Give what is remembered of drops below some folders, and these living ones there."""
+        paths = {*living, *self.growing, *self.concluded, *self.told}
+        return {path for path in paths if not folders.isdisjoint(above(path))}

@@ -25,6 +25,7 @@ from masv_watch.watch.rules import Fate, Matcher
 from masv_watch.watch.settle import Entry, Seen, signature
 from masv_watch.watch.tops import (
     FAULTS,
+    Alike,
     KnownBy,
     Same,
     Unlisted,
@@ -146,7 +147,7 @@ def changes(
     ground: Ground | None = None,
     budget: int = BUDGET,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Tree | Same | Unlisted]:
+) -> Iterator[Tree | Same | Alike | Unlisted]:
     """Sweep as `sweep`, making no list of what still has the fence that `known` gives for it.
 
     Every folder that is walked is put on the `ground`. One on the way to drops that cannot be
@@ -157,7 +158,7 @@ def changes(
     for top in tops(root, matcher, ground=ground, known=known):
         if stop():
             return
-        if isinstance(top, Same):
+        if isinstance(top, Alike):
             yield top
             continue
         if isinstance(top, Unlisted):

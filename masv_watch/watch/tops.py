@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from masv_watch.errors import SourceError, SourceForbidden, SourceUnreadable, SourceVanished
 from masv_watch.files import MARKER_NAME, Observation, Root, observed
 from masv_watch.names import shown
-from masv_watch.watch.fences import file_fence, numbers_of
+from masv_watch.watch.fences import file_fences, numbers_of
 from masv_watch.watch.ground import Ground
 from masv_watch.watch.rules import Fate, Match, Matcher
 
@@ -46,6 +46,13 @@ class Same:
 
 
 @dataclass(frozen=True, slots=True)
+class Alike:
+    """Some drops in which nothing changed; all that is said of them is that they are there."""
+
+    tops: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Unlisted:
     """A folder on the way to drops of which no list was had: what lies in it is not missing."""
 
@@ -60,7 +67,7 @@ def tops(
     *,
     ground: Ground | None = None,
     known: KnownBy = lambda _top: None,
-) -> Iterator[Observation | Same | Unlisted]:
+) -> Iterator[Observation | Alike | Unlisted]:
     """Give every entry that may be a drop by the matcher's rule, what is left out with them.
 
     The folders on the way to them, the root left out, are put on the `ground`.
@@ -75,7 +82,7 @@ def tops(
 
 def _flat(
     root: Root, addresses: frozenset[bytes], ground: Ground | None
-) -> Iterator[Observation | Same | Unlisted]:
+) -> Iterator[Observation | Alike | Unlisted]:
     trouble: SourceError | None = None
     for top in map(unfollowed, root.list_folder()):
         if top.path in addresses and top.kind == "unreadable":
@@ -99,20 +106,18 @@ def _flat(
 
 def _deep(
     root: Root, matcher: Matcher, *, ground: Ground | None, known: KnownBy
-) -> Iterator[Observation | Same | Unlisted]:
+) -> Iterator[Observation | Alike | Unlisted]:
     ahead = [b""]
     while ahead:
         folder = ahead.pop()
         above = folder + b"/" if folder else b""
         try:
             for names, stats, others in root.stat_folder(folder):
-                for name, status in zip(names, stats, strict=True):
-                    path = above + os.fsencode(name)
-                    fence = known(path)
-                    if fence is not None and fence == file_fence(name, status):
-                        yield Same(path)
-                    else:
-                        yield observed(path, status)
+                paths = _paths(above, names)
+                if list(map(known, paths)) == file_fences(names, stats):
+                    yield Alike(paths)
+                else:
+                    yield from map(observed, paths, stats)
                 for entry in map(unfollowed, others):
                     if not leads_on(entry, matcher):
                         yield entry
@@ -122,6 +127,11 @@ def _deep(
                         ground.add(entry.path, numbers_of(entry.identity))
         except SourceError as error:
             yield _unlisted(root, folder, error)
+
+
+def _paths(above: bytes, names: list[str]) -> list[bytes]:
+    # one call for some hundred names: no name holds a slash
+    return [above + name for name in os.fsencode("/".join(names)).split(b"/")] if names else []
 
 
 def _unlisted(root: Root, folder: bytes, error: SourceError) -> Unlisted:
