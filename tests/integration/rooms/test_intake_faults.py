@@ -125,7 +125,9 @@ def test_entry_that_was_never_remembered_is_tried_again_before_the_next_sweep(
         raise ValueError("odd")
 
     monkeypatch.setattr(Entries, "relate", relate)
-    room.pass_time(FIRST_PAUSE_S + 2)
+    room.pass_time(1)
+    assert room.intake.tick() <= FIRST_PAUSE_S
+    room.pass_time(FIRST_PAUSE_S + 1)
 
     assert PERIOD_S[Sight.BLIND] > FIRST_PAUSE_S + 2
     assert len(met) == 2

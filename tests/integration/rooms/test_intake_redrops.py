@@ -127,6 +127,25 @@ def test_no_about_late_files_is_about_those_that_were_shown(card, comes):
         assert room.drop("CARD").note.endswith("2 files, 16 bytes")
 
 
+def test_file_that_was_not_wanted_does_not_go_with_the_next_one_unasked(card):
+    """A no counts as a package of the day: the next late file asks, with what was declined."""
+    room = card
+    (room.hot / "CARD" / "c").write_bytes(b"c")
+    room.pass_time(LATE_S)
+    delivered(room)
+    room.clock.advance(23 * 3600)
+    (room.hot / "CARD" / "d").write_bytes(b"d")
+    room.pass_time(LATE_S)
+    room.store.cancel_drop(room.drop("CARD").id, "not wanted")
+    room.clock.advance(2 * 3600)
+    (room.hot / "CARD" / "e").write_bytes(b"e of more bytes")
+    room.intake.hurry()
+    room.pass_time(2 * LATE_S)
+
+    assert names(room) == ["CARD", "CARD (added)"]
+    assert room.state("CARD") == ("held", "redrop_ask")
+
+
 def test_answer_about_late_files_outlasts_a_restart(card):
     """It is in the ledger, with what it is about."""
     room = card
