@@ -724,13 +724,26 @@ AND state IN ('taken', 'done') AND path <> :path AND forgotten = 0 AND late = 0
 AND EXISTS (SELECT 1 FROM uploads WHERE uploads.id = drops.upload_id AND finalized_at IS NOT NULL)
 ORDER BY id DESC LIMIT :most;
 
--- name: same_inode
-SELECT files.*, drops.path AS top, drops.file_count AS of_files
-FROM files JOIN drops ON drops.id = files.drop_id
+-- name: same_inodes
+SELECT wanted.key AS number, files.*, drops.path AS top, drops.file_count AS of_files
+FROM json_each(:wanted) AS wanted CROSS JOIN files JOIN drops ON drops.id = files.drop_id
 JOIN uploads ON uploads.id = files.upload_id AND uploads.finalized_at IS NOT NULL
-WHERE files.size = :size AND files.mtime_ns BETWEEN :least AND :most_ns AND files.inode = :inode
+WHERE files.size = json_extract(wanted.value, '$[0]')
+AND files.mtime_ns = json_extract(wanted.value, '$[1]')
+AND files.inode = json_extract(wanted.value, '$[2]')
 AND files.drop_id IS NOT NULL AND drops.hot_folder = :hot_folder AND drops.forgotten = 0
-ORDER BY files.id DESC LIMIT 16;
+ORDER BY files.id DESC;
+
+-- name: near_inodes
+SELECT wanted.key AS number, files.*, drops.path AS top, drops.file_count AS of_files
+FROM json_each(:wanted) AS wanted CROSS JOIN files JOIN drops ON drops.id = files.drop_id
+JOIN uploads ON uploads.id = files.upload_id AND uploads.finalized_at IS NOT NULL
+WHERE files.size = json_extract(wanted.value, '$[0]')
+AND files.mtime_ns BETWEEN json_extract(wanted.value, '$[1]') - :within
+    AND json_extract(wanted.value, '$[1]') + :within
+AND files.inode = json_extract(wanted.value, '$[2]')
+AND files.drop_id IS NOT NULL AND drops.hot_folder = :hot_folder AND drops.forgotten = 0
+ORDER BY files.id DESC;
 
 -- name: same_time
 SELECT files.*, drops.path AS top, drops.file_count AS of_files

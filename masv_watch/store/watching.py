@@ -6,7 +6,9 @@ what follows from it. Part of the store; the contract stands in `store.watching_
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 from masv_watch.model import (
     DeliveredAt,
@@ -35,6 +37,8 @@ from masv_watch.store.watching_contract import RECORDED
 #: drops of a hot folder whose longest pause is kept
 _KEPT_GAPS = 500
 _DAY_S = 24 * 3600.0
+#: deliveries of one file that are looked at
+_MOST_ALIKE = 16
 #: what a column of whole numbers holds
 _MOST_NS = 2**63
 
@@ -109,19 +113,21 @@ class WatchingVerbs:
         self, hot_folder: str, wanted: Sequence[Identity], *, grain_ns: int
     ) -> list[list[DeliveredAt]]:
         """Give for each identity what was delivered with its size, inode and time."""
+        numbers = [
+            (each["size"], each["mtime_ns"], each["inode"]) for each in map(identity_values, wanted)
+        ]
+        asked: dict[str, Any] = {"hot_folder": hot_folder, "wanted": json.dumps(numbers)}
 
-        def find(tx: Transaction) -> list[list[Row]]:
-            return [
-                tx.all(
-                    "same_inode",
-                    hot_folder=hot_folder,
-                    inode=identity_values(identity)["inode"],
-                    **_about(identity, grain_ns),
-                )
-                for identity in wanted
-            ]
+        def find(tx: Transaction) -> list[Row]:
+            if grain_ns <= 1:
+                return tx.all("same_inodes", **asked)
+            return tx.all("near_inodes", within=grain_ns - 1, **asked)
 
-        return [rows_as(rows, _delivered_at) for rows in self.engine.read(find)]
+        found: list[list[DeliveredAt]] = [[] for _ in wanted]
+        for row in self.engine.read(find):
+            if len(found[row["number"]]) < _MOST_ALIKE:
+                found[row["number"]].append(_delivered_at(row))
+        return found
 
     def same_sizes(
         self, hot_folder: str, wanted: Identity, *, grain_ns: int, most: int
