@@ -28,7 +28,6 @@ from masv_watch.model import (
     Finding,
     HoldReason,
     Rule,
-    UploadState,
 )
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
@@ -48,7 +47,6 @@ from masv_watch.watch.notices import (
     tell_clashes,
     tell_remarks,
     tell_skipped,
-    tell_urged,
     warn_of_growth,
     warn_of_lack,
 )
@@ -66,8 +64,6 @@ _KEPT_HOLDS = PASSING | {HoldReason.REDROP_ASK}
 _NOT_BY_TIME = PASSING - {HoldReason.UNSTABLE_SOURCE}
 #: holds under which nothing of a drop goes, not even what has settled
 _KEEPS_ALL = (HoldReason.LIMIT_EXCEEDED, HoldReason.NO_RECIPIENT)
-#: states of an upload in which something of it may wait for a window
-_UNSENT = (UploadState.TRANSFERRING, UploadState.PAUSED)
 #: relations in which somebody else has to move first
 _ELSEWHO = (Relation.HELD, Relation.ELSEWHERE)
 #: relations in which no further test is made
@@ -215,21 +211,9 @@ class Entries:
         if not isinstance(tree, Tree):
             return isinstance(tree, Same)
         is_drop = self._follow(root, tree)
-        if is_drop and self.rule.schedule.heeds_marks:
-            self._urge(root, tree)
+        if is_drop and self.rule.schedule.heeds_marks and is_urged(root, tree):
+            self._hand.urge(tree.top)
         return is_drop
-
-    def _urge(self, root: files.Root, tree: Tree) -> None:
-        """Let a drop go at once whose marker says so, whatever its window is."""
-        if not is_urged(root, tree):
-            return
-        drop = self._store.latest_drop(self.rule.name, tree.top)
-        taken = drop is not None and drop.state is DropState.TAKEN and drop.upload_id
-        upload = self._store.upload(taken) if taken else None
-        if upload is None or upload.is_started or upload.state not in _UNSENT:
-            return
-        self._store.start_upload(upload.id)
-        tell_urged(self.rule, tree.top, upload.id)
 
     def _follow(self, root: files.Root, tree: Tree) -> bool:
         standing = role(tree.kind, self.rule.drop)

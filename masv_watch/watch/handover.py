@@ -32,12 +32,15 @@ from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.arrivals import Look
 from masv_watch.watch.drafts import arriving_draft, draft_of, drop_draft
+from masv_watch.watch.notices import tell_urged
 from masv_watch.watch.rules import gather
 from masv_watch.watch.scan import Tree
 from masv_watch.watch.settle import Seen
 
 log = logging.getLogger(__name__)
 
+#: states of an upload in which something of it may wait for a window
+_UNSENT = (UploadState.TRANSFERRING, UploadState.PAUSED)
 _STOPPABLE = {
     UploadState.TRANSFERRING,
     UploadState.PAUSED,
@@ -109,6 +112,16 @@ class Handover:
             log.info("a drop was not taken", extra={"drop": drop.id, "reason": str(error)})
             return False
         return True
+
+    def urge(self, top: bytes) -> None:
+        """Let a drop go at once whose marker says so, whatever its window is."""
+        drop = self._store.latest_drop(self._rule.name, top)
+        taken = drop is not None and drop.state is DropState.TAKEN and drop.upload_id
+        upload = self._store.upload(taken) if taken else None
+        if upload is None or upload.is_started or upload.state not in _UNSENT:
+            return
+        self._store.start_upload(upload.id)
+        tell_urged(self._rule, top, upload.id)
 
     def hand_on(self, tree: Tree, drop: Drop, look: Look) -> bool:
         """Give the front desk what settled of a drop that arrives; say whether it has it now.
