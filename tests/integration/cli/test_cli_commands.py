@@ -57,6 +57,32 @@ def test_status_as_json_holds_health_uploads_and_drops(say):
     assert {drop["hot_folder"] for drop in tree["drops"]} >= {"older"}
 
 
+def test_status_of_one_hot_folder_shows_it_with_its_drops_and_their_reasons(say):
+    """What it is, and each drop of it that settles or is held, with what helps."""
+    status, out, err = say("status", "old")
+    _, tree, _ = say("status", "old", "--json")
+    whole = json.loads(tree)
+
+    assert (status, err) == (OK, "")
+    assert out.splitlines()[0].startswith("hot folder old: watching")
+    assert any(
+        line.startswith("held: old/held.mov, found by the sweep") for line in out.splitlines()
+    )
+    assert "older/" not in out
+    assert set(whole) == {"hot_folder", "drops", "uploads"}
+    assert whole["hot_folder"]["name"] == "old"
+    assert {drop["hot_folder"] for drop in whole["drops"]} == {"old"}
+
+
+def test_status_of_a_hot_folder_that_is_not_there_names_those_that_are(say):
+    """A typing mistake costs no look into the configuration."""
+    status, _, err = say("status", "odl")
+
+    assert status == FAILED
+    assert "there is no hot folder 'odl' - known: " in err
+    assert "old" in err
+
+
 def test_uploads_and_show_tell_an_upload_from_its_list_to_its_files(say, town):
     """One line each in the list; files, link and letters in the details."""
     upload_id = delivered(town, "take.mov", b"x" * 2500)
@@ -430,29 +456,3 @@ def test_run_where_its_address_is_taken_says_so(town):
     assert f"127.0.0.1:{port}" in line
     assert "server.listen" in line
     assert "Traceback" not in done.stderr
-
-
-def test_status_of_one_hot_folder_shows_it_with_its_drops_and_their_reasons(say):
-    """What it is, and each drop of it that settles or is held, with what helps."""
-    status, out, err = say("status", "old")
-    _, tree, _ = say("status", "old", "--json")
-    whole = json.loads(tree)
-
-    assert (status, err) == (OK, "")
-    assert out.splitlines()[0].startswith("hot folder old: watching")
-    assert any(
-        line.startswith("held: old/held.mov, found by the sweep") for line in out.splitlines()
-    )
-    assert "older/" not in out
-    assert set(whole) == {"hot_folder", "drops", "uploads"}
-    assert whole["hot_folder"]["name"] == "old"
-    assert {drop["hot_folder"] for drop in whole["drops"]} == {"old"}
-
-
-def test_status_of_a_hot_folder_that_is_not_there_names_those_that_are(say):
-    """A typing mistake costs no look into the configuration."""
-    status, _, err = say("status", "odl")
-
-    assert status == FAILED
-    assert "there is no hot folder 'odl' - known: " in err
-    assert "old" in err
