@@ -31,6 +31,8 @@ from masv_watch.concerns import Concerns
 from masv_watch.config import apart
 from masv_watch.config.handover import Loaded
 from masv_watch.delivery.alerts import LOOK_S, Teller
+from masv_watch.delivery.hooks import LOOK_S as HOOKS_S
+from masv_watch.delivery.hooks import Herald
 from masv_watch.delivery.outbox import LETTERS, SOURCES, Outbox, Outside
 from masv_watch.delivery.outbox import LOOK_S as OUTBOX_S
 from masv_watch.departure import Departure
@@ -113,11 +115,13 @@ class Daemon:
         self._departure.adopt()
         self._sender = self._departure.sender
         self._roster = self._build_roster()
+        self._herald = self._build_herald()
         self._concerns = self._build_concerns()
         self._loops = [
             self._loop("sender", self._departure.tick, self._departure.bell),
             *self._build_outboxes(cloud),
             self._build_teller(),
+            self._loop("hooks", self._herald.tick, Bell(), vital=False, at_most_s=HOOKS_S),
         ]
         self._housekeeping = self._build_housekeeping()
         self._reception = Reception(
@@ -158,7 +162,7 @@ class Daemon:
             login=self._login,
             state=self._settings.state,
             departure=self._departure,
-            housekeeping=lambda: self._housekeeping.needs(),  # noqa: PLW0108 - not there yet
+            housekeeping=lambda: (*self._housekeeping.needs(), *self._herald.needs()),
             loops=lambda: self._loops,
         )
 
@@ -287,6 +291,16 @@ class Daemon:
             luck=random.random,
         )
         return self._loop("alerts", teller.tick, Bell(), vital=False, at_most_s=LOOK_S)
+
+    def _build_herald(self) -> Herald:
+        return Herald(
+            self.store,
+            lambda: self._settings,
+            host=socket.gethostname(),
+            clock=self._clock,
+            metrics=self._metrics,
+            luck=random.random,
+        )
 
     def _build_housekeeping(self) -> Housekeeping:
         return Housekeeping(

@@ -236,6 +236,27 @@ class MailRefused(MailError):
     code = 1402
 
 
+class HookError(MasvWatchError):
+    """A hook was not told."""
+
+    code = 1410
+    status = 502
+
+
+class HookDeferred(HookError):
+    """The hook did not take it now: no connection, no trust, 429 or a 5xx."""
+
+    code = 1411
+    remedy = Remedy.SLOW
+
+
+class HookRefused(HookError):
+    """The hook says no, or sends us elsewhere; what waits goes once its address is corrected."""
+
+    code = 1412
+    remedy = Remedy.OPERATOR
+
+
 class RequestError(MasvWatchError):
     """A caller of the API asked for something that cannot be done."""
 

@@ -213,6 +213,21 @@ RELEASABLE = frozenset(
 )
 """Reasons that a person's word ends, too; every other ends when what stands in the way is gone."""
 
+PATIENT = frozenset(
+    {
+        HoldReason.GROWING,
+        HoldReason.OPEN_BY_WRITER,
+        HoldReason.UNSTABLE_SOURCE,
+        HoldReason.WINDOW_CLOSED,
+        HoldReason.PAUSED,
+        # told of as the root, the key or the disk itself
+        HoldReason.ROOT_UNAVAILABLE,
+        HoldReason.AUTH,
+        HoldReason.STATE_DISK_LOW,
+    }
+)
+"""Reasons that end without a person: time, a writer or the window ends them, or all are told."""
+
 _SHOWN_UPLOAD: Mapping[UploadState, Shown] = {
     _U.TRANSFERRING: Shown.UPLOADING,
     _U.PAUSED: Shown.HELD,

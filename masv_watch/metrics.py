@@ -38,6 +38,8 @@ HELP: Mapping[str, str] = {
     "files_closed": "Files that the cloud put together from their chunks.",
     "found_drops": "Drops by hot folder and by what found them: an event or the sweep.",
     "hint_overflows": "Times at which the kernel lost notifications, so that all is swept.",
+    "hook_failures": "Tries of telling a hook that failed, by its kind and error code.",
+    "hooks_told": "Things that hooks were told, by their kind.",
     "in_flight_bytes": "Bytes handed over in chunks that are not acknowledged yet.",
     "limit_bytes_per_second": "Limit of bandwidth that holds now; absent where there is none.",
     "limit_wait_seconds": "Time that blocks waited for a limit of bandwidth.",

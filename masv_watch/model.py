@@ -752,6 +752,55 @@ class Retry:
     give_up_after_s: float = GIVE_UP_AFTER_S
 
 
+class HookKind(StrEnum):
+    """In which form a hook is told."""
+
+    SLACK = "slack"
+    #: plain JSON
+    WEBHOOK = "webhook"
+
+
+class Told(StrEnum):
+    """What becomes of a drop that somebody may want to be told."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    #: it waits for a person
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """A URL that is told what becomes of a hot folder's drops."""
+
+    kind: HookKind
+    #: whoever knows it can write there; None where secrets were left unread
+    url: Secret | None = None
+    events: tuple[Told, ...] = tuple(Told)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bulletin:
+    """One thing that one hook is to be told."""
+
+    id: int
+    hot_folder: str
+    #: its place among those of the hot folder
+    hook: int
+    told: Told
+    #: what it is about: `upload` or `drop`
+    noun: str
+    noun_id: str
+    name: str
+    #: why, for people; empty where nothing has to be said
+    detail: str
+    #: store clock, seconds; when it happened, and when it was noted
+    at: float
+    created_at: float
+    #: tries that failed
+    attempts: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One hot folder's settings at one moment."""
@@ -831,6 +880,8 @@ class Rule:
     schedule: Schedule = field(default_factory=Schedule)
     #: what is asked about first; live for what was not sent yet
     limits: Limits = field(default_factory=Limits)
+    #: who is told what becomes of its drops; live for what is on its way
+    notify: tuple[Hook, ...] = ()
     #: `file:line` where the rule stands
     at: str = ""
 

@@ -397,6 +397,7 @@ def _watching(rule: Rule) -> Rule:
         at="",
         was="",
         tags=(),
+        notify=(),
         priority=0,
         chunk_size=None,
         bandwidth=Timetable(),

@@ -6,12 +6,14 @@ Called by the schema, and for a portal's name by the API.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from urllib.parse import urlsplit
 
-from masv_watch.config.origins import FromEnv
+from masv_watch.config.origins import NOT_READ, FromEnv
 from masv_watch.config.problems import Wrong, listed, quoted
-from masv_watch.config.values import address, path, placeholders, shown, text
+from masv_watch.config.values import address, path, placeholders, secret, shown, text
+from masv_watch.model import Secret
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}", re.ASCII)
@@ -106,3 +108,29 @@ def link_url(value: object) -> str:
     if lacking:
         raise Wrong(f"must contain {listed(lacking, 'and')} - or no link can be made")
     return given
+
+
+def hook(value: object) -> Secret:
+    """Accept the URL of a hook: https, or http of this machine itself; it is never quoted."""
+    url = secret(value)
+    if url.reveal() == NOT_READ:
+        return url
+    try:
+        parts = urlsplit(url.reveal())
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if not host or port == 0 or not url.reveal().isascii() or " " in url.reveal():
+        raise Wrong("the secret is no web address - https://HOST/...")
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_here(host)):
+        if "@" in parts.netloc or parts.fragment:
+            raise Wrong("the secret names a user or a fragment - a hook's address has neither")
+        return url
+    raise Wrong("the secret is no https address - only this machine itself is told in the clear")
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -46,6 +46,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         _finalize(reading, at)
         _trash(reading, at)
         _package(reading, at)
+        _notify(reading, at)
         filtering.check(reading, at)
         addressing.check(reading, at)
         completeness.check(reading, at)
@@ -413,6 +414,21 @@ def _package(reading: Reading, at: Path) -> None:
         if reading.has(*at, "package", key):
             message = f"a portal sets its own `{key}` - remove it, and set it at the portal"
             reading.fault((*at, "package", key), message, at_key=True)
+
+
+def _notify(reading: Reading, at: Path) -> None:
+    """Refuse a hook that is none or two, and one that is told nothing."""
+    said = reading.get(*at, "notify")
+    for number, one in enumerate(said if isinstance(said, list) else []):
+        here = (*at, "notify", number)
+        if not isinstance(one, dict):
+            continue
+        if len({"slack", "webhook"} & one.keys()) != 1:
+            message = "must name one of `slack` and `webhook` - {slack: !secret slack_hook}"
+            reading.fault(here, message)
+        if one.get("events") == []:
+            message = "is empty - name what is told, or leave it out: all of it is"
+            reading.fault((*here, "events"), message)
 
 
 def _trash(reading: Reading, at: Path) -> None:

@@ -38,7 +38,7 @@ from masv_watch.config.sections import (
     ServerKeys,
     TransferKeys,
 )
-from masv_watch.model import Span
+from masv_watch.model import Secret, Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +207,19 @@ class RetryKeys:
     give_up_after: Annotated[float, leaf(values.seconds("1m", "365d"))] | None = None
 
 
+_Hook = Annotated[Secret, leaf(hosts.hook)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookKeys:
+    """One entry of `notify:` of a hot folder."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
+    slack: _Hook | None = None
+    webhook: _Hook | None = None
+    events: list[Annotated[str, leaf(values.one_of("delivered", "failed", "held"))]] | None = None
+
+
 _Incomplete = Annotated[str, leaf(values.one_of("hold", "send"))]
 _Expression = Annotated[str, leaf(values.expression)]
 _Pattern = Annotated[str, leaf(values.glob)]
@@ -292,6 +305,7 @@ class HotFolderKeys:
     removable: Flag | None = None
     mtime_grain: Annotated[float | str, leaf(values.mtime_grain)] | None = None
     limits: LimitsKeys | None = None
+    notify: list[HookKeys] | None = None
     priority: Annotated[int, leaf(values.whole(-100, 100))] | None = None
     chunk_size: ChunkSize | None = None
     bandwidth: Bandwidth | None = None

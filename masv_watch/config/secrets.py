@@ -34,6 +34,8 @@ PLACES = (
     ("mail", "smtp", "password"),
     ("hot_folders", "*", "to", "access_code"),
     ("hot_folders", "*", "package", "password"),
+    ("hot_folders", "*", "notify", "*", "slack"),
+    ("hot_folders", "*", "notify", "*", "webhook"),
     _TOKEN,
 )
 _LARGEST = 64 * 1024

@@ -202,6 +202,7 @@ def _rest(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[str
     return {
         "was": keys.was,
         "is_enabled": keys.enabled,
+        "notify": tuple(_hook(one) for one in keys.notify or ()),
         "tags": None if keys.tags is None else tuple(dict.fromkeys(keys.tags)),
         "removable": bool(keys.removable),
         "on_vanish": model.OnVanish(on_vanish) if on_vanish else None,
@@ -215,6 +216,12 @@ def _rest(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[str
 def _retry(own: schema.RetryKeys | None, common: schema.RetryKeys | None) -> model.Retry:
     own, common = own or schema.RetryKeys(), common or schema.RetryKeys()
     return model.Retry(**_said(give_up_after_s=_first(own.give_up_after, common.give_up_after)))
+
+
+def _hook(keys: schema.HookKeys) -> model.Hook:
+    kind = model.HookKind.WEBHOOK if keys.slack is None else model.HookKind.SLACK
+    events = None if keys.events is None else tuple(map(model.Told, dict.fromkeys(keys.events)))
+    return model.Hook(kind=kind, url=keys.slack or keys.webhook, **_said(events=events))
 
 
 def _demands(keys: schema.HotFolderKeys) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from masv_watch.model import (
 )
 from masv_watch.store.alarming_contract import Alarming
 from masv_watch.store.arriving_contract import Arriving
+from masv_watch.store.bulletins_contract import Bulletins
 from masv_watch.store.history_contract import History
 from masv_watch.store.obligations_contract import Obligations
 from masv_watch.store.outages_contract import Outages
@@ -369,6 +370,7 @@ class Store(
     Steering,
     Obligations,
     Outages,
+    Bulletins,
     Alarming,
     History,
     Protocol,

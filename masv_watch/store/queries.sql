@@ -1133,3 +1133,27 @@ UPDATE uploads SET retry_at = 0, attempts = 0, revives = 0 WHERE id = :id;
 
 -- name: set_password
 UPDATE uploads SET password = :password WHERE id = :id;
+
+-- name: forget_meta
+DELETE FROM meta WHERE key = :key;
+
+-- name: add_bulletin
+INSERT INTO bulletins (hot_folder, hook, told, noun, noun_id, name, detail, at, created_at)
+VALUES (:hot_folder, :hook, :told, :noun, :noun_id, :name, :detail, :at, :now)
+ON CONFLICT DO NOTHING;
+
+-- name: due_bulletin
+SELECT * FROM bulletins WHERE ended = 0 AND retry_at <= :now ORDER BY retry_at, id LIMIT 1;
+
+-- name: end_bulletin
+UPDATE bulletins SET ended = 1, note = :note WHERE id = :id;
+
+-- name: retry_bulletin
+UPDATE bulletins SET attempts = attempts + 1, retry_at = :retry_at, note = :note WHERE id = :id;
+
+-- name: untold_bulletins
+SELECT * FROM bulletins WHERE id IN (SELECT min(id) FROM bulletins
+    WHERE ended = 0 AND attempts >= :attempts GROUP BY hot_folder, hook) ORDER BY id;
+
+-- name: forget_bulletins
+DELETE FROM bulletins WHERE ended = 1 AND created_at < :before;

@@ -27,6 +27,7 @@ from masv_watch.loops import Clock, start_thread, transaction_flag
 from masv_watch.metrics import Metrics
 from masv_watch.store.alarming import AlarmingVerbs
 from masv_watch.store.arriving import ArrivingVerbs
+from masv_watch.store.bulletins import BulletinVerbs
 from masv_watch.store.copying import FILE, demand_finished
 from masv_watch.store.creation import CreationVerbs
 from masv_watch.store.duplicates import DuplicateVerbs
@@ -310,6 +311,7 @@ class SqliteStore(
     WatchingVerbs,
     RootingVerbs,
     AlarmingVerbs,
+    BulletinVerbs,
     HistoryVerbs,
     UpkeepVerbs,
 ):

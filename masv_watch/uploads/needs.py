@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from masv_watch.lifecycle import PATIENT
 from masv_watch.model import (
     Drop,
-    HoldReason,
     Need,
     Selection,
     Task,
@@ -28,20 +28,6 @@ from masv_watch.uploads.views import cure_of
 
 #: of each kind that are looked at: a letter names fewer
 MOST = 200
-#: holds that end without a person: time, a writer or the window ends them
-_PATIENT = frozenset(
-    {
-        HoldReason.GROWING,
-        HoldReason.OPEN_BY_WRITER,
-        HoldReason.UNSTABLE_SOURCE,
-        HoldReason.WINDOW_CLOSED,
-        HoldReason.PAUSED,
-        # told of as the root, the key or the disk itself
-        HoldReason.ROOT_UNAVAILABLE,
-        HoldReason.AUTH,
-        HoldReason.STATE_DISK_LOW,
-    }
-)
 #: what does not work when a task of a kind fails
 TASKS = {
     TaskKind.LINK: "its share link cannot be made",
@@ -54,7 +40,7 @@ TASKS = {
 def needs_of(store: Store) -> Iterator[Need]:
     """Give every drop, upload and task that waits for a person, holds joined by their reason."""
     for drop, number in store.held_kinds():
-        if drop.hold not in _PATIENT:
+        if drop.hold not in PATIENT:
             yield _held(drop, number, root_of(store, drop))
     failed = store.select_uploads(Selection(states=(UploadState.ERROR,), limit=MOST))
     yield from map(_failed, failed)

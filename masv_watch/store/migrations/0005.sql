@@ -93,3 +93,24 @@ CREATE TABLE strays (
     why TEXT NOT NULL,
     at REAL NOT NULL
 ) WITHOUT ROWID;
+-- What hooks are told. Written for SQLite.
+CREATE TABLE bulletins (
+    id INTEGER PRIMARY KEY,
+    hot_folder TEXT NOT NULL,
+    -- its place among those of the hot folder
+    hook INTEGER NOT NULL,
+    told TEXT NOT NULL,
+    noun TEXT NOT NULL,
+    noun_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    at REAL NOT NULL,
+    created_at REAL NOT NULL,
+    -- 0: to be told, 1: told, or not to be told any more
+    ended INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    retry_at REAL NOT NULL DEFAULT 0,
+    note TEXT NOT NULL DEFAULT '',
+    UNIQUE (hot_folder, hook, told, noun, noun_id, detail)
+);
+CREATE INDEX bulletins_due ON bulletins (retry_at, id) WHERE ended = 0;

@@ -23,6 +23,8 @@ ENVIRON = {
     "MASV_API_KEY": "key-value-from-env",
     "PORTAL_CODE": "code-value-from-env",
     "PACKAGE_PASSWORD": "package-value-from-env",
+    "SLACK_HOOK": "https://hooks.example/slack-value-from-env",
+    "WEBHOOK": "https://hooks.example/plain-value-from-env",
     "SMTP_PASSWORD": "password-from-env",
     "MASV_WATCH_TOKEN": "token-value-from-env",
     "STATE_DIRECTORY": "/nowhere/state",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from masv_watch.config import effective
+from masv_watch.config import effective, handover
 from tests.integration.config.test_config_load import loaded, refused
 from tests.integration.config.test_config_rules import built, rule, warned
 
@@ -148,3 +148,47 @@ def test_warning_that_a_hot_folder_takes_over_is_told_once_where_it_stands(tmp_p
 
     assert len(told) == 1
     assert "hot_folders[0].after.trash_for" in told[0]
+
+
+def test_hooks_are_built_in_their_order_and_their_addresses_are_shown_nowhere(tmp_path):
+    """Whoever knows the address of a hook can write there."""
+    keys = (
+        "notify: [{slack: !env SLACK_HOOK, events: [held, failed, held]},"
+        " {webhook: 'http://127.0.0.1:9/told'}]"
+    )
+    text = rule(f"{TO}, {keys}")
+    found = loaded(tmp_path, text, SLACK_HOOK="https://hooks.example/T0K3N")
+    slack, plain = found.settings.hot_folders[0].notify
+    path = str(tmp_path / "masv-watch.yml")
+    shown = [each.value for each in effective.effective(path, environ={})]
+
+    assert (slack.kind, slack.events) == ("slack", ("held", "failed"))
+    assert (plain.kind, plain.events) == ("webhook", ("delivered", "failed", "held"))
+    assert slack.url.reveal() == "https://hooks.example/T0K3N"
+    assert {"https://hooks.example/T0K3N"} <= {each.reveal() for each in found.secrets}
+    assert "T0K3N" not in repr(found.settings)
+    assert '[{"slack": "***", "events": ["held", "failed", "held"]}, {"webhook": "***"}]' in shown
+    assert handover.unpacked(handover.packed(found)).settings == found.settings
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{slack: 'http://hooks.example/T0K3N'}", "is no https address"),
+        ("{webhook: 'http://127.0.0.1.example/T0K3N'}", "is no https address"),
+        ("{webhook: 'ftp://hooks.example/T0K3N'}", "is no https address"),
+        ("{webhook: 'https://user:T0K3N@hooks.example/'}", "names a user or a fragment"),
+        ("{webhook: 'https:///T0K3N'}", "is no web address"),
+        ("{webhook: 'https://hooks.example:99999/T0K3N'}", "is no web address"),
+        ("{events: [held]}", "must name one of `slack` and `webhook`"),
+        ("{slack: 'https://a/T0K3N', webhook: 'https://b/'}", "must name one of"),
+        ("{slack: 'https://a/T0K3N', events: []}", "is empty"),
+        ("{slack: 'https://a/T0K3N', events: [helt]}", "did you mean `held`"),
+    ],
+)
+def test_hook_that_cannot_be_told_is_refused_without_its_address(tmp_path, entry, message):
+    """In the clear only to this machine; and no message holds what it is about."""
+    told = refused(tmp_path, rule(f"{TO}, notify: [{entry}]"))
+
+    assert [one for one in told if message in one[3]]
+    assert not [one for one in told if "T0K3N" in one[3]]

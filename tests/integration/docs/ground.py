@@ -46,6 +46,8 @@ SECRETS = {
     "MASV_WATCH_TOKEN": "0123456789abcdef0123456789abcdef",
     "PORTAL_CODE": "open-sesame",
     "PACKAGE_PASSWORD": "tell-few",
+    "SLACK_HOOK": "https://hooks.example/tell-slack",
+    "WEBHOOK": "https://hooks.example/tell-others",
     "SMTP_PASSWORD": "tell-nobody",
 }
 #: commands of ours in which no shell has a part

@@ -1,0 +1,225 @@
+"""Hooks: told once of what becomes of a drop, over failures, kills and reloads."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+
+import pytest
+
+from masv_watch.delivery import webhook
+from masv_watch.delivery.hooks import LIFE_S, Herald
+from masv_watch.errors import HookDeferred, HookRefused
+from masv_watch.metrics import Metrics
+from masv_watch.model import (
+    DropEvent,
+    HoldReason,
+    Hook,
+    HookKind,
+    Rule,
+    Secret,
+    To,
+    Told,
+    UploadEvent,
+)
+from tests.integration.rooms.delivered import FOLDER
+from tests.integration.rooms.listening import TOKEN, Listener
+from tests.processes import free_port
+
+
+@pytest.fixture
+def listener():
+    made = Listener()
+    yield made
+    made.close()
+
+
+class Square:
+    """A herald over the world of a delivered upload, whose rule tells these hooks."""
+
+    def __init__(self, world, *hooks):
+        self.world, self.metrics = world, Metrics()
+        self.tell(*hooks)
+        self.build()
+        self.herald.tick()
+
+    def tell(self, *hooks):
+        """Have the rule tell these from now on."""
+        rule = Rule(name=FOLDER, path=b"/hot", to=To(recipients=()), notify=hooks)
+        self.world.settings = replace(self.world.settings, hot_folders=(rule,))
+
+    def build(self):
+        """Make the room anew, as a start does."""
+        self.herald = Herald(
+            self.world.store,
+            lambda: self.world.settings,
+            host="ingest-1",
+            clock=self.world.clock,
+            metrics=self.metrics,
+            luck=lambda: 0.5,
+        )
+
+    def work(self):
+        """Turn until nothing is due."""
+        while not self.herald.tick():
+            pass
+
+    def pass_time(self, seconds):
+        self.world.clock.advance(seconds)
+        self.work()
+
+    def hold(self, name, reason):
+        """Have a drop held; give its number."""
+        drop = self.world.store.see_drop(FOLDER, name)
+        self.world.store.advance_drop(drop.id, DropEvent.BLOCK, hold=reason, note="say so")
+        return drop.id
+
+
+def hook(listener, kind=HookKind.WEBHOOK, *events):
+    return Hook(kind=kind, url=listener.url(), events=events or tuple(Told))
+
+
+def test_hook_is_told_once_of_what_was_delivered_failed_and_held(world, listener):
+    """Each with what finds it again; what ends by itself is nobody's to be told."""
+    square = Square(world, hook(listener))
+    held = square.hold(b"reel\n1", HoldReason.NO_RECIPIENT)
+    square.hold(b"grows", HoldReason.GROWING)
+    sent = world.deliver(name="Day 1 <!channel>")
+    square.work()
+    square.build()
+    square.work()
+
+    first, second = (body for _, body in listener.told)
+    assert listener.told[0][0] == f"/services/{TOKEN}?a=b"
+    assert (first["event"], first["drop_id"], first["hot_folder"]) == ("held", held, FOLDER)
+    assert (first["name"], first["reason"]) == ("reel\\n1", "no_recipient: say so")
+    assert (second["event"], second["upload_id"]) == ("delivered", sent.id)
+    assert (second["files"], second["bytes"], second["host"]) == (1, 5000, "ingest-1")
+
+
+def test_slack_is_told_in_words_that_mention_nobody(world, listener):
+    """A name can be no link, no mention and no markup."""
+    square = Square(world, hook(listener, HookKind.SLACK, Told.DELIVERED))
+    square.hold(b"held", HoldReason.NO_RECIPIENT)
+    world.deliver(name="<!channel> *Day* & <http://x|y>")
+    square.work()
+
+    ((_, body),) = listener.told
+    text = body["text"]
+    assert list(body) == ["text"]
+    assert text.startswith("Delivered: &lt;!channel&gt; \u200b*Day\u200b* &amp; &lt;http://x|y&gt;")
+    assert text.endswith("(hot folder out), 1 file, 5.0 kB")
+
+
+def test_hook_of_a_failed_upload_is_told_why_and_not_again_of_the_same(world, listener):
+    """One that is tried again every hour fails in the same words; another reason is told."""
+    square = Square(world, hook(listener))
+    world._finish = lambda _upload_id: None
+    upload = world.deliver(name="x").id
+    for error in ("network: down", "network: down", "quota"):
+        world.store.advance_upload(upload, UploadEvent.FAIL, code=1205, error=error)
+        world.store.advance_upload(upload, UploadEvent.RESUME)
+        square.work()
+
+    assert [(body["event"], body["reason"]) for _, body in listener.told] == [
+        ("failed", "network: down"),
+        ("failed", "quota"),
+    ]
+
+
+def test_hook_that_is_away_is_told_when_it_is_back_whatever_else_happens(world, listener):
+    """Its retries are a row, over a kill too, and delivery never waits for it."""
+    listener.answers = [(500, {}), (429, {"Retry-After": "600"})]
+    square = Square(world, hook(listener))
+    upload = world.deliver(name="waits")
+    square.work()
+    world.crash()
+    square.build()
+    square.pass_time(59)
+    early = len(listener.told)
+    square.pass_time(2)
+    throttled = len(listener.told)
+    square.pass_time(599)
+    asked = len(listener.told)
+    square.pass_time(320)
+
+    assert (early, throttled, asked, len(listener.told)) == (1, 2, 2, 3)
+    assert len({body["id"] for _, body in listener.told}) == 1
+    assert world.upload(upload.id).state == "complete"
+    assert square.metrics.value("hook_failures", kind="webhook", code=1411) == 2
+
+
+def test_hook_that_fails_again_and_again_needs_a_person_until_its_address_is_corrected(
+    world, listener
+):
+    """The rule counts as it is now: what waited goes to the new address (behaviour 7.6)."""
+    wrong = Hook(kind=HookKind.SLACK, url=Secret(f"http://127.0.0.1:{free_port()}/{TOKEN}"))
+    square = Square(world, wrong)
+    world.deliver(name="corrected")
+    square.work()
+    calm = list(square.herald.needs())
+    square.pass_time(61)
+    square.pass_time(301)
+    (need,) = square.herald.needs()
+    square.tell(hook(listener))
+    square.pass_time(1801)
+
+    assert calm == []
+    assert need.text.startswith("hot folder out: its slack hook is not told: 127.0.0.1 cannot")
+    assert TOKEN not in need.text + need.cure
+    assert [body["name"] for _, body in listener.told] == ["corrected"]
+    assert list(square.herald.needs()) == []
+
+
+def test_hook_that_never_takes_it_is_given_up_and_one_that_is_taken_out_told_nothing(
+    world, listener
+):
+    """After 72 hours, as a letter; and nothing is kept for who is not to be told any more."""
+    listener.answers = [(404, {})] * 200
+    square = Square(world, hook(listener))
+    world.deliver(name="given up")
+    square.work()
+    for _ in range(80):
+        square.pass_time(3601)
+    tried = len(listener.told)
+    square.pass_time(LIFE_S)
+    assert 70 <= tried <= 75
+    assert len(listener.told) == tried
+
+    square.tell()
+    square.work()
+    world.deliver({"later.mov": b"x"}, name="nobody asked")
+    square.pass_time(10)
+    square.tell(hook(listener))
+    square.pass_time(3601)
+    square.pass_time(10)
+    assert len(listener.told) == tried
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        ((302, {"Location": "http://127.0.0.1:1/inside"}), HookRefused, "elsewhere"),
+        ((307, {"Location": "http://169.254.169.254/"}), HookRefused, "elsewhere"),
+        ((410, {}), HookRefused, "does not take it"),
+        ((503, {}), HookDeferred, "not take it now"),
+    ],
+)
+def test_hook_that_sends_elsewhere_is_not_followed_and_names_no_secret(
+    listener, answer, error, words
+):
+    """Nothing of ours goes where an answer says."""
+    listener.answers = [answer]
+    with pytest.raises(error, match=words) as caught:
+        webhook.post(listener.url(), b"{}")
+
+    assert TOKEN not in f"{caught.value} {caught.value.facts}"
+    assert len(listener.told) == 1
+
+
+def test_hook_that_says_nothing_is_left_after_its_time():
+    """Who listens and never answers keeps nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = Secret(f"http://127.0.0.1:{silent.getsockname()[1]}/{TOKEN}")
+        with pytest.raises(HookDeferred, match="does not answer"):
+            webhook.post(url, b"{}", timeout_s=0.2)
