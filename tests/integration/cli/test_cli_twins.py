@@ -13,6 +13,7 @@ from masv_watch.cli.table import parser
 from masv_watch.loops import SystemClock
 from masv_watch.metrics import Metrics
 from masv_watch.store.sqlite import open_store
+from tests.processes import free_port
 
 ONE = "3f2a91bc-0000-4000-8000-000000000001"
 #: command -> the calls that do the same; what it does beside them is to show and to ask
@@ -190,6 +191,8 @@ def test_commands_without_a_daemon_print_one_json_value_each(carry_out, tmp_path
     (tmp_path / "agent.yml").write_text("team_upload_automations:\n  - {name: a, path: /srv/a}\n")
     (tmp_path / "masv-watch.yml").write_text(
         f"version: 1\nmasv: {{team: acme, api_key: k}}\nstate: {tmp_path}/state\n"
+        # nobody is asked there, whatever else runs on this machine
+        f'server: {{listen: "http://127.0.0.1:{free_port()}"}}\n'
         f"hot_folders: [{{name: out, path: {tmp_path}/out, to: {{recipients: []}}}}]\n"
     )
     open_store(str(tmp_path / "state"), clock=SystemClock(), metrics=Metrics()).close()
