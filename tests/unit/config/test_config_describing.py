@@ -197,6 +197,8 @@ def specimen(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
         folder["to"] = {"by_subfolder": {"a": []}}
     if ".finalize.max_" in path:
         folder["drop"] = "batch"
+    if path.endswith(".depth"):
+        folder["drop"] = "file"
     at: dict[str, Any] = tree
     for step in path.split(".")[:-1]:
         name = step.removesuffix("[]")
