@@ -30,6 +30,13 @@ _WORDS = {
     "on_its_way": "is on its way",
     "known": "is known already",
 }
+#: what became of what is known
+_ENDS = {
+    "done": "was delivered already",
+    "ignored": "was recorded as seen, and is not sent",
+    "duplicate": "has the content of an earlier drop, and is not sent",
+    "cancelled": "was cancelled, and is not sent again",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +108,10 @@ def _tested(tree: answers.Json) -> Tested:
 
 def explained_lines(found: Explained) -> Iterator[str]:
     """Give an explanation: the sentence, whom it goes to, the ledger's row, and test by test."""
-    yield f"{found.path} {_WORDS.get(found.verdict, found.verdict)}"
+    words = _WORDS.get(found.verdict, found.verdict)
+    if found.verdict == "known" and found.drop is not None:
+        words = _ENDS.get(found.drop.state, words)
+    yield f"{found.path} {words}"
     yield f"  {found.why}"
     if found.retry_in_s is not None and found.verdict in {"settling", "held"}:
         yield f"  time alone may bring it further in {_span(found.retry_in_s)}"

@@ -64,8 +64,11 @@ def of_group(hot_folder: str, hold: HoldReason) -> tuple[Button, ...]:
 
 def of_folder(view: FolderView) -> tuple[Button, ...]:
     """Give what can be asked of a hot folder."""
-    found = [("Scan", "scan")]
-    found.append(("Resume", "resume") if view.state == "paused" else ("Pause", "pause"))
+    found: list[tuple[str, str]] = []
+    # one that is disabled is not looked at, so that there is nothing to pause
+    if view.state != "disabled":
+        found.append(("Scan", "scan"))
+        found.append(("Resume", "resume") if view.state == "paused" else ("Pause", "pause"))
     if view.sight.rule.drop is DropMode.BATCH:
         found.append(("Finalize batch", "finalize"))
     name = view.sight.rule.name

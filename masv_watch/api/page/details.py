@@ -38,6 +38,13 @@ _TASKS = {
     "refused": ("trouble", "Refused"),
     "withdrawn": ("paused", "Not wanted any more"),
 }
+#: what became of what is known
+_ENDS = {
+    "done": "Delivered already",
+    "ignored": "Recorded as seen",
+    "duplicate": "Has the content of an earlier drop",
+    "cancelled": "Cancelled",
+}
 
 
 def upload_details(desk: Desk, upload_id: str, caller: Caller, *, after: int) -> Tree:
@@ -78,7 +85,11 @@ def explanation(desk: Desk, path: str, caller: Caller) -> Tree:
     """
     with desk.walks:
         found = desk.explain(path.encode("utf-8", "surrogateescape"), caller)
-    return {**explanation_body(found), "asked": path, "now": desk.now()}
+    body = explanation_body(found)
+    row = body.get("drop")
+    known = _ENDS.get(str(row["state"])) if body["verdict"] == "known" and row else None
+    headline = known or str(body["verdict"]).replace("_", " ").capitalize()
+    return {**body, "headline": headline, "asked": path, "now": desk.now()}
 
 
 def _told(mark: tuple[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +17,9 @@ from masv_watch.explain import not_watched
 from masv_watch.model import (
     Draft,
     DropEvent,
+    DropState,
     HoldReason,
+    Prospect,
     Rule,
     TaskDraft,
     TaskKind,
@@ -92,6 +95,20 @@ def test_page_shows_hot_folders_with_health_and_each_hold_with_its_cure(desk):
         "growing.mov", "Settling",
     ):  # fmt: skip
         assert words in text
+
+
+def test_hot_folder_that_is_disabled_has_no_button_that_would_be_refused(desk):
+    """What helps stands beside it."""
+    rule = Rule(name="off", path=b"/srv/off", to=To(recipients=()), is_enabled=False)
+    desk.sights = [
+        FolderSight(rule=rule, reason="set enabled", last_sweep=None, notifications="", mode="")
+    ]
+
+    page = page_of(desk)
+
+    assert "off Disabled" in page.text
+    assert "set enabled" in page.text
+    assert [each for each in page.targets if each.startswith("hot_folders/off/")] == []
 
 
 def test_page_shows_uploads_with_progress_rate_retries_and_the_error_with_its_cure(desk):
@@ -255,6 +272,17 @@ def test_path_is_explained_by_a_form_that_needs_no_script(desk):
     assert form["method"] == "get"
     assert "/srv/other/\\xff.mov" in page.text
     assert "hot folder" in page.text
+    assert "Not watched." in page.text
+
+
+def test_explanation_begins_with_what_became_of_what_is_known(desk):
+    """Whoever asks of a delivered file reads that first."""
+    seen = desk.store.see_drop("dailies", b"a.mov")
+    drop = replace(seen, state=DropState.DONE)
+    known = replace(not_watched(b"/srv/x", 3), prospect=Prospect.KNOWN, drop=drop)
+    desk.explain = lambda _path, _caller: known
+
+    assert "Delivered already." in page_of(desk, "/page/explain?path=/srv/x").text
 
 
 def test_what_cannot_be_shown_is_refused_as_a_page_with_its_status(desk):

@@ -1,0 +1,32 @@
+"""How an explanation reads on a terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from masv_watch.cli.explaining import explained, explained_lines
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("done", "/srv/a was delivered already"),
+        ("ignored", "/srv/a was recorded as seen, and is not sent"),
+        ("duplicate", "/srv/a has the content of an earlier drop, and is not sent"),
+        ("cancelled", "/srv/a was cancelled, and is not sent again"),
+        ("of-a-newer-daemon", "/srv/a is known already"),
+    ],
+)
+def test_first_line_says_what_became_of_what_is_known(state, words):
+    """Whoever asks of a delivered file reads that first."""
+    row = {"id": 1, "hot_folder": "out", "path": "a", "generation": 1, "state": state}
+    found = explained({"path": "/srv/a", "verdict": "known", "why": "w", "drop": row})
+
+    assert next(iter(explained_lines(found))) == words
+
+
+def test_first_line_says_that_a_path_is_known_where_no_row_says_more():
+    """And of every other verdict its own words."""
+    for verdict, words in (("known", "is known already"), ("left_out", "is left out")):
+        found = explained({"path": "/srv/a", "verdict": verdict})
+        assert next(iter(explained_lines(found))) == f"/srv/a {words}"
