@@ -141,6 +141,18 @@ def test_check_before_the_start_names_the_line_and_is_silent_with_it(ground, san
     assert "ok: hot_folders[0].after.delivered: delivered sources can be deleted" in after
 
 
+def test_documents_are_there_for_whoever_reaches_nothing_but_this_machine(installed):
+    """As text, with what is made from the code; the unit names the one for the night."""
+    docs = "/usr/share/doc/masv-watch/docs"
+    runbook = installed.run("cat", f"{docs}/runbook.txt").stdout
+    keys = installed.run("cat", f"{docs}/reference/configuration.txt").stdout
+    unit = installed.run("cat", "/lib/systemd/system/masv-watch.service").stdout
+
+    assert "Somebody called you. Start here." in runbook
+    assert "settle.done_marker" in keys
+    assert f"Documentation=file://{docs}/runbook.txt" in unit
+
+
 def test_service_within_its_limits_delivers_and_lives_on_through_an_upgrade(
     ground, sandbox, deb, tmp_path
 ):
