@@ -64,9 +64,12 @@ docs: setup ## the documents as pages, in build/docs; each warning fails
 	$(BIN)/python -m sphinx -q -W --keep-going -n -b html docs build/docs
 	@echo "docs: open build/docs/index.html"
 
+# In the order of their names the files of few and long tests, such as the kills, come first; xdist
+# would begin with those of many and have one worker end long after the others.
 # Status 5 of pytest means that nothing was chosen, which for one of the two halves is no failure.
 test: lint ## lint and all tests but the long ones and those that npm is needed for
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m 'not serial and not long and not barriers' \
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+		-m 'not serial and not long and not barriers' \
 		--ignore=tests/architecture --ignore=tests/benchmarks --ignore=tests/packages
 	$(BIN)/python -m pytest -q -m 'serial and not long' --ignore=tests/architecture \
 		--ignore=tests/benchmarks --ignore=tests/packages || [ $$? -eq 5 ]

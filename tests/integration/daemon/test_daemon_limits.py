@@ -11,13 +11,12 @@ from tests.integration.daemon.throttled import SLOW, WHERE, Throttled, throttled
 from tests.processes import ask
 from tests.waiting import at_best, eventually
 
-pytestmark = pytest.mark.serial
-
 KIB = 1024
 #: seconds over which a limit is exact, and how exact
 SPAN_S, EXACT = 10.0, 0.05
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("verify", ["size", pytest.param("fast", marks=pytest.mark.long)])
 @at_best
 def test_limit_of_large_files_is_exact_within_5_percent_over_10_seconds(tmp_path: Path, verify):
@@ -32,6 +31,7 @@ def test_limit_of_large_files_is_exact_within_5_percent_over_10_seconds(tmp_path
     assert rate == pytest.approx(SLOW, rel=EXACT)
 
 
+@pytest.mark.serial
 @pytest.mark.long
 def test_limit_of_small_files_is_exact_within_5_percent_over_10_seconds(tmp_path: Path):
     """Each goes in one go by a worker of its own: together they keep the limit all the same."""
@@ -45,6 +45,7 @@ def test_limit_of_small_files_is_exact_within_5_percent_over_10_seconds(tmp_path
     assert rate == pytest.approx(2 * SLOW, rel=EXACT)
 
 
+@pytest.mark.serial
 @at_best
 def test_limit_that_the_api_changes_holds_within_a_second_for_what_is_on_its_way(tmp_path: Path):
     """Up, down and off, without a restart and without a chunk that begins anew (pain 45)."""
@@ -77,6 +78,7 @@ def test_limit_that_the_api_changes_holds_within_a_second_for_what_is_on_its_way
     assert attempts <= {1}
 
 
+@pytest.mark.serial
 @pytest.mark.long
 def test_limit_that_a_reload_changes_holds_for_what_is_on_its_way(tmp_path: Path):
     """SIGHUP: the new limit counts at once, and the hot folder goes on undisturbed."""
@@ -116,6 +118,7 @@ def test_limit_that_was_posted_outlives_reload_and_restart(tmp_path: Path):
     assert said == "all uploads: at most 24 Mbit/s, as set by `masv-watch limit` or the API\n"
 
 
+@pytest.mark.serial
 @pytest.mark.long
 def test_limit_of_a_hot_folder_holds_beside_the_one_for_all(tmp_path: Path):
     """The slow one keeps to its own, the other has the rest, together they are exact."""
@@ -162,6 +165,7 @@ def test_pause_during_a_wait_for_the_limit_stops_within_2_seconds(tmp_path: Path
     assert after == 0
 
 
+@pytest.mark.serial
 @pytest.mark.long
 def test_sigterm_during_a_wait_for_the_limit_ends_in_time(tmp_path: Path):
     """The grace of a stop is not eaten by blocks that wait."""
@@ -173,6 +177,7 @@ def test_sigterm_during_a_wait_for_the_limit_ends_in_time(tmp_path: Path):
         assert world.daemon.stop(within=20) == 0
 
 
+@pytest.mark.serial
 @pytest.mark.fault(28)
 @pytest.mark.parametrize("size", [6 * MIB, pytest.param(MIB, marks=pytest.mark.long)])
 @at_best
@@ -198,6 +203,7 @@ def test_small_upload_is_done_beside_one_of_two_terabytes(tmp_path: Path, size: 
     assert rate == pytest.approx(5 * SLOW, rel=0.1)
 
 
+@pytest.mark.serial
 @pytest.mark.long
 def test_upload_of_higher_priority_takes_the_only_place(tmp_path: Path):
     """Higher finishes first: the lower one yields between two chunks and goes on afterwards."""
@@ -222,6 +228,7 @@ def test_upload_of_higher_priority_takes_the_only_place(tmp_path: Path):
     assert attempts == {1}
 
 
+@pytest.mark.serial
 @pytest.mark.long
 @pytest.mark.parametrize("connections", [1, 8, 64])
 @pytest.mark.parametrize("mbit", [2, 80, 400])
@@ -238,6 +245,7 @@ def test_limit_is_exact_whatever_the_number_of_connections(tmp_path: Path, conne
     assert rates == pytest.approx([mbit * 125_000] * 6, rel=EXACT)
 
 
+@pytest.mark.serial
 @pytest.mark.long
 def test_limit_below_the_least_rate_of_a_link_fails_no_chunk(tmp_path: Path):
     """Ours is not the link's slowness: a chunk that takes minutes by the limit is not given up."""
