@@ -164,7 +164,6 @@ def _rule(
     initial = keys.initial or defaults.initial
     redrop = keys.redrop or defaults.redrop
     dedupe = keys.dedupe or defaults.dedupe
-    late = keys.late or defaults.late
     return model.Rule(
         name=keys.name,
         path=clean_path(keys.path),
@@ -185,7 +184,6 @@ def _rule(
             initial=model.Initial(initial) if initial else None,
             redrop=model.Redrop(redrop) if redrop else None,
             dedupe=model.Dedupe(dedupe) if dedupe else None,
-            late=model.Late(late) if late else None,
             early=_first(keys.early, defaults.early),
             priority=keys.priority,
             **_filters(keys, defaults),
@@ -196,10 +194,12 @@ def _rule(
 
 
 def _rest(keys: schema.HotFolderKeys, defaults: schema.DefaultsKeys) -> dict[str, Any]:
-    """Give what becomes of a drop of which not all can be sent, and how its times are compared."""
+    """Give what becomes of the rest of a drop, and how its times are compared."""
+    late = keys.late or defaults.late
     on_vanish = keys.on_vanish or defaults.on_vanish
     partial = keys.partial or defaults.partial
     return {
+        "late": model.Late(late) if late else None,
         "was": keys.was,
         "is_enabled": keys.enabled,
         "notify": tuple(_hook(one) for one in keys.notify or ()),

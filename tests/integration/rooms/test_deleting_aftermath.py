@@ -169,8 +169,8 @@ def test_task_in_hand_during_the_deletion_stores_no_outcome_and_brings_nothing_a
     upload = world.deliver(name="in hand", mail_to=(ONE,))
     real, store = world.cloud, world.store
 
-    def make(*given: Any) -> Any:
-        made = real.create_link(*given)
+    def make(*given: Any, **said: Any) -> Any:
+        made = real.create_link(*given, **said)
         store.delete_upload(upload.id, takes_package=False)
         if fails:
             raise CloudUnreachable("the answer was lost")

@@ -99,7 +99,7 @@ def test_drop_that_waits_for_a_newer_marker_is_explained_as_held(make_room):
     room.pass_time(SETTLED_S)
 
     asked = Asked(path=bytes(room.hot / "a.mov"), relative=b"a.mov", caller=OWNER)
-    said = explain(asked, room.intake, store=room.store, clock=room.clock)
+    said = explain(asked, room.intake, store=room.store, uploads=room.uploads, clock=room.clock)
     assert room.state("a.mov") == ("held", "marker_missing")
     assert said.prospect is Prospect.HELD
     assert "a.mov.done is older" in said.why
