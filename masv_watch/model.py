@@ -6,7 +6,7 @@ socket, and decides nothing. Everybody above imports it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -1245,7 +1245,8 @@ class DropDraft:
     #: size and times of everything in it, as one hash (`watch.settle.signature`); empty while it
     #: arrives
     signature: str
-    files: tuple[FileDraft, ...]
+    #: of a large drop each is made anew whenever they are gone through
+    files: Sequence[FileDraft]
     #: what was left out and why, one clause each, names escaped
     skipped: tuple[str, ...] = ()
     #: quiet: nothing more belongs to it
@@ -1262,7 +1263,7 @@ class Arrived:
 
     drop_id: int
     #: files that settled since the sample before, and those that settled anew
-    settled: tuple[FileDraft, ...] = ()
+    settled: Sequence[FileDraft] = ()
     #: paths of files that are in the upload and are not as they settled
     changed: tuple[bytes, ...] = ()
     #: paths of files that are in the upload and not there any more

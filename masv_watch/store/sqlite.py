@@ -206,14 +206,20 @@ class SqliteEngine:
         jobs: list[Write[Any]] = []
         try:
             while (first := self._queue.get()) is not None:
-                jobs = [first, *self._queued()]
-                if not self._commit(jobs) and len(jobs) > 1:
-                    for job in jobs:
-                        self._commit([job])
-                for job in jobs:
-                    job.end()
+                jobs[:] = [first, *self._queued()]
+                # what a job was handed is not held until the next one comes
+                del first
+                self._carry_out(jobs)
+                jobs.clear()
         finally:
             self._answer_all(jobs)
+
+    def _carry_out(self, jobs: list[Write[Any]]) -> None:
+        if not self._commit(jobs) and len(jobs) > 1:
+            for job in jobs:
+                self._commit([job])
+        for job in jobs:
+            job.end()
 
     def _queued(self) -> Iterator[Write[Any]]:
         for _ in range(BATCH - 1):

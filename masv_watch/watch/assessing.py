@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from masv_watch import files
 from masv_watch.loops import Clock
@@ -90,7 +91,7 @@ class Assessor:
     ) -> Assessment:
         """Make every test of one look; `drop` is its row, `entry` what is remembered of it."""
         now = self._clock.monotonic()
-        quiet = self.quiet(drop, on_network=_lies_fresh(root, (*tree.files, *tree.folders)))
+        quiet = self.quiet(drop, on_network=_lies_fresh(root, chain(tree.files, tree.folders)))
         beside = self._sidecars.look(self._rule, root, tree)
         verdict = judge(
             entry,
@@ -247,7 +248,7 @@ class Assessor:
             return None
         wall = self._clock.wall()
         arrived_at = wall if drop is None else drop.seen_at + wall - self._store.now()
-        identities = tuple(identity for _, identity in tree.files)
+        identities = (identity for _, identity in tree.files)
         found = too_old(identities, self._rule.age, arrived_at=arrived_at, at=self._rule.at)
         return None if found.passed else found
 
@@ -255,7 +256,7 @@ class Assessor:
         if not self._rule.age.min_s:
             return ()
         found = too_young(
-            tuple(identity for _, identity in tree.files),
+            (identity for _, identity in tree.files),
             self._rule.age,
             wall=self._clock.wall(),
             unchanged_s=now - entry.since,

@@ -13,7 +13,8 @@ from datetime import datetime
 from masv_watch.model import Draft, DropDraft, DropMode, Rule, Terms
 from masv_watch.names import shown
 from masv_watch.watch.addresses import recipients_of
-from masv_watch.watch.rules import gather, package_name
+from masv_watch.watch.gathering import gather
+from masv_watch.watch.rules import package_name
 from masv_watch.watch.scan import Placed, Tree
 from masv_watch.watch.settle import Seen
 

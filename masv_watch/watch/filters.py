@@ -13,6 +13,8 @@ Law 3. A time that cannot be believed keeps nothing for ever. Each file is at le
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from masv_watch.model import Age, Finding, HoldReason, Identity, Objection, Sizes
 from masv_watch.watch.amounts import human_size, human_time
 
@@ -29,10 +31,10 @@ def misfits(size: int, wants: Sizes) -> str:
     return ""
 
 
-def too_old(files: tuple[Identity, ...], wants: Age, *, arrived_at: float, at: str) -> Finding:
+def too_old(files: Iterable[Identity], wants: Age, *, arrived_at: float, at: str) -> Finding:
     """Test whether a drop was too old already when it was seen first (wall clock, seconds)."""
     newest = max((identity.mtime_ns for identity in files), default=0) / 1e9
-    if wants.max_s is None or not files or newest < _BELIEVED_S:
+    if wants.max_s is None or newest < _BELIEVED_S:
         return _finding(True, "no file is too old", at)
     passed = arrived_at - newest <= wants.max_s
     limit = human_time(wants.max_s)
@@ -41,7 +43,7 @@ def too_old(files: tuple[Identity, ...], wants: Age, *, arrived_at: float, at: s
 
 
 def too_young(
-    files: tuple[Identity, ...], wants: Age, *, wall: float, unchanged_s: float, at: str
+    files: Iterable[Identity], wants: Age, *, wall: float, unchanged_s: float, at: str
 ) -> Objection:
     """Say whether a drop has to wait until its youngest file is old enough.
 

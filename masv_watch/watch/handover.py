@@ -32,8 +32,8 @@ from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.arrivals import Look
 from masv_watch.watch.drafts import arriving_draft, draft_of, drop_draft
+from masv_watch.watch.gathering import gather
 from masv_watch.watch.notices import tell_urged
-from masv_watch.watch.rules import gather
 from masv_watch.watch.scan import Tree
 from masv_watch.watch.settle import Seen
 

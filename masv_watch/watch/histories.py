@@ -191,7 +191,7 @@ class Histories:
         upload_id = uploads[0]
         if upload_id is None or None in uploads:
             return None
-        return Disposal(upload_id=upload_id, after=after, root=rule.path, files=tree.files)
+        return Disposal(upload_id=upload_id, after=after, root=rule.path, files=tuple(tree.files))
 
     @staticmethod
     def relinked(rule: Rule, found: Compared | None) -> str | None:
@@ -378,5 +378,8 @@ def _named(drop: Drop) -> str:
     return shown(drop.path)
 
 
-def _lacking(tree: Tree, known: Mapping[bytes, DeliveredFile]) -> list[Placed]:
+def _lacking(tree: Tree, known: Mapping[bytes, DeliveredFile]) -> Sequence[Placed]:
+    if not known:
+        # of a new drop that is all of it, which is not held twice
+        return tree.files
     return [placed for placed in tree.files if placed[0] not in known]

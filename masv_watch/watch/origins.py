@@ -84,7 +84,9 @@ class Origins:
     def find(self, lacking: Sequence[Placed], contents: Contents) -> Moved:
         """Give the origins of files of which nothing was delivered where they stand."""
         origins = self.by_inode(lacking)
-        rest = [placed for placed in lacking if placed[0] not in origins]
+        rest = lacking
+        if origins:
+            rest = [placed for placed in lacking if placed[0] not in origins]
         if not rest:
             return Moved(origins=origins)
         for options, others in self._ways(rest):

@@ -37,7 +37,8 @@ from masv_watch.model import (
 )
 from masv_watch.names import sent_name, shown
 from masv_watch.watch import scan
-from masv_watch.watch.rules import Matcher, gather
+from masv_watch.watch.gathering import gather
+from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import Tree
 
 #: files and folders that one call may name and hold
@@ -228,7 +229,7 @@ class _Look:
     #: files and folders that may be found, a long path counting as several
     budget: int
     spent: int = 0
-    drafts: dict[int, tuple[FileDraft, ...]] = field(default_factory=dict)
+    drafts: dict[int, Sequence[FileDraft]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     #: the named folders that were walked, by their places
     trees: dict[bytes, tuple[_Named, Tree]] = field(default_factory=dict)

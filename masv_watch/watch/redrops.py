@@ -67,7 +67,7 @@ class Compared(Decision):
 
     kind: Kind
     #: what is new: the files that would go
-    new: tuple[Placed, ...] = ()
+    new: Sequence[Placed] = ()
     #: files whose content has to be read first
     unread: tuple[Placed, ...] = ()
     #: files that were delivered as they are
@@ -101,7 +101,7 @@ def compare(
     """
     if not delivered or is_answered:
         detail = "a person said that it is to go" if is_answered else "nothing of it was delivered"
-        return Compared(kind=Kind.FIRST, new=tuple(files), findings=(_finding(True, detail),))
+        return Compared(kind=Kind.FIRST, new=files, findings=(_finding(True, detail),))
     new: list[Placed] = []
     unread: list[Placed] = []
     unsure: list[Placed] = []
@@ -144,7 +144,7 @@ def _compared(
         )
         return Compared(
             kind=Kind.UNSURE,
-            new=(*new, *unsure) if same else tuple(files),
+            new=(*new, *unsure) if same else files,
             delivered=same,
             findings=(_finding(False, detail),),
         )
@@ -153,7 +153,7 @@ def _compared(
         return Compared(kind=Kind.SAME, delivered=same, findings=(_finding(False, detail),))
     kind = Kind.LATE if same else Kind.ANEW
     detail = f"{_counted(new)} new or changed, {same} delivered before"
-    sent = tuple(new) if same else tuple(files)
+    sent = tuple(new) if same else files
     return Compared(kind=kind, new=sent, delivered=same, findings=(_finding(True, detail),))
 
 
@@ -181,7 +181,7 @@ def mixed(files: Sequence[Placed], past: Drop) -> Compared:
         f"it holds {_counted(files)}, {size} bytes; {past.file_count} with {past.size} bytes are"
         f" not to be sent ({past.note or past.state}), and they are not all as they were"
     )
-    return Compared(kind=Kind.UNSURE, new=tuple(files), findings=(_finding(False, detail),))
+    return Compared(kind=Kind.UNSURE, new=files, findings=(_finding(False, detail),))
 
 
 def _is_as_it_was(now: Identity, before: DeliveredFile | None) -> bool:

@@ -30,13 +30,11 @@ from masv_watch.model import (
     Decision,
     Dedupe,
     DropMode,
-    FileDraft,
     Finding,
     HoldReason,
-    Identity,
     Rule,
 )
-from masv_watch.names import sent_name, sent_path, shown
+from masv_watch.names import shown
 from masv_watch.watch.addresses import layout_of, subfolder_of
 from masv_watch.watch.amounts import human_size
 from masv_watch.watch.filters import misfits
@@ -349,35 +347,6 @@ def _could_refuse(rule: Rule) -> tuple[Finding, ...]:
         ),
         _finding("completeness", held, not refusing, rule.at),
     )
-
-
-def gather(
-    top: bytes, files: Iterable[tuple[bytes, Identity]], *, below: bytes = b""
-) -> tuple[FileDraft, ...]:
-    """Give the files of a quiet top-level entry as they are called inside its package.
-
-    A dropped file has the folder ""; below a dropped folder every folder starts with its name.
-    The order is that of the paths. `below` is put before each path, outside of the package; so is
-    the address in which the entry lies.
-    """
-    drafts = []
-    folders: dict[bytes, str] = {}
-    outside = len(subfolder_of(top))
-    for path, identity in sorted(files, key=lambda file: file[0]):
-        if path != top and not path.startswith(top + b"/"):
-            raise ValueError("a file of another drop")
-        above, _, name = path.rpartition(b"/")
-        if above not in folders:
-            folders[above] = sent_path(above[outside:].removeprefix(b"/"))
-        drafts.append(
-            FileDraft(
-                path=below + path,
-                package_path=folders[above],
-                name=sent_name(name),
-                identity=identity,
-            )
-        )
-    return tuple(drafts)
 
 
 def package_name(

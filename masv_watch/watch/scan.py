@@ -11,7 +11,7 @@ Law 3. A root that cannot be listed raises: an empty answer would prove somethin
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from masv_watch.errors import SourceError, SourceForbidden, SourceVanished
@@ -19,6 +19,7 @@ from masv_watch.files import MARKER_NAME, Observation, Root, observed
 from masv_watch.model import Identity
 from masv_watch.names import shown
 from masv_watch.watch.addresses import subfolder_of
+from masv_watch.watch.columns import Growing, bytes_of
 from masv_watch.watch.fences import Numbers, all_joined, folded, joined, numbers_of, raw_of, told
 from masv_watch.watch.ground import Ground
 from masv_watch.watch.rules import Fate, Matcher
@@ -69,7 +70,7 @@ class Tree:
     #: of every identity that counts, those under temporary names included (`watch.fences`)
     fence: str = ""
     #: what would be sent, in the order of the walk
-    files: tuple[Placed, ...] = ()
+    files: Sequence[Placed] = ()
     #: every folder that was walked, the top included
     folders: tuple[Placed, ...] = ()
     skipped: tuple[LeftOut, ...] = ()
@@ -89,7 +90,7 @@ class Tree:
     @property
     def size(self) -> int:
         """Give the bytes that would be sent."""
-        return sum(identity.size for _, identity in self.files)
+        return bytes_of(self.files)
 
     def seen(self, before: Entry | None = None, *, grain_ns: int = 0) -> Seen:
         """Give what `settle.judge` needs of this look; `before` saves work if nothing changed.
@@ -287,7 +288,7 @@ class _Walk:
         self._keeps = True
         self._cost = 0
         self._sum = 0
-        self._files: list[Placed] = []
+        self._files = Growing()
         self._folders: list[Placed] = []
         self._skipped: list[LeftOut] = []
         self._unreadable: list[LeftOut] = []
@@ -319,7 +320,7 @@ class _Walk:
             top=top.path,
             kind=top.kind,
             fence=told(self._sum),
-            files=tuple(self._files),
+            files=self._files.all(),
             folders=tuple(self._folders),
             skipped=tuple(self._skipped),
             unreadable=tuple(self._unreadable),

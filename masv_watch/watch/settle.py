@@ -22,6 +22,7 @@ import xxhash
 
 from masv_watch.model import Decision, Finding, HoldReason, Identity, Settle
 from masv_watch.names import shown
+from masv_watch.watch.columns import in_order
 from masv_watch.watch.gaps import SPACING_S, pause_between, quiet_time
 from masv_watch.watch.markers import Marker
 
@@ -184,7 +185,7 @@ def signature(files: Files, *, grain_ns: int = 0) -> str:
     Where the file system may show a time otherwise than it was, one with the times cut to the grain
     comes behind it (`is_same_signature`).
     """
-    listed = sorted(files, key=lambda file: file[0])
+    listed = in_order(files)
     exact = _hashed(listed, grain_ns=1)
     return f"{exact}~{grain_ns}~{_hashed(listed, grain_ns=grain_ns)}" if grain_ns else exact
 

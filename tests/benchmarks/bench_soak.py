@@ -20,7 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -153,8 +153,10 @@ class Soak:
         """Throw away what the sandbox hashed long ago."""
         before = time.time() - KEPT_S
         for blob in (self.top / "cloud" / "objects").iterdir():
-            if blob.stat().st_mtime < before:
-                blob.unlink()
+            # the sandbox removes some itself
+            with suppress(FileNotFoundError):
+                if blob.stat().st_mtime < before:
+                    blob.unlink()
 
     @contextmanager
     def load(self) -> Iterator[list[Hand]]:
@@ -259,9 +261,10 @@ def soaked(soak: Soak, options: Options) -> list[Sample]:
             samples.append(soak.sample(began))
             if len(samples) % 20 == 0:
                 print(f"  {_line(samples[-20:])}", file=sys.stderr, flush=True)
-            failed = [hand.error for hand in hands if hand.error is not None]
-            if failed:
-                raise CannotMeasureError(f"a hand failed: {failed[0]!r}") from failed[0]
+            for hand in hands:
+                if hand.error is not None:
+                    what = f"the hand {hand.name!r} failed: {hand.error!r}"
+                    raise CannotMeasureError(what) from hand.error
     return samples
 
 

@@ -23,9 +23,10 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT))
 
+from masv_watch.files import MARKER_NAME  # noqa: E402
 from masv_watch.loops import Clock, SystemClock  # noqa: E402
 from masv_watch.metrics import Metrics  # noqa: E402
-from masv_watch.model import Depth, DropMode  # noqa: E402
+from masv_watch.model import Depth, DropMode, DropState, Initial  # noqa: E402
 from masv_watch.store.sqlite import open_store  # noqa: E402
 from tests.benchmarks.figures import CannotMeasureError, Figures, main, parser, turned  # noqa: E402
 from tests.benchmarks.sink import forget_peak, memory_mib, work_folder  # noqa: E402
@@ -45,6 +46,8 @@ IDLE = "masv-watch, idle cycle"
 #: seconds between two looks of a hot folder that nothing rings for, and between two full ones
 PERIOD_S = 300.0
 HOUR_S = 3600.0
+#: looks until what is there must have settled
+LOOKS = 10
 #: files that appear in the other hot folder, one after the other
 NEIGHBOURS = 10
 
@@ -93,10 +96,28 @@ def child(hot: str, state: str, name: str) -> None:
     looks.store.close()
 
 
-def memory_of(hot: Path, state: Path, name: str) -> list[dict[str, float]]:
-    """Give what the first and the second look add to the memory of a fresh process."""
+def taking_child(hot: str, state: str) -> None:
+    """Be the process that takes what is there, and tell what its looks added, MiB."""
+    looks = Looks(Path(hot), Path(state), FakeClock(), initial=Initial.SEND)
+    forget_peak(os.getpid())
+    before = memory_mib(os.getpid())[0]
+    for _ in range(LOOKS):
+        looks.full()
+        if all(drop.state is DropState.TAKEN for drop in looks.store.drops()):
+            break
+    else:
+        raise CannotMeasureError("the drop was not taken")
+    now, most = memory_mib(os.getpid())
+    print(json.dumps([{"most": most - before, "kept": now - before}]))
+    looks.store.close()
+
+
+def memory_of(
+    hot: Path, state: Path, name: str, *, kind: str = "--child"
+) -> list[dict[str, float]]:
+    """Give what looks add to the memory of a fresh process: of the first two, or until it takes."""
     done = subprocess.run(
-        [sys.executable, __file__, "--child", str(hot), str(state), name],
+        [sys.executable, __file__, kind, str(hot), str(state), name],
         stdout=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
@@ -174,7 +195,11 @@ def run() -> None:
     line.add_argument(
         "--child", nargs=3, metavar=("HOT", "STATE", "NAME"), help="for the run itself"
     )
+    line.add_argument("--taking", nargs=3, metavar=("HOT", "STATE", "NAME"), help="the same")
     options = line.parse_args()
+    if options.taking:
+        taking_child(*options.taking[:2])
+        return
     if options.child:
         child(*options.child)
         return
@@ -185,6 +210,10 @@ def run() -> None:
         tree = top / "hot" / "ALL"
         seed(tree, folders=options.folders, files=options.files)
         hots = {DROPS: tree, SINGLE: tree.parent, FILES: top}
+        (found,) = memory_of(tree.parent, state / "taken", SINGLE, kind="--taking")
+        figures.add(SINGLE, taken_most=found["most"], taken_kept=found["kept"])
+        # whoever comes next has not seen it before, either
+        (tree.parent / os.fsdecode(MARKER_NAME)).unlink()
         looks = {}
         for number, (name, hot) in enumerate(hots.items()):
             place = state / str(number)
@@ -222,6 +251,8 @@ def tell(figures: Figures, options: Any) -> None:
             figures.table("seconds", "Seconds of a look at everything", peer=PEER),
             figures.table("cpu", "CPU seconds of it", peer=PEER),
             figures.table("again_most", "MiB more during the first sweep after a restart"),
+            figures.table("taken_most", "MiB more until the drop is taken, the most"),
+            figures.table("taken_kept", "MiB more once it is taken"),
             figures.table("steady_most", "MiB more during a later sweep"),
             figures.table("idle_cpu_ms", "CPU milliseconds of an idle cycle"),
             figures.table("stop_ms", "Milliseconds until a sweep that is told to stop has"),

@@ -188,7 +188,10 @@ class Droppers:
             target = self.top / folder / os.fsdecode(path)
             if folder == "again" or target in waits:
                 continue
-            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+            if target.is_dir():
+                shutil.rmtree(target, ignore_errors=True)
+            else:
+                target.unlink(missing_ok=True)
             # renamed after it was delivered: known by its inode, and never sent
             target.with_name(f"renamed{target.name}").unlink(missing_ok=True)
         shutil.rmtree(self.top / "batch" / "_sent", ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 from masv_watch.store.sqlite import READER_CACHE
 from tests.integration.store.benches import SqliteBench
@@ -45,3 +46,19 @@ def test_reader_keeps_few_pages_in_memory_and_the_writer_its_own_share(
     assert reads == READER_CACHE
     assert -512 <= READER_CACHE < 0
     assert writes == -2000
+
+
+def test_writer_lets_go_of_what_it_stored(sqlite_bench: SqliteBench) -> None:
+    """A drop of a million files is not held until the next write comes, which may take a day."""
+    engine = sqlite_bench.open().engine
+
+    class Load:
+        """Stands for a draft."""
+
+    load = Load()
+    gone = threading.Event()
+    weakref.finalize(load, gone.set)
+    engine.write(lambda _tx, load=load: load and None)
+    del load
+
+    assert gone.wait(60)

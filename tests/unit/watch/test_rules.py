@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from masv_watch.model import After, DropMode, HoldReason, Identity, Package, Rule, To
 from masv_watch.watch.amounts import human_size
+from masv_watch.watch.gathering import gather
 from masv_watch.watch.rules import (
     BUILTIN,
     Fate,
     Matcher,
     Standing,
-    gather,
     match,
     package_name,
     role,
