@@ -37,7 +37,8 @@ from masv_watch.watch.generations import Relation
 from masv_watch.watch.intake import Intake
 from masv_watch.watch.rules import Fate, Matcher
 from masv_watch.watch.scan import BUDGET, one
-from masv_watch.watch.tops import matched, unfollowed
+from masv_watch.watch.tops import FAULTS, matched, unfollowed
+from masv_watch.watch.troubles import FAULT_CURE, fault_shown
 
 #: the test of a path that leads through a symbolic link
 LINK = "link"
@@ -258,10 +259,20 @@ def _look(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> Ex
         return on_the_way
     if not asked.caller.is_owner and not _reads_all(answer, intake):
         return _of_row(answer)
-    tree = one(root, answer.top, matcher)
+    return _judge(answer, intake, root, is_paused=is_paused)
+
+
+def _judge(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> Explanation:
+    tree = one(root, answer.top, intake.matcher)
     if tree is None:
         return _missing(answer)
-    return _of_examined(answer, intake.entries.examine(root, tree), is_paused=is_paused)
+    try:
+        examined = intake.entries.examine(root, tree)
+    except FAULTS as error:
+        # the intake met it as well, and tells of it
+        why = f"{shown(answer.top)} could not be judged: {fault_shown(error)}"
+        return answer.give(Prospect.HELD, why, _finding("judged", False, why), cure=FAULT_CURE)
+    return _of_examined(answer, examined, is_paused=is_paused)
 
 
 def _passed(

@@ -29,6 +29,16 @@ LONGEST_PAUSE_S = 3600.0
 _NAMED = 20
 #: characters of an error that are told
 _TOLD = 200
+FAULT_CURE = (
+    "give it another name or take it out of the hot folder if it is urgent; the log has the fault:"
+    " please report it"
+)
+
+
+def fault_shown(error: BaseException) -> str:
+    """Give a fault as one clause for people."""
+    told = shown(f"{type(error).__name__}: {error}".encode("utf-8", "surrogateescape"))
+    return told[:_TOLD]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +68,8 @@ class Troubles:
         """Note that an entry could not be judged."""
         times = self._known[top].times + 1 if top in self._known else 1
         pause = min(FIRST_PAUSE_S * 2.0 ** min(times - 1, 16), LONGEST_PAUSE_S)
-        told = shown(f"{type(error).__name__}: {error}".encode("utf-8", "surrogateescape"))
         self._known[top] = Trouble(
-            error=told[:_TOLD], fence=fence, times=times, retry_at=now + pause
+            error=fault_shown(error), fence=fence, times=times, retry_at=now + pause
         )
         self._metrics.count("entry_faults", hot_folder=self._rule.name)
         log.error(
@@ -71,7 +80,7 @@ class Troubles:
                 "entry": shown(top),
                 "code": CannotJudge.code,
                 "again_in_s": pause,
-                "cure": _CURE,
+                "cure": FAULT_CURE,
             },
         )
 
@@ -114,7 +123,7 @@ class Troubles:
                     f" ({trouble.error}), {trouble.times} times so far; it is tried again, and the"
                     " rest goes on"
                 ),
-                cure=_CURE,
+                cure=FAULT_CURE,
             )
             for top, trouble in known[:_NAMED]
         ]
@@ -123,11 +132,5 @@ class Troubles:
                 f"hot folder {self._rule.name}: {len(known) - _NAMED} more entries could not be"
                 " judged"
             )
-            found.append(Need(key=f"entries {self._rule.name}", text=text, cure=_CURE))
+            found.append(Need(key=f"entries {self._rule.name}", text=text, cure=FAULT_CURE))
         return found
-
-
-_CURE = (
-    "give it another name or take it out of the hot folder if it is urgent; the log has the fault:"
-    " please report it"
-)

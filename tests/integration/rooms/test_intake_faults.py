@@ -11,7 +11,8 @@ import pytest
 
 from masv_watch import files
 from masv_watch.errors import SourceUnreadable, StoreError, StoreFull
-from masv_watch.model import DropMode, Settle
+from masv_watch.explain import Asked, explain
+from masv_watch.model import Caller, DropMode, Prospect, Settle
 from masv_watch.watch import intake, scan
 from masv_watch.watch.assessing import Assessor
 from masv_watch.watch.entries import Entries
@@ -21,6 +22,8 @@ from masv_watch.watch.troubles import FIRST_PAUSE_S, LONGEST_PAUSE_S, Troubles
 from tests.integration.rooms.watched import QUIET_S, Room
 
 from .test_intake_redrops import SETTLED_S
+
+OWNER = Caller(uid=0, is_owner=True)
 
 
 @pytest.fixture
@@ -70,6 +73,16 @@ def test_fault_at_one_entry_costs_its_neighbours_nothing_and_is_told_at_once(fau
         met
     )
     assert all(one.levelno == logging.ERROR and one.exc_info for one in told)
+
+
+def test_entry_that_could_not_be_judged_is_explained_as_held_by_a_fault(faulty):
+    """Who asks why gets the fault and what to do, and no error of the server."""
+    room, _ = faulty(ValueError("odd"))
+    asked = Asked(path=bytes(room.hot / "bad"), relative=b"bad", caller=OWNER)
+    said = explain(asked, room.intake, store=room.store, clock=room.clock, uploads=room.uploads)
+
+    assert (said.prospect, said.why) == (Prospect.HELD, "bad could not be judged: ValueError: odd")
+    assert "please report it" in said.cure
 
 
 def test_entry_that_could_not_be_judged_is_tried_again_with_longer_and_longer_pauses(faulty):
