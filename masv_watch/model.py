@@ -318,6 +318,18 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchMark:
+    """The done marker of a batch as it was seen."""
+
+    #: tells one marker from the next
+    text: str
+    #: store clock, seconds: what was known by then belongs to the batch that it ends
+    seen_at: float
+    #: the batch was closed for it: it says nothing any more
+    is_used: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settle:
     """When something that arrived counts as whole."""
 
@@ -889,6 +901,18 @@ class Rule:
     def afters(self) -> tuple[After, ...]:
         """Give what may become of sources: of delivered ones, and of duplicates."""
         return (self.after, self.after if self.after_duplicate is None else self.after_duplicate)
+
+    @property
+    def batch_marker(self) -> str | None:
+        """Give the name of the file that says that a batch is done; None without one."""
+        name = self.settle.done_marker
+        is_one = self.drop is DropMode.BATCH and name is not None and "{" not in name
+        return name if is_one else None
+
+    @property
+    def drop_marker(self) -> str | None:
+        """Give the template of the done marker that each drop has; None without one."""
+        return self.settle.done_marker if self.batch_marker is None else None
 
     @property
     def is_deep(self) -> bool:

@@ -38,6 +38,7 @@ from masv_watch.store.contract import Store
 from masv_watch.uploads import FolderLook, FolderSight, Uploads
 from masv_watch.watch.addresses import recipients_of
 from masv_watch.watch.canary import PERIOD_S, Canary
+from masv_watch.watch.closing import used_marker
 from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.hints import Hints, Mode, Sight
 from masv_watch.watch.intake import PERIOD_S as SWEEP_S
@@ -384,7 +385,11 @@ class Roster:
     def marks(self, hot_folder: str, path: bytes, kind: str) -> tuple[bytes, ...]:
         """Give the paths beside a drop that are markers of it, and go with it."""
         watched = self._watched.get(hot_folder)
-        return () if watched is None else marks_of(watched.intake.rule, path, kind)
+        if watched is None:
+            return ()
+        rule = watched.intake.rule
+        used = used_marker(rule, self._store)
+        return (*marks_of(rule, path, kind), *(() if used is None else (used,)))
 
     def _all(self) -> list[_Watched]:
         return list(self._watched.values())

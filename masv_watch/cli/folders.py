@@ -75,8 +75,8 @@ class Target:
 
     @staticmethod
     def _beside(rule: Rule, top: bytes, kind: str) -> Iterator[bytes]:
-        if rule.settle.done_marker is not None:
-            yield marker_of(rule.settle.done_marker, top, kind)
+        if rule.drop_marker is not None:
+            yield marker_of(rule.drop_marker, top, kind)
         if rule.sidecar is not None and rule.sidecar.required:
             yield marker_of(rule.sidecar.name, top, kind)
 

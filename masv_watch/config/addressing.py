@@ -103,12 +103,12 @@ def check(reading: Reading, at: Path) -> None:
 
 
 def _depth(reading: Reading, at: Path) -> None:
-    if not reading.has(*at, "depth"):
+    if reading.get(*at, "depth") != "any":
         return
     if reading.get(*at, "drop") != "file":
         message = "only files are looked for in folders - write `drop: file`, or leave it out"
         reading.fault((*at, "depth"), message, at_key=True)
-    elif reading.get(*at, "depth") == "any" and reading.get(*at, "follow") == "inside":
+    elif reading.get(*at, "follow") == "inside":
         message = "has no effect beside `depth: any`: a link is followed only in a folder of a drop"
         reading.warn((*at, "follow"), message)
 

@@ -44,6 +44,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         _again(reading, at)
         _follow(reading, at)
         _finalize(reading, at)
+        _batch_marker(reading, at)
         _trash(reading, at)
         _package(reading, at)
         _notify(reading, at)
@@ -368,7 +369,7 @@ def _follow(reading: Reading, at: Path) -> None:
 
 def _inside(reading: Reading, at: Path) -> None:
     """Say where loose files wait for ever: what they wait for would have to lie in them."""
-    if _said(reading, at, "drop") not in (None, "each", "file"):
+    if _said(reading, at, "drop") not in (None, "each", "file", "batch"):
         return
     for path, what in _besides(reading, at):
         if str(reading.get(*path)).startswith("{name}/"):
@@ -440,6 +441,22 @@ def _trash(reading: Reading, at: Path) -> None:
     if "delete" not in said:
         message = "has no effect: only `delete` puts a source into the trash"
         reading.warn((*at, "after", "trash_for"), message)
+
+
+def _batch_marker(reading: Reading, at: Path) -> None:
+    """Refuse a marker that is the same for every drop where no batch is there to end with it."""
+    for place in (at, ("defaults",)):
+        here = (*place, "settle", "done_marker")
+        if not reading.has(*here):
+            continue
+        said = reading.get(*here)
+        if isinstance(said, str) and "{" not in said and reading.get(*at, "drop") != "batch":
+            message = (
+                f"{shown(said)} is the same for every drop - begin with {{name}} or {{stem}}, as"
+                " {name}.done or {name}/DONE; a plain name ends a batch (`drop: batch`)"
+            )
+            reading.fault(here, message)
+        return
 
 
 def _finalize(reading: Reading, at: Path) -> None:

@@ -144,10 +144,10 @@ def mtime_grain(value: object) -> float | str:
     return seconds("0s", "10s")(value)
 
 
-def beside(example: str, inside: str) -> Callable[[object], str]:
+def beside(example: str, inside: str, *, alone: bool = False) -> Callable[[object], str]:
     """Accept the name of what comes with a drop, beside it or inside of it, as these are written.
 
-    Each drop must have its own.
+    Each drop must have its own, or with `alone` all have one by its plain name.
     """
     both = f"as {example} or {inside}"
 
@@ -157,6 +157,8 @@ def beside(example: str, inside: str) -> Callable[[object], str]:
         steps = given.split("/")
         if any(step in {"", ".", ".."} for step in steps):
             raise Wrong(f"{shown(value)} is no path below the hot folder - as {example}")
+        if alone and len(steps) == 1 and "{" not in given:
+            return given
         if not _BRACES.search(steps[0]):
             raise Wrong(
                 f"{shown(value)} is the same for every drop - begin with {{name}} or {{stem}},"
@@ -171,7 +173,7 @@ def beside(example: str, inside: str) -> Callable[[object], str]:
     return check
 
 
-done_marker = beside("{name}.done", "{name}/DONE")
+done_marker = beside("{name}.done", "{name}/DONE", alone=True)
 
 
 def expression(value: object) -> str:

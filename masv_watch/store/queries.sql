@@ -308,6 +308,23 @@ UPDATE uploads SET batch_closed = 1, finalize_at = CASE state WHEN 'idle' THEN :
 WHERE hot_folder = :hot_folder AND batch = 1 AND batch_closed = 0
 AND state IN ('transferring', 'paused', 'idle');
 
+-- name: batch_mark
+SELECT * FROM batch_marks WHERE hot_folder = :hot_folder;
+
+-- name: note_batch_mark
+INSERT INTO batch_marks (hot_folder, mark, seen_at) VALUES (:hot_folder, :mark, :now)
+ON CONFLICT (hot_folder) DO UPDATE SET mark = excluded.mark, seen_at = excluded.seen_at, used = 0
+WHERE mark <> excluded.mark;
+
+-- name: use_batch_mark
+UPDATE batch_marks SET used = 1 WHERE hot_folder = :hot_folder AND mark = :mark;
+
+-- name: forget_batch_mark
+DELETE FROM batch_marks WHERE hot_folder = :hot_folder AND used = 1;
+
+-- name: rename_batch_marks
+UPDATE OR REPLACE batch_marks SET hot_folder = :new WHERE hot_folder = :old;
+
 -- name: note_joined
 UPDATE uploads SET joined_at = :now, finalize_at = NULL WHERE id = :id;
 

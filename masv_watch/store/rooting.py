@@ -9,12 +9,27 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
-from masv_watch.model import DropEvent, DropState, FoundBy, HoldReason, RootRow, UploadState
+from masv_watch.model import (
+    BatchMark,
+    DropEvent,
+    DropState,
+    FoundBy,
+    HoldReason,
+    RootRow,
+    UploadState,
+)
 from masv_watch.store.ledger import is_beyond_change, release_one, stop_sending
 from masv_watch.store.sql import Engine, Row, Transaction, move_drop, must
 
 _STATE_ID = "state_id"
-_RENAMES = ("rename_drops", "rename_roots", "rename_uploads", "rename_gaps", "rename_pause")
+_RENAMES = (
+    "rename_drops",
+    "rename_roots",
+    "rename_uploads",
+    "rename_gaps",
+    "rename_pause",
+    "rename_batch_marks",
+)
 _AWAY = HoldReason.ROOT_UNAVAILABLE
 
 
@@ -94,6 +109,32 @@ class RootingVerbs:
             )
         )
         return row is not None
+
+    def batch_mark(self, hot_folder: str) -> BatchMark | None:
+        """Give the done marker of a batch as it was seen last."""
+        row = self.engine.read(lambda tx: tx.one("batch_mark", hot_folder=hot_folder))
+        if row is None:
+            return None
+        return BatchMark(text=row["mark"], seen_at=row["seen_at"], is_used=bool(row["used"]))
+
+    def note_batch_mark(self, hot_folder: str, mark: str) -> None:
+        """Note that a done marker of a batch was seen."""
+        self.engine.write(
+            lambda tx: tx.run("note_batch_mark", hot_folder=hot_folder, mark=mark, now=tx.now)
+        )
+
+    def close_batch(self, hot_folder: str, mark: str) -> None:
+        """Let the open batch take no further drop, and its marker say nothing any more."""
+
+        def close(tx: Transaction) -> None:
+            tx.run("close_batches", hot_folder=hot_folder, now=tx.now)
+            tx.run("use_batch_mark", hot_folder=hot_folder, mark=mark)
+
+        self.engine.write(close)
+
+    def forget_batch_mark(self, hot_folder: str) -> None:
+        """Forget a marker that was used and is gone."""
+        self.engine.write(lambda tx: tx.run("forget_batch_mark", hot_folder=hot_folder))
 
     def unfound(self, hot_folder: str) -> list[tuple[int, bytes]]:
         """List the living drops of which it was not noted what found them."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from masv_watch.model import FoundBy, RootRow
+from masv_watch.model import BatchMark, FoundBy, RootRow
 
 
 class Rooting(Protocol):
@@ -48,6 +48,28 @@ class Rooting(Protocol):
 
     def knows_below(self, hot_folder: str, path: bytes) -> bool:
         """Say whether the ledger has a drop of this path, or of one below it."""
+        ...
+
+    def batch_mark(self, hot_folder: str) -> BatchMark | None:
+        """Give the done marker of a hot folder's batch as it was seen last, or None."""
+        ...
+
+    def note_batch_mark(self, hot_folder: str, mark: str) -> None:
+        """Note that a done marker of a batch was seen, before anything follows from it.
+
+        The same one again changes nothing.
+        """
+        ...
+
+    def close_batch(self, hot_folder: str, mark: str) -> None:
+        """Let a hot folder's open batch take no further drop, and use its marker up, at once.
+
+        The batch is finalized once all of it is sent. Without an open one the marker is used up.
+        """
+        ...
+
+    def forget_batch_mark(self, hot_folder: str) -> None:
+        """Forget a marker that was used up and is gone: an equal one is a new one."""
         ...
 
     def unfound(self, hot_folder: str) -> Sequence[tuple[int, bytes]]:

@@ -20,6 +20,7 @@ from masv_watch.model import Drop, DropState, Finding, HoldReason, Objection, Ru
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.watch.addresses import addressing
+from masv_watch.watch.closing import marker_for
 from masv_watch.watch.decision import Outcome, Step, decide
 from masv_watch.watch.filters import too_old, too_young
 from masv_watch.watch.gaps import Quiet, quiet_time
@@ -99,7 +100,7 @@ class Assessor:
             now,
             self._rule.settle,
             quiet_s=quiet.seconds,
-            marker=self._marker(root, tree),
+            marker=self._marker(root, tree, drop),
         )
         checked = self._checked(root, tree, seen, verdict)
         compared = self._compared(root, tree, drop, verdict=verdict)
@@ -288,10 +289,10 @@ class Assessor:
         now = self._clock.monotonic()
         return self._inspector.inspect(self._rule, root, tree, fence=seen.fence, now=now)
 
-    def _marker(self, root: files.Root, tree: Tree) -> Marker | None:
-        template = self._rule.settle.done_marker
+    def _marker(self, root: files.Root, tree: Tree, drop: Drop | None) -> Marker | None:
+        template = self._rule.drop_marker
         if template is None:
-            return None
+            return marker_for(self._rule, self._store, drop)
         path = marker_of(template, tree.top, tree.kind)
         seen = root.observe(path)
         if seen is None:

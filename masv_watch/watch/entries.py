@@ -90,6 +90,7 @@ class Entries:
         self.assessor = Assessor(rule, store=store, clock=clock, stop=stop)
         self._is_early = starts_early(rule).is_early
         self._memory, self._tops, self._grain = Memory(), Tops(), Grain(clock)
+        self.hasten, self.put_off = self._memory.hasten, self._memory.put_off
         self.foresight = Foresight(rule.name, store)
         #: something has to be looked for soon, in a sweep
         self._is_dirty = False
@@ -144,12 +145,6 @@ class Entries:
         """
         self._memory.growing.pop(top, None)
         self._is_dirty = True
-
-    def put_off(self, top: bytes, until: float) -> None:
-        """Take no sample of an entry before a monotonic second."""
-        known = self._memory.growing.get(top)
-        if known is not None:
-            known.retry_at = max(known.retry_at, until)
 
     def begin(self) -> None:
         """Take in what the ledger says before a sweep."""

@@ -28,6 +28,7 @@ from masv_watch.uploads import Uploads
 from masv_watch.watch.absence import Absence
 from masv_watch.watch.absentees import Absentees
 from masv_watch.watch.adoption import adopt
+from masv_watch.watch.closing import Closing
 from masv_watch.watch.cycles import Cycle, Standing, choose
 from masv_watch.watch.discovery import Discovery
 from masv_watch.watch.entries import Entries
@@ -88,7 +89,7 @@ class Intake:
         self._new_entries = partial(Entries, uploads=uploads, clock=clock, stop=stop)
         self.entries = self._new_entries(rule, store=store)
         self._hints, self._denied, self._absentees = hints, denied, Absentees(stop=stop)
-        self.troubles = Troubles(rule, metrics)
+        self.troubles, self._closing = Troubles(rule, metrics), Closing(rule, store)
         self._discovery = Discovery(rule, hints=hints, metrics=metrics)
         #: whether the last sweep left notifications behind that are believed
         self._was_heard = False
@@ -293,6 +294,9 @@ class Intake:
             names, drops = names | below, drops | below
         self.entries.end(names, drops)
         self.troubles.keep(names)
+        if self._closing.look(root):
+            # what settles waits no longer than its marker asks
+            self.entries.hasten(self._clock.monotonic())
         if self._hints.note_folders(self.rule.name, ground.folders, too_deep=ground.too_deep):
             self._dirty = True
         self._decide()
@@ -363,6 +367,7 @@ class Intake:
                 is_drop = tree is not None and self._look_at(root, tree)
                 if not is_drop and not self._stop():
                     self.entries.lose(top)
+        self._closing.close()
         self._decide()
 
     def _look_at(self, root: files.Root, tree: Tree | Same | Unlisted) -> bool:

@@ -96,7 +96,7 @@ def urged_by(path: bytes) -> bytes | None:
 
 def marks_of(rule: Rule, top: bytes, kind: str) -> tuple[bytes, ...]:
     """Give the paths beside a drop at which a marker or a sidecar of it may stand."""
-    templates = (rule.settle.done_marker, None if rule.sidecar is None else rule.sidecar.name)
+    templates = (rule.drop_marker, None if rule.sidecar is None else rule.sidecar.name)
     found = tuple(marker_of(each, top, kind) for each in templates if each is not None)
     if rule.schedule.heeds_marks:
         found += urgent_marks(top, kind)

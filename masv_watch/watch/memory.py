@@ -60,6 +60,17 @@ class Memory:
             return False
         return now < known.retry_at and known.entry.fence == tree.fence
 
+    def hasten(self, now: float) -> None:
+        """Have all that settles sampled by a monotonic second."""
+        for known in self.growing.values():
+            known.retry_at = min(known.retry_at, now)
+
+    def put_off(self, top: bytes, until: float) -> None:
+        """Take no sample of an entry before a monotonic second."""
+        known = self.growing.get(top)
+        if known is not None:
+            known.retry_at = max(known.retry_at, until)
+
     def keep(self, tops: Container[bytes]) -> None:
         """Let go of what settles, or is concluded, and is none of these."""
         for known in (self.growing, self.concluded):

@@ -119,7 +119,7 @@ class Outlooks:
             prospect, hold, why = Prospect.HELD, standing.hold, standing.findings[-1].detail
         elif not tree.files and not tree.unreadable:
             why = f"{shown(tree.top)} holds no file that is sent"
-        template = self._rule.settle.done_marker
+        template = self._rule.drop_marker
         return Outlook(
             tree=tree,
             prospect=prospect,

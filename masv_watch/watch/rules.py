@@ -269,9 +269,7 @@ class Matcher:
         return None
 
     def _within(self, text: str) -> str:
-        """Give a path as it is inside of the address in which it lies, or among files anywhere."""
-        if self.layout.is_deep:
-            return text
+        """Give a path as it is inside of the address in which it lies."""
         address = next((each for each in self._addresses if text.startswith(each)), "")
         return text[len(address) :]
 
@@ -319,7 +317,7 @@ def _could_refuse(rule: Rule) -> tuple[Finding, ...]:
     """Test what a rule asks of a whole drop: each key that can refuse one is asked about here."""
     named, sidecar = rule.package.of_the_whole, rule.sidecar
     detail = f"{' and '.join(named) or 'nothing'} in its name or message is of the whole drop"
-    marker, has_age = rule.settle.done_marker, rule.age != Age()
+    marker, has_age = rule.drop_marker, rule.age != Age()
     asked = f"{'an' if has_age else 'no'} age is asked of the whole drop"
     refusing = rule.whole.can_refuse
     compares = rule.dedupe is not Dedupe.SEND

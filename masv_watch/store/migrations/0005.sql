@@ -80,6 +80,13 @@ ALTER TABLE uploads ADD COLUMN revives INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE drops ADD COLUMN unwanted INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX drops_unwanted ON drops (hot_folder)
     WHERE state = 'cancelled' AND settled_at IS NULL AND unwanted = 1;
+-- the done marker of a hot folder's batch as it was seen last; used: a batch was closed for it
+CREATE TABLE batch_marks (
+    hot_folder TEXT PRIMARY KEY,
+    mark TEXT NOT NULL,
+    seen_at REAL NOT NULL,
+    used INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
 -- where a file is looked for that was moved
 CREATE INDEX files_alike ON files (size, mtime_ns, inode) WHERE drop_id IS NOT NULL;
 -- What is searched for by the name of a file.

@@ -108,7 +108,6 @@ BY = "to: {by_subfolder: {a: [x@a.example], b: []}%s}"
         ("to: {recipients: []}, deadline: 25:00", "is no time of the day"),
         ("to: {recipients: []}, drop: file, depth: all", "`all` is not known - top or any"),
         ("to: {recipients: []}, depth: any", "only files are looked for in folders - write"),
-        ("to: {recipients: []}, depth: top, drop: each", "only files are looked for in folders"),
         (BY % "" + ", drop: folder, depth: any", "only files are looked for in folders"),
     ],
 )
@@ -150,6 +149,27 @@ def test_followed_links_beside_files_at_any_depth_are_warned_of(tmp_path):
     found = warned(tmp_path, "to: {recipients: []}, drop: file, depth: any, follow: inside")
 
     assert ["has no effect beside `depth: any`" in one for one in found] == [True]
+
+
+@pytest.mark.parametrize("where", ["own", "defaults"])
+@pytest.mark.parametrize(("drop", "is_taken"), [("batch", True), ("each", False), (None, False)])
+def test_plain_marker_ends_a_batch_and_is_refused_where_there_is_none(
+    tmp_path, where, drop, is_taken
+):
+    """One file for all drops says nothing of any of them."""
+    said = "settle: {done_marker: all.done}"
+    keys = "to: {recipients: []}" + (f", drop: {drop}" if drop else "")
+    text = rule(keys + (f", {said}" if where == "own" else ""))
+    if where == "defaults":
+        text = text.replace("hot_folders:", f"defaults: {{{said}}}\nhot_folders:")
+    if is_taken:
+        (found,) = loaded(tmp_path, text).settings.hot_folders
+        assert (found.batch_marker, found.drop_marker) == ("all.done", None)
+        return
+    ((_, _, at, message),) = refused(tmp_path, text)
+    assert at.endswith("settle.done_marker")
+    assert "`all.done` is the same for every drop - begin with {name}" in message
+    assert "a plain name ends a batch (`drop: batch`)" in message
 
 
 def test_rule_of_addresses_needs_the_team(tmp_path):
@@ -281,6 +301,8 @@ def test_schedule_that_heeds_marks_is_taken_over(tmp_path):
         ('settle: {done_marker: "{name}/DONE"}', True),
         ('settle: {done_marker: "{name}/DONE"}, drop: file', True),
         ('settle: {done_marker: "{name}/DONE"}, drop: folder', False),
+        ('settle: {done_marker: "{name}/DONE"}, drop: batch', True),
+        ('settle: {done_marker: "DONE"}, drop: batch', False),
         ('settle: {done_marker: "{name}.done"}', False),
         ('sidecar: {name: "{name}/s.yml"}', True),
         ('sidecar: "{name}/s.yml"', True),

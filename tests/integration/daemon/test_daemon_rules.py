@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from datetime import UTC, datetime, timedelta
 
@@ -35,11 +36,15 @@ def field(tmp_path_factory: pytest.TempPathFactory):
             "narrow": "only: ['*.mov'], ignore_regex: ['_old'], size: {min: 2 B}",
             "bounded": "drop: folder, limits: {files: 2}",
             "inside": "limits: {domains: [own.example]}",
+            "takes": "drop: batch, finalize: {idle: 23h}, after: {delivered: delete}",
             "deep": "drop: file, depth: any, package: {name: '{name} of {subfolder}'}, after:"
             " {delivered: {move: '{root}/_sent/{subfolder}/{name}'}}",
         },
     )
     text = made.config.read_text()
+    settles, quiet = "takes, settle: {quiet: 1s", "takes, settle: {done_marker: DONE, quiet: 1s"
+    assert settles in text
+    text = text.replace(settles, quiet)
     for name, to in (("studios", NAMED), ("inside", "to: {recipients: [x@else.example]}")):
         at = text.index(f"name: {name},")
         text = text[:at] + text[at:].replace(PLAIN, to, 1)
@@ -142,6 +147,24 @@ def test_files_at_any_depth_are_delivered_one_by_one_and_moved_with_their_folder
     said = field.command("explain", str(deep / "day1")).stdout
     assert "day1 is a folder: each file below it is a drop of its own" in said
     assert field.lines("announced by no event") == []
+
+
+def test_marker_ends_a_batch_and_goes_with_it_and_the_next_one_begins(field):
+    """Seen by a real notification, finalized at once, and deleted with the sources."""
+    top = field.top / "takes"
+    write_tree(top, {"a.mov": b"a", "CARD/b.mov": b"b", "DONE": b""})
+    (package,) = field.until_delivered("takes", 1, within=60.0)
+    assert {(file["path"], file["name"]) for file in package["files"]} == {
+        ("", "a.mov"), ("CARD", "b.mov"),
+    }  # fmt: skip
+    eventually(lambda: sorted(os.listdir(top)) == [".masv-trash", ".masv-watch"], within=60)
+
+    write_tree(top, {"c.mov": b"c"})
+    eventually(lambda: len(field.uploads("takes")) == 2, within=60)
+    write_tree(top, {"DONE": b""})
+    packages = field.until_delivered("takes", 2, within=60.0)
+
+    assert [file["name"] for file in packages[-1]["files"]] == ["c.mov"]
 
 
 def test_filters_leave_out_what_the_rule_does_not_want(field):

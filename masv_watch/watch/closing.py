@@ -1,0 +1,122 @@
+"""The done marker of a batch: a file by which a person says that nothing more comes.
+
+Owns when a batch is closed for its marker, and which drops belong to it. Never finalizes: the store
+lets a closed batch go once all of it is sent. Called by intake after its looks; the assessor asks
+which drops the marker speaks for.
+
+Law 1. That a marker was seen is stored before anything follows from it, and closing a batch uses it
+       up in one transaction: after a crash between any two steps the same follows once.
+Law 2. What was known when the marker was seen belongs to its batch: it settles as with a marker of
+       its own, and the batch is closed when none of it settles any more.
+Law 3. A marker speaks once. Touched or made anew it is another one.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from masv_watch import files
+from masv_watch.model import BatchMark, Drop, DropState, HoldReason, Identity, Rule, UploadState
+from masv_watch.names import shown
+from masv_watch.store.contract import Store
+from masv_watch.watch.markers import Marker
+from masv_watch.watch.tops import unfollowed
+
+log = logging.getLogger(__name__)
+
+#: holds that end by themselves, or once the hot folder goes on; others wait for a person or for
+#: another change of the drop, and so goes the batch without it
+_AWAITED = {
+    HoldReason.GROWING,
+    HoldReason.OPEN_BY_WRITER,
+    HoldReason.UNSTABLE_SOURCE,
+    HoldReason.PAUSED,
+    HoldReason.ROOT_UNAVAILABLE,
+}
+#: states of an upload that a drop can still become whole in
+_OPEN = {UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE}
+#: stands for a marker that was seen, whatever became of it
+_SEEN = Identity(size=0, mtime_ns=0, ctime_ns=0, inode=0, device=0)
+
+
+class Closing:
+    """The batch marker of one hot folder; used by one thread."""
+
+    def __init__(self, rule: Rule, store: Store) -> None:
+        """Begin with what is stored."""
+        self._rule = rule
+        self._store = store
+
+    def look(self, root: files.Root) -> bool:
+        """Take in the marker after a whole sweep; say whether it is a new one."""
+        if self._rule.batch_marker is None:
+            return False
+        is_new = False
+        path = self._rule.batch_marker.encode("utf-8", "surrogateescape")
+        mark, known = mark_at(root, path), self._store.batch_mark(self._rule.name)
+        if mark is None:
+            if known is not None and known.is_used:
+                self._store.forget_batch_mark(self._rule.name)
+        elif known is None or known.text != mark:
+            self._store.note_batch_mark(self._rule.name, mark)
+            is_new = True
+            log.info(
+                "a batch is done, says its marker",
+                extra={"hot_folder": self._rule.name, "marker": shown(path)},
+            )
+        self.close()
+        return is_new
+
+    def close(self) -> None:
+        """Close the batch whose marker was seen, once all of it is there."""
+        if self._rule.batch_marker is None:
+            return
+        mark = self._store.batch_mark(self._rule.name)
+        if mark is None or mark.is_used:
+            return
+        living = self._store.drops(self._rule.name, living=True)
+        if not any(self._awaits(drop, mark) for drop in living):
+            self._store.close_batch(self._rule.name, mark.text)
+
+    def _awaits(self, drop: Drop, mark: BatchMark) -> bool:
+        """Say whether a drop of the batch settles or arrives still."""
+        if drop.seen_at > mark.seen_at:
+            return False
+        if drop.state is DropState.HELD:
+            return drop.hold in _AWAITED
+        if drop.state is not DropState.TAKEN:
+            return True
+        upload = self._store.upload(drop.upload_id) if drop.upload_id else None
+        return not drop.whole and upload is not None and upload.state in _OPEN
+
+
+def marker_for(rule: Rule, store: Store, drop: Drop | None) -> Marker | None:
+    """Give the marker of a batch as that of a drop which belongs to it; None for any other."""
+    if rule.batch_marker is None or drop is None:
+        return None
+    mark = store.batch_mark(rule.name)
+    if mark is None or mark.is_used or drop.seen_at > mark.seen_at:
+        return None
+    path = rule.batch_marker.encode("utf-8", "surrogateescape")
+    return Marker(path=path, identity=_SEEN)
+
+
+def used_marker(rule: Rule, store: Store) -> bytes | None:
+    """Give the path of a batch's marker that has been used up and stands there still."""
+    if rule.batch_marker is None:
+        return None
+    mark = store.batch_mark(rule.name)
+    if mark is None or not mark.is_used:
+        return None
+    path = rule.batch_marker.encode("utf-8", "surrogateescape")
+    with files.Root.open(rule.path) as root:
+        return path if mark_at(root, path) == mark.text else None
+
+
+def mark_at(root: files.Root, path: bytes) -> str | None:
+    """Tell the marker that stands at a path from any other there; None where no file stands."""
+    found = root.observe(path)
+    seen = None if found is None else unfollowed(found)
+    if seen is None or seen.kind != "file" or seen.identity is None:
+        return None
+    return f"{seen.identity.size}:{seen.identity.mtime_ns}:{seen.identity.inode}"
