@@ -96,6 +96,19 @@ def test_marker_ends_the_batch_with_all_that_was_there_and_later_files_begin_the
     assert room.drop("DONE") is None
 
 
+def test_marker_is_heard_at_once_however_rarely_what_settles_is_sampled(make_batch):
+    """A quiet time of ten minutes has a sample each 15 seconds, and the marker takes its place."""
+    room = make_batch(settle=Settle(quiet_s=600.0, done_marker="DONE"))
+    write(room, "a.mov")
+    room.pass_time(LONG)
+    write(room, "b.mov")
+    room.pass_time(1)
+    mark(room)
+
+    assert is_used(room)
+    assert batches(room) == [["a.mov", "b.mov"]]
+
+
 def test_batch_that_is_sent_already_is_finalized_at_once(make_batch):
     """Nothing of it is on its way: the marker is all that it waited for."""
     room = make_batch()

@@ -36,7 +36,7 @@ from masv_watch.model import (
 )
 from masv_watch.rehearsal import Rehearsal
 from masv_watch.watch.hints import Hints, Sight
-from masv_watch.watch.scan import Tree, changes
+from masv_watch.watch.scan import Tree, changes, one
 from masv_watch.watch.tops import Alike, Same
 from tests.integration.rooms.test_disposing import outbox_of, work
 from tests.integration.rooms.test_intake_cycles import Quiet
@@ -334,6 +334,9 @@ def test_file_whose_folder_becomes_a_link_is_gone_and_costs_no_other(make_deep, 
     room.pass_time(10)
     (room.hot / "day1").rename(room.top / "elsewhere")
     (room.hot / "day1").symlink_to(room.top / "elsewhere")
+    with Root.open(os.fsencode(room.hot)) as root:
+        # a sample that comes before the sweep
+        assert one(root, b"day1/a.mov", room.intake.matcher) is None
     room.pass_time(60)
 
     assert room.state("day1/a.mov") == ("cancelled", None)
