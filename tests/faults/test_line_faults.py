@@ -314,9 +314,9 @@ def test_token_that_expires_under_many_workers_is_renewed_once_for_all(make: Mak
     brief = CrumbSandbox(tmp_path / "brief", "--token-lifetime", str(life_s))
     # three calls a file, each there and back, ten files a worker: longer than a token lives, which
     # is by far longer than a call takes
-    sizes = [300] * 160
+    sizes = [300] * 80
     try:
-        line = make(cloud=brief, workers=16, latency_s=0.2)
+        line = make(cloud=brief, workers=8, latency_s=0.2)
         upload_id = card(line, "many", sizes)
         line.until(lambda: line.is_over(upload_id), within=240)
         package = demand_whole(line, upload_id, sizes)
