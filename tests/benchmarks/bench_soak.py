@@ -180,6 +180,8 @@ class Soak:
             _all_end(hands)
             drop.end()
             self.sandbox.heal()
+            # what waits for its next trial, a letter for minutes, is tried at once
+            self.reload()
             self._until_done()
         finally:
             _all_end([*hands, *tending])
