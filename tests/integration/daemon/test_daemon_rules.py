@@ -192,6 +192,8 @@ def test_release_sends_what_a_limit_held_and_nothing_went_before(field, hot_fold
     path, _, reason = held(field, hot_folder)
     assert (path, reason) == (b"ROOT", "limit_exceeded")
     assert field.uploads(hot_folder) == []
+    # a release covers what was asked about, so it has to be all of it
+    eventually(lambda: "3 files" in field.command("status", hot_folder).stdout)
     said = json.loads(
         field.command("explain", str(field.top / hot_folder / "ROOT"), "--json").stdout
     )
