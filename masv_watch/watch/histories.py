@@ -154,7 +154,8 @@ class Histories:
 
     def holds_moved(self, rule: Rule, root: files.Root, tree: Tree) -> bool:
         """Say whether a file of a tree was delivered under another path; nothing is read."""
-        return bool(self._origins(rule, root, tree).by_inode(tree.files))
+        found = self._origins(rule, root, tree).by_inode(tree.files)
+        return bool(found.sure or found.doubtful)
 
     def has_past(self, rule: Rule, top: bytes) -> bool:
         """Say whether anything below a path was delivered, or recorded as not to be sent."""
@@ -181,10 +182,11 @@ class Histories:
     def disposal(self, rule: Rule, tree: Tree, found: Compared | None) -> Disposal | None:
         """Give what becomes of a duplicate's source; None where it stays.
 
-        It stays where the package that has its content is gone: it may be the last copy (P5).
+        It stays where the package that has its content is gone, or where nobody knows that by its
+        content: it may be the last copy (P5).
         """
         after = rule.afters[1]
-        if found is None or after.delivered == "keep":
+        if found is None or found.is_unread or after.delivered == "keep":
             return None
         tops = found.origins if found.twin is None else (found.twin.path,)
         uploads = [self._store.delivered_by(rule.name, top) for top in tops or (tree.top,)]

@@ -3,7 +3,10 @@
 Owns what proves a move, and what a drop is of which files were moved. Never looks at a disk, reads
 no byte and asks no ledger: what was found is handed in. Called by `origins` and `histories`.
 
-Law 1. Inode, size and time prove that a file was moved; nothing is read for it (behaviour 6).
+Law 1. Inode, size and time prove that a file was moved, and nothing is read for it, where the time
+       has a fraction of a second (behaviour 6). A freed inode is given out again at once, and
+       frames have one size and whole seconds: there the content decides. A source is taken away
+       only for a content that was compared (P5).
 Law 2. Equal content alone proves it only of a whole: of every file of the drop, or of a folder that
        is at least half of one that is gone, and half of which that one was. An equal file among new
        ones goes with them: without it their package might be of no use.
@@ -23,6 +26,7 @@ from masv_watch.watch.redrops import Compared, Kind, Placed
 Contents = Mapping[tuple[bytes, Identity, int], str]
 #: what may be the origin of each file
 Options = Mapping[Placed, Sequence[DeliveredAt]]
+_SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,8 @@ class Moved:
     """The files of a drop that were delivered under other paths."""
 
     origins: Mapping[bytes, DeliveredAt] = field(default_factory=dict)
+    #: a file of them was not read: inode, size and time speak for it
+    is_unread: bool = False
     #: files whose content has to be read before it can be said of them, and by which chunks
     unread: tuple[Placed, ...] = ()
     chunk_sizes: Mapping[bytes, int] = field(default_factory=dict)
@@ -40,6 +46,11 @@ def is_same_file(now: Identity, before: DeliveredFile, *, grain_ns: int = 0) -> 
     if not now.inode or now.inode != before.inode or now.size != before.size:
         return False
     return abs(now.mtime_ns - before.mtime_ns) < max(grain_ns, 1)
+
+
+def is_telling(now: Identity, *, grain_ns: int) -> bool:
+    """Say whether no other file that gets the inode of one by chance can have its time, too."""
+    return grain_ns <= 1 and now.mtime_ns % _SECOND_NS != 0
 
 
 def may_be(now: Placed, before: DeliveredAt) -> bool:
@@ -130,7 +141,7 @@ def told(found: Compared, files: Sequence[Placed], top: bytes, moved: Moved) -> 
     if not origins:
         return found
     tops = tuple(dict.fromkeys(before.top for before in origins.values()))
-    found = replace(found, origins=tops)
+    found = replace(found, origins=tops, is_unread=moved.is_unread)
     if found.kind is Kind.SAME:
         passed, detail = False, _renamed(files, top, origins)
         found = replace(found, kind=Kind.RENAMED)

@@ -12,6 +12,7 @@ Law 3. Equal content counts only as long as the package is there that holds it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from masv_watch import files
 from masv_watch.errors import SourceError
@@ -38,6 +39,7 @@ from masv_watch.watch.moves import (
     is_probable,
     is_ruled_out,
     is_same_file,
+    is_telling,
     may_be,
     weigh,
 )
@@ -53,6 +55,15 @@ _TRIED_FILES = 4
 _TRIED = 3
 
 FilesBelow = Callable[[Drop], Mapping[bytes, SourceFile]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByInode:
+    """What stands at other paths with the inode, size and time of delivered files."""
+
+    sure: dict[bytes, DeliveredAt] = field(default_factory=dict)
+    #: what the content has to prove: a source may be taken away for it, or its time tells nothing
+    doubtful: dict[Placed, list[DeliveredAt]] = field(default_factory=dict)
 
 
 class Origins:
@@ -83,12 +94,17 @@ class Origins:
 
     def find(self, lacking: Sequence[Placed], contents: Contents) -> Moved:
         """Give the origins of files of which nothing was delivered where they stand."""
-        origins = self.by_inode(lacking)
+        kept = self.by_inode(lacking)
+        read = weigh(kept.doubtful, contents)
+        if read.unread:
+            return replace(read, origins={**kept.sure, **read.origins})
+        origins = {**kept.sure, **read.origins}
+        is_unread = bool(kept.sure)
         rest = lacking
         if origins:
             rest = [placed for placed in lacking if placed[0] not in origins]
         if not rest:
-            return Moved(origins=origins)
+            return Moved(origins=origins, is_unread=is_unread)
         for options, others in self._ways(rest):
             found = weigh(options, contents)
             if others and not is_probable(options, found):
@@ -99,23 +115,32 @@ class Origins:
                 return Moved(origins=origins, unread=found.unread, chunk_sizes=found.chunk_sizes)
             most = max((before.files for before in found.origins.values()), default=0)
             if not others or is_half(len(found.origins), len(self._tree.files), most):
-                return Moved(origins={**origins, **found.origins})
-        return Moved(origins=origins)
+                return Moved(origins={**origins, **found.origins}, is_unread=is_unread)
+        return Moved(origins=origins, is_unread=is_unread)
 
-    def by_inode(self, lacking: Sequence[Placed]) -> dict[bytes, DeliveredAt]:
-        """Give the origins of files that were moved as they are; nothing is read."""
-        origins: dict[bytes, DeliveredAt] = {}
+    def by_inode(self, lacking: Sequence[Placed]) -> ByInode:
+        """Give the origins of files that were perhaps moved as they are; nothing is read."""
+        kept = ByInode()
         for at in range(0, len(lacking), _AT_ONCE):
             group = lacking[at : at + _AT_ONCE]
             found = self._store.same_inodes(
                 self._rule.name, [identity for _, identity in group], grain_ns=self._grain_ns
             )
-            for (path, identity), befores in zip(group, found, strict=True):
-                for before in befores:
-                    if self._is_moved(path, identity, before):
-                        origins[path] = before
-                        break
-        return origins
+            for placed, befores in zip(group, found, strict=True):
+                moved = [before for before in befores if self._is_moved(*placed, before)]
+                if moved:
+                    self._sort(placed, moved, kept)
+        return kept
+
+    def _sort(self, placed: Placed, moved: list[DeliveredAt], kept: ByInode) -> None:
+        """Say of one file what its inode is worth; without a hash of before it may be nothing."""
+        tells = is_telling(placed[1], grain_ns=self._grain_ns)
+        hashed = [before for before in moved if before.file.hash]
+        is_owed = self._rule.afters[1].delivered != "keep"
+        if tells and not (hashed and is_owed):
+            kept.sure[placed[0]] = moved[0]
+        elif hashed:
+            kept.doubtful[placed] = hashed
 
     def _is_moved(self, path: bytes, identity: Identity, before: DeliveredAt) -> bool:
         if before.path == path or not is_same_file(identity, before.file, grain_ns=self._grain_ns):

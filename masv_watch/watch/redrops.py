@@ -80,6 +80,8 @@ class Compared(Decision):
     is_first: bool = False
     #: paths of the drops with which files of it were delivered before they were moved
     origins: tuple[bytes, ...] = ()
+    #: nobody read some of them since: no source is taken away for that
+    is_unread: bool = False
     #: by which chunks the content of a file has to be read that was perhaps moved
     chunk_sizes: Mapping[bytes, int] = field(default_factory=dict)
 

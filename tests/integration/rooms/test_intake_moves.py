@@ -381,9 +381,8 @@ def test_moved_files_do_not_go_early_while_others_still_come_beside_them(make_ro
     assert room.files(package(room, "NEW (added)")) == ["NEW/growing"]
 
 
-def test_moved_file_whose_time_was_rounded_is_known(make_room, monkeypatch):
+def test_moved_file_whose_time_was_rounded_is_known_by_its_content(make_room):
     """A volume that keeps every second second shows another time after it was put in again."""
-    monkeypatch.setattr(Hashing, "go_on", never)
     room = make_room(mtime_grain_s=2.0)
     source = room.hot / "loose"
     source.write_bytes(b"loose content")
@@ -457,3 +456,86 @@ def test_two_hundred_moved_drops_send_and_read_nothing(make_room, monkeypatch):
 
     assert len(names(room)) == 200
     assert not room.store.drops("hot", living=True)
+
+
+WHOLE_NS = 1_700_000_000 * 10**9
+BETWEEN_NS = WHOLE_NS + 123_456_789
+
+
+def kept_inode(source: Path, target: Path, content: bytes) -> None:
+    """Make a file of other content with the inode, size and time of one that is gone by that.
+
+    A file system that gives a freed inode out again does the same, if it likes.
+    """
+    was = source.stat()
+    source.rename(target)
+    target.write_bytes(content)
+    os.utime(target, ns=(was.st_mtime_ns, was.st_mtime_ns))
+    now = target.stat()
+    assert (now.st_ino, now.st_size, now.st_mtime_ns) == (was.st_ino, was.st_size, was.st_mtime_ns)
+
+
+@pytest.mark.parametrize("after", ["keep", "delete"])
+@pytest.mark.parametrize("hashed", [True, False])
+def test_new_frame_with_the_inode_size_and_time_of_one_that_is_gone_is_sent(
+    make_room, after, hashed
+):
+    """Frames have one size and whole seconds, and a freed inode is given out again (P1)."""
+    room = make_room(after=After(delivered=after))
+    (room.hot / "f1.dpx").write_bytes(b"frame 1")
+    os.utime(room.hot / "f1.dpx", ns=(WHOLE_NS, WHOLE_NS))
+    delivered(room, hashed=hashed)
+    kept_inode(room.hot / "f1.dpx", room.hot / "f2.dpx", b"frame 2")
+    room.pass_time(2 * SETTLED_S)
+
+    assert names(room) == ["f1.dpx", "f2.dpx"]
+
+
+def test_new_folder_with_the_inodes_of_one_that_is_gone_is_sent_as_a_whole(make_room):
+    """None of its frames was delivered: no part of it goes as an addition."""
+    room = make_room()
+    frames = {f"f{number}": b"A%d" % number for number in range(4)}
+    fill(room.hot / "A", **frames)
+    for name in frames:
+        os.utime(room.hot / "A" / name, ns=(WHOLE_NS, WHOLE_NS))
+    delivered(room)
+    fill(room.hot / "B", new=b"new one")
+    for name, content in frames.items():
+        kept_inode(room.hot / "A" / name, room.hot / "B" / name, content.replace(b"A", b"B"))
+    (room.hot / "A").rmdir()
+    room.pass_time(2 * SETTLED_S)
+
+    assert names(room) == ["A", "B"]
+    assert len(room.files(package(room, "B"))) == 5
+
+
+def test_source_is_taken_away_only_for_a_content_that_was_compared(make_room):
+    """Whatever a time tells, a file that nobody read may be the last copy (P5)."""
+    room = make_room(after=After(delivered="delete"))
+    for name in ("one", "two", "three"):
+        (room.hot / name).write_bytes(name.encode())
+        os.utime(room.hot / name, ns=(BETWEEN_NS, BETWEEN_NS))
+        delivered(room, hashed=name != "three")
+    kept_inode(room.hot / "one", room.hot / "other", b"1on")
+    (room.hot / "two").rename(room.hot / "two moved")
+    (room.hot / "three").rename(room.hot / "three moved")
+    room.pass_time(2 * SETTLED_S)
+
+    assert names(room) == ["one", "other", "three", "two"]
+    owed = {task.key for each in room.taken() for task in room.store.tasks(each.id)}
+    assert owed == {str(room.drop("two moved").id)}
+    assert room.state("three moved") == ("duplicate", None)
+
+
+def test_file_of_whole_seconds_that_was_moved_among_new_ones_is_known_by_its_content(make_room):
+    """It is read, and the new ones go alone."""
+    room = make_room()
+    (room.hot / "frame").write_bytes(b"frame 1")
+    os.utime(room.hot / "frame", ns=(WHOLE_NS, WHOLE_NS))
+    delivered(room)
+    fill(room.hot / "NEW", a=b"a", b=b"b")
+    (room.hot / "frame").rename(room.hot / "NEW" / "frame")
+    room.pass_time(LATE_S)
+
+    assert names(room) == ["NEW (added)", "frame"]
+    assert room.files(package(room, "NEW (added)")) == ["NEW/a", "NEW/b"]

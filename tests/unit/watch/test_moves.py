@@ -15,6 +15,7 @@ from masv_watch.watch.moves import (
     is_probable,
     is_ruled_out,
     is_same_file,
+    is_telling,
     may_be,
     weigh,
 )
@@ -46,6 +47,21 @@ def test_file_is_the_same_by_its_inode_size_and_time(now: Identity, is_same: boo
     assert not is_same_file(replace(ID, mtime_ns=102), before, grain_ns=2)
     # a file system without inodes shows none
     assert not is_same_file(replace(ID, inode=0), replace(before, inode=0))
+
+
+@pytest.mark.parametrize(
+    ("mtime_ns", "grain_ns", "tells"),
+    [
+        (1_000_000_001, 0, True),
+        (1_999_999_999, 1, True),
+        (2_000_000_000, 0, False),
+        (0, 0, False),
+        (2_000_000_001, 2, False),
+    ],
+)
+def test_time_tells_files_of_one_inode_apart_by_its_fraction(mtime_ns, grain_ns, tells):
+    """Whole seconds are those of an archive, or of a file system that rounds."""
+    assert is_telling(replace(ID, mtime_ns=mtime_ns), grain_ns=grain_ns) is tells
 
 
 def test_empty_file_may_only_be_one_of_its_name():
