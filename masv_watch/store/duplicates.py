@@ -24,6 +24,18 @@ class DuplicateVerbs:
         rows = self.engine.read(lambda tx: tx.all("delivering", **place))
         return str(rows[0]["id"]) if rows and all(row["living"] for row in rows) else None
 
+    def was_disposed(self, drop_id: int, upload_id: str) -> bool:
+        """Say whether our own post-action took away what a drop was delivered from."""
+
+        def was(tx: Transaction) -> bool:
+            if tx.one("disposed", upload_id=upload_id, key=str(drop_id)) is not None:
+                return True
+            if len(tx.all("two_drops", upload_id=upload_id)) != 1:
+                return False
+            return tx.one("disposed_any", upload_id=upload_id) is not None
+
+        return self.engine.read(was)
+
     def sources(self, drop_id: int) -> dict[bytes, Identity]:
         """Give the files of a duplicate whose source is owed something."""
         rows = self.engine.read(lambda tx: tx.all("sources", drop_id=drop_id))

@@ -583,6 +583,17 @@ SELECT upload_id, count(*) AS number FROM tasks WHERE state = 'refused' GROUP BY
 -- name: disposal
 SELECT * FROM tasks WHERE kind = 'dispose' AND key = :key ORDER BY id DESC LIMIT 1;
 
+-- name: disposed
+SELECT 1 AS yes FROM tasks WHERE upload_id = :upload_id AND kind = 'dispose' AND key = :key
+AND state = 'done';
+
+-- name: disposed_any
+SELECT 1 AS yes FROM tasks WHERE upload_id = :upload_id AND kind = 'dispose' AND state = 'done'
+LIMIT 1;
+
+-- name: two_drops
+SELECT 1 AS yes FROM drops WHERE upload_id = :upload_id LIMIT 2;
+
 -- name: due_disposals
 SELECT count(*) AS number FROM tasks
 WHERE upload_id = :upload_id AND kind = 'dispose' AND key = :key AND state = 'due';

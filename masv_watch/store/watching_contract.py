@@ -91,6 +91,13 @@ class Watching(Protocol):
         """
         ...
 
+    def was_disposed(self, drop_id: int, upload_id: str) -> bool:
+        """Say whether our own post-action took away what a drop was delivered from.
+
+        Also where that was only renamed or equal: its task hangs on the upload that delivered it.
+        """
+        ...
+
     def sources(self, drop_id: int) -> Mapping[bytes, Identity]:
         """Give the files of a drop that ended as a duplicate and whose source is owed something."""
         ...

@@ -37,7 +37,7 @@ from masv_watch.store.contract import Store
 from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.grains import grain_ns_of
 from masv_watch.watch.moves import Moved, is_continued, known_of, to_be_read, told
-from masv_watch.watch.origins import Origins, was_taken_away
+from masv_watch.watch.origins import Origins
 from masv_watch.watch.redrops import (
     Compared,
     Kind,
@@ -83,6 +83,8 @@ class Histories:
         self._reading: tuple[_Read, files.Hashing] | None = None
         self._left = READ_AT_ONCE
         self._files: dict[int, Mapping[bytes, SourceFile]] = {}
+        #: drops whose sources we took away or not, as asked at this look
+        self._disposed: dict[int, bool] = {}
 
     def compare(self, rule: Rule, root: files.Root, tree: Tree, drop: Drop | None) -> Compared:
         """Say what a settled tree is to what was delivered under its name, or another one."""
@@ -150,6 +152,7 @@ class Histories:
             tree,
             grain_ns=grain_ns_of(rule),
             below=self._files_below,
+            was_disposed=self._was_disposed,
         )
 
     def holds_moved(self, rule: Rule, root: files.Root, tree: Tree) -> bool:
@@ -218,6 +221,7 @@ class Histories:
     def begin_look(self) -> None:
         """Let as much be read again as one look at the hot folder may take."""
         self._left = READ_AT_ONCE
+        self._disposed = {}
 
     def keep(self, tops: set[bytes]) -> None:
         """Let go of what was read of drops that are not there any more."""
@@ -345,8 +349,14 @@ class Histories:
             terms=upload.terms,
             files=self._files_below(drop, is_kept=upload.state is UploadState.COMPLETE),
             is_delivered=upload.finalized_at is not None,
-            is_gone=is_gone and not was_taken_away(self._store, drop.id, upload.id),
+            is_gone=is_gone and not self._was_disposed(drop.id, upload.id),
         )
+
+    def _was_disposed(self, drop_id: int, upload_id: str) -> bool:
+        known = self._disposed.get(drop_id)
+        if known is None:
+            known = self._disposed[drop_id] = self._store.was_disposed(drop_id, upload_id)
+        return known
 
     def _files_below(self, drop: Drop, *, is_kept: bool = True) -> Mapping[bytes, SourceFile]:
         """Give the files of a delivered drop; what was delivered stays as it is."""

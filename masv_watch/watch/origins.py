@@ -23,8 +23,6 @@ from masv_watch.model import (
     Identity,
     Rule,
     SourceFile,
-    TaskKind,
-    TaskState,
     Upload,
     UploadState,
 )
@@ -78,18 +76,22 @@ class Origins:
         *,
         grain_ns: int,
         below: FilesBelow,
+        was_disposed: Callable[[int, str], bool],
     ) -> None:
-        """Ask these; `below` gives the delivered files of a drop."""
+        """Ask these; `below` gives the delivered files of a drop.
+
+        `was_disposed` says of a drop and its upload whether we took its source away.
+        """
         self._store = store
         self._rule = rule
         self._root = root
         self._tree = tree
         self._grain_ns = grain_ns
         self._below = below
+        self._was_disposed = was_disposed
         #: what was found to stand at a path; a file that stands nowhere has no inode
         self._inodes: dict[bytes, int | None] = {}
         self._uploads: dict[str, Upload | None] = {}
-        self._taken_away: dict[int, bool] = {}
         self._served: dict[bytes, bool] = {}
 
     def find(self, lacking: Sequence[Placed], contents: Contents) -> Moved:
@@ -190,8 +192,8 @@ class Origins:
             may_be(placed, before)
             and before.path != placed[0]
             and self._inode_at(before.path) is None
-            and self._is_living(before)
             and self._serves(before)
+            and self._is_living(before)
         )
 
     def _of_size(self, placed: Placed) -> list[DeliveredAt]:
@@ -232,7 +234,7 @@ class Origins:
 
     def _serves(self, before: DeliveredAt) -> bool:
         upload = self._upload(before.upload_id)
-        if upload is None or self._was_taken_away(before):
+        if upload is None or self._was_disposed(before.drop_id, before.upload_id):
             return False
         if before.top not in self._served:
             rule, top = self._rule, self._tree.top
@@ -254,28 +256,6 @@ class Origins:
         if upload_id not in self._uploads:
             self._uploads[upload_id] = self._store.upload(upload_id)
         return self._uploads[upload_id]
-
-    def _was_taken_away(self, before: DeliveredAt) -> bool:
-        if before.drop_id not in self._taken_away:
-            self._taken_away[before.drop_id] = was_taken_away(
-                self._store, before.drop_id, before.upload_id
-            )
-        return self._taken_away[before.drop_id]
-
-
-def was_taken_away(store: Store, drop_id: int, upload_id: str) -> bool:
-    """Say whether it was our own post-action that took a delivered source away.
-
-    Also that of what was only renamed or equal: it hangs on the upload that delivered it.
-    """
-    keys = {
-        task.key
-        for task in store.tasks(upload_id)
-        if (task.kind, task.state) == (TaskKind.DISPOSE, TaskState.DONE)
-    }
-    if not keys or str(drop_id) in keys:
-        return bool(keys)
-    return len(store.drops_of(upload_id)) == 1
 
 
 def _at(drop: Drop, file: SourceFile) -> DeliveredAt:

@@ -87,6 +87,8 @@ CREATE TABLE batch_marks (
     seen_at REAL NOT NULL,
     used INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+-- what became of the source of a drop
+CREATE INDEX tasks_of_sources ON tasks (key) WHERE kind = 'dispose';
 -- where a file is looked for that was moved
 CREATE INDEX files_alike ON files (size, mtime_ns, inode) WHERE drop_id IS NOT NULL;
 -- What is searched for by the name of a file.

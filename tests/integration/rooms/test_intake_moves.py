@@ -310,6 +310,22 @@ def test_content_that_comes_again_after_we_took_it_away_is_sent(make_room):
     assert names(room) == ["again", "loose"]
 
 
+def test_content_that_comes_again_after_we_took_its_renamed_source_away_is_sent(make_room):
+    """What is owed for a renamed source hangs on the upload that delivered it."""
+    room = make_room(after=After(delivered="delete"))
+    (room.hot / "loose").write_bytes(b"loose content")
+    delivered(room)
+    shutil.copy2(room.hot / "loose", room.top / "kept")
+    (room.hot / "loose").rename(room.hot / "moved")
+    room.pass_time(SETTLED_S)
+    dispose(room, str(room.drop("moved").id))
+    (room.hot / "moved").unlink()
+    (room.top / "kept").rename(room.hot / "again")
+    room.pass_time(SETTLED_S)
+
+    assert names(room) == ["again", "loose"]
+
+
 def test_name_that_is_used_again_after_its_file_was_renamed_is_new(card, monkeypatch):
     """The earlier file is known by its inode although something stands at its old path."""
     monkeypatch.setattr(Hashing, "go_on", never)
@@ -539,3 +555,42 @@ def test_file_of_whole_seconds_that_was_moved_among_new_ones_is_known_by_its_con
 
     assert names(room) == ["NEW (added)", "frame"]
     assert room.files(package(room, "NEW (added)")) == ["NEW/a", "NEW/b"]
+
+
+def test_search_after_a_batch_whose_sources_we_took_away_reads_no_list_of_it(
+    make_room, monkeypatch
+):
+    """A batch may hold thousands of drops, and each new file of their size asks (P1)."""
+    room = make_room(drop=DropMode.BATCH, after=After(delivered="delete"))
+    frames = [room.hot / f"f{number:02}.dpx" for number in range(20)]
+    for frame in frames:
+        frame.write_bytes(b"frame")
+    room.pass_time(SETTLED_S)
+    (upload,) = room.taken()
+    drops = room.store.drops_of(upload.id)
+    owed = [TaskDraft(kind=TaskKind.DISPOSE, key=str(drop.id)) for drop in drops]
+    room.store.start_over()
+    room.deliver(upload, *owed)
+    for drop, frame in zip(drops, frames, strict=True):
+        dispose(room, str(drop.id))
+        frame.unlink()
+    room.pass_time(SETTLED_S)
+    asked: list[int] = []
+    real = room.store.was_disposed
+
+    def count(drop_id: int, upload_id: str) -> bool:
+        asked.append(drop_id)
+        return real(drop_id, upload_id)
+
+    monkeypatch.setattr(room.store, "was_disposed", count, raising=False)
+    monkeypatch.setattr(room.store, "tasks", never)
+    monkeypatch.setattr(room.store, "drops_of", never)
+    # none of it was moved, so nothing is read
+    monkeypatch.setattr(Hashing, "go_on", never)
+    for number in range(20, 30):
+        (room.hot / f"f{number:02}.dpx").write_bytes(b"FRAME")
+    room.pass_time(SETTLED_S)
+
+    assert len(room.taken()) == 2
+    assert room.taken()[1].file_count == 10
+    assert 0 < len(asked) < 100

@@ -46,6 +46,10 @@ PER_TICK = (
     "clear_file_retries",
     "unfound_drops",
     "root",
+    "disposal",
+    "disposed",
+    "disposed_any",
+    "two_drops",
 )
 
 
