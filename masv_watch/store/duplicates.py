@@ -21,7 +21,7 @@ class DuplicateVerbs:
     def delivered_by(self, hot_folder: str, path: bytes) -> str | None:
         """Give the upload that delivered last what a path held."""
         place = {"hot_folder": hot_folder, "path": path}
-        rows = self.engine.read(lambda tx: tx.all("delivering", **place))
+        rows = self.engine.read(lambda tx: tx.all("delivering", now=tx.now, **place))
         return str(rows[0]["id"]) if rows and all(row["living"] for row in rows) else None
 
     def was_disposed(self, drop_id: int, upload_id: str) -> bool:

@@ -864,7 +864,8 @@ DELETE FROM sources WHERE drop_id = :drop_id;
 
 -- name: delivering
 SELECT DISTINCT uploads.id, uploads.finalized_at,
-    uploads.state = 'complete' AND uploads.retired = 0 AS living
+    uploads.state = 'complete' AND uploads.retired = 0 AND coalesce(
+        uploads.finalized_at + json_extract(uploads.terms, '$.expires_s') > :now, 1) AS living
 FROM drops JOIN files ON files.drop_id = drops.id
 JOIN uploads ON uploads.id = files.upload_id AND uploads.finalized_at IS NOT NULL
 WHERE drops.hot_folder = :hot_folder AND drops.path = :path AND drops.forgotten = 0

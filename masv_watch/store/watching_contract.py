@@ -87,7 +87,7 @@ class Watching(Protocol):
     def delivered_by(self, hot_folder: str, path: bytes) -> str | None:
         """Give the upload that delivered last what a path held; None where one of them is gone.
 
-        Gone is one that was deleted, or whose package makes way for another.
+        Gone is one that was deleted, whose package makes way for another, or whose links ended.
         """
         ...
 

@@ -54,6 +54,7 @@ from masv_watch.watch.twins import (
     Earlier,
     Likeness,
     chunk_size_of,
+    is_over,
     likeness,
     unlinked,
     unserved,
@@ -338,7 +339,12 @@ class Histories:
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
         # of what is looked through, one that is not complete is all up (`_coming`)
         lives = (UploadState.COMPLETE, UploadState.IDLE, UploadState.FINALIZING)
-        return upload is not None and upload.state in lives and not upload.is_retired
+        return (
+            upload is not None
+            and upload.state in lives
+            and not upload.is_retired
+            and not is_over(upload, self._store.now())
+        )
 
     def _earlier(self, drop: Drop, *, is_gone: bool) -> Earlier | None:
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None

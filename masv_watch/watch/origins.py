@@ -6,7 +6,7 @@ what proves a move (`moves` does) and reads no content. Used by `histories`.
 Law 1. A file counts as moved only where nothing of it stands any more, and it was not our own
        post-action that took it away.
 Law 2. A delivery serves a drop only where it went to whomever the drop would go to.
-Law 3. Equal content counts only as long as the package is there that holds it.
+Law 3. Equal content counts only as long as the package that holds it can be downloaded.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from masv_watch.watch.moves import (
     weigh,
 )
 from masv_watch.watch.scan import Placed, Tree
-from masv_watch.watch.twins import unserved
+from masv_watch.watch.twins import is_over, unserved
 
 #: files that are asked about in one transaction
 _AT_ONCE = 1000
@@ -249,6 +249,7 @@ class Origins:
             upload is not None
             and upload.state is UploadState.COMPLETE
             and not upload.is_retired
+            and not is_over(upload, self._store.now())
             and not unserved(upload.terms, terms_of(self._rule, self._tree.top))
         )
 

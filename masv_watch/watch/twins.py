@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from masv_watch.model import Drop, Identity, SourceFile, Terms, UploadType
+from masv_watch.model import Drop, Identity, SourceFile, Terms, Upload, UploadType
 from masv_watch.watch.redrops import Placed
 
 #: a file with the size of the chunks by which its hash is made, and that hash
@@ -70,6 +70,12 @@ def likeness(
 def chunk_size_of(was: SourceFile) -> int:
     """Give the bytes of each chunk by which the hash of a delivered file was made."""
     return max(was.chunk_size or 0, 1)
+
+
+def is_over(upload: Upload, now: float) -> bool:
+    """Say whether the links of a delivered package have ended, at this store second."""
+    after_s, since = upload.terms.expires_s, upload.finalized_at
+    return after_s is not None and since is not None and since + after_s <= now
 
 
 def unserved(earlier: Terms, wanted: Terms) -> str:

@@ -12,7 +12,18 @@ import xxhash
 from masv_watch.errors import SourceUnreadable
 from masv_watch.files import Hashing, Root, hash_content
 from masv_watch.files.hashes import hash_of_file
-from masv_watch.model import Chunk, Dedupe, DropMode, LinkWish, TaskDraft, TaskKind, To, UploadState
+from masv_watch.model import (
+    After,
+    Chunk,
+    Dedupe,
+    DropMode,
+    LinkWish,
+    Package,
+    TaskDraft,
+    TaskKind,
+    To,
+    UploadState,
+)
 from masv_watch.watch import histories
 from masv_watch.watch.rules import starts_early
 from tests.integration.rooms.watched import Room
@@ -347,3 +358,30 @@ def test_letter_that_the_first_did_not_send_makes_a_copy_go(make_room):
 
     assert names(room) == ["one", "two"]
     assert room.taken()[1].state is UploadState.TRANSFERRING
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+@pytest.mark.parametrize("how", ["copied", "moved by copying", "moved"])
+def test_package_whose_links_have_ended_is_no_delivery_to_rely_on(make_room, how, is_over):
+    """Nobody can download it any more: a copy is sent, and no source goes for it (P1, P5)."""
+    room = make_room(
+        dedupe=Dedupe.SKIP if how == "copied" else Dedupe.SEND,
+        package=Package(expires_s=24 * 3600.0),
+        after=After(delivered="delete"),
+    )
+    (room.hot / "one").write_bytes(b"abc")
+    delivered(room)
+    room.clock.advance(23 * 3600.0 + 2 * 3600.0 * is_over)
+    if how == "moved":
+        (room.hot / "one").rename(room.hot / "two")
+    else:
+        shutil.copy2(room.hot / "one", room.hot / "two")
+        if how == "moved by copying":
+            (room.hot / "one").unlink()
+    room.pass_time(SETTLED_S)
+
+    is_sent = is_over and how != "moved"
+    assert names(room) == ["one", *["two"] * is_sent]
+    assert room.state("two") == (("taken" if is_sent else "duplicate"), None)
+    owed = [task.kind for each in room.taken() for task in room.store.tasks(each.id)]
+    assert owed == ([] if is_over else [TaskKind.DISPOSE])
