@@ -733,6 +733,21 @@ JOIN uploads ON uploads.id = files.upload_id AND uploads.finalized_at IS NOT NUL
 WHERE drops.hot_folder = :hot_folder AND drops.path = :path AND drops.forgotten = 0
 ORDER BY uploads.finalized_at, files.id;
 
+-- name: delivered_above
+SELECT files.*, drops.path AS top, drops.file_count AS of_files
+FROM drops CROSS JOIN files ON files.upload_id = drops.upload_id AND +files.drop_id = drops.id
+JOIN uploads ON uploads.id = files.upload_id AND uploads.finalized_at IS NOT NULL
+WHERE drops.hot_folder = :hot_folder AND drops.path = :folder AND drops.forgotten = 0
+AND files.path >= :path AND files.path < :behind AND (files.path = :path OR files.path > :first)
+ORDER BY uploads.finalized_at, files.id;
+
+-- name: delivered_below
+SELECT files.*, drops.path AS top, drops.file_count AS of_files
+FROM drops CROSS JOIN files ON files.drop_id = drops.id
+JOIN uploads ON uploads.id = files.upload_id AND uploads.finalized_at IS NOT NULL
+WHERE drops.hot_folder = :hot_folder AND drops.path > :first AND drops.path < :behind
+AND drops.forgotten = 0 ORDER BY uploads.finalized_at, files.id;
+
 -- name: recorded_before
 SELECT * FROM drops AS drop_ WHERE hot_folder = :hot_folder AND path = :path AND forgotten = 0
 AND (state = 'duplicate' OR (state = 'ignored' AND note = :seen))

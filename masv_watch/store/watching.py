@@ -89,6 +89,20 @@ class WatchingVerbs:
             for row in rows
         }
 
+    def delivered_within(
+        self, hot_folder: str, path: bytes, folders: Sequence[bytes]
+    ) -> dict[bytes, DeliveredAt]:
+        """Give what was delivered at a path and below it with a drop of another path."""
+        place = {"hot_folder": hot_folder, "first": path + b"/", "behind": path + b"0"}
+
+        def find(tx: Transaction) -> list[Row]:
+            rows = tx.all("delivered_below", **place)
+            for folder in folders:
+                rows += tx.all("delivered_above", path=path, folder=folder, **place)
+            return rows
+
+        return {each.path: each for each in rows_as(self.engine.read(find), _delivered_at)}
+
     def recorded_before(self, hot_folder: str, path: bytes) -> Drop | None:
         """Give what was recorded of a path of which no whole was delivered."""
         place = {"hot_folder": hot_folder, "path": path, "seen": RECORDED}

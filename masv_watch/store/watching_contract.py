@@ -38,6 +38,15 @@ class Watching(Protocol):
         """Give every file that was delivered of a drop's path, each as it was the last time."""
         ...
 
+    def delivered_within(
+        self, hot_folder: str, path: bytes, folders: Sequence[bytes]
+    ) -> Mapping[bytes, DeliveredAt]:
+        """Give what was delivered at a path and below it with a drop of another path.
+
+        That is with one of these folders above it, or with drops below it; each as the last time.
+        """
+        ...
+
     def recorded_before(self, hot_folder: str, path: bytes) -> Drop | None:
         """Give the newest row of a path that says what is not to be sent of it: seen or duplicate.
 

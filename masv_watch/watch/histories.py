@@ -158,8 +158,9 @@ class Histories:
 
     def holds_moved(self, rule: Rule, root: files.Root, tree: Tree) -> bool:
         """Say whether a file of a tree was delivered under another path; nothing is read."""
-        found = self._origins(rule, root, tree).by_inode(tree.files)
-        return bool(found.sure or found.doubtful)
+        origins = self._origins(rule, root, tree)
+        found = origins.by_inode(tree.files)
+        return bool(found.sure or found.doubtful or origins.in_place(tree.files))
 
     def has_past(self, rule: Rule, top: bytes) -> bool:
         """Say whether anything below a path was delivered, or recorded as not to be sent."""

@@ -10,7 +10,8 @@ Law 1. Inode, size and time prove that a file was moved, and nothing is read for
 Law 2. Equal content alone proves it only of a whole: of every file of the drop, or of a folder that
        is at least half of one that is gone, and half of which that one was. An equal file among new
        ones goes with them: without it their package might be of no use.
-Law 3. What is not proved is new, and goes.
+Law 3. What stands where it was delivered, with its size and time, was: whatever was a drop then.
+Law 4. What is not proved is new, and goes.
 """
 
 from __future__ import annotations
@@ -43,9 +44,13 @@ class Moved:
 
 def is_same_file(now: Identity, before: DeliveredFile, *, grain_ns: int = 0) -> bool:
     """Say whether a file is one that was delivered, wherever it stands now."""
-    if not now.inode or now.inode != before.inode or now.size != before.size:
-        return False
-    return abs(now.mtime_ns - before.mtime_ns) < max(grain_ns, 1)
+    is_one = bool(now.inode) and now.inode == before.inode
+    return is_one and is_as_it_was(now, before, grain_ns=grain_ns)
+
+
+def is_as_it_was(now: Identity, before: DeliveredFile, *, grain_ns: int) -> bool:
+    """Say whether a file is as it was delivered under the same path, by its size and time."""
+    return now.size == before.size and abs(now.mtime_ns - before.mtime_ns) < max(grain_ns, 1)
 
 
 def is_telling(now: Identity, *, grain_ns: int) -> bool:
@@ -143,8 +148,9 @@ def told(found: Compared, files: Sequence[Placed], top: bytes, moved: Moved) -> 
     tops = tuple(dict.fromkeys(before.top for before in origins.values()))
     found = replace(found, origins=tops, is_unread=moved.is_unread)
     if found.kind is Kind.SAME:
-        passed, detail = False, _renamed(files, top, origins)
-        found = replace(found, kind=Kind.RENAMED)
+        is_there = all(path == before.path for path, before in origins.items())
+        passed, detail = False, _with(tops) if is_there else _renamed(files, top, origins)
+        found = replace(found, kind=Kind.SAME if is_there else Kind.RENAMED)
     elif found.kind in (Kind.LATE, Kind.UNSURE):
         passed, was = found.findings[-1].passed, found.findings[-1].detail
         detail = f"{was} ({_under(origins, tops)})"
@@ -167,6 +173,11 @@ def to_be_read(moved: Moved) -> Compared:
         chunk_sizes=moved.chunk_sizes,
         findings=(Finding(test="elsewhere", passed=False, detail=detail),),
     )
+
+
+def _with(tops: Sequence[bytes]) -> str:
+    among = f" and {len(tops) - 1} more" if len(tops) > 1 else ""
+    return f"every file of it was delivered as it is, with {shown(min(tops))}{among}"
 
 
 def _renamed(files: Sequence[Placed], top: bytes, origins: Mapping[bytes, DeliveredAt]) -> str:

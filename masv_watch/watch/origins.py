@@ -27,12 +27,13 @@ from masv_watch.model import (
     UploadState,
 )
 from masv_watch.store.contract import Store
-from masv_watch.watch.addresses import recipients_of
+from masv_watch.watch.addresses import above, recipients_of
 from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.moves import (
     Contents,
     Moved,
     as_it_was_below,
+    is_as_it_was,
     is_half,
     is_probable,
     is_ruled_out,
@@ -96,6 +97,34 @@ class Origins:
 
     def find(self, lacking: Sequence[Placed], contents: Contents) -> Moved:
         """Give the origins of files of which nothing was delivered where they stand."""
+        there = self.in_place(lacking)
+        if there:
+            lacking = [placed for placed in lacking if placed[0] not in there]
+        found = self._elsewhere(lacking, contents) if lacking else Moved()
+        return replace(found, origins={**there, **found.origins})
+
+    def in_place(self, lacking: Sequence[Placed]) -> dict[bytes, DeliveredAt]:
+        """Give the files that were delivered where they stand, with a drop of another path.
+
+        What a drop is may have changed since: a folder, a file at any depth, all in an address.
+        """
+        top = self._tree.top
+        folders = list(above(top))
+        if self._tree.kind == "file" and not folders:
+            return {}
+        known = self._store.delivered_within(self._rule.name, top, folders)
+        found = {}
+        for path, identity in lacking if known else ():
+            before = known.get(path)
+            if (
+                before is not None
+                and is_as_it_was(identity, before.file, grain_ns=self._grain_ns)
+                and self._reaches(before)
+            ):
+                found[path] = before
+        return found
+
+    def _elsewhere(self, lacking: Sequence[Placed], contents: Contents) -> Moved:
         kept = self.by_inode(lacking)
         read = weigh(kept.doubtful, contents)
         if read.unread:
@@ -233,8 +262,11 @@ class Origins:
         return self._inodes[path]
 
     def _serves(self, before: DeliveredAt) -> bool:
+        return self._reaches(before) and not self._was_disposed(before.drop_id, before.upload_id)
+
+    def _reaches(self, before: DeliveredAt) -> bool:
         upload = self._upload(before.upload_id)
-        if upload is None or self._was_disposed(before.drop_id, before.upload_id):
+        if upload is None:
             return False
         if before.top not in self._served:
             rule, top = self._rule, self._tree.top

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from masv_watch.files import Hashing
 from masv_watch.model import (
     After,
     Dedupe,
+    Depth,
     DropMode,
     Late,
     Redrop,
@@ -594,3 +596,61 @@ def test_search_after_a_batch_whose_sources_we_took_away_reads_no_list_of_it(
     assert len(room.taken()) == 2
     assert room.taken()[1].file_count == 10
     assert 0 < len(asked) < 100
+
+
+EACH = {"drop": DropMode.EACH, "depth": Depth.TOP}
+DEEP = {"drop": DropMode.FILE, "depth": Depth.ANY}
+
+
+def of_address(*recipients: str) -> dict[str, object]:
+    """Give what makes CARD an address, and sends all else as before."""
+    return {
+        "to": To(by_subfolder=((b"CARD", recipients),), recipients=("a@x.com",), sends_others=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sent"),
+    [
+        (EACH, DEEP, ["new"]),
+        (DEEP, EACH, ["CARD (added)"]),
+        (EACH, of_address("a@x.com"), ["new"]),
+        (EACH, of_address("b@x.com"), ["a", "new", "sub"]),
+    ],
+)
+def test_what_stands_where_it_was_delivered_is_not_sent_when_other_things_become_drops(
+    make_room, monkeypatch, before, after, sent
+):
+    """Only what is new goes, and to whom it did not go (P3)."""
+    monkeypatch.setattr(Hashing, "go_on", never)
+    room = make_room(**{"to": To(recipients=("a@x.com",)), **before})
+    fill(room.hot / "CARD", a=b"first")
+    fill(room.hot / "CARD" / "sub", b=b"second")
+    os.utime(room.hot / "CARD" / "a", ns=(WHOLE_NS, WHOLE_NS))
+    (room.hot / "loose").write_bytes(b"loose content")
+    room.store.adopt("hot", room.rule.path)
+    delivered(room)
+    so_far = names(room)
+    room.rule = replace(room.rule, **after)
+    room.begin()
+    room.pass_time(LATE_S)
+    (room.hot / "CARD" / "new").write_bytes(b"new")
+    room.pass_time(LATE_S)
+
+    assert sorted(names(room)) == sorted([*so_far, *sent])
+
+
+def test_drop_of_files_that_were_delivered_one_by_one_is_told_as_such(make_room):
+    """It was not renamed; one of them that changes is asked about, as in a renamed folder."""
+    room = make_room(**DEEP)
+    fill(room.hot / "CARD", a=b"first", b=b"second")
+    delivered(room)
+    room.rule = replace(room.rule, **EACH)
+    room.begin()
+    room.pass_time(SETTLED_S)
+    said = "every file of it was delivered as it is, with CARD/a and 1 more"
+    assert room.drop("CARD").note == said
+    (room.hot / "CARD" / "b").write_bytes(b"changed")
+    room.pass_time(LATE_S)
+
+    assert room.state("CARD") == ("held", "redrop_ask")

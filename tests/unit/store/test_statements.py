@@ -47,6 +47,8 @@ PER_TICK = (
     "unfound_drops",
     "root",
     "disposal",
+    "delivered_above",
+    "delivered_below",
     "disposed",
     "disposed_any",
     "two_drops",
