@@ -78,6 +78,13 @@ def recipients_of(rule: Rule, path: bytes) -> tuple[str, ...] | None:
     return to.recipients or ()
 
 
+def is_in_same_address(rule: Rule, one: bytes, other: bytes) -> bool:
+    """Say whether two drops of a rule lie in the same address, or both in none."""
+    named = addresses_of(rule)
+    first, second = _address_of(one), _address_of(other)
+    return first == second or not (first in named or second in named)
+
+
 def _address_of(path: bytes) -> bytes:
     """Give the first name on the way to a drop, which may be an address; empty without one."""
     first, slash, _ = path.partition(b"/")

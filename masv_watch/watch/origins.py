@@ -27,7 +27,7 @@ from masv_watch.model import (
     UploadState,
 )
 from masv_watch.store.contract import Store
-from masv_watch.watch.addresses import above, recipients_of
+from masv_watch.watch.addresses import above, is_in_same_address
 from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.moves import (
     Contents,
@@ -93,7 +93,7 @@ class Origins:
         #: what was found to stand at a path; a file that stands nowhere has no inode
         self._inodes: dict[bytes, int | None] = {}
         self._uploads: dict[str, Upload | None] = {}
-        self._served: dict[bytes, bool] = {}
+        self._served: dict[tuple[bytes, str], bool] = {}
 
     def find(self, lacking: Sequence[Placed], contents: Contents) -> Moved:
         """Give the origins of files of which nothing was delivered where they stand."""
@@ -268,12 +268,14 @@ class Origins:
         upload = self._upload(before.upload_id)
         if upload is None:
             return False
-        if before.top not in self._served:
+        key = before.top, before.upload_id
+        if key not in self._served:
             rule, top = self._rule, self._tree.top
-            self._served[before.top] = recipients_of(rule, before.top) == recipients_of(
-                rule, top
-            ) or not unserved(upload.terms, terms_of(rule, top))
-        return self._served[before.top]
+            # whom an address names today says nothing of whom a delivery reached
+            self._served[key] = is_in_same_address(rule, before.top, top) or not unserved(
+                upload.terms, terms_of(rule, top)
+            )
+        return self._served[key]
 
     def _is_living(self, before: DeliveredAt) -> bool:
         upload = self._upload(before.upload_id)

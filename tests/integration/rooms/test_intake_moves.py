@@ -654,3 +654,45 @@ def test_drop_of_files_that_were_delivered_one_by_one_is_told_as_such(make_room)
     room.pass_time(LATE_S)
 
     assert room.state("CARD") == ("held", "redrop_ask")
+
+
+def test_file_moved_between_addresses_that_name_others_now_is_sent_to_them(make_room):
+    """Whom both name today is not whom the delivery reached."""
+    room = make_room(to=To(by_subfolder=((b"a", ("x@a.com",)), (b"b", ("y@b.com",)))))
+    for studio in ("a", "b"):
+        (room.hot / studio).mkdir()
+    for name in ("one", "two"):
+        (room.hot / "a" / name).write_bytes(name.encode())
+    delivered(room)
+    to = To(by_subfolder=((b"a", ("y@b.com",)), (b"b", ("y@b.com",))))
+    room.rule = replace(room.rule, to=to)
+    room.begin()
+    (room.hot / "a" / "one").rename(room.hot / "b" / "one")
+    # within its address it is the same delivery, whom that names by now
+    (room.hot / "a" / "two").rename(room.hot / "a" / "renamed")
+    room.pass_time(SETTLED_S)
+
+    assert room.state("b/one") == ("taken", None)
+    assert room.state("a/renamed") == ("duplicate", None)
+
+
+def test_folder_moved_from_several_deliveries_serves_only_what_each_of_them_reached(make_room):
+    """Two deliveries of one name went to different people."""
+    room = make_room(to=To(by_subfolder=((b"a", ("x@a.com",)), (b"b", ("y@b.com",)))))
+    for studio in ("a", "b"):
+        (room.hot / studio).mkdir()
+    fill(room.hot / "a" / "CARD", one=b"first")
+    delivered(room)
+    both = To(by_subfolder=((b"a", ("y@b.com",)), (b"b", ("y@b.com",))))
+    room.rule = replace(room.rule, to=both)
+    room.begin()
+    fill(room.hot / "a" / "CARD", two=b"second")
+    room.pass_time(LATE_S)
+    delivered(room)
+    fill(room.hot / "b" / "NEW")
+    for name in ("two", "one"):
+        (room.hot / "a" / "CARD" / name).rename(room.hot / "b" / "NEW" / name)
+    room.pass_time(LATE_S)
+
+    assert names(room) == ["CARD", "CARD (added)", "NEW (added)"]
+    assert room.files(package(room, "NEW (added)")) == ["b/NEW/one"]
