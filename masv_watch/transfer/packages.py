@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 #: finalizes in a row that may be refused for missing files before a person must look: each costs
 #: sending those files again
 MOST_REFUSALS = 5
+#: of the time for which a package has links, what may be over when it gets another one
+_SPENT = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,8 @@ class Packages:
             return "the earlier upload is gone, or not delivered"
         if _access(upload) != _access(earlier):
             return "the earlier package has another password, end or number of downloads"
+        if _ends_sooner(earlier, self._store.now()):
+            return "the earlier package ends sooner than its own would"
         try:
             state = read_package(self._cloud, self._login, earlier).state
         except PackageGone:
@@ -386,6 +390,14 @@ def held_package(upload: Upload) -> tuple[str, Secret]:
 def _access(upload: Upload) -> tuple[object, ...]:
     """Give who can open the package of an upload, and for how long."""
     return upload.password, upload.terms.expires_s, upload.terms.downloads
+
+
+def _ends_sooner(earlier: Upload, now: float) -> bool:
+    """Say whether whoever gets a link on a package now would have it for a shorter time."""
+    lasts_s, since = earlier.terms.expires_s, earlier.finalized_at
+    if lasts_s is None or since is None:
+        return False
+    return now - since > _SPENT * lasts_s
 
 
 def delete_cloud_file(cloud: CloudClient, package_id: str, token: Secret, file_id: str) -> None:

@@ -128,6 +128,21 @@ def test_earlier_upload_that_is_not_as_it_was_makes_the_drop_go_by_itself(room, 
     assert room.upload(second).relinks is None
 
 
+@pytest.mark.parametrize(("hours", "is_served"), [(1.0, True), (1.5, False)])
+def test_package_that_ends_sooner_than_its_own_would_serves_no_further_drop(room, hours, is_served):
+    """A link of a day is one of a day: of the earlier package's time hardly anything is over."""
+    room.build()
+    terms = replace(LETTERS, expires_s=24 * 3600.0)
+    first = room.drop("one", 10, terms=terms)
+    room.until_complete(first)
+    room.clock.advance(hours * 3600.0)
+    second = room.drop("two", 10, terms=terms, relinks=first)
+    room.until_complete(second)
+
+    is_same = room.upload(second).package_id == room.upload(first).package_id
+    assert is_same is is_served
+
+
 def test_source_that_changes_before_the_link_is_sent_as_it_is_then(room):
     """What was compared is not what stands there: its bytes go (behaviour 5)."""
     first, second = twins(room, sizes=(10,))
