@@ -175,7 +175,7 @@ class Histories:
         objection = answer(found, rule, moment=moment, added_of_late=added)
         if objection.hold is not HoldReason.REDROP_ASK:
             return objection
-        return replace(objection, asked=asked_for(tree.files))
+        return replace(objection, asked=asked_for(tree.files, grain_ns=grain_ns_of(rule)))
 
     def replaced(self, rule: Rule, top: bytes, found: Compared | None) -> Sequence[str]:
         """List the uploads whose packages a compared drop replaces."""

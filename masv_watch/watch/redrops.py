@@ -263,17 +263,19 @@ def _by_rule(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int)
     return Objection(findings=findings)
 
 
-def asked_for(files: Sequence[Placed]) -> str:
+def asked_for(files: Sequence[Placed], *, grain_ns: int = 0) -> str:
     """Give the form in which a hold keeps of which files a person was asked."""
-    return json.dumps({"tree": signature(files)})
+    return json.dumps({"tree": signature(files, grain_ns=grain_ns)})
 
 
 def is_answer(drop: Drop, files: Sequence[Placed]) -> bool:
     """Say whether a person wants what is new of a drop, and saw these very files when he said so.
 
-    What came, went or changed since makes a new question.
+    What came, went or changed since makes a new question; a time that is rounded since does not.
     """
-    return drop.is_wanted and drop.answered_for in ("", asked_for(files))
+    if not drop.is_wanted or not drop.answered_for:
+        return drop.is_wanted
+    return is_of(files, json.loads(drop.answered_for)["tree"])
 
 
 def _wait(note: str, at: float, findings: tuple[Finding, ...]) -> Objection:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from masv_watch import files
 from masv_watch.files.mounts import parse_mounts
-from masv_watch.model import DeliveredFile, Identity, Initial
+from masv_watch.model import DeliveredFile, Identity, Initial, Late
 from masv_watch.watch import histories
 from masv_watch.watch.redrops import Kind, compare
 from masv_watch.watch.settle import is_of, is_same_signature, signature
@@ -163,6 +163,29 @@ def test_drop_on_its_way_whose_time_drifts_within_the_grain_has_not_changed(make
 
     assert room.drop("a.mov").whole
     assert room.store.changes_of(room.drop("a.mov").id) == 0
+
+
+@pytest.mark.parametrize("drifts", [True, False])
+def test_answer_about_late_files_holds_where_their_times_drift_within_the_grain(
+    make_room: Any, drifts: bool
+):
+    """Nobody wrote to them; a time that is another one makes a new question."""
+    room = make_room(mtime_grain_s=2.0, late=Late.ASK)
+    (room.hot / "CARD").mkdir()
+    (room.hot / "CARD" / "a").write_bytes(b"a")
+    delivered(room)
+    late = room.hot / "CARD" / "b"
+    late.write_bytes(b"b")
+    os.utime(late, ns=(10**18 + 1_700_000_000, 10**18 + 1_700_000_000))
+    room.pass_time(LATE_S)
+    assert room.state("CARD") == ("held", "redrop_ask")
+    room.store.release_drop(room.drop("CARD").id)
+    at_ns = 10**18 if drifts else 10**18 + 5 * 10**9
+    os.utime(late, ns=(at_ns, at_ns))
+    room.pass_time(LATE_S)
+
+    sent = [upload.name for upload in room.taken()]
+    assert sent == ["CARD", *["CARD (added)"] * drifts]
 
 
 def test_ledger_of_before_a_grain_was_said_is_read_as_it_was_written(make_room: Any):
