@@ -187,6 +187,11 @@ class _NoLedger:
     def like_drops(self, _hot_folder: str, _path: bytes, **_alike: int) -> list[Drop]:
         return []
 
+    def delivered_within(
+        self, _hot_folder: str, _path: bytes, _folders: Sequence[bytes]
+    ) -> dict[bytes, DeliveredAt]:
+        return {}
+
     def same_inodes(
         self, _hot_folder: str, wanted: Sequence[Identity], **_alike: int
     ) -> list[list[DeliveredAt]]:

@@ -84,6 +84,9 @@ class Ledger:
     def like_drops(self, _hot_folder, _path, **_alike):
         return []
 
+    def delivered_within(self, _hot_folder, _path, _folders):
+        return {}
+
     def same_inodes(self, _hot_folder, wanted, **_alike):
         return [[] for _ in wanted]
 
