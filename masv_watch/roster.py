@@ -15,7 +15,7 @@ from masv_watch import files
 from masv_watch.config.dropins import is_below
 from masv_watch.errors import SourceError
 from masv_watch.explain import LINK, Asked, disabled, explain, not_watched
-from masv_watch.lifecycle import is_arriving
+from masv_watch.lifecycle import RELEASABLE, is_arriving
 from masv_watch.loops import Bell, Clock, Loop
 from masv_watch.metrics import Metrics
 from masv_watch.model import (
@@ -195,6 +195,8 @@ class Roster:
             if watched is not None and bool(drop.volume) != watched.intake.rule.removable:
                 # its ledger is not read any more
                 watched = None
+            if watched is None and self._still_asks(drop):
+                continue
             if watched is None and drop.state is not DropState.TAKEN:
                 note = self._why_unwatched(drop.hot_folder)
                 self._store.advance_drop(drop.id, DropEvent.CANCEL, note=note)
@@ -205,6 +207,11 @@ class Roster:
                     "an upload ends: its drop was still arriving in a hot folder that is gone",
                     extra={"upload": drop.upload_id, "drop": shown(drop.path)},
                 )
+
+    def _still_asks(self, drop: Drop) -> bool:
+        """Say whether a drop of a disabled hot folder waits for a person: nobody answered it."""
+        is_disabled = any(r.name == drop.hot_folder and not r.is_enabled for r in self._rules)
+        return is_disabled and drop.state is DropState.HELD and drop.hold in RELEASABLE
 
     def _why_unwatched(self, name: str) -> str:
         is_known = any(rule.name == name for rule in self._rules)
@@ -264,7 +271,8 @@ class Roster:
                         uploads=self._uploads,
                         clock=self._clock,
                     )
-        for rule in self._rules:
+        # the name of what is not watched is no one's to learn who may not read everything (P8)
+        for rule in self._rules if caller.is_owner else ():
             if not rule.is_enabled and is_below(plain, (rule.path, files.resolved(rule.path))):
                 return disabled(path, rule)
         return None

@@ -186,8 +186,10 @@ class Entries:
         return self._memory.concluded.get
 
     def known_below(self, folders: set[bytes]) -> set[bytes]:
-        """Give what is remembered, or living in the ledger, of drops below some folders."""
-        return self._memory.below(folders, self._store.living_paths(self.rule.name))
+        """Give what is remembered, or living or given up in the ledger, below some folders."""
+        given_up = [drop.path for drop in self._store.given_up(self.rule.name)]
+        living = self._store.living_paths(self.rule.name)
+        return self._memory.below(folders, (*living, *given_up))
 
     def foresee(self, looks: Iterable[Tree | Same | Unlisted | None]) -> None:
         """Fetch what several looks will need of the ledger, before the first of them."""

@@ -38,6 +38,7 @@ from masv_watch.rehearsal import Rehearsal
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.scan import Tree, changes, one
 from masv_watch.watch.tops import Alike, Same
+from tests.integration.rooms.test_cancelling import cancel
 from tests.integration.rooms.test_disposing import outbox_of, work
 from tests.integration.rooms.test_intake_cycles import Quiet
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
@@ -301,6 +302,25 @@ def test_folder_that_cannot_be_listed_is_held_and_nothing_in_it_counts_as_gone(
     assert room.drop("day1").note.startswith("it is gone, or a folder that can be read now")
     assert room.drop("day1/sub/a.mov").generation == 1
     assert sorted(room.files(each)[0] for each in room.taken()) == ["day1/sub/a.mov", "day2/a.mov"]
+
+
+def test_cancelled_file_whose_folder_could_not_be_listed_once_is_still_not_sent(
+    make_deep, monkeypatch
+):
+    """What was not seen is not gone, whether it waits or was given up."""
+    room = make_deep(settle=Settle(quiet_s=300.0))
+    write(room, "day1/a.mov")
+    room.pass_time(LONG)
+    cancel(room, "day1/a.mov")
+    with monkeypatch.context() as patched:
+        shut(room, patched, b"day1")
+        room.begin()
+        look(room)
+        assert room.state("day1") == ("held", "unreadable")
+    room.pass_time(1000)
+
+    assert room.state("day1/a.mov") == ("cancelled", None)
+    assert room.taken() == []
 
 
 def test_root_that_goes_away_during_the_walk_is_no_fault_of_a_folder(make_deep, monkeypatch):

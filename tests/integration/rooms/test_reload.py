@@ -159,6 +159,35 @@ def test_hot_folder_that_is_disabled_lets_what_is_on_its_way_go_on_and_keeps_its
     assert "enabled: true" in said.cure
 
 
+def test_hot_folder_that_is_disabled_keeps_the_questions_that_nobody_answered(make_room: Any):
+    """Else `enabled: true` would send all that `initial` had held (P8)."""
+    room = make_room(initial=Initial.ASK)
+    (room.hot / "old.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    assert room.state("old.mov") == ("held", "initial_ask")
+    made = roster(room, room.rule)
+    made.swap([room.rule], [replace(room.rule, is_enabled=False)])
+
+    room.begin()
+    room.pass_time(SETTLED_S)
+
+    assert room.state("old.mov") == ("held", "initial_ask")
+    assert room.taken() == []
+
+
+def test_disabled_hot_folder_is_named_to_none_but_owners(make_room: Any):
+    """Who may only call learns what he learns of any path that is not watched (P8)."""
+    room = make_room()
+    made = roster(room, room.rule)
+    made.swap([room.rule], [replace(room.rule, is_enabled=False)])
+    path = os.fsencode(room.hot / "new.mov")
+
+    assert made.explain(path, Caller(uid=0, is_owner=True)).hot_folder == "hot"
+    said = made.explain(path, Caller(uid=12345, is_owner=False))
+    assert (said.hot_folder or "", said.prospect) == ("", Prospect.NOT_WATCHED)
+    assert "hot" not in said.why.replace(room.hot.as_posix(), "").replace("hot folder", "")
+
+
 def test_hot_folder_that_is_enabled_again_sends_what_waited_and_nothing_twice(make_room: Any):
     """Its ledger stayed, and what only settled when it was disabled is new."""
     room = make_room()
