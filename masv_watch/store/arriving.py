@@ -98,7 +98,8 @@ class ArrivingVerbs:
                 _withdraw(tx, row, note)
             else:
                 move_drop(tx, row, DropEvent.CANCEL, note=note)
-            tx.run("note_unwanted", id=drop_id, was_whole=row["whole"])
+            is_known = row["whole"] or row["hold"] == HoldReason.INITIAL_ASK
+            tx.run("note_unwanted", id=drop_id, was_whole=row["whole"], is_known=is_known)
             shown = json.loads(row["asked"] or "{}").get("tree")
             if row["hold"] == HoldReason.REDROP_ASK and shown:
                 # what was shown is not wanted; with anything else it is asked about anew

@@ -105,9 +105,10 @@ UNION SELECT * FROM drops WHERE hot_folder = :hot_folder AND state = 'cancelled'
 AND settled_at IS NULL AND unwanted = 1 ORDER BY id;
 
 -- name: note_unwanted
--- what was whole is known by its signature; all else by its name, until it has settled
+-- what was whole, or shown to a person, is known by its signature; all else by its name, until it
+-- has settled
 UPDATE drops SET unwanted = 1, settled_at = CASE WHEN :was_whole = 1 THEN settled_at END,
-    signature = CASE WHEN :was_whole = 1 THEN signature ELSE '' END WHERE id = :id;
+    signature = CASE WHEN :is_known = 1 THEN signature ELSE '' END WHERE id = :id;
 
 -- name: note_given_up
 UPDATE drops SET signature = :signature, settled_at = :now

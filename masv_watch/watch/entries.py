@@ -42,11 +42,12 @@ from masv_watch.watch.generations import PASSING, Related, Relation, relate
 from masv_watch.watch.grains import Grain
 from masv_watch.watch.handover import Going, Handover
 from masv_watch.watch.markers import urged_by
-from masv_watch.watch.memory import Memory, Remembered
+from masv_watch.watch.memory import Memory, Remembered, is_other
 from masv_watch.watch.notices import (
     tell_clashes,
     tell_remarks,
     tell_skipped,
+    tell_unwanted,
     warn_of_growth,
     warn_of_lack,
 )
@@ -56,7 +57,8 @@ from masv_watch.watch.scan import Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict
 from masv_watch.watch.tops import Same, Unlisted
 
-#: seconds between two looks at what only a change of its own can bring further
+#: seconds between two looks at what only a change of its own can bring further: it rings or is found
+#: by a sweep, and to look more often would only warm the disk
 _HELD_S = 15.0
 #: holds that the ledger keeps: those that end by themselves, and the question to a person
 _KEPT_HOLDS = PASSING | {HoldReason.REDROP_ASK}
@@ -330,16 +332,18 @@ class Entries:
             self._hand.hold(drop, HoldReason.LOOSE_FILE, shown(tree.top))
             return
         known = self._remembered(root, tree, drop)
+        if is_given_up(drop) and is_other(tree, seen, drop, known):
+            self._welcome(drop)
+            return
         found = self.assessor.assess(root, tree, seen, drop=drop, entry=known.entry)
         outcome, now = found.outcome, self._clock.monotonic()
-        known.entry = found.verdict.entry
+        known.note(tree, found.verdict)
         look = self._look_inside(root, tree, known, found)
         # what a person is asked names all of it once it is quiet
         is_open = (
             outcome.hold is HoldReason.LIMIT_EXCEEDED and found.verdict.state is not State.QUIET
         )
         known.held = outcome.hold in _NOT_BY_TIME and not is_open and not (look and look.unsettled)
-        # a change rings or is found by a sweep; to look more often would only warm the disk
         known.retry_at = max(outcome.retry_at, now + _HELD_S * known.held)
         warn_of_growth(self.rule, drop, known, now=self._store.now())
         if is_given_up(drop):
@@ -398,10 +402,17 @@ class Entries:
             self.rule, root, tree
         )
 
+    def _welcome(self, drop: Drop) -> None:
+        """Let go of what was cancelled: the next look finds other content there, and judges it."""
+        self._store.note_given_up(drop.id, drop.signature)
+        self.lose(drop.path)
+
     def _see_out(self, top: bytes, seen: Seen, drop: Drop, verdict: Verdict) -> None:
         """Let what nobody wants come to its end: only other content under its name is sent."""
         if verdict.state is State.QUIET or verdict.hold is HoldReason.EMPTY:
             self._store.note_given_up(drop.id, seen.signature)
+            if drop.is_unwanted:
+                tell_unwanted(self.rule, drop)
             self._conclude(top, seen)
 
     def _hand_on(self, tree: Tree, drop: Drop, arrivals: Arrivals, look: Look) -> Drop:

@@ -13,7 +13,7 @@ from masv_watch.model import Drop
 from masv_watch.watch.addresses import above
 from masv_watch.watch.arrivals import Arrivals
 from masv_watch.watch.scan import Tree
-from masv_watch.watch.settle import Entry
+from masv_watch.watch.settle import Entry, Seen, State, Verdict, is_same_signature
 
 
 @dataclass(slots=True)
@@ -34,6 +34,15 @@ class Remembered:
     bare_since: float | None = None
     #: whether a person was told that it has lacked something for long
     lack_told: bool = False
+    #: (device, inode) of a file at the last look; None of a folder, and before the first
+    place: tuple[int, int] | None = None
+    #: whether the last look found it quiet
+    is_quiet: bool = False
+
+    def note(self, tree: Tree, verdict: Verdict) -> None:
+        """Keep what a look showed, for the next one."""
+        self.entry = verdict.entry
+        self.place, self.is_quiet = place_of(tree), verdict.state is State.QUIET
 
 
 @dataclass(slots=True)
@@ -82,3 +91,27 @@ class Memory:
         """Give what is remembered of drops below some folders, and these living ones there."""
         paths = {*living, *self.growing, *self.concluded, *self.told}
         return {path for path in paths if not folders.isdisjoint(above(path))}
+
+
+def place_of(tree: Tree) -> tuple[int, int] | None:
+    """Give the device and inode of a loose file; None of a folder."""
+    if tree.kind != "file" or not tree.files:
+        return None
+    identity = tree.files[0][1]
+    return identity.device, identity.inode
+
+
+def is_other(tree: Tree, seen: Seen, drop: Drop, known: Remembered) -> bool:
+    """Say whether a file is not what a person cancelled under its name, nor the rest of it.
+
+    What was shown to him, or had settled, is known by its size and time; what was still arriving by
+    its inode as well. Of a folder nothing is known until it was quiet.
+    """
+    place = place_of(tree)
+    if place is None or not drop.is_unwanted:
+        return False
+    if drop.signature:
+        return not is_same_signature(drop.signature, seen.signature)
+    if known.entry is None or is_same_signature(known.entry.signature, seen.signature):
+        return False
+    return known.is_quiet or known.place != place

@@ -107,3 +107,15 @@ def tell_skipped(rule: Rule, top: bytes, reason: str, *, told: set[bytes]) -> No
         "an entry is left out",
         extra={"hot_folder": rule.name, "entry": shown(top), "reason": reason},
     )
+
+
+def tell_unwanted(rule: Rule, drop: Drop) -> None:
+    """Tell of what stands under the name of a cancelled drop and is not sent with it."""
+    log.warning(
+        "what stands under the name of a drop that was cancelled is not sent",
+        extra={
+            "hot_folder": rule.name,
+            "drop": shown(drop.path),
+            "cure": f"masv-watch resend {drop.id} sends it all the same",
+        },
+    )

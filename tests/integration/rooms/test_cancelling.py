@@ -15,6 +15,7 @@ from masv_watch.model import (
     Initial,
     Prospect,
     Settle,
+    Sidecar,
     UploadEvent,
     UploadState,
 )
@@ -91,6 +92,44 @@ def test_other_content_under_the_name_of_what_was_cancelled_goes(make_room):
     room.pass_time(SETTLED_S)
 
     assert [upload.name for upload in room.taken()] == ["x"]
+
+
+@pytest.mark.parametrize("waits", ["settling", "initial_ask", "sidecar_missing"])
+def test_right_file_that_is_copied_over_a_cancelled_one_goes(make_room, waits):
+    """Between two sweeps nobody saw the wrong one go; another file is other content."""
+    rules = {
+        "initial_ask": {"initial": Initial.ASK},
+        "sidecar_missing": {"sidecar": Sidecar(name="{name}.yml")},
+    }
+    room = make_room(**rules.get(waits, {}))
+    (room.hot / "x").write_bytes(b"the wrong one")
+    room.pass_time(1 if waits == "settling" else SETTLED_S)
+    cancel(room, "x")
+    if waits == "sidecar_missing":
+        # where it stood still, even the file itself may be written anew
+        (room.hot / "x").write_bytes(b"right")
+        (room.hot / "x.yml").write_text("message: for the edit\n")
+    else:
+        (room.top / "new").write_bytes(b"right")
+        (room.top / "new").replace(room.hot / "x")
+    room.intake.hurry()
+    room.pass_time(2 * SETTLED_S)
+
+    assert [upload.name for upload in room.taken()] == ["x"]
+    assert room.taken()[0].size == len(b"right")
+
+
+def test_what_is_not_sent_because_of_a_cancel_is_told_with_its_cure(make_room, caplog):
+    """Whoever wrote on meanwhile must be able to see why nothing of it came."""
+    room = make_room()
+    (room.hot / "x").write_bytes(b"a")
+    room.pass_time(4)
+    cancel(room, "x")
+    (room.hot / "x").write_bytes(b"all of it")
+    room.pass_time(2 * SETTLED_S)
+
+    (told,) = [each for each in caplog.records if "was cancelled is not sent" in each.message]
+    assert told.cure.startswith(f"masv-watch resend {room.drop('x').id}")
 
 
 def test_what_was_cancelled_and_is_gone_may_come_again(make_room):
