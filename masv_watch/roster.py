@@ -382,22 +382,28 @@ class Roster:
 
         Nothing of anybody's is deleted that was not delivered (P5).
         """
-        watched = self._watched.get(hot_folder)
-        if watched is None:
+        rule = self._rule_of(hot_folder)
+        if rule is None:
             return lambda *_: False
-        matcher = Matcher(watched.intake.rule)
+        matcher = Matcher(rule)
         if after != "delete":
             return lambda path, _size: _goes_along(matcher.match(path, "file"))
         return lambda path, size: _goes_into_trash(matcher.match(path, "file"), size)
 
     def marks(self, hot_folder: str, path: bytes, kind: str) -> tuple[bytes, ...]:
         """Give the paths beside a drop that are markers of it, and go with it."""
-        watched = self._watched.get(hot_folder)
-        if watched is None:
+        rule = self._rule_of(hot_folder)
+        if rule is None:
             return ()
-        rule = watched.intake.rule
         used = used_marker(rule, self._store)
         return (*marks_of(rule, path, kind), *(() if used is None else (used,)))
+
+    def _rule_of(self, name: str) -> Rule | None:
+        """Give the rule of a hot folder, of a disabled one too: what was on its way goes on."""
+        watched = self._watched.get(name)
+        if watched is not None:
+            return watched.intake.rule
+        return next((rule for rule in self._rules if rule.name == name), None)
 
     def _all(self) -> list[_Watched]:
         return list(self._watched.values())

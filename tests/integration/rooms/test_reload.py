@@ -24,13 +24,14 @@ from masv_watch.model import (
     Package,
     Partial,
     Prospect,
+    Settle,
     To,
     UploadType,
 )
 from masv_watch.uploads import HotFolders
 from tests.integration.rooms.rostered import busy, roster
 from tests.integration.rooms.test_intake_redrops import SETTLED_S
-from tests.integration.rooms.watched import Room
+from tests.integration.rooms.watched import QUIET_S, Room
 
 #: everything that a drop freezes, said otherwise
 EDIT: dict[str, Any] = {
@@ -173,6 +174,16 @@ def test_hot_folder_that_is_disabled_keeps_the_questions_that_nobody_answered(ma
 
     assert room.state("old.mov") == ("held", "initial_ask")
     assert room.taken() == []
+
+
+def test_hot_folder_that_is_disabled_still_says_what_goes_with_a_source(make_room: Any):
+    """What was on its way is delivered, and its source dealt with by the same rule."""
+    room = make_room(settle=Settle(quiet_s=QUIET_S, done_marker="{name}/DONE"))
+    made = roster(room, room.rule)
+    made.swap([room.rule], [replace(room.rule, is_enabled=False)])
+
+    assert made.ignored("hot", "delete")(b"CARD/DONE", 0)
+    assert not made.ignored("hot", "delete")(b"CARD/a.mov", 0)
 
 
 def test_disabled_hot_folder_is_named_to_none_but_owners(make_room: Any):
