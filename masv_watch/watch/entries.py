@@ -57,8 +57,8 @@ from masv_watch.watch.scan import Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict
 from masv_watch.watch.tops import Same, Unlisted
 
-#: seconds between two looks at what only a change of its own can bring further: it rings or is found
-#: by a sweep, and to look more often would only warm the disk
+#: seconds between two looks at what only a change of its own can bring further: it rings or is
+#: found by a sweep, and to look more often would only warm the disk
 _HELD_S = 15.0
 #: holds that the ledger keeps: those that end by themselves, and the question to a person
 _KEPT_HOLDS = PASSING | {HoldReason.REDROP_ASK}
