@@ -30,8 +30,9 @@ LONGEST_ASKED_S = 3600.0
 SLOW_S = (60.0, 300.0, 1800.0, 3600.0)
 #: seconds: pauses of all calls of a refused key; the last repeats
 AUTH_S = (60.0, 300.0, 900.0, 3600.0)
-#: seconds: failures that lie further apart are two outages, for nobody tried in between
-ONE_OUTAGE_S = 2 * LONGEST_ASKED_S
+#: seconds: failures that lie further apart are two outages, for nobody tried in between; what is
+#: sent at night alone fails every night
+ONE_OUTAGE_S = 86400.0
 #: seconds from one try of what was given up to the next, and from the first on how long
 REVIVE_S = 3600.0
 REVIVED_FOR_S = 7 * 86400.0

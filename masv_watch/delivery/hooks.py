@@ -60,11 +60,11 @@ class Herald:
         wanted = {name: tuple(hook.events for hook in hooks) for name, hooks in self._hooks()}
         if not wanted and self._is_at_rest:
             return LOOK_S
-        self._store.gather_bulletins(wanted)
+        is_all = self._store.gather_bulletins(wanted)
         bulletin = self._store.due_bulletin()
         self._is_at_rest = not wanted and bulletin is None
         if bulletin is None:
-            return LOOK_S
+            return LOOK_S if is_all else 0.0
         self._tell(bulletin)
         return 0.0
 
@@ -90,7 +90,8 @@ class Herald:
 
     def _tell(self, bulletin: Bulletin) -> None:
         hook = self._hook_of(bulletin)
-        if hook is None or hook.url is None:
+        if hook is None or hook.url is None or bulletin.told not in hook.events:
+            # another hook may stand in its place by now
             self._store.end_bulletin(bulletin, "nobody is to be told any more")
             return
         upload = self._store.upload(bulletin.noun_id) if bulletin.noun == "upload" else None

@@ -35,19 +35,19 @@ class BulletinVerbs:
 
     engine: Engine
 
-    def gather_bulletins(self, wanted: Mapping[str, Sequence[Collection[Told]]]) -> int:
+    def gather_bulletins(self, wanted: Mapping[str, Sequence[Collection[Told]]]) -> bool:
         """Note what moved since the last time and is to be told."""
         read_to = self.engine.read(lambda tx: tx.one("meta", key=_READ))
         newest = self.engine.read(lambda tx: tx.number("newest_event"))
         if not wanted:
             if read_to is not None:
                 self.engine.write(lambda tx: tx.run("forget_meta", key=_READ))
-            return 0
+            return True
         if read_to is None:
             self.engine.write(lambda tx: tx.run("set_meta", key=_READ, value=str(newest)))
-            return 0
+            return True
         if newest <= int(read_to["value"]):
-            return 0
+            return True
         return self.engine.write(lambda tx: _gather(tx, int(read_to["value"]), wanted))
 
     def due_bulletin(self) -> Bulletin | None:
@@ -70,7 +70,7 @@ class BulletinVerbs:
         return [(_bulletin_of(row), str(row["note"])) for row in rows]
 
 
-def _gather(tx: Transaction, after: int, wanted: Mapping[str, Sequence[Collection[Told]]]) -> int:
+def _gather(tx: Transaction, after: int, wanted: Mapping[str, Sequence[Collection[Told]]]) -> bool:
     moves = tx.all("events_after", after=after, limit=_AT_ONCE)
     made = 0
     for move in moves:
@@ -97,7 +97,7 @@ def _gather(tx: Transaction, after: int, wanted: Mapping[str, Sequence[Collectio
         tx.run("set_meta", key=_READ, value=str(moves[-1]["id"]))
     if made:
         tx.run("forget_bulletins", before=tx.now - _KEPT_S)
-    return made
+    return len(moves) < _AT_ONCE
 
 
 def _told_by(move: Row) -> Told | None:

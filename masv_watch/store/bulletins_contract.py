@@ -16,8 +16,8 @@ from masv_watch.model import Bulletin, Told
 class Bulletins(Protocol):
     """What whoever tells hooks asks."""
 
-    def gather_bulletins(self, wanted: Mapping[str, Sequence[Collection[Told]]]) -> int:
-        """Note what moved since the last time and is to be told; give how much.
+    def gather_bulletins(self, wanted: Mapping[str, Sequence[Collection[Told]]]) -> bool:
+        """Note what moved since the last time and is to be told; say whether that was all of it.
 
         `wanted` are the hot folders that tell anybody, each hook with what it is told of. Of what
         moved before anybody was to be told, nobody is.

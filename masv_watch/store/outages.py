@@ -6,7 +6,7 @@ Part of the store; the contract stands in `store.outages_contract`.
 
 from __future__ import annotations
 
-from masv_watch.model import Upload, UploadEvent
+from masv_watch.model import Upload, UploadEvent, UploadState
 from masv_watch.retry import Outage, outage, revival
 from masv_watch.store.sql import Engine, Row, Transaction, hold_fence, move_upload, must
 
@@ -41,6 +41,9 @@ class OutageVerbs:
         def give_up(tx: Transaction) -> float | None:
             hold_fence(tx, upload.id, upload.fence)
             row = must(tx.one("upload", id=upload.id), f"upload {upload.id}")
+            if row["state"] == UploadState.PAUSED:
+                # a person was faster
+                return None
             found = _outage_of(row)
             again = None if found is None else revival(found)
             move_upload(tx, row, UploadEvent.FAIL, code=code, error=error)
@@ -64,6 +67,14 @@ class OutageVerbs:
         if not self.engine.read(lambda tx: tx.all("given_up_uploads", now=tx.now)):
             return 0
         return self.engine.write(revive)
+
+
+def rest_for_good(tx: Transaction, upload: Row) -> bool:
+    """Have one that was given up tried no more until a person resumes it; say whether it was."""
+    if upload["state"] != UploadState.ERROR or not upload["revives"]:
+        return False
+    tx.run("revive_upload", id=upload["id"])
+    return True
 
 
 def _outage_of(row: Row) -> Outage | None:

@@ -1202,3 +1202,6 @@ SELECT * FROM bulletins WHERE id IN (SELECT min(id) FROM bulletins
 
 -- name: forget_bulletins
 DELETE FROM bulletins WHERE ended = 1 AND created_at < :before;
+
+-- name: reviving
+SELECT * FROM uploads WHERE state = 'error' AND revives = 1 ORDER BY id;

@@ -31,6 +31,7 @@ from masv_watch.model import (
     UploadType,
 )
 from masv_watch.store.ledger import add_file, release_held
+from masv_watch.store.outages import rest_for_good
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
     Engine,
@@ -205,6 +206,8 @@ class SteeringVerbs:
                 if event is UploadEvent.RESUME:
                     tx.run("clear_upload_retry", id=row["id"])
                     tx.run("clear_file_retries", upload_id=row["id"])
+            if event is UploadEvent.PAUSE:
+                rows = [*rows, *(row for row in tx.all("reviving") if rest_for_good(tx, row))]
             return [str(row["id"]) for row in rows]
 
         return self.engine.write(advance)

@@ -30,6 +30,7 @@ from masv_watch.model import (
     UploadState,
 )
 from masv_watch.store.ledger import SENDS_ON, finish_drops, is_beyond_change, restart_file, unsettle
+from masv_watch.store.outages import rest_for_good
 from masv_watch.store.retiring import retire
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
@@ -89,6 +90,8 @@ class UndertakingVerbs:
 
         def advance(tx: Transaction) -> UploadState:
             row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+            if event is UploadEvent.PAUSE and rest_for_good(tx, row):
+                return UploadState(row["state"])
             after = move_upload(tx, row, event, code=code, error=error)
             if event is UploadEvent.RESUME:
                 tx.run("clear_upload_retry", id=upload_id)

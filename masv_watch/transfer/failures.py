@@ -29,7 +29,7 @@ from masv_watch.login import Login
 from masv_watch.metrics import Metrics
 from masv_watch.model import Partial, UploadEvent, UploadState
 from masv_watch.names import shown
-from masv_watch.retry import Next, decide, is_given_up
+from masv_watch.retry import Next, decide, is_given_up, revival
 from masv_watch.store.contract import Store
 from masv_watch.transfer.claims import Claim, FileInHand, Key, Step
 from masv_watch.transfer.grip import Grip
@@ -215,13 +215,17 @@ class Failures:
         if upload.state is UploadState.DELETING:
             return False
         after_s = upload.terms.give_up_after_s
-        if not is_given_up(self._store.note_outage(upload), after_s):
+        found = self._store.note_outage(upload)
+        if not is_given_up(found, after_s):
             return False
         hours = f"{after_s / 3600.0:.3g} h"
+        resume = f"masv-watch resume {upload.id}"
         down = NetworkDown(
             f"network: nothing got through for {hours}: {error.message}",
-            hint="look at the way to the cloud; it is tried again every hour for 7 days, and at"
-            f" once by masv-watch resume {upload.id}",
+            hint=f"look at the way to the cloud, then {resume}: it is not tried by itself any more"
+            if revival(found) is None
+            else f"look at the way to the cloud; it is tried again every hour for 7 days, at once"
+            f" by {resume}, and no more after masv-watch pause {upload.id}",
         )
         again = self._store.give_up(upload, code=down.code, error=str(down))
         log.error(
@@ -297,11 +301,12 @@ class Failures:
     def _leave_package(self, claim: Claim, error: MasvWatchError) -> None:
         """Forget a deleted upload whose package the cloud does not let go, or has no more."""
         if not isinstance(error, PackageGone):
-            self._store.note_stray(
-                claim.upload.package_id or "",
-                claim.upload.id,
-                f"it was to be deleted and stays in the cloud: {error.message}",
-            )
+            if claim.upload.package_id is not None:
+                self._store.note_stray(
+                    claim.upload.package_id,
+                    claim.upload.id,
+                    f"it was to be deleted and stays in the cloud: {error.message}",
+                )
             log.error(
                 "a deleted upload's package stays in the cloud",
                 extra={

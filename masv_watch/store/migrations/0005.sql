@@ -123,3 +123,4 @@ CREATE TABLE bulletins (
     UNIQUE (hot_folder, hook, told, noun, noun_id, detail)
 );
 CREATE INDEX bulletins_due ON bulletins (retry_at, id) WHERE ended = 0;
+CREATE INDEX bulletins_ended ON bulletins (created_at) WHERE ended = 1;

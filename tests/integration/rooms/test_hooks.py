@@ -196,6 +196,19 @@ def test_hook_that_never_takes_it_is_given_up_and_one_that_is_taken_out_told_not
     assert len(listener.told) == tried
 
 
+def test_hook_in_the_place_of_another_is_not_told_what_it_never_asked_for(world, listener):
+    """A reload may take the first of several out; a customer's hears of no hold (P8)."""
+    listener.answers = [(503, {})]
+    square = Square(world, hook(listener, HookKind.WEBHOOK, Told.HELD))
+    square.hold(b"a.mov", HoldReason.OPERATOR)
+    square.work()
+    square.tell(hook(listener, HookKind.WEBHOOK, Told.DELIVERED))
+    square.pass_time(3601)
+
+    assert len(listener.told) == 1
+    assert list(square.herald.needs()) == []
+
+
 @pytest.mark.parametrize(
     ("answer", "error", "words"),
     [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from masv_watch.errors import NetworkDown
 from masv_watch.model import Terms, UploadEvent, UploadType
 from masv_watch.retry import REVIVE_S, REVIVED_FOR_S
@@ -156,3 +158,36 @@ def test_deletion_that_does_not_get_through_is_never_given_up(room: Room):
     assert waiting == "deleting"
     assert 30 <= tries <= 90
     assert room.cloud_state(package_id) == "archived"
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_upload_that_was_given_up_rests_once_a_person_pauses_it(room: Room, every: bool):
+    """A pause holds, whatever would have been tried by itself; a resume begins it anew."""
+    down(room)
+    room.build()
+    upload_id = room.drop("rests", 100, terms=ONE_HOUR)
+    room.until(lambda: pass_time(room, 60) or failed(room, upload_id))
+    if every:
+        assert upload_id in room.desk.pause_all()
+    else:
+        room.desk.pause(upload_id)
+    room.sandbox.heal()
+    pass_time(room, 3 * REVIVE_S, step_s=600.0)
+    resting = room.upload(upload_id).state
+    room.desk.resume(upload_id)
+    room.until_state(upload_id, "complete")
+
+    assert resting == "error"
+
+
+def test_upload_that_a_person_paused_is_not_given_up(room: Room):
+    """The sender hears of a pause with its next tick, and takes nothing of it back."""
+    room.build()
+    upload_id = room.drop("paused", 100, terms=ONE_HOUR)
+    (claimed,) = room.store.claim_uploads(1, 60.0)
+    room.store.note_outage(claimed)
+    room.store.advance_upload(upload_id, UploadEvent.PAUSE)
+
+    assert room.store.give_up(claimed, code=NetworkDown.code, error="network: down") is None
+    assert room.upload(upload_id).state == "paused"
+    assert room.store.revive_due() == 0
