@@ -256,6 +256,9 @@ def test_package_deleted_in_the_cloud_fails_its_upload_and_is_not_made_again(wor
     _delete_package(world, package_id, opened(world.state, token))
     world.sandbox.heal()
     failed = world.until_state("removed.mov", "error")
+    # what was on its way when it failed has come back once nobody holds it
+    lease = f"SELECT lease_until FROM uploads WHERE id = '{failed['upload_id']}'"
+    eventually(lambda: world.rows(lease) == [(0,)])
     seen = len(world.sandbox.witness("requests"))
 
     assert "under another name" in failed["error"]["message"]
