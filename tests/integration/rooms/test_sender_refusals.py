@@ -114,9 +114,10 @@ def test_pauses_between_refused_finalizes_grow(room: Room):
     def over() -> bool:
         upload = room.upload(upload_id)
         if (pause := upload.retry_at - room.clock.wall()) > 0:
-            # no time passes before a pause is seen, however slow the sender is
+            # no time passes before a pause is seen, however slow the sender is; a little more than
+            # it passes then, so that no rounded rest of it is taken for the next one
             pauses.setdefault(upload.refusals, pause)
-            room.clock.advance(pause)
+            room.clock.advance(pause + 0.01)
         return upload.state == "error"
 
     room.until(over)
