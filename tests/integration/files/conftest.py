@@ -20,6 +20,12 @@ def hot(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def rung() -> list[str]:
+    """Give the list of rings."""
+    return []
+
+
+@pytest.fixture
 def root(hot: Path) -> Iterator[Root]:
     """Give the hot folder, open."""
     with Root.open(os.fsencode(hot)) as opened:

@@ -25,20 +25,6 @@ Eventually = Callable[..., Any]
 
 
 @pytest.fixture
-def hot(tmp_path: Path) -> Path:
-    """Give an empty hot folder."""
-    folder = tmp_path / "hot"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def rung() -> list[str]:
-    """Give the list of rings."""
-    return []
-
-
-@pytest.fixture
 def hints(rung: list[str]) -> Iterator[Hints]:
     """Give hints that note each ring, stopped at the end."""
     made = Hints(rung.append)

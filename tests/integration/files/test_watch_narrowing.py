@@ -20,18 +20,6 @@ Eventually = Callable[..., Any]
 
 
 @pytest.fixture
-def hot(tmp_path: Path) -> Path:
-    folder = tmp_path / "hot"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def rung() -> list[str]:
-    return []
-
-
-@pytest.fixture
 def hints(hot: Path, rung: list[str]) -> Iterator[Hints]:
     """Give hints that listen to the hot folder."""
     made = Hints(rung.append)

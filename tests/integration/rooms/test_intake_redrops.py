@@ -46,6 +46,17 @@ def card(make_room):
     return room
 
 
+@pytest.fixture
+def asked(card):
+    """Give the room of the folder to which a late file was delivered; another is asked about."""
+    (card.hot / "CARD" / "c").write_bytes(b"c")
+    card.pass_time(LATE_S)
+    delivered(card)
+    (card.hot / "CARD" / "d").write_bytes(b"d")
+    card.pass_time(LATE_S)
+    return card
+
+
 def test_late_file_goes_alone_and_only_once_a_day_without_being_asked(card):
     """A delivered folder that goes on being filled is never sent whole again (pains 21, 23)."""
     room = card
@@ -75,14 +86,9 @@ def test_late_file_goes_alone_and_only_once_a_day_without_being_asked(card):
 
 
 @pytest.mark.parametrize("come", ["while it is asked", "after the answer"])
-def test_answer_about_late_files_is_about_those_that_were_shown(card, come):
+def test_answer_about_late_files_is_about_those_that_were_shown(asked, come):
     """What comes meanwhile was in nobody's mind: it is asked about with the rest."""
-    room = card
-    (room.hot / "CARD" / "c").write_bytes(b"c")
-    room.pass_time(LATE_S)
-    delivered(room)
-    (room.hot / "CARD" / "d").write_bytes(b"d")
-    room.pass_time(LATE_S)
+    room = asked
     assert room.state("CARD") == ("held", "redrop_ask")
     if come == "while it is asked":
         (room.hot / "CARD" / "e").write_bytes(b"e of more bytes")
@@ -102,14 +108,9 @@ def test_answer_about_late_files_is_about_those_that_were_shown(card, come):
 
 
 @pytest.mark.parametrize("comes", [None, "while it is asked", "after the answer"])
-def test_no_about_late_files_is_about_those_that_were_shown(card, comes):
+def test_no_about_late_files_is_about_those_that_were_shown(asked, comes):
     """They are not asked about again by themselves; what comes with them is."""
-    room = card
-    (room.hot / "CARD" / "c").write_bytes(b"c")
-    room.pass_time(LATE_S)
-    delivered(room)
-    (room.hot / "CARD" / "d").write_bytes(b"d")
-    room.pass_time(LATE_S)
+    room = asked
     if comes == "while it is asked":
         (room.hot / "CARD" / "e").write_bytes(b"e of more bytes")
         room.pass_time(LATE_S)
@@ -146,14 +147,9 @@ def test_file_that_was_not_wanted_does_not_go_with_the_next_one_unasked(card):
     assert room.state("CARD") == ("held", "redrop_ask")
 
 
-def test_answer_about_late_files_outlasts_a_restart(card):
+def test_answer_about_late_files_outlasts_a_restart(asked):
     """It is in the ledger, with what it is about."""
-    room = card
-    (room.hot / "CARD" / "c").write_bytes(b"c")
-    room.pass_time(LATE_S)
-    delivered(room)
-    (room.hot / "CARD" / "d").write_bytes(b"d")
-    room.pass_time(LATE_S)
+    room = asked
     room.store.release_drop(room.drop("CARD").id)
     room.begin()
     room.pass_time(LATE_S)
