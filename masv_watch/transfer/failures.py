@@ -300,18 +300,19 @@ class Failures:
 
     def _leave_package(self, claim: Claim, error: MasvWatchError) -> None:
         """Forget a deleted upload whose package the cloud does not let go, or has no more."""
-        if not isinstance(error, PackageGone):
-            if claim.upload.package_id is not None:
-                self._store.note_stray(
-                    claim.upload.package_id,
-                    claim.upload.id,
-                    f"it was to be deleted and stays in the cloud: {error.message}",
-                )
+        package_id = claim.upload.package_id
+        # without one nothing can stay
+        if package_id is not None and not isinstance(error, PackageGone):
+            self._store.note_stray(
+                package_id,
+                claim.upload.id,
+                f"it was to be deleted and stays in the cloud: {error.message}",
+            )
             log.error(
                 "a deleted upload's package stays in the cloud",
                 extra={
                     "upload": claim.upload.id,
-                    "package": claim.upload.package_id,
+                    "package": package_id,
                     "code": error.code,
                     "reason": error.message,
                     "cure": "delete the package at MASV",

@@ -163,6 +163,15 @@ def test_outage_goes_on_while_nothing_gets_through_and_begins_anew_with_anything
     assert down_at(500.0, before=found).since == 500.0
 
 
+def test_outage_of_what_is_sent_at_night_alone_goes_on_the_next_night() -> None:
+    """A line that is down every night is given up, though nobody tried by day."""
+    night = 8 * 3600.0
+    found = down_at(0.0, night, 86_400.0)
+
+    assert found.since == 0.0
+    assert retry.is_given_up(found, 86_400.0)
+
+
 @given(st.lists(st.floats(1.0, 7000.0), min_size=1, max_size=40), st.floats(60.0, 90_000.0))
 def test_outage_is_given_up_at_its_time_and_never_before(pauses, after_s) -> None:
     """The number of attempts plays no part."""

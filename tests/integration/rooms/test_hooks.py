@@ -196,6 +196,17 @@ def test_hook_that_never_takes_it_is_given_up_and_one_that_is_taken_out_told_not
     assert len(listener.told) == tried
 
 
+def test_hook_is_told_at_once_of_what_moved_behind_a_flood(world, listener):
+    """However many moves came before it, no pause lies between two readings of them."""
+    square = Square(world, hook(listener, HookKind.WEBHOOK, Told.DELIVERED))
+    for number in range(700):
+        square.hold(b"%d.mov" % number, HoldReason.OPERATOR)
+    world.deliver(name="behind it")
+    square.work()
+
+    assert len(listener.told) == 1
+
+
 def test_hook_in_the_place_of_another_is_not_told_what_it_never_asked_for(world, listener):
     """A reload may take the first of several out; a customer's hears of no hold (P8)."""
     listener.answers = [(503, {})]

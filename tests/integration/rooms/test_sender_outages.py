@@ -51,6 +51,7 @@ def test_upload_that_never_gets_through_fails_as_network_after_its_time(room: Ro
     assert after.error_code == NetworkDown.code
     assert after.error.startswith("network: nothing got through for 1 h")
     assert f"masv-watch resume {upload_id}" in after.error
+    assert "it is tried again every hour for 7 days" in after.error
     assert seen.state == "error"
     assert seen.waiting.reason is WaitReason.RETRYING
     assert 0 < seen.waiting.until - room.store.now() <= REVIVE_S
@@ -90,6 +91,7 @@ def test_upload_that_stays_down_is_tried_hourly_for_a_week_and_no_longer(room: R
     over = len(room.requests("POST", f"/v1/packages/{room.upload(upload_id).package_id}/files"))
 
     assert (left.state, left.retry_at) == ("error", 0.0)
+    assert "it is not tried by itself any more" in left.error
     assert 130 <= tried - asked <= 168
     assert over == tried
 
