@@ -1205,3 +1205,13 @@ DELETE FROM bulletins WHERE ended = 1 AND created_at < :before;
 
 -- name: reviving
 SELECT * FROM uploads WHERE state = 'error' AND revives = 1 ORDER BY id;
+
+-- name: named_upload
+SELECT hot_folder, name AS package FROM uploads WHERE id = :id;
+
+-- name: named_drop
+SELECT hot_folder, path AS "drop", upload_id AS upload FROM drops WHERE id = CAST(:id AS INTEGER);
+
+-- name: named_task
+SELECT uploads.hot_folder, uploads.name AS package, kind AS task, upload_id AS upload FROM tasks
+JOIN uploads ON uploads.id = tasks.upload_id WHERE tasks.id = CAST(:id AS INTEGER);

@@ -13,7 +13,6 @@ Law 5. No caller waits for ever: should the writer end, it answers everybody tha
 
 from __future__ import annotations
 
-import logging
 import os
 import queue
 import sqlite3
@@ -26,6 +25,7 @@ from masv_watch.errors import MasvWatchError, StoreBusy, StoreError, StoreFull, 
 from masv_watch.loops import Clock, start_thread, transaction_flag
 from masv_watch.metrics import Metrics
 from masv_watch.store.alarming import AlarmingVerbs
+from masv_watch.store.announcing import announce_all
 from masv_watch.store.arriving import ArrivingVerbs
 from masv_watch.store.bulletins import BulletinVerbs
 from masv_watch.store.copying import FILE, demand_finished
@@ -44,7 +44,7 @@ from masv_watch.store.retiring import RetiringVerbs
 from masv_watch.store.rooting import RootingVerbs
 from masv_watch.store.seal import Seal
 from masv_watch.store.sealing import known_seal
-from masv_watch.store.sql import Row, Transaction, load_statements
+from masv_watch.store.sql import Moved, Row, Transaction, load_statements
 from masv_watch.store.steering import SteeringVerbs
 from masv_watch.store.undertakings import UndertakingVerbs
 from masv_watch.store.upkeep import UpkeepVerbs
@@ -54,8 +54,6 @@ from masv_watch.store.watermark import Watermark
 from masv_watch.store.writes import Write
 
 T = TypeVar("T")
-
-log = logging.getLogger(__name__)
 
 #: jobs of one batch; more wait for the next, so that no caller waits for a whole queue
 BATCH = 256
@@ -282,22 +280,17 @@ class SqliteEngine:
 
     def _announce(self, jobs: list[Write[Any]]) -> None:
         moves = [move for job in jobs if job.error is None for move in job.moved]
-        for move in moves:
-            log.info(
-                "%s moved",
-                move.noun,
-                extra={
-                    "id": move.noun_id,
-                    "event": str(move.event),
-                    "before": str(move.before),
-                    "after": str(move.after),
-                    "detail": move.detail,
-                },
-            )
-            self._metrics.count("transitions", noun=move.noun, after=str(move.after))
+        announce_all(moves, self._metrics, known_as=self._known_as)
         if moves or any(job.rings for job in jobs if job.error is None):
             for ring in self._rings:
                 ring()
+
+    def _known_as(self, moved: Moved) -> Row | None:
+        # what is stored is announced, whatever became of the disk since
+        with suppress(sqlite3.Error):
+            statement = self._statements[f"named_{moved.noun}"]
+            return next(iter(self._connection.execute(statement, {"id": moved.noun_id})), None)
+        return None
 
 
 class SqliteStore(

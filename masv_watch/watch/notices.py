@@ -16,6 +16,7 @@ from masv_watch.uploads import cure_of
 from masv_watch.watch.assessing import Assessment
 from masv_watch.watch.completeness import is_overdue
 from masv_watch.watch.memory import Remembered
+from masv_watch.watch.rules import IS_OURS
 
 log = logging.getLogger(__name__)
 
@@ -99,10 +100,12 @@ def tell_urged(rule: Rule, top: bytes, upload_id: str) -> None:
 
 
 def tell_skipped(rule: Rule, top: bytes, reason: str, *, told: set[bytes]) -> None:
-    """Tell of an entry that is left out, unless it is among those `told` of already."""
+    """Tell of an entry of somebody's that is left out, unless it is among those `told` of."""
     if top in told:
         return
     told.add(top)
+    if reason == IS_OURS:
+        return
     log.info(
         "an entry is left out",
         extra={"hot_folder": rule.name, "entry": shown(top), "reason": reason},

@@ -77,6 +77,8 @@ _UNDERWAY = "*.masv-part"
 
 #: left out always
 OURS = (".masv-watch", ".masv-trash/", _UNDERWAY)
+#: why, as people read it
+IS_OURS = "belongs to masv-watch"
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 #: what a placeholder of a move's target can turn into, as far as that is known beforehand
@@ -254,7 +256,7 @@ class Matcher:
         if ours.include:
             # a file that is being copied into the folder keeps it from being quiet
             is_growing = not text.endswith("/") and OURS[ours.index or 0] == _UNDERWAY
-            return _skip("ours", "belongs to masv-watch", temporary=is_growing)
+            return _skip("ours", IS_OURS, temporary=is_growing)
         if self._target and self._target.match(text):
             return _skip("target", "is where delivered sources are moved to", at=self._at)
         within = self._within(text)

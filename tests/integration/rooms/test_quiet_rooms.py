@@ -51,3 +51,34 @@ def test_sender_with_nothing_to_send_logs_nothing_and_each_move_one_line(room: R
         (UploadEvent.FINALIZE, "finalizing"),
         (UploadEvent.FINALIZED, "complete"),
     ]
+
+
+def test_move_is_logged_with_the_names_that_people_know(make_room, caplog):
+    """Whoever reads a journal at night knows folders and files, no numbers."""
+    room = make_room()
+    caplog.set_level(logging.INFO, "masv_watch")
+    (room.hot / "a b.mov").write_bytes(b"abc")
+    room.pass_time(10 * QUIET_S)
+    (upload,) = room.taken()
+    room.deliver(upload)
+    told = {
+        (record.getMessage(), record.event): record
+        for record in caplog.records
+        if record.getMessage().endswith(" moved")
+    }
+
+    drop, created = told["drop moved", "take"], told["upload moved", "create"]
+    assert (drop.hot_folder, drop.drop, drop.upload) == ("hot", "a b.mov", upload.id)
+    assert (created.hot_folder, created.package) == ("hot", "a b.mov")
+
+
+def test_what_is_left_out_is_logged_unless_it_is_ours(make_room, caplog):
+    """A temporary file of somebody's may be a mistake; our marker and copies never are."""
+    room = make_room()
+    caplog.set_level(logging.INFO, "masv_watch")
+    for name in (".masv-watch", "x.masv-part", "left.tmp"):
+        (room.hot / name).write_bytes(b"abc")
+    room.pass_time(10 * QUIET_S)
+
+    told = [record.entry for record in caplog.records if hasattr(record, "entry")]
+    assert told == ["left.tmp"]
