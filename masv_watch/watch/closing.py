@@ -17,7 +17,6 @@ import logging
 
 from masv_watch import files
 from masv_watch.model import BatchMark, Drop, DropState, HoldReason, Identity, Rule, UploadState
-from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.watch.markers import Marker
 from masv_watch.watch.tops import unfollowed
@@ -47,13 +46,22 @@ class Closing:
         self._rule = rule
         self._store = store
 
-    def look(self, root: files.Root) -> bool:
-        """Take in the marker after a whole sweep; say whether it is a new one."""
+    def sight(self, root: files.Root) -> str | None:
+        """Give the marker that stands there before a sweep; None for none.
+
+        The sweep then finds all that was there before it: one looked for afterwards would speak
+        for what the sweep had passed by already.
+        """
+        if self._rule.batch_marker is None:
+            return None
+        return mark_at(root, self._rule.batch_marker.encode("utf-8", "surrogateescape"))
+
+    def take_in(self, mark: str | None) -> bool:
+        """Take in what was sighted before a sweep, after the whole of it; say whether it is new."""
         if self._rule.batch_marker is None:
             return False
         is_new = False
-        path = self._rule.batch_marker.encode("utf-8", "surrogateescape")
-        mark, known = mark_at(root, path), self._store.batch_mark(self._rule.name)
+        known = self._store.batch_mark(self._rule.name)
         if mark is None:
             if known is not None and known.is_used:
                 self._store.forget_batch_mark(self._rule.name)
@@ -62,7 +70,7 @@ class Closing:
             is_new = True
             log.info(
                 "a batch is done, says its marker",
-                extra={"hot_folder": self._rule.name, "marker": shown(path)},
+                extra={"hot_folder": self._rule.name, "marker": self._rule.batch_marker},
             )
         self.close()
         return is_new

@@ -272,6 +272,7 @@ class Intake:
         drops: set[bytes] = set()
         hidden: set[bytes] = set()
         ground = Ground(root)
+        mark = self._closing.sight(root)
         known = self.entries.concluded
         found = changes(
             root,
@@ -294,7 +295,7 @@ class Intake:
             names, drops = names | below, drops | below
         self.entries.end(names, drops)
         self.troubles.keep(names)
-        if self._closing.look(root):
+        if self._closing.take_in(mark):
             # what settles waits no longer than its marker asks
             self.entries.hasten(self._clock.monotonic())
         if self._hints.note_folders(self.rule.name, ground.folders, too_deep=ground.too_deep):

@@ -96,6 +96,27 @@ def test_marker_ends_the_batch_with_all_that_was_there_and_later_files_begin_the
     assert room.drop("DONE") is None
 
 
+def test_marker_made_during_a_sweep_waits_for_the_one_that_finds_what_came_before_it(
+    make_batch, monkeypatch
+):
+    """A sweep that had passed by already would leave that to the next batch."""
+    room = make_batch()
+    write(room, "a.mov")
+    end = room.intake.entries.end
+
+    def end_late(*found):
+        monkeypatch.undo()
+        write(room, "CARD/b.mov")
+        write(room, "DONE", b"")
+        end(*found)
+
+    monkeypatch.setattr(room.intake.entries, "end", end_late)
+    room.pass_time(LONG)
+
+    assert batches(room) == [["CARD/b.mov", "a.mov"]]
+    assert is_used(room)
+
+
 def test_marker_is_heard_at_once_however_rarely_what_settles_is_sampled(make_batch):
     """A quiet time of ten minutes has a sample each 15 seconds, and the marker takes its place."""
     room = make_batch(settle=Settle(quiet_s=600.0, done_marker="DONE"))
