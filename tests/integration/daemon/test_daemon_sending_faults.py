@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,19 +77,18 @@ def test_retry_after_is_a_pause_for_all(world: Dispatch):
     world.sandbox.fault(
         "status", CALLS["file create"], status=429, headers={"Retry-After": "6"}, times=1
     )
-    world.drop("slow", {f"f{number}": b"x" * 100 for number in range(12)})
+    world.drop("slow", {f"f{number}": b"x" * 100 for number in range(40)})
     (package,) = world.until_delivered("slow")
 
-    calls = [
-        (_seconds(each["at"]), each["status"])
-        for each in world.sandbox.witness("requests")
-        if each["package"] == package["id"]
-    ]
-    refused_at = next(at for at, status in calls if status == 429)
-    # what was out already may end; then nothing until the pause is over
-    within = [at for at, _ in calls if refused_at + 3.0 < at < refused_at + 5.5]
-    assert not within
-    assert len(package["files"]) == 12
+    calls = [each for each in world.sandbox.witness("requests") if each["package"] == package["id"]]
+    assert sum(each["status"] == 429 for each in calls) == 1
+    times = sorted(_seconds(each["at"]) for each in calls)
+    pauses = [later - at for at, later in pairwise(times)]
+    behind = times[pauses.index(max(pauses)) + 1 :]
+    assert max(pauses) > 3.0
+    # what was out already may end, and the cloud may list it late; all else waits
+    assert len(behind) > len(times) / 2
+    assert len(package["files"]) == 40
 
 
 def _seconds(at: str) -> float:

@@ -85,13 +85,12 @@ def test_limit_passed_on_the_way_stops_what_is_being_sent_and_finalizes_nothing(
     # nothing but the sender's own loop has to turn for the workers to give up
     sent.until(lambda: sent.sender.is_still, within=10)
     sandbox.heal()
-    begun = len(sent.requests("PUT", PREFIX))
-    assert begun < 6
     for _ in range(40):
         sent.turn()
         sent.clock.advance(1.0)
     watched.pass_time(QUIET_S + 3 * SPACING_S)
-    assert len(sent.requests("PUT", PREFIX)) == begun
+    # the cloud lists a request once it ends, which may be after the sender gave it up
+    assert len(sent.requests("PUT", PREFIX)) < 6
     assert sent.upload(upload.id).state is UploadState.TRANSFERRING
     assert sent.package(upload.id)["finalize_calls"] == 0
     watched.store.release_drop(drop.id)
