@@ -901,7 +901,8 @@ AND state NOT IN ('settling', 'held', 'queued', 'taken');
 UPDATE drops SET late = :late WHERE id = :id;
 
 -- name: forgotten_paths
-SELECT DISTINCT path FROM drops WHERE hot_folder = :hot_folder AND forgotten = 1
+-- one path may come several times: DISTINCT has SQLite walk over the whole history in its order
+SELECT path FROM drops WHERE hot_folder = :hot_folder AND forgotten = 1
 AND NOT EXISTS (SELECT 1 FROM drops AS newer WHERE newer.hot_folder = drops.hot_folder
     AND newer.path = drops.path AND newer.generation > drops.generation AND newer.forgotten = 0);
 

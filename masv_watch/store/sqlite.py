@@ -78,7 +78,7 @@ JOB_ERRORS = (
     ValueError,
 )
 #: the newest migration that this version knows
-SCHEMA = 5
+SCHEMA = 6
 
 
 class SqliteEngine:

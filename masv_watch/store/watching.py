@@ -227,7 +227,7 @@ class WatchingVerbs:
     def forgotten_paths(self, hot_folder: str) -> list[bytes]:
         """List the paths of a hot folder that a person had forgotten."""
         rows = self.engine.read(lambda tx: tx.all("forgotten_paths", hot_folder=hot_folder))
-        return [bytes(row["path"]) for row in rows]
+        return list(dict.fromkeys(bytes(row["path"]) for row in rows))
 
     def ledger_page(self, hot_folder: str | None, *, after: int, limit: int) -> list[Drop]:
         """List drops with a number above `after`."""

@@ -138,3 +138,26 @@ def test_statement_of_a_tick_walks_no_whole_table(database: sqlite3.Connection, 
 def test_statement_of_a_queue_sorts_nothing(database: sqlite3.Connection, name: str) -> None:
     """The queues come out of their index in order: the first row costs one step."""
     assert not [step for step in explain(database, name) if "TEMP B-TREE" in step]
+
+
+@pytest.mark.parametrize(
+    "name", ["living_drops", "living_paths", "unfound_drops", "given_up", "forgotten_paths"]
+)
+def test_question_of_every_sweep_walks_over_no_history(
+    database: sqlite3.Connection, name: str
+) -> None:
+    """Its price is that of its answer, however many drops ended or were recorded as seen."""
+    steps = []
+    database.set_progress_handler(lambda: steps.append(1), 1)
+    taken = []
+    for count in (10, 1000):
+        database.executemany(
+            "INSERT INTO drops (hot_folder, path, generation, state, signature, size, file_count,"
+            " seen_at) VALUES ('hot', ?, 1, 'ignored', 'x', 0, 1, 0)",
+            [(b"%d/%d" % (count, number),) for number in range(count)],
+        )
+        steps.clear()
+        assert database.execute(STATEMENTS[name], {"hot_folder": "hot"}).fetchall() == []
+        taken.append(len(steps))
+
+    assert taken[0] == taken[1], taken
