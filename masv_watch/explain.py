@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from masv_watch import files
-from masv_watch.errors import NotFound, SourceError, SourceForbidden
+from masv_watch.errors import NotFound, SourceError, SourceForbidden, SourceUnreadable
 from masv_watch.files import Reach, Root, groups_of
 from masv_watch.loops import Clock
 from masv_watch.model import (
@@ -247,7 +247,12 @@ def _reach(asked: Asked, intake: Intake) -> Reach:
 
 def _look(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> Explanation:
     asked, matcher = answer.asked, intake.matcher
-    seen = root.observe(asked.relative)
+    try:
+        seen = root.observe(asked.relative)
+    except SourceUnreadable:
+        # one of the root's is no matter of the drop
+        root.observe(files.MARKER_NAME)
+        return _judge(answer, intake, root, is_paused=is_paused)
     if seen is None:
         return _missing(answer)
     own = matched(matcher, unfollowed(seen) if asked.relative == answer.top else seen)

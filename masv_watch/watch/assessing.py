@@ -36,7 +36,7 @@ from masv_watch.watch.restless import restless
 from masv_watch.watch.scan import Placed, Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict, judge
 from masv_watch.watch.sidecars import Beside, Sidecars, overridden
-from masv_watch.watch.tops import unfollowed
+from masv_watch.watch.tops import seen_at, unfollowed
 
 #: seconds between two questions to the kernel about a file that somebody writes
 WRITER_S = 15.0
@@ -294,7 +294,7 @@ class Assessor:
         if template is None:
             return marker_for(self._rule, self._store, drop)
         path = marker_of(template, tree.top, tree.kind)
-        seen = root.observe(path)
+        seen = seen_at(root, path)
         if seen is None:
             return Marker(path=path, identity=None)
         found = unfollowed(seen)

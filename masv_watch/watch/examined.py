@@ -16,6 +16,7 @@ from masv_watch.watch.markers import urgent_marks
 from masv_watch.watch.redrops import Compared, Kind
 from masv_watch.watch.rules import Role, Standing
 from masv_watch.watch.scan import LeftOut, Tree
+from masv_watch.watch.tops import seen_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Examined(Decision):
 
 def is_urged(root: files.Root, tree: Tree) -> bool:
     """Say whether a marker beside a drop, or in it, lets it go outside of its windows."""
-    found = (root.observe(path) for path in urgent_marks(tree.top, tree.kind))
+    found = (seen_at(root, path) for path in urgent_marks(tree.top, tree.kind))
     return any(seen is not None and seen.kind == "file" for seen in found)
 
 

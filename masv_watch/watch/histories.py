@@ -50,6 +50,7 @@ from masv_watch.watch.redrops import (
     recorded,
 )
 from masv_watch.watch.scan import Placed, Tree
+from masv_watch.watch.tops import seen_at
 from masv_watch.watch.twins import (
     Earlier,
     Likeness,
@@ -282,7 +283,7 @@ class Histories:
             # what waits for its window of delivery can serve it once it is delivered
             alike = [*alike, *self._coming(rule, root, tree)]
         for drop in alike:
-            earlier = self._earlier(drop, is_gone=root.observe(drop.path) is None)
+            earlier = self._earlier(drop, is_gone=seen_at(root, drop.path) is None)
             if earlier is None:
                 continue
             kind, unread = likeness(tree.files, tree.top, earlier, read)
@@ -298,7 +299,7 @@ class Histories:
         found = self._store.coming_drops(
             rule.name, tree.top, files=len(tree.files), size=tree.size, most=_ALIKE
         )
-        return [drop for drop in found if root.observe(drop.path) is not None]
+        return [drop for drop in found if seen_at(root, drop.path) is not None]
 
     def _twin(
         self,

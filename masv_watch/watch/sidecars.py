@@ -32,7 +32,7 @@ from masv_watch.names import shown
 from masv_watch.watch.controls import LARGEST, TOO_LARGE
 from masv_watch.watch.markers import marker_of
 from masv_watch.watch.scan import Tree
-from masv_watch.watch.tops import unfollowed
+from masv_watch.watch.tops import seen_at, unfollowed
 
 #: sidecars of which is remembered what they say; an older one is read again
 _MOST_KEPT = 1000
@@ -79,7 +79,7 @@ class Sidecars:
         if rule.sidecar is None:
             return None
         path = sidecar_of(rule.sidecar, tree.top, tree.kind)
-        found = root.observe(path)
+        found = seen_at(root, path)
         seen = None if found is None else unfollowed(found)
         if seen is None or seen.kind == "file":
             return Beside(path=path, identity=None if seen is None else seen.identity)

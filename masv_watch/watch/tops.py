@@ -188,6 +188,23 @@ def matched(matcher: Matcher, entry: Observation) -> Match:
     return replace(there, findings=(*there.findings[:-1], replace(finding, detail=led)))
 
 
+def seen_at(root: Root, path: bytes) -> Observation | None:
+    """Give what stands at a path that a drop depends on, as its marker; None when nothing does.
+
+    What lies behind a folder that cannot be passed is unreadable: that proves nothing of it.
+
+    Raises: SourceUnreadable when the root is gone.
+    """
+    try:
+        return root.observe(path)
+    except SourceForbidden:
+        return None
+    except SourceError as error:
+        root.observe(MARKER_NAME)
+        detail = reason_of(error, path)
+        return Observation(path=path, kind="unreadable", identity=None, detail=detail)
+
+
 def reason_of(error: SourceError, path: bytes) -> str:
     """Give what is wrong with a path as a clause that follows its name."""
     return error.message.removeprefix(shown(path)).strip()

@@ -1,0 +1,102 @@
+"""Folders that nobody may read for a while, with what belongs to the drops in them."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+import pytest
+
+from masv_watch.explain import Asked, explain
+from masv_watch.model import (
+    Caller,
+    Dedupe,
+    Depth,
+    DropMode,
+    LateDrops,
+    Prospect,
+    Schedule,
+    Settle,
+    Sidecar,
+)
+from tests.integration.rooms.watched import QUIET_S
+from tests.rights import bound_by_modes
+
+LONG = QUIET_S * 5
+OWNER = Caller(uid=0, is_owner=True)
+
+
+@pytest.fixture
+def make_deep(make_met_room):
+    """Give the way to a room of files at any depth, bound by the modes of folders."""
+    with bound_by_modes():
+        yield partial(make_met_room, drop=DropMode.FILE, depth=Depth.ANY)
+
+
+def write(room, path, content=b"x"):
+    """Write a file below the hot folder."""
+    whole = room.hot / path
+    whole.parent.mkdir(parents=True, exist_ok=True)
+    whole.write_bytes(content)
+
+
+def look(room):
+    """Have everything looked at, and wait until it settled."""
+    room.intake.hurry()
+    room.pass_time(LONG)
+
+
+def ask(room, relative):
+    """Ask about a path below the hot folder."""
+    path = os.fsencode(relative)
+    asked = Asked(path=os.fsencode(room.hot / relative), relative=path, caller=OWNER)
+    return explain(asked, room.intake, store=room.store, uploads=room.uploads, clock=room.clock)
+
+
+def sent(room):
+    """List every file that was taken."""
+    return sorted(path for each in room.taken() for path in room.files(each))
+
+
+@pytest.mark.parametrize("beside", ["marker", "sidecar", "urgent"])
+@pytest.mark.parametrize("mode", [0o000, 0o444])
+def test_file_in_a_folder_that_cannot_be_passed_is_held_with_what_stands_beside_it(
+    make_deep, mode, beside, caplog
+):
+    """A marker or a sidecar that nobody can look at is no fault of ours."""
+    rules = {
+        "marker": {"settle": Settle(quiet_s=QUIET_S, done_marker="{name}.done")},
+        "sidecar": {"sidecar": Sidecar(name="{name}.yml", may_set=("message",))},
+        "urgent": {"schedule": Schedule(late_drops=LateDrops.URGENT)},
+    }
+    room = make_deep(**rules[beside])
+    write(room, "day1/cam/a.mov")
+    write(room, "day1/cam/a.mov." + {"marker": "done", "sidecar": "yml"}.get(beside, "SENDNOW"))
+    room.pass_time(1)
+    (room.hot / "day1").chmod(mode)
+    look(room)
+    said = ask(room, "day1/cam/a.mov")
+    (room.hot / "day1").chmod(0o755)
+
+    assert [each.message for each in caplog.records if "not be judged" in each.message] == []
+    assert (said.prospect, "Permission denied" in said.why) == (Prospect.HELD, True)
+    if beside == "sidecar":
+        write(room, "day1/cam/a.mov.yml", b"message: for the edit\n")
+    look(room)
+    assert sent(room) == ["day1/cam/a.mov"]
+
+
+def test_copy_of_what_lies_behind_a_shut_folder_is_judged_all_the_same(make_deep, caplog):
+    """Nobody can say that the first is gone, so that it counts as one that stands there."""
+    room = make_deep(dedupe=Dedupe.SKIP)
+    write(room, "day1/cam/a.mov", b"abc")
+    look(room)
+    room.deliver(*room.taken())
+    (room.hot / "day1").chmod(0o000)
+    write(room, "b.mov", b"abc")
+    look(room)
+    (room.hot / "day1").chmod(0o755)
+
+    assert [each.message for each in caplog.records if "not be judged" in each.message] == []
+    assert room.state("b.mov") == ("duplicate", None)
+    assert "dedupe: skip" in room.drop("b.mov").note
