@@ -204,12 +204,26 @@ class DeepMachine(RuleBasedStateMachine):
             else:
                 marker.unlink(missing_ok=True)
 
-    @rule(folder=st.sampled_from(FOLDERS), mode=st.sampled_from(SHUT))
-    def shut_folder(self, folder: str, mode: int) -> None:
-        """Somebody makes a folder unreadable."""
+    @rule(
+        folder=st.sampled_from(FOLDERS),
+        mode=st.sampled_from(SHUT),
+        seconds=st.sampled_from([0.0, QUIET_S, 2 * PERIOD_S[Sight.DEGRADED]]),
+    )
+    def shut_folder(self, folder: str, mode: int, seconds: float) -> None:
+        """Somebody makes a folder unreadable, for a moment or so that it is noticed."""
         with self.lifted():
             if (self.room.hot / folder).is_dir():
                 self.shut[folder] = mode
+        self.room.intake.hurry()
+        self.room.pass_time(seconds)
+
+    @rule(name=st.sampled_from(FILES))
+    def arrive(self, name: str) -> None:
+        """Somebody drops a file, and it is delivered unless something stands in the way."""
+        self.write(name, is_marked=True)
+        self.room.intake.hurry()
+        self.room.pass_time(WHOLE_S)
+        self.deliver()
 
     @rule()
     def open_folders(self) -> None:
@@ -217,7 +231,7 @@ class DeepMachine(RuleBasedStateMachine):
         with self.lifted():
             self.shut.clear()
 
-    @rule(seconds=st.sampled_from([0.5, SPACING_S, QUIET_S, PERIOD_S[Sight.DEGRADED]]))
+    @rule(seconds=st.sampled_from([0.5, SPACING_S, QUIET_S, 2 * PERIOD_S[Sight.DEGRADED]]))
     def wait(self, seconds: float) -> None:
         """Time passes."""
         self.room.pass_time(seconds)
@@ -340,7 +354,7 @@ class DeepMachine(RuleBasedStateMachine):
         for folder in FOLDERS:
             drop = self.room.drop(folder)
             assert drop is None or drop.state is DropState.CANCELLED, drop
-        self.was_away.clear()
+        self.was_away -= self.there()
 
     @invariant()
     def nothing_unsettled_goes_and_nothing_goes_twice(self) -> None:
