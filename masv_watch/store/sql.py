@@ -43,7 +43,7 @@ from masv_watch.model import (
     UploadState,
     UploadType,
 )
-from masv_watch.store import batches
+from masv_watch.store import consequences
 from masv_watch.store.seal import Seal
 
 T = TypeVar("T")
@@ -180,7 +180,7 @@ def move_upload(
         after=after,
         code=code,
         error=error,
-        finalize_at=_finalize_at(row, after, tx.now),
+        finalize_at=consequences.finalize_at(row, terms_of(row), after, tx.now),
         finalized_at=finalized_at,
         finalize_asked=finalize_asked,
     )
@@ -192,25 +192,10 @@ def move_upload(
             noun="upload", noun_id=row["id"], event=event, before=before, after=after, detail=error
         ),
     )
-    _follow(tx, row, event, after)
+    consequences.follow(tx.run, row, event, after)
     if after is UploadState.GONE:
         _end_drops(tx, row, delivered=finalized_at is not None)
     return after
-
-
-def _follow(tx: Transaction, row: Row, event: UploadEvent, after: UploadState) -> None:
-    """Keep the wish to finalize over a source that changes, and forget what was for the way.
-
-    Refused finalizes are counted until one succeeds or a person has looked.
-    """
-    if event is UploadEvent.FINALIZE:
-        tx.run("set_finalize_wanted", id=row["id"], wanted=1)
-    if after is UploadState.COMPLETE:
-        tx.run("forget_words", id=row["id"])
-    if event is UploadEvent.REFUSED:
-        tx.run("count_refusal", id=row["id"])
-    elif event in (UploadEvent.FINALIZED, UploadEvent.RESUME):
-        tx.run("forget_refusals", id=row["id"])
 
 
 def _end_drops(tx: Transaction, upload: Row, *, delivered: bool) -> None:
@@ -218,17 +203,6 @@ def _end_drops(tx: Transaction, upload: Row, *, delivered: bool) -> None:
     for row in tx.all("drops_of", upload_id=upload["id"]):
         if row["state"] == DropState.TAKEN:
             move_drop(tx, row, DropEvent.FINISH if delivered else DropEvent.CANCEL)
-
-
-def _finalize_at(row: Row, after: UploadState, now: float) -> float | None:
-    if after is not UploadState.IDLE:
-        return None
-    terms = terms_of(row)
-    if terms.idle_s is None:
-        return now if row["finalize_wanted"] else None
-    if row["batch"]:
-        return batches.finalize_at(terms, batches.standing_of(row), now)
-    return now + terms.idle_s
 
 
 def move_drop(
