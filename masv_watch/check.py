@@ -41,6 +41,8 @@ from masv_watch.watch.sameness import is_expected
 #: start that checks first must not wait for a count
 MOST_FOLDERS = 2_000_000
 COUNTING_S = 10.0
+#: what helps when the cloud knows no such portal
+_PORTAL = " - of vault.portal.massive.app the name is vault: look at the portal's address"
 
 #: problems, warnings and ok lines while they are gathered
 _Lists = tuple[list[str], list[str], list[str]]
@@ -273,7 +275,7 @@ def _probe_cloud(loaded: Loaded, file: str, lists: _Lists, proxies: Proxies) -> 
             if rule.to.portal is None:
                 continue
             key = f"hot_folders[{index}].to.portal"
-            with _judged(lists, _place(loaded, key, file, at=rule.at), key):
+            with _judged(lists, _place(loaded, key, file, at=rule.at), key, cure=_PORTAL):
                 cloud.portal(rule.to.portal)
                 lists[2].append(f"ok: {key}: {rule.to.portal} is there")
     finally:
@@ -302,12 +304,12 @@ def _probe_key(cloud: CloudClient, loaded: Loaded, file: str, lists: _Lists) -> 
 
 
 @contextmanager
-def _judged(lists: _Lists, place: str, key: str) -> Iterator[None]:
+def _judged(lists: _Lists, place: str, key: str, *, cure: str = "") -> Iterator[None]:
     problems, warnings, _ = lists
     try:
         yield
     except (NoSession, CloudRefused) as error:
-        problems.append(f"{place}: {key}: {error}")
+        problems.append(f"{place}: {key}: {error}{'' if error.hint else cure}")
     except MasvWatchError as error:
         warnings.append(f"{place}: {key}: warning: not checked: {error}")
 

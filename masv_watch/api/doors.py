@@ -130,6 +130,8 @@ def bind(listen: Listen) -> Bound:
         number = error.errno if isinstance(error, OSError) else None
         why = os.strerror(number).lower() if number and number > 0 else str(error)
         hint = "stop what listens there, or set server.listen to another address"
+        if number in (errno.EACCES, errno.EPERM):
+            hint = "set server.listen to a port from 1024 on, and let a reverse proxy have this one"
         if listen.scheme is Scheme.UNIX:
             hint = "make its folder, writable for this user, or set server.listen to another path"
         raise CannotListen(f"cannot listen on {_named(listen)}: {why}", hint=hint) from error

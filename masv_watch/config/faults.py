@@ -228,7 +228,9 @@ def _unknown(whole: type[Any], tree: Plain, path: tuple[str | int, ...]) -> Faul
     elif meant is not None:
         advice = f"did you mean `{meant}`?"
     elif key == "<<":
-        advice = "merging is not available, write the values out"
+        advice = "merging is not available: write the values out"
+        if above[:1] == ("hot_folders",):
+            advice += ", or let one hot folder be `like: NAME` of another"
     else:
         advice = f"known here: {', '.join(here)}"
     is_stray = value_at(tree, path) is None and meant is None

@@ -18,6 +18,7 @@ from masv_watch.model import Secret
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45}", re.ASCII)
 _PORTAL = re.compile(r"(?:https?://)?([A-Za-z0-9_-]+)\.portal\.massive\.(?:io|app)/?", re.ASCII)
+_TEAM = re.compile(r"(?:https?://)?([A-Za-z0-9_-]+)\.massive\.(?:io|app)/?", re.ASCII)
 
 
 def label(value: object) -> str:
@@ -25,7 +26,7 @@ def label(value: object) -> str:
     given = text(value)
     if _LABEL.fullmatch(given):
         return given
-    portal = _PORTAL.fullmatch(given)
+    portal = _PORTAL.fullmatch(given) or _TEAM.fullmatch(given)
     if portal and not isinstance(value, FromEnv):
         raise Wrong(f"{quoted(given)} is an address - write its first part only: `{portal[1]}`")
     raise Wrong(f"{shown(value)} is no subdomain - letters, digits, `-` and `_`")
@@ -54,7 +55,7 @@ def state(value: object) -> str:
 def host(value: object) -> str:
     """Accept a host name or an IP address."""
     given = text(value)
-    if _HOST.fullmatch(given) is None or ".." in given:
+    if _HOST.fullmatch(given) is None or ".." in given or (":" in given and not _is_ip(given)):
         raise Wrong(f"{shown(value)} is no host - a name or an IP address, without a port")
     return given
 
@@ -122,14 +123,23 @@ def hook(value: object) -> Secret:
         host, port = "", None
     if not host or port == 0 or not url.reveal().isascii() or " " in url.reveal():
         raise Wrong("the secret is no web address - https://HOST/...")
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_here(host)):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_here(host)):
         if "@" in parts.netloc or parts.fragment:
             raise Wrong("the secret names a user or a fragment - a hook's address has neither")
         return url
     raise Wrong("the secret is no https address - only this machine itself is told in the clear")
 
 
-def _is_here(host: str) -> bool:
+def _is_ip(given: str) -> bool:
+    try:
+        ipaddress.ip_address(given)
+    except ValueError:
+        return False
+    return True
+
+
+def is_here(host: str) -> bool:
+    """Say whether a host is this machine itself, by its name or address alone."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

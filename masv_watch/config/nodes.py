@@ -223,7 +223,7 @@ def _take(reader: _Reader, event: Any) -> bool:
     elif isinstance(event, yaml.AliasEvent):
         if _is_private(reader):
             reader.source.hide_rest(start)
-        reader.note(start, "anchors and aliases are not available - write the value out")
+        _note_anchor(reader, start)
         _add(reader, _empty(start), start)
     elif isinstance(event, yaml.ScalarEvent):
         _scalar(reader, event, start)
@@ -314,7 +314,7 @@ def _enter(reader: _Reader, top: _Open, key: tuple[str, Place], tree: Tree) -> N
 
 def _tag(reader: _Reader, event: Any, start: Place, *, for_mapping: bool = False) -> str | None:
     if event.anchor:
-        reader.note(start, "anchors and aliases are not available - write the value out")
+        _note_anchor(reader, start)
     tag: str | None = event.tag
     if tag is None:
         return None
@@ -333,6 +333,13 @@ def _tag(reader: _Reader, event: Any, start: Place, *, for_mapping: bool = False
         advice = f"{listed(reader.tags)}; put text that begins with `!` in quotes"
         reader.note(start, f"the tag {shown} is not known - {advice}")
     return None
+
+
+def _note_anchor(reader: _Reader, start: Place) -> None:
+    # what people want by them has a key of its own
+    like = ", or let one hot folder be `like: NAME` of another"
+    more = like if reader.path()[:1] == ("hot_folders",) else ""
+    reader.note(start, f"anchors and aliases are not available - write the value out{more}")
 
 
 def _is_private(reader: _Reader) -> bool:

@@ -11,10 +11,10 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from masv_watch.config import addressing, completeness, exposure, filtering, sidecars
+from masv_watch.config import addressing, completeness, exposure, filtering, sidecars, slips
 from masv_watch.config.faults import Fault
 from masv_watch.config.origins import FromEnv, Plain
-from masv_watch.config.problems import listed, quoted
+from masv_watch.config.problems import listed, printable, quoted
 from masv_watch.config.reading import Path, Reading, above, is_path, real_path
 from masv_watch.config.values import shown
 from masv_watch.model import Package
@@ -29,6 +29,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
     _needs_team(reading)
     _smtp(reading)
     _proxy(reading)
+    slips.check(reading)
     exposure.check(reading, state)
     if not list(reading.folders()) and not reading.get("hot_folders"):
         reading.warn(("hot_folders",), "there is no hot folder, so nothing is watched")
@@ -207,7 +208,7 @@ def _needs_team(reading: Reading) -> None:
     needing = [
         at
         for at in reading.folders()
-        if {"recipients", "by_subfolder"} & set(reading.get(*at, "to") or ())
+        if any(reading.has(*at, "to", key) for key in ("recipients", "by_subfolder"))
         and not reading.has(*at, "to", "portal")
     ]
     if not lacking or not needing:
@@ -305,8 +306,9 @@ def _link(reading: Reading, at: Path) -> None:
     if isinstance(template, str) and template.isprintable():
         path = os.path.join(reading.beside, template)
         if not os.path.isfile(path):
-            shown = quoted(path) if not isinstance(template, FromEnv) else "the template"
-            message = f"{shown} does not exist - paths begin at the configuration file's folder"
+            shown = printable(path) if not isinstance(template, FromEnv) else "the template"
+            what = "is not a file" if os.path.lexists(path) else "does not exist"
+            message = f"{shown} {what} - name a file; paths begin at this configuration's folder"
             reading.fault((*at, "link", "template"), message)
 
 

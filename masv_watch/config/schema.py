@@ -357,8 +357,14 @@ def check(tree: Plain) -> tuple[Keys | None, list[faults.Fault]]:
     return None, [
         faults.fault(Keys, tree, one)
         for one in found[:_MOST_FAULTS]
-        if faults.value_at(tree, one["loc"]) is not BROKEN
+        if faults.value_at(tree, one["loc"]) is not BROKEN and not _is_merged(tree, one)
     ]
+
+
+def _is_merged(tree: Plain, one: Any) -> bool:
+    """Say whether a key is only missing because YAML's merging, refused itself, was to bring it."""
+    above = faults.value_at(tree, one["loc"][:-1]) if one["type"] == "missing" else None
+    return isinstance(above, dict) and "<<" in above
 
 
 def known_keys() -> set[str]:

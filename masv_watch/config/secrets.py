@@ -145,9 +145,10 @@ def _check_value(value: Secret) -> None:
     text = value.reveal()
     where = f" ({value.origin})" if value.origin else ""
     if not text:
-        raise Wrong(f"the secret is empty{where}")
+        raise Wrong(f"the secret is empty{where} - put it there, in one line")
     if not text.isprintable():
-        raise Wrong(f"the secret holds a line break or a control character{where}")
+        advice = "one line with nothing else in it is a secret"
+        raise Wrong(f"the secret holds a line break or a control character{where} - {advice}")
 
 
 def _fetched(resolver: Resolver, tree: nodes.Tree) -> Plain:
@@ -180,7 +181,7 @@ def _env(resolver: Resolver, name: str, default: str | None = None) -> Plain:
             f'!env {{name: {name}, default: "..."}}'
         )
     if not value:
-        raise Wrong(f"the environment variable {name} is empty")
+        raise Wrong(f"the environment variable {name} is empty - export it with its value")
     if any("\ud800" <= char <= "\udfff" for char in value):
         raise Wrong(f"the environment variable {name} is not valid UTF-8")
     text = FromEnv(value)
@@ -202,13 +203,20 @@ def _env_with_default(resolver: Resolver, tree: nodes.Mapping) -> Plain:
     return _env(resolver, name.text, default.text)
 
 
+_ADVICE: dict[type[BaseException | None], str] = {
+    FileNotFoundError: " - make it, with the secret alone in it, and run chmod 600 on it",
+    PermissionError: " - this user needs the right to read it, and no other user",
+}
+
+
 def _file(path: str) -> Secret:
     try:
         content, mode = read_text(path, _LARGEST)
         check_mode(mode)
         text = content.decode("utf-8-sig")
     except Wrong as wrong:
-        raise Wrong(f"the secret file {printable(path)} {wrong.message}") from wrong
+        advice = _ADVICE.get(type(wrong.__cause__), "")
+        raise Wrong(f"the secret file {printable(path)} {wrong.message}{advice}") from wrong
     except UnicodeDecodeError:
         raise Wrong(f"the secret file {printable(path)} is not UTF-8 text") from None
     return Secret(_chomped(text), f"file {printable(path)}")

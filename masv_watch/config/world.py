@@ -63,7 +63,9 @@ def _root(findings: Findings, rule: Rule, path: str, place: str) -> None:
         found = os.stat(rule.path)
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ENOTDIR}:
-            message = f"{shown} is missing: run will wait for it - mount it or make it"
+            # what cannot be seen is said
+            more = ", whose name ends with a blank," if shown.endswith(" ") else ""
+            message = f"{shown}{more} is missing: run will wait for it - mount it or make it"
         else:
             message = f"{shown} cannot be looked at ({_why(error)}): run will wait for it"
         findings.warnings.append(f"{place}: {path}: warning: {message}")
@@ -185,8 +187,15 @@ class _Api:
     def look(self) -> None:
         for at, listen in enumerate(self.server.listen):
             path = f"server.listen[{at}]"
+            path = path if path in self.places else "server.listen"
             if listen.scheme is Scheme.UNIX:
-                self._socket(path if path in self.places else "server.listen", listen.path)
+                self._socket(path, listen.path)
+            elif not _may_listen(listen.port):
+                message = (
+                    f"this user may not listen on port {listen.port} - name one from 1024 on, and"
+                    " let a reverse proxy have this one"
+                )
+                self._warning(path, message)
         for at, root in enumerate(self.server.allowed_roots or ()):
             self._root(f"server.allowed_roots[{at}]", root)
         for at, name in enumerate(self.server.trusted_users):
@@ -213,11 +222,13 @@ class _Api:
         if not is_socket:
             self._problem(path, f"{shown} is there and no socket - name another path")
         elif not os.path.isdir(folder):
-            message = f"the folder {printable(folder)} is missing: run cannot listen in it"
+            message = (
+                f"the folder {printable(folder)} is missing: run cannot listen in it - make it"
+            )
             self._warning(path, message)
         elif not _may(os.fsencode(folder), os.W_OK | os.X_OK):
             message = f"no right to write in {printable(folder)}: run cannot listen in it"
-            self._warning(path, message)
+            self._warning(path, f"{message} - give this user the right, or name another path")
         else:
             self.findings.ok.append(f"ok: {path}: {shown} can be made")
 
@@ -290,6 +301,22 @@ class _Api:
         return None
 
 
+def _may_listen(port: int) -> bool:
+    """Say whether the kernel lets this user have a port; where it does not tell, it does."""
+    try:
+        with open(_PORTS_OF_ALL) as told:
+            first = int(told.read())
+        with open("/proc/self/status") as rows:
+            (held,) = (row.split()[1] for row in rows if row.startswith("CapEff:"))
+    except (OSError, ValueError):
+        return True
+    return port == 0 or port >= first or bool(int(held, 16) >> _NET_BIND_SERVICE & 1)
+
+
+#: where the kernel keeps the first port that anybody may have
+_PORTS_OF_ALL = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+#: the right to listen on a port below it, as the kernel numbers rights
+_NET_BIND_SERVICE = 10
 #: the number that the kernel shows for users and groups it cannot name
 _UNNAMED = 65534
 

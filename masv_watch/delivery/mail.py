@@ -22,6 +22,8 @@ from masv_watch.logs import escaped
 from masv_watch.loops import assert_outside_transaction
 from masv_watch.model import Secret, Smtp
 
+#: a server that waits for TLS says nothing to who waits for its greeting
+_PORTS = "check mail.smtp.port and mail.smtp.tls: 465 wants implicit, 587 and 25 starttls"
 #: seconds that `probe` allows each exchange
 PROBE_TIMEOUT_S = 20.0
 
@@ -195,7 +197,7 @@ def _translated(smtp: Smtp) -> Iterator[None]:
         ) from error
     except smtplib.SMTPException as error:
         said = _words(str(error), smtp.password)
-        raise MailDeferred(f"{_where(smtp)} ended the conversation: {said}") from error
+        raise MailDeferred(f"{_where(smtp)} ended the conversation: {said}", hint=_PORTS) from error
     except ssl.SSLError as error:
         raise MailDeferred(
             f"no trusted connection to {_where(smtp)}: {_words(_tls_reason(error), smtp.password)}",

@@ -97,6 +97,13 @@ def port_taken(ground: Ground) -> None:
     ground.ends.append(taken.close)
 
 
+def port_of_the_system(ground: Ground) -> None:
+    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 81:
+        pytest.skip("this machine lets everybody listen on any port")
+    ground.port = 81
+    ground.by = _PLAIN
+
+
 def state_on_nfs(ground: Ground) -> None:
     ground.program = ["-c", _ON_NFS, str(ground.top / "mounts")]
 
@@ -134,6 +141,8 @@ MISTAKES = [
     (wrong_key, "check", 2, "the cloud refused the API key", "correct masv.api_key"),
     (no_rights_in_the_folder, "check", 0, "cannot be read by this user", "chmod g+rx"),
     (port_taken, "run", 5, "cannot listen on", "set server.listen to another address"),
+    (port_of_the_system, "check", 0, "may not listen on port 81", "name one from 1024 on"),
+    (port_of_the_system, "run", 5, "cannot listen on http://127.0.0.1:81", "a port from 1024 on"),
     (state_on_nfs, "check", 0, "state: warning:", "name a local folder"),
     (credential_outside, "check", 0, "the credential api_key was not looked up",
      "systemd-run --pipe --wait -p LoadCredential=api_key:masv-watch.api_key masv-watch check -c"),
@@ -155,7 +164,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.mark.parametrize(
     ("mistake", "command", "status", "about", "cure"),
     MISTAKES,
-    ids=[row[0].__name__.replace("_", " ") for row in MISTAKES],
+    ids=[f"{row[0].__name__} {row[1]}".replace("_", " ") for row in MISTAKES],
 )
 def test_mistake_of_the_first_hour_gives_one_message_with_its_cure(
     tmp_path, sandbox, mistake, command, status, about, cure

@@ -170,7 +170,7 @@ def test_socket_in_no_folder_or_over_a_file_is_told(tmp_path: Path) -> None:
 
     found = probed(tmp_path, f"  listen: [unix:///nowhere/a, unix://{tmp_path}/file]\n")
 
-    words = "the folder /nowhere is missing: run cannot listen in it"
+    words = "the folder /nowhere is missing: run cannot listen in it - make it"
     assert records(found.warnings) == [(4, 12, "server.listen[0]", words)]
     words = f"{tmp_path}/file is there and no socket - name another path"
     assert records(found.problems) == [(4, 31, "server.listen[1]", words)]

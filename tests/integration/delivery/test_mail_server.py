@@ -287,8 +287,10 @@ def test_hostile_words_of_a_server_are_cut_and_escaped(answers: Answers, serve: 
 def test_connection_broken_before_the_answer_is_deferred(answers: Answers, serve: Serve) -> None:
     """Without a final answer the outcome is unknown: the same letter is tried again (fault 70)."""
     answers.breaks = True
-    with pytest.raises(MailDeferred, match="ended the conversation"):
+    with pytest.raises(MailDeferred, match="ended the conversation") as raised:
         send(serve())
+
+    assert "465 wants implicit" in raised.value.hint
 
 
 def test_connection_broken_at_the_good_bye_changes_nothing(answers: Answers, serve: Serve) -> None:
