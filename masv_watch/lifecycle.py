@@ -170,7 +170,10 @@ CURES: Mapping[HoldReason, str] = {
         "put at least one file that can be sent into it; masv-watch explain PATH tells what is"
         " left out"
     ),
-    HoldReason.NO_RECIPIENT: "name recipients for the subfolder, then masv-watch reload",
+    HoldReason.NO_RECIPIENT: (
+        "move it into a folder that has recipients, or name recipients for its own in"
+        " to.by_subfolder, then masv-watch reload"
+    ),
     HoldReason.INITIAL_ASK: (
         "masv-watch release --folder NAME sends all of it; masv-watch ledger seed NAME records it"
         " as seen"

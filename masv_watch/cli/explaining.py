@@ -109,8 +109,9 @@ def _tested(tree: answers.Json) -> Tested:
 def explained_lines(found: Explained) -> Iterator[str]:
     """Give an explanation: the sentence, whom it goes to, the ledger's row, and test by test."""
     words = _WORDS.get(found.verdict, found.verdict)
-    if found.verdict == "known" and found.drop is not None:
-        words = _ENDS.get(found.drop.state, words)
+    ends = _ENDS.get(found.drop.state) if found.drop is not None else None
+    if ends and found.verdict in {"known", "missing"}:
+        words = ends if found.verdict == "known" else f"{words}; it {ends}"
     yield f"{found.path} {words}"
     yield f"  {found.why}"
     if found.retry_in_s is not None and found.verdict in {"settling", "held"}:

@@ -25,6 +25,21 @@ def test_first_line_says_what_became_of_what_is_known(state, words):
     assert next(iter(explained_lines(found))) == words
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("done", "/srv/a is not there; it was delivered already"),
+        ("settling", "/srv/a is not there"),
+    ],
+)
+def test_first_line_says_what_became_of_what_is_not_there_any_more(state, words):
+    """Whoever asks where a delivered and moved file is reads first that it was delivered."""
+    row = {"id": 1, "hot_folder": "out", "path": "a", "generation": 1, "state": state}
+    found = explained({"path": "/srv/a", "verdict": "missing", "why": "w", "drop": row})
+
+    assert next(iter(explained_lines(found))) == words
+
+
 def test_first_line_says_that_a_path_is_known_where_no_row_says_more():
     """And of every other verdict its own words."""
     for verdict, words in (("known", "is known already"), ("left_out", "is left out")):
