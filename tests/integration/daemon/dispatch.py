@@ -22,7 +22,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from tests.processes import PROJECT, Daemon, Sandbox, free_port
+from tests.processes import PROJECT, Daemon, Sandbox, ask, free_port
 from tests.waiting import eventually
 
 MIB = 1024 * 1024
@@ -153,16 +153,20 @@ class Dispatch:
     ) -> list[dict[str, Any]]:
         """Wait until all uploads of these names are complete; give their packages.
 
-        `impatient` reloads meanwhile, so that no back-off is waited out.
+        `impatient` starts them anew meanwhile, so that no back-off is waited out.
         """
         asked_at = monotonic()
 
         def done() -> bool:
             nonlocal asked_at
+            left = [
+                each["upload_id"] for each in map(self.upload, names) if each["state"] != "complete"
+            ]
             if impatient and monotonic() - asked_at > 0.4:
-                self.reload()
+                for upload_id in left:
+                    ask(self.daemon.api, f"/api/v1/uploads/{upload_id}/start", "POST")
                 asked_at = monotonic()
-            return all(self.upload(name)["state"] == "complete" for name in names)
+            return not left
 
         eventually(done, within=within)
         return [self.package(name) for name in names]

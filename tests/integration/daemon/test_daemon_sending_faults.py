@@ -127,7 +127,7 @@ def _impatiently(world: Dispatch, condition: Callable[[], Any]) -> Any:
     done = threading.Event()
 
     def hurry() -> None:
-        while not done.wait(0.4):
+        while not done.wait(1.0):
             world.reload()
 
     thread = threading.Thread(target=hurry)
