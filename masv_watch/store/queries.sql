@@ -38,6 +38,20 @@ AND state IN ('settling', 'held', 'queued', 'taken') ORDER BY id;
 SELECT path FROM drops WHERE hot_folder = :hot_folder
 AND state IN ('settling', 'held', 'queued', 'taken');
 
+-- name: unsettled_paths
+SELECT path FROM drops WHERE hot_folder = :hot_folder
+AND state IN ('settling', 'held', 'queued', 'taken') AND (state <> 'taken' OR whole = 0);
+
+-- name: ended_signatures
+-- each span is the place of a path in all of them, from 1, and its length
+SELECT drops.path, drops.signature FROM json_each(:spans) AS span CROSS JOIN drops
+WHERE drops.hot_folder = :hot_folder
+AND drops.path = substr(:paths, json_extract(span.value, '$[0]'), json_extract(span.value, '$[1]'))
+AND drops.state IN ('done', 'superseded', 'duplicate', 'ignored')
+AND drops.forgotten = 0 AND drops.signature <> ''
+AND NOT EXISTS (SELECT 1 FROM drops AS newer WHERE newer.hot_folder = drops.hot_folder
+    AND newer.path = drops.path AND newer.generation > drops.generation);
+
 -- name: drops_of
 SELECT * FROM drops WHERE upload_id = :upload_id ORDER BY id;
 

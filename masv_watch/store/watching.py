@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from masv_watch.model import (
@@ -71,6 +72,22 @@ class WatchingVerbs:
         """List the paths of all drops of a hot folder that have not come to their end."""
         rows = self.engine.read(lambda tx: tx.all("living_paths", hot_folder=hot_folder))
         return [bytes(row["path"]) for row in rows]
+
+    def unsettled_paths(self, hot_folder: str) -> list[bytes]:
+        """List those of them that were not taken, or not in whole."""
+        rows = self.engine.read(lambda tx: tx.all("unsettled_paths", hot_folder=hot_folder))
+        return [bytes(row["path"]) for row in rows]
+
+    def ended_signatures(self, hot_folder: str, paths: Sequence[bytes]) -> dict[bytes, str]:
+        """Give the signatures of those paths whose newest row ended with content that is known."""
+        # one statement for all: each of its own would take three times as long
+        ends = list(accumulate(map(len, paths)))
+        spans = [[end - len(path) + 1, len(path)] for end, path in zip(ends, paths, strict=True)]
+        wanted = {"paths": b"".join(paths), "spans": json.dumps(spans)}
+        rows = self.engine.read(
+            lambda tx: tx.all("ended_signatures", hot_folder=hot_folder, **wanted)
+        )
+        return {bytes(row["path"]): row["signature"] for row in rows}
 
     def delivered_files(self, hot_folder: str, path: bytes) -> dict[bytes, DeliveredFile]:
         """Give every file that was delivered of a drop's path."""

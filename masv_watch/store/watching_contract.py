@@ -34,6 +34,17 @@ class Watching(Protocol):
         """List the paths of all drops of a hot folder that have not come to their end."""
         ...
 
+    def unsettled_paths(self, hot_folder: str) -> list[bytes]:
+        """List those of them that were not taken, or not in whole."""
+        ...
+
+    def ended_signatures(self, hot_folder: str, paths: Sequence[bytes]) -> Mapping[bytes, str]:
+        """Give the signatures of those paths whose newest row ended with content that is known.
+
+        Of what somebody cancelled, or had forgotten, nothing is said.
+        """
+        ...
+
     def delivered_files(self, hot_folder: str, path: bytes) -> Mapping[bytes, DeliveredFile]:
         """Give every file that was delivered of a drop's path, each as it was the last time."""
         ...

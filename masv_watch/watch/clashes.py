@@ -52,12 +52,18 @@ class Tops:
         """Note a name that is there."""
         self._known.setdefault(fold(top), set()).add(top)
 
-    def keep(self, tops: set[bytes]) -> None:
+    @property
+    def tops(self) -> Iterator[bytes]:
+        """Give the names that are there."""
+        return (top for alike in self._known.values() for top in alike)
+
+    def lose(self, tops: set[bytes]) -> None:
         """Let go of what a whole sweep did not show."""
-        for folded in list(self._known):
-            self._known[folded] &= tops
-            if not self._known[folded]:
-                del self._known[folded]
+        for top in tops:
+            alike = self._known.get(fold(top), set())
+            alike.discard(top)
+            if not alike:
+                self._known.pop(fold(top), None)
 
     def like(self, top: bytes) -> list[bytes]:
         """Give the other names that are one with this one elsewhere."""

@@ -11,9 +11,10 @@ Law 2. Only a whole sweep of a present root proves that something is gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 from masv_watch import files
 from masv_watch.errors import SourceVanished
@@ -42,6 +43,7 @@ from masv_watch.watch.generations import PASSING, Related, Relation, relate
 from masv_watch.watch.grains import Grain
 from masv_watch.watch.handover import Going, Handover
 from masv_watch.watch.markers import urged_by
+from masv_watch.watch.marks import Marks
 from masv_watch.watch.memory import Memory, Remembered, is_other
 from masv_watch.watch.notices import (
     tell_clashes,
@@ -51,8 +53,10 @@ from masv_watch.watch.notices import (
     warn_of_growth,
     warn_of_lack,
 )
+from masv_watch.watch.recall import Recall
 from masv_watch.watch.redrops import Kind
-from masv_watch.watch.rules import Standing, role, starts_early
+from masv_watch.watch.roll import Roll
+from masv_watch.watch.rules import Matcher, Standing, role, starts_early
 from masv_watch.watch.scan import Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict
 from masv_watch.watch.tops import Same, Unlisted
@@ -119,8 +123,7 @@ class Entries:
     @property
     def is_empty(self) -> bool:
         """Say whether nothing is remembered of any entry."""
-        memory = self._memory
-        return not any((memory.told, memory.growing, memory.concluded, memory.awaited))
+        return self._memory.is_empty
 
     def take_dirt(self) -> bool:
         """Say whether a sweep is needed soon, once for each reason."""
@@ -148,27 +151,32 @@ class Entries:
         self._memory.growing.pop(top, None)
         self._is_dirty = True
 
-    def begin(self) -> None:
-        """Take in what the ledger says before a sweep."""
+    def begin(self, matcher: Matcher, *, odd: Collection[bytes] = ()) -> Roll:
+        """Take in what the ledger says, and give whom a sweep should meet, the `odd` with them."""
+        memory, store, name = self._memory, self._store, self.rule.name
         self.assessor.histories.begin_look()
-        self._memory.awaited.clear()
-        if not self._memory.concluded:
-            return
-        for drop in self._store.drops(self.rule.name, living=True):
-            if drop.state is not DropState.TAKEN or not drop.whole:
-                # a person wants it again, or the sender missed it or saw it change, perhaps for a
-                # moment only (fault 7)
-                self._memory.concluded.pop(drop.path, None)
-        for path in self._store.forgotten_paths(self.rule.name):
-            self._memory.concluded.pop(path, None)
+        memory.awaited.clear()
+        memory.marks.begin()
+        recall = Recall(self.rule, store=store, matcher=matcher, others=(memory.growing, odd))
+        memory.marks.recalled = recall.places
+        if memory.has_concluded:
+            # a person wants it again, or the sender missed it or saw it change, perhaps for a
+            # moment only (fault 7)
+            for path in chain(store.unsettled_paths(name), store.forgotten_paths(name)):
+                memory.doubt(path)
+        recorded = chain(store.living_paths(name), (each.path for each in store.given_up(name)))
+        read = chain(self.assessor.siblings.tops, self.assessor.histories.tops, self._tops.tops)
+        return Roll(chain(recorded, read, memory.growing, memory.concluded), memory.told, odd)
 
-    def end(self, names: set[bytes], drops: set[bytes]) -> None:
-        """Draw the consequence of a whole sweep: these names were seen, of them these drops."""
-        self._notice_missing(drops)
-        self._memory.told = {top for top in self._memory.told if top in names or top in drops}
-        self.assessor.siblings.keep(drops)
-        self._tops.keep(drops)
-        self.assessor.histories.keep(drops)
+    def end(self, roll: Roll, hidden: set[bytes]) -> None:
+        """Draw the consequence of a whole sweep that could not list these folders."""
+        self._notice_missing(roll.missing)
+        self._memory.told -= roll.untold
+        self._memory.lose(roll.missing)
+        self._memory.marks.end(hidden)
+        self.assessor.siblings.lose(roll.missing)
+        self._tops.lose(roll.missing)
+        self.assessor.histories.lose(roll.missing)
 
     @property
     def awaits(self) -> bool:
@@ -187,11 +195,10 @@ class Entries:
         """Give what tells the fence of an entry as long as nothing is to be done about it."""
         return self._memory.concluded.get
 
-    def known_below(self, folders: set[bytes]) -> set[bytes]:
-        """Give what is remembered, or living or given up in the ledger, below some folders."""
-        given_up = [drop.path for drop in self._store.given_up(self.rule.name)]
-        living = self._store.living_paths(self.rule.name)
-        return self._memory.below(folders, (*living, *given_up))
+    @property
+    def marks(self) -> Marks:
+        """Give the loose files about which nothing is to be done."""
+        return self._memory.marks
 
     def foresee(self, looks: Iterable[Tree | Same | Unlisted | None]) -> None:
         """Fetch what several looks will need of the ledger, before the first of them."""
@@ -221,11 +228,11 @@ class Entries:
             named = urged_by(tree.top) if self.rule.schedule.heeds_marks else None
             if named is not None and tree.top not in self._memory.told:
                 # what was looked at already is looked at with its new marker
-                self._memory.concluded.pop(named, None)
+                self._memory.doubt(named)
                 self._is_dirty = True
             tell_skipped(self.rule, tree.top, reason, told=self._memory.told)
             return False
-        if tree.kind == "file":
+        if tree.kind == "file" and self.rule.whole.frames is not None:
             self.assessor.siblings.add(tree.top)
         if self.rule.drop is DropMode.BATCH:
             self._tops.add(tree.top)
@@ -243,7 +250,7 @@ class Entries:
             related = self._note_change(related.drop, seen)
         is_taken = related.relation is Relation.ON_ITS_WAY and related.drop is not None
         if related.relation is Relation.SAME or is_taken:
-            self._conclude(tree.top, seen)
+            self._memory.conclude(tree.top, seen)
         elif related.relation in _ELSEWHO and related.drop is not None:
             # what it waits for is moved by a person, a command or another room
             self._memory.growing.pop(tree.top, None)
@@ -296,10 +303,6 @@ class Entries:
         """Give what is remembered of an entry that has not settled."""
         known = self._memory.growing.get(top)
         return None if known is None else known.entry
-
-    def _conclude(self, top: bytes, seen: Seen) -> None:
-        self._memory.growing.pop(top, None)
-        self._memory.concluded[top] = seen.fence
 
     def _note_change(self, drop: Drop, seen: Seen) -> Related:
         """Note a change of what was taken, and say what the look is to the ledger now."""
@@ -413,7 +416,7 @@ class Entries:
             self._store.note_given_up(drop.id, seen.signature)
             if drop.is_unwanted:
                 tell_unwanted(self.rule, drop)
-            self._conclude(top, seen)
+            self._memory.conclude(top, seen)
 
     def _hand_on(self, tree: Tree, drop: Drop, arrivals: Arrivals, look: Look) -> Drop:
         """Let what settled go before the rest of its drop has arrived; give the drop as it is."""
@@ -447,7 +450,7 @@ class Entries:
             note=note,
             disposal=disposal,
         )
-        self._conclude(tree.top, seen)
+        self._memory.conclude(tree.top, seen)
         self.assessor.histories.forget(tree.top)
 
     def _take(self, tree: Tree, seen: Seen, drop: Drop, found: Assessment) -> None:
@@ -465,7 +468,7 @@ class Entries:
         )
         try:
             if self._hand.take(sent, seen, drop, going):
-                self._conclude(tree.top, seen)
+                self._memory.conclude(tree.top, seen)
                 tell_remarks(self.rule, tree.top, remarks)
                 tell_clashes(self.rule, tree.top, clashes)
                 self.assessor.histories.forget(tree.top)
@@ -477,18 +480,18 @@ class Entries:
         latest = partial(self._store.latest_drop, self.rule.name)
         return (*clashes_of(tree), *self._tops.beside(tree.top, latest))
 
-    def _notice_missing(self, seen: set[bytes]) -> None:
+    def _notice_missing(self, missing: set[bytes]) -> None:
         """Let go of what a whole sweep of a present root did not show any more."""
-        missing = [path for path in self._store.living_paths(self.rule.name) if path not in seen]
-        gone = self._store.latest_drops(self.rule.name, missing) if missing else []
-        for drop in gone:
+        if not missing:
+            return
+        living = [path for path in self._store.living_paths(self.rule.name) if path in missing]
+        for drop in self._store.latest_drops(self.rule.name, living):
             if drop.state is not DropState.TAKEN:
                 self._hand.let_go(drop)
             elif not drop.whole:
                 self._memory.growing.pop(drop.path, None)
                 self._hand.miss(drop)
         for drop in self._store.given_up(self.rule.name):
-            if drop.path not in seen:
+            if drop.path in missing:
                 # whatever comes under its name from now on is new
                 self._store.note_given_up(drop.id, "")
-        self._memory.keep(seen)

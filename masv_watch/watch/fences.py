@@ -11,6 +11,7 @@ Law 2. A fence is worth nothing to another process: the interpreter's hashes dif
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
@@ -51,10 +52,15 @@ def all_joined(total: int, names: Iterable[str], stats: Iterable[Any]) -> int:
     return total + sum(map(hash, zip(names, map(_OF_STAT, stats), strict=True))) & _BITS
 
 
-def file_fences(names: Iterable[str], stats: Iterable[Any]) -> list[str]:
-    """Give the fence of each of these loose files that is kept, by their stats."""
-    pairs = zip(names, map(_OF_STAT, stats), strict=True)
-    return [f"{hash(pair) & _BITS:016x}" for pair in pairs]
+def file_marks(names: Iterable[str], stats: Iterable[Any]) -> array[int]:
+    """Give of each of these loose files that is kept its fence as a number, by their stats."""
+    return array("q", map(hash, zip(names, map(_OF_STAT, stats), strict=True)))
+
+
+def mark_of(fence: str) -> int:
+    """Give the fence of a loose file as a number with a sign, as the interpreter hashes."""
+    number = int(fence, 16)
+    return number - (_BITS + 1) if number >> 63 else number
 
 
 def folded(total: int, path: bytes, numbers: Numbers, inside: int) -> int:

@@ -10,7 +10,7 @@ Law 2. Of large files a piece is read at each look, so that no other drop waits 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from masv_watch import files
@@ -226,9 +226,14 @@ class Histories:
         self._left = READ_AT_ONCE
         self._disposed = {}
 
-    def keep(self, tops: set[bytes]) -> None:
+    @property
+    def tops(self) -> Collection[bytes]:
+        """Give the drops of which something was read."""
+        return self._contents.keys()
+
+    def lose(self, tops: set[bytes]) -> None:
         """Let go of what was read of drops that are not there any more."""
-        for top in self._contents.keys() - tops:
+        for top in self._contents.keys() & tops:
             del self._contents[top]
 
     def forget(self, top: bytes) -> None:

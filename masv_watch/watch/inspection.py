@@ -210,9 +210,14 @@ class Siblings:
             self._tops.add(top)
             self._found = None
 
-    def keep(self, tops: Collection[bytes]) -> None:
+    @property
+    def tops(self) -> Collection[bytes]:
+        """Give the files that are there."""
+        return self._tops
+
+    def lose(self, tops: Collection[bytes]) -> None:
         """Let go of what a whole sweep did not show."""
-        gone = self._tops.difference(tops)
+        gone = self._tops.intersection(tops)
         if gone:
             self._tops -= gone
             self._found = None

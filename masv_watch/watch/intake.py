@@ -37,6 +37,7 @@ from masv_watch.watch.gate import Gate
 from masv_watch.watch.ground import Ground, Known
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.ledgers import ledger_name, ledger_of, volume_name
+from masv_watch.watch.roll import Roll
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.sameness import RootState
 from masv_watch.watch.scan import Tree, changes, is_seen, one, sweep
@@ -267,34 +268,30 @@ class Intake:
 
     def _look_at_all(self, root: files.Root) -> None:
         self._meet(root)
-        self.entries.begin()
-        names: set[bytes] = set()
-        drops: set[bytes] = set()
+        roll = self.entries.begin(self._matcher, odd=self.troubles.tops)
         hidden: set[bytes] = set()
         ground = Ground(root)
         mark = self._closing.sight(root)
-        known = self.entries.concluded
         found = changes(
             root,
             self._matcher,
-            known=known,
+            known=self.entries.concluded,
+            marks=self.entries.marks,
             ground=ground,
             stop=self._stop,
         )
-        for group in in_groups(_one_by_one(found, drops)):
+        for group in in_groups(_one_by_one(found, roll)):
             self.entries.foresee(tree for _, tree in group)
-            names.update(top for top, _ in group)
-            drops.update(top for top, tree in group if self._look_at(root, tree))
+            for top, tree in group:
+                roll.meet(top, is_drop=self._look_at(root, tree))
             hidden.update(top for top, tree in group if not is_seen(tree))
         if self._stop():
             return
-        self._mark(root, found=bool(drops), is_empty=not (drops or names - {files.MARKER_NAME}))
-        if hidden:
-            # what lies in a folder that could not be listed is not missing
-            below = self.entries.known_below(hidden)
-            names, drops = names | below, drops | below
-        self.entries.end(names, drops)
-        self.troubles.keep(names)
+        self._mark(root, found=roll.has_drop, is_empty=not (roll.has_drop or roll.has_name))
+        # what lies in a folder that could not be listed is not missing
+        roll.spare(hidden)
+        self.entries.end(roll, hidden)
+        self.troubles.lose(roll.unjudged)
         if self._closing.take_in(mark):
             # what settles waits no longer than its marker asks
             self.entries.hasten(self._clock.monotonic())
@@ -443,11 +440,11 @@ class Intake:
 
 
 def _one_by_one(
-    found: Iterable[Tree | Same | Alike | Unlisted], drops: set[bytes]
+    found: Iterable[Tree | Same | Alike | Unlisted], roll: Roll
 ) -> Iterator[tuple[bytes, Tree | Same | Unlisted]]:
-    """Give what has to be looked at, each with its name; what is alike is only put to the drops."""
+    """Give what has to be looked at, each with its name; what is alike only answers the roll."""
     for seen in found:
         if isinstance(seen, Alike):
-            drops.update(seen.tops)
+            yield from ((top, Same(top)) for top in roll.meet_alike(seen))
         else:
             yield seen.top, seen

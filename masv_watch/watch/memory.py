@@ -6,12 +6,11 @@ to: `entries` does, and fills it.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from masv_watch.model import Drop
-from masv_watch.watch.addresses import above
 from masv_watch.watch.arrivals import Arrivals
+from masv_watch.watch.marks import Marks
 from masv_watch.watch.scan import Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict, is_same_signature
 
@@ -50,8 +49,10 @@ class Memory:
     """What one process remembers of a hot folder; a restart begins anew."""
 
     growing: dict[bytes, Remembered] = field(default_factory=dict)
-    #: fence of each entry about which nothing is to be done until it changes
+    #: fence of each entry about which nothing is to be done until it changes; of a loose file, the
+    #: mark
     concluded: dict[bytes, str] = field(default_factory=dict)
+    marks: Marks = field(default_factory=Marks)
     told: set[bytes] = field(default_factory=set)
     #: drops whose row must move first, as they stood: one of those held for each reason, and those
     #: that changed after their finalize
@@ -80,17 +81,34 @@ class Memory:
         if known is not None:
             known.retry_at = max(known.retry_at, until)
 
-    def keep(self, tops: Container[bytes]) -> None:
-        """Let go of what settles, or is concluded, and is none of these."""
-        for known in (self.growing, self.concluded):
-            # no set of a million names is made for it
-            for top in [top for top in known if top not in tops]:
-                del known[top]
+    @property
+    def has_concluded(self) -> bool:
+        """Say whether there is an entry about which nothing is to be done."""
+        return bool(self.concluded or self.marks)
 
-    def below(self, folders: set[bytes], living: Iterable[bytes]) -> set[bytes]:
-        """Give what is remembered of drops below some folders, and these living ones there."""
-        paths = {*living, *self.growing, *self.concluded, *self.told}
-        return {path for path in paths if not folders.isdisjoint(above(path))}
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing is remembered of any entry."""
+        return not (self.told or self.growing or self.awaited or self.has_concluded)
+
+    def conclude(self, top: bytes, seen: Seen) -> None:
+        """Note that nothing is to be done about an entry until it changes."""
+        self.growing.pop(top, None)
+        if seen.kind == "file" and seen.fence:
+            self.marks.note(top, seen.fence)
+        else:
+            self.concluded[top] = seen.fence
+
+    def doubt(self, top: bytes) -> None:
+        """Have what is concluded looked at by the next sweep."""
+        self.concluded.pop(top, None)
+        self.marks.doubt(top)
+
+    def lose(self, tops: set[bytes]) -> None:
+        """Let go of these, which a whole sweep did not show."""
+        for top in tops:
+            self.growing.pop(top, None)
+            self.concluded.pop(top, None)
 
 
 def place_of(tree: Tree) -> tuple[int, int] | None:

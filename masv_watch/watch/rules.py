@@ -191,6 +191,15 @@ class Matcher:
             shape.fullmatch(within + one_line(name)) for shape in self._besides for name in names
         )
 
+    def keeps_way(self, folder: bytes) -> bool:
+        """Say whether `keeps_all` holds for every name on the way from the root to a folder."""
+        way = b""
+        for step in folder.split(b"/") if folder else ():
+            if not self.keeps_all(way, (step.decode("utf-8", "surrogateescape"),)):
+                return False
+            way = way + b"/" + step if way else step
+        return True
+
     def match(
         self,
         path: bytes,

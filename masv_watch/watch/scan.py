@@ -22,6 +22,7 @@ from masv_watch.watch.addresses import subfolder_of
 from masv_watch.watch.columns import Growing, bytes_of
 from masv_watch.watch.fences import Numbers, all_joined, folded, joined, numbers_of, raw_of, told
 from masv_watch.watch.ground import Ground
+from masv_watch.watch.marks import Marks
 from masv_watch.watch.rules import Fate, Matcher
 from masv_watch.watch.settle import Entry, Seen, signature
 from masv_watch.watch.tops import (
@@ -145,18 +146,21 @@ def changes(
     matcher: Matcher,
     *,
     known: KnownBy,
+    marks: Marks | None = None,
     ground: Ground | None = None,
     budget: int = BUDGET,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Tree | Same | Alike | Unlisted]:
     """Sweep as `sweep`, making no list of what still has the fence that `known` gives for it.
 
+    Loose files whose `marks` are known come together, without a look at their names.
+
     Every folder that is walked is put on the `ground`. One on the way to drops that cannot be
     listed comes as a tree that is unreadable, or as unlisted when it went away.
 
     Raises: as `sweep`.
     """
-    for top in tops(root, matcher, ground=ground, known=known):
+    for top in tops(root, matcher, ground=ground, marks=marks):
         if stop():
             return
         if isinstance(top, Alike):
@@ -329,7 +333,7 @@ class _Walk:
 
     def _over(self, top: Observation) -> None:
         above = subfolder_of(top.path)
-        self._sum = self._note(top, above, 0, is_plain=self._is_plain(above))
+        self._sum = self._note(top, above, 0, is_plain=self._matcher.keeps_way(above))
         while self._ahead:
             folder, numbers, is_plain = self._ahead.pop()
             inside = -1
@@ -342,15 +346,6 @@ class _Walk:
                     self._root.observe(MARKER_NAME)
                     self._unreadable.append(LeftOut(path=folder, reason=reason_of(error, folder)))
             self._sum = folded(self._sum, folder, numbers, inside)
-
-    def _is_plain(self, above: bytes) -> bool:
-        """Say whether every name on the way from the root to a drop is plain."""
-        folder = b""
-        for step in above.split(b"/") if above else ():
-            if not self._matcher.keeps_all(folder, (os.fsdecode(step),)):
-                return False
-            folder = folder + b"/" + step if folder else step
-        return True
 
     def _inside(self, folder: bytes, *, is_plain: bool) -> int:
         """Take in what one folder holds and give its sum."""

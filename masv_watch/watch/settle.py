@@ -190,6 +190,11 @@ def signature(files: Files, *, grain_ns: int = 0) -> str:
     return f"{exact}~{grain_ns}~{_hashed(listed, grain_ns=grain_ns)}" if grain_ns else exact
 
 
+def signature_of(path: bytes, size: int, mtime_ns: int) -> str:
+    """Give the signature of a loose file, its time as it is shown."""
+    return xxhash.xxh3_128_hexdigest(_hashed_of(path, size, mtime_ns))
+
+
 def is_same_signature(one: str, other: str) -> bool:
     """Say whether two signatures are of the same paths, sizes and times, within the same grain."""
     if not one or not other:
@@ -209,8 +214,12 @@ def _hashed(files: Files, *, grain_ns: int) -> str:
     hasher = xxhash.xxh3_128()
     for path, identity in files:
         mtime_ns = identity.mtime_ns - identity.mtime_ns % grain_ns
-        hasher.update(b"%d:%b%d,%d;" % (len(path), path, identity.size, mtime_ns))
+        hasher.update(_hashed_of(path, identity.size, mtime_ns))
     return hasher.hexdigest()
+
+
+def _hashed_of(path: bytes, size: int, mtime_ns: int) -> bytes:
+    return b"%d:%b%d,%d;" % (len(path), path, size, mtime_ns)
 
 
 def _counted(

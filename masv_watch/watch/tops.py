@@ -12,14 +12,15 @@ Law 2. What a process knows already is told by a number alone: a million files t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from masv_watch.errors import SourceError, SourceForbidden, SourceUnreadable, SourceVanished
 from masv_watch.files import MARKER_NAME, Observation, Root, observed
 from masv_watch.names import shown
-from masv_watch.watch.fences import file_fences, numbers_of
+from masv_watch.watch.fences import numbers_of
 from masv_watch.watch.ground import Ground
+from masv_watch.watch.marks import Marks
 from masv_watch.watch.rules import Fate, Match, Matcher
 
 #: gives the fence by which a drop is known; None where it has to be looked at
@@ -47,9 +48,15 @@ class Same:
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """Some drops in which nothing changed; all that is said of them is that they are there."""
+    """Some files of one folder that are known; all that is said is that they are there."""
 
-    tops: list[bytes]
+    folder: bytes
+    names: Sequence[str]
+
+    @property
+    def tops(self) -> list[bytes]:
+        """Give the path of each."""
+        return _paths(self.folder, self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,35 +73,39 @@ def tops(
     matcher: Matcher,
     *,
     ground: Ground | None = None,
-    known: KnownBy = lambda _top: None,
+    marks: Marks | None = None,
 ) -> Iterator[Observation | Alike | Unlisted]:
     """Give every entry that may be a drop by the matcher's rule, what is left out with them.
 
-    The folders on the way to them, the root left out, are put on the `ground`.
+    The folders on the way to them, the root left out, are put on the `ground`. Loose files whose
+    `marks` are known come together.
 
     Raises: SourceUnreadable when the root itself, or an address, cannot be listed; of an address
         that is told at the end, once the rest was given.
     """
     if matcher.layout.is_deep:
-        return _deep(root, matcher, ground=ground, known=known)
-    return _flat(root, matcher.layout.addresses, ground)
+        return _deep(root, matcher, ground=ground, marks=marks)
+    return _flat(root, matcher.layout.addresses, ground, marks)
 
 
 def _flat(
-    root: Root, addresses: frozenset[bytes], ground: Ground | None
+    root: Root, addresses: frozenset[bytes], ground: Ground | None, marks: Marks | None
 ) -> Iterator[Observation | Alike | Unlisted]:
     trouble: SourceError | None = None
-    for top in map(unfollowed, root.list_folder()):
-        if top.path in addresses and top.kind == "unreadable":
+    for top in _listed(root, b"", marks):
+        if isinstance(top, Alike) or top.path not in addresses:
+            yield top
+            continue
+        if top.kind == "unreadable":
             trouble = SourceUnreadable(f"{shown(top.path)} {top.detail}", path=top.path)
             continue
-        if top.kind != "folder" or top.path not in addresses:
+        if top.kind != "folder":
             yield top
             continue
         if ground is not None and top.identity is not None:
             ground.add(top.path, numbers_of(top.identity))
         try:
-            yield from map(unfollowed, root.list_folder(top.path))
+            yield from _listed(root, top.path, marks)
         except SourceVanished:
             continue
         except SourceError as error:
@@ -105,32 +116,54 @@ def _flat(
 
 
 def _deep(
-    root: Root, matcher: Matcher, *, ground: Ground | None, known: KnownBy
+    root: Root, matcher: Matcher, *, ground: Ground | None, marks: Marks | None
 ) -> Iterator[Observation | Alike | Unlisted]:
     ahead = [b""]
     while ahead:
         folder = ahead.pop()
-        above = folder + b"/" if folder else b""
         try:
-            for names, stats, others in root.stat_folder(folder):
-                paths = _paths(above, names)
-                if list(map(known, paths)) == file_fences(names, stats):
-                    yield Alike(paths)
-                else:
-                    yield from map(observed, paths, stats)
-                for entry in map(unfollowed, others):
-                    if not leads_on(entry, matcher):
-                        yield entry
-                        continue
-                    ahead.append(entry.path)
-                    if ground is not None and entry.identity is not None:
-                        ground.add(entry.path, numbers_of(entry.identity))
+            for entry in _listed(root, folder, marks):
+                if isinstance(entry, Alike) or not leads_on(entry, matcher):
+                    yield entry
+                    continue
+                ahead.append(entry.path)
+                if ground is not None and entry.identity is not None:
+                    ground.add(entry.path, numbers_of(entry.identity))
         except SourceError as error:
             yield _unlisted(root, folder, error)
 
 
-def _paths(above: bytes, names: list[str]) -> list[bytes]:
+def _listed(root: Root, folder: bytes, marks: Marks | None) -> Iterator[Observation | Alike]:
+    """Give what a folder holds, the loose files that are known together."""
+    listed = (Marks() if marks is None else marks).list_folder(folder)
+    for names, stats, others in root.stat_folder(folder):
+        places = listed.unknown(names, stats)
+        alike = _without(names, places) if places else names
+        for path, place in zip(_paths(folder, [names[at] for at in places]), places, strict=True):
+            entry = observed(path, stats[place])
+            if listed.knows(entry):
+                # a time that the ledger cannot hold is known cut short
+                alike = [*alike, names[place]]
+            else:
+                yield entry
+        for entry in map(unfollowed, others):
+            if listed.knows(entry):
+                alike = [*alike, os.fsdecode(entry.path.rpartition(b"/")[2])]
+            else:
+                yield entry
+        if alike:
+            yield Alike(folder, alike)
+    listed.is_whole = True
+
+
+def _without(names: Sequence[str], places: Sequence[int]) -> list[str]:
+    left_out = set(places)
+    return [name for at, name in enumerate(names) if at not in left_out]
+
+
+def _paths(folder: bytes, names: Sequence[str]) -> list[bytes]:
     # one call for some hundred names: no name holds a slash
+    above = folder + b"/" if folder else b""
     return [above + name for name in os.fsencode("/".join(names)).split(b"/")] if names else []
 
 

@@ -13,6 +13,7 @@ Law 2. It is tried again, however often it failed, and at once when it changed.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from masv_watch.errors import CannotJudge
@@ -107,9 +108,14 @@ class Troubles:
                 extra={"hot_folder": self._rule.name, "entry": shown(top)},
             )
 
-    def keep(self, tops: set[bytes]) -> None:
+    @property
+    def tops(self) -> Collection[bytes]:
+        """Give the entries."""
+        return self._known.keys()
+
+    def lose(self, tops: set[bytes]) -> None:
         """Let go of what a whole sweep did not show any more."""
-        for top in self._known.keys() - tops:
+        for top in self._known.keys() & tops:
             del self._known[top]
 
     def needs(self) -> list[Need]:

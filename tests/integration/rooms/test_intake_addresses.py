@@ -142,13 +142,13 @@ def test_address_that_cannot_be_listed_keeps_nothing_else_and_proves_nothing(mak
     write(room, "studio-b/clip.mov")
     write(room, "clip.mov")
 
-    def list_folder(relative: bytes = b"") -> Iterator[files.Observation]:
+    def stat_folder(relative: bytes = b"") -> Iterator[Any]:
         if relative == b"studio-a":
             raise SourceUnreadable("studio-a cannot be listed", path=relative)
-        return root.list_folder(relative)
+        return root.stat_folder(relative)
 
     with files.Root.open(os.fsencode(room.hot)) as root:
-        door: Any = Door(root, list_folder=list_folder)
+        door: Any = Door(root, stat_folder=stat_folder)
         trees = sweep(door, Matcher(room.rule))
         tops = [next(trees).top, next(trees).top]
         with pytest.raises(SourceUnreadable):

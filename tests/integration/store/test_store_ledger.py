@@ -91,6 +91,40 @@ def test_living_paths_are_those_of_the_drops_that_live(store: Store) -> None:
     assert sorted(store.living_paths(FOLDER)) == [b"a", b"\xff"]
 
 
+def test_unsettled_paths_are_those_of_living_drops_that_are_not_taken_whole(store: Store) -> None:
+    """A sweep asks about those alone of which it had drawn its conclusion."""
+    gone = store.see_drop(FOLDER, b"gone")
+    store.advance_drop(gone.id, DropEvent.CANCEL)
+    store.see_drops(FOLDER, [b"settling", b"\xff"])
+    making.bring_drop(store, DropState.TAKEN, b"taken")
+
+    assert sorted(store.unsettled_paths(FOLDER)) == [b"settling", b"\xff"]
+
+
+def test_ended_signatures_are_those_of_the_newest_rows_that_ended_with_content(
+    store: Store,
+) -> None:
+    """Nothing is said of what lives, was cancelled or forgotten, nor by an older row."""
+    ended = (b"a", b"b/\xff", b"forgotten", b"again", b"cancelled")
+    for number, path in enumerate(ended):
+        drop = store.see_drop(FOLDER, path)
+        store.conclude_drop(
+            drop.id, DropEvent.IGNORE, signature=f"s{number}", size=1, files=1, note=""
+        )
+    store.forget_path(FOLDER, b"forgotten")
+    store.see_drop(FOLDER, b"again")
+    cancelled = store.see_drop(FOLDER, b"cancelled")
+    store.advance_drop(cancelled.id, DropEvent.CANCEL)
+
+    making.bring_drop(store, DropState.TAKEN, b"taken")
+
+    found = store.ended_signatures(FOLDER, [*ended, b"unknown", b"a/b", b"taken"])
+
+    assert found == {b"a": "s0", b"b/\xff": "s1"}
+    assert store.ended_signatures("other", ended) == {}
+    assert store.ended_signatures(FOLDER, []) == {}
+
+
 def test_latest_drops_gives_the_newest_of_each_path_that_has_one(store: Store) -> None:
     """What was never seen is left out; hot folders are kept apart."""
     ended = making.bring_drop(store, DropState.CANCELLED)

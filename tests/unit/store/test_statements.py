@@ -141,7 +141,15 @@ def test_statement_of_a_queue_sorts_nothing(database: sqlite3.Connection, name: 
 
 
 @pytest.mark.parametrize(
-    "name", ["living_drops", "living_paths", "unfound_drops", "given_up", "forgotten_paths"]
+    "name",
+    [
+        "living_drops",
+        "living_paths",
+        "unsettled_paths",
+        "unfound_drops",
+        "given_up",
+        "forgotten_paths",
+    ],
 )
 def test_question_of_every_sweep_walks_over_no_history(
     database: sqlite3.Connection, name: str

@@ -81,6 +81,8 @@ def test_tops_of_one_package_are_known_until_they_go():
         tops.add(top)
 
     assert tops.like(b"a.mov") == [b"A.mov"]
-    tops.keep({b"a.mov"})
+    assert sorted(tops.tops) == [b"A.mov", b"a.mov", b"b.mov"]
+    tops.lose({b"A.mov", b"b.mov", b"c.mov"})
+    assert list(tops.tops) == [b"a.mov"]
     assert tops.like(b"a.mov") == []
     assert tops.like(b"B.mov") == []
