@@ -100,14 +100,15 @@ class Departure:
         )
 
     def adopt(self) -> None:
-        """Take over the configuration as it is now: limits, and priorities of what is on its way.
+        """Take over the configuration: limits, and of what is on its way priorities and recalls.
 
         Raises:
-            StoreError: the priorities could not be stored.
+            StoreError: what is about uploads could not be stored.
         """
         self.limits.adopt()
         rules = self._settings().hot_folders
         self._store.adopt_priorities({rule.name: rule.priority for rule in rules})
+        self._store.adopt_recalls({rule.name: rule.recall_s for rule in rules})
 
     def tick(self) -> float:
         """Let what holds at this moment hold and turn the sender; give the seconds to the next."""

@@ -46,6 +46,7 @@ HELP: Mapping[str, str] = {
     "loop_crashes": "Turns of a loop that ended in a fault of our own.",
     "notifications": "1 while notifications work for a hot folder, 0 while only the sweep does.",
     "observers_renewed": "Times at which notifications had stopped and were begun anew.",
+    "recalls": "Recall windows that ended, by how: over, sent_now, taken_back or changed.",
     "resent_bytes": "Bytes handed over in chunks that failed, so that they are sent again.",
     "retries": "Steps of sending that failed and are tried again, by step and error code.",
     "send_rate_bytes_per_second": "Bytes handed over in a second, over the last 10 seconds.",

@@ -831,6 +831,9 @@ class Rule:
     depth: Depth = Depth.TOP
     settle: Settle = field(default_factory=Settle)
     finalize: Finalize = field(default_factory=Finalize)
+    #: seconds in which what is up can be taken back, before anybody is told; live for what is on
+    #: its way
+    recall_s: float = 0.0
     package: Package = field(default_factory=Package)
     link: LinkWish = field(default_factory=LinkWish)
     after: After = field(default_factory=After)
@@ -1382,6 +1385,8 @@ class Draft:
     relinks: str | None = None
     #: a caller's key for this create, under which a repeat finds it
     repeat: Repeat | None = None
+    #: seconds in which it can be taken back once it is up; 0 for what a caller makes
+    recall_s: float = 0.0
 
 
 class FoundBy(StrEnum):
@@ -1671,6 +1676,10 @@ class Upload:
     is_retired: bool = False
     #: the upload whose package is to serve it, or does; None: it has one of its own
     relinks: str | None = None
+    #: seconds in which it can be taken back once it is up (`recall`)
+    recall_s: float = 0.0
+    #: its window for what it holds now is over, or a person ended it
+    is_recall_over: bool = False
     #: finalizes in a row that the cloud refused because files were missing
     refusals: int = 0
     #: bytes that were handed over in vain and sent again, or are to be
@@ -1759,6 +1768,8 @@ class UploadLine(NamedTuple):
     is_started: bool = False
     #: of a batch whose bytes are up: store clock, seconds; when it is finalized
     batch_until: float | None = None
+    #: store clock, seconds; until when it can be taken back; None where nothing waits for that
+    recall_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

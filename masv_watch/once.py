@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from masv_watch.model import DropState
 from masv_watch.store.contract import Store
-from masv_watch.uploads import Uploads, is_kept
+from masv_watch.uploads import Uploads, UploadView, is_kept
 
 
 def is_done(store: Store, uploads: Uploads) -> bool:
     """Say whether everything that was taken is delivered, held or failed.
 
-    A batch of which all is up is finalized on the way: nothing more joins it.
+    A batch of which all is up is finalized on the way, or has its recall window begin: nothing
+    more joins it.
     """
     views = uploads.list()
     for view in views:
@@ -25,11 +26,18 @@ def is_done(store: Store, uploads: Uploads) -> bool:
             # it waits for its caller
             continue
         if terms is not None and terms.batch:
-            uploads.finalize(view.upload.id)
+            _end_batch(store, uploads, view)
         if view.state in {"transferring", "idle"} and not is_kept(view):
             return False
     # a letter may wait for its window, too
     return store.open_tasks().keys() <= {view.upload.id for view in views if is_kept(view)}
+
+
+def _end_batch(store: Store, uploads: Uploads, view: UploadView) -> None:
+    if view.upload.recall_until is None:
+        uploads.finalize(view.upload.id)
+    else:
+        store.end_batch(view.upload.id)
 
 
 def stays_behind(store: Store, uploads: Uploads) -> bool:

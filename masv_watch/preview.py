@@ -260,8 +260,8 @@ def _reason(kind: EffectKind, before: _Side, after: _Side) -> str:
     return after.why or after.stand.value
 
 
-#: what of a draft counts to people; of what is on its way only the priority is live
-_LIVE = ("priority",)
+#: what of a draft counts to people; of what is on its way only these are live
+_LIVE = ("priority", "recall")
 
 
 def _told_changes(before: _Side, after: _Side) -> tuple[KeyChange, ...]:
@@ -282,6 +282,7 @@ def _told(draft: Draft) -> Mapping[str, str]:
         "name": draft.name,
         "message": draft.message,
         "priority": str(draft.priority),
+        "recall": show_duration(draft.recall_s),
         "files": str(len(draft.drops[0].files)),
         "replaces": _said(terms.replaces),
         "access": _access(draft),

@@ -11,7 +11,15 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from masv_watch.config import addressing, completeness, exposure, filtering, sidecars, slips
+from masv_watch.config import (
+    addressing,
+    completeness,
+    exposure,
+    filtering,
+    scheduling,
+    sidecars,
+    slips,
+)
 from masv_watch.config.faults import Fault
 from masv_watch.config.origins import FromEnv, Plain
 from masv_watch.config.problems import listed, printable, quoted
@@ -38,7 +46,7 @@ def check(tree: Plain, *, beside: str, state: str, line_of: Any) -> tuple[list[F
         _timetable(reading, (*at, "bandwidth"))
         _destination(reading, at)
         _aliases(reading, at)
-        _schedule(reading, at)
+        scheduling.check(reading, at)
         _link(reading, at)
         _letters(reading, at)
         _early(reading, at)
@@ -72,20 +80,6 @@ def _timetable(reading: Reading, at: Path) -> None:
             reading.warn((*at, "rules", number), message)
         elif not {"days", "hours"} & line.keys():
             always = number
-
-
-def _schedule(reading: Reading, at: Path) -> None:
-    """Refuse a schedule without a window, and warn of an order that none makes."""
-    here = (*at, "schedule")
-    said = reading.get(*here)
-    if not isinstance(said, dict):
-        return
-    if not {"open", "deliver"} & said.keys():
-        message = "neither `open` nor `deliver` is given - name a window, or leave `schedule` out"
-        reading.fault(here, message)
-    elif "late_drops" in said and "open" not in said:
-        message = "has no effect without `open`: what is sent at any time is never late"
-        reading.warn((*here, "late_drops"), message)
 
 
 def _names(reading: Reading) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from masv_watch.config import addressing, faults, hosts, sidecars, timetable, values
+from masv_watch.config import addressing, faults, hosts, scheduling, sidecars, timetable, values
 from masv_watch.config.leaves import (
     FORBID,
     Address,
@@ -230,6 +230,7 @@ _Late = Annotated[str, leaf(values.one_of("send", "ask", "ignore"))]
 _OnVanish = Annotated[str, leaf(values.one_of("fail", "send_rest"))]
 _Follow = Annotated[str, leaf(values.one_of("none", "inside"))]
 _Partial = Annotated[str, leaf(values.one_of("hold", "send_rest"))]
+_Recall = Annotated[float, leaf(scheduling.recall)]
 _Drop = Annotated[str, leaf(values.one_of("each", "file", "folder", "batch"))]
 
 
@@ -240,6 +241,7 @@ class DefaultsKeys:
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
     settle: SettleKeys | None = None
     finalize: FinalizeKeys | None = None
+    recall: _Recall | None = None
     ignore: list[_Pattern] | None = None
     ignore_builtin: Flag | None = None
     after: AfterKeys | None = None
@@ -275,6 +277,7 @@ class HotFolderKeys:
     depth: Annotated[str, leaf(values.one_of("top", "any"))] | None = None
     settle: SettleKeys | None = None
     finalize: FinalizeKeys | None = None
+    recall: _Recall | None = None
     package: PackageKeys | None = None
     link: LinkKeys | None = None
     after: AfterKeys | None = None

@@ -186,6 +186,7 @@ def _rule(
             dedupe=model.Dedupe(dedupe) if dedupe else None,
             early=_first(keys.early, defaults.early),
             priority=keys.priority,
+            recall_s=_first(keys.recall, defaults.recall),
             **_filters(keys, defaults),
             **_rest(keys, defaults),
             **_demands(keys),

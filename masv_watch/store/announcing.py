@@ -34,6 +34,8 @@ def announce_all(
             },
         )
         metrics.count("transitions", noun=moved.noun, after=str(moved.after))
+        if moved.recall:
+            metrics.count("recalls", end=str(moved.recall))
 
 
 def _named(row: Row | None) -> dict[str, object]:

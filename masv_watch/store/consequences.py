@@ -19,10 +19,14 @@ def follow(
 ) -> None:
     """Keep the wish to finalize over a source that changes, and forget what was for the way.
 
-    Refused finalizes are counted until one succeeds or a person has looked.
+    Refused finalizes are counted until one succeeds or a person has looked. What is finalized has
+    had its recall window, unless its content changes.
     """
     if event is UploadEvent.FINALIZE:
         run("set_finalize_wanted", id=row["id"], wanted=1)
+        run("set_recall_over", id=row["id"], over=1)
+    if event in (UploadEvent.SOURCE_CHANGED, UploadEvent.FILES_ADDED) and row["recall_over"]:
+        run("set_recall_over", id=row["id"], over=0)
     if after is UploadState.COMPLETE:
         run("forget_words", id=row["id"])
     if event is UploadEvent.REFUSED:

@@ -43,6 +43,7 @@ from masv_watch.store.history_contract import History
 from masv_watch.store.obligations_contract import Obligations
 from masv_watch.store.outages_contract import Outages
 from masv_watch.store.packaging_contract import Packaging
+from masv_watch.store.recalls_contract import Recalls
 from masv_watch.store.relinking_contract import Relinking
 from masv_watch.store.rooting_contract import Rooting
 from masv_watch.store.steering_contract import Steering
@@ -363,6 +364,7 @@ class Store(
     Arriving,
     Watching,
     Rooting,
+    Recalls,
     Relinking,
     Undertakings,
     Packaging,

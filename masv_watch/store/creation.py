@@ -12,6 +12,7 @@ from masv_watch.errors import IllegalTransition
 from masv_watch.model import Draft, DropDraft, DropEvent, UploadEvent, UploadState
 from masv_watch.store import batches
 from masv_watch.store.ledger import add_file, take
+from masv_watch.store.recalls import has_begun
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
     Engine,
@@ -72,6 +73,7 @@ class CreationVerbs:
             access_code=sealed(self.seal, draft.access_code),
             password=sealed(self.seal, draft.password),
             relinks=draft.relinks,
+            recall_s=draft.recall_s,
             now=tx.now,
         )
         state = UploadState.TRANSFERRING
@@ -84,7 +86,7 @@ class CreationVerbs:
 
         def find(tx: Transaction) -> str | None:
             row = tx.one("open_batch", hot_folder=hot_folder)
-            if row is None:
+            if row is None or has_begun(row, tx.now):
                 return None
             standing = batches.standing_of(row)
             fits = batches.takes(terms_of(row), standing, tx.now, files=files, size=size)

@@ -162,7 +162,8 @@ SELECT json_group_array(json_array(id, type, state, name, hot_folder, package_id
     file_count, priority, printf('%!.17g', created_at),
     iif(finalized_at IS NULL, NULL, printf('%!.17g', finalized_at)), printf('%!.17g', retry_at),
     error_code, error, resent, retries, retry_reason, started,
-    iif(batch = 1 AND finalize_at IS NOT NULL, printf('%!.17g', finalize_at), NULL))) AS lines
+    iif(finalize_at IS NULL, NULL, printf('%!.17g', finalize_at)), batch, recall_s, recall_over,
+    relinks)) AS lines
 FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
     WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
@@ -183,7 +184,8 @@ SELECT json_group_array(json_array(id, type, state, name, hot_folder, package_id
     file_count, priority, printf('%!.17g', created_at),
     iif(finalized_at IS NULL, NULL, printf('%!.17g', finalized_at)), printf('%!.17g', retry_at),
     error_code, error, resent, retries, retry_reason, started,
-    iif(batch = 1 AND finalize_at IS NOT NULL, printf('%!.17g', finalize_at), NULL))) AS lines
+    iif(finalize_at IS NULL, NULL, printf('%!.17g', finalize_at)), batch, recall_s, recall_over,
+    relinks)) AS lines
 FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
     WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
@@ -309,17 +311,17 @@ SELECT 1 AS yes FROM uploads WHERE package_id = :package_id AND relinks IS NULL;
 
 -- name: add_upload
 INSERT INTO uploads (id, hot_folder, root, name, message, terms, type, batch, state, priority,
-    prioritized, chunk_size, access_code, password, relinks, created_at, joined_at)
+    prioritized, chunk_size, access_code, password, relinks, recall_s, created_at, joined_at)
 VALUES (:id, :hot_folder, :root, :name, :message, :terms, :type, :batch, :state, :priority,
-    :prioritized, :chunk_size, :access_code, :password, :relinks, :now, :now);
+    :prioritized, :chunk_size, :access_code, :password, :relinks, :recall_s, :now, :now);
 
 -- name: open_batch
-SELECT id, terms, created_at, joined_at, file_count, size, batch_closed FROM uploads
-WHERE hot_folder = :hot_folder AND batch = 1
+SELECT * FROM uploads WHERE hot_folder = :hot_folder AND batch = 1
 AND state IN ('transferring', 'paused', 'idle') ORDER BY created_at DESC LIMIT 1;
 
 -- name: close_batches
-UPDATE uploads SET batch_closed = 1, finalize_at = CASE state WHEN 'idle' THEN :now END
+UPDATE uploads SET batch_closed = 1,
+    finalize_at = CASE state WHEN 'idle' THEN min(coalesce(finalize_at, :now), :now) END
 WHERE hot_folder = :hot_folder AND batch = 1 AND batch_closed = 0
 AND state IN ('transferring', 'paused', 'idle');
 
@@ -420,9 +422,26 @@ SELECT count(*) AS number FROM drops WHERE upload_id = :upload_id
 AND (state <> 'taken' OR whole = 0 OR hold IS NOT NULL);
 
 -- name: finalize_due
-SELECT id FROM uploads WHERE state = 'idle' AND finalize_at IS NOT NULL AND finalize_at <= :now
+SELECT id FROM uploads WHERE state = 'idle' AND finalize_at IS NOT NULL
+AND finalize_at + CASE WHEN started = 1 OR recall_over = 1 THEN 0 ELSE recall_s END <= :now
 AND (started = 1 OR instr(:undelivered, ' ' || coalesce(hot_folder, '?') || ' ') = 0)
 ORDER BY finalize_at, id;
+
+-- name: set_recall_over
+UPDATE uploads SET recall_over = :over WHERE id = :id;
+
+-- name: set_rule_recall
+-- what is to be served by an earlier package waits for its window by its retry
+UPDATE uploads SET recall_s = :recall_s,
+    retry_at = CASE WHEN relinks IS NOT NULL AND package_id IS NULL THEN 0 ELSE retry_at END
+WHERE hot_folder = :hot_folder AND recall_s <> :recall_s
+AND state IN ('transferring', 'paused', 'idle', 'finalizing', 'error') RETURNING id;
+
+-- name: end_batch
+UPDATE uploads SET batch_closed = 1,
+    finalize_at = CASE state WHEN 'idle' THEN min(coalesce(finalize_at, :now), :now) END
+WHERE id = :id AND batch = 1 AND batch_closed = 0
+AND state IN ('transferring', 'paused', 'idle');
 
 -- name: all_sent
 SELECT 1 AS yes FROM uploads WHERE id = :id AND fence = :fence AND open_files = 0

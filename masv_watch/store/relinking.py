@@ -114,6 +114,8 @@ def _serve(tx: Transaction, row: Row, was: Row, pairs: Sequence[tuple[Row, Row]]
         tx.run("relink_file", id=file["id"], **{key: equal[key] for key in kept})
         tx.run("count_files", id=row["id"], size=0, sent=file["size"], files=0, open=-1)
     _tell(tx, row, f"linked to package {was['package_id']} of upload {was['id']}")
+    # it had its window before it was served
+    tx.run("set_recall_over", id=row["id"], over=1)
     for event in _STEPS:
         # the cloud confirmed all of it when it finalized the earlier one
         move_upload(tx, must(tx.one("upload", id=row["id"]), f"upload {row['id']}"), event)

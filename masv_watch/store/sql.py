@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib.resources import files as package_files
 from typing import Any, Protocol, TypeVar
 
-from masv_watch import lifecycle
+from masv_watch import lifecycle, recall
 from masv_watch.errors import FenceLost, NotFound
 from masv_watch.logs import redacted
 from masv_watch.model import (
@@ -66,6 +66,8 @@ class Moved:
     before: str
     after: str
     detail: str = ""
+    #: how the recall window of an upload ended by it; "" where none did
+    recall: str = ""
 
 
 class Transaction:
@@ -186,12 +188,10 @@ def move_upload(
     )
     if not touched:
         raise FenceLost(f"upload {row['id']} moved meanwhile")
-    announce(
-        tx,
-        Moved(
-            noun="upload", noun_id=row["id"], event=event, before=before, after=after, detail=error
-        ),
-    )
+    end = recall.end_of(recall.window_of(row), event, tx.now)
+    detail = error or (recall.TOLD[end] if end else "")
+    kept = {"event": event, "before": before, "after": after, "detail": detail}
+    announce(tx, Moved(noun="upload", noun_id=row["id"], recall=end or "", **kept))
     consequences.follow(tx.run, row, event, after)
     if after is UploadState.GONE:
         _end_drops(tx, row, delivered=finalized_at is not None)
@@ -327,7 +327,7 @@ def upload_of(row: Row, seal: Seal) -> Upload:
             "id", "hot_folder", "name", "message", "package_id", "package_asked_at", "finalize_at",
             "retry_at", "attempts", "error_code", "error", "fence", "lease_until", "created_at",
             "joined_at", "finalized_at", "size", "sent", "file_count", "priority", "chunk_size",
-            "refusals", "resent", "retries", "retry_reason", "relinks",
+            "refusals", "resent", "retries", "retry_reason", "relinks", "recall_s",
         )
     }  # fmt: skip
     return Upload(
@@ -342,6 +342,7 @@ def upload_of(row: Row, seal: Seal) -> Upload:
         is_started=bool(row["started"]),
         takes_package=bool(row["takes_package"]),
         is_retired=bool(row["retired"]),
+        is_recall_over=bool(row["recall_over"]),
     )
 
 

@@ -39,6 +39,7 @@ from masv_watch.store.migrating import migrate
 from masv_watch.store.obligations import ObligationVerbs
 from masv_watch.store.outages import OutageVerbs
 from masv_watch.store.packaging import PackagingVerbs
+from masv_watch.store.recalls import RecallVerbs
 from masv_watch.store.relinking import RelinkingVerbs
 from masv_watch.store.retiring import RetiringVerbs
 from masv_watch.store.rooting import RootingVerbs
@@ -306,6 +307,7 @@ class SqliteStore(
     ObligationVerbs,
     DuplicateVerbs,
     RelinkingVerbs,
+    RecallVerbs,
     RetiringVerbs,
     WatchingVerbs,
     RootingVerbs,

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from masv_watch import recall
 from masv_watch.errors import Unprocessable
 from masv_watch.model import (
     NO_TURNS,
@@ -322,8 +323,16 @@ def _line_of(line: list[Any]) -> UploadLine:
     id_, type_, state, *middle, created, finalized, retry = line[:13]
     finalized = None if finalized is None else float(finalized)
     times = (float(created), finalized, float(retry))
-    *rest, started, until = line[13:]
-    rest += [bool(started), None if until is None else float(until)]
+    *rest, started, due, batch, recall_s, is_over, relinks = line[13:]
+    due = None if due is None else float(due)
+    window = recall.window_of(
+        {
+            "recall_s": recall_s, "recall_over": is_over, "started": started, "state": state,
+            "finalize_at": due, "batch": batch, "relinks": relinks, "package_id": line[5],
+            "created_at": times[0],
+        }
+    )  # fmt: skip
+    rest += [bool(started), due if batch else None, None if window is None else window.until]
     return UploadLine._make((id_, UploadType(type_), UploadState(state), *middle, *times, *rest))
 
 

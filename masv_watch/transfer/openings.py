@@ -66,7 +66,7 @@ class Openings:
 
     def _look(self, rules: Iterable[Rule]) -> Turns:
         ruled = {
-            rule.name: rule.schedule
+            rule.name: rule
             for rule in rules
             if rule.schedule.windows or rule.schedule.deliver or rule.schedule.deadline is not None
         }
@@ -75,13 +75,14 @@ class Openings:
         wall, ahead = self._clock.wall(), self._store_now() - self._clock.wall()
         closed: dict[str, float | None] = {}
         undelivered: dict[str, float | None] = {}
-        for name, schedule in ruled.items():
+        for name, rule in ruled.items():
+            schedule = rule.schedule
             local_at = zoned(self._clock, schedule.tz)
             for spans, shut in ((schedule.windows, closed), (schedule.deliver, undelivered)):
                 if not is_open(spans, local_at(wall)):
                     turn = next_turn(spans, wall, local_at)
                     shut[name] = None if turn is None else turn + ahead
-        mixed = {name for name, one in ruled.items() if _goes_first(one)}
+        mixed = {name for name, one in ruled.items() if _goes_first(one.schedule)}
         return Turns(
             closed=closed,
             place=partial(self._place, ruled, ahead),
@@ -90,14 +91,17 @@ class Openings:
         )
 
     def _place(
-        self, ruled: dict[str, Schedule], ahead: float, hot_folder: str | None, created_at: float
+        self, ruled: dict[str, Rule], ahead: float, hot_folder: str | None, created_at: float
     ) -> float:
-        schedule = ruled.get(hot_folder or "")
-        if schedule is None:
+        rule = ruled.get(hot_folder or "")
+        if rule is None:
             return _NEVER
+        schedule = rule.schedule
         wall, local_at = created_at - ahead, zoned(self._clock, schedule.tz)
         is_late = _goes_first(schedule) and not is_open(schedule.windows, local_at(wall))
-        return self._deadline(schedule, wall) - (2 * _NEVER if is_late else 0.0)
+        # what waits in its recall window has to be up before that
+        by = self._deadline(schedule, wall) - rule.recall_s
+        return by - (2 * _NEVER if is_late else 0.0)
 
     def _deadline(self, schedule: Schedule, wall: float) -> float:
         if schedule.deadline is None:

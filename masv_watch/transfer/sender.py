@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from masv_watch import recall
 from masv_watch.errors import (
     CloudUnreachable,
     FenceLost,
@@ -311,6 +312,9 @@ class Sender:
             self._hand_out_alone(claim, Step.DELETE, partial(packages.delete, upload))
         elif upload.state is UploadState.FINALIZING:
             self._hand_out_alone(claim, Step.FINALIZE, partial(packages.finalize, upload))
+        elif (window := recall.window(upload)) is not None and window.is_open(self._store.now()):
+            # served by an earlier package, it is told of without a finalize that could wait
+            self._grip.end(claim, retry_at=window.until)
         elif upload.package_id is None and packages.awaits(upload):
             error = f"upload {upload.relinks} has its content, and is delivered first"
             self._grip.end(claim, retry_at=self._store.now() + AWAITED_S, error=error)

@@ -378,14 +378,15 @@ class Uploads:
         self._store.prioritize(upload_id, priority)
 
     def start(self, upload_id: str) -> None:
-        """Let an upload that waits go at once, past its slot, its retry and its windows.
+        """Let an upload that waits go at once, past its slot, its retry and all its windows.
 
         Raises:
             NotFound, IllegalTransition: nothing is changed.
         """
         upload = self.find(upload_id)
         waiting = None if upload.state is UploadState.TRANSFERRING else self.view(upload_id).waiting
-        waits = waiting is not None and waiting.reason is WaitReason.WINDOW_CLOSED
+        windows = (WaitReason.WINDOW_CLOSED, WaitReason.RECALL)
+        waits = waiting is not None and waiting.reason in windows
         if upload.state is not UploadState.TRANSFERRING and not waits:
             raise self._refusal(upload, "start")
         self._store.start_upload(upload_id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from masv_watch import lifecycle
 from masv_watch.errors import IllegalTransition, NotFound
-from masv_watch.model import Drop, DropState, HoldReason, Rule
+from masv_watch.model import Drop, DropState, HoldReason, Rule, Selection, UploadState
 from masv_watch.store.contract import Store
 from masv_watch.uploads.desk import Uploads
 from masv_watch.uploads.places import root_of
@@ -209,21 +209,33 @@ class HotFolders:
     def finalize(self, name: str) -> str:
         """Ask for the finalize of a hot folder's open batch; give its upload.
 
+        Where none is open, those that ended and can still be taken back are finalized.
+
         Raises:
             NotFound: no such hot folder.
             IllegalTransition: it has no open batch, or not all of it is sent.
         """
         view = self.view(name)
         upload_id = self._store.open_batch(name)
-        if upload_id is None:
+        batches = self._recallable(name) if upload_id is None else [upload_id]
+        if not batches:
             raise IllegalTransition(
                 f"hot folder {name!r} has no open batch",
                 hint="a rule with `drop: batch` opens one with its first drop",
                 state=view.state,
                 allowed=["scan", "resume" if view.state == "paused" else "pause"],
             )
-        self._uploads.finalize(upload_id)
-        return upload_id
+        for each in batches:
+            self._uploads.finalize(each)
+        return batches[0]
+
+    def _recallable(self, name: str) -> Sequence[str]:
+        wanted = Selection(hot_folder=name, states=(UploadState.IDLE,))
+        return [
+            view.upload.id
+            for view in self._uploads.list(wanted)
+            if view.upload.recall_until is not None and view.upload.batch_until is not None
+        ]
 
     def _demand_watched(self, name: str, what: str) -> None:
         view = self.view(name)

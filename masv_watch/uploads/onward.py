@@ -116,6 +116,8 @@ class _Told:
             found = _shut(waiting.until, delivery_shut(upload), self._store, self._times)
             return Onward(why=found.detail, cure=waiting.cure, is_held=True, findings=(found,))
         until = "" if waiting.until is None else f" until {_at(waiting.until, self._times)}"
+        if waiting.reason is WaitReason.RECALL and waiting.until is not None:
+            return self._recallable(waiting.until, waiting.cure)
         ahead = f", {waiting.ahead} go first" if waiting.ahead else ""
         why = f"its upload waits: {waiting.reason}{until}{ahead}"
         if waiting.reason is WaitReason.RETRYING:
@@ -123,6 +125,12 @@ class _Told:
             why += self._reason(waiting.cure)
         cure = waiting.cure if waiting.reason in _HELD and self._is_owner else ""
         return self._give("upload", why, cure, is_held=waiting.reason in _HELD)
+
+    def _recallable(self, until: float, cure: str) -> Onward:
+        why = f"it can be taken back until {_at(until, self._times)}, and is not delivered before"
+        again = self._times.at + until - self._store.now()
+        found = Finding(test="recall", passed=True, detail=why, retry_at=again)
+        return Onward(why=why, cure=cure if self._is_owner else "", findings=(found,))
 
     def _reason(self, words: str) -> str:
         return f": {words}" if words and self._is_owner else ""

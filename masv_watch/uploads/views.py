@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from masv_watch import lifecycle
+from masv_watch import lifecycle, recall
 from masv_watch.model import (
     NO_TURNS,
     STILL,
@@ -42,6 +42,7 @@ class WaitReason(StrEnum):
     WINDOW_CLOSED = "window_closed"
     FINALIZING = "finalizing"
     BATCH_OPEN = "batch_open"
+    RECALL = "recall"
     AUTH = "auth"
     STATE_DISK_LOW = "state_disk_low"
 
@@ -126,6 +127,7 @@ _PLACES = re.compile(r"\b(?:NAME|DROP|ID|PATH)\b")
 
 def line_of(upload: Upload) -> UploadLine:
     """Give of an upload what a list shows."""
+    window = recall.window(upload)
     return UploadLine(
         id=upload.id,
         type=upload.terms.type,
@@ -147,6 +149,7 @@ def line_of(upload: Upload) -> UploadLine:
         retry_reason=upload.retry_reason,
         is_started=upload.is_started,
         batch_until=upload.finalize_at if upload.terms.batch else None,
+        recall_until=None if window is None else window.until,
     )
 
 
@@ -182,7 +185,8 @@ def waiting_for(
         return Waiting(reason=WaitReason.RETRYING, until=upload.retry_at, cure=upload.error)
     if held is not None and held.hold is not None:
         return Waiting(reason=WaitReason.HELD, cure=f"{held.hold}: {cure_of(held, root)}")
-    return _turn(upload, ahead=ahead, settling=settling, closed=turns.closed if is_shut else {})
+    closed = turns.closed if is_shut else {}
+    return _turn(upload, now=now, ahead=ahead, settling=settling, closed=closed)
 
 
 def _delivery(upload: UploadLine, *, now: float, turns: Turns, owes_letter: bool) -> Waiting | None:
@@ -194,14 +198,26 @@ def _delivery(upload: UploadLine, *, now: float, turns: Turns, owes_letter: bool
     # a finalize that failed is on its way, whatever the window
     is_kept = (is_finalizing and not upload.error) or upload.state is UploadState.IDLE
     is_shut = upload.hot_folder in turns.undelivered and not upload.is_started
+    is_recallable = (upload.recall_until or now) > now
     if is_shut and (is_kept or owes_letter):
-        return _shut(upload, turns.undelivered)
+        opens = turns.undelivered[upload.hot_folder or ""]
+        # what ends last is what it waits for
+        if not is_recallable or opens is None or opens >= (upload.recall_until or 0.0):
+            return _shut(upload, turns.undelivered)
     if upload.state is UploadState.IDLE and (upload.batch_until or now) > now:
         cure = f"wait for further drops; masv-watch finalize {upload.id} delivers it now"
         return Waiting(reason=WaitReason.BATCH_OPEN, until=upload.batch_until, cure=cure)
+    if is_recallable:
+        return _recallable(upload, by="finalize")
     if is_finalizing:
         return Waiting(reason=WaitReason.FINALIZING, until=_later(upload.retry_at, now))
     return None
+
+
+def _recallable(upload: UploadLine, *, by: str) -> Waiting:
+    """Give that an upload can be taken back, and the command `by` which it goes at once."""
+    cure = f"masv-watch delete {upload.id} takes it back, masv-watch {by} {upload.id} sends it now"
+    return Waiting(reason=WaitReason.RECALL, until=upload.recall_until, cure=cure)
 
 
 def _shut(upload: UploadLine, closed: Mapping[str, float | None]) -> Waiting:
@@ -222,12 +238,15 @@ def delivery_shut(upload: UploadLine) -> str:
 def _turn(
     upload: UploadLine,
     *,
+    now: float,
     ahead: int | None,
     settling: bool,
     closed: Mapping[str, float | None],
 ) -> Waiting | None:
     if upload.hot_folder in closed:
         return _shut(upload, closed)
+    if (upload.recall_until or now) > now:
+        return _recallable(upload, by="start")
     if settling:
         cure = f"wait until the writer is done; masv-watch show {upload.id} tells what is in it"
         return Waiting(reason=WaitReason.SETTLING, cure=cure)

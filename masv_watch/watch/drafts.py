@@ -101,6 +101,7 @@ def draft_of(
         else fill(rule.package.message),
         terms=replace(terms_of(rule, tree.top), replaces=tuple(replaces)),
         drops=(drop,),
+        recall_s=rule.recall_s,
         priority=rule.priority,
         keeps_priority=rule.keeps_priority,
         chunk_size=rule.chunk_size,

@@ -27,6 +27,7 @@ PURE = (
     "files.hashes",
     "lifecycle",
     "retry",
+    "recall",
     "preview",
     "watch.rules",
     "watch.gaps",

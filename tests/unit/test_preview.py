@@ -160,6 +160,7 @@ def test_drop_that_was_not_taken_goes_to_the_new_recipient():
         ({"package": Package(name="{name} v2")}, "name", "clip.mov v2"),
         ({"package": Package(name="{name}", message="hello")}, "message", "hello"),
         ({"priority": 9}, "priority", "9"),
+        ({"recall_s": 600.0}, "recall", "10m"),
         ({"link": LinkWish(mail_to=("c@x.example",))}, "letters", "c@x.example"),
         ({"after": After(delivered="delete")}, "after", "delete"),
         ({"to": To(portal="dailies", sender="s@x.example")}, "to", "portal dailies"),
@@ -170,15 +171,16 @@ def test_every_value_that_an_upload_would_freeze_is_told(said, key, after):
     assert told(effect(replace(RULE, **said), b"clip.mov"))[key][1] == after
 
 
-def test_what_is_on_its_way_keeps_all_but_its_priority():
-    """Behaviour 7: a taken drop froze its rule; the priority is live."""
+def test_what_is_on_its_way_keeps_all_but_its_priority_and_its_recall():
+    """Behaviour 7: a taken drop froze its rule; these two are live."""
     content = tree_of(RULE, b"clip.mov\t5", b"clip.mov")
     rows = {b"clip.mov": row(b"clip.mov", DropState.TAKEN, content=content, upload_id="u")}
     kept = plan(replace(RULE, to=To(recipients=())), b"clip.mov\t5", rows)
-    found = effect(replace(RULE, to=To(recipients=()), priority=3), b"clip.mov\t5", rows)
+    other = replace(RULE, to=To(recipients=()), priority=3, recall_s=90.0)
+    found = effect(other, b"clip.mov\t5", rows)
 
     assert (kept.effects, kept.frozen) == ((), 1)
-    assert told(found) == {"priority": ("0", "3")}
+    assert told(found) == {"priority": ("0", "3"), "recall": ("0s", "90s")}
     assert (found.why, found.upload_id) == ("on its way", "u")
 
 

@@ -82,6 +82,34 @@ def test_waiting_of_a_batch_that_is_up_is_until_its_finalize():
     assert waits(replace(idle, terms=TEAM)) is None
 
 
+def test_waiting_in_a_recall_window_names_how_it_is_taken_back_and_how_it_goes():
+    """Of a batch only once it takes nothing more; over its window nothing is said."""
+    idle = replace(MOVING, state=UploadState.IDLE, finalize_at=NOW + 60, recall_s=600.0)
+
+    found = waits(idle)
+
+    assert (found.reason, found.until) == (WaitReason.RECALL, NOW + 660)
+    assert found.cure == "masv-watch delete u takes it back, masv-watch finalize u sends it now"
+    batch = replace(idle, terms=replace(TEAM, batch=True))
+    assert waits(batch).reason is WaitReason.BATCH_OPEN
+    assert waits(replace(batch, finalize_at=NOW)).reason is WaitReason.RECALL
+    for over in ({"finalize_at": NOW - 600}, {"is_recall_over": True}, {"is_started": True}):
+        assert waits(replace(idle, **over)) is None
+
+
+def test_waiting_of_what_an_earlier_package_serves_is_for_its_window_behind_all_else():
+    """A closed window and a hold are told of first: they may last longer."""
+    served = replace(MOVING, package_id=None, relinks="e", recall_s=600.0)
+
+    found = waits(served, ahead=0)
+
+    assert (found.reason, found.until) == (WaitReason.RECALL, 900.0 + 600.0)
+    assert found.cure.endswith("masv-watch start u sends it now")
+    shut = Turns(closed={"out": NOW + 60})
+    assert waits(served, turns=shut).reason is WaitReason.WINDOW_CLOSED
+    assert waits(replace(served, created_at=NOW - 600), ahead=0).reason is WaitReason.QUEUED
+
+
 def test_waiting_of_an_upload_without_a_slot_is_its_place_in_the_queue():
     """Since when, and how many go first."""
     found = waits(MOVING, ahead=3)

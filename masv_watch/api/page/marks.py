@@ -56,6 +56,7 @@ WAITS = {
     WaitReason.WINDOW_CLOSED: "Outside its hours",
     WaitReason.FINALIZING: "Being delivered",
     WaitReason.BATCH_OPEN: "Open for more",
+    WaitReason.RECALL: "Can be taken back",
     WaitReason.AUTH: "MASV refuses the key",
     WaitReason.STATE_DISK_LOW: "The disk of the state is full",
 }

@@ -36,6 +36,51 @@ def test_wish_without_an_effect_is_warned_of(tmp_path, keys, warning):
     assert any(warning in text for text in warned(tmp_path, keys))
 
 
+def test_recall_of_a_hot_folder_comes_before_that_of_defaults_and_may_be_none(tmp_path):
+    """And what neither says is none."""
+    common = "defaults: {recall: 10m}\n"
+    inherited = loaded(tmp_path, rule(TO).replace("hot_folders:", f"{common}hot_folders:"))
+    text = rule(f"{TO}, recall: 0s").replace("hot_folders:", f"{common}hot_folders:")
+    own = loaded(tmp_path, text)
+
+    assert inherited.settings.hot_folders[0].recall_s == 600.0
+    assert own.settings.hot_folders[0].recall_s == 0.0
+    assert built(tmp_path, TO).recall_s == 0.0
+
+
+@pytest.mark.parametrize("value", ["61m", "-1s", "10", "true"])
+def test_recall_of_no_duration_or_over_an_hour_is_refused(tmp_path, value):
+    """An hour is the longest time for which recipients wait for what is up."""
+    told = refused(tmp_path, rule(f"{TO}, recall: {value}"))
+
+    assert [path.rpartition(".")[2] for _, _, path, _ in told] == ["recall"]
+
+
+NIGHT = 'deadline: "06:30", schedule: {{open: "{open}"}}, recall: {recall}'
+
+
+@pytest.mark.parametrize(
+    ("spans", "recall", "is_told"),
+    [
+        ("06:00-06:30", "30m", True),
+        ("mon-fri 05:45-06:15", "45m", True),
+        ("06:00-06:30", "29m", False),
+        ("06:00-06:31", "30m", False),
+        ("06:30-07:00", "1h", False),
+        ("00:00-24:00", "1h", False),
+        ("22:00-06:30", "1h", False),
+        ("06:00-06:30", "0s", False),
+    ],
+)
+def test_deadline_that_no_window_can_meet_beside_recall_is_warned_of(
+    tmp_path, spans, recall, is_told
+):
+    """All that is sent then could be told of only behind it."""
+    told = warned(tmp_path, f"{TO}, {NIGHT.format(open=spans, recall=recall)}")
+
+    assert any("nothing that is sent in `schedule.open`" in text for text in told) is is_told
+
+
 def test_package_keys_are_built_and_its_password_is_shown_nowhere(tmp_path):
     """What the cloud is told of a package stands with its name."""
     keys = "package: {password: opens-4711, expires: 10d, downloads: 20}"

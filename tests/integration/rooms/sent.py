@@ -170,7 +170,9 @@ class Room:
         self.clock = FakeClock()
         self.root = top / "hot"
         self.root.mkdir()
-        self.store: Any = open_store(str(top / "state"), clock=self.clock, metrics=Metrics())
+        #: what the store counts
+        self.numbers = Metrics()
+        self.store: Any = open_store(str(top / "state"), clock=self.clock, metrics=self.numbers)
         deadlines = Deadlines(connect_s=60.0, answer_s=60.0, finalize_s=60.0)
         # connections need time that passes by itself
         self._http = Http(
@@ -289,9 +291,7 @@ class Room:
                 made.write(content)
         return path
 
-    def drop(
-        self, name: str, *sizes: int, terms: Terms | None = None, relinks: str | None = None
-    ) -> str:
+    def drop(self, name: str, *sizes: int, terms: Terms | None = None, **said: Any) -> str:
         """Write a folder of files of zeros and make it an upload; give its id."""
         drop = self.store.see_drop(FOLDER, os.fsencode(name))
         for number, size in enumerate(sizes):
@@ -306,7 +306,7 @@ class Room:
                 message="",
                 terms=terms or Terms(type=UploadType.TEAM),
                 drops=(self.settled(name, drop.id),),
-                relinks=relinks,
+                **said,
             )
         )
 

@@ -21,6 +21,7 @@ from masv_watch.model import (
     Wholeness,
 )
 from tests.integration.rooms.watched import Room
+from tests.integration.store.making import claim, open_package, send_files
 
 OWNER = Caller(uid=0, is_owner=True)
 STRANGER = Caller(uid=54321, is_owner=False)
@@ -170,6 +171,24 @@ def test_explain_of_a_drop_that_its_window_keeps_says_when_it_opens_and_what_sta
     assert f"masv-watch start {upload.id}" in said.cure
     room.uploads._turns = lambda: Turns(undelivered={"hot": OPENS})
     assert ask(room, "a.mov").prospect is Prospect.ON_ITS_WAY
+
+
+def test_explain_of_a_drop_in_its_recall_window_says_until_when_and_how_it_is_taken_back(make_room):
+    """It is on its way: nothing is wrong, and nothing has to be done."""
+    room = make_room(recall_s=600.0)
+    upload = taken(room)
+    claimed = claim(room.store, upload.id)
+    open_package(room.store, claimed)
+    send_files(room.store, room.store.upload(upload.id))
+    assert room.store.advance_all_sent(upload.id, claimed.fence)
+    said = ask(room, "a.mov")
+    until = room.clock.local(room.store.now() + 600.0).isoformat(sep=" ", timespec="minutes")
+
+    assert said.prospect is Prospect.ON_ITS_WAY
+    assert f"it can be taken back until {until}, and is not delivered before" in said.why
+    assert said.cure.startswith(f"masv-watch delete {upload.id} takes it back")
+    (found,) = [each for each in said.findings if each.test == "recall"]
+    assert (found.passed, found.retry_at) == (True, pytest.approx(said.at + 600.0))
 
 
 @pytest.mark.parametrize("how", ["failed", "paused", "deleted"])

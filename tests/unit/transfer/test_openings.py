@@ -38,11 +38,17 @@ class House:
             disk_trouble=lambda: self.trouble,
         )
 
-    def set(self, tz="UTC", **schedule) -> None:
+    def set(self, tz="UTC", recall_s=0.0, **schedule) -> None:
         """Reload with another schedule of the hot folder `night`; `free` has none."""
         to = To(recipients=())
         rules = (
-            Rule(name="night", path=b"/n", to=to, schedule=Schedule(tz=tz, **schedule)),
+            Rule(
+                name="night",
+                path=b"/n",
+                to=to,
+                recall_s=recall_s,
+                schedule=Schedule(tz=tz, **schedule),
+            ),
             Rule(name="free", path=b"/f", to=to),
         )
         self.settings = Settings(masv=Masv(), state="/s", hot_folders=rules)
@@ -117,6 +123,15 @@ def test_earlier_deadline_has_the_lower_place(house: House):
     assert place is not None
     assert place("night", NOON) == place("night", NOON + HOUR)
     assert place("night", NOON + 19 * HOUR + house.ahead) == place("night", NOON) + 24 * HOUR
+
+
+def test_deadline_of_what_waits_to_be_taken_back_is_as_much_earlier_for_its_bytes(house: House):
+    """Delivered by 06:30, it has to be up by 06:20: among equals it goes as if that were said."""
+    house.set(deadline=380)
+    said = house.turns(0.0).place("night", NOON)
+    house.set(deadline=390, recall_s=600.0)
+
+    assert house.turns(0.0).place("night", NOON) == said
 
 
 def test_late_drop_that_is_sent_next_goes_before_what_came_in_the_window(house: House):
