@@ -379,6 +379,19 @@ class To:
     #: the portal's access code, where it has one
     access_code: Secret | None = None
 
+    def mailed_for(self, path: bytes) -> tuple[str, ...] | None:
+        """Give whom the cloud mails about a drop; None when nobody is named for it.
+
+        `path` is below the root; its first name may be an address.
+        """
+        first, slash, _ = path.partition(b"/")
+        named = dict(self.by_subfolder).get(first if slash else b"")
+        if named is not None:
+            return named
+        if self.by_subfolder and not self.sends_others:
+            return None
+        return self.recipients or ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
@@ -1773,6 +1786,27 @@ class UploadLine(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Consigned:
+    """To whom an upload goes, as its terms say, and what of a hot folder goes with it."""
+
+    portal: str | None = None
+    recipients: tuple[str, ...] = ()
+    mail_to: tuple[str, ...] = ()
+    #: numbers of its drops
+    drops: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesNamed:
+    """Which uploads hold a file whose name was searched for."""
+
+    #: of each upload's id the first such name
+    names: Mapping[str, str]
+    #: there were more names than could be looked at in time
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Which uploads a list is to hold, and in which order."""
 
@@ -1780,10 +1814,11 @@ class Selection:
     states: tuple[UploadState, ...] = ()
     type: UploadType | None = None
     hot_folder: str | None = None
-    #: text in the name or the hot folder, or the begin of the id or of a file's name (from three
-    #: letters on, of the first 10,000 such files); of letters only ASCII's without regard to case;
-    #: empty: any
+    #: text in the name, the hot folder, the portal or an address, or the begin of the id, without
+    #: regard to case; empty: any
     needle: str = ""
+    #: ids of those that hold it in another way: in the name of a file (`FilesNamed`)
+    holders: tuple[str, ...] = ()
     #: only those of which this user named every file; TOKEN_HOLDER has those of hot folders too;
     #: None: all
     reader: int | None = None

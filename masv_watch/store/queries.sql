@@ -169,11 +169,14 @@ FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'na
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
         ELSE instr(:states, ' ' || state || ' ') > 0 END
     AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder)
-    AND (:needle = '' OR instr(lower(name), lower(:needle)) > 0 OR instr(id, lower(:needle)) = 1
-        OR instr(lower(coalesce(hot_folder, '')), lower(:needle)) > 0
-        OR id IN (SELECT upload_id FROM (SELECT upload_id FROM files
-            WHERE name COLLATE NOCASE >= :file_from AND name COLLATE NOCASE < :file_to
-            LIMIT 10000)))
+    AND (:needle = '' OR instr(id, lower(:needle)) = 1
+        OR id IN (SELECT value FROM json_each(:holders))
+        OR EXISTS (SELECT 1 FROM (SELECT name AS word UNION ALL SELECT hot_folder
+            UNION ALL SELECT json_extract(terms, '$.portal')
+            UNION ALL SELECT value FROM json_each(terms, '$.recipients')
+            UNION ALL SELECT value FROM json_each(terms, '$.mail_to'))
+            WHERE word LIKE :plain ESCAPE '\' OR (:varies = 1 AND (word LIKE :large ESCAPE '\'
+                OR word LIKE :first ESCAPE '\' OR word LIKE :apart ESCAPE '\'))))
     AND (:reader IS NULL OR (:reader = -1 AND hot_folder IS NOT NULL) OR (
         NOT EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id AND reader IS NOT :reader)
         AND EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id))))
@@ -191,21 +194,39 @@ FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'na
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
         ELSE instr(:states, ' ' || state || ' ') > 0 END
     AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder)
-    AND (:needle = '' OR instr(lower(name), lower(:needle)) > 0 OR instr(id, lower(:needle)) = 1
-        OR instr(lower(coalesce(hot_folder, '')), lower(:needle)) > 0
-        OR id IN (SELECT upload_id FROM (SELECT upload_id FROM files
-            WHERE name COLLATE NOCASE >= :file_from AND name COLLATE NOCASE < :file_to
-            LIMIT 10000)))
+    AND (:needle = '' OR instr(id, lower(:needle)) = 1
+        OR id IN (SELECT value FROM json_each(:holders))
+        OR EXISTS (SELECT 1 FROM (SELECT name AS word UNION ALL SELECT hot_folder
+            UNION ALL SELECT json_extract(terms, '$.portal')
+            UNION ALL SELECT value FROM json_each(terms, '$.recipients')
+            UNION ALL SELECT value FROM json_each(terms, '$.mail_to'))
+            WHERE word LIKE :plain ESCAPE '\' OR (:varies = 1 AND (word LIKE :large ESCAPE '\'
+                OR word LIKE :first ESCAPE '\' OR word LIKE :apart ESCAPE '\'))))
     AND (:reader IS NULL OR (:reader = -1 AND hot_folder IS NOT NULL) OR (
         NOT EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id AND reader IS NOT :reader)
         AND EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id))))
 WHERE :after_id = '' OR (sorted, id) < (:after, :after_id)
 ORDER BY sorted DESC, id DESC LIMIT :limit);
 
+-- name: name_behind
+-- behind so many others in their order; none: fewer are left
+SELECT name FROM files INDEXED BY files_by_name WHERE name COLLATE NOCASE > :after
+ORDER BY name COLLATE NOCASE LIMIT 1 OFFSET :names;
+
 -- name: files_named
-SELECT upload_id, min(name) AS name FROM (SELECT upload_id, name FROM files
-    WHERE name COLLATE NOCASE >= :file_from AND name COLLATE NOCASE < :file_to LIMIT 10000)
-GROUP BY upload_id;
+-- the plus keeps the index of upload_id out, by which every row would be fetched
+SELECT json_group_object(upload_id, name) AS found FROM (SELECT upload_id, min(name) AS name
+    FROM files INDEXED BY files_by_name
+    WHERE name COLLATE NOCASE > :after AND name COLLATE NOCASE <= :until
+    AND (name LIKE :plain ESCAPE '\' OR (:varies = 1 AND (name LIKE :large ESCAPE '\'
+        OR name LIKE :first ESCAPE '\' OR name LIKE :apart ESCAPE '\')))
+    GROUP BY +upload_id);
+
+-- name: consigned
+SELECT json_group_object(id, json_array(json_extract(terms, '$.portal'),
+    json_extract(terms, '$.recipients'), json_extract(terms, '$.mail_to'),
+    json((SELECT json_group_array(id) FROM drops WHERE upload_id = uploads.id)))) AS found
+FROM uploads WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: upload_states
 SELECT state, count(*) AS uploads FROM uploads WHERE state NOT IN ('deleting', 'gone')

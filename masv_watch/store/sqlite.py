@@ -45,6 +45,7 @@ from masv_watch.store.retiring import RetiringVerbs
 from masv_watch.store.rooting import RootingVerbs
 from masv_watch.store.seal import Seal
 from masv_watch.store.sealing import known_seal
+from masv_watch.store.searching import SearchingVerbs
 from masv_watch.store.sql import Moved, Row, Transaction, load_statements
 from masv_watch.store.steering import SteeringVerbs
 from masv_watch.store.undertakings import UndertakingVerbs
@@ -303,6 +304,7 @@ class SqliteStore(
     LeavingVerbs,
     OutageVerbs,
     VersionVerbs,
+    SearchingVerbs,
     SteeringVerbs,
     ObligationVerbs,
     DuplicateVerbs,

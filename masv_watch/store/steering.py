@@ -14,6 +14,7 @@ from masv_watch import recall
 from masv_watch.errors import Unprocessable
 from masv_watch.model import (
     NO_TURNS,
+    Consigned,
     FileDraft,
     HoldReason,
     Identity,
@@ -34,6 +35,7 @@ from masv_watch.model import (
 from masv_watch.store.ledger import add_file, release_held
 from masv_watch.store.outages import rest_for_good
 from masv_watch.store.seal import Seal
+from masv_watch.store.searching import spellings
 from masv_watch.store.sql import (
     Engine,
     Row,
@@ -54,10 +56,6 @@ _SESSION = "session"
 _RATE_LIMIT = "upload_rate_limit"
 
 
-#: letters from which on names of files are searched too: with fewer nearly all would be found
-_FILE_NEEDLE = 3
-
-
 class SteeringVerbs:
     """`contract.Steering` in SQL."""
 
@@ -74,7 +72,8 @@ class SteeringVerbs:
                 type=wanted.type,
                 hot_folder=wanted.hot_folder,
                 needle=wanted.needle,
-                **file_range(wanted.needle),
+                holders=json.dumps(wanted.holders),
+                **spellings(wanted.needle),
                 reader=wanted.reader,
                 sort=wanted.sort,
                 after=after,
@@ -85,10 +84,20 @@ class SteeringVerbs:
         # all in one row: each step to another would let a busy sender take its turn first
         return [] if row is None else [_line_of(line) for line in json.loads(row["lines"])]
 
-    def files_named(self, needle: str) -> dict[str, str]:
-        """Give of each upload the first file whose name begins with a text."""
-        rows = self.engine.read(lambda tx: tx.all("files_named", **file_range(needle)))
-        return {str(row["upload_id"]): str(row["name"]) for row in rows}
+    def consigned(self, upload_ids: Sequence[str]) -> dict[str, Consigned]:
+        """Say of these uploads to whom they go, and what goes with them."""
+        ids = json.dumps(list(upload_ids))
+        row = self.engine.read(lambda tx: tx.one("consigned", ids=ids))
+        found = json.loads("{}" if row is None else row["found"])
+        return {
+            upload_id: Consigned(
+                portal=portal,
+                recipients=tuple(recipients or ()),
+                mail_to=tuple(mail_to or ()),
+                drops=tuple(drops),
+            )
+            for upload_id, (portal, recipients, mail_to, drops) in found.items()
+        }
 
     def upload_states(self, reader: int | None) -> dict[UploadState, int]:
         """Count the uploads in each state."""
@@ -306,16 +315,6 @@ class SteeringVerbs:
         """Give who signed in, or None."""
         row = self.engine.read(lambda tx: tx.one("meta", key=_SESSION))
         return self.seal.open(row["value"]).reveal() if row and row["value"] else None
-
-
-def file_range(needle: str) -> dict[str, str]:
-    """Give the range of the names that begin with a text; an empty one for a text too short.
-
-    The statements read no more of it than a number, which bounds the time that they take.
-    """
-    if len(needle) < _FILE_NEEDLE:
-        return {"file_from": "", "file_to": ""}
-    return {"file_from": needle, "file_to": f"{needle}\U0010ffff"}
 
 
 def _line_of(line: list[Any]) -> UploadLine:

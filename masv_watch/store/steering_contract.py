@@ -11,7 +11,9 @@ from typing import Protocol
 
 from masv_watch.model import (
     NO_TURNS,
+    Consigned,
     FileDraft,
+    FilesNamed,
     Identity,
     Move,
     Repeat,
@@ -33,11 +35,16 @@ class Steering(Protocol):
         """List the uploads of a selection."""
         ...
 
-    def files_named(self, needle: str) -> dict[str, str]:
-        """Give of each upload the first file whose name begins with a text.
+    def files_named(self, needle: str) -> FilesNamed:
+        """Give of each upload the first file whose name holds a text.
 
-        Those are looked at that a `Selection` with this needle looks at.
+        It ends after half a second, with what it found by then. Letters count without regard to
+        case; those beyond ASCII as they are written, all small, all large, or only the first large.
         """
+        ...
+
+    def consigned(self, upload_ids: Sequence[str]) -> Mapping[str, Consigned]:
+        """Say of these uploads to whom they go, and what goes with them."""
         ...
 
     def upload_states(self, reader: int | None) -> dict[UploadState, int]:

@@ -30,6 +30,7 @@ from masv_watch.uploads.views import UploadDetails as UploadDetails
 from masv_watch.uploads.views import UploadView as UploadView
 from masv_watch.uploads.views import Waiting as Waiting
 from masv_watch.uploads.views import WaitReason as WaitReason
+from masv_watch.uploads.views import addressees as addressees
 from masv_watch.uploads.views import cure_of as cure_of
 from masv_watch.uploads.views import filled as filled
 from masv_watch.uploads.views import is_kept as is_kept

@@ -18,9 +18,11 @@ from masv_watch.model import (
     STILL,
     TOKEN_HOLDER,
     Caller,
+    Consigned,
     Draft,
     Drop,
     DropDraft,
+    FilesNamed,
     Flow,
     Need,
     Selection,
@@ -217,9 +219,13 @@ class Uploads:
                 )
         return views
 
-    def files_named(self, needle: str) -> Mapping[str, str]:
-        """Give of each upload a file whose name begins with a text, where a search found it so."""
+    def files_named(self, needle: str) -> FilesNamed:
+        """Say which uploads hold a file with a text in its name, as far as half a second leads."""
         return self._store.files_named(needle)
+
+    def consigned(self, upload_ids: Sequence[str]) -> Mapping[str, Consigned]:
+        """Say of these uploads to whom they go, and what of hot folders goes with them."""
+        return self._store.consigned(upload_ids)
 
     def counts(self, caller: Caller) -> Mapping[UploadState, int]:
         """Count the uploads that are a caller's, by their state; those being deleted left out."""

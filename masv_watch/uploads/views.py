@@ -15,6 +15,7 @@ from masv_watch import lifecycle, recall
 from masv_watch.model import (
     NO_TURNS,
     STILL,
+    Consigned,
     Drop,
     Flow,
     HoldReason,
@@ -92,7 +93,7 @@ class UploadDetails:
     skipped: tuple[str, ...]
 
 
-def addressees(terms: Terms) -> tuple[str, ...]:
+def addressees(terms: Terms | Consigned) -> tuple[str, ...]:
     """Name everybody to whom an upload goes as its terms say."""
     portal = () if terms.portal is None else (f"portal {terms.portal}",)
     return (*portal, *terms.recipients, *terms.mail_to)

@@ -69,13 +69,7 @@ def above(path: bytes) -> Iterator[bytes]:
 
 def recipients_of(rule: Rule, path: bytes) -> tuple[str, ...] | None:
     """Give whom the cloud mails about a drop of a rule; None when nobody is named for it."""
-    to = rule.to
-    named = dict(to.by_subfolder).get(_address_of(path))
-    if named is not None:
-        return named
-    if to.by_subfolder and not to.sends_others:
-        return None
-    return to.recipients or ()
+    return rule.to.mailed_for(path)
 
 
 def is_in_same_address(rule: Rule, one: bytes, other: bytes) -> bool:

@@ -14,6 +14,10 @@ from tests.waiting import eventually
 
 #: fetched by `make`, never part of the product
 AXE = PROJECT / "build/axe/node_modules/axe-core/axe.min.js"
+AXE_RUN = (
+    "axe.run(document).then((all) => all.violations.map("
+    "(each) => [each.id, each.nodes.map((node) => node.failureSummary)]))"
+)
 PHONE, WIDE = 375, 1280
 MIB = 1024 * 1024
 HOSTILE = "</h3><script>window.hurt=1</script><img src=x onerror=window.hurt=1>\u202e"
@@ -98,6 +102,33 @@ def button(target):
     return f'button[data-target="{target}"]'
 
 
+def loose(desk, name):
+    """Drop a file that is held, for folders alone are taken there; give it with its drop."""
+    file = desk.top / "out" / name
+    file.write_bytes(b"loose")
+
+    def held():
+        drops = desk.station.call("GET", "/drops").tree
+        return [each for each in drops if each["path"] == name and each["state"] == "held"]
+
+    return file, eventually(held, within=30, every=0.1)[0]["id"]
+
+
+def gone(desk, file):
+    """Take a file away again, and wait until nothing is known to hold it."""
+    file.unlink()
+    eventually(lambda: file.name not in desk.held(), within=30, every=0.1)
+
+
+def agree(tab, about, to):
+    """Answer the open question with yes; it names what it is about, and to whom that goes."""
+    tab.until("document.querySelector('#ask').open")
+    assert about in tab.run("document.querySelector('#ask-title').innerText")
+    assert to in tab.run("document.querySelector('#ask-text').innerText")
+    tab.click("#ask-yes")
+    tab.until("!document.querySelector('#ask').open")
+
+
 def word(tab, upload_id):
     return tab.run(f"document.querySelector('{row(upload_id)} .mark').innerText.trim()")
 
@@ -145,6 +176,7 @@ def test_buttons_do_what_they_say(desk, tab):
     tab.click(button(f"uploads/{mine}/start"))
     tab.until(f"document.querySelector('{button(f'uploads/{mine}/finalize')}') !== null", 30)
     tab.click(button(f"uploads/{mine}/finalize"))
+    agree(tab, "Deliver to be clicked?", "nobody by mail")
     station.until(mine, "complete")
     tab.until(f"document.querySelector('{button(f'uploads/{mine}/link')}') !== null")
 
@@ -185,10 +217,84 @@ def test_hot_folder_is_paused_resumed_swept_and_released(desk, tab):
     tab.until("document.querySelector('#said').innerText.includes('out is swept soon')")
     (drop,) = [each for each in station.call("GET", "/drops").tree if each["path"] == "old.mov"]
     tab.click(button(f"drops/{drop['id']}/release"))
+    agree(tab, "Send old.mov?", "a@example.com")
     tab.until("document.querySelector('#said').innerText.includes('old.mov is released')")
 
     eventually(lambda: desk.held() == ["EMPTY"], within=20, every=0.1)
     assert tab.complaints == []
+
+
+def test_cancel_is_asked_about_and_done_by_keyboard_alone(desk, tab):
+    """Escape and the first button leave it; after yes it is told, and the keyboard stays near."""
+    file, drop_id = loose(desk, "wrong.mov")
+    tab.open(f"{desk.station.daemon.api}/")
+    cancel = button(f"drops/{drop_id}/cancel")
+    is_open = "document.querySelector('#ask').open"
+    focused = "document.activeElement.dataset.target || document.activeElement.innerText"
+
+    def state():
+        return desk.station.call("GET", f"/drops/{drop_id}").tree["state"]
+
+    tab.run(f"document.querySelector('{cancel}').focus()")
+    for leave in (("Escape", 27), ("Enter", 13)):
+        tab.press("Enter", 13)
+        tab.until(is_open)
+        # the answer that changes nothing has the keyboard
+        assert tab.run("document.activeElement.innerText") == "Leave it"
+        assert "wrong.mov" in tab.run("document.querySelector('#ask-title').innerText")
+        tab.press(*leave)
+        tab.until(f"!{is_open}")
+        assert tab.run(focused) == f"drops/{drop_id}/cancel"
+    assert state() == "held"
+
+    tab.press("Enter", 13)
+    tab.until(is_open)
+    token = tab.run("document.querySelector('#live').dataset.token")
+    # below the open question the view goes on
+    tab.until(f"document.querySelector('#live').dataset.token !== '{token}'")
+    tab.press("Tab", 9)
+    assert tab.run("document.activeElement.innerText") == "Cancel the drop"
+    tab.press("Enter", 13)
+    tab.until(f"document.querySelector('{cancel}') === null")
+
+    assert state() == "cancelled"
+    told = "document.querySelector('#said').innerText"
+    assert "wrong.mov is cancelled: it is not sent." in tab.run(told)
+    assert tab.run("document.querySelector('#said').getAttribute('aria-live')") == "polite"
+    tab.until("document.activeElement !== document.body")
+    assert tab.run("document.activeElement.closest('section') !== null")
+    assert tab.complaints == []
+    gone(desk, file)
+
+
+def test_upload_that_is_cancelled_leaves_its_own_view_with_a_word(desk, tab):
+    """What is not there any more says so, and is not asked for again."""
+    mine = desk.station.create(desk.large, package_name="a mistake", recipients=["c@example.com"])
+    tab.open(f"{desk.station.daemon.api}/page/uploads/{mine}")
+
+    tab.click(button(f"uploads/{mine}/cancel"))
+    agree(tab, "Cancel a mistake?", "would go to c@example.com")
+
+    tab.until("document.querySelector('#line').innerText.includes('not there any more')")
+    assert "a mistake is cancelled." in tab.run("document.querySelector('#said').innerText")
+    assert desk.station.call("GET", f"/uploads/{mine}").status == 404
+
+
+def test_what_was_cancelled_is_sent_again_from_where_it_is_explained(desk, tab):
+    """A view that is loaded once has buttons, too."""
+    file, drop_id = loose(desk, "again.mov")
+    assert desk.station.call("POST", f"/drops/{drop_id}/cancel", {}).status == 200
+    tab.open(f"{desk.station.daemon.api}/page/explain?path={file}")
+    again = button(f"drops/{drop_id}/resend")
+
+    tab.click(again)
+    agree(tab, "Send again.mov again?", "nobody by mail")
+
+    tab.until("document.querySelector('#said').innerText.includes('again.mov is sent once more')")
+    assert tab.run(f"document.querySelector('{again}')") is None
+    assert tab.run("document.activeElement !== document.body")
+    assert desk.station.call("GET", f"/drops/{drop_id}").tree["state"] in ("settling", "held")
+    gone(desk, file)
 
 
 def test_what_was_unfolded_stays_unfolded_while_the_page_changes(desk, tab):
@@ -271,12 +377,16 @@ def test_page_has_no_barrier_that_a_checker_finds(desk, tab, width, is_dark):
     for view in views:
         tab.open(f"{desk.station.daemon.api}{view}")
         tab.run(f"{AXE.read_text()};0")
-        found = tab.run(
-            "axe.run(document).then((all) => all.violations.map("
-            "(each) => [each.id, each.nodes.map((node) => node.failureSummary)]))"
-        )
+        found = tab.run(AXE_RUN)
         assert found == [], (view, found)
         assert tab.run("document.documentElement.scrollWidth") <= width
+        # nor in a question
+        if tab.run("!!document.querySelector('button[data-title]')"):
+            tab.click("button[data-title]")
+            tab.until("document.querySelector('#ask').open")
+            asked = tab.run(AXE_RUN)
+            assert asked == [], (view, asked)
+            assert tab.run("document.querySelector('#ask').scrollWidth") <= width
 
 
 def test_token_opens_the_page_and_lasts_for_its_buttons(desk, tab):

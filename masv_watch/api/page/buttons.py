@@ -1,17 +1,34 @@
 """Which buttons stand beside what.
 
-Owns what a person can do about an upload, a drop and a hot folder, and how it is called. Never does
-it: `api.page.deeds` does. Used by the views of the page.
+Owns what a person can do about an upload, a drop and a hot folder, how it is called, and what is
+asked before. Never does it: `api.page.deeds` does. Used by the views of the page.
+
+Law 1. What nothing takes back is asked first, with what it is about and to whom it goes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from masv_watch import lifecycle
+from masv_watch.api.page import questions
+from masv_watch.api.page.questions import Question
 from masv_watch.errors import PackageGone
-from masv_watch.model import DropMode, HoldReason, UploadEvent, UploadState, UploadType
-from masv_watch.uploads import DropView, FolderView, UploadView, WaitReason
+from masv_watch.logs import escaped
+from masv_watch.model import (
+    Drop,
+    DropEvent,
+    DropMode,
+    DropState,
+    HoldReason,
+    Rule,
+    UploadEvent,
+    UploadState,
+    UploadType,
+)
+from masv_watch.names import shown
+from masv_watch.uploads import FolderView, UploadView, WaitReason
 
 #: what waits only for its turn or its time, and may go at once
 _STARTABLE = {
@@ -19,6 +36,10 @@ _STARTABLE = {
     WaitReason.WINDOW_CLOSED: "Send now",
     WaitReason.RETRYING: "Retry now",
 }
+#: what is not delivered, and not asked to be
+CANCELLABLE = frozenset(
+    {UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE, UploadState.ERROR}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +49,39 @@ class Button:
     label: str
     #: the path below `/page/` that is posted to
     target: str
+    #: what is asked before; None: it is done at once
+    asks: Question | None = None
 
 
-def of_upload(view: UploadView) -> tuple[Button, ...]:
-    """Give what can be asked of an upload now, as the lifecycle allows it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """To whom the drops of each hot folder go, as its rule says now."""
+
+    rules: dict[str, Rule]
+
+    def of_drop(self, drop: Drop) -> tuple[str, ...]:
+        """Name everybody to whom a drop would go now."""
+        # of a removable one the name comes with its volume
+        rule = self.rules.get(drop.hot_folder.partition("@")[0])
+        return () if rule is None else whom(rule, drop.path)
+
+
+def whom(rule: Rule, path: bytes | None = None) -> tuple[str, ...]:
+    """Name everybody to whom a rule lets a drop go, or without a path any drop."""
+    to = rule.to
+    portal = () if to.portal is None else (f"portal {to.portal}",)
+    if path is None:
+        named = [*(to.recipients or ()), *(one for _, many in to.by_subfolder for one in many)]
+    else:
+        named = list(to.mailed_for(path) or ())
+    return tuple(dict.fromkeys((*portal, *named, *rule.link.mail_to)))
+
+
+def of_upload(view: UploadView, to: Sequence[str] = (), *, drops: int = 0) -> tuple[Button, ...]:
+    """Give what can be asked of an upload now, as the lifecycle allows it.
+
+    `to` are those to whom it goes, `drops` says how many drops of a hot folder go with it.
+    """
     upload = view.upload
     legal = lifecycle.UPLOAD[upload.state]
     found: list[tuple[str, str]] = []
@@ -41,35 +91,94 @@ def of_upload(view: UploadView) -> tuple[Button, ...]:
         found.append(("Pause", "pause"))
     if UploadEvent.RESUME in legal and upload.error_code != PackageGone.code:
         found.append(("Retry" if upload.state is UploadState.ERROR else "Resume", "resume"))
-    if UploadEvent.FINALIZE in legal:
-        found.append(("Finalize", "finalize"))
     if upload.state is UploadState.COMPLETE and upload.type is UploadType.TEAM:
         found.append(("Make a link", "link"))
-    return tuple(Button(label=label, target=f"uploads/{upload.id}/{verb}") for label, verb in found)
+    verbs = [Button(label=label, target=f"uploads/{upload.id}/{verb}") for label, verb in found]
+    name = _named(upload.name)
+    if UploadEvent.FINALIZE in legal:
+        asks = questions.finalize(name, to)
+        verbs.append(Button(label="Finalize", target=f"uploads/{upload.id}/finalize", asks=asks))
+    if upload.state in CANCELLABLE:
+        asks = questions.cancel_upload(name, to, drops=drops)
+        verbs.append(Button(label="Cancel", target=f"uploads/{upload.id}/cancel", asks=asks))
+    return tuple(verbs)
 
 
-def of_drop(view: DropView) -> tuple[Button, ...]:
-    """Give what can be asked of a drop now: a hold that a person's word ends can be ended here."""
-    if view.drop.hold not in lifecycle.RELEASABLE:
+def of_drop(drop: Drop, ways: Ways) -> tuple[Button, ...]:
+    """Give what can be asked of a drop now: to send it as it is, never, or once more."""
+    path, hot_folder, to = shown(drop.path), escaped(drop.hot_folder), ways.of_drop(drop)
+    target = f"drops/{drop.id}"
+    found: list[Button] = []
+    if drop.hold in lifecycle.RELEASABLE:
+        asks = questions.release_drop(path, hot_folder, to)
+        found.append(Button(label="Release", target=f"{target}/release", asks=asks))
+    if DropEvent.CANCEL in lifecycle.DROP[drop.state]:
+        asks = questions.cancel_drop(path, hot_folder, to)
+        found.append(Button(label="Cancel", target=f"{target}/cancel", asks=asks))
+    if DropEvent.RESEND in lifecycle.DROP[drop.state]:
+        asks = questions.resend(path, hot_folder, to)
+        found.append(Button(label="Send again", target=f"{target}/resend", asks=asks))
+    return tuple(found)
+
+
+def of_drop_sent(
+    drop: Drop, ways: Ways, *, upload: UploadView, to: Sequence[str]
+) -> tuple[Button, ...]:
+    """Give what can be asked of a drop of an upload; `to` are those to whom that goes."""
+    if drop.state is not DropState.TAKEN:
+        return of_drop(drop, ways)
+    if upload.upload.state not in CANCELLABLE:
         return ()
-    return (Button(label="Release", target=f"drops/{view.drop.id}/release"),)
+    path, hot_folder = shown(drop.path), escaped(drop.hot_folder)
+    return (
+        Button(
+            label="Rebind",
+            target=f"drops/{drop.id}/rebind",
+            asks=questions.rebind(
+                _named(upload.upload.name), hot_folder, before=to, after=ways.of_drop(drop)
+            ),
+        ),
+        Button(
+            label="Cancel",
+            target=f"drops/{drop.id}/cancel",
+            asks=questions.cancel_drop(path, hot_folder, to),
+        ),
+    )
 
 
-def of_group(hot_folder: str, hold: HoldReason) -> tuple[Button, ...]:
+def of_group(rule: Rule | None, hold: HoldReason, *, drops: int) -> tuple[Button, ...]:
     """Give what can be asked of all drops together that a hot folder holds for one reason."""
-    if hold is not HoldReason.INITIAL_ASK:
+    if hold is not HoldReason.INITIAL_ASK or rule is None:
         return ()
-    return (Button(label="Release all", target=f"hot_folders/{hot_folder}/release"),)
+    target = f"hot_folders/{rule.name}"
+    name = escaped(rule.name)
+    sends = questions.release_all(drops, name, whom(rule))
+    seeds = questions.seed(drops, name)
+    return (
+        Button(label="Release all", target=f"{target}/release", asks=sends),
+        Button(label="Record as seen", target=f"{target}/seed", asks=seeds),
+    )
 
 
 def of_folder(view: FolderView) -> tuple[Button, ...]:
     """Give what can be asked of a hot folder."""
+    rule = view.sight.rule
+    target = f"hot_folders/{rule.name}"
     found: list[tuple[str, str]] = []
     # one that is disabled is not looked at, so that there is nothing to pause
     if view.state != "disabled":
         found.append(("Scan", "scan"))
         found.append(("Resume", "resume") if view.state == "paused" else ("Pause", "pause"))
-    if view.sight.rule.drop is DropMode.BATCH:
-        found.append(("Finalize batch", "finalize"))
-    name = view.sight.rule.name
-    return tuple(Button(label=label, target=f"hot_folders/{name}/{verb}") for label, verb in found)
+    verbs = [Button(label=label, target=f"{target}/{verb}") for label, verb in found]
+    if rule.drop is DropMode.BATCH:
+        asks = questions.finalize_batch(escaped(rule.name), whom(rule))
+        verbs.append(Button(label="Finalize batch", target=f"{target}/finalize", asks=asks))
+    # what the gate says of another root names the command that takes it
+    if f"masv-watch adopt {rule.name}" in view.sight.reason + view.sight.question:
+        asks = questions.adopt(escaped(rule.name), shown(rule.path), whom(rule))
+        verbs.append(Button(label="Adopt", target=f"{target}/adopt", asks=asks))
+    return tuple(verbs)
+
+
+def _named(name: str) -> str:
+    return escaped(name) or "(no name)"

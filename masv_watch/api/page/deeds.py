@@ -13,9 +13,12 @@ import bottle
 from masv_watch.api import bodies
 from masv_watch.api import commands as asked
 from masv_watch.api.calls import Desk, Route, body_of_call, caller_of_call, number_of
+from masv_watch.api.page.buttons import CANCELLABLE
 from masv_watch.api.page.readers import demand_folders, demand_seen
 from masv_watch.api.page.tokens import Tokens
+from masv_watch.errors import IllegalTransition
 from masv_watch.logs import escaped
+from masv_watch.uploads import DropView
 
 #: the header `X-Page-Token`, as the server hands it on
 _TOKEN = "HTTP_X_PAGE_TOKEN"  # noqa: S105 - a header's name
@@ -37,7 +40,7 @@ def deeds(desk: Desk, tokens: Tokens) -> list[Route]:
 
     acts = {**_of_uploads(desk), **_of_folders(desk)}
     acts["uploads/<upload_id>/link"] = _link(desk)
-    acts["drops/<drop_id>/release"] = _release(desk)
+    acts |= _of_drops(desk)
     return [
         Route(method="POST", path=f"/page/{path}", answer=guarded(act), gives=None,
               summary="A button of the page.")
@@ -47,18 +50,34 @@ def deeds(desk: Desk, tokens: Tokens) -> list[Route]:
 
 def _of_uploads(desk: Desk) -> dict[str, Callable[..., Answer]]:
     uploads = desk.uploads
+
+    def cancel(upload_id: str) -> None:
+        view = uploads.view(upload_id)
+        if view.upload.state not in CANCELLABLE:
+            # the question said that nobody got it yet
+            raise IllegalTransition(
+                "this upload is delivered, or may be already",
+                hint=f"masv-watch delete {upload_id} --package takes a delivered package back",
+                state=view.state,
+                allowed=[],
+            )
+        uploads.delete(upload_id)
+
     verbs: dict[str, tuple[Callable[[str], None], str]] = {
         "pause": (uploads.pause, "is paused"),
         "resume": (uploads.resume, "goes on"),
         "finalize": (uploads.finalize, "is being delivered"),
         "start": (uploads.start, "goes at once"),
+        "cancel": (cancel, "is cancelled"),
     }
 
     def steer(verb: Callable[[str], None], outcome: str) -> Callable[..., Answer]:
         def steered(upload_id: str) -> Answer:
             demand_seen(uploads, upload_id, caller_of_call())
+            # one that is cancelled is not there to be asked afterwards
+            name = escaped(uploads.view(upload_id).upload.name)
             verb(upload_id)
-            return {"said": f"{escaped(uploads.view(upload_id).upload.name)} {outcome}."}
+            return {"said": f"{name} {outcome}."}
 
         return steered
 
@@ -73,6 +92,8 @@ def _of_folders(desk: Desk) -> dict[str, Callable[..., Answer]]:
         "resume": (folders.resume, "is taken from again"),
         "finalize": (folders.finalize, "has its batch delivered"),
         "release": (folders.release, "sends what it held"),
+        "seed": (folders.seed, "has what it held recorded as seen: it is not sent"),
+        "adopt": (folders.adopt, "takes what stands at its path for its root"),
     }
 
     def steer(verb: Callable[[str], object], outcome: str) -> Callable[..., Answer]:
@@ -86,13 +107,24 @@ def _of_folders(desk: Desk) -> dict[str, Callable[..., Answer]]:
     return {f"hot_folders/<hot_folder>/{name}": steer(*verb) for name, verb in verbs.items()}
 
 
-def _release(desk: Desk) -> Callable[..., Answer]:
-    def release(drop_id: str) -> Answer:
-        demand_folders(caller_of_call())
-        body = bodies.drop_body(desk.folders.release_drop(number_of(drop_id, "drop")))
-        return {"said": f"{body['path']} is released."}
+def _of_drops(desk: Desk) -> dict[str, Callable[..., Answer]]:
+    records = desk.records
+    verbs: dict[str, tuple[Callable[[int], DropView], str]] = {
+        "release": (desk.folders.release_drop, "is released"),
+        "cancel": (records.cancel, "is cancelled: it is not sent"),
+        "resend": (records.resend, "is sent once more"),
+        "rebind": (records.rebind, "goes to whom its rule names now"),
+    }
 
-    return release
+    def steer(verb: Callable[[int], DropView], outcome: str) -> Callable[..., Answer]:
+        def steered(drop_id: str) -> Answer:
+            demand_folders(caller_of_call())
+            body = bodies.drop_body(verb(number_of(drop_id, "drop")))
+            return {"said": f"{body['path']} {outcome}."}
+
+        return steered
+
+    return {f"drops/<drop_id>/{name}": steer(*verb) for name, verb in verbs.items()}
 
 
 def _link(desk: Desk) -> Callable[..., Answer]:

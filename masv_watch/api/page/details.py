@@ -12,13 +12,16 @@ from masv_watch.api import bodies
 from masv_watch.api.calls import Desk
 from masv_watch.api.explaining import explanation_body
 from masv_watch.api.page import buttons, marks
-from masv_watch.api.page.overview import LATER_MS, SOON_MS
+from masv_watch.api.page.buttons import Button
+from masv_watch.api.page.overview import LATER_MS, SOON_MS, ways_of
 from masv_watch.api.page.readers import demand_seen, sees_folders
 from masv_watch.logs import escaped
-from masv_watch.model import Caller
+from masv_watch.model import Caller, Drop, DropState
 
 #: files of one page, and how many of an upload make looking at it slow
 FILES, MANY_FILES = 200, 2000
+#: drops of an upload that are listed
+DROPS = 100
 SLOW_MS = 20_000
 
 Tree = dict[str, Any]
@@ -60,12 +63,23 @@ def upload_details(desk: Desk, upload_id: str, caller: Caller, *, after: int) ->
     shown = body["files"][after : after + FILES]
     is_slow = len(body["files"]) > MANY_FILES
     mark = marks.of_upload(details.view)
+    has_ways = sees_folders(caller)
+    ways = ways_of(desk.folders.list() if has_ways else ())
+    drops = [
+        buttons.of_drop_sent(drop, ways, upload=details.view, to=details.to) if has_ways else ()
+        for drop in details.drops[:DROPS]
+    ]
     return {
         **body,
         "now": now,
         "name": escaped(details.view.upload.name) or "(no name)",
         "mark": mark,
-        "buttons": buttons.of_upload(details.view),
+        "buttons": buttons.of_upload(details.view, details.to, drops=len(details.drops)),
+        "drops": [
+            {**drop, "id": row.id, "buttons": can}
+            for drop, row, can in zip(body["drops"], details.drops, drops, strict=False)
+        ],
+        "more_drops": max(len(details.drops) - DROPS, 0),
         "rows": [{**file, **_told(_FILES[file["state"]])} for file in shown],
         "tasks": [{**task, **_told(_TASKS[task["state"]])} for task in body["tasks"]],
         "first": here if after else "",
@@ -89,7 +103,15 @@ def explanation(desk: Desk, path: str, caller: Caller) -> Tree:
     row = body.get("drop")
     known = _ENDS.get(str(row["state"])) if body["verdict"] == "known" and row else None
     headline = known or str(body["verdict"]).replace("_", " ").capitalize()
-    return {**body, "headline": headline, "asked": path, "now": desk.now()}
+    drop = found.drop if sees_folders(caller) else None
+    can = () if drop is None else _of_known(desk, drop)
+    return {**body, "headline": headline, "asked": path, "now": desk.now(), "buttons": can}
+
+
+def _of_known(desk: Desk, drop: Drop) -> tuple[Button, ...]:
+    """Give what can be asked of the newest drop at a path, but one that its upload stands for."""
+    on_its_way = drop.state is DropState.TAKEN and drop.whole and drop.hold is None
+    return () if on_its_way else buttons.of_drop(drop, ways_of(desk.folders.list()))
 
 
 def _told(mark: tuple[str, str]) -> dict[str, str]:

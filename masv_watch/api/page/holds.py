@@ -6,13 +6,13 @@ Called by `api.page.overview`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from masv_watch import lifecycle
 from masv_watch.api.page import buttons, marks
 from masv_watch.logs import escaped
-from masv_watch.model import HoldReason
+from masv_watch.model import HoldReason, Rule
 from masv_watch.uploads import DropView
 
 #: drops that are listed of one group; the first few at once, the others when they are asked for
@@ -21,20 +21,30 @@ LISTED, AT_ONCE = 50, 5
 Tree = dict[str, Any]
 
 
-def grouped(held: Sequence[DropView], row_of: Callable[[DropView], Tree]) -> list[Tree]:
-    """Give the groups of what is held, by hot folder and reason; `row_of` writes one drop."""
+def grouped(
+    held: Sequence[DropView], row_of: Callable[[DropView], Tree], rules: Mapping[str, Rule]
+) -> list[Tree]:
+    """Give the groups of what is held, by hot folder and reason.
+
+    `row_of` writes one drop, `rules` are those of the hot folders by their names.
+    """
     groups: dict[tuple[str, HoldReason], list[DropView]] = {}
     for view in held:
         if view.drop.hold is not None:
             groups.setdefault((view.drop.hot_folder, view.drop.hold), []).append(view)
     return [
-        _group(*key, sorted(groups[key], key=lambda view: view.drop.path), row_of)
+        _group(*key, sorted(groups[key], key=lambda view: view.drop.path), row_of, rules=rules)
         for key in sorted(groups)
     ]
 
 
 def _group(
-    name: str, hold: HoldReason, views: Sequence[DropView], row_of: Callable[[DropView], Tree]
+    name: str,
+    hold: HoldReason,
+    views: Sequence[DropView],
+    row_of: Callable[[DropView], Tree],
+    *,
+    rules: Mapping[str, Rule],
 ) -> Tree:
     cures = {view.cure for view in views}
     # what helps each by its number stands once, and the numbers stand with the drops
@@ -51,5 +61,5 @@ def _group(
         "rows": rows[:AT_ONCE],
         "folded": rows[AT_ONCE:],
         "unlisted": len(views) - len(rows),
-        "buttons": buttons.of_group(name, hold),
+        "buttons": buttons.of_group(rules.get(name), hold, drops=len(views)),
     }

@@ -6,7 +6,7 @@ for the API. Called by `api.page.views`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,14 +14,17 @@ from masv_watch.api import bodies
 from masv_watch.api.calls import Desk
 from masv_watch.api.commands import PageAsked
 from masv_watch.api.page import buttons, marks
+from masv_watch.api.page.buttons import Ways
+from masv_watch.api.page.finding import Finder
 from masv_watch.api.page.holds import grouped
+from masv_watch.api.page.questions import told
 from masv_watch.api.page.readers import sees_folders
 from masv_watch.api.page.words import counted
 from masv_watch.api.paging import page_by_age
 from masv_watch.lifecycle import SHOWN_AS
 from masv_watch.logs import escaped
-from masv_watch.model import Caller, Selection, UploadState
-from masv_watch.uploads import DropView, FolderView, UploadView, reader_of
+from masv_watch.model import Caller, Consigned, Selection, UploadState
+from masv_watch.uploads import DropView, FolderView, UploadView, addressees, reader_of
 
 #: rows of one page of uploads under way, of the history, and of drops
 UNDER_WAY, HISTORY, DROPS = 50, 25, 50
@@ -37,7 +40,7 @@ _FILTERS = {"": "All", "transferring": "Sending or waiting", "paused": "Paused",
 Tree = dict[str, Any]
 
 
-def overview(desk: Desk, wanted: PageAsked, caller: Caller) -> Tree:
+def overview(desk: Desk, wanted: PageAsked, caller: Caller, finder: Finder) -> Tree:
     """Give all that the first view shows to a caller.
 
     Raises:
@@ -59,31 +62,43 @@ def overview(desk: Desk, wanted: PageAsked, caller: Caller) -> Tree:
         **sections,
         "needs": _needs(desk, counts, sections),
         "under_way": {**under_way, "filters": _filters(counts, wanted)},
-        "history": _history(desk, wanted, caller, counts),
+        "history": _history(desk, wanted, caller, counts=counts, finder=finder),
         "again_ms": SOON_MS if is_moving else LATER_MS,
     }
 
 
-def upload_row(view: UploadView) -> Tree:
-    """Give an upload as a row of a list."""
+def upload_rows(desk: Desk, views: Sequence[UploadView]) -> list[Tree]:
+    """Give uploads as the rows of a list."""
+    known = desk.uploads.consigned([view.upload.id for view in views])
+    return [_upload_row(view, known.get(view.upload.id, Consigned())) for view in views]
+
+
+def _upload_row(view: UploadView, consigned: Consigned) -> Tree:
+    to = addressees(consigned)
     return {
         **bodies.upload_body(view),
         "name": escaped(view.upload.name) or "(no name)",
+        "to": told(to) if to else "",
         "mark": marks.of_upload(view),
-        "buttons": buttons.of_upload(view),
+        "buttons": buttons.of_upload(view, to, drops=len(consigned.drops)),
     }
 
 
-def drop_row(view: DropView, roots: Mapping[str, bytes]) -> Tree:
-    """Give a drop as a row of a list; `roots` are the paths of the hot folders by their names."""
-    root = roots.get(view.drop.hot_folder)
-    path = b"" if root is None else root.rstrip(b"/") + b"/" + view.drop.path
+def drop_row(view: DropView, ways: Ways) -> Tree:
+    """Give a drop as a row of a list."""
+    rule = ways.rules.get(view.drop.hot_folder)
+    path = b"" if rule is None else rule.path.rstrip(b"/") + b"/" + view.drop.path
     return {
         **bodies.drop_body(view),
         "mark": marks.of_drop(view),
         "explained": f"/page/explain?{urlencode({'path': path})}" if path else "",
-        "buttons": buttons.of_drop(view),
+        "buttons": buttons.of_drop(view.drop, ways),
     }
+
+
+def ways_of(folders: Iterable[FolderView]) -> Ways:
+    """Give to whom drops go as the rules of these hot folders say now."""
+    return Ways(rules={view.sight.rule.name: view.sight.rule for view in folders})
 
 
 def _folder_row(view: FolderView) -> Tree:
@@ -100,16 +115,16 @@ def _of_folders(desk: Desk, now: float) -> Tree:
     arriving = [view for view in drops if view.drop.hold is None]
     stats = bodies.stats_body(desk.uploads.sending(desk.flow()), desk.counted_since)
     folders = desk.folders.list()
-    roots = {view.sight.rule.name: view.sight.rule.path for view in folders}
+    ways = ways_of(folders)
     return {
         "now": now,
         "folders": [_folder_row(view) for view in folders],
         "held": {
-            "groups": grouped(held, lambda view: drop_row(view, roots)),
+            "groups": grouped(held, lambda view: drop_row(view, ways), ways.rules),
             "total": len(held),
         },
         "arriving": {
-            "rows": [drop_row(view, roots) for view in arriving[:DROPS]],
+            "rows": [drop_row(view, ways) for view in arriving[:DROPS]],
             "more": max(len(arriving) - DROPS, 0),
             "total": len(arriving),
         },
@@ -138,7 +153,7 @@ def _under_way(desk: Desk, wanted: PageAsked, caller: Caller) -> Tree:
     selection = Selection(states=states, reader=reader_of(caller))
     page, cursor = page_by_age(desk.uploads, selection, cursor=wanted.cursor, limit=UNDER_WAY)
     return {
-        "rows": [upload_row(view) for view in page],
+        "rows": upload_rows(desk, page),
         "first": _address(wanted, cursor="") if wanted.cursor else "",
         "next": _address(wanted, cursor=cursor) if cursor else "",
     }
@@ -158,17 +173,29 @@ def _filters(counts: Mapping[UploadState, int], wanted: PageAsked) -> list[Tree]
 
 
 def _history(
-    desk: Desk, wanted: PageAsked, caller: Caller, counts: Mapping[UploadState, int]
+    desk: Desk,
+    wanted: PageAsked,
+    caller: Caller,
+    *,
+    counts: Mapping[UploadState, int],
+    finder: Finder,
 ) -> Tree:
+    found = finder.files(wanted.q)
     # who looks for a name wants to find it, whatever became of it
-    states = () if wanted.q else (UploadState.COMPLETE,)
-    selection = Selection(states=states, needle=wanted.q, reader=reader_of(caller), descending=True)
+    selection = Selection(
+        states=() if wanted.q else (UploadState.COMPLETE,),
+        needle=wanted.q,
+        holders=tuple(found.names),
+        reader=reader_of(caller),
+        descending=True,
+    )
     page, cursor = page_by_age(desk.uploads, selection, cursor=wanted.history, limit=HISTORY)
-    files = desk.uploads.files_named(wanted.q) if wanted.q else {}
     return {
         "rows": [
-            {**upload_row(view), "found": escaped(files.get(view.upload.id, ""))} for view in page
+            {**row, "found": escaped(found.names.get(row["upload_id"], ""))}
+            for row in upload_rows(desk, page)
         ],
+        "is_cut": found.is_cut,
         "total": counts.get(UploadState.COMPLETE, 0),
         "first": _address(wanted, history="") if wanted.history else "",
         "next": _address(wanted, history=cursor) if cursor else "",

@@ -14,6 +14,7 @@ from masv_watch.api.calls import Desk, Route, caller_of_call, query_of_call
 from masv_watch.api.page import paper
 from masv_watch.api.page.deeds import deeds
 from masv_watch.api.page.details import explanation, upload_details
+from masv_watch.api.page.finding import Finder
 from masv_watch.api.page.overview import overview
 from masv_watch.api.page.tokens import Tokens
 from masv_watch.api.places import MOST_LOOKS, Places
@@ -40,6 +41,7 @@ def page(desk: Desk) -> list[Route]:
 class _Views:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._finder = Finder(desk.uploads.files_named, desk.now)
 
     def first(self) -> tuple[str, dict[str, object]]:
         if bottle.request.environ.get("bottle.raw_path", "/") != "/":
@@ -47,7 +49,7 @@ class _Views:
             raise NotFound("there is no such view", hint="the page is at /")
         wanted = query_of_call(asked.PageAsked)
         name = "live.html" if wanted.only else "overview.html"
-        return name, overview(self._desk, wanted, caller_of_call())
+        return name, overview(self._desk, wanted, caller_of_call(), self._finder)
 
     def one(self, upload_id: str) -> tuple[str, dict[str, object]]:
         wanted = query_of_call(asked.FilesShown)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
 from masv_watch.api.page.tokens import LIFE_S
+from masv_watch.explain import not_watched
 from masv_watch.model import (
     DropEvent,
     DropMode,
     DropState,
     HoldReason,
+    LinkWish,
+    Prospect,
     Rule,
     To,
     UploadState,
@@ -26,7 +30,17 @@ from tests.integration.store import making
 def desk(caller, caplog):
     """Give an API with one hot folder of batches."""
     caplog.set_level(logging.INFO)
-    rule = Rule(name="dailies", path=b"/srv/dailies", to=To(recipients=()), drop=DropMode.BATCH)
+    rule = Rule(
+        name="dailies",
+        path=b"/srv/dailies",
+        to=To(
+            recipients=("a@example.com",),
+            by_subfolder=((b"lab", ("lab@example.com",)),),
+            sends_others=True,
+        ),
+        link=LinkWish(mail_to=("producer@example.com",)),
+        drop=DropMode.BATCH,
+    )
     caller.sights = [FolderSight(rule=rule, reason="", last_sweep=1.0, notifications="on")]
     caller.short = Short(caller.app)
     yield caller
@@ -39,6 +53,11 @@ def press(desk, target, *, headers=None, token=None):
     return desk.short.ask(f"/page/{target}", "POST", {}, headers=(
         ("X-Page-Token", token), *(headers or ()),
     ))  # fmt: skip
+
+
+def buttons(page, target):
+    """Give the attributes of the buttons that ask for something."""
+    return [each for each in page.all("button") if each.get("data-target") == target]
 
 
 def state_of(desk, upload_id):
@@ -101,6 +120,151 @@ def test_buttons_of_hot_folders_do_what_the_calls_of_the_api_do(desk):
     assert "Paused" in paused.text
     assert "dailies" in desk.hurried
     assert (batch.status, said(batch)[1]) == (409, "hot folder 'dailies' has no open batch")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE, UploadState.ERROR],
+)
+def test_upload_that_is_not_delivered_is_cancelled_once_it_was_asked_about(desk, before):
+    """By name and with those to whom it would go; its drop ends with it."""
+    upload = making.bring_upload(desk.store, before)
+    (drop,) = desk.store.drops_of(upload.id)
+    target = f"uploads/{upload.id}/cancel"
+    (button,) = buttons(page_of(desk), target)
+
+    answer = press(desk, target)
+
+    assert (button["data-title"], button["data-yes"]) == ("Cancel dailies?", "Cancel the upload")
+    assert "would go to a@example.com" in button["data-text"]
+    assert (answer.status, answer.tree["said"]) == (200, "dailies is cancelled.")
+    assert state_of(desk, upload.id) in (UploadState.DELETING, UploadState.GONE)
+    assert target not in page_of(desk).targets
+    if state_of(desk, upload.id) is UploadState.GONE:
+        assert desk.store.drop(drop.id).state is DropState.CANCELLED
+
+
+@pytest.mark.parametrize("before", [UploadState.FINALIZING, UploadState.COMPLETE])
+def test_upload_that_may_be_delivered_is_not_cancelled(desk, before):
+    """The question of an old page said that nobody has it: that is not so any more."""
+    upload = making.bring_upload(desk.store, before)
+    target = f"uploads/{upload.id}/cancel"
+    assert target not in page_of(desk).targets
+
+    answer = press(desk, target)
+
+    assert said(answer)[1] == "this upload is delivered, or may be already"
+    assert answer.status == 409
+    assert f"masv-watch delete {upload.id} --package" in answer.tree["hint"]
+    assert state_of(desk, upload.id) is before
+
+
+def test_drop_that_has_not_gone_is_cancelled_once_it_was_asked_about(desk):
+    """What settles and what is held: by name, with its hot folder and whom its rule names."""
+    settling = desk.store.see_drop("dailies", b"lab/growing.mov")
+    held = desk.store.see_drop("dailies", b"EMPTY")
+    desk.store.advance_drop(held.id, DropEvent.BLOCK, hold=HoldReason.EMPTY)
+    page = page_of(desk)
+
+    answers = [press(desk, f"drops/{each.id}/cancel") for each in (settling, held)]
+
+    asked = [buttons(page, f"drops/{each.id}/cancel")[0] for each in (settling, held)]
+    assert [each["data-title"] for each in asked] == ["Cancel lab/growing.mov?", "Cancel EMPTY?"]
+    assert "in hot folder dailies and would go to lab@example.com, " in asked[0]["data-text"]
+    assert "would go to a@example.com, producer@example.com" in asked[1]["data-text"]
+    assert [each.tree["said"] for each in answers] == [
+        "lab/growing.mov is cancelled: it is not sent.", "EMPTY is cancelled: it is not sent.",
+    ]  # fmt: skip
+    assert {desk.store.drop(each.id).state for each in (settling, held)} == {DropState.CANCELLED}
+    assert press(desk, f"drops/{held.id}/cancel").status == 409
+    assert page_of(desk).targets.count(f"drops/{held.id}/cancel") == 0
+
+
+def test_what_goes_out_by_a_button_is_asked_about_with_whom_it_goes_to(desk):
+    """Release, finalize and a batch: no click alone mails anybody."""
+    idle = making.bring_upload(desk.store, UploadState.IDLE)
+    first = desk.store.see_drop("dailies", b"old.mov")
+    desk.store.advance_drop(first.id, DropEvent.BLOCK, hold=HoldReason.INITIAL_ASK)
+    page = page_of(desk)
+
+    for target, title, to in (
+        (f"uploads/{idle.id}/finalize", "Deliver dailies?", "a@example.com"),
+        (f"drops/{first.id}/release", "Send old.mov?", "a@example.com, producer@example.com"),
+        ("hot_folders/dailies/release", "Send all of 1 drop?", "a@example.com, lab@example.com"),
+        ("hot_folders/dailies/finalize", "Deliver the open batch of dailies?", "a@example.com"),
+    ):
+        (button,) = buttons(page, target)
+        assert button["data-title"] == title
+        assert to in button["data-text"]
+
+
+def test_what_the_first_start_held_is_recorded_as_seen(desk):
+    """As by `masv-watch ledger seed`."""
+    drop = desk.store.see_drop("dailies", b"old.mov")
+    desk.store.advance_drop(drop.id, DropEvent.BLOCK, hold=HoldReason.INITIAL_ASK)
+    (button,) = buttons(page_of(desk), "hot_folders/dailies/seed")
+
+    answer = press(desk, "hot_folders/dailies/seed")
+
+    assert button["data-title"] == "Record 1 drop as seen?"
+    assert answer.status == 200
+    assert desk.store.drop(drop.id).state is DropState.IGNORED
+
+
+def test_other_root_is_adopted_where_the_gate_says_so(desk):
+    """Its sentence names the command; where none would help there is no button."""
+    why = "/srv/dailies is another one; say masv-watch adopt dailies if this one is to be it"
+    target = "hot_folders/dailies/adopt"
+    before = page_of(desk)
+    desk.sights = [replace(desk.sights[0], reason=why)]
+    (button,) = buttons(page_of(desk), target)
+
+    answer = press(desk, target)
+
+    assert target not in before.targets
+    assert button["data-title"] == "Adopt what stands at /srv/dailies?"
+    assert "may go to a@example.com" in button["data-text"]
+    assert (answer.status, desk.store.root("dailies").is_accepted) == (200, True)
+
+
+def test_drop_on_its_way_goes_by_the_rule_of_now_once_it_was_asked_about(desk):
+    """To whom it was to go and to whom it goes then stand side by side."""
+    upload = making.bring_upload(desk.store, UploadState.PAUSED)
+    (drop,) = desk.store.drops_of(upload.id)
+    desk.terms = replace(upload.terms, recipients=("new@example.com",))
+    page = page_of(desk, f"/page/uploads/{upload.id}")
+    (button,) = buttons(page, f"drops/{drop.id}/rebind")
+    (cancel,) = buttons(page, f"drops/{drop.id}/cancel")
+
+    answer = press(desk, f"drops/{drop.id}/rebind")
+
+    assert "was to go to a@example.com. Hot folder dailies says now: to a" in button["data-text"]
+    assert "would go to a@example.com." in cancel["data-text"]
+    assert answer.tree["said"] == "a.mov goes to whom its rule names now."
+    assert desk.store.upload(upload.id).terms.recipients == ("new@example.com",)
+    assert "Goes to new@example.com" in page_of(desk, f"/page/uploads/{upload.id}").text
+
+
+def test_drop_that_ended_is_sent_again_once_it_was_asked_about(desk):
+    """From its upload, and from where its path is explained."""
+    upload = making.bring_upload(desk.store, UploadState.COMPLETE)
+    (drop,) = desk.store.drops_of(upload.id)
+    known = replace(not_watched(b"/srv/dailies/a.mov", 3), prospect=Prospect.KNOWN, drop=drop)
+    desk.explain = lambda _path, _caller: known
+    target = f"drops/{drop.id}/resend"
+    places = (f"/page/uploads/{upload.id}", "/page/explain?path=/srv/dailies/a.mov")
+    asked = [buttons(page_of(desk, place), target) for place in places]
+    token = page_of(desk, places[1]).all("div")
+    (token,) = [each["data-token"] for each in token if "data-token" in each]
+
+    answer = press(desk, target, token=token)
+
+    for (button,) in asked:
+        assert button["data-title"] == "Send a.mov again?"
+        assert "to a@example.com, producer@example.com" in button["data-text"]
+    assert answer.tree["said"] == "a.mov is sent once more."
+    assert desk.store.drop(drop.id).state is DropState.SETTLING
+    assert desk.hurried == ["dailies"]
 
 
 def test_what_the_api_refuses_is_refused_with_the_same_words(desk):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from masv_watch.model import Auth, Draft, Rule, Terms, To, UploadState, UploadType
+from masv_watch.model import Auth, Draft, DropState, Rule, Terms, To, UploadState, UploadType
 from masv_watch.uploads import FolderSight
 from tests.integration.api.calling import Short
 from tests.integration.api.conftest import Caller
@@ -82,7 +82,7 @@ def test_second_user_sees_only_his_own(shared):
     assert "All 1" in page.text
     for name in ("secret", "held-card", "dropped", "third-user", "of-the-owner", "dailies"):
         assert name not in body
-    for query in ("?q=of-", "?show=transferring", "?only=live"):
+    for query in ("?q=of-", "?q=.mov", "?show=transferring", "?only=live"):
         found = Page(Served(curl(f"{shared.url}/{query}", uid=STRANGER)[1]))
         assert {link for link in found.links if "/page/" in link} == {f"/page/uploads/{shared.his}"}
     assert curl(f"{shared.url}/page/uploads/{shared.his}", uid=STRANGER)[0] == 200
@@ -107,9 +107,13 @@ def test_second_user_presses_only_buttons_of_his_own(shared):
     for upload_id in (shared.other, shared.ours, shared.folder_upload):
         assert press(f"uploads/{upload_id}/pause") == 404
         assert press(f"uploads/{upload_id}/link") == 404
+        assert press(f"uploads/{upload_id}/cancel") == 404
         assert shared.store.upload(upload_id).state is UploadState.TRANSFERRING
-    assert press("hot_folders/secret-project/pause") == 403
-    assert press(f"drops/{shared.held}/release") == 403
+    for verb in ("pause", "adopt", "seed", "release", "finalize"):
+        assert press(f"hot_folders/secret-project/{verb}") == 403
+    for verb in ("release", "cancel", "rebind", "resend"):
+        assert press(f"drops/{shared.held}/{verb}") == 403
+    assert shared.store.drop(shared.held).state is DropState.SETTLING
     assert press(f"uploads/{shared.his}/pause", page_of(shared).token) == 403
     assert shared.store.upload(shared.his).state is UploadState.TRANSFERRING
     assert press(f"uploads/{shared.his}/pause") == 200

@@ -97,6 +97,12 @@
     let wait = 2000;
     try {
       const answer = await fetch(here, { signal: AbortSignal.timeout(20000), cache: "no-store" });
+      if (answer.status === 404) {
+        // cancelled, deleted, or forgotten one day: it will not come back
+        line.classList.add("bad");
+        line.textContent = "What stands here is not there any more.";
+        return;
+      }
       if (!answer.ok) throw new Error(answer.status === 401 || answer.status === 403 ? "denied" : "trouble");
       const came = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
       if (!came) throw new Error("trouble");
@@ -130,19 +136,32 @@
     field.select();
   }
 
-  async function act(button) {
+  // where the keyboard goes on when its button went with its row: what stood around it
+  function near(places) {
+    if (document.activeElement && document.activeElement !== document.body) return;
+    const left = places.find((each) => each.isConnected) || document.getElementById("main");
+    const stop = left.matches("button") ? left : left.querySelector("h1, h2") || left;
+    if (!stop.matches("button")) stop.setAttribute("tabindex", "-1");
+    stop.focus();
+  }
+
+  async function act(button, target) {
     if (button.getAttribute("aria-busy")) return;
     button.setAttribute("aria-busy", "true");
+    const row = button.closest("[data-key]:not(button)");
+    const places = [button, row && row.querySelector("button[data-target]"), button.closest("section")].filter(Boolean);
+    let isDone = false;
     try {
-      const path = button.dataset.target.split("/").map(encodeURIComponent).join("/");
+      const path = target.split("/").map(encodeURIComponent).join("/");
       // whole: an address with a password in it is no base for a script's call
       const answer = await fetch(`${location.origin}/page/${path}`, {
         method: "POST",
-        headers: { "Content-Type": "application/json", "X-Page-Token": live().dataset.token },
+        headers: { "Content-Type": "application/json", "X-Page-Token": document.querySelector("[data-token]").dataset.token },
         body: "{}",
         signal: AbortSignal.timeout(60000),
       });
       const tree = await answer.json();
+      isDone = answer.ok;
       if (!answer.ok) say(tree.hint ? `${tree.message}: ${tree.hint}` : tree.message, true);
       else if (tree.link) show(tree);
       else say(tree.said, false);
@@ -151,15 +170,40 @@
     } finally {
       button.removeAttribute("aria-busy");
     }
-    await asking;
-    await look();
-    // the button may be gone with its state: the keyboard stays near
-    if (document.activeElement === document.body) document.getElementById("main").focus();
+    if (live()) {
+      await asking;
+      await look();
+    } else if (isDone) {
+      // a view that is never asked for again: what can be asked now is not known
+      button.parentElement.remove();
+    }
+    near(places);
   }
+
+  // the view changes below an open question: what was asked about is what is done
+  let asked = null;
+  const box = document.getElementById("ask");
+
+  function ask(button) {
+    asked = { button, target: button.dataset.target };
+    document.getElementById("ask-title").textContent = button.dataset.title;
+    document.getElementById("ask-text").textContent = button.dataset.text;
+    document.getElementById("ask-yes").textContent = button.dataset.yes;
+    box.returnValue = "";
+    box.showModal();
+  }
+
+  box.addEventListener("close", () => {
+    const { button, target } = asked;
+    if (box.returnValue === "yes") act(button, target);
+    else near([button, button.closest("section")].filter(Boolean));
+  });
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-target]");
-    if (button) act(button);
+    if (!button || button.getAttribute("aria-busy")) return;
+    if (button.dataset.title) ask(button);
+    else act(button, button.dataset.target);
   });
 
   document.getElementById("link-copy").addEventListener("click", async () => {
