@@ -40,7 +40,7 @@ from masv_watch.watch.settle import Seen
 log = logging.getLogger(__name__)
 
 #: states of an upload in which something of it may wait for a window
-_UNSENT = (UploadState.TRANSFERRING, UploadState.PAUSED)
+_UNTOLD = (UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE)
 _STOPPABLE = {
     UploadState.TRANSFERRING,
     UploadState.PAUSED,
@@ -118,7 +118,7 @@ class Handover:
         drop = self._store.latest_drop(self._rule.name, top)
         taken = drop is not None and drop.state is DropState.TAKEN and drop.upload_id
         upload = self._store.upload(taken) if taken else None
-        if upload is None or upload.is_started or upload.state not in _UNSENT:
+        if upload is None or upload.is_started or upload.state not in _UNTOLD:
             return
         self._store.start_upload(upload.id)
         tell_urged(self._rule, top, upload.id)

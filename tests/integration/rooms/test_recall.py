@@ -276,6 +276,27 @@ def test_batch_in_its_window_is_finalized_by_its_hot_folders_name(room: Room):
     assert room.until_complete(upload_id)["finalize_calls"] == 1
 
 
+def test_drop_of_a_batch_that_is_cancelled_in_the_window_is_not_in_what_is_delivered(room: Room):
+    """The others go when they would have gone: their window is not begun anew."""
+    room.build()
+    batch = Terms(type=UploadType.TEAM, batch=True, idle_s=0.0)
+    upload_id = room.drop("right", 1000, terms=batch, recall_s=WINDOW_S)
+    wrong = room.store.see_drop(FOLDER, b"wrong")
+    (room.root / "wrong").mkdir()
+    (room.root / "wrong" / "f0").write_bytes(b"nobody's")
+    room.store.join_upload(upload_id, room.settled("wrong", wrong.id))
+    room.until(lambda: room.upload(upload_id).state == "idle")
+    until = room.store.now() + WINDOW_S
+    wait(room, WINDOW_S / 2)
+
+    Records(room.store, hurry=lambda _name: None, terms=lambda *_: None).cancel(wrong.id)
+    seen = waiting(room, upload_id)
+    wait(room, WINDOW_S / 2)
+
+    assert (seen.reason, seen.until) == (WaitReason.RECALL, until)
+    assert [file["size"] for file in room.until_complete(upload_id)["files"]] == [1000]
+
+
 def test_finalize_that_a_person_asked_for_is_noted_with_its_reason(room: Room):
     """Whoever reads the events sees that somebody did not wait."""
     upload_id = idle(room)

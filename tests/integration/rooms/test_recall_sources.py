@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from masv_watch.model import DropMode, Finalize, UploadState
+from masv_watch.model import DropMode, Finalize, LateDrops, Schedule, UploadState
 from masv_watch.once import is_done
 from masv_watch.uploads import WaitReason
 from tests.integration.rooms.watched import LOOK_S, QUIET_S
@@ -123,6 +123,17 @@ def test_file_that_comes_in_the_window_of_a_batch_begins_the_next_one(make_waiti
     assert len(room.taken()) == 2
     waiting = room.uploads.view(upload_id).waiting
     assert (waiting.reason, waiting.until) == (WaitReason.RECALL, until)
+
+
+def test_marker_of_somebody_at_the_share_ends_the_window(make_waiting):
+    """Who has no command can say so all the same, where the rule heeds such markers."""
+    room, upload_id = make_waiting(schedule=Schedule(late_drops=LateDrops.URGENT))
+    assert room.store.finalize_due() == []
+    (room.hot / "a.mov.SENDNOW").touch()
+    room.intake.hurry()
+    room.pass_time(SETTLED_S)
+
+    assert room.store.finalize_due() == [upload_id]
 
 
 @pytest.mark.parametrize("mode", [DropMode.EACH, DropMode.BATCH])
