@@ -138,6 +138,19 @@ def test_page_shows_uploads_with_progress_rate_retries_and_the_error_with_its_cu
     assert "1 delivered" in page.text
 
 
+def test_upload_in_its_recall_window_says_when_it_goes_and_how_it_is_taken_back(desk):
+    """Whoever dropped it into the wrong folder looks here; both ways on are buttons, too."""
+    waits = making.bring_upload(desk.store, UploadState.IDLE, b"wrong.mov")
+    desk.store.adopt_recalls({making.FOLDER: 600.0})
+
+    page = page_of(desk)
+
+    assert "Can be taken back" in page.text
+    assert "Is delivered in 10 min. Until then: masv-watch delete" in page.text
+    for verb in ("cancel", "finalize"):
+        assert f"uploads/{waits.id}/{verb}" in page.targets
+
+
 def test_page_of_nothing_says_so(desk):
     """An empty daemon is told calmly."""
     desk.sights = []
