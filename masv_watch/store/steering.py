@@ -324,14 +324,15 @@ def _line_of(line: list[Any]) -> UploadLine:
     times = (float(created), finalized, float(retry))
     *rest, started, due, batch, recall_s, is_over, relinks = line[13:]
     due = None if due is None else float(due)
-    window = recall.window_of(
+    # most have none, and there may be ten thousand of them
+    window = recall_s and recall.window_of(
         {
             "recall_s": recall_s, "recall_over": is_over, "started": started, "state": state,
             "finalize_at": due, "batch": batch, "relinks": relinks, "package_id": line[5],
             "created_at": times[0],
         }
     )  # fmt: skip
-    rest += [bool(started), due if batch else None, None if window is None else window.until]
+    rest += [bool(started), due if batch else None, window.until if window else None]
     return UploadLine._make((id_, UploadType(type_), UploadState(state), *middle, *times, *rest))
 
 
