@@ -61,7 +61,7 @@ def examine(
     Without `network` the last two are left alone. `environ` tells whether a unit confines us.
     """
     problems = [*_templates(loaded)]
-    warnings = [*loaded.warnings, *_unwatched(loaded, file), *_renamed(loaded)]
+    warnings = [*loaded.warnings, *_unwatched(loaded, file), *_renamed(loaded), *_apart(loaded)]
     count = len(loaded.settings.hot_folders)
     ok = [f"ok: {file}: {count} hot folder{'' if count == 1 else 's'}", *_waiting(loaded)]
     if probe:
@@ -82,7 +82,7 @@ def examine(
 
 
 def _templates(loaded: Loaded) -> list[str]:
-    problems = []
+    problems, is_joint = [], _digest_s(loaded) is not None
     for index, rule in enumerate(loaded.settings.hot_folders):
         key = f"hot_folders[{index}].link.template"
         if rule.link.template is None:
@@ -90,9 +90,28 @@ def _templates(loaded: Loaded) -> list[str]:
         place = _place(loaded, key, "configuration", at=rule.at)
         problems += [
             f"{place}: {key}: {sentence} - a Jinja2 file for one letter"
-            for sentence in letters.check_template(rule.link.template)
+            for sentence in letters.check_template(rule.link.template, joint=is_joint)
         ]
     return problems
+
+
+def _digest_s(loaded: Loaded) -> float | None:
+    return None if loaded.settings.mail is None else loaded.settings.mail.digest_s
+
+
+def _apart(loaded: Loaded) -> list[str]:
+    """Warn of templates whose letters tell of one delivery each, whatever `mail.digest` says."""
+    digest_s, warnings = _digest_s(loaded), []
+    for index, rule in enumerate(loaded.settings.hot_folders):
+        if digest_s is None or letters.joins(rule.link.template):
+            continue
+        key = f"hot_folders[{index}].link.template"
+        warnings.append(
+            f"{_place(loaded, key, 'configuration', at=rule.at)}: {key}: warning: it names no"
+            " `deliveries`, so each delivery has a letter of its own though mail.digest is"
+            f" {show_duration(digest_s)} - loop over `deliveries`, as docs/howto/mail.rst shows"
+        )
+    return warnings
 
 
 def _renamed(loaded: Loaded) -> list[str]:

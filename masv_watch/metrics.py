@@ -41,6 +41,7 @@ HELP: Mapping[str, str] = {
     "hook_failures": "Tries of telling a hook that failed, by its kind and error code.",
     "hooks_told": "Things that hooks were told, by their kind.",
     "in_flight_bytes": "Bytes handed over in chunks that are not acknowledged yet.",
+    "letters_sent": "Letters that the mail server took, each of one delivery or several.",
     "limit_bytes_per_second": "Limit of bandwidth that holds now; absent where there is none.",
     "limit_wait_seconds": "Time that blocks waited for a limit of bandwidth.",
     "loop_crashes": "Turns of a loop that ended in a fault of our own.",

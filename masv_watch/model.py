@@ -1115,6 +1115,8 @@ class Mail:
     sender: str
     #: who is told of what needs a person; None: nobody is
     alerts: Alerts | None = None
+    #: seconds from one letter to an address to the next; None: each delivery has its own at once
+    digest_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1882,6 +1884,19 @@ class Task:
     note: str
     #: stable facts of the task: message id of a letter, move target
     facts: Mapping[str, str]
+    #: store clock, seconds; when a letter was first handed over; None: it was not, and of others
+    tried_at: float | None = None
+    #: the letter of several that it goes in, of which the Message-ID is made; empty: its own
+    letter: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwedLetter:
+    """A letter that may go to an address now, by itself or with others."""
+
+    task: Task
+    #: of its upload; None: ours
+    template: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

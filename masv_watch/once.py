@@ -16,8 +16,8 @@ from masv_watch.uploads import Uploads, UploadView, is_kept
 def is_done(store: Store, uploads: Uploads) -> bool:
     """Say whether everything that was taken is delivered, held or failed.
 
-    A batch of which all is up is finalized on the way, or has its recall window begin: nothing
-    more joins it.
+    A batch of which all is up is finalized on the way, or has its recall window begin, and a letter
+    that waits for others is sent: nothing more joins them.
     """
     views = uploads.list()
     for view in views:
@@ -30,7 +30,13 @@ def is_done(store: Store, uploads: Uploads) -> bool:
         if view.state in {"transferring", "idle"} and not is_kept(view):
             return False
     # a letter may wait for its window, too
-    return store.open_tasks().keys() <= {view.upload.id for view in views if is_kept(view)}
+    owed = store.open_tasks().keys() - {view.upload.id for view in views if is_kept(view)}
+    gathering = store.gathering_letters().keys() & owed
+    if owed and gathering == owed:
+        # nothing more comes that could go beside them
+        for upload_id in gathering:
+            store.start_upload(upload_id)
+    return not owed
 
 
 def _end_batch(store: Store, uploads: Uploads, view: UploadView) -> None:

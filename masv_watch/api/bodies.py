@@ -55,6 +55,7 @@ from masv_watch.model import (
     Rule,
     SourceFile,
     Task,
+    TaskState,
     UploadLine,
     UploadState,
 )
@@ -149,7 +150,10 @@ def details_body(details: UploadDetails, now: float) -> DetailsBody:
             }
             for drop in details.drops
         ],
-        "tasks": [task_body(task) for task in details.tasks],
+        "tasks": [
+            task_body(task, now, companions=details.companions.get(task.id, 0))
+            for task in details.tasks
+        ],
     }
 
 
@@ -202,13 +206,16 @@ def _file_state(file: SourceFile, now: float) -> FileWord:
     return "queued" if file.cloud_id is None else "transferring"
 
 
-def task_body(task: Task) -> TaskBody:
+def task_body(task: Task, now: float, *, companions: int) -> TaskBody:
     """Give an obligation with its outcome so far."""
+    waits = task.state is TaskState.DUE and task.retry_at > now
     return {
         "kind": task.kind,
         "key": task.key,
         "state": task.state,
         "attempts": task.attempts,
+        "next_try": _iso(task.retry_at) if waits else None,
+        "companions": companions,
         "note": task.note,
     }
 

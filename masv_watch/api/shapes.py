@@ -107,12 +107,18 @@ class DropOfUpload(TypedDict):
 
 
 class TaskBody(TypedDict):
-    """An obligation with its outcome so far; the key of a letter is its address."""
+    """An obligation with its outcome so far; the key of a letter is its address.
+
+    `next_try` is null while it need not wait. `companions` are the other deliveries that go in the
+    same letter as things stand.
+    """
 
     kind: model.TaskKind
     key: str
     state: model.TaskState
     attempts: int
+    next_try: str | None
+    companions: int
     note: str
 
 

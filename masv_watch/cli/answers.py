@@ -137,6 +137,8 @@ def details(tree: Json) -> Details:
                 key=text(one, "key"),
                 state=needed(one, "state"),
                 note=text(one, "note"),
+                next_try=text(one, "next_try"),
+                companions=_number(one, "companions"),
             )
             for one in members(tree, "tasks")
         ),

@@ -216,7 +216,7 @@ def details_lines(details: Details) -> Iterator[str]:
     for left_out in details.skipped:
         yield f"  left out: {left_out}"
     for task in details.tasks:
-        yield f"  {task_name(task)}: {task.state}{f'  {task.note}' if task.note else ''}"
+        yield "  ".join(filter(None, (f"  {task_name(task)}: {task.state}", *task_words(task))))
 
 
 def why(file: File) -> str:
@@ -226,6 +226,14 @@ def why(file: File) -> str:
     return "; ".join(
         word for word in (file.reason, ", ".join(filter(None, (tried, again)))) if word
     )
+
+
+def task_words(task: Task) -> Iterator[str]:
+    """Say when an obligation that waits is next tried, in which company, and what came of it."""
+    company = f"in a letter with {counted(task.companions, 'other')}" if task.companions else ""
+    again = f"at {task.next_try}" if task.next_try else ""
+    yield " ".join(filter(None, (company, again)))
+    yield task.note
 
 
 def task_name(task: Task) -> str:

@@ -235,6 +235,9 @@ def for_upload(upload: Upload) -> Act:
         return Act(path=place("uploads", upload.id, "resume"), does="goes on")
     if _is_shut(upload):
         return _past_the_window(upload)
+    if upload.waiting is not None and upload.waiting.reason == "digest":
+        start = place("uploads", upload.id, "start")
+        return Act(path=start, does="is delivered; its letter leaves now, and waits for no others")
     if upload.is_finalizing:
         raise Ended(f"upload {upload.id} is being delivered already")
     if upload.state == "idle":

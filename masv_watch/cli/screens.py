@@ -101,7 +101,8 @@ class Screen:
             self._console.print(Text(f"left out: {left_out}", style="dim"), soft_wrap=True)
         for task in details.tasks:
             text = Text(f"{lines.task_name(task)}: {task.state}")
-            text.append(f"  {task.note}" if task.note else "", style="dim")
+            for words in filter(None, lines.task_words(task)):
+                text.append(f"  {words}", style="dim")
             self._console.print(text, soft_wrap=True)
 
     def _apart(self, picture: RenderableType) -> None:

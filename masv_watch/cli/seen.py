@@ -97,6 +97,10 @@ class Task:
     key: str
     state: str
     note: str = ""
+    #: when it is tried next; empty while it need not wait
+    next_try: str = ""
+    #: other deliveries that go in the same letter
+    companions: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

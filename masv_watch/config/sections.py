@@ -111,6 +111,7 @@ class MailKeys:
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
     smtp: SmtpKeys
     sender: Annotated[str, leaf(hosts.mailbox), Field(alias="from")]
+    digest: Annotated[float, leaf(values.seconds("1s", "1d"))] | None = None
     alerts: AlertsKeys | None = None
 
 

@@ -115,6 +115,7 @@ def _mail(keys: sections.MailKeys) -> model.Mail:
         ),
         sender=keys.sender,
         alerts=_alerts(keys.alerts) if keys.alerts else None,
+        digest_s=keys.digest,
     )
 
 

@@ -1,17 +1,19 @@
-"""Write the letter about one delivery.
+"""Write the letter about one delivery, or about several.
 
 Owns the letter's form and its stable Message-ID. Never reads a row, never sends and never logs.
 Called by `outbox` for every letter, and by the command `check` for `check_template`.
 
 Law 1. Names are hostile: nothing from a name becomes a header, a part or markup (fault 20).
 Law 2. One letter has one recipient, so an outcome always belongs to one address (fault 69).
-Law 3. The same upload and address give the same Message-ID, so a repeat folds (fault 70).
+Law 3. The same upload and address give the same Message-ID, so a repeat folds (fault 70); that of
+a letter about several is made of all of them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -27,6 +29,9 @@ LISTED = 50
 LEFT_OUT_LISTED = 20
 #: characters of a package name that a subject shows
 SUBJECT_NAME = 120
+#: of each of several deliveries: names of files, clauses about what was left out, and characters of
+#: a name and of a message that a letter shows
+JOINT_FILES, JOINT_LEFT_OUT, JOINT_NAME, JOINT_MESSAGE = 5, 3, 200, 500
 #: characters of a server's words that are kept
 WORDS = 300
 
@@ -115,6 +120,11 @@ def expiry_text(expiry: str) -> str:
     return f"{at.day} {at:%B %Y, %H:%M} UTC"
 
 
+def joint_message_id(letter: str) -> str:
+    """Give the Message-ID of a letter about several deliveries, the same at every try."""
+    return f"<{letter}@masv-watch.local>"
+
+
 def compose(
     delivery: Delivery, *, sender: str, to: str, message_id: str, date: str, template: str | None
 ) -> EmailMessage:
@@ -123,43 +133,87 @@ def compose(
     `date` is the header's text (RFC 5322). `template` is the path of a Jinja2 file that takes the
     place of the HTML; it sees the names of `Delivery`, with `size` and `file_count` in words
     (`size_bytes` and `count` are the numbers), `files` and `skipped` cut, and `more_files` and
-    `more_skipped` for the rest.
+    `more_skipped` for the rest; and all that as the one member of `deliveries`.
 
     Raises:
         MailRefused: `to` is no address.
         MailDeferred: `sender` is no address, or the template fails; a person has to correct it.
     """
+    letter = _headed(_subject(delivery), sender=sender, to=to, message_id=message_id, date=date)
+    _fill(letter, _single(delivery), form="delivered", template=template)
+    return letter
+
+
+def compose_joint(
+    deliveries: Sequence[Delivery],
+    *,
+    sender: str,
+    to: str,
+    message_id: str,
+    date: str,
+    template: str | None,
+) -> EmailMessage:
+    """Write one letter about several deliveries; `joins` says of a template whether it can.
+
+    It sees `deliveries`, each with the names of a single one, and `sender`, `file_count`, `count`,
+    `size` and `size_bytes` of all together.
+
+    Raises:
+        MailRefused: `to` is no address.
+        MailDeferred: `sender` is no address, or the template fails; a person has to correct it.
+    """
+    subject = _joint_subject(deliveries)
+    letter = _headed(subject, sender=sender, to=to, message_id=message_id, date=date)
+    _fill(letter, _joint(deliveries), form="digest", template=template)
+    return letter
+
+
+def joins(template: str | None) -> bool:
+    """Say whether a letter of this template can tell of several deliveries: ours can."""
     from masv_watch.delivery import templates  # noqa: PLC0415 - only where a letter is written
 
-    known = _context(delivery)
+    return template is None or "deliveries" in templates.names_in(template)
+
+
+def check_template(path: str, *, joint: bool = False) -> list[str]:
+    """List what is wrong with a user's template, each as `path:line: sentence`; empty when good.
+
+    It is compiled and rendered with example values, so an unknown name is found too: for one
+    delivery, and where it names `deliveries` and letters are to be `joint` for several.
+    """
+    from masv_watch.delivery import templates  # noqa: PLC0415 - only where a template is tried
+
+    found = templates.faults(path, _single(_EXAMPLE))
+    if not found and joint and joins(path):
+        found = templates.faults(path, _joint((_EXAMPLE, _EXAMPLE)))
+    return found
+
+
+def _headed(subject: str, *, sender: str, to: str, message_id: str, date: str) -> EmailMessage:
     letter = EmailMessage(policy=SMTP_POLICY)
     letter["From"] = sender_of(sender)
     letter["To"] = recipient(to)
-    letter["Subject"] = _subject(delivery)
+    letter["Subject"] = subject
     letter["Date"] = date
     letter["Message-ID"] = message_id
     # Keeps out-of-office replies away (RFC 3834).
     letter["Auto-Submitted"] = "auto-generated"
-    text = templates.shipped("delivered.txt", known)
-    letter.set_content(text, cte="quoted-printable")
+    return letter
+
+
+def _fill(
+    letter: EmailMessage, known: Mapping[str, object], *, form: str, template: str | None
+) -> None:
+    from masv_watch.delivery import templates  # noqa: PLC0415 - only where a letter is written
+
+    letter.set_content(templates.shipped(f"{form}.txt", known), cte="quoted-printable")
     if template is None:
-        page = templates.shipped("delivered.html", known, html=True)
+        page = templates.shipped(f"{form}.html", known, html=True)
     else:
         page = templates.own(template, known)
     letter.add_alternative(page, subtype="html", cte="quoted-printable")
     # Quoted-printable never holds "=_" (RFC 2045), so no text can end a part.
-    letter.set_boundary(f"=_{hashlib.sha256(message_id.encode()).hexdigest()[:40]}")
-    return letter
-
-
-def check_template(path: str) -> list[str]:
-    """List what is wrong with a user's template, each as `path:line: sentence`; empty when good.
-
-    It is compiled and rendered once with example values, so an unknown name is found too.
-    """
-    from masv_watch.delivery import templates  # noqa: PLC0415 - only where a template is tried
-
-    return templates.faults(path, _context(_EXAMPLE))
+    letter.set_boundary(f"=_{hashlib.sha256(letter['Message-ID'].encode()).hexdigest()[:40]}")
 
 
 def safe(text: str) -> str:
@@ -168,9 +222,41 @@ def safe(text: str) -> str:
     return text if text.isprintable() else escaped(text)
 
 
-def _context(delivery: Delivery) -> dict[str, object]:
-    files = [safe(name) for name in delivery.files[:LISTED]]
-    skipped = [safe(clause) for clause in delivery.skipped[:LEFT_OUT_LISTED]]
+def _single(delivery: Delivery) -> dict[str, object]:
+    known = _context(delivery, LISTED, LEFT_OUT_LISTED)
+    return {**known, "deliveries": [known]}
+
+
+def _joint(deliveries: Sequence[Delivery]) -> dict[str, object]:
+    count, size = (sum(numbers) for numbers in zip(*map(_numbers, deliveries), strict=True))
+    return {
+        "deliveries": [_briefly(each) for each in deliveries],
+        "sender": safe(deliveries[0].sender),
+        "file_count": count_text(count),
+        "count": count,
+        "size": size_text(size),
+        "size_bytes": size,
+    }
+
+
+def _numbers(delivery: Delivery) -> tuple[int, int]:
+    return delivery.file_count, delivery.size
+
+
+def _briefly(delivery: Delivery) -> dict[str, object]:
+    known = _context(delivery, JOINT_FILES, JOINT_LEFT_OUT)
+    return {
+        **known,
+        "package_name": _cut(str(known["package_name"]), JOINT_NAME),
+        "message": _cut(str(known["message"]), JOINT_MESSAGE),
+        "files": [_cut(safe(name), JOINT_NAME) for name in delivery.files[:JOINT_FILES]],
+        "skipped": [_cut(safe(one), JOINT_NAME) for one in delivery.skipped[:JOINT_LEFT_OUT]],
+    }
+
+
+def _context(delivery: Delivery, listed: int, left_out: int) -> dict[str, object]:
+    files = [safe(name) for name in delivery.files[:listed]]
+    skipped = [safe(clause) for clause in delivery.skipped[:left_out]]
     return {
         "package_name": safe(delivery.package_name),
         "message": _lines(delivery.message),
@@ -197,10 +283,19 @@ def _lines(text: str) -> str:
     return "\n".join(safe(line) for line in plain.split("\n"))
 
 
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _joint_subject(deliveries: Sequence[Delivery]) -> str:
+    known = _joint(deliveries)
+    name = _cut(safe(deliveries[0].package_name), SUBJECT_NAME)
+    counts = f"{known['file_count']}, {known['size']}"
+    return _literal(f"Delivered: {name} and {len(deliveries) - 1:,} more ({counts})")
+
+
 def _subject(delivery: Delivery) -> str:
-    name = safe(delivery.package_name)
-    if len(name) > SUBJECT_NAME:
-        name = name[: SUBJECT_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    name = _cut(safe(delivery.package_name), SUBJECT_NAME)
     counts = f"{count_text(delivery.file_count)}, {size_text(delivery.size)}"
     return _literal(f"Delivered: {name} ({counts})")
 

@@ -35,8 +35,10 @@ def send(message: EmailMessage, *, smtp: Smtp, to: str, timeout_s: float) -> str
     answer leaves the outcome unknown; the same Message-ID makes a repeat harmless.
 
     Raises:
-        MailDeferred: not taken now: no connection, no trust, no login, or a 4xx.
-        MailRefused: the server refused this recipient or this letter for good (5xx).
+        MailDeferred: not taken now: no connection, no trust, no login, or a 4xx. Only with the fact
+            `unsure` it may have been taken all the same.
+        MailRefused: the server refused this recipient or, as the fact `what` says, this letter for
+            good (5xx).
     """
     assert_outside_transaction()
     envelope_from = message["From"].addresses[0].addr_spec
@@ -54,7 +56,9 @@ def send(message: EmailMessage, *, smtp: Smtp, to: str, timeout_s: float) -> str
         outcome.of_sender(*client.mail(envelope_from, options))
         outcome.ofrecipient(*client.rcpt(envelope_to))
         raw = message.as_bytes(policy=SMTP_POLICY.clone(utf8=international))
-        return outcome.of_letter(*_data(client, raw))
+        with _translated(smtp, unsure=True):
+            code, said = _data(client, raw)
+        return outcome.of_letter(code, said)
 
 
 def probe(smtp: Smtp, *, timeout_s: float = PROBE_TIMEOUT_S) -> str:
@@ -145,6 +149,7 @@ class _Outcome:
                 f"the mail server refused the {what} for {escaped(self._to)}: {code} {words}",
                 recipient=self._to,
                 smtp_code=code,
+                what=what,
             )
         self._defer(code, said, what=f"does not take the {what} for {escaped(self._to)} now")
 
@@ -175,7 +180,7 @@ def _words(said: bytes | str, password: Secret | None) -> str:
 
 
 @contextmanager
-def _translated(smtp: Smtp) -> Iterator[None]:
+def _translated(smtp: Smtp, *, unsure: bool = False) -> Iterator[None]:
     try:
         yield
     except smtplib.SMTPAuthenticationError as error:
@@ -193,21 +198,27 @@ def _translated(smtp: Smtp) -> Iterator[None]:
     except smtplib.SMTPResponseException as error:
         said = f"{error.smtp_code} {_words(error.smtp_error, smtp.password)}"
         raise MailDeferred(
-            f"{_where(smtp)} does not take letters now: {said}", smtp_code=error.smtp_code
+            f"{_where(smtp)} does not take letters now: {said}",
+            smtp_code=error.smtp_code,
+            unsure=unsure,
         ) from error
     except smtplib.SMTPException as error:
         said = _words(str(error), smtp.password)
-        raise MailDeferred(f"{_where(smtp)} ended the conversation: {said}", hint=_PORTS) from error
+        raise MailDeferred(
+            f"{_where(smtp)} ended the conversation: {said}", hint=_PORTS, unsure=unsure
+        ) from error
     except ssl.SSLError as error:
         raise MailDeferred(
             f"no trusted connection to {_where(smtp)}: {_words(_tls_reason(error), smtp.password)}",
             hint="check mail.smtp.tls and mail.smtp.port; SSL_CERT_FILE names further authorities",
+            unsure=unsure,
         ) from error
     except (OSError, UnicodeError) as error:
         said = _words(str(error) or type(error).__name__, smtp.password)
         raise MailDeferred(
             f"{_where(smtp)} cannot be reached: {said}",
             hint="check mail.smtp.host and mail.smtp.port",
+            unsure=unsure,
         ) from error
 
 

@@ -15,16 +15,15 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import format_datetime
 
 from masv_watch.cloud import wire
 from masv_watch.cloud.client import CloudClient
-from masv_watch.delivery import dispose, letters, mail, retire
+from masv_watch.delivery import dispose, retire
+from masv_watch.delivery.postman import CURE, LEASE_S, OPERATOR_S, Postman
 from masv_watch.errors import (
     CloudRefused,
     FenceLost,
     MailDeferred,
-    MailRefused,
     MasvWatchError,
     NoSession,
     PackageGone,
@@ -56,17 +55,8 @@ from masv_watch.uploads import read_package
 
 log = logging.getLogger(__name__)
 
-#: seconds of a task's lease: longer than any letter takes, and short enough to come back soon after
-#: the store failed in between; a move may outlast it, because one loop alone takes each kind
-LEASE_S = 600.0
 #: seconds between two looks while nothing is due; whatever becomes due meanwhile rings or says when
 LOOK_S = 10.0
-#: seconds that one exchange with the mail server may take
-MAIL_S = 60.0
-#: seconds after which a letter that was never taken is given up
-MAIL_LIFE_S = 72 * 3600.0
-#: seconds between two tries of what only a person can mend
-OPERATOR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +97,9 @@ class Outbox:
         self._metrics = metrics
         self._luck = luck
         self._turns = turns
+        self._postman = Postman(
+            store, outside.settings, clock=clock, metrics=metrics, luck=luck, turns=turns
+        )
 
     def tick(self) -> float:
         """Do the task that is due first; give the seconds to the next look."""
@@ -137,11 +130,12 @@ class Outbox:
         if upload is None:
             self._store.advance_task(task, TaskEvent.WITHDRAWN, note="its upload is gone")
             return
+        if task.kind is TaskKind.LETTER:
+            self._postman.deliver(task, upload)
+            return
         self._store.note_task_asked(task)
         if task.kind is TaskKind.LINK:
             self._make_link(task, upload)
-        elif task.kind is TaskKind.LETTER:
-            self._send_letter(task, upload)
         elif task.kind is TaskKind.RETIRE:
             self._retire(task)
         else:
@@ -176,45 +170,6 @@ class Outbox:
         if upload.package_id is None or upload.package_token is None:
             raise MailDeferred(f"upload {upload.id} has no package")
         return upload.package_id, upload.package_token
-
-    def _send_letter(self, task: Task, upload: Upload) -> None:
-        settings = self._outside.settings()
-        link = self._store.link(upload.id)
-        if settings.mail is None or link is None:
-            raise MailDeferred(
-                "there is no mail server to send the letter by",
-                hint="set mail.smtp and mail.from, then reload (SIGHUP)",
-            )
-        letter = letters.compose(
-            self._delivery(upload, link, settings),
-            sender=settings.mail.sender,
-            to=task.key,
-            message_id=letters.message_id(upload.id, task.key),
-            date=format_datetime(self._clock.local(task.created_at)),
-            template=upload.terms.template,
-        )
-        words = mail.send(letter, smtp=settings.mail.smtp, to=task.key, timeout_s=MAIL_S)
-        self._store.advance_task(task, TaskEvent.DONE, note=self._without_link(task, words))
-        log.info("a letter was sent", extra={"upload": upload.id, "to": task.key})
-
-    def _delivery(self, upload: Upload, link: Link, settings: Settings) -> letters.Delivery:
-        rows = self._store.files(upload.id)
-        inside = [f"{row.package_path}/{row.name}".lstrip("/") for row in rows[: letters.LISTED]]
-        finalized = self._clock.local(upload.finalized_at or upload.created_at)
-        return letters.Delivery(
-            package_name=upload.name,
-            message=upload.message,
-            hot_folder=upload.hot_folder or "",
-            sender=settings.mail.sender if settings.mail else "",
-            file_count=upload.file_count,
-            size=upload.size,
-            link_url=wire.link_url(settings.masv.link_url, link.id, link.secret),
-            expiry=letters.expiry_text(link.expiry),
-            finalized_at=finalized.strftime("%d %B %Y, %H:%M").lstrip("0"),
-            files=tuple(inside),
-            skipped=tuple(self._store.skipped(upload.id)),
-            has_password=upload.password is not None,
-        )
 
     def _retire(self, task: Task) -> None:
         old = self._store.upload(task.key)
@@ -273,9 +228,7 @@ class Outbox:
             self._outside.login.refused()
         now = self._store.now()
         is_kept = task.kind is TaskKind.RETIRE and isinstance(error, CloudRefused)
-        is_over = task.kind is TaskKind.LETTER and now - task.created_at > MAIL_LIFE_S
-        final = MailRefused | SourceChanged | SourceVanished | PackageGone
-        if is_over or is_kept or isinstance(error, final):
+        if is_kept or isinstance(error, SourceChanged | SourceVanished | PackageGone):
             note = self._without_link(task, str(error))
             self._store.advance_task(task, TaskEvent.REFUSED, note=note)
             log.error("a task ended without success", extra=_told(task, error))
@@ -289,7 +242,7 @@ class Outbox:
         )
 
     def _without_link(self, task: Task, words: str) -> str:
-        """Take the link's secret out of what a mail server said: some quote what they refuse."""
+        """Take the link's secret out of what others said: some quote what they refuse."""
         link = self._store.link(task.upload_id)
         return words if link is None else words.replace(link.secret.reveal(), "***")
 
@@ -317,9 +270,7 @@ def _told(task: Task, error: MasvWatchError) -> dict[str, object]:
 #: what a person does instead, where the failure itself names nothing
 _CURES = {
     TaskKind.LINK: "masv-watch link {upload} makes one by hand",
-    TaskKind.LETTER: (
-        "look at mail.smtp and at the address; masv-watch link {upload} gives what the letter says"
-    ),
+    TaskKind.LETTER: CURE,
     TaskKind.DISPOSE: (
         "deal with the source by hand: what was sent of it is delivered; masv-watch show {upload}"
         " lists that"

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Mapping
 
 import jinja2
+from jinja2 import meta
 from jinja2.sandbox import SandboxedEnvironment
 
 from masv_watch.errors import MailDeferred
@@ -59,6 +60,32 @@ def faults(path: str, known: Mapping[str, object]) -> list[str]:
     except _FAULTS as error:
         return [_fault(error, path)]
     return []
+
+
+def names_in(path: str) -> set[str]:
+    """Give the names that a template of the user asks for, and those that it includes.
+
+    One that cannot be read asks for none: what is wrong is told when it is filled in.
+    """
+    folder, name = os.path.split(path)
+    environment = _environment(jinja2.FileSystemLoader(folder or "."), html=True)
+    found: set[str] = set()
+    left, seen = [name], {name}
+    try:
+        while left:
+            tree = environment.parse(_source(environment, left.pop()))
+            found |= meta.find_undeclared_variables(tree)
+            others = {one for one in meta.find_referenced_templates(tree) if one} - seen
+            seen |= others
+            left += others
+    except _FAULTS:
+        return set()
+    return found
+
+
+def _source(environment: SandboxedEnvironment, name: str) -> str:
+    loader = environment.loader
+    return "" if loader is None else loader.get_source(environment, name)[0]
 
 
 @functools.cache

@@ -742,6 +742,7 @@ SELECT max(
     coalesce((SELECT CAST(value AS REAL) FROM meta WHERE key = 'closed_at'), 0),
     coalesce((SELECT max(package_asked_at) FROM uploads), 0),
     coalesce((SELECT max(adopted_at) FROM roots), 0),
+    coalesce((SELECT max(at) FROM mailed), 0),
     coalesce((SELECT max(created_at) FROM uploads), 0),
     coalesce((SELECT max(seen_at) FROM drops), 0)
 ) AS at;
@@ -1270,3 +1271,55 @@ SELECT hot_folder, path AS "drop", upload_id AS upload FROM drops WHERE id = CAS
 -- name: named_task
 SELECT uploads.hot_folder, uploads.name AS package, kind AS task, upload_id AS upload FROM tasks
 JOIN uploads ON uploads.id = tasks.upload_id WHERE tasks.id = CAST(:id AS INTEGER);
+-- name: letters_to
+SELECT tasks.*, uploads.terms AS terms FROM tasks JOIN uploads ON uploads.id = tasks.upload_id
+WHERE tasks.state = 'due' AND tasks.kind = 'letter' AND lower(tasks.key) = lower(:address)
+AND tasks.letter = '' AND tasks.asked = 0 AND (tasks.lease_until <= :now OR tasks.id = :id)
+AND EXISTS (SELECT 1 FROM links WHERE links.upload_id = tasks.upload_id)
+AND (uploads.started = 1
+    OR instr(:undelivered, ' ' || coalesce(uploads.hot_folder, '?') || ' ') = 0)
+ORDER BY tasks.id;
+
+-- name: join_letter
+UPDATE tasks SET letter = :letter, retry_at = 0
+WHERE id = :id AND state = 'due' AND letter = '' AND asked = 0;
+
+-- name: letter_members
+SELECT * FROM tasks WHERE letter = :letter AND letter <> '' AND state = 'due' ORDER BY id;
+
+-- name: take_letter
+UPDATE tasks SET fence = fence + 1, lease_until = :lease_until, asked = 1,
+    tried_at = coalesce(tried_at, CASE WHEN attempts > 0 THEN created_at ELSE :now END)
+WHERE id = :id;
+
+-- name: retry_letter
+UPDATE tasks SET retry_at = :retry_at, attempts = :attempts, note = :note, lease_until = 0,
+    asked = :unsure, letter = CASE WHEN :unsure = 1 THEN letter ELSE '' END
+WHERE id = :id AND fence = :fence;
+
+-- name: single_letter
+UPDATE tasks SET letter = '', asked = 1, retry_at = 0, attempts = attempts + 1, note = :note,
+    lease_until = 0
+WHERE id = :id AND fence = :fence;
+
+-- name: hasten_letters
+UPDATE tasks SET retry_at = 0
+WHERE upload_id = :upload_id AND kind = 'letter' AND state = 'due' AND attempts = 0;
+
+-- name: gathering_letters
+SELECT upload_id, min(retry_at) AS at FROM tasks
+WHERE state = 'due' AND kind = 'letter' AND letter = '' AND attempts = 0 AND retry_at > :now
+GROUP BY upload_id;
+
+-- name: mailed
+SELECT at FROM mailed WHERE address = lower(:address) AND template = :template;
+
+-- name: note_mailed
+INSERT INTO mailed (address, template, at, before) VALUES (lower(:address), :template, :now, 0)
+ON CONFLICT (address, template) DO UPDATE SET before = at, at = excluded.at;
+
+-- name: unnote_mailed
+UPDATE mailed SET at = before WHERE address = lower(:address) AND template = :template;
+
+-- name: forget_mailed
+DELETE FROM mailed WHERE at < :before;

@@ -445,7 +445,8 @@ def task_of(row: Row) -> Task:
     same = {
         key: row[key]
         for key in (
-            "id", "upload_id", "key", "attempts", "retry_at", "created_at", "fence", "note",
+            "id", "upload_id", "key", "attempts", "retry_at", "created_at", "tried_at", "fence",
+            "letter", "note",
         )
     }  # fmt: skip
     return Task(

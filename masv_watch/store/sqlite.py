@@ -32,6 +32,7 @@ from masv_watch.store.copying import FILE, demand_finished
 from masv_watch.store.creation import CreationVerbs
 from masv_watch.store.duplicates import DuplicateVerbs
 from masv_watch.store.history import HistoryVerbs
+from masv_watch.store.joining import JoiningVerbs
 from masv_watch.store.leaving import LeavingVerbs
 from masv_watch.store.ledger import LedgerVerbs
 from masv_watch.store.locking import take_lock
@@ -307,6 +308,7 @@ class SqliteStore(
     SearchingVerbs,
     SteeringVerbs,
     ObligationVerbs,
+    JoiningVerbs,
     DuplicateVerbs,
     RelinkingVerbs,
     RecallVerbs,

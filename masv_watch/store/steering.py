@@ -202,6 +202,7 @@ class SteeringVerbs:
         def start(tx: Transaction) -> None:
             tx.run("set_started", id=upload_id)
             tx.run("clear_file_retries", upload_id=upload_id)
+            tx.run("hasten_letters", upload_id=upload_id)
             tx.rings = True
 
         self.engine.write(start)

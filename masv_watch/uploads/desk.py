@@ -189,6 +189,7 @@ class Uploads:
         unsettled, held = self._store.unsettled(), self._held()
         turns = self._turns()
         letters = self._store.due_letters() if turns.undelivered else set()
+        gathering = self._store.gathering_letters()
         # a long queue takes long to read, and only who stands in it asks for his place
         is_sent = any(upload.state is UploadState.TRANSFERRING for upload in uploads)
         queued = self._store.queued(turns) if is_sent else []
@@ -206,6 +207,7 @@ class Uploads:
                 root=root_of(self._store, held.get(upload.id)),
                 turns=turns,
                 owes_letter=upload.id in letters,
+                letter_until=gathering.get(upload.id),
             )
             if waiting is not None or not waiting_only:
                 views.append(
@@ -277,6 +279,7 @@ class Uploads:
             root=root_of(self._store, held),
             turns=turns,
             owes_letter=TaskKind.LETTER in due,
+            letter_until=self._letter_until(upload_id) if TaskKind.LETTER in due else None,
         )
         return view_of(
             line,
@@ -285,6 +288,9 @@ class Uploads:
             refused_tasks=sum(1 for task in tasks if task.state is TaskState.REFUSED),
             traffic=traffic,
         )
+
+    def _letter_until(self, upload_id: str) -> float | None:
+        return self._store.gathering_letters().get(upload_id)
 
     def turns(self) -> Turns:
         """Say whose turn it is now, and whose window is closed."""
@@ -305,13 +311,19 @@ class Uploads:
         Raises:
             NotFound: no such upload, or it is being deleted.
         """
+        terms, tasks = self.find(upload_id).terms, self._store.tasks(upload_id)
         return UploadDetails(
             view=self.view(upload_id),
-            to=addressees(self.find(upload_id).terms),
+            to=addressees(terms),
             files=tuple(self._store.files(upload_id)),
             drops=tuple(self._store.drops_of(upload_id)),
-            tasks=tuple(self._store.tasks(upload_id)),
+            tasks=tuple(tasks),
             skipped=tuple(self._store.skipped(upload_id)),
+            companions={
+                task.id: self._store.companions(task, template=terms.template)
+                for task in tasks
+                if task.kind is TaskKind.LETTER and task.state is TaskState.DUE
+            },
         )
 
     def pause(self, upload_id: str) -> None:
@@ -391,7 +403,7 @@ class Uploads:
         """
         upload = self.find(upload_id)
         waiting = None if upload.state is UploadState.TRANSFERRING else self.view(upload_id).waiting
-        windows = (WaitReason.WINDOW_CLOSED, WaitReason.RECALL)
+        windows = (WaitReason.WINDOW_CLOSED, WaitReason.RECALL, WaitReason.DIGEST)
         waits = waiting is not None and waiting.reason in windows
         if upload.state is not UploadState.TRANSFERRING and not waits:
             raise self._refusal(upload, "start")

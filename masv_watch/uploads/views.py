@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from masv_watch import lifecycle, recall
@@ -44,6 +44,8 @@ class WaitReason(StrEnum):
     FINALIZING = "finalizing"
     BATCH_OPEN = "batch_open"
     RECALL = "recall"
+    #: its letter waits for the next one to its address
+    DIGEST = "digest"
     AUTH = "auth"
     STATE_DISK_LOW = "state_disk_low"
 
@@ -91,6 +93,8 @@ class UploadDetails:
     drops: tuple[Drop, ...]
     tasks: tuple[Task, ...]
     skipped: tuple[str, ...]
+    #: of each letter that is due, by its task: how many other deliveries go in it as things stand
+    companions: Mapping[int, int] = field(default_factory=dict)
 
 
 def addressees(terms: Terms | Consigned) -> tuple[str, ...]:
@@ -165,19 +169,22 @@ def waiting_for(
     root: bytes | None = None,
     turns: Turns = NO_TURNS,
     owes_letter: bool = False,
+    letter_until: float | None = None,
 ) -> Waiting | None:
     """Say what keeps an upload from moving at this store time, or None when nothing does.
 
     `ahead` counts the uploads that get a slot first; None for one that does not wait for a slot.
     `held` is a drop of it whose hold is all that it waits for, `root` the path of its hot folder,
     None where that is not known. `turns` say whose windows are
-    closed, with the store time at which each opens. `owes_letter`: a letter of ours is to leave.
+    closed, with the store time at which each opens. `owes_letter`: a letter of ours is to leave;
+    `letter_until`: it waits till then for others to its address.
     """
     if turns.disk_trouble and upload.state in (UploadState.TRANSFERRING, UploadState.FINALIZING):
         cure = f"{turns.disk_trouble}: {lifecycle.CURES[HoldReason.STATE_DISK_LOW]}"
         return Waiting(reason=WaitReason.STATE_DISK_LOW, cure=cure)
     if upload.state is not UploadState.TRANSFERRING:
-        return _delivery(upload, now=now, turns=turns, owes_letter=owes_letter)
+        found = _delivery(upload, now=now, turns=turns, owes_letter=owes_letter)
+        return found or _digest(upload, letter_until)
     if auth_until is not None and upload.type is UploadType.TEAM:
         cure = lifecycle.CURES[HoldReason.AUTH]
         return Waiting(reason=WaitReason.AUTH, until=auth_until, cure=cure)
@@ -219,6 +226,13 @@ def _recallable(upload: UploadLine, *, by: str) -> Waiting:
     """Give that an upload can be taken back, and the command `by` which it goes at once."""
     cure = f"masv-watch delete {upload.id} takes it back, masv-watch {by} {upload.id} sends it now"
     return Waiting(reason=WaitReason.RECALL, until=upload.recall_until, cure=cure)
+
+
+def _digest(upload: UploadLine, until: float | None) -> Waiting | None:
+    if until is None:
+        return None
+    cure = f"masv-watch start {upload.id} sends its letter now, with all that waits beside it"
+    return Waiting(reason=WaitReason.DIGEST, until=until, cure=cure)
 
 
 def _shut(upload: UploadLine, closed: Mapping[str, float | None]) -> Waiting:

@@ -216,6 +216,21 @@ def test_waiting_for_a_window_of_delivery_is_shown_where_it_keeps_something(
     assert started is None or started.reason is WaitReason.FINALIZING
 
 
+def test_waiting_of_a_letter_for_others_names_when_it_leaves_and_what_sends_it_now():
+    """After a window of delivery, which keeps it longer; nothing is said where none waits."""
+    done = replace(MOVING, state=UploadState.COMPLETE, hot_folder="out")
+
+    found = waits(done, letter_until=NOW + 600)
+
+    assert (found.reason, found.until) == (WaitReason.DIGEST, NOW + 600)
+    assert found.cure == (
+        f"masv-watch start {done.id} sends its letter now, with all that waits beside it"
+    )
+    shut = {"turns": Turns(undelivered={"out": NOW + 60}), "owes_letter": True}
+    assert waits(done, letter_until=NOW + 600, **shut).reason is WaitReason.WINDOW_CLOSED
+    assert waits(done) is None
+
+
 def test_waiting_for_a_finalize_is_shown_whatever_else_holds():
     """Its time is named only while it lies ahead."""
     finalizing = replace(MOVING, state=UploadState.FINALIZING)

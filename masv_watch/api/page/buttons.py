@@ -34,6 +34,7 @@ from masv_watch.uploads import FolderView, UploadView, WaitReason
 _STARTABLE = {
     WaitReason.QUEUED: "Send now",
     WaitReason.WINDOW_CLOSED: "Send now",
+    WaitReason.DIGEST: "Send the letter now",
     WaitReason.RETRYING: "Retry now",
 }
 #: what is not delivered, and not asked to be

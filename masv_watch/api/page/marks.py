@@ -57,6 +57,7 @@ WAITS = {
     WaitReason.FINALIZING: "Being delivered",
     WaitReason.BATCH_OPEN: "Open for more",
     WaitReason.RECALL: "Can be taken back",
+    WaitReason.DIGEST: "Its letter waits for others",
     WaitReason.AUTH: "MASV refuses the key",
     WaitReason.STATE_DISK_LOW: "The disk of the state is full",
 }

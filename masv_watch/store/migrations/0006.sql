@@ -7,3 +7,20 @@ CREATE INDEX drops_unfound ON drops (hot_folder)
 ALTER TABLE uploads ADD COLUMN recall_s REAL NOT NULL DEFAULT 0;
 -- the window of what it holds now is over, or a person ended it
 ALTER TABLE uploads ADD COLUMN recall_over INTEGER NOT NULL DEFAULT 0;
+-- Letters that tell of several deliveries. Written for SQLite.
+-- when a letter was tried first; its life counts from then
+ALTER TABLE tasks ADD COLUMN tried_at REAL;
+-- the letter of several that it goes in, of which the Message-ID is made; empty: its own, or none yet
+ALTER TABLE tasks ADD COLUMN letter TEXT NOT NULL DEFAULT '';
+CREATE INDEX letters_to ON tasks (lower(key)) WHERE kind = 'letter' AND state = 'due';
+CREATE INDEX letters_joined ON tasks (letter) WHERE state = 'due' AND letter <> '';
+-- when a letter was last handed over for an address, as far as is known
+CREATE TABLE mailed (
+    address TEXT NOT NULL,
+    -- path of the user's template; empty: ours
+    template TEXT NOT NULL,
+    at REAL NOT NULL,
+    -- what stood there before, should that one not have been taken
+    before REAL NOT NULL,
+    PRIMARY KEY (address, template)
+) WITHOUT ROWID;

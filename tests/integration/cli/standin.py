@@ -174,7 +174,10 @@ class Wire:
             seen["files_total"] += len(call.body["paths"])
         elif words:
             allowed, after = _VERBS[words[0]]
-            if words[0] == "start" and (seen["waiting"] or {}).get("reason") == "window_closed":
+            if words[0] == "start" and (seen["waiting"] or {}).get("reason") in {
+                "window_closed",
+                "digest",
+            }:
                 # past its window it is what it was
                 allowed, after = {seen["state"]}, seen["state"]
                 seen["waiting"] = None

@@ -199,6 +199,16 @@ def test_send_of_what_a_window_keeps_says_when_it_opens_and_goes_past_it(
         assert f"to bob@example.com: {words} its window is closed, which opens at {OPENS}" in told
 
 
+def test_send_of_what_waits_for_the_next_letter_sends_its_letter_now(tell, wire):
+    """It is delivered; what can still be hurried is the letter."""
+    wire.add(ID, state="complete", waiting={**SHUT, "reason": "digest"})
+    wire.details[ID] = {"to": ["bob@example.com"]}
+    status, _, said = tell("send", ID, "--yes")
+
+    assert (status, posted(wire)) == (OK, [f"{ONE}/start"])
+    assert "to bob@example.com: is delivered; its letter leaves now" in said
+
+
 @pytest.mark.parametrize("state", ["paused", "error"])
 def test_send_of_what_goes_on_into_a_closed_window_says_that_it_waits_still(tell, wire, state):
     """That it goes on is half of the truth."""

@@ -141,3 +141,48 @@ def test_alerts_with_a_mistake_are_refused_at_their_place(tmp_path):
         with pytest.raises(ConfigError) as refused:
             load.load(str(path), environ={})
         assert words in str(refused.value), alerts
+
+
+def test_check_tells_which_templates_keep_deliveries_in_letters_of_their_own(tmp_path):
+    """A digest that joins nothing would be a surprise; one that fails with two is a problem."""
+    path = tmp_path / "masv-watch.yml"
+    (tmp_path / "one.html").write_text("{{ package_name }}")
+    (tmp_path / "all.html").write_text("{% for d in deliveries %}{{ d.link_url }}{% endfor %}")
+    (tmp_path / "bad.html").write_text("{{ deliveries | length }}{{ package_name }}")
+    found = {}
+    for digest in ("", ", digest: 10m"):
+        path.write_text(
+            "version: 1\nmasv: {team: acme, api_key: k}\n"
+            f"mail: {{smtp: {{host: mail.example.com}}, from: a@example.com{digest}}}\n"
+            "hot_folders:\n"
+            + "".join(
+                f"  - {{name: {name}, path: {tmp_path}/{name}, to: {{recipients: []}},"
+                f" link: {{mail_to: [b@example.com], template: {name}.html}}}}\n"
+                for name in ("one", "all", "bad")
+            )
+        )
+        found[digest] = check.examine(load.load(str(path), environ={}), file=str(path), probe=False)
+
+    key = "hot_folders[0].link.template"
+    warned = {given: [one for one in seen.warnings if key in one] for given, seen in found.items()}
+    assert warned[""] == []
+    assert found[""].problems == ()
+    (said,) = warned[", digest: 10m"]
+    assert said.startswith(f"{path}:5:")
+    assert f": {key}: warning: it names no `deliveries`, so each delivery has a letter" in said
+    assert "though mail.digest is 10m - loop over `deliveries`" in said
+    (problem,) = found[", digest: 10m"].problems
+    assert "bad.html:1: 'package_name' is undefined" in problem
+    assert not any("hot_folders[1]" in one for one in found[", digest: 10m"].warnings)
+
+
+@pytest.mark.parametrize("digest", ["0s", "2d", "10"])
+def test_check_refuses_a_digest_out_of_its_bounds(tmp_path, digest):
+    """From a second to a day, with its unit."""
+    path = tmp_path / "masv-watch.yml"
+    path.write_text(
+        "version: 1\nmail: {smtp: {host: m.example.com}, from: a@example.com,"
+        f" digest: {digest}}}\nhot_folders: []\n"
+    )
+    with pytest.raises(ConfigError, match=r"mail\.digest: "):
+        load.load(str(path), environ={})

@@ -196,6 +196,17 @@ def test_task_name_says_what_is_owed():
     assert names == ["letter to k", "share link", "source", "receipt"]
 
 
+def test_letter_that_waits_says_when_it_leaves_and_with_how_many_others():
+    """One that is tried again says when; what ended only says what came of it."""
+    waits = Task(kind="letter", key="k", state="due", next_try="T", companions=3)
+    again = Task(kind="letter", key="k", state="due", next_try="T", note="450 later")
+    done = Task(kind="letter", key="k", state="done", note="250 OK")
+
+    told = [[words for words in lines.task_words(each) if words] for each in (waits, again, done)]
+
+    assert told == [["in a letter with 3 others at T"], ["at T", "450 later"], ["250 OK"]]
+
+
 def test_happening_line_shows_the_states_that_it_moved_between():
     """One event, one line."""
     moved = Happening(

@@ -34,6 +34,7 @@ NO_DEFAULT = {
         "masv.proxy.password", "server.allowed_roots", "server.token", "server.hosts",
         "server.trusted_users", "server.trusted_groups", "server.tls", "server.tls.certificate",
         "server.tls.key", "mail", "mail.smtp.user", "mail.smtp.password", "mail.alerts", "backup",
+        "mail.digest",
         "profiles", "bundles", "ignore", "only", "only_regex", "ignore_regex", "companions",
         "sequences", "manifest", "settle.done_marker", "finalize.max_open", "finalize.max_files",
         "limits.per_day", "limits.domains", "was", "like", "tags", "notify", "notify[].slack",
