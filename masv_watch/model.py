@@ -810,8 +810,10 @@ class Bulletin:
 
     id: int
     hot_folder: str
-    #: its place among those of the hot folder
+    #: its place among those of the hot folder when it was noted
     hook: int
+    #: tells its kind and address from every other; empty: of an earlier version
+    whose: str
     told: Told
     #: what it is about: `upload` or `drop`
     noun: str

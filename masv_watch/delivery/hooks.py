@@ -5,15 +5,17 @@ fails is shown and tried again, and delivery stands. Built by `daemon`.
 
 Law 1. What is told is a row before it is told; each hook is told once of each thing.
 Law 2. Whom a hot folder tells is asked of its rule as it is at that moment (behaviour 7.6).
+Law 3. What is for one address is told to no other, wherever the hooks stand after a reload.
+Law 4. A hook that does not answer is asked once for all that waits for it; the others do not wait.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from masv_watch.delivery import bulletins, webhook
-from masv_watch.errors import HookError
+from masv_watch.errors import HookDeferred, HookError
 from masv_watch.loops import Clock
 from masv_watch.metrics import Metrics
 from masv_watch.model import Bulletin, Hook, Need, Settings
@@ -54,12 +56,17 @@ class Herald:
         self._luck = luck
         #: nobody is to be told anything, and nothing is left to tell
         self._is_at_rest = False
+        #: whom the hot folders told when it was looked at last
+        self._known: Mapping[str, tuple[Hook, ...]] = {}
 
     def tick(self) -> float:
         """Note what is to be told, and tell one thing; give the seconds to the next look."""
-        wanted = {name: tuple(hook.events for hook in hooks) for name, hooks in self._hooks()}
+        wanted = dict(self._hooks())
         if not wanted and self._is_at_rest:
             return LOOK_S
+        if wanted != self._known:
+            self._store.inherit_bulletins(wanted)
+            self._known = wanted
         is_all = self._store.gather_bulletins(wanted)
         bulletin = self._store.due_bulletin()
         self._is_at_rest = not wanted and bulletin is None
@@ -78,19 +85,22 @@ class Herald:
             yield Need(
                 key=f"hook {name} {bulletin.hook}",
                 text=f"hot folder {name}: its {hook.kind} hook is not told: {note}",
-                cure="correct its `notify`, then masv-watch reload; what waits goes by itself",
+                cure="correct its `notify`, then masv-watch reload; what waits for an address that"
+                " never took anything goes to the corrected one",
             )
 
     def _hooks(self) -> Iterator[tuple[str, tuple[Hook, ...]]]:
         return ((rule.name, rule.notify) for rule in self._settings().hot_folders if rule.notify)
 
     def _hook_of(self, bulletin: Bulletin) -> Hook | None:
+        """Give the hook whose a bulletin is, where its rule tells it of such things."""
         hooks = dict(self._hooks()).get(bulletin.hot_folder, ())
-        return hooks[bulletin.hook] if bulletin.hook < len(hooks) else None
+        mine = (hook for hook in hooks if self._store.mark_of(hook) == bulletin.whose)
+        return next((hook for hook in mine if bulletin.told in hook.events), None)
 
     def _tell(self, bulletin: Bulletin) -> None:
         hook = self._hook_of(bulletin)
-        if hook is None or hook.url is None or bulletin.told not in hook.events:
+        if hook is None or hook.url is None:
             # another hook may stand in its place by now
             self._store.end_bulletin(bulletin, "nobody is to be told any more")
             return
@@ -101,7 +111,7 @@ class Herald:
         except HookError as error:
             self._failed(bulletin, hook, error)
         else:
-            self._store.end_bulletin(bulletin, note)
+            self._store.end_bulletin(bulletin, note, taken=True)
             self._metrics.count("hooks_told", kind=hook.kind)
             log.info("a hook was told", extra=_said(bulletin, hook))
 
@@ -110,13 +120,18 @@ class Herald:
         said = {**_said(bulletin, hook), "reason": error.message, "cure": error.hint}
         now = self._store.now()
         if now - bulletin.created_at > LIFE_S:
-            self._store.end_bulletin(bulletin, str(error))
-            log.error("a hook was never told", extra=said)
+            ended = self._store.give_up_bulletins(bulletin, str(error), older_than_s=LIFE_S)
+            log.error("a hook was never told", extra={**said, "things": ended})
             return
         decision = decide(error, bulletin.attempts + 1, now, self._luck())
         is_again = decision.next is Next.AGAIN and decision.at is not None
         at = decision.at if is_again else now + OPERATOR_S
-        self._store.retry_bulletin(bulletin, retry_at=at or 0.0, note=str(error))
+        self._store.retry_bulletin(
+            bulletin,
+            retry_at=at or 0.0,
+            note=str(error),
+            deferred=isinstance(error, HookDeferred),
+        )
         log.warning("a hook was not told and is told later", extra=said)
 
 

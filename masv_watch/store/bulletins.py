@@ -5,22 +5,26 @@ the store; the contract stands in `store.bulletins_contract`.
 
 Law 1. That moves were read, and what they have told, is one transaction: nothing is told twice.
 Law 2. Who begins to ask is told nothing of the past.
+Law 3. A row knows whose it is by a keyed hash: a hook gets its own wherever it stands by then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from masv_watch.lifecycle import PATIENT
 from masv_watch.model import (
     Bulletin,
     DropState,
     HoldReason,
+    Hook,
     Told,
     UploadEvent,
     UploadState,
 )
+from masv_watch.store.seal import Seal
 from masv_watch.store.sql import Engine, Row, Transaction
+from masv_watch.store.turns import words
 
 #: where it is kept how far the moves were read
 _READ = "hooks_read"
@@ -34,8 +38,9 @@ class BulletinVerbs:
     """`bulletins_contract.Bulletins` in SQL."""
 
     engine: Engine
+    seal: Seal
 
-    def gather_bulletins(self, wanted: Mapping[str, Sequence[Collection[Told]]]) -> bool:
+    def gather_bulletins(self, wanted: Mapping[str, Sequence[Hook]]) -> bool:
         """Note what moved since the last time and is to be told."""
         read_to = self.engine.read(lambda tx: tx.one("meta", key=_READ))
         newest = self.engine.read(lambda tx: tx.number("newest_event"))
@@ -48,20 +53,60 @@ class BulletinVerbs:
             return True
         if newest <= int(read_to["value"]):
             return True
-        return self.engine.write(lambda tx: _gather(tx, int(read_to["value"]), wanted))
+        marked = self._marked(wanted)
+        return self.engine.write(lambda tx: _gather(tx, int(read_to["value"]), marked))
+
+    def mark_of(self, hook: Hook) -> str:
+        """Give what tells a hook from every other."""
+        url = "" if hook.url is None else hook.url.reveal()
+        return self.seal.digest(f"hook\0{hook.kind}\0{url}".encode())
+
+    def inherit_bulletins(self, wanted: Mapping[str, Sequence[Hook]]) -> None:
+        """Give to a hook of a new address what waits for the one that stood in its place."""
+        marked = self._marked(wanted)
+
+        def inherit(tx: Transaction) -> None:
+            for hot_folder, hooks in marked.items():
+                known = words(mark for mark, _ in hooks)
+                for place, (mark, _) in enumerate(hooks):
+                    mine = {"hot_folder": hot_folder, "whose": mark}
+                    if not tx.number("bulletins_of", **mine):
+                        tx.run("inherit_bulletins", hook=place, known=known, **mine)
+
+        self.engine.write(inherit)
+
+    def _marked(self, wanted: Mapping[str, Sequence[Hook]]) -> Mapping[str, list[tuple[str, Hook]]]:
+        return {
+            name: [(self.mark_of(hook), hook) for hook in hooks] for name, hooks in wanted.items()
+        }
 
     def due_bulletin(self) -> Bulletin | None:
         """Give what is to be told first."""
         row = self.engine.read(lambda tx: tx.one("due_bulletin", now=tx.now))
         return None if row is None else _bulletin_of(row)
 
-    def end_bulletin(self, bulletin: Bulletin, note: str) -> None:
+    def end_bulletin(self, bulletin: Bulletin, note: str, *, taken: bool = False) -> None:
         """Note that something was told, or is not to be told any more."""
-        self.engine.write(lambda tx: tx.run("end_bulletin", id=bulletin.id, note=note))
+        values = {"id": bulletin.id, "note": note, "taken": int(taken)}
+        self.engine.write(lambda tx: tx.run("end_bulletin", **values))
 
-    def retry_bulletin(self, bulletin: Bulletin, *, retry_at: float, note: str) -> None:
+    def give_up_bulletins(self, bulletin: Bulletin, note: str, *, older_than_s: float) -> int:
+        """End it with all that has waited for the same hook for so long."""
+
+        def give_up(tx: Transaction) -> int:
+            ended = tx.run("end_bulletin", id=bulletin.id, note=note, taken=0)
+            before = tx.now - older_than_s
+            return ended + tx.run(
+                "end_old_bulletins", whose=bulletin.whose, before=before, note=note
+            )
+
+        return self.engine.write(give_up)
+
+    def retry_bulletin(
+        self, bulletin: Bulletin, *, retry_at: float, note: str, deferred: bool
+    ) -> None:
         """Let it wait."""
-        values = {"id": bulletin.id, "retry_at": retry_at, "note": note}
+        values = {"id": bulletin.id, "retry_at": retry_at, "note": note, "deferred": int(deferred)}
         self.engine.write(lambda tx: tx.run("retry_bulletin", **values))
 
     def untold_bulletins(self, attempts: int) -> list[tuple[Bulletin, str]]:
@@ -70,7 +115,7 @@ class BulletinVerbs:
         return [(_bulletin_of(row), str(row["note"])) for row in rows]
 
 
-def _gather(tx: Transaction, after: int, wanted: Mapping[str, Sequence[Collection[Told]]]) -> bool:
+def _gather(tx: Transaction, after: int, wanted: Mapping[str, Sequence[tuple[str, Hook]]]) -> bool:
     moves = tx.all("events_after", after=after, limit=_AT_ONCE)
     made = 0
     for move in moves:
@@ -79,12 +124,13 @@ def _gather(tx: Transaction, after: int, wanted: Mapping[str, Sequence[Collectio
         if told is None or about is None:
             continue
         hot_folder, name = about
-        for hook, events in enumerate(wanted.get(hot_folder, ())):
-            if told in events:
+        for place, (mark, hook) in enumerate(wanted.get(hot_folder, ())):
+            if told in hook.events:
                 made += tx.run(
                     "add_bulletin",
                     hot_folder=hot_folder,
-                    hook=hook,
+                    hook=place,
+                    whose=mark,
                     told=told,
                     noun=move["noun"],
                     noun_id=move["noun_id"],
@@ -128,7 +174,7 @@ def _about(tx: Transaction, move: Row) -> tuple[str, str] | None:
 
 def _bulletin_of(row: Row) -> Bulletin:
     same = (
-        "id", "hot_folder", "hook", "noun", "noun_id", "name", "detail", "at", "created_at",
-        "attempts",
+        "id", "hot_folder", "hook", "whose", "noun", "noun_id", "name", "detail", "at",
+        "created_at", "attempts",
     )  # fmt: skip
     return Bulletin(told=Told(row["told"]), **{key: row[key] for key in same})

@@ -7,33 +7,54 @@ contract has no lines left.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from masv_watch.model import Bulletin, Told
+from masv_watch.model import Bulletin, Hook
 
 
 class Bulletins(Protocol):
     """What whoever tells hooks asks."""
 
-    def gather_bulletins(self, wanted: Mapping[str, Sequence[Collection[Told]]]) -> bool:
+    def gather_bulletins(self, wanted: Mapping[str, Sequence[Hook]]) -> bool:
         """Note what moved since the last time and is to be told; say whether that was all of it.
 
-        `wanted` are the hot folders that tell anybody, each hook with what it is told of. Of what
-        moved before anybody was to be told, nobody is.
+        `wanted` are the hot folders that tell anybody, with their hooks. Of what moved before
+        anybody was to be told, nobody is.
+        """
+        ...
+
+    def mark_of(self, hook: Hook) -> str:
+        """Give what tells a hook's kind and address from every other and shows nothing of them."""
+        ...
+
+    def inherit_bulletins(self, wanted: Mapping[str, Sequence[Hook]]) -> None:
+        """Give to a hook of a new address what waits for the one that stood in its place.
+
+        Only where that one is gone and never took anything: its address was a mistake. What waits
+        for one that did take something is for nobody else.
         """
         ...
 
     def due_bulletin(self) -> Bulletin | None:
-        """Give what is to be told first and is due; None when nothing is."""
+        """Give the oldest thing that is due; None when nothing is.
+
+        While a hook is kept by its own trouble (`retry_bulletin`), nothing is due for it.
+        """
         ...
 
-    def end_bulletin(self, bulletin: Bulletin, note: str) -> None:
-        """Note that something was told, or is not to be told any more."""
+    def end_bulletin(self, bulletin: Bulletin, note: str, *, taken: bool = False) -> None:
+        """Note that something was told and taken, or is not to be told any more."""
         ...
 
-    def retry_bulletin(self, bulletin: Bulletin, *, retry_at: float, note: str) -> None:
-        """Let it wait, and say why."""
+    def give_up_bulletins(self, bulletin: Bulletin, note: str, *, older_than_s: float) -> int:
+        """End it with all that has waited for the same hook for so long; give how many."""
+        ...
+
+    def retry_bulletin(
+        self, bulletin: Bulletin, *, retry_at: float, note: str, deferred: bool
+    ) -> None:
+        """Let it wait, and say why; `deferred`: everything for the same hook waits with it."""
         ...
 
     def untold_bulletins(self, attempts: int) -> list[tuple[Bulletin, str]]:

@@ -1239,18 +1239,37 @@ UPDATE uploads SET password = :password WHERE id = :id;
 DELETE FROM meta WHERE key = :key;
 
 -- name: add_bulletin
-INSERT INTO bulletins (hot_folder, hook, told, noun, noun_id, name, detail, at, created_at)
-VALUES (:hot_folder, :hook, :told, :noun, :noun_id, :name, :detail, :at, :now)
+INSERT INTO bulletins (hot_folder, hook, told, noun, noun_id, name, detail, at, created_at, whose)
+VALUES (:hot_folder, :hook, :told, :noun, :noun_id, :name, :detail, :at, :now, :whose)
 ON CONFLICT DO NOTHING;
 
 -- name: due_bulletin
-SELECT * FROM bulletins WHERE ended = 0 AND retry_at <= :now ORDER BY retry_at, id LIMIT 1;
+SELECT * FROM bulletins WHERE ended = 0 AND retry_at <= :now AND NOT EXISTS (
+    SELECT 1 FROM bulletins AS kept WHERE kept.whose = bulletins.whose AND kept.whose <> ''
+    AND kept.ended = 0 AND kept.deferred = 1 AND kept.retry_at > :now)
+ORDER BY id LIMIT 1;
 
 -- name: end_bulletin
-UPDATE bulletins SET ended = 1, note = :note WHERE id = :id;
+UPDATE bulletins SET ended = 1, deferred = 0, taken = :taken, note = :note WHERE id = :id;
+
+-- name: end_old_bulletins
+UPDATE bulletins SET ended = 1, deferred = 0, note = :note
+WHERE ended = 0 AND whose = :whose AND whose <> '' AND created_at < :before;
 
 -- name: retry_bulletin
-UPDATE bulletins SET attempts = attempts + 1, retry_at = :retry_at, note = :note WHERE id = :id;
+UPDATE bulletins SET attempts = attempts + 1, retry_at = :retry_at, deferred = :deferred,
+    note = :note
+WHERE id = :id;
+
+-- name: bulletins_of
+SELECT count(*) AS number FROM bulletins WHERE whose = :whose AND hot_folder = :hot_folder;
+
+-- name: inherit_bulletins
+UPDATE bulletins SET whose = :whose, deferred = 0
+WHERE ended = 0 AND hot_folder = :hot_folder AND hook = :hook
+AND instr(:known, ' ' || whose || ' ') = 0
+AND (whose = '' OR NOT EXISTS (SELECT 1 FROM bulletins AS told
+    WHERE told.whose = bulletins.whose AND told.taken = 1));
 
 -- name: untold_bulletins
 SELECT * FROM bulletins WHERE id IN (SELECT min(id) FROM bulletins
@@ -1271,6 +1290,7 @@ SELECT hot_folder, path AS "drop", upload_id AS upload FROM drops WHERE id = CAS
 -- name: named_task
 SELECT uploads.hot_folder, uploads.name AS package, kind AS task, upload_id AS upload FROM tasks
 JOIN uploads ON uploads.id = tasks.upload_id WHERE tasks.id = CAST(:id AS INTEGER);
+
 -- name: letters_to
 SELECT tasks.*, uploads.terms AS terms FROM tasks JOIN uploads ON uploads.id = tasks.upload_id
 WHERE tasks.state = 'due' AND tasks.kind = 'letter' AND lower(tasks.key) = lower(:address)

@@ -24,3 +24,13 @@ CREATE TABLE mailed (
     before REAL NOT NULL,
     PRIMARY KEY (address, template)
 ) WITHOUT ROWID;
+-- Whose each bulletin is, and what keeps a hook's others.
+-- a keyed hash of the hook's kind and address; empty: of an earlier version, known by its place
+ALTER TABLE bulletins ADD COLUMN whose TEXT NOT NULL DEFAULT '';
+-- its last try failed of the hook and not of what is told: until `retry_at` the hook is told nothing
+ALTER TABLE bulletins ADD COLUMN deferred INTEGER NOT NULL DEFAULT 0;
+-- the hook took it
+ALTER TABLE bulletins ADD COLUMN taken INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX bulletins_owed ON bulletins (id) WHERE ended = 0;
+CREATE INDEX bulletins_deferred ON bulletins (whose, retry_at) WHERE ended = 0 AND deferred = 1;
+CREATE INDEX bulletins_whose ON bulletins (whose, taken);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -218,6 +219,141 @@ def test_hook_in_the_place_of_another_is_not_told_what_it_never_asked_for(world,
 
     assert len(listener.told) == 1
     assert list(square.herald.needs()) == []
+
+
+@pytest.fixture
+def neighbour():
+    made = Listener()
+    yield made
+    made.close()
+
+
+def test_hook_that_does_not_answer_is_asked_once_and_keeps_no_neighbour(world, listener, neighbour):
+    """However much waits for it: ten seconds of silence each would delay everybody else's news."""
+    listener.answers = [(503, {})] * 2
+    square = Square(world, hook(listener), hook(neighbour))
+    for number in range(4):
+        square.hold(b"%d.mov" % number, HoldReason.OPERATOR)
+    square.work()
+    square.hold(b"fresh.mov", HoldReason.OPERATOR)
+    square.pass_time(30)
+    during = (len(listener.told), len(neighbour.told))
+    square.pass_time(31)
+    again = len(listener.told)
+    square.pass_time(301)
+
+    assert during == (1, 5)
+    assert again == 2
+    names = [body["name"] for _, body in listener.told]
+    assert names == ["0.mov", "0.mov", "0.mov", "1.mov", "2.mov", "3.mov", "fresh.mov"]
+
+
+def test_hook_that_refuses_one_thing_is_told_the_next(world, listener):
+    """A quick no is about what was told: nothing else waits for it."""
+    listener.answers = [(400, {})]
+    square = Square(world, hook(listener))
+    square.hold(b"refused.mov", HoldReason.OPERATOR)
+    square.hold(b"taken.mov", HoldReason.OPERATOR)
+    square.work()
+
+    assert [body["name"] for _, body in listener.told] == ["refused.mov", "taken.mov"]
+
+
+def test_hooks_that_change_their_places_get_each_its_own(world, listener, neighbour):
+    """A reload may sort them anew; a customer's channel hears of no other's failure (P8)."""
+    listener.answers = [(503, {})]
+    square = Square(world, hook(listener), hook(neighbour))
+    square.hold(b"a.mov", HoldReason.OPERATOR)
+    square.work()
+    square.tell(hook(neighbour), hook(listener))
+    square.pass_time(61)
+    square.hold(b"b.mov", HoldReason.OPERATOR)
+    square.pass_time(10)
+
+    for each, names in ((listener, ["a.mov", "a.mov", "b.mov"]), (neighbour, ["a.mov", "b.mov"])):
+        assert [body["name"] for _, body in each.told] == names
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_hook_in_the_place_of_one_that_moved_or_left_gets_nothing_of_it(
+    world, listener, neighbour, stays
+):
+    """Nobody corrected an address there: a new one came in front, or the other one was known."""
+    listener.answers = [(503, {})]
+    hooks = (hook(listener),) if stays else (hook(listener), hook(neighbour))
+    square = Square(world, *hooks)
+    square.hold(b"a.mov", HoldReason.OPERATOR)
+    square.work()
+    square.tell(hook(neighbour), *((hook(listener),) if stays else ()))
+    square.pass_time(61)
+
+    assert len(listener.told) == (2 if stays else 1)
+    assert [body["name"] for _, body in neighbour.told] == ([] if stays else ["a.mov"])
+
+
+def test_what_waits_for_a_hook_that_took_something_is_told_to_no_other(world, listener, neighbour):
+    """One that stands in its place is somebody else; only a mistyped address is corrected."""
+    square = Square(world, hook(listener))
+    square.hold(b"before.mov", HoldReason.OPERATOR)
+    square.work()
+    listener.answers = [(503, {})]
+    square.hold(b"secret.mov", HoldReason.OPERATOR)
+    square.work()
+    square.tell(hook(neighbour))
+    square.pass_time(61)
+    square.hold(b"after.mov", HoldReason.OPERATOR)
+    square.pass_time(10)
+
+    assert [body["name"] for _, body in neighbour.told] == ["after.mov"]
+    assert len(listener.told) == 2
+    assert list(square.herald.needs()) == []
+
+
+def test_hook_is_known_again_by_what_shows_nothing_of_its_address(world, listener):
+    """The address is a secret: the state holds none of it in clear."""
+    listener.answers = [(503, {})]
+    square = Square(world, hook(listener))
+    square.hold(b"a.mov", HoldReason.OPERATOR)
+    square.work()
+    world.store.tend()
+    held = b"".join(path.read_bytes() for path in (world.top / "state").iterdir())
+
+    assert b"a.mov" in held
+    assert TOKEN.encode() not in held
+    assert str(listener.url().reveal()).encode() not in held
+
+
+def test_what_an_earlier_version_noted_goes_to_the_hook_in_its_place(world, listener):
+    """An upgrade loses nothing that waits."""
+    listener.answers = [(503, {})]
+    square = Square(world, hook(listener))
+    square.hold(b"a.mov", HoldReason.OPERATOR)
+    square.work()
+    world.store.close()
+    with sqlite3.connect(f"{world.settings.state}/masv-watch.db") as database:
+        database.execute("UPDATE bulletins SET whose = '', deferred = 0")
+    database.close()
+    world.open()
+    square.build()
+    square.pass_time(61)
+
+    assert [body["name"] for _, body in listener.told] == ["a.mov", "a.mov"]
+
+
+def test_all_that_waited_too_long_for_a_hook_is_given_up_together(world, listener, caplog):
+    """Asking for each once more would take a dead hook's ten seconds a thousand times."""
+    listener.answers = [(503, {})] * 200
+    square = Square(world, hook(listener))
+    for number in range(5):
+        square.hold(b"%d.mov" % number, HoldReason.OPERATOR)
+    square.work()
+    square.pass_time(LIFE_S + 1)
+    tried = len(listener.told)
+    square.pass_time(3601)
+
+    assert tried == len(listener.told) == 2
+    (told,) = [each for each in caplog.records if each.message == "a hook was never told"]
+    assert told.things == 5
 
 
 @pytest.mark.parametrize(
