@@ -125,7 +125,6 @@ class Listed:
             self.marks.extend(found)
             return ()
         if self._recalled is not None and not self._doubted:
-            self._has_differed = True
             places = self._recalled(names, stats)
             self.marks.extend(found[place] for place in places)
             return [at for at in range(len(found)) if at not in places]

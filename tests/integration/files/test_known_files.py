@@ -16,6 +16,7 @@ from masv_watch.watch.marks import Marks
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import Tree, changes
 from masv_watch.watch.tops import Alike, Same
+from tests.searching import examples
 
 DEEP = {"drop": DropMode.FILE, "depth": Depth.ANY}
 FLAT = {"drop": DropMode.EACH, "to": To(recipients=(), by_subfolder=((b"day1", ("a@x.org",)),))}
@@ -49,9 +50,7 @@ def move(hot: Path, word: str, place: str) -> None:
 
 @pytest.mark.parametrize("fresh", [False, True], ids=["local", "network"])
 @pytest.mark.parametrize("layout", [DEEP, FLAT], ids=["any", "top"])
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(12), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(WORDS, st.sampled_from(PLACES)), max_size=8))
 def test_marks_ask_of_a_tree_what_fences_by_path_ask(tmp_path, fresh, layout, steps) -> None:
     """Each sweep looks at the same entries, and says of the same that they are there as they were.

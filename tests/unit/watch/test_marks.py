@@ -15,6 +15,7 @@ from masv_watch.files import Observation
 from masv_watch.model import Identity
 from masv_watch.watch.fences import file_marks, joined, mark_of, numbers_of, told
 from masv_watch.watch.marks import Listed, Marks
+from tests.searching import examples
 
 FOLDER = b"day1"
 NAMES = st.sampled_from([f"{letter}\udcff.mov" for letter in "abcdefgh"])
@@ -72,7 +73,7 @@ def unknown_of(listed: Listed, found: list[tuple[str, int]], sweep: dict[str, An
     return unknown
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250))
 @given(SWEEPS)
 def test_marks_ask_for_the_same_looks_as_fences_by_path(sweeps: list[dict[str, Any]]) -> None:
     """In any order of a listing, with doubts, and after a sweep that broke off.

@@ -11,12 +11,13 @@ from masv_watch.files import MARKER_NAME
 from masv_watch.watch.addresses import above
 from masv_watch.watch.roll import Roll
 from masv_watch.watch.tops import Alike
+from tests.searching import examples
 
 PATHS = [b"a", b"b\xff", b"d/a", b"d/b", b"d/e/a", b"f/a"]
 SOME = st.sets(st.sampled_from(PATHS))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     expected=st.tuples(SOME, SOME, SOME),
     #: how each is met: not at all, as something else, as a drop, among those alike
