@@ -1,9 +1,9 @@
 """The full sweep of an unchanged hot folder of 1,000,000 files against `find -printf`.
 
 Owns one tree of 1,000 folders, as 1,000 drops, as a single one, and as one drop for each file with
-`depth: any`, all recorded as seen by a process before. Each round is `find` and a sweep, in turns;
-then an idle cycle, a sweep that is told to stop, and what happens meanwhile in another hot folder.
-Memory is that of a process which has looked at nothing before.
+`depth: any`, all recorded as seen before. Each round is `find` and a sweep, in turns; then an idle
+cycle, a sweep that is told to stop, and what happens meanwhile in another hot folder. Memory is
+that of a process which has looked at nothing before.
 
     .venv/bin/python tests/benchmarks/bench_sweep.py [--rounds N] [--files N] [--folders N]
         [--json FILE]
@@ -17,6 +17,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,10 @@ sys.path.insert(0, str(PROJECT))
 from masv_watch.files import MARKER_NAME  # noqa: E402
 from masv_watch.loops import Clock, SystemClock  # noqa: E402
 from masv_watch.metrics import Metrics  # noqa: E402
-from masv_watch.model import Depth, DropMode, DropState, Initial  # noqa: E402
+from masv_watch.model import Depth, DropMode, DropState, HoldReason, Initial  # noqa: E402
+from masv_watch.store.contract import Store  # noqa: E402
 from masv_watch.store.sqlite import open_store  # noqa: E402
+from masv_watch.watch.settle import signature_of  # noqa: E402
 from tests.benchmarks.figures import CannotMeasureError, Figures, main, parser, turned  # noqa: E402
 from tests.benchmarks.sink import forget_peak, memory_mib, work_folder  # noqa: E402
 from tests.benchmarks.trees import FILE_BYTES, PEER, find_s, seed, watched  # noqa: E402
@@ -42,7 +46,8 @@ RULES: dict[str, dict[str, Any]] = {
     SINGLE: {},
     FILES: {"drop": DropMode.FILE, "depth": Depth.ANY},
 }
-IDLE = "masv-watch, idle cycle"
+#: files that are written into the ledger at once
+_AT_ONCE = 10_000
 #: seconds between two looks of a hot folder that nothing rings for, and between two full ones
 PERIOD_S = 300.0
 HOUR_S = 3600.0
@@ -50,6 +55,8 @@ HOUR_S = 3600.0
 LOOKS = 10
 #: files that appear in the other hot folder, one after the other
 NEIGHBOURS = 10
+#: seconds after which one of them is not waited for any more
+GIVEN_UP_S = 60.0
 
 
 class Looks:
@@ -87,9 +94,9 @@ def child(hot: str, state: str, name: str) -> None:
     for _ in range(2):
         forget_peak(os.getpid())
         before = memory_mib(os.getpid())[0]
-        looks.full()
+        took, _ = looks.full()
         now, most = memory_mib(os.getpid())
-        told.append({"most": most - before, "kept": now - before})
+        told.append({"most": most - before, "kept": now - before, "took": took})
     if not looks.is_known():
         raise CannotMeasureError("not everything was known to the ledger")
     print(json.dumps(told))
@@ -126,6 +133,26 @@ def memory_of(
     return found
 
 
+def record(hot: Path, state: Path) -> None:
+    """Write each file into the ledger as seen, as `initial: ignore` does in several minutes."""
+    looks = Looks(hot, state, FakeClock(), **RULES[FILES])
+    store, rule = looks.store, looks.intake.rule
+    found: list[tuple[bytes, str, int, int]] = []
+    for above, _, names in os.walk(rule.path):
+        for name in names:
+            path = os.path.join(above, name)
+            status, relative = os.stat(path), os.path.relpath(path, rule.path)
+            signature = signature_of(relative, status.st_size, status.st_mtime_ns)
+            found.append((relative, signature, status.st_size, 1))
+        if len(found) > _AT_ONCE:
+            store.hold_new(rule.name, found, HoldReason.INITIAL_ASK)
+            found.clear()
+    store.hold_new(rule.name, found, HoldReason.INITIAL_ASK)
+    store.seed(rule.name)
+    store.adopt(rule.name, rule.path)
+    store.close()
+
+
 def compare(figures: Figures, tree: Path, looks: dict[str, Looks]) -> None:
     """Let `find` and the sweeps take turns."""
     for each in looks.values():
@@ -136,7 +163,7 @@ def compare(figures: Figures, tree: Path, looks: dict[str, Looks]) -> None:
             figures.add(name, seconds=took, cpu=cpu)
 
 
-def idle(figures: Figures, looks: Looks) -> None:
+def idle(figures: Figures, name: str, looks: Looks) -> None:
     """Let the periods of an hour pass over a folder in which nothing happens."""
     assert isinstance(looks.clock, FakeClock)
     for _ in range(2):
@@ -145,46 +172,66 @@ def idle(figures: Figures, looks: Looks) -> None:
     for _ in range(int(HOUR_S / PERIOD_S) - 2):
         looks.clock.advance(PERIOD_S)
         took, cpu = looks.timed()
-        figures.add(IDLE, idle_ms=took * 1000, idle_cpu_ms=cpu * 1000)
+        figures.add(name, idle_ms=took * 1000, idle_cpu_ms=cpu * 1000)
 
 
-def cancel(figures: Figures, looks: Looks) -> None:
+def cancel(figures: Figures, name: str, looks: Looks) -> None:
     """Ask a sweep to stop in its middle; the milliseconds until it has."""
     thread = threading.Thread(target=looks.full)
     thread.start()
-    time.sleep(figures.median("seconds", DROPS) / 2)
+    time.sleep(figures.median("seconds", name) / 2)
     began = time.perf_counter()
     looks.is_stopped = True
     thread.join()
-    figures.add(DROPS, stop_ms=(time.perf_counter() - began) * 1000)
+    figures.add(name, stop_ms=(time.perf_counter() - began) * 1000)
     looks.is_stopped = False
 
 
-def neighbour(figures: Figures, top: Path, looks: Looks) -> None:
-    """See how long a file takes to be known in another folder, quiet and during sweeps."""
+def neighbour(
+    figures: Figures, top: Path, name: str, sweep: Callable[[], object] | None = None
+) -> None:
+    """See how long a file takes to be known and taken in another folder, while sweeps go on."""
     other = top / "other"
-    other.mkdir()
+    other.mkdir(exist_ok=True)
     clock = SystemClock()
     store = open_store(str(top / "other-state"), clock=clock, metrics=Metrics())
     ended = threading.Event()
-    for kind, is_busy in (("alone", False), ("beside", True)):
-        thread = threading.Thread(target=lambda: [looks.full() for _ in iter(ended.is_set, True)])
-        ended.clear()
-        if is_busy:
-            thread.start()
-        for number in range(NEIGHBOURS):
-            intake = watched(other, store, clock, initial="send")
-            (other / f"{kind}{number}").write_bytes(b"x")
-            began = time.perf_counter()
-            intake.tick()
-            took = (time.perf_counter() - began) * 1000
-            if store.latest_drop("other", f"{kind}{number}".encode()) is None:
-                raise CannotMeasureError("a file was not known after a tick")
-            figures.add(f"another hot folder, {kind}", known_ms=took)
-        ended.set()
-        if is_busy:
-            thread.join()
+    thread = threading.Thread(target=lambda: [sweep() for _ in iter(ended.is_set, True) if sweep])
+    if sweep is not None:
+        thread.start()
+    for number in range(NEIGHBOURS):
+        path = f"{name}{number}"
+        (other / path).write_bytes(b"x")
+        intake = watched(other, store, clock, initial="send")
+        began = time.perf_counter()
+        pause = intake.tick()
+        known_ms = (time.perf_counter() - began) * 1000
+        if store.latest_drop("other", path.encode()) is None:
+            raise CannotMeasureError("a file was not known after a tick")
+        while not is_taken(store, path) and time.perf_counter() - began < GIVEN_UP_S:
+            time.sleep(pause)
+            pause = intake.tick()
+        taken_s = time.perf_counter() - began
+        if not is_taken(store, path):
+            raise CannotMeasureError("a file was not taken")
+        figures.add(f"another hot folder, {name}", known_ms=known_ms, taken_s=taken_s)
+    ended.set()
+    if sweep is not None:
+        thread.join()
     store.close()
+
+
+def is_taken(store: Store, path: str) -> bool:
+    """Say whether a drop of the other hot folder waits for the sender."""
+    drop = store.latest_drop("other", path.encode())
+    return drop is not None and drop.state is DropState.TAKEN and drop.whole
+
+
+def anew(hot: Path, state: Path) -> None:
+    """Sweep as the first look after a restart does."""
+    looks = Looks(hot, state, FakeClock(), **RULES[FILES])
+    looks.full()
+    looks.store.close()
 
 
 def run() -> None:
@@ -217,22 +264,31 @@ def run() -> None:
         looks = {}
         for number, (name, hot) in enumerate(hots.items()):
             place = state / str(number)
-            memory_of(hot, place, name)
+            if name == FILES:
+                record(hot, place)
+            else:
+                memory_of(hot, place, name)
             for look, found in zip(("again", "steady"), memory_of(hot, place, name), strict=True):
-                figures.add(name, **{f"{look}_most": found["most"], f"{look}_kept": found["kept"]})
+                told = {f"{look}_{kind}": value for kind, value in found.items()}
+                figures.add(name, **told)
             looks[name] = Looks(hot, place, FakeClock(), **RULES[name])
         compare(figures, tree, looks)
-        idle(figures, looks[DROPS])
-        cancel(figures, looks[DROPS])
-        neighbour(figures, state, looks[DROPS])
+        for name in (DROPS, FILES):
+            idle(figures, name, looks[name])
+            cancel(figures, name, looks[name])
+        neighbour(figures, state, "alone")
+        for name in (DROPS, FILES):
+            neighbour(figures, state, f"beside {name}", looks[name].full)
         for each in looks.values():
             each.store.close()
+        first = partial(anew, top, state / str([*hots].index(FILES)))
+        neighbour(figures, state, "beside it after a restart", first)
     tell(figures, options)
 
 
 def tell(figures: Figures, options: Any) -> None:
     """Print what was measured."""
-    for name in (DROPS, SINGLE):
+    for name in RULES:
         figures.goal(
             f"seconds of a full sweep over find's, {name}",
             figures.median("seconds", name) / figures.median("seconds", PEER),
@@ -243,13 +299,19 @@ def tell(figures: Figures, options: Any) -> None:
             max(figures.of("steady_most", name)), limit=60, most=True,
         )  # fmt: skip
     figures.goal(
-        "CPU milliseconds of an idle cycle", max(figures.of("idle_cpu_ms", IDLE)),
-        limit=50, most=True,
+        f"MiB more during the first sweep after a restart, {FILES}",
+        max(figures.of("again_most", FILES)), limit=60, most=True,
     )  # fmt: skip
+    for name in (DROPS, FILES):
+        figures.goal(
+            f"CPU milliseconds of an idle cycle, {name}",
+            max(figures.of("idle_cpu_ms", name)), limit=50, most=True,
+        )  # fmt: skip
     figures.tell(
         [
             figures.table("seconds", "Seconds of a look at everything", peer=PEER),
             figures.table("cpu", "CPU seconds of it", peer=PEER),
+            figures.table("again_took", "Seconds of the first sweep after a restart"),
             figures.table("again_most", "MiB more during the first sweep after a restart"),
             figures.table("taken_most", "MiB more until the drop is taken, the most"),
             figures.table("taken_kept", "MiB more once it is taken"),
@@ -257,6 +319,7 @@ def tell(figures: Figures, options: Any) -> None:
             figures.table("idle_cpu_ms", "CPU milliseconds of an idle cycle"),
             figures.table("stop_ms", "Milliseconds until a sweep that is told to stop has"),
             figures.table("known_ms", "Milliseconds until a new file is in the ledger"),
+            figures.table("taken_s", "Seconds until it has settled and is taken, 1 s quiet"),
         ],
         options.json,
     )
