@@ -36,6 +36,7 @@ from masv_watch.watch.hints import Sight
 from masv_watch.watch.intake import PERIOD_S
 from masv_watch.watch.rules import starts_early
 from masv_watch.watch.sameness import is_expected
+from masv_watch.watch.spared import spared_of
 
 #: folders that are counted for the need of notifications, and seconds after which that ends: a
 #: start that checks first must not wait for a count
@@ -251,6 +252,7 @@ def count_all(rules: Sequence[Rule], *, clock: Clock) -> Counted:
                     most=MOST_FOLDERS - all_of_them.folders,
                     until=until,
                     monotonic=clock.monotonic,
+                    spares=spared_of(rule).has,
                 )
         except SourceError:
             # what is not there, or not ours to read, has its own line already

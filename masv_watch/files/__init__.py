@@ -46,6 +46,7 @@ from masv_watch.files.moving import remove as remove
 from masv_watch.files.notifications import Counted as Counted
 from masv_watch.files.notifications import Held as Held
 from masv_watch.files.notifications import count_folders as count_folders
+from masv_watch.files.notifications import folders_below as folders_below
 from masv_watch.files.notifications import held_notifications as held_notifications
 from masv_watch.files.notifications import watch_limit as watch_limit
 from masv_watch.files.observations import Observation as Observation

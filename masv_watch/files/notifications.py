@@ -49,10 +49,12 @@ def count_folders(
     until: float,
     monotonic: Callable[[], float],
     proceed: Callable[[], None] = lambda: None,
+    spares: Callable[[bytes], bool] = lambda _relative: False,
 ) -> Counted:
     """Count the folders of a root until so many are known or the time is up.
 
-    `proceed` is called before each folder and may raise.
+    `proceed` is called before each folder and may raise. What `spares` says yes to counts as little
+    as what lies in it.
 
     Raises:
         SourceError: the root itself cannot be listed.
@@ -61,7 +63,11 @@ def count_folders(
     while ahead and folders < most and monotonic() < until:
         proceed()
         try:
-            inner = [each.path for each in root.list_folder(ahead.pop()) if each.kind == "folder"]
+            inner = [
+                each.path
+                for each in root.list_folder(ahead.pop())
+                if each.kind == "folder" and not spares(each.path)
+            ]
         except SourceError:
             if not ahead and folders == 1:
                 raise
@@ -69,6 +75,21 @@ def count_folders(
         folders += len(inner)
         ahead += inner
     return Counted(folders=folders, is_cut=bool(ahead))
+
+
+def folders_below(path: bytes, *, spares: Callable[[bytes], bool]) -> Iterator[bytes]:
+    """Give every folder below a path, each before those in it; links are none.
+
+    Those that `spares` says yes to are left out with all that is in them. What cannot be listed is
+    passed over.
+    """
+    for above, names, _ in os.walk(path):
+        inner = [(name, os.path.join(above, name)) for name in names]
+        # the walk goes on into those that stay
+        names[:] = [
+            name for name, whole in inner if not spares(whole) and not os.path.islink(whole)
+        ]
+        yield from (os.path.join(above, name) for name in names)
 
 
 def held_notifications(roots: Collection[bytes] = (), *, proc: bytes = b"/proc") -> Held:

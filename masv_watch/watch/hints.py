@@ -46,10 +46,12 @@ from masv_watch.watch.observing import (
     emitter_of,
     runs,
     set_apart,
+    spare,
     tops_of,
     watched_folders,
     why_deaf,
 )
+from masv_watch.watch.spared import NOTHING_MORE, Spared
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +122,8 @@ class _Armed:
     limit: int | None = None
     #: why changes there cannot be believed to be announced; "" while they can
     doubt: str = ""
+    #: folders of it that nobody has to hear of
+    spared: Spared = NOTHING_MORE
 
 
 class Hints:
@@ -175,28 +179,29 @@ class Hints:
         *,
         identity: tuple[int | str, ...] | None = None,
         below: Sequence[Mount] = (),
+        spared: Spared = NOTHING_MORE,
     ) -> Mode:
         """Listen to a root, and give how far that works; call it on every sweep.
 
         Nothing happens while the same root is armed and alive. Another identity at the path, a
-        dead observer, or a cause that may have gone is answered by arming anew.
+        dead observer, other folders to spare, or a cause that may have gone: it is armed anew.
         """
         # asked without the lock: a dead server must keep nobody else waiting (fault 10)
         why = self._blindness(path, below)
         with self._lock:
-            known = self._armed.get(hot_folder)
-            is_same = known is not None and (known.path, known.identity) == (path, identity)
-            if known and is_same and known.mode.why == why and self._sees(known):
-                return self._mode_of(known)
-            folders = known.folders if known and known.path == path else 0
-            too_deep = known.too_deep if known and known.path == path else 0
-            doubt = known.doubt if known and known.path == path else ""
+            was = self._armed.get(hot_folder)
+            is_same = was is not None and (was.path, was.identity) == (path, identity)
+            if was and is_same and was.spared == spared and was.mode.why == why and self._sees(was):
+                return self._mode_of(was)
             self.disarm(hot_folder)
             if why:
                 armed = _Armed(path=path, identity=identity, mode=Mode(sight=Sight.BLIND, why=why))
             else:
                 armed = self._schedule(hot_folder, path, identity)
-            armed.folders, armed.too_deep, armed.doubt = folders, too_deep, doubt
+            if was and was.path == path:
+                armed.folders, armed.too_deep, armed.doubt = was.folders, was.too_deep, was.doubt
+            armed.spared = spared
+            spare(armed.emitter, spared)
             self._armed[hot_folder] = armed
         self._begin(armed)
         return self._mode_of(armed)
@@ -248,11 +253,10 @@ class Hints:
         with self._lock:
             armed = self._armed.get(hot_folder)
             if armed is not None:
-                away = Mode(sight=Sight.OFF, why="its root is away")
                 self._armed[hot_folder] = _Armed(
                     path=armed.path,
                     identity=armed.identity,
-                    mode=away,
+                    mode=Mode(sight=Sight.OFF, why="its root is away"),
                     watch=armed.watch,
                     handler=armed.handler,
                 )

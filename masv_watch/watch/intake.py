@@ -41,6 +41,7 @@ from masv_watch.watch.roll import Roll
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.sameness import RootState
 from masv_watch.watch.scan import Tree, changes, is_seen, one, sweep
+from masv_watch.watch.spared import spared_of
 from masv_watch.watch.tops import FAULTS, Alike, Same, Unlisted
 from masv_watch.watch.troubles import Troubles
 
@@ -197,7 +198,11 @@ class Intake:
             # listened to first, listed second: nothing falls between (pain 25)
             heard = self._hints.mode(self.rule.name)
             mode = self._hints.arm(
-                self.rule.name, self.rule.path, identity=self._place(root), below=self.gate.below
+                self.rule.name,
+                self.rule.path,
+                identity=self._place(root),
+                below=self.gate.below,
+                spared=spared_of(self.rule),
             )
             is_heard = heard.sight is mode.sight is Sight.EVENTS and self._met == root.identity
             if not self._is_idle(root, began, is_asked=is_asked, is_heard=is_heard):

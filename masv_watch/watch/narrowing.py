@@ -1,32 +1,37 @@
 """Keep the observer's library from watching folders that hold nothing of ours to find.
 
-Owns what is taken out of its watches: the trash of a root, and a folder that was moved out of it,
-which the library goes on watching for as long as it exists anywhere. Never tells of a change. Used
-by observing, for inotify alone.
+Owns what is taken out of its watches: the folders that are spared, and a folder that was moved out
+of the root, which the library goes on watching for as long as it exists anywhere. Never tells of a
+change. Used by observing, for inotify alone.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from watchdog.observers.api import EventEmitter
 from watchdog.observers.inotify import InotifyEmitter, InotifyWatchGroup
 from watchdog.observers.inotify_c import InotifyEvent, WatchDescriptor
 from watchdog.observers.inotify_move_event_grouper import GroupedInotifyEvent, PathedInotifyEvent
 
-from masv_watch.files import TRASH
+from masv_watch.files import folders_below
+from masv_watch.watch.spared import NOTHING_MORE, Spared
 
 #: folders that left and whose arrival elsewhere may still be told of; more are the oldest's end
 _MOST_LEAVING = 1000
 
 
+@dataclass
 class Group(InotifyWatchGroup):
     """The watches of one root."""
 
+    spared: Spared = NOTHING_MORE
+
     def __post_init__(self) -> None:
         """Begin without a folder that leaves."""
-        self._trash = self.path.rstrip(b"/") + b"/" + TRASH
+        self._top = len(self.path.rstrip(b"/")) + 1
         #: the watches of each folder that left, by its path; one that is met again is taken out
         self._leaving: dict[bytes, set[WatchDescriptor]] = {}
         super().__post_init__()
@@ -42,6 +47,12 @@ class Group(InotifyWatchGroup):
                 while len(self._leaving) > _MOST_LEAVING:
                     del self._leaving[next(iter(self._leaving))]
         super().on_event(event)
+        if event.is_moved_to and event.is_directory:
+            with self._lock:
+                path = self._build_event_source_path(event)
+                if path is not None and self._is_spared(path):
+                    # it was watched under its name before
+                    self._remove_callbacks(list(self._below(path)))
 
     def left(self, path: bytes) -> None:
         """Watch a folder no more that is known to be nowhere below the root."""
@@ -58,8 +69,22 @@ class Group(InotifyWatchGroup):
             if at == path or at.startswith(inside)
         )
 
+    def _is_spared(self, path: bytes) -> bool:
+        return self.spared.has(path[self._top :])
+
+    def _add_all_callbacks(self, path: bytes) -> None:
+        """Watch a folder and all in it; what is spared is not even walked through."""
+        if self._is_spared(path):
+            return
+        self._add_callback(path)
+        for folder in folders_below(path, spares=self._is_spared) if self.is_recursive else ():
+            self._add_callback(folder)
+
+    def _recursive_simulate(self, src_path: bytes) -> list[InotifyEvent]:
+        return [] if self._is_spared(src_path) else super()._recursive_simulate(src_path)
+
     def _add_callback(self, path: bytes) -> None:
-        if path == self._trash or path.startswith(self._trash + b"/"):
+        if self._is_spared(path):
             return
         super()._add_callback(path)
         wd = self._active_callbacks_by_path.get(path)
@@ -76,6 +101,8 @@ class Group(InotifyWatchGroup):
 class Narrow(InotifyEmitter):
     """The library's emitter with a group of ours."""
 
+    spared: Spared = NOTHING_MORE
+
     def on_thread_start(self) -> None:
         """Watch the root."""
         self._inotify = Group(
@@ -84,6 +111,7 @@ class Narrow(InotifyEmitter):
             is_recursive=self.watch.is_recursive,
             event_mask=self.get_event_mask_from_filter(),
             follow_symlink=self.watch.follow_symlink,
+            spared=self.spared,
         )
 
     def build_and_queue_event(

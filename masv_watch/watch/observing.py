@@ -19,6 +19,7 @@ from watchdog.observers.api import BaseObserver, EventEmitter, ObservedWatch
 
 from masv_watch.names import shown
 from masv_watch.watch.budget import instances_line
+from masv_watch.watch.spared import Spared
 
 if sys.platform == "linux":
     from masv_watch.watch.narrowing import NARROWED as _NARROWED
@@ -127,6 +128,12 @@ def begin(emitter: EventEmitter | None) -> None:
     begins = getattr(emitter, "begin", None)
     if begins is not None:
         begins()
+
+
+def spare(emitter: EventEmitter | None, spared: Spared) -> None:
+    """Have an emitter watch no folder that is spared; before it begins, and where it knows how."""
+    if emitter is not None:
+        vars(emitter)["spared"] = spared
 
 
 def runs(observer: BaseObserver) -> bool:

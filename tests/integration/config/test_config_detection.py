@@ -107,6 +107,19 @@ def test_check_says_how_changes_are_found_and_that_the_kernel_allows_it(tmp_path
     assert "ok: hot_folders: 2 folders to be watched, and the kernel allows it" in found.ok
 
 
+def test_check_counts_no_folder_of_an_archive_that_is_not_watched(tmp_path: Path) -> None:
+    """Where delivered sources are moved to is never listened to."""
+    (tmp_path / "hot" / "_sent" / "2026" / "CARD").mkdir(parents=True)
+    (tmp_path / "hot" / "below").mkdir()
+    config = written(tmp_path, tmp_path / "hot")
+    moves = "after: {delivered: {move: '{root}/_sent/{date}/{name}'}}, to:"
+    config.write_text(config.read_text().replace("to:", moves))
+
+    found = looked(config)
+
+    assert "ok: hot_folders: 2 folders to be watched, and the kernel allows it" in found.ok
+
+
 def test_count_gives_up_when_its_time_is_over_and_says_so(tmp_path: Path) -> None:
     """A start that checks first never waits for a count of millions."""
     (tmp_path / "a" / "b").mkdir(parents=True)

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from masv_watch.files import Root, held_notifications, remove
+from masv_watch.files import Root, count_folders, held_notifications, remove
+from masv_watch.model import After, Rule, To
 from masv_watch.watch.hints import Hints, Sight
+from masv_watch.watch.spared import Spared, spared_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 
@@ -81,6 +83,63 @@ def test_trash_that_stands_at_the_start_is_not_watched(tmp_path: Path) -> None:
     hints.stop()
 
     assert found == 1 + 3
+
+
+def archiving(hot: Path) -> Spared:
+    """Give what a rule spares that moves delivered sources below its root."""
+    moves = After(delivered="move", move_to="{root}/_sent/{date}/{name}")
+    return spared_of(Rule(name="out", path=os.fsencode(hot), to=To(recipients=()), after=moves))
+
+
+def test_folder_that_delivered_sources_are_moved_to_is_not_watched(
+    tmp_path: Path, rung: list[str], eventually: Eventually
+) -> None:
+    """An archive of years has thousands of folders: neither those there nor what comes is heard."""
+    hot = tmp_path / "hot"
+    card(hot, "_sent/2026-01-01")
+    # its name alone is taken, in the root alone
+    for name in ("own", "_sent too", "deep/_sent"):
+        card(hot, name)
+    spared, hints = archiving(hot), Hints(rung.append)
+    with Root.open(os.fsencode(hot)) as root:
+        counted = count_folders(
+            root, most=100, until=1.0, monotonic=lambda: 0.0, spares=spared.has
+        ).folders
+
+    assert hints.arm("out", os.fsencode(hot), spared=spared).sight is Sight.EVENTS
+    try:
+        assert watched(hints) == counted == 1 + 3 + 3 + 4
+        assert not hints.note_folders("out", counted)
+        (hot / "_sent" / "2026-01-02").mkdir()
+        (hot / "own").rename(hot / "_sent" / "2026-01-02" / "own")
+        eventually(lambda: watched(hints) == kernel_watches(hot) == counted - 3)
+        # one that gets the name where it stands is heard no more, and told of
+        (hot / "_sent").rename(tmp_path / "elsewhere")
+        rung.clear()
+        (hot / "_sent too").rename(hot / "_sent")
+        eventually(lambda: watched(hints) == kernel_watches(hot) == counted - 6)
+        eventually(lambda: rung)
+        assert not _rings_by(rung, hot / "_sent" / "CLIP" / "A" / "two")
+        assert _rings_by(rung, hot / "deep" / "_sent" / "CLIP" / "A" / "two")
+    finally:
+        hints.stop()
+
+
+def test_rule_that_names_another_folder_has_the_root_listened_to_anew(
+    tmp_path: Path, eventually: Eventually
+) -> None:
+    """After a reload what was an archive is a folder as any other."""
+    hot = tmp_path / "hot"
+    card(hot, "_sent")
+    hints = Hints(lambda _name: None)
+
+    hints.arm("out", os.fsencode(hot), spared=archiving(hot))
+    first = watched(hints)
+    hints.arm("out", os.fsencode(hot))
+    second = watched(hints)
+    hints.stop()
+
+    assert (first, second) == (1, 4)
 
 
 def test_folder_that_was_moved_away_is_watched_no_more(

@@ -11,6 +11,7 @@ import pytest
 
 from masv_watch.errors import StoreFull
 from masv_watch.model import (
+    After,
     Drop,
     DropMode,
     DropState,
@@ -25,6 +26,7 @@ from masv_watch.model import (
 from masv_watch.watch.adoption import AUTO_BYTES, AUTO_DROPS
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.intake import PERIOD_S, REPROBE_S
+from masv_watch.watch.observing import watched_folders
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, SPACING_S
 from tests.integration.store.making import claim
 
@@ -55,6 +57,24 @@ def test_intake_with_notifications_sweeps_once_in_five_minutes_when_nothing_ring
     room.pass_time(5 + QUIET_S + LOOK_S)
 
     assert len(room.taken()) == 1
+
+
+def test_intake_hears_nothing_of_where_delivered_sources_are_moved_to(make_room):
+    """An archive below the root costs no watch, and the sweep misses none (configuration 3)."""
+    after = After(delivered="move", move_to="{root}/_sent/{date}/{name}")
+    room = make_room(after=after)
+    room.hints = Hints(lambda _name: None)
+    room.begin()
+    for number in range(5):
+        (room.hot / "_sent" / "2026-01-01" / f"CARD_{number}").mkdir(parents=True)
+    (room.hot / "CARD").mkdir()
+    room.pass_time(1)
+
+    watched = watched_folders(room.hints._armed["hot"].emitter)
+    mode = room.hints.mode("hot")
+    room.hints.stop()
+
+    assert (watched, mode.sight) == (2, Sight.EVENTS)
 
 
 @pytest.mark.parametrize("count", [AUTO_DROPS, AUTO_DROPS + 1])
