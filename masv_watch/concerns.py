@@ -13,13 +13,17 @@ from masv_watch import files, lifecycle
 from masv_watch.departure import Departure
 from masv_watch.login import Login
 from masv_watch.loops import Loop
-from masv_watch.model import HoldReason, Need
+from masv_watch.model import HoldReason, Need, Selection, UploadState
 from masv_watch.roster import CRASHES, Roster
 from masv_watch.store.contract import Store
+from masv_watch.store.peeking import file_of
 from masv_watch.uploads import Uploads, needs_of
 
 #: what a letter cannot say of itself, and what ends by itself
 _UNTOLD = frozenset({"notice", "slow"})
+#: what helps when the file of the state has lost its name
+_RESCUE = "restart nothing: put the file back, or get it out of the process as the runbook says"
+_ON_THEIR_WAY = Selection(states=(UploadState.TRANSFERRING, UploadState.FINALIZING), limit=1)
 
 
 class Concerns:
@@ -53,6 +57,7 @@ class Concerns:
         self.refused = ""
         #: what is wrong with the place of the state; it changes only with a restart
         self.ground = tuple(_ground(state))
+        self._file = files.place_of(file_of(state))
 
     def all(self) -> tuple[Need, ...]:
         """List everything that a person should look at, one sentence each."""
@@ -60,6 +65,10 @@ class Concerns:
         trouble = self._store.trouble()
         if trouble:
             found.append(Need(key="state", text=f"the state in {self._state}: {trouble}"))
+        elif files.place_of(file_of(self._state)) != self._file:
+            # the open file has no other name: whatever is written now is gone with the process
+            text = f"the state in {self._state} was moved, removed or replaced while it is in use"
+            found.append(Need(key="replaced", text=text, cure=_RESCUE))
         low = self._store.disk_trouble()
         if low:
             text = f"the disk of the state in {self._state} has {low}: nothing new begins"
@@ -77,6 +86,7 @@ class Concerns:
         if slow_s > 0:
             text = f"the cloud asked us to send nothing for another {slow_s:.0f} s"
             found.append(Need(key="slow", text=text))
+        found += self._unreached()
         pause_s = self._login.pause_s()
         if pause_s is not None:
             cure = self._login.cure()
@@ -87,6 +97,13 @@ class Concerns:
             text = f"the letter about what needs a person has not left: {unsent}"
             found.append(Need(key="notice", text=text))
         return tuple(found)
+
+    def _unreached(self) -> Iterator[Need]:
+        """Say that nothing gets through, while there is something that should."""
+        why = self._departure.sender.unreached()
+        if why and self._store.select_uploads(_ON_THEIR_WAY):
+            text = f"nothing gets through to the cloud: {why}; it is tried again and again"
+            yield Need(key="cloud", text=text, cure="masv-watch check says what stands in the way")
 
     def sentences(self) -> tuple[str, ...]:
         """Give them as sentences, with what keeps nothing from working but could do better."""

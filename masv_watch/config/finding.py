@@ -28,5 +28,6 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> str:
         if os.path.lexists(path):
             return path
     looked = f"looked at -c, $MASV_WATCH_CONFIG, {' and '.join(usual)}"
-    problem = Problem(usual[0], TOP, "file", f"there is no configuration file - {looked}")
+    message = f"there is no configuration file ({looked}) - masv-watch config init writes one"
+    problem = Problem(usual[0], TOP, "file", message)
     raise ConfigError((problem.line(),))

@@ -85,7 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Build its command line."""
     flags = _OneLineParser(
-        prog="masv-watch sandbox", description="Serve an embedded stand-in for MASV's cloud."
+        prog="masv-watch sandbox",
+        description="Serve an embedded stand-in for MASV's cloud.",
+        epilog="It knows team acme, API key sandbox-key, portal dailies, and portal vault, whose"
+        " access code is open-sesame. masv.api_url of a configuration leads to it.",
     )
     flags.add_argument(
         "--listen", type=_address, default="127.0.0.1:8081", metavar="HOST:PORT",

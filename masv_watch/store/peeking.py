@@ -31,6 +31,11 @@ def known_id(folder: str) -> str:
     return str(rows[0][0]) if rows else ""
 
 
+def file_of(folder: str) -> bytes:
+    """Give the path of a state's file."""
+    return os.fsencode(os.path.join(folder, _FILE))
+
+
 def _looked(folder: str, query: str) -> list[tuple[Any, ...]]:
     path = os.path.join(folder, _FILE)
     # what nobody has open is read as it lies: a reader would make files of its own beside it

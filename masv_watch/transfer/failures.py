@@ -70,6 +70,8 @@ class Failures:
         self._luck = luck
         #: store clock, seconds: nothing is handed out before, because the cloud asked for it
         self.slow_until = 0.0
+        #: store clock, seconds: since when nothing gets through, and why; None while something does
+        self.silence: tuple[float, str] | None = None
 
     def weigh(self, key: Key, error: MasvWatchError) -> None:
         """Draw the consequence of one failure.
@@ -98,6 +100,9 @@ class Failures:
                 # the whole root may be away, which only its hot folder can tell
                 self._source_changed(claim.upload.hot_folder)
             self._slow_down(error)
+            if is_network(error):
+                since = self._store.now() if self.silence is None else self.silence[0]
+                self.silence = (since, error.message)
             self._retry(key, error)
         self._grip.release_stopped(key)
 

@@ -56,6 +56,8 @@ MOST_AT_ONCE = 8
 #: seconds between two log lines about a store that takes nothing
 QUIET_S = 10.0
 _BRIEFLY_S = 0.1
+#: of failures alone until a person should look: what is shorter ends by itself
+SILENCE_S = 120.0
 #: seconds between two looks at the delivery of the package that is to serve another upload
 AWAITED_S = 15.0
 #: seconds that a chunk on its way gets to end when its window closes (pain 44)
@@ -170,6 +172,16 @@ class Sender:
     def slow_until(self) -> float:
         """Give the store time, in seconds, until which nothing is sent because the cloud asked."""
         return self._failures.slow_until
+
+    def unreached(self) -> str:
+        """Say why nothing has got through for so long that a person should look; "" while it does.
+
+        Any thread may ask.
+        """
+        silence = self._failures.silence
+        if silence is None or self._store.now() - silence[0] < SILENCE_S:
+            return ""
+        return silence[1]
 
     def forget_slowness(self) -> None:
         """Go on at once: a person looked into what slowed us."""
@@ -464,6 +476,9 @@ class Sender:
     def _consider(self, key: Key, error: MasvWatchError | None) -> None:
         try:
             if error is None:
+                # a look at a source says nothing of the cloud
+                if key.step is not Step.LOOK_AGAIN:
+                    self._failures.silence = None
                 self._done(key)
             else:
                 self._failures.weigh(key, error)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 
 import pytest
 
@@ -133,3 +135,35 @@ def test_health_that_status_prints_is_the_one_that_the_daemon_answers(say, town)
     tree = json.loads(say("status", "--json")[1])
 
     assert {key: tree[key] for key in ready} == ready
+
+
+def open_files(pid):
+    """Give the name of each file that a process has open, with the path of its descriptor."""
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        path = f"/proc/{pid}/fd/{number}"
+        # it may have been closed meanwhile
+        with contextlib.suppress(FileNotFoundError):
+            yield os.path.basename(os.readlink(path)), path
+
+
+def test_state_whose_file_lost_its_name_is_told_and_can_be_had_from_the_process(say, town):
+    """Moved away it would be lost with the process; the open file has all of it (the runbook)."""
+    state, held = town.top / "state", town.top / "held"
+    held.mkdir()
+    names = ("masv-watch.db", "masv-watch.db-wal")
+    for name in names:
+        (state / name).rename(held / name)
+    try:
+        told = say("status")[1]
+        for name, path in open_files(town.daemon.process.pid):
+            if name in names:
+                shutil.copy(path, town.top / name.replace("masv-watch", "rescued"))
+        shutil.copy(state / "seal.key", town.top / "rescued.db.key")
+        rescued = say("state", "check", str(town.top / "rescued.db"))
+    finally:
+        for name in names:
+            (held / name).rename(state / name)
+
+    assert "was moved, removed or replaced while it is in use" in told
+    assert rescued[0] == OK, rescued
+    assert "while it is in use" not in say("status")[1]

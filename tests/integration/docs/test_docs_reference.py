@@ -5,11 +5,13 @@ What should be there is asked of the code itself here, not of what writes the re
 
 from __future__ import annotations
 
+import ast
 import html
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from masv_watch.cli.table import parser
 from masv_watch.config import schema
 from masv_watch.model import HoldReason
 from masv_watch.sandbox import __main__ as sandbox
+from masv_watch.uploads.needs import TASKS
 from tests.integration.docs.blocks import PAGES, PROJECT
 
 
@@ -199,6 +202,55 @@ def test_runbook_has_an_entry_for_every_hold_and_every_alert() -> None:
 
     assert entries_of(text, "What is held") == [str(reason) for reason in HoldReason]
     assert entries_of(text, "What monitoring says") == re.findall(r"- alert: (\w+)", alerts)
+
+
+#: where a need's text says what it is about; what is wrong with it stands behind that
+_SUBJECTS = {"hot folder", "the state in", "the disk of the state in"}
+
+
+def test_runbook_has_words_of_everything_that_needs_a_person() -> None:
+    """Whatever status or a letter says of it is found there by what is seen."""
+    runbook = re.sub(r"[\s;,:]+", " ", (PROJECT / "docs" / "runbook.rst").read_text("utf-8"))
+    said = [each for file in (PROJECT / "masv_watch").rglob("*.py") for each in needs_in(file)]
+
+    assert len(said) > 18
+    assert [each for each in said if not any(is_named(piece, runbook) for piece in each)] == []
+    assert [words for words in TASKS.values() if words.format(key="ADDRESS") not in runbook] == []
+
+
+def is_named(piece: str, runbook: str) -> bool:
+    """Say whether three words in a row of a text stand there, or all of a shorter one."""
+    words = re.sub(r"[;,:]", " ", piece).split()
+    runs = [" ".join(words[at : at + 3]) for at in range(max(1, len(words) - 2))]
+    return any(run in runbook for run in runs)
+
+
+def needs_in(file: Path) -> Iterator[list[str]]:
+    """Give what stands in the text of each need that a module makes, but for what differs."""
+    for function in ast.walk(ast.parse(file.read_text("utf-8"))):
+        inner = list(ast.walk(function)) if isinstance(function, ast.FunctionDef) else []
+        if not any(isinstance(one, ast.Call) and called(one) == "Need" for one in inner):
+            continue
+        for node in inner:
+            is_named = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "text"
+            if is_named or (isinstance(node, ast.keyword) and node.arg == "text"):
+                pieces = pieces_of(node.value)
+                if pieces:
+                    yield pieces
+
+
+def called(call: ast.Call) -> str:
+    return str(getattr(call.func, "id", ""))
+
+
+def pieces_of(text: ast.expr) -> list[str]:
+    """Give the constant pieces of a text that say what is wrong."""
+    found = [
+        part.value.strip(" :,(")
+        for part in ast.walk(text)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    ]
+    return [piece for piece in found if len(piece) > 8 and piece not in _SUBJECTS]
 
 
 def entries_of(text: str, heading: str) -> list[str]:

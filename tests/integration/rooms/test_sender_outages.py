@@ -9,6 +9,7 @@ import pytest
 from masv_watch.errors import NetworkDown
 from masv_watch.model import Terms, UploadEvent, UploadType
 from masv_watch.retry import REVIVE_S, REVIVED_FOR_S
+from masv_watch.transfer.sender import SILENCE_S
 from masv_watch.uploads import WaitReason
 from tests.integration.rooms.sent import CHUNK, Room
 
@@ -193,3 +194,21 @@ def test_upload_that_a_person_paused_is_not_given_up(room: Room):
     assert room.store.give_up(claimed, code=NetworkDown.code, error="network: down") is None
     assert room.upload(upload_id).state == "paused"
     assert room.store.revive_due() == 0
+
+
+def test_sender_says_why_nothing_gets_through_and_is_silent_once_something_does(room: Room):
+    """Two minutes of failures alone: what is shorter ends by itself and is nobody's news."""
+    down(room)
+    room.build()
+    upload_id = room.drop("dark", 100)
+
+    pass_time(room, SILENCE_S - 60)
+    early = room.sender.unreached()
+    pass_time(room, 2 * SILENCE_S)
+    late = room.sender.unreached()
+    room.sandbox.heal()
+    room.until(lambda: pass_time(room, 60) or room.upload(upload_id).state != "transferring")
+
+    assert early == ""
+    assert "502" in late or "bad gateway" in late
+    assert room.sender.unreached() == ""
