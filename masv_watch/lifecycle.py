@@ -184,7 +184,8 @@ CURES: Mapping[HoldReason, str] = {
         "free space on the disk of the state folder, it goes on by itself; masv-watch status"
         " shows it"
     ),
-    HoldReason.AUTH: "correct masv.api_key, then masv-watch reload",
+    HoldReason.AUTH: "correct masv.api_key, then masv-watch reload (or systemctl restart"
+    " masv-watch, where it is a credential)",
     HoldReason.QUOTA: "raise the quota at MASV, then masv-watch resume ID",
     HoldReason.OPERATOR: "masv-watch release DROP",
 }

@@ -382,6 +382,9 @@ def _cure(proof: Secret | None) -> str:
         return "set masv.api_key and reload (SIGHUP), or sign in (POST /api/v1/login)"
     if isinstance(proof, wire.UserToken):
         return "sign in again (POST /api/v1/login), or set masv.api_key and reload (SIGHUP)"
+    if proof.origin.startswith("credential "):
+        # systemd hands credentials over at the start alone: a reload reads the same one again
+        return f"correct the {proof.origin} of masv.api_key, then systemctl restart masv-watch"
     return "correct masv.api_key and reload the configuration (SIGHUP)"
 
 

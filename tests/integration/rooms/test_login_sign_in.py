@@ -210,6 +210,7 @@ def test_late_refusal_of_an_older_token_does_not_end_the_new_session(desk):
     ("key", "signed_in", "cure"),
     [
         (KEY, False, "correct masv.api_key"),
+        (Secret("sandbox-key", "credential api_key"), False, "systemctl restart masv-watch"),
         (None, True, "sign in again"),
         (None, False, "set masv.api_key"),
     ],
