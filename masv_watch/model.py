@@ -216,6 +216,8 @@ class TaskKind(StrEnum):
     DISPOSE = "dispose"
     #: the package of before, which this one replaces
     RETIRE = "retire"
+    #: the signed proof of what was delivered
+    RECEIPT = "receipt"
 
 
 class Shown(StrEnum):
@@ -1601,6 +1603,47 @@ class Chunk:
     etag: str
     #: xxh3-128 of its bytes, hex; empty with `verify: size`
     hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentFile:
+    """A file as it lies in a delivered package."""
+
+    #: of the source below its root; files come in its order
+    source: bytes
+    #: in the package, as it was sent
+    path: str
+    size: int
+    #: as in `SourceFile`
+    hash: str
+    chunk_size: int | None
+    cloud_id: str | None
+    #: of the version that was put together, in order
+    chunks: tuple[Chunk, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptPlace:
+    """Where in the chain a receipt about to be signed stands, and by which key."""
+
+    chain: str
+    number: int
+    #: SHA-256 of the text that was signed before it
+    previous: str
+    #: public, hex
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptRow:
+    """A receipt that was signed, without its delivery."""
+
+    number: int
+    upload_id: str
+    #: that was signed
+    text: bytes
+    #: hex
+    signature: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

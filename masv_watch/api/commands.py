@@ -299,6 +299,16 @@ class LedgerAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptsAsked:
+    """Which receipts of the chain a page is to hold."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID
+    #: number of the receipt behind which the page begins
+    after: Annotated[int, Bounds(ge=0, le=2**62)] = 0
+    limit: Annotated[int, Bounds(ge=1, le=10_000)] = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
     """Which path of a hot folder is to be forgotten."""
 

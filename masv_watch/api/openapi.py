@@ -53,6 +53,7 @@ _FORMATS = {
             "seen_at",
             "paused_at",
             "last_sweep",
+            "made_at",
             "next_try",
         ),
         "date-time",

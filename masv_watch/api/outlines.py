@@ -6,7 +6,7 @@ Owns no value. Never changes a key that was published: scripts rely on them. Wri
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
@@ -91,3 +91,36 @@ class ImportedBody(TypedDict):
     text: str
     left: list[str]
     secrets: list[str]
+
+
+class SealBody(TypedDict):
+    """A receipt's place in the chain: what is signed, and by which key; all hashes SHA-256.
+
+    The signature is Ed25519's, over all else of it as RFC 8785 writes it; `delivery` is the hash of
+    the receipt's `delivery` written so, `previous` that of the seal before without its signature.
+    """
+
+    chain: str
+    delivery: str
+    format: str
+    key: str
+    made_at: str
+    number: int
+    previous: str
+    signature: str
+    upload_id: str
+
+
+class ReceiptBody(TypedDict):
+    """A receipt: what was delivered, and its seal."""
+
+    delivery: dict[str, Any]
+    seal: SealBody
+
+
+class ReceiptKeyBody(TypedDict):
+    """A public key, in hexadecimal digits and as openssl reads it."""
+
+    algorithm: Literal["ed25519"]
+    public_key: str
+    pem: str

@@ -23,6 +23,7 @@ from masv_watch.api.inquiring import inquiring
 from masv_watch.api.limits import Keeper, RateLimitAsked
 from masv_watch.api.paging import page_of
 from masv_watch.api.plans import planning
+from masv_watch.api.receipting import receipting
 from masv_watch.api.recording import recording
 from masv_watch.api.telling import details_told, drop_told
 from masv_watch.errors import Denied, Unprocessable
@@ -42,6 +43,7 @@ def routes(desk: Desk) -> list[Route]:
         *_of_drops(desk),
         *explaining(desk),
         *recording(desk),
+        *receipting(desk),
         *_of_pauses(desk),
         *_of_steering(desk),
         *_of_links(desk),

@@ -18,6 +18,7 @@ from masv_watch.cli import (
     explaining,
     output,
     overseeing,
+    proofs,
     records,
     verbs,
     views,
@@ -83,6 +84,12 @@ def _selftest(options: argparse.Namespace) -> int:
     from masv_watch.cli import selftesting  # noqa: PLC0415
 
     return selftesting.selftest(options)
+
+
+def _receipt(options: argparse.Namespace) -> int:
+    from masv_watch.cli import receipts  # noqa: PLC0415
+
+    return receipts.receipt(options)
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -185,6 +192,7 @@ def parser() -> argparse.ArgumentParser:
     _steering(commands)
     _folders(commands)
     _tools(commands)
+    proofs.describe(commands, _call, receipt=_receipt)
     _keeping(commands)
     _installing(commands)
     commands.add_parser("sandbox", help="run a MASV cloud for trying out, on this machine")

@@ -1,4 +1,4 @@
-"""The loop that does what a delivered upload owes: its link, its letters, its sources.
+"""The loop that does what a delivered upload owes: its link, letters, sources and receipt.
 
 Owns the order of intent and effect for each task, and the retries of this room. Never changes an
 upload: a failing task is shown and tried again, and delivery stands. Built by `daemon`.
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from masv_watch.cloud import wire
 from masv_watch.cloud.client import CloudClient
-from masv_watch.delivery import dispose, retire
+from masv_watch.delivery import dispose, receipts, retire
 from masv_watch.delivery.postman import CURE, LEASE_S, OPERATOR_S, Postman
 from masv_watch.errors import (
     CloudRefused,
@@ -133,11 +133,16 @@ class Outbox:
         if task.kind is TaskKind.LETTER:
             self._postman.deliver(task, upload)
             return
-        self._store.note_task_asked(task)
+        if task.kind is not TaskKind.RECEIPT:
+            # a signature and its outcome are one transaction, and nothing outside is done
+            self._store.note_task_asked(task)
         if task.kind is TaskKind.LINK:
             self._make_link(task, upload)
         elif task.kind is TaskKind.RETIRE:
             self._retire(task)
+        elif task.kind is TaskKind.RECEIPT:
+            team = self._outside.settings().masv.team
+            receipts.make(self._store, task, upload, team=team)
         else:
             self._dispose(task, upload)
         self._metrics.count("tasks_done", kind=task.kind)
@@ -276,9 +281,10 @@ _CURES = {
         " lists that"
     ),
     TaskKind.RETIRE: "delete the earlier package at MASV; masv-watch show {upload}",
+    TaskKind.RECEIPT: "look at the log; delivery stands, and masv-watch show {upload} lists it",
 }
 
 
 #: which kinds one loop takes together: a large move must not keep letters waiting
-LETTERS = (TaskKind.LINK, TaskKind.LETTER, TaskKind.RETIRE)
+LETTERS = (TaskKind.LINK, TaskKind.LETTER, TaskKind.RETIRE, TaskKind.RECEIPT)
 SOURCES = (TaskKind.DISPOSE,)

@@ -45,6 +45,7 @@ from masv_watch.store.obligations_contract import Obligations
 from masv_watch.store.outages_contract import Outages
 from masv_watch.store.packaging_contract import Packaging
 from masv_watch.store.recalls_contract import Recalls
+from masv_watch.store.receipts_contract import Receipts
 from masv_watch.store.relinking_contract import Relinking
 from masv_watch.store.rooting_contract import Rooting
 from masv_watch.store.steering_contract import Steering
@@ -377,6 +378,7 @@ class Store(
     Bulletins,
     Alarming,
     History,
+    Receipts,
     Protocol,
 ):
     """All verbs of the store, and its clock."""

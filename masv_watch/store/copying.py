@@ -224,6 +224,8 @@ def _ask_first(database: sqlite3.Connection) -> tuple[int, tuple[str, ...]]:
     database.execute(statements["forget_restored_drops"])
     database.execute(statements["note_restored"])
     database.execute(statements["forget_asked"])
+    # what was signed since the copy was made is a branch of its own
+    database.execute(statements["forget_receipt_chain"])
     rows = database.execute(statements["known_folders"]).fetchall()
     database.execute("COMMIT")
     return paused, tuple(str(row[0]) for row in rows)

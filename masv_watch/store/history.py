@@ -25,6 +25,7 @@ _BELONGINGS = (
     "forget_skipped_of",
     "forget_leftovers_of",
     "forget_sources_of",
+    "forget_receipt_pieces_of",
     "forget_drops_of",
 )
 

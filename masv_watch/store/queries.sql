@@ -1343,3 +1343,44 @@ UPDATE mailed SET at = before WHERE address = lower(:address) AND template = :te
 
 -- name: forget_mailed
 DELETE FROM mailed WHERE at < :before;
+-- name: sent_files
+SELECT id, path, package_path, name, size, hash, chunk_size, cloud_id FROM files
+WHERE upload_id = :upload_id AND path > :after ORDER BY path LIMIT :limit;
+
+-- name: sent_chunks
+SELECT chunks.* FROM chunks JOIN files ON files.id = chunks.file_id
+WHERE chunks.file_id IN (SELECT value FROM json_each(:file_ids))
+AND chunks.version = files.version ORDER BY chunks.file_id, chunks.number;
+
+-- name: finalize_asked_at
+SELECT max(at) AS at FROM events WHERE noun = 'upload' AND noun_id = :upload_id
+AND event = 'finalize';
+
+-- name: add_receipt_piece
+INSERT INTO receipt_pieces (upload_id, piece, content) VALUES (:upload_id, :piece, :content)
+ON CONFLICT (upload_id, piece) DO UPDATE SET content = excluded.content;
+
+-- name: forget_later_pieces
+DELETE FROM receipt_pieces WHERE upload_id = :upload_id AND piece > :piece;
+
+-- name: receipt_piece
+SELECT content FROM receipt_pieces WHERE upload_id = :upload_id AND piece = :piece;
+
+-- name: newest_receipt
+SELECT number, hash FROM receipts ORDER BY number DESC LIMIT 1;
+
+-- name: add_receipt
+INSERT INTO receipts (number, upload_id, content, hash, signature)
+VALUES (:number, :upload_id, :content, :hash, :signature);
+
+-- name: receipt
+SELECT * FROM receipts WHERE upload_id = :upload_id;
+
+-- name: receipts
+SELECT * FROM receipts WHERE number > :after ORDER BY number LIMIT :limit;
+
+-- name: forget_receipt_pieces_of
+DELETE FROM receipt_pieces WHERE upload_id = :upload_id;
+
+-- name: forget_receipt_chain
+DELETE FROM meta WHERE key = 'receipt_chain';

@@ -41,6 +41,7 @@ from masv_watch.store.obligations import ObligationVerbs
 from masv_watch.store.outages import OutageVerbs
 from masv_watch.store.packaging import PackagingVerbs
 from masv_watch.store.recalls import RecallVerbs
+from masv_watch.store.receipts import ReceiptVerbs
 from masv_watch.store.relinking import RelinkingVerbs
 from masv_watch.store.retiring import RetiringVerbs
 from masv_watch.store.rooting import RootingVerbs
@@ -310,6 +311,7 @@ class SqliteStore(
     ObligationVerbs,
     JoiningVerbs,
     DuplicateVerbs,
+    ReceiptVerbs,
     RelinkingVerbs,
     RecallVerbs,
     RetiringVerbs,

@@ -59,7 +59,7 @@ class VersionVerbs:
         """Show of every file of an upload which one version the cloud has."""
 
         def find(tx: Transaction) -> list[FileProof]:
-            sent = _sent(tx, upload_id)
+            sent = served_by(tx, upload_id)
             rows = tx.all("chunks_of_upload", upload_id=sent)
             chunks = {key: list(found) for key, found in groupby(rows, key=itemgetter("file_id"))}
             files = tx.all("files", upload_id=upload_id)
@@ -168,7 +168,7 @@ def _hash_of(file: Row, chunks: list[Chunk]) -> str:
     return hash_of_file(chunks, size=file["size"], chunk_size=file["chunk_size"] or 0)
 
 
-def _sent(tx: Transaction, upload_id: str) -> str:
+def served_by(tx: Transaction, upload_id: str) -> str:
     """Give the upload whose chunks are in the package of this one."""
     row = tx.one("upload", id=upload_id)
     served = row is not None and row["relinks"] is not None and row["package_id"] is not None

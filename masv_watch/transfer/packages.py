@@ -409,7 +409,7 @@ def delete_cloud_file(cloud: CloudClient, package_id: str, token: Secret, file_i
 
 
 def tasks_for(upload: Upload, drops: list[Drop]) -> list[TaskDraft]:
-    """Give what an upload owes once it is complete: link, letters, sources, what it replaces."""
+    """Give what an upload owes once it is complete: link, letters, sources, its receipt."""
     tasks = []
     terms = upload.terms
     if (terms.mail_to or upload.relinks) and terms.type is UploadType.TEAM:
@@ -418,4 +418,6 @@ def tasks_for(upload: Upload, drops: list[Drop]) -> list[TaskDraft]:
     if terms.after.delivered != "keep":
         tasks += [TaskDraft(kind=TaskKind.DISPOSE, key=str(drop.id)) for drop in drops]
     tasks += [TaskDraft(kind=TaskKind.RETIRE, key=upload_id) for upload_id in terms.replaces]
+    # the last: of a million files it takes its time, and letters leave before
+    tasks.append(TaskDraft(kind=TaskKind.RECEIPT, key=""))
     return tasks

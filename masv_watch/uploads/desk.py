@@ -37,6 +37,7 @@ from masv_watch.model import (
 )
 from masv_watch.store.contract import Store
 from masv_watch.uploads.places import root_of
+from masv_watch.uploads.receipts import Receipts
 from masv_watch.uploads.views import (
     SendingView,
     UploadDetails,
@@ -79,6 +80,8 @@ class Uploads:
         """
         self._turns = turns
         self._store = store
+        #: what proves deliveries
+        self.receipts = Receipts(store)
         self._auth_until = auth_until
         self._login = login
         self._sources = sources

@@ -34,6 +34,7 @@ TASKS = {
     TaskKind.LETTER: "the letter to {key} does not get through",
     TaskKind.DISPOSE: "its delivered source cannot be dealt with",
     TaskKind.RETIRE: "the package that it replaces stays",
+    TaskKind.RECEIPT: "its receipt cannot be made",
 }
 
 

@@ -25,6 +25,7 @@ PURE = (
     "expressions",
     "globs",
     "files.hashes",
+    "store.papers",
     "lifecycle",
     "retry",
     "recall",
@@ -112,6 +113,7 @@ LATE = {
     "inquiries": tuple(f"{PACKAGE}.{each}" for each in ("check", "doctoring", "fitness")),
     "reception": (f"{PACKAGE}.api.tls",),
     "store.seal": ("cryptography",),
+    "store.signing": ("cryptography",),
     "watch.sidecars": (f"{PACKAGE}.config.sidecars",),
 }
 #: what the sandbox may use beside the standard library

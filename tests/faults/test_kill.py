@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import sqlite3
 from collections import Counter
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from masv_watch.delivery import receipt
+from masv_watch.store import signing
 from tests.faults.killing import CHUNK, wait_out
-from tests.processes import Daemon, Sandbox, free_port
+from tests.processes import Daemon, Sandbox, ask, free_port
 from tests.waiting import eventually
 
 SEED = 20261124
@@ -138,6 +141,7 @@ def test_daemon_killed_again_and_again_delivers_every_drop_once(tmp_path: Path, 
         daemon.start()
         eventually(daemon.answers, within=30)
         eventually(lambda: _is_settled(daemon, sandbox, drops), within=300, every=0.2)
+        proved = _proved(daemon)
     finally:
         daemon.stop()
         packages, mail = sandbox.packages(), sandbox.witness("mail")
@@ -152,6 +156,7 @@ def test_daemon_killed_again_and_again_delivers_every_drop_once(tmp_path: Path, 
         for file in package["files"]
     )
     assert delivered == _expected(drops)
+    assert proved == Counter((one["id"], one["path"], one["name"]) for one in _files(packages))
     again = {chunk: puts[chunk] - count for chunk, count in frozen.items() if puts[chunk] > count}
     assert not again, "acknowledged chunks were sent again"
     repeated = sum(count - 1 for count in puts.values())
@@ -171,6 +176,27 @@ def test_daemon_killed_again_and_again_delivers_every_drop_once(tmp_path: Path, 
         f" {sum(letters.values()) - len(letters)} repeated with the same Message-ID,"
         f" {len(unfinished)} empty packages left behind by a lost answer"
     )
+
+
+def _proved(daemon):
+    """Give every file that a sound receipt names; the chain has each delivery once."""
+    seals = ask(daemon.api, "/api/v1/receipts")[1]
+    read = receipt.read_chain("\n".join(map(json.dumps, seals)).encode())
+    assert receipt.check_chain(read, signing.is_signed) == []
+    assert [seal["number"] for seal in seals] == list(range(1, len(seals) + 1))
+    found = Counter()
+    for seal in seals:
+        tree = ask(daemon.api, f"/api/v1/uploads/{seal['upload_id']}/receipt")[1]
+        paper = receipt.read(json.dumps(tree).encode())
+        assert receipt.check(paper, signing.is_signed) == []
+        for file in tree["delivery"]["files"]:
+            above, _, name = file["path"].rpartition("/")
+            found[file["id"], above, name] += 1
+    return found
+
+
+def _files(packages):
+    return [file for package in packages for file in package["files"]]
 
 
 def _expected(drops):

@@ -34,3 +34,20 @@ ALTER TABLE bulletins ADD COLUMN taken INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX bulletins_owed ON bulletins (id) WHERE ended = 0;
 CREATE INDEX bulletins_deferred ON bulletins (whose, retry_at) WHERE ended = 0 AND deferred = 1;
 CREATE INDEX bulletins_whose ON bulletins (whose, taken);
+-- What proves deliveries. Written for SQLite.
+CREATE TABLE receipts (
+    -- its place in the chain, counted from 1; kept for ever, whatever is forgotten of its upload
+    number INTEGER PRIMARY KEY,
+    upload_id TEXT NOT NULL UNIQUE,
+    -- the text that was signed, the next one's proof of what came before it
+    content TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    signature TEXT NOT NULL
+);
+-- what each says of its delivery, compressed, in pieces
+CREATE TABLE receipt_pieces (
+    upload_id TEXT NOT NULL,
+    piece INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (upload_id, piece)
+);

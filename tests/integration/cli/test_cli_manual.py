@@ -88,7 +88,7 @@ def test_completion_is_a_script_that_the_shell_reads(shell, tmp_path):
 #: what stands on the line, and all that may follow
 LINES = [
     ("masv-watch uplo", {"uploads"}),
-    ("masv-watch re", {"release", "resend", "rebind", "resume", "retry", "reload"}),
+    ("masv-watch re", {"release", "resend", "rebind", "receipt", "resume", "retry", "reload"}),
     ("masv-watch ledger ", {"seed", "forget", "export"}),
     ("masv-watch ledger seed --j", {"--json"}),
     ("masv-watch uploads --state comp", {"complete"}),

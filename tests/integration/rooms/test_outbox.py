@@ -397,14 +397,15 @@ def test_source_after_a_delivery_is_put_into_the_trash(world):
     assert str(kept) in world.task(upload, DISPOSE).note
 
 
-def test_source_to_keep_is_left_and_owes_nothing(world):
-    """`keep` has no task: the drop is done with the delivery."""
+def test_source_to_keep_is_left_and_owes_a_receipt_alone(world):
+    """`keep` has no task: the drop is done once its delivery is proved."""
     upload = world.deliver({"a.mov": b"a"})
 
     world.work()
 
     assert (world.root / "a.mov").read_bytes() == b"a"
-    assert world.store.tasks(upload.id) == []
+    assert [task.kind for task in world.store.tasks(upload.id)] == [TaskKind.RECEIPT]
+    assert world.store.drops_of(upload.id)[0].state == "done"
 
 
 @pytest.mark.parametrize("how", ["rewritten", "grown folder"])

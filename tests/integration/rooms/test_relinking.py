@@ -69,6 +69,7 @@ def test_equal_content_is_complete_with_the_earlier_package_and_no_byte_is_sent(
     assert [(task.kind, task.state) for task in room.store.tasks(second)] == [
         (TaskKind.LINK, TaskState.DUE),
         (TaskKind.LETTER, TaskState.DUE),
+        (TaskKind.RECEIPT, TaskState.DUE),
     ]
     known = room.store.delivered_files("out", b"two")
     assert sorted(known) == [b"two/f0", b"two/f1"]
@@ -178,7 +179,7 @@ def test_kill_around_the_commit_of_a_relink_ends_in_one_delivery(room, when):
 
     assert puts(room) == before
     assert room.upload(second).package_id == room.upload(first).package_id
-    assert len(room.store.tasks(second)) == 2
+    assert len(room.store.tasks(second)) == 3
 
 
 def test_cloud_that_does_not_tell_makes_a_relink_wait_and_sends_nothing(room):

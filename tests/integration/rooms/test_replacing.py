@@ -266,7 +266,7 @@ def test_deletion_that_fails_is_shown_and_touches_no_delivery(world, error, stat
     world.letters._outside = replace(
         world.letters._outside, cloud=Door(world.cloud, delete_package=lambda *_: raising(error)())
     )
-    world.letters.tick()
+    world.work()
 
     task = world.task(second, RETIRE)
     assert task.state is state

@@ -55,6 +55,7 @@ ON_UPLOADS: dict[str, Callable[[Store, Upload, SourceFile], object]] = {
 ON_TASKS: dict[str, Callable[[Store, Task], object]] = {
     "note_task_asked": lambda s, t: s.note_task_asked(t),
     "retry_task": lambda s, t: s.retry_task(t, retry_at=9e9, attempts=9, note="z"),
+    "add_receipt_piece": lambda s, t: s.add_receipt_piece(t, 0, b"z"),
     "advance_task": lambda s, t: s.advance_task(t, TaskEvent.DONE, note="z"),
 }
 

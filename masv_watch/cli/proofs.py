@@ -1,0 +1,33 @@
+"""The piece of the table of commands about receipts.
+
+Owns the words and flags of what proves a delivery. Never does what a command does. Called by the
+table, which is at the length that a module may have.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+Does = Callable[[argparse.Namespace], int]
+
+
+Call = Callable[[Any, str, Does, str], argparse.ArgumentParser]
+
+
+def describe(commands: Any, call: Call, *, receipt: Does) -> None:
+    """Add the commands about receipts; `call` adds one that asks the daemon, `receipt` does it."""
+    paper = call(commands, "receipt", receipt, "print the signed proof of a delivery")
+    which = paper.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "id", metavar="ID", nargs="?",
+        help="an upload's id as `masv-watch uploads` lists it, or its beginning",
+    )  # fmt: skip
+    which.add_argument(
+        "--public-key", action="store_true", help="the key instead that verifies receipts, as PEM"
+    )
+    which.add_argument(
+        "--chain", action="store_true",
+        help="the seals of all receipts instead, one JSON object a line",
+    )  # fmt: skip
