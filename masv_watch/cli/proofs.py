@@ -16,8 +16,8 @@ Does = Callable[[argparse.Namespace], int]
 Call = Callable[[Any, str, Does, str], argparse.ArgumentParser]
 
 
-def describe(commands: Any, call: Call, *, receipt: Does) -> None:
-    """Add the commands about receipts; `call` adds one that asks the daemon, `receipt` does it."""
+def describe(commands: Any, call: Call, *, receipt: Does, verify: Does) -> None:
+    """Add the commands about receipts; `call` adds one that asks the daemon, the rest does them."""
     paper = call(commands, "receipt", receipt, "print the signed proof of a delivery")
     which = paper.add_mutually_exclusive_group(required=True)
     which.add_argument(
@@ -31,3 +31,27 @@ def describe(commands: Any, call: Call, *, receipt: Does) -> None:
         "--chain", action="store_true",
         help="the seals of all receipts instead, one JSON object a line",
     )  # fmt: skip
+    _verifying(commands, verify)
+
+
+def _verifying(commands: Any, verify: Does) -> None:
+    words = "Compare a folder with the receipt of its delivery."
+    proof = commands.add_parser(
+        "verify", help=f"{words[0].lower()}{words[1:-1]}", description=words
+    )
+    proof.set_defaults(command=verify, is_endless=False)
+    proof.add_argument(
+        "receipt", metavar="RECEIPT", help="the file that masv-watch receipt printed"
+    )
+    proof.add_argument(
+        "folder", metavar="DIR", help="the folder in which the package lies, and nothing else"
+    )
+    proof.add_argument(
+        "--key", metavar="FILE",
+        help="the sender's public key, as masv-watch receipt --public-key prints it",
+    )  # fmt: skip
+    proof.add_argument(
+        "--chain", metavar="FILE",
+        help="the sender's receipts in their order, as masv-watch receipt --chain prints them",
+    )  # fmt: skip
+    proof.add_argument("--json", action="store_true", help="print one JSON object")

@@ -92,6 +92,12 @@ def _receipt(options: argparse.Namespace) -> int:
     return receipts.receipt(options)
 
 
+def _verify(options: argparse.Namespace) -> int:
+    from masv_watch.cli import verifying  # noqa: PLC0415
+
+    return verifying.verify(options)
+
+
 def _plan(options: argparse.Namespace) -> int:
     from masv_watch.cli import planning  # noqa: PLC0415
 
@@ -192,7 +198,7 @@ def parser() -> argparse.ArgumentParser:
     _steering(commands)
     _folders(commands)
     _tools(commands)
-    proofs.describe(commands, _call, receipt=_receipt)
+    proofs.describe(commands, _call, receipt=_receipt, verify=_verify)
     _keeping(commands)
     _installing(commands)
     commands.add_parser("sandbox", help="run a MASV cloud for trying out, on this machine")

@@ -58,6 +58,8 @@ from masv_watch.files.reach import Reach as Reach
 from masv_watch.files.reach import groups_of as groups_of
 from masv_watch.files.reach import is_kernels_own as is_kernels_own
 from masv_watch.files.reach import never_sent as never_sent
+from masv_watch.files.received import chunk_hashes as chunk_hashes
+from masv_watch.files.received import walk_received as walk_received
 from masv_watch.files.roots import Batch as Batch
 from masv_watch.files.roots import Fresh as Fresh
 from masv_watch.files.roots import Root as Root

@@ -62,6 +62,7 @@ PURE = (
     "cloud.refusals",
     "cloud.reading",
     "cloud.wire",
+    "delivery.proving",
     "delivery.receipt",
     "api.bodies",
     "api.outlines",

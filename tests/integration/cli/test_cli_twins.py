@@ -13,6 +13,7 @@ from masv_watch.cli.table import parser
 from masv_watch.loops import SystemClock
 from masv_watch.metrics import Metrics
 from masv_watch.store.sqlite import open_store
+from tests.integration.cli.receipted import receipt_of
 from tests.processes import free_port
 
 ONE = "3f2a91bc-0000-4000-8000-000000000001"
@@ -65,6 +66,7 @@ LOCAL = {
     "config init": "it writes the file without which no daemon runs",
     "drop": "it copies what the person at this machine may read",
     "rules test": "it reads a listing or a folder of whoever asks, with his rights",
+    "verify": "it is for whoever received something and has no daemon",
     "state backup": "it is for a disk of whoever asks; `backup:` is the daemon's own copy",
     "state check": "it is for when no daemon can run; the daemon looks for damage by itself",
     "state restore": "no daemon may run meanwhile",
@@ -106,6 +108,7 @@ ALONE = {
     "config init": "config init -c {here}/new.yml --path {here}/out --team acme --recipient a@b.de",
     "selftest": "selftest {here}/out/", "drop": "drop {here}/clip.mov --to {here}/out",
     "rules test": "rules test --path {here}/out", "service paths": "service paths",
+    "verify": "verify {here}/receipt.json {here}/received",
     "state backup": "state backup {here}/copy.db", "state check": "state check {here}/copy.db",
     "state restore": "state restore {here}/copy.db --yes",
 }  # fmt: skip
@@ -190,6 +193,8 @@ def test_commands_without_a_daemon_print_one_json_value_each(carry_out, tmp_path
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out").mkdir()
     (tmp_path / "clip.mov").write_bytes(b"clip")
+    (tmp_path / "received").mkdir()
+    (tmp_path / "receipt.json").write_bytes(receipt_of({}))
     (tmp_path / "agent.yml").write_text("team_upload_automations:\n  - {name: a, path: /srv/a}\n")
     (tmp_path / "masv-watch.yml").write_text(
         f"version: 1\nmasv: {{team: acme, api_key: k}}\nstate: {tmp_path}/state\n"
