@@ -24,7 +24,7 @@ ELSEWHERE = {
 }
 #: every label that a metric may have: each has few values, however much is sent
 LABELS = {
-    "after", "by", "code", "hot_folder", "kind", "loop", "method", "noun", "status", "step",
+    "after", "by", "code", "end", "hot_folder", "kind", "loop", "method", "noun", "status", "step",
     "version",
 }  # fmt: skip
 #: units that are no base units, and what looks like the end of another kind
