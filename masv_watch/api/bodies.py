@@ -13,6 +13,7 @@ from functools import lru_cache
 from math import ceil
 from typing import cast
 
+from masv_watch.api.ruling import rule_body
 from masv_watch.api.shapes import (
     AutomationBody,
     DayBody,
@@ -265,6 +266,7 @@ def folder_body(view: FolderView) -> FolderBody:
         "path": shown(rule.path),
         "tags": list(rule.tags),
         "drop": rule.drop,
+        "depth": rule.depth,
         "to": rule.to.portal or ", ".join(rule.to.recipients or ()),
         "state": cast(FolderWord, view.state),
         "reason": view.sight.reason,
@@ -280,6 +282,7 @@ def folder_body(view: FolderView) -> FolderBody:
         "held": view.held,
         "by_subfolder": {shown(name): list(to) for name, to in rule.to.by_subfolder},
         "look": _look_body(view.sight.look),
+        "rule": rule_body(rule),
     }
 
 

@@ -124,3 +124,88 @@ class ReceiptKeyBody(TypedDict):
     algorithm: Literal["ed25519"]
     public_key: str
     pem: str
+
+
+class HookBody(TypedDict):
+    """Who is told what becomes of drops; the address is a secret."""
+
+    kind: str
+    events: list[str]
+
+
+class RuleOfDropsBody(TypedDict):
+    """What a rule says of what it takes."""
+
+    takes: str
+    quiet_s: float | None
+    learns_quiet: bool
+    done_marker: str | None
+    sidecar: str | None
+    incomplete_holds: list[str]
+    early: bool | None
+    only: list[str]
+    ignore: list[str]
+    ignore_builtin: bool
+    least_size: int
+    most_size: int | None
+    least_age_s: float
+    most_age_s: float | None
+    follow: model.Follow
+    skips_hardlinks: bool
+    initial: model.Initial
+    redrop: model.Redrop
+    dedupe: model.Dedupe
+    late: model.Late
+    removable: bool
+    filesystems: list[str]
+    mtime_grain_s: float | None
+
+
+class RuleOfPackagesBody(TypedDict):
+    """What a rule says of what it makes of that."""
+
+    portal: str | None
+    recipients: list[str]
+    mail_to: list[str]
+    package_name: str
+    package_message: str
+    has_password: bool
+    expires_s: float | None
+    downloads: int | None
+    idle_s: float
+    recall_s: float
+    chunk_size: int | None
+    on_vanish: model.OnVanish
+    partial: model.Partial
+    give_up_after_s: float
+
+
+class RuleOfTimesBody(TypedDict):
+    """What a rule says of when, how much, and what becomes of it."""
+
+    after_delivered: str
+    after_duplicate: str
+    trash_for_s: float
+    priority: int
+    tz: str | None
+    windows: list[str]
+    deliver_windows: list[str]
+    deadline: str | None
+    expect_by: str | None
+    most_files: int
+    most_bytes: int
+    most_bytes_a_day: int | None
+    domains: list[str] | None
+    notify: list[HookBody]
+
+
+class RuleBody(RuleOfDropsBody, RuleOfPackagesBody, RuleOfTimesBody):
+    """What a hot folder's rule says now, defaults included.
+
+    `takes` is a clause for people. `quiet_s` is null where the kind of the file system decides, and
+    with `learns_quiet` the hot folder's own pauses do; `early` is null where `drop` decides. Hours
+    are by the clock of `tz`, null for the machine's. `incomplete_holds` names the keys for which a
+    drop waits that lacks something. Null of `expires_s` and `downloads` is what the team has set,
+    of `mtime_grain_s` and `chunk_size` what the mount and the configuration have; null of any other
+    is that it is not asked for.
+    """

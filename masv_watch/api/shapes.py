@@ -11,6 +11,7 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict
 
 from masv_watch import model, uploads
+from masv_watch.api.outlines import RuleBody
 
 #: the five documented words
 Word = Literal["transferring", "paused", "idle", "complete", "error"]
@@ -249,6 +250,7 @@ class FolderBody(TypedDict):
     path: str
     tags: list[str]
     drop: model.DropMode
+    depth: model.Depth
     to: str
     state: FolderWord
     reason: str
@@ -264,6 +266,7 @@ class FolderBody(TypedDict):
     held: int
     by_subfolder: dict[str, list[str]]
     look: LookBody | None
+    rule: RuleBody
 
 
 class DropsBody(TypedDict):

@@ -10,6 +10,7 @@ Law 3. Unknown keys are passed over and new ones may be missing: the daemon may 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from masv_watch import logs
@@ -207,7 +208,39 @@ def hot_folder(tree: Json) -> HotFolder:
         question=text(tree, "question"),
         settling=_number(tree, "settling"),
         held=_number(tree, "held"),
+        drop=text(tree, "drop"),
+        depth=text(tree, "depth"),
+        takes=text(_rule(tree), "takes"),
+        rule=tuple(_asked_for(_rule(tree))),
     )
+
+
+def _rule(tree: Json) -> dict[str, Json]:
+    # a daemon of another age has none
+    said = tree.get("rule") if isinstance(tree, dict) else None
+    return said if isinstance(said, dict) else {}
+
+
+def _asked_for(rule: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """Give what a rule asks for beside what it takes; what is not set is left out."""
+    for key, value in rule.items():
+        written = _written(value)
+        if key != "takes" and written:
+            yield printable(str(key)), printable(written)
+
+
+def _written(value: Json) -> str:
+    """Write a setting for people; "" for one that says nothing."""
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, list):
+        return ", ".join(filter(None, map(_written, value)))
+    if isinstance(value, dict):
+        return ": ".join(filter(None, map(_written, value.values())))
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else value
+    # nothing of what is counted is nothing that is asked for
+    return "" if value is None or value == 0 else str(value)
 
 
 def _tags(tree: Json) -> tuple[str, ...]:

@@ -40,6 +40,10 @@ def show(desk: Desk, name: str) -> None:
 def _lines(folder: HotFolder, drops: Sequence[Drop], uploads: Sequence[Upload]) -> Iterator[str]:
     yield lines.hot_folder_line(folder)
     yield f"{folder.path}, to {folder.to or 'nobody'}"
+    if folder.takes:
+        yield f"drop: {folder.drop}, depth: {folder.depth}: takes {folder.takes}"
+    for key, value in folder.rule:
+        yield f"  {key}: {value}"
     told = [upload for upload in uploads if upload.state not in _OVER or lines.wants_a_look(upload)]
     over = len(uploads) - len(told)
     yield f"uploads: {len(told)} on their way or to be looked at, {over} delivered"

@@ -184,7 +184,9 @@ def hot_folder_line(folder: HotFolder) -> str:
 
 
 def health_words(folder: HotFolder) -> Iterator[str]:
-    """Say how a hot folder finds its drops, when it did last, and what it is known by."""
+    """Say what a hot folder takes that is not plain, how it finds it, and what it is known by."""
+    if folder.takes and (folder.drop, folder.depth) != ("each", "top"):
+        yield f"takes {folder.takes}"
     if folder.mode:
         yield f"found by {folder.mode}"
         yield f"last event {folder.last_event or 'none yet'}"

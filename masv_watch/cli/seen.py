@@ -186,6 +186,13 @@ class HotFolder:
     #: drops that settle and drops that are held
     settling: int = 0
     held: int = 0
+    #: `drop` and `depth` of its rule
+    drop: str = ""
+    depth: str = ""
+    #: what it takes, as a clause; empty from a daemon that does not tell
+    takes: str = ""
+    #: what else its rule asks for, as it is called there and as people read it
+    rule: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

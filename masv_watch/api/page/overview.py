@@ -19,7 +19,7 @@ from masv_watch.api.page.finding import Finder
 from masv_watch.api.page.holds import grouped
 from masv_watch.api.page.questions import told
 from masv_watch.api.page.readers import sees_folders
-from masv_watch.api.page.words import counted
+from masv_watch.api.page.words import counted, said
 from masv_watch.api.paging import page_by_age
 from masv_watch.lifecycle import SHOWN_AS
 from masv_watch.logs import escaped
@@ -102,8 +102,10 @@ def ways_of(folders: Iterable[FolderView]) -> Ways:
 
 
 def _folder_row(view: FolderView) -> Tree:
+    body = bodies.folder_body(view)
     return {
-        **bodies.folder_body(view),
+        **body,
+        "said": list(said(body["rule"])),
         "mark": marks.of_folder(view),
         "buttons": buttons.of_folder(view),
     }

@@ -6,7 +6,9 @@ Owns their form. Never asks a clock: the present is handed in. Used by the page'
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -74,6 +76,32 @@ def percent(done: float, of: float) -> int:
 def counted(number: int, noun: str) -> str:
     """Write a number with its noun: `1 file`, `2 files`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def said(rule: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Give what a rule asks for as pairs of texts; what is not asked for is left out.
+
+    Of a name that ends so the figure is in seconds or bytes.
+    """
+    for key, value in rule.items():
+        if value in (None, False, [], "") or key == "takes":
+            continue
+        if key.endswith("_s"):
+            yield key.removesuffix("_s"), duration_text(value)
+        elif key.endswith(("bytes", "size")) or key == "most_bytes_a_day":
+            yield key, size_text(value)
+        else:
+            yield key, _plain(value)
+
+
+def _plain(value: object) -> str:
+    if value is True:
+        return "yes"
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    if isinstance(value, dict):
+        return ": ".join(map(_plain, value.values()))
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _two(whole: int, large: tuple[int, str], small: tuple[int, str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from masv_watch.api.ruling import rule_body
 from masv_watch.model import (
     After,
     DropEvent,
@@ -105,6 +106,7 @@ def test_hot_folders_are_listed_with_their_health(desk):
         "path": "/srv/out\\xff",
         "tags": [],
         "drop": "each",
+        "depth": "top",
         "to": "client@example.com, b@example.com",
         "state": "watching",
         "reason": "",
@@ -125,7 +127,10 @@ def test_hot_folders_are_listed_with_their_health(desk):
             "why": "nothing points to a change",
             "everything_at": "2023-11-14T22:13:10.000Z",
         },
+        "rule": rule_body(desk.sights[0].rule),
     }
+    assert answer.tree[0]["rule"]["quiet_s"] == 2.0
+    assert answer.tree[0]["rule"]["after_delivered"] == "delete"
     assert (answer.tree[1]["state"], answer.tree[1]["reason"]) == ("waiting", "is not there")
     assert (answer.tree[1]["to"], answer.tree[1]["last_sweep"]) == ("vault", None)
 

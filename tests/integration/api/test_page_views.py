@@ -15,13 +15,18 @@ from masv_watch.api.server import THREADS
 from masv_watch.errors import NotFound
 from masv_watch.explain import not_watched
 from masv_watch.model import (
+    After,
+    Depth,
     Draft,
     DropEvent,
+    DropMode,
     DropState,
     FilesNamed,
     HoldReason,
+    Limits,
     Prospect,
     Rule,
+    Settle,
     TaskDraft,
     TaskKind,
     Terms,
@@ -96,6 +101,29 @@ def test_page_shows_hot_folders_with_health_and_each_hold_with_its_cure(desk):
         "growing.mov", "Settling",
     ):  # fmt: skip
         assert words in text
+
+
+def test_hot_folder_shows_what_its_rule_asks_for_and_nothing_that_it_does_not(desk):
+    """Folded away, with figures as people read them; what a person wants to know stands above."""
+    rule = replace(
+        desk.sights[0].rule,
+        drop=DropMode.FILE,
+        depth=Depth.ANY,
+        settle=Settle(quiet_s=90.0),
+        after=After(delivered="move", move_to="{root}/_sent/{name}"),
+        limits=Limits(per_day=8 * 10**12),
+    )
+    desk.sights = [replace(desk.sights[0], rule=rule)]
+
+    page = page_of(desk)
+
+    for words in ("takes each file, however deep it lies", "drop, depth file, any",
+                  "quiet 1 min 30 s", "after delivered move to {root}/_sent/{name}",
+                  "most bytes a day 8.0 TB", "recipients c@example.com"):  # fmt: skip
+        assert words in page.text
+    for words in ("sidecar", "portal", "priority", "deadline"):
+        assert words not in page.text
+    assert [each for each in page.all("details") if each["data-key"] == "rule-dailies"]
 
 
 def test_hot_folder_that_is_disabled_has_no_button_that_would_be_refused(desk):

@@ -50,6 +50,24 @@ def test_upload_with_everything_is_read_and_unknown_keys_are_passed_over():
     assert found.failure == seen.Failure(message="away", cure="bring it back")
 
 
+def test_hot_folder_is_read_with_what_its_rule_asks_for():
+    """What is not asked for is left out, what is a list is written as one, and all is escaped."""
+    rule = {"takes": "each file", "quiet_s": 2.5, "portal": None, "removable": False, "only": [],
+            "mail_to": ["a@x", "b\x1b@x"], "priority": 0, "has_password": True,
+            "notify": [{"kind": "slack", "events": ["held", "failed"]}]}  # fmt: skip
+    tree = {"name": "out", "state": "watching", "drop": "file", "depth": "any", "rule": rule}
+
+    found = answers.hot_folder(tree)
+
+    assert (found.drop, found.depth, found.takes) == ("file", "any", "each file")
+    assert dict(found.rule) == {
+        "quiet_s": "2.5", "mail_to": "a@x, b\\x1b@x", "has_password": "yes",
+        "notify": "slack: held, failed",
+    }  # fmt: skip
+    older = answers.hot_folder({"name": "out", "state": "watching", "rule": 7})
+    assert (older.drop, older.takes, older.rule) == ("", "", ())
+
+
 def test_upload_of_an_older_daemon_has_nothing_where_keys_are_missing():
     """Only what tells an upload from something else must be there."""
     found = answers.upload({"upload_id": "u1", "state": "paused"})

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masv_watch.cli import lines
+from masv_watch.cli import hotfolder, lines
 from masv_watch.cli.seen import (
     Details,
     Drop,
     Failure,
     File,
     Happening,
+    HotFolder,
     Stats,
     Task,
     Upload,
@@ -242,3 +243,34 @@ def test_short_ids_are_no_shorter_than_asked_for():
     assert lines.short_ids(["0123456789", "a123456789"]) == {
         "0123456789": "01234567", "a123456789": "a1234567",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("drop", "depth", "words"),
+    [("each", "top", ""), ("file", "any", "; takes each file"), ("batch", "top", "; takes each")],
+)
+def test_hot_folder_says_what_it_takes_where_that_is_not_plain(drop, depth, words):
+    """Most take each file and each folder, and of those the line stays short."""
+    folder = HotFolder(name="out", state="paused", drop=drop, depth=depth, takes="each file")
+
+    line = lines.hot_folder_line(folder)
+
+    assert line.startswith("hot folder out: paused")
+    assert words in line
+    assert bool(words) is ("takes" in line)
+
+
+def test_hot_folder_in_full_says_all_that_its_rule_asks_for():
+    """By the names that it has there."""
+    folder = HotFolder(
+        name="out", state="watching", path="/srv/out", drop="file", depth="any",
+        takes="each file, however deep it lies", rule=(("quiet_s", "2"), ("mail_to", "a@x")),
+    )  # fmt: skip
+
+    said = list(hotfolder._lines(folder, (), ()))
+
+    assert said[2:5] == [
+        "drop: file, depth: any: takes each file, however deep it lies",
+        "  quiet_s: 2",
+        "  mail_to: a@x",
+    ]
