@@ -43,6 +43,9 @@ RELOOK_S = 2.0
 #: seconds: a longer pause that the cloud asks for is taken as a slip of it or of a proxy
 MOST_SLOW_S = 300.0
 
+#: seconds of failures alone until a person should look: what is shorter ends by itself
+SILENCE_S = 120.0
+
 _GONE_CURE = "nothing is made again by itself: drop the files once more under another name"
 
 
@@ -71,7 +74,7 @@ class Failures:
         #: store clock, seconds: nothing is handed out before, because the cloud asked for it
         self.slow_until = 0.0
         #: store clock, seconds: since when nothing gets through, and why; None while something does
-        self.silence: tuple[float, str] | None = None
+        self._silence: tuple[float, str] | None = None
 
     def weigh(self, key: Key, error: MasvWatchError) -> None:
         """Draw the consequence of one failure.
@@ -101,10 +104,25 @@ class Failures:
                 self._source_changed(claim.upload.hot_folder)
             self._slow_down(error)
             if is_network(error):
-                since = self._store.now() if self.silence is None else self.silence[0]
-                self.silence = (since, error.message)
+                since = self._store.now() if self._silence is None else self._silence[0]
+                self._silence = (since, error.message)
             self._retry(key, error)
         self._grip.release_stopped(key)
+
+    def note_success(self, key: Key) -> None:
+        """Take it that the cloud is reached; a look at a source says nothing of that."""
+        if key.step is not Step.LOOK_AGAIN:
+            self._silence = None
+
+    def unreached(self) -> str:
+        """Say why nothing has got through for so long that a person should look; "" while it does.
+
+        Any thread may ask.
+        """
+        silence = self._silence
+        if silence is None or self._store.now() - silence[0] < SILENCE_S:
+            return ""
+        return silence[1]
 
     def lose(self, key: Key) -> None:
         """Let go of what is not ours any more: a file that began anew, or else the claim."""

@@ -56,8 +56,6 @@ MOST_AT_ONCE = 8
 #: seconds between two log lines about a store that takes nothing
 QUIET_S = 10.0
 _BRIEFLY_S = 0.1
-#: of failures alone until a person should look: what is shorter ends by itself
-SILENCE_S = 120.0
 #: seconds between two looks at the delivery of the package that is to serve another upload
 AWAITED_S = 15.0
 #: seconds that a chunk on its way gets to end when its window closes (pain 44)
@@ -174,14 +172,8 @@ class Sender:
         return self._failures.slow_until
 
     def unreached(self) -> str:
-        """Say why nothing has got through for so long that a person should look; "" while it does.
-
-        Any thread may ask.
-        """
-        silence = self._failures.silence
-        if silence is None or self._store.now() - silence[0] < SILENCE_S:
-            return ""
-        return silence[1]
+        """Say why nothing has got through for long, "" while something does; any thread may ask."""
+        return self._failures.unreached()
 
     def forget_slowness(self) -> None:
         """Go on at once: a person looked into what slowed us."""
@@ -476,9 +468,7 @@ class Sender:
     def _consider(self, key: Key, error: MasvWatchError | None) -> None:
         try:
             if error is None:
-                # a look at a source says nothing of the cloud
-                if key.step is not Step.LOOK_AGAIN:
-                    self._failures.silence = None
+                self._failures.note_success(key)
                 self._done(key)
             else:
                 self._failures.weigh(key, error)

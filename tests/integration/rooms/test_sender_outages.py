@@ -9,7 +9,7 @@ import pytest
 from masv_watch.errors import NetworkDown
 from masv_watch.model import Terms, UploadEvent, UploadType
 from masv_watch.retry import REVIVE_S, REVIVED_FOR_S
-from masv_watch.transfer.sender import SILENCE_S
+from masv_watch.transfer.failures import SILENCE_S
 from masv_watch.uploads import WaitReason
 from tests.integration.rooms.sent import CHUNK, Room
 
