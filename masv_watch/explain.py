@@ -87,10 +87,7 @@ def explain(
         cure = answer.cure(HoldReason.ROOT_UNAVAILABLE)
         return answer.give(Prospect.NO_ROOT, away, gate, cure=cure)
     if not top:
-        detail = f"{shown(rule.path)} is the hot folder {rule.name} itself"
-        if asked.relative:
-            detail = f"{shown(asked.relative)} is an address of to.by_subfolder, and no drop"
-        return answer.give(Prospect.LEFT_OUT, detail, _finding("root", True, detail))
+        return _of_no_drop(answer, intake)
     answer.drop = intake.ledger.latest_drop(rule.name, top)
     answer.terms = _frozen(answer.drop, store)
     try:
@@ -104,6 +101,20 @@ def explain(
     except SourceError as error:
         gate = Finding(test="root", passed=False, detail=str(error))
         return answer.give(Prospect.NO_ROOT, str(error), gate, cure=error.hint)
+
+
+def _of_no_drop(answer: _Answer, intake: Intake) -> Explanation:
+    """Say what the hot folder itself is, or an address in it."""
+    rule, relative = answer.rule, answer.asked.relative
+    detail = f"{shown(rule.path)} is the hot folder {rule.name} itself"
+    if relative:
+        detail = f"{shown(relative)} is an address of to.by_subfolder, and no drop"
+        drop = intake.ledger.latest_drop(rule.name, relative)
+        if drop is not None and drop.hold is HoldReason.UNREADABLE:
+            answer.drop, cure = drop, cure_of(drop, rule.path)
+            finding = _finding("readable", False, drop.note)
+            return answer.give(Prospect.HELD, drop.note, finding, cure=cure)
+    return answer.give(Prospect.LEFT_OUT, detail, _finding("root", True, detail))
 
 
 def _frozen(drop: Drop | None, store: Store) -> Terms | None:
@@ -271,6 +282,12 @@ def _judge(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> E
     tree = one(root, answer.top, intake.matcher)
     if tree is None:
         return _missing(answer)
+    if not tree.unreadable and intake.unmet.hides(answer.top):
+        why = (
+            f"{shown(answer.top)} could not be read when its hot folder was met first: the next"
+            " sweep does with it what initial says"
+        )
+        return answer.give(Prospect.SETTLING, why, _finding("initial", False, why))
     try:
         examined = intake.entries.examine(root, tree)
     except FAULTS as error:

@@ -1521,6 +1521,18 @@ class RootRow:
     is_accepted: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A path that could not be read when its hot folder was met first."""
+
+    #: below the root; a drop, or a folder in which drops may lie
+    path: bytes
+    #: what becomes of what stands there
+    initial: Initial
+    #: the state had been restored: what it knows otherwise counts as not known
+    is_anew: bool = False
+
+
 #: chunks of one file, whatever the cloud says: S3 takes no more, and each is held in memory
 MOST_CHUNKS = 10_000
 

@@ -41,6 +41,7 @@ from masv_watch.store.arriving_contract import Arriving
 from masv_watch.store.bulletins_contract import Bulletins
 from masv_watch.store.history_contract import History
 from masv_watch.store.joining_contract import Joining
+from masv_watch.store.meeting_contract import Meeting
 from masv_watch.store.obligations_contract import Obligations
 from masv_watch.store.outages_contract import Outages
 from masv_watch.store.packaging_contract import Packaging
@@ -367,6 +368,7 @@ class Store(
     Watching,
     Rooting,
     Recalls,
+    Meeting,
     Relinking,
     Undertakings,
     Packaging,

@@ -115,7 +115,7 @@ class LedgerVerbs:
             latest = tx.one("latest_drop", hot_folder=hot_folder, path=path)
             if latest is not None and DropState(latest["state"]) in _LIVING:
                 return drop_of(latest)
-            return drop_of(_add(tx, (hot_folder, path), latest, DropState.SETTLING))
+            return drop_of(add_drop(tx, (hot_folder, path), latest, DropState.SETTLING))
 
         return self.engine.write(lambda tx: [see(tx, path) for path in paths])
 
@@ -133,7 +133,7 @@ class LedgerVerbs:
             for path, signature, size, file_count in found:
                 latest = tx.one("latest_drop", hot_folder=hot_folder, path=path)
                 if latest is None or (anew and DropState(latest["state"]) not in _LIVING):
-                    _add(
+                    add_drop(
                         tx,
                         (hot_folder, path),
                         latest,
@@ -194,7 +194,7 @@ class LedgerVerbs:
         self.engine.write(lambda tx: _settle_again(tx, draft))
 
 
-def _add(
+def add_drop(
     tx: Transaction,
     key: tuple[str, bytes],
     latest: Row | None,
@@ -205,6 +205,7 @@ def _add(
     size: int = 0,
     file_count: int = 0,
 ) -> Row:
+    """Add a drop in this transaction, in the generation that follows the latest of its path."""
     row = tx.one(
         "add_drop",
         hot_folder=key[0],

@@ -1384,3 +1384,28 @@ DELETE FROM receipt_pieces WHERE upload_id = :upload_id;
 
 -- name: forget_receipt_chain
 DELETE FROM meta WHERE key = 'receipt_chain';
+-- name: unread
+SELECT * FROM unread WHERE hot_folder = :hot_folder ORDER BY path;
+
+-- name: add_unread
+INSERT OR REPLACE INTO unread (hot_folder, path, initial, anew)
+VALUES (:hot_folder, :path, :initial, :anew);
+
+-- name: forget_unread
+DELETE FROM unread WHERE hot_folder = :hot_folder AND path = :path;
+
+-- name: forget_all_unread
+DELETE FROM unread WHERE hot_folder = :hot_folder;
+
+-- name: rename_unread
+UPDATE OR REPLACE unread SET hot_folder = :new || substr(hot_folder, length(:old) + 1)
+WHERE hot_folder = :old OR (hot_folder > :old || '@' AND hot_folder < :old || 'A');
+
+-- name: know_drop
+UPDATE drops SET signature = :signature, size = :size, file_count = :file_count WHERE id = :id;
+
+-- name: ended_before
+SELECT earlier.* FROM drops AS later JOIN drops AS earlier ON earlier.hot_folder = later.hot_folder
+    AND earlier.path = later.path AND earlier.generation < later.generation
+WHERE later.id = :id AND earlier.forgotten = 0 AND earlier.signature <> ''
+ORDER BY earlier.generation DESC LIMIT 1;

@@ -29,6 +29,7 @@ _RENAMES = (
     "rename_gaps",
     "rename_pause",
     "rename_batch_marks",
+    "rename_unread",
 )
 _AWAY = HoldReason.ROOT_UNAVAILABLE
 

@@ -36,6 +36,7 @@ from masv_watch.store.joining import JoiningVerbs
 from masv_watch.store.leaving import LeavingVerbs
 from masv_watch.store.ledger import LedgerVerbs
 from masv_watch.store.locking import take_lock
+from masv_watch.store.meeting import MeetingVerbs
 from masv_watch.store.migrating import migrate
 from masv_watch.store.obligations import ObligationVerbs
 from masv_watch.store.outages import OutageVerbs
@@ -317,6 +318,7 @@ class SqliteStore(
     RetiringVerbs,
     WatchingVerbs,
     RootingVerbs,
+    MeetingVerbs,
     AlarmingVerbs,
     BulletinVerbs,
     HistoryVerbs,

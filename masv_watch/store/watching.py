@@ -126,6 +126,11 @@ class WatchingVerbs:
         row = self.engine.read(lambda tx: tx.one("recorded_before", **place))
         return None if row is None else drop_of(row)
 
+    def ended_before(self, drop: Drop) -> Drop | None:
+        """Give the generation before it whose content is known."""
+        row = self.engine.read(lambda tx: tx.one("ended_before", id=drop.id))
+        return None if row is None else drop_of(row)
+
     def was_delivered(self, hot_folder: str, path: bytes) -> bool:
         """Say whether anything was delivered of a drop's path."""
         place = {"hot_folder": hot_folder, "path": path}

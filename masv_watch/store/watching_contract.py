@@ -65,6 +65,10 @@ class Watching(Protocol):
         """
         ...
 
+    def ended_before(self, drop: Drop) -> Drop | None:
+        """Give the generation of a drop's path that ended last before it with a known content."""
+        ...
+
     def was_delivered(self, hot_folder: str, path: bytes) -> bool:
         """Say whether anything was delivered of a drop's path."""
         ...

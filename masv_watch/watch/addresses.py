@@ -86,8 +86,8 @@ def _address_of(path: bytes) -> bytes:
 
 
 def addressing(rule: Rule, path: bytes) -> tuple[Objection, ...]:
-    """Say whether somebody is named for a drop; () where no rule asks."""
-    if not rule.to.by_subfolder:
+    """Say whether somebody is named for a drop; () where no rule asks, and of an address itself."""
+    if not rule.to.by_subfolder or path in addresses_of(rule):
         return ()
     names = recipients_of(rule, path)
     if names is None:

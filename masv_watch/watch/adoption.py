@@ -1,17 +1,20 @@
 """The first start ever on a hot folder: what becomes of what was there before.
 
 Owns the rule's `initial` and the one line that a person reads when a full folder is held. Never
-judges whether something has settled. Called by intake before its first sweep of a root.
+judges whether something has settled. Called by intake before its first sweep of a root, and by
+`unmet` for what could not be read then.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from masv_watch.loops import Clock
-from masv_watch.model import DropState, HoldReason, Initial, Rule
+from masv_watch.model import Drop, DropState, HoldReason, Initial, Rule, Unread
 from masv_watch.store.contract import Store
+from masv_watch.watch.examined import left_out
 from masv_watch.watch.grains import grain_ns_of
 from masv_watch.watch.rules import Standing, role
 from masv_watch.watch.scan import Tree
@@ -23,6 +26,10 @@ log = logging.getLogger(__name__)
 AUTO_DROPS = 20
 AUTO_BYTES = 200 * 10**9
 _FIRST = "a hot folder was full at its first start; nothing of it is sent until you say so"
+_LATER = (
+    "what could not be read when a hot folder was met first is there now; nothing of it is sent"
+    " until you say so"
+)
 _ANEW = "the state was restored; what it does not know is not sent until you say so"
 
 
@@ -42,34 +49,99 @@ def adopt(
     An empty folder is not noted as known: it may be the mount point of a full one. Nor is one whose
     sweep `stop` ended early: then it was not whole.
     """
-    found, times = [], []
+    there = _weigh(rule, trees, store=store, clock=clock, anew=anew)
+    if stop():
+        return
+    asks = asks_first(rule.initial, drops=len(there.found), size=there.size)
+    if there.found and asks:
+        store.hold_new(rule.name, there.found, HoldReason.INITIAL_ASK, anew=anew)
+        if rule.initial is Initial.IGNORE:
+            store.seed(rule.name)
+        else:
+            _say_held(rule, there, clock, sentence=_ANEW if anew else _FIRST)
+    initial = Initial.ASK if asks and rule.initial is Initial.AUTO else rule.initial
+    unread = [Unread(path=path, initial=initial, is_anew=anew) for path in there.unread]
+    store.note_unread(rule.name, unread if initial is not Initial.SEND else ())
+    if there.found or there.unread:
+        store.adopt(rule.name, rule.path)
+
+
+def adopt_later(
+    rule: Rule,
+    unread: Unread,
+    trees: Iterable[Tree],
+    *,
+    store: Store,
+    clock: Clock,
+    stop: Callable[[], bool],
+) -> None:
+    """Apply to what could not be read at the first start, and can be now, what `initial` said.
+
+    `auto` weighs it by itself: what the first sweep found has been answered for.
+    """
+    there = _weigh(rule, trees, store=store, clock=clock, anew=unread.is_anew)
+    if stop():
+        return
+    asks = asks_first(unread.initial, drops=len(there.found), size=there.size)
+    is_recorded = unread.initial is Initial.IGNORE
+    found = there.found if asks else ()
+    store.meet(rule.name, unread, found, rest=there.unread, is_recorded=is_recorded)
+    if found and not is_recorded:
+        _say_held(rule, there, clock, sentence=_LATER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _There:
+    """What stands in a root, or in a part of it, and the ledger does not know."""
+
+    #: path, signature, bytes and files of each drop
+    found: Sequence[tuple[bytes, str, int, int]]
+    #: when the oldest file of each was written
+    times: Sequence[int]
+    #: what may be a drop, or hold some, and cannot be read
+    unread: Sequence[bytes]
+
+    @property
+    def size(self) -> int:
+        """Give the bytes of all drops."""
+        return sum(entry[2] for entry in self.found)
+
+
+def _weigh(rule: Rule, trees: Iterable[Tree], *, store: Store, clock: Clock, anew: bool) -> _There:
+    found, times, unread = [], [], []
     for tree in trees:
-        is_taken = tree.is_drop and role(tree.kind, rule.drop).standing is Standing.TAKEN
+        standing = role(tree.kind, rule.drop)
+        if tree.unreadable:
+            if not left_out(tree, standing) and not _goes(store, rule, tree):
+                unread.append(tree.top)
+            continue
+        is_taken = tree.is_drop and standing.standing is Standing.TAKEN
         if is_taken and not _is_known(store, rule, tree, anew=anew):
             found.append((tree.top, _signature(rule, tree), tree.size, len(tree.files)))
             seen_at = (seen.mtime_ns for _, seen in tree.files or tree.folders)
             times.append(min(seen_at, default=int(clock.wall() * 1e9)))
-    if stop():
-        return
-    size = sum(entry[2] for entry in found)
-    if found and asks_first(rule.initial, drops=len(found), size=size):
-        store.hold_new(rule.name, found, HoldReason.INITIAL_ASK, anew=anew)
-        if rule.initial is Initial.IGNORE:
-            store.seed(rule.name)
-        else:
-            oldest = _day(clock, min(times))
-            _say_held(rule, len(found), size, oldest=oldest, sentence=_ANEW if anew else _FIRST)
-    if found:
-        store.adopt(rule.name, rule.path)
+    return _There(found=found, times=times, unread=unread)
+
+
+def _goes(store: Store, rule: Rule, tree: Tree) -> bool:
+    """Say whether a drop that cannot be read is on its way already."""
+    latest = store.latest_drop(rule.name, tree.top)
+    return latest is not None and latest.state is DropState.TAKEN
 
 
 def _is_known(store: Store, rule: Rule, tree: Tree, *, anew: bool) -> bool:
     latest = store.latest_drop(rule.name, tree.top)
-    if latest is None:
+    if latest is None or _only_waited(latest):
         return False
     is_over = latest.state not in (DropState.TAKEN, DropState.HELD)
     is_same = is_same_signature(latest.signature, _signature(rule, tree))
     return not (anew and is_over and not is_same)
+
+
+def _only_waited(drop: Drop) -> bool:
+    """Say whether all that is known of a drop is that it could not be read."""
+    is_held = drop.state is DropState.HELD and drop.hold is HoldReason.UNREADABLE
+    return drop.upload_id is None and (is_held or drop.state is DropState.SETTLING)
 
 
 def _signature(rule: Rule, tree: Tree) -> str:
@@ -83,16 +155,16 @@ def asks_first(initial: Initial, *, drops: int, size: int) -> bool:
     return initial in (Initial.ASK, Initial.IGNORE)
 
 
-def _say_held(rule: Rule, drops: int, size: int, *, oldest: str, sentence: str) -> None:
+def _say_held(rule: Rule, there: _There, clock: Clock, *, sentence: str) -> None:
     named = {one for _, found in rule.to.by_subfolder for one in found}
     to = rule.to.portal or ", ".join((*(rule.to.recipients or ()), *sorted(named))) or "nobody"
     log.warning(
         sentence,
         extra={
             "hot_folder": rule.name,
-            "drops": drops,
-            "bytes": size,
-            "oldest": oldest,
+            "drops": len(there.found),
+            "bytes": there.size,
+            "oldest": _day(clock, min(there.times)),
             "to": to,
             "send_all": f"masv-watch release --folder {rule.name}",
             "record_as_seen": f"masv-watch ledger seed {rule.name}",

@@ -24,7 +24,7 @@ from masv_watch.watch.closing import marker_for
 from masv_watch.watch.decision import Outcome, Step, decide
 from masv_watch.watch.filters import too_old, too_young
 from masv_watch.watch.gaps import Quiet, quiet_time
-from masv_watch.watch.generations import Related, Relation
+from masv_watch.watch.generations import Related, Relation, as_before, may_be_known
 from masv_watch.watch.histories import Histories
 from masv_watch.watch.inspection import Checked, Inspector, Siblings
 from masv_watch.watch.ledgered import Ledgered
@@ -105,7 +105,7 @@ class Assessor:
         checked = self._checked(root, tree, seen, verdict)
         compared = self._compared(root, tree, drop, verdict=verdict)
         rule, sidecar = self._overridden(root, beside, verdict, drop)
-        past = self._past(tree, compared, verdict=verdict, quiet=quiet)
+        past = self._past(tree, seen, drop, compared=compared, verdict=verdict, quiet=quiet)
         objections = (
             # of what is not sent nobody has to be asked how much it is
             *(each for each in past if each.ends is not None),
@@ -172,14 +172,24 @@ class Assessor:
         return self.histories.compare(self._rule, root, tree, drop)
 
     def _past(
-        self, tree: Tree, compared: Compared | None, *, verdict: Verdict, quiet: Quiet
+        self,
+        tree: Tree,
+        seen: Seen,
+        drop: Drop | None,
+        *,
+        compared: Compared | None,
+        verdict: Verdict,
+        quiet: Quiet,
     ) -> tuple[Objection, ...]:
         if compared is None:
             return ()
         moment = Moment(
             now=self._clock.monotonic(), since=verdict.entry.since, quiet_s=quiet.seconds
         )
-        return (self.histories.objection(self._rule, tree, found=compared, moment=moment),)
+        found = self.histories.objection(self._rule, tree, found=compared, moment=moment)
+        if drop is None or not may_be_known(drop):
+            return (found,)
+        return (as_before(self._store.ended_before(drop), seen), found)
 
     def quiet(self, drop: Drop | None = None, *, on_network: bool = False) -> Quiet:
         """Give the quiet time of the hot folder, or of a drop of it that changed too often.

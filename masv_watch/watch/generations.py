@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from masv_watch.lifecycle import is_given_up
-from masv_watch.model import Decision, Drop, DropState, Finding, HoldReason
+from masv_watch.model import (
+    Decision,
+    Drop,
+    DropEvent,
+    DropState,
+    Finding,
+    HoldReason,
+    Objection,
+)
 from masv_watch.names import shown
 from masv_watch.watch.settle import Seen, is_same_signature
 
@@ -95,6 +103,30 @@ def relate(
 def never_sent(drop: Drop) -> bool:
     """Say whether a drop ended because it vanished before it was sent: it may come again."""
     return drop.state is DropState.CANCELLED and drop.settled_at is None
+
+
+def may_be_known(drop: Drop) -> bool:
+    """Say whether a drop that never settled may be what the generation before it ended with."""
+    if drop.generation == 1 or drop.state is DropState.TAKEN:
+        return False
+    return drop.settled_at is None and not (drop.is_answered or drop.is_wanted)
+
+
+def as_before(before: Drop | None, seen: Seen) -> Objection:
+    """Say that a settled drop is what was not to be sent, and only could not be read for a while.
+
+    `before` is the generation that ended before it.
+    """
+    if before is None or before.state not in (DropState.CANCELLED, DropState.IGNORED):
+        return Objection()
+    if not is_same_signature(before.signature, seen.signature):
+        return Objection()
+    row = f"drop {before.id}, generation {before.generation}"
+    detail = f"{row} ended as {before.state} with this content, which could not be read since"
+    # a recorded one stays known as that
+    note = before.note if before.state is DropState.IGNORED else detail
+    finding = Finding(test="ledger", passed=False, detail=detail)
+    return Objection(ends=DropEvent.IGNORE, note=note, findings=(finding,))
 
 
 def _relation(

@@ -30,6 +30,7 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
+from masv_watch.watch.addresses import addresses_of
 from masv_watch.watch.arrivals import Look
 from masv_watch.watch.drafts import arriving_draft, draft_of, drop_draft
 from masv_watch.watch.gathering import gather
@@ -174,12 +175,16 @@ class Handover:
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
         if upload is not None and upload.finalized_at is not None:
             event, note = DropEvent.FINISH, "delivered; gone before it was sent once more"
-        elif self._rule.is_deep and drop.hold is HoldReason.UNREADABLE:
+        elif self._leads_on(drop.path) and drop.hold is HoldReason.UNREADABLE:
             note = "it is gone, or a folder that can be read now: its files are drops of their own"
             event = DropEvent.CANCEL
         else:
             event, note = DropEvent.CANCEL, "it vanished before it was sent"
         self._store.advance_drop(drop.id, event, note=note)
+
+    def _leads_on(self, path: bytes) -> bool:
+        """Say whether a folder of this path is none that is sent, but one in which drops lie."""
+        return self._rule.is_deep or path in addresses_of(self._rule)
 
     def miss(self, drop: Drop) -> None:
         """Draw the consequence of a taken drop that is gone and never became whole again."""

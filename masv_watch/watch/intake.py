@@ -44,6 +44,7 @@ from masv_watch.watch.scan import Tree, changes, is_seen, one, sweep
 from masv_watch.watch.spared import spared_of
 from masv_watch.watch.tops import FAULTS, Alike, Same, Unlisted
 from masv_watch.watch.troubles import Troubles
+from masv_watch.watch.unmet import Unmet
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +87,7 @@ class Intake:
         self.rule, self.bell = rule, bell
         self.gate, self.absence = Gate(rule, denied, store=store), Absence(rule, store)
         #: the store, or of a removable rule the part of it that knows the volume at hand
-        self._store = self.ledger = store
-        self._volume = ""
+        self._store, self.ledger, self._volume = store, store, ""
         self._new_entries = partial(Entries, uploads=uploads, clock=clock, stop=stop)
         self.entries = self._new_entries(rule, store=store)
         self._hints, self._denied, self._absentees = hints, denied, Absentees(stop=stop)
@@ -95,8 +95,9 @@ class Intake:
         self._discovery = Discovery(rule, hints=hints, metrics=metrics)
         #: whether the last sweep left notifications behind that are believed
         self._was_heard = False
-        self._clock, self._metrics, self._stop = clock, metrics, stop
-        self._matcher, self._known = Matcher(rule), Known()
+        self._clock, self._metrics, self._stop, self._known = clock, metrics, stop, Known()
+        self._matcher = Matcher(rule)
+        self.unmet = Unmet(rule, self._matcher, ledger=store, clock=clock, stop=stop)
         self._dirty, self._sweep_at, self._not_before = True, 0.0, 0.0
         #: monotonic seconds since which the root is asked; None while it is not
         self.asking_since: float | None = None
@@ -128,7 +129,7 @@ class Intake:
     def adopt(self, rule: Rule) -> None:
         """Take over a rule that says the same of what is watched."""
         has_other_limits = rule.limits != self.rule.limits
-        self.rule = rule
+        self.rule = self.unmet.rule = rule
         self.entries.adopt(rule)
         if has_other_limits:
             # what is held may go now
@@ -344,8 +345,12 @@ class Intake:
             adopt(rule, trees, store=ledger, clock=clock, stop=self._stop, anew=is_restored)
             if is_restored and not self._stop():
                 ledger.note_asked(self.rule.name)
-        if not self._stop():
-            self._met = root.identity
+        if self._stop():
+            return
+        if not is_known:
+            self.unmet.turn_to(self.ledger)
+        self._met = root.identity
+        self.unmet.look(root)
 
     def _sample(self, now: float) -> None:
         due = self.entries.due(now)
@@ -376,6 +381,10 @@ class Intake:
     def _look_at(self, root: files.Root, tree: Tree | Same | Unlisted) -> bool:
         """Judge one entry and say whether it is a drop; a fault there is its own (Law 4)."""
         now, fence = self._clock.monotonic(), tree.fence if isinstance(tree, Tree) else ""
+        if isinstance(tree, Tree) and not tree.unreadable and self.unmet.hides(tree.top):
+            # it can be read since the sweep began: the next one applies `initial` to it first
+            self._dirty = True
+            return True
         if (again_at := self.troubles.waits(tree.top, fence, now)) is not None:
             self.entries.put_off(tree.top, again_at)
             return True
@@ -424,6 +433,7 @@ class Intake:
         self.absence.turn_to(ledger, ledger_name(self.rule.name, volume))
         self.entries = self._new_entries(self.rule, store=ledger)
         self.ledger, self._volume, self._met = ledger, volume, None
+        self.unmet.turn_to(ledger)
 
     def denied(self) -> frozenset[tuple[int, int]]:
         """Give what is the daemon's own and never sent."""

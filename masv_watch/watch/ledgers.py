@@ -16,6 +16,7 @@ from masv_watch.files import Volume
 from masv_watch.store.arriving_contract import Arriving
 from masv_watch.store.contract import Ledger, Store
 from masv_watch.store.history_contract import History
+from masv_watch.store.meeting_contract import Meeting
 from masv_watch.store.rooting_contract import Rooting
 from masv_watch.store.watching_contract import Watching
 
@@ -33,7 +34,7 @@ _OF_ALL = {"gaps", "note_gap"}
 #: the verbs that speak of a hot folder's drops or of its root
 _VERBS = frozenset(
     name
-    for protocol in (Ledger, Arriving, Rooting, Watching, History)
+    for protocol in (Ledger, Arriving, Rooting, Meeting, Watching, History)
     for name, verb in vars(protocol).items()
     if _takes_name(verb) and name not in _OF_ALL
 )

@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from masv_watch.errors import SourceError, SourceForbidden, SourceUnreadable, SourceVanished
+from masv_watch.errors import SourceError, SourceForbidden, SourceVanished
 from masv_watch.files import MARKER_NAME, Observation, Root, observed
 from masv_watch.names import shown
 from masv_watch.watch.fences import numbers_of
@@ -80,8 +80,7 @@ def tops(
     The folders on the way to them, the root left out, are put on the `ground`. Loose files whose
     `marks` are known come together.
 
-    Raises: SourceUnreadable when the root itself, or an address, cannot be listed; of an address
-        that is told at the end, once the rest was given.
+    Raises: SourceUnreadable when the root itself cannot be listed.
     """
     if matcher.layout.is_deep:
         return _deep(root, matcher, ground=ground, marks=marks)
@@ -91,13 +90,12 @@ def tops(
 def _flat(
     root: Root, addresses: frozenset[bytes], ground: Ground | None, marks: Marks | None
 ) -> Iterator[Observation | Alike | Unlisted]:
-    trouble: SourceError | None = None
     for top in _listed(root, b"", marks):
         if isinstance(top, Alike) or top.path not in addresses:
             yield top
             continue
         if top.kind == "unreadable":
-            trouble = SourceUnreadable(f"{shown(top.path)} {top.detail}", path=top.path)
+            yield Unlisted(top.path, top.detail)
             continue
         if top.kind != "folder":
             yield top
@@ -106,13 +104,8 @@ def _flat(
             ground.add(top.path, numbers_of(top.identity))
         try:
             yield from _listed(root, top.path, marks)
-        except SourceVanished:
-            continue
         except SourceError as error:
-            trouble = trouble or error
-    if trouble is not None:
-        # what lies in it is not missing (Law 1)
-        raise trouble
+            yield _unlisted(root, top.path, error)
 
 
 def _deep(

@@ -51,3 +51,12 @@ CREATE TABLE receipt_pieces (
     content BLOB NOT NULL,
     PRIMARY KEY (upload_id, piece)
 );
+-- What could not be read when its hot folder was met first, and what `initial` said then.
+CREATE TABLE unread (
+    hot_folder TEXT NOT NULL,
+    path BLOB NOT NULL,
+    initial TEXT NOT NULL,
+    -- the state had been restored
+    anew INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (hot_folder, path)
+) WITHOUT ROWID;

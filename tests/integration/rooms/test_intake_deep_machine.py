@@ -62,6 +62,8 @@ class DeepMachine(RuleBasedStateMachine):
         self.writes = 0
         #: the mode of each folder that is shut
         self.shut: dict[str, int] = {}
+        #: how many times over somebody is who may do everything
+        self.lifts = 0
         #: seconds of the store's clock at which each path last came or changed
         self.changed_at: dict[str, float] = {}
         #: paths at which nothing stood at some time since everything was whole
@@ -69,6 +71,13 @@ class DeepMachine(RuleBasedStateMachine):
         self.seen: set[tuple[str, int]] = set()
         #: each write makes bytes that no other has: what was delivered, wherever it stands
         self.delivered: set[bytes] = set()
+        #: paths of which anything was delivered, and what was moved onto one: it is the new
+        #: content of a known name, and goes (behaviour 6)
+        self.delivered_at: set[bytes] = set()
+        self.goes_again: set[bytes | None] = set()
+        #: what is not to be sent, as it stood there first; and what came so that it may count as it
+        self.old: set[bytes | None] = set()
+        self.may_be_old: set[bytes | None] = set()
         #: what each upload was taken with
         self.loads: dict[str, dict[bytes, bytes | None]] = {}
 
@@ -79,20 +88,36 @@ class DeepMachine(RuleBasedStateMachine):
         self.rights.close()
         shutil.rmtree(self.top)
 
-    @initialize(marked=st.booleans())
-    def first(self, marked: bool) -> None:
-        """Start over an empty hot folder."""
+    @initialize(
+        marked=st.booleans(),
+        initial=st.sampled_from([Initial.SEND, Initial.IGNORE]),
+        names=st.sets(st.sampled_from(FILES)),
+        folders=st.sets(st.sampled_from(FOLDERS), max_size=2),
+        mode=st.sampled_from(SHUT),
+    )
+    def first(
+        self, marked: bool, initial: Initial, names: set[str], folders: set[str], mode: int
+    ) -> None:
+        """Start over a hot folder in which something stands already, some of it shut."""
         settle = Settle(quiet_s=QUIET_S, done_marker="{name}.done" if marked else None)
         self.is_marked = marked
         self.room = Room(
             self.top,
             drop=DropMode.FILE,
             depth=Depth.ANY,
-            initial=Initial.SEND,
+            initial=initial,
             early=False,
             settle=settle,
         )
+        for name in sorted(names):
+            self.write(name, is_marked=True)
+        for folder in folders:
+            self.shut_folder(folder, mode, 0.0)
+        if initial is Initial.IGNORE:
+            self.old = {self.bytes_as_root(name) for name in self.changed_at}
         self.room.pass_time(1)
+        # one in which nothing was found yet is met anew at each start
+        self.room.store.adopt("hot", self.room.rule.path)
 
     @property
     def now(self) -> float:
@@ -102,10 +127,12 @@ class DeepMachine(RuleBasedStateMachine):
     def lifted(self) -> Iterator[None]:
         """Let somebody who may do everything do something, between two looks."""
         hot = self.top / "hot"
-        for folder in sorted(self.shut):
+        self.lifts += 1
+        for folder in sorted(self.shut) if self.lifts == 1 else ():
             (hot / folder).chmod(OPEN)
         yield
-        for folder in sorted(self.shut, reverse=True):
+        self.lifts -= 1
+        for folder in sorted(self.shut, reverse=True) if self.lifts == 0 else ():
             (hot / folder).chmod(self.shut[folder])
 
     def there(self) -> set[str]:
@@ -136,6 +163,19 @@ class DeepMachine(RuleBasedStateMachine):
             if is_marked and self.is_marked:
                 path.with_name(f"{path.name}.done").touch()
         self.changed_at[name] = self.now
+        self.meets(name)
+
+    def meets(self, name: str) -> None:
+        """Note what comes where `initial` has not been yet: nobody can tell since when."""
+        path = os.fsencode(name)
+        unread = [each.path for each in self.room.store.unread("hot")]
+        if any(path == each or path.startswith(each + b"/") for each in unread):
+            self.may_be_old.add(self.bytes_as_root(name))
+
+    def bytes_as_root(self, name: str) -> bytes | None:
+        """Read a file, whatever is shut."""
+        with self.lifted():
+            return self.bytes_of(os.fsencode(name))
 
     @rule(name=st.sampled_from(FILES))
     def remove(self, name: str) -> None:
@@ -179,7 +219,16 @@ class DeepMachine(RuleBasedStateMachine):
                 if target is not None:
                     self.shut[target + folder.removeprefix(source)] = mode
         if target is not None:
-            self.changed_at |= dict.fromkeys(self.inside(target), self.now)
+            for name in self.inside(target):
+                self.come(name)
+
+    def come(self, name: str) -> None:
+        """Note that a file came to a path as it was elsewhere."""
+        self.changed_at[name] = self.now
+        self.meets(name)
+        content = self.bytes_as_root(name)
+        if os.fsencode(name) in self.delivered_at or content in self.old:
+            self.goes_again.add(content)
 
     @rule(source=st.sampled_from(FILES), onto=st.sampled_from(FILES))
     def move_file(self, source: str, onto: str) -> None:
@@ -191,8 +240,8 @@ class DeepMachine(RuleBasedStateMachine):
             if not (hot / onto).parent.is_dir():
                 return
             (hot / source).rename(hot / onto)
-        self.left({source})
-        self.changed_at[onto] = self.now
+            self.left({source})
+            self.come(onto)
 
     @rule(name=st.sampled_from(FILES), is_there=st.booleans())
     def mark(self, name: str, is_there: bool) -> None:
@@ -275,6 +324,7 @@ class DeepMachine(RuleBasedStateMachine):
                 self.room.store.start_over()
                 self.room.deliver(upload)
                 self.delivered |= {content for content in load.values() if content is not None}
+                self.delivered_at |= load.keys()
 
     def bytes_of(self, path: bytes) -> bytes | None:
         """Read a file of the hot folder; None when it is not there, or cannot be read."""
@@ -308,7 +358,7 @@ class DeepMachine(RuleBasedStateMachine):
                 # nothing is there, or a folder on the way to drops
                 assert said in (None, Prospect.MISSING, Prospect.LEFT_OUT), (name, said)
                 return
-            self.room.intake.entries.look_at(root, tree)
+            self.room.intake._look_at(root, tree)
         after = self.room.drop(name)
         assert (is_going(after) and not is_going(before)) == (said is Prospect.GOES), (
             name,
@@ -350,7 +400,8 @@ class DeepMachine(RuleBasedStateMachine):
                 continue
             assert said in (Prospect.ON_ITS_WAY, Prospect.KNOWN), (name, said, drop)
             if said is Prospect.KNOWN:
-                assert self.bytes_of(os.fsencode(name)) in self.delivered, (name, drop)
+                known = self.delivered | self.old | self.may_be_old
+                assert self.bytes_of(os.fsencode(name)) in known, (name, drop)
         for folder in FOLDERS:
             drop = self.room.drop(folder)
             assert drop is None or drop.state is DropState.CANCELLED, drop
@@ -371,7 +422,7 @@ class DeepMachine(RuleBasedStateMachine):
             assert drop.settled_at - changed_at >= least - 1e-3, (drop, changed_at)
             with self.lifted():
                 load = {drop.path: self.bytes_of(drop.path)}
-            assert load[drop.path] not in self.delivered, drop
+            assert load[drop.path] not in (self.delivered | self.old) - self.goes_again, drop
             self.loads[upload.id] = load
 
     @invariant()

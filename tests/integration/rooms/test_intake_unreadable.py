@@ -13,12 +13,15 @@ from masv_watch.model import (
     Dedupe,
     Depth,
     DropMode,
+    DropState,
+    Initial,
     LateDrops,
     Prospect,
     Schedule,
     Settle,
     Sidecar,
 )
+from tests.integration.rooms.test_cancelling import cancel
 from tests.integration.rooms.watched import QUIET_S
 from tests.rights import bound_by_modes
 
@@ -100,3 +103,37 @@ def test_copy_of_what_lies_behind_a_shut_folder_is_judged_all_the_same(make_deep
     assert [each.message for each in caplog.records if "not be judged" in each.message] == []
     assert room.state("b.mov") == ("duplicate", None)
     assert "dedupe: skip" in room.drop("b.mov").note
+
+
+@pytest.mark.parametrize("how", ["ignored", "seeded", "cancelled"])
+@pytest.mark.parametrize("depth", [Depth.TOP, Depth.ANY])
+def test_what_is_not_to_be_sent_stays_so_once_it_can_be_read_again(make_room, depth, how):
+    """Other rights are no other content; what is written meanwhile is."""
+    initial = {"ignored": Initial.IGNORE, "seeded": Initial.ASK, "cancelled": Initial.SEND}[how]
+    room = make_room(drop=DropMode.FILE, depth=depth, initial=initial)
+    names = ("a.mov", "b.mov") if depth is Depth.TOP else ("day1/a.mov", "day1/b.mov")
+    for name in names:
+        write(room, name)
+    room.pass_time(1 if how == "cancelled" else LONG)
+    for name in names if how == "cancelled" else ():
+        cancel(room, name)
+    if how == "seeded":
+        room.store.seed("hot")
+    look(room)
+    ended = [room.drop(name).state for name in names]
+    with bound_by_modes():
+        for name in names:
+            (room.hot / name).chmod(0o000)
+        look(room)
+        assert room.state(names[0]) == ("held", "unreadable")
+        room.begin()
+        for name in names:
+            (room.hot / name).chmod(0o644)
+        write(room, names[1], b"other")
+        look(room)
+
+    assert ended == [DropState.CANCELLED if how == "cancelled" else DropState.IGNORED] * 2
+    assert room.drop(names[0]).state is DropState.IGNORED
+    assert sent(room) == [names[1]]
+    look(room)
+    assert sent(room) == [names[1]]

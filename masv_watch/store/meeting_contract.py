@@ -1,0 +1,46 @@
+"""The part of the store's contract about what could not be read when its hot folder was met first.
+
+Owns the promises of each verb, not how an engine keeps them. Never looks at a root. Part of
+`store.contract`, whose laws hold here; implemented in `store.meeting`.
+
+It stands alone because a person's `initial` outlives the first start for these alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from masv_watch.model import Unread
+
+#: path, signature, size and number of files of a drop
+Met = tuple[bytes, str, int, int]
+
+
+class Meeting(Protocol):
+    """What `initial` still has to be applied to."""
+
+    def unread(self, hot_folder: str) -> Sequence[Unread]:
+        """List what could not be read when the hot folder was met first."""
+        ...
+
+    def note_unread(self, hot_folder: str, unread: Sequence[Unread]) -> None:
+        """Note all that could not be read at a first start; what an earlier one noted goes."""
+        ...
+
+    def meet(
+        self,
+        hot_folder: str,
+        unread: Unread,
+        found: Sequence[Met],
+        *,
+        rest: Sequence[bytes] = (),
+        is_recorded: bool = False,
+    ) -> None:
+        """Hold what was found where nothing could be read before, as `initial_ask`, at once.
+
+        Of drops that are on their way, or that a person ended, nothing changes. `is_recorded` says
+        that they are not to be sent; `rest` are paths there that still cannot be read. Whatever was
+        found, this path is met.
+        """
+        ...

@@ -1,0 +1,195 @@
+"""What could not be read when a hot folder was met first: `initial` reaches it once it can be."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from masv_watch.explain import Asked, explain
+from masv_watch.model import Caller, Depth, DropMode, Initial, Prospect, To
+from tests.integration.rooms.watched import QUIET_S
+from tests.rights import bound_by_modes
+
+LONG = QUIET_S * 5
+ANNA = "anna@a.example"
+#: how drops lie in a hot folder, which of its paths is shut, and the drop behind it
+SHUT = {
+    "folder on the way": ({"drop": DropMode.FILE, "depth": Depth.ANY}, "day1", "day1/cam/a.mov"),
+    "deep file": ({"drop": DropMode.FILE, "depth": Depth.ANY}, "day1/a.mov", "day1/a.mov"),
+    "address": ({"to": To(by_subfolder=((b"anna", (ANNA,)),))}, "anna", "anna/a.mov"),
+    "file": ({}, "a.mov", "a.mov"),
+    "folder": ({}, "CARD", "CARD"),
+    "folder inside": ({}, "CARD/cam", "CARD"),
+}
+ENDS = {
+    Initial.ASK: ("held", "initial_ask"),
+    Initial.IGNORE: ("ignored", None),
+    Initial.SEND: ("taken", None),
+    Initial.AUTO: ("taken", None),
+}
+
+
+@pytest.fixture(autouse=True)
+def _bound():
+    with bound_by_modes():
+        yield
+
+
+def write(room, path, content=b"x"):
+    """Write a file below the hot folder."""
+    whole = room.hot / path
+    whole.parent.mkdir(parents=True, exist_ok=True)
+    whole.write_bytes(content)
+
+
+def shut_at_first(make_room, case, initial):
+    """Give a room that was met while one path of it was shut; with the path and its drop."""
+    settings, shut, drop = SHUT[case]
+    room = make_room(**{"initial": initial, **settings})
+    write(room, drop if "." in drop else "CARD/cam/a.mov")
+    write(room, "anna/other.mov" if case == "address" else "other.mov")
+    if case == "address":
+        write(room, "other.mov")
+    (room.hot / shut).chmod(0o000)
+    room.pass_time(LONG)
+    return room, room.hot / shut, drop
+
+
+def look(room):
+    """Have everything looked at, and wait until it settled."""
+    room.intake.hurry()
+    room.pass_time(LONG)
+
+
+def ask(room, relative):
+    """Ask about a path below the hot folder."""
+    path, caller = os.fsencode(relative), Caller(uid=0, is_owner=True)
+    asked = Asked(path=os.fsencode(room.hot / relative), relative=path, caller=caller)
+    return explain(asked, room.intake, store=room.store, uploads=room.uploads, clock=room.clock)
+
+
+@pytest.mark.parametrize("is_anew", [False, True])
+@pytest.mark.parametrize("initial", [Initial.ASK, Initial.IGNORE, Initial.SEND, Initial.AUTO])
+@pytest.mark.parametrize("case", SHUT)
+def test_what_could_not_be_read_at_the_first_start_is_met_once_it_can_be(
+    make_room, case, initial, is_anew
+):
+    """By what `initial` said then, over a restart too; all else was met at once (P8)."""
+    room, shut, drop = shut_at_first(make_room, case, initial)
+    wanted = ENDS[initial]
+    other = ("held", "no_recipient") if case == "address" and wanted[0] == "taken" else wanted
+    assert room.state("other.mov") == other
+    assert room.state(str(shut.relative_to(room.hot)).partition("/cam")[0]) == (
+        "held",
+        "unreadable",
+    )
+
+    if is_anew:
+        room.begin()
+        room.pass_time(LONG)
+    shut.chmod(0o755)
+    room.pass_time(LONG)
+    look(room)
+    assert room.state(drop) == wanted
+    assert room.store.unread("hot") == []
+    new = "CARD2" if "CARD" in drop else drop.replace("a.mov", "new.mov")
+    write(room, f"{new}/new.mov" if "CARD" in new else new)
+    look(room)
+    assert room.state(new) == ("taken", None)
+
+
+def test_sample_between_two_sweeps_takes_nothing_that_initial_has_not_reached(make_room):
+    """A folder may be opened while a sweep is under way."""
+    room, shut, drop = shut_at_first(make_room, "folder on the way", Initial.ASK)
+    met = room.intake.unmet.look
+    room.intake.unmet.look = lambda *_: shut.chmod(0o755)
+    room.intake.hurry()
+    room.intake.tick()
+    assert room.intake.entries.remembered(os.fsencode(drop)) is None
+    said = ask(room, drop)
+    assert (said.prospect, "does with it what initial says" in said.why) == (
+        Prospect.SETTLING,
+        True,
+    )
+    room.intake.unmet.look = met
+    room.pass_time(LONG)
+
+    assert room.state(drop) == ("held", "initial_ask")
+
+
+def test_folder_that_is_opened_step_by_step_is_met_step_by_step(make_room):
+    """What can be listed now may hold what cannot."""
+    room, shut, _ = shut_at_first(make_room, "folder on the way", Initial.IGNORE)
+    shut.chmod(0o755)
+    write(room, "day1/b.mov")
+    (room.hot / "day1/cam").chmod(0o000)
+    look(room)
+    assert room.state("day1/b.mov") == ("ignored", None)
+    assert [each.path for each in room.store.unread("hot")] == [b"day1/cam"]
+    (room.hot / "day1/cam").chmod(0o755)
+    look(room)
+
+    assert room.state("day1/cam/a.mov") == ("ignored", None)
+    assert room.taken() == []
+
+
+def test_what_was_shut_and_is_gone_is_met_no_more(make_room):
+    """Whatever comes there is new."""
+    room, shut, _ = shut_at_first(make_room, "folder on the way", Initial.IGNORE)
+    shut.chmod(0o755)
+    shut.rename(room.top / "away")
+    look(room)
+    write(room, "day1/cam/b.mov")
+    look(room)
+
+    assert room.store.unread("hot") == []
+    assert [room.files(each) for each in room.taken()] == [["day1/cam/b.mov"]]
+
+
+def test_auto_asks_for_what_is_found_later_where_it_asked_for_the_rest(make_room):
+    """A person was not asked about the half of it."""
+    room = make_room(drop=DropMode.FILE, depth=Depth.ANY, initial=Initial.AUTO)
+    for number in range(21):
+        write(room, f"{number}.mov")
+    write(room, "day1/a.mov")
+    (room.hot / "day1").chmod(0o000)
+    room.pass_time(LONG)
+    (room.hot / "day1").chmod(0o755)
+    look(room)
+
+    assert room.state("0.mov") == room.state("day1/a.mov") == ("held", "initial_ask")
+
+
+def test_address_that_cannot_be_listed_is_held_and_named_and_costs_nobody_else(make_room):
+    """Its drops are not missing; the others settle, come and go."""
+    room = make_room(to=SHUT["address"][0]["to"], initial=Initial.SEND)
+    write(room, "anna/a.mov")
+    room.pass_time(1)
+    (room.hot / "anna").chmod(0o000)
+    write(room, "other.mov")
+    look(room)
+    said = ask(room, "anna")
+    (room.hot / "other.mov").unlink()
+    look(room)
+
+    assert (said.prospect, "Permission denied" in said.why) == (Prospect.HELD, True)
+    assert "let the daemon's user read" in said.cure
+    assert room.drop("anna/a.mov").state.value != "cancelled"
+    assert room.state("other.mov") == ("cancelled", None)
+    (room.hot / "anna").chmod(0o755)
+    look(room)
+    assert room.state("anna") == ("cancelled", None)
+    assert room.drop("anna").note.startswith("it is gone, or a folder that can be read now")
+    assert room.state("anna/a.mov") == ("taken", None)
+
+
+def test_what_is_not_met_follows_the_name_of_its_hot_folder(make_room):
+    """`was:` keeps it as it keeps the rest of the ledger."""
+    room, _, _ = shut_at_first(make_room, "folder on the way", Initial.IGNORE)
+    before = room.store.unread("hot")
+
+    assert room.store.rename_folder("hot", "cold")
+    assert before
+    assert room.store.unread("cold") == before
+    assert room.store.unread("hot") == []
