@@ -82,6 +82,8 @@ JOB_ERRORS = (
     TypeError,
     ValueError,
 )
+#: by what moved, the statement that gives the names which people know it by
+_NAMED = {"upload": "named_upload", "drop": "named_drop", "task": "named_task"}
 #: the newest migration that this version knows
 SCHEMA = 6
 
@@ -293,7 +295,7 @@ class SqliteEngine:
     def _known_as(self, moved: Moved) -> Row | None:
         # what is stored is announced, whatever became of the disk since
         with suppress(sqlite3.Error):
-            statement = self._statements[f"named_{moved.noun}"]
+            statement = self._statements[_NAMED[moved.noun]]
             return next(iter(self._connection.execute(statement, {"id": moved.noun_id})), None)
         return None
 

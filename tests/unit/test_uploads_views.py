@@ -76,8 +76,8 @@ def test_line_of_an_upload_says_the_same_as_its_row():
     line = line_of(replace(CALLED, priority=4, error="x"))
 
     assert line.type is UploadType.TEAM
-    assert line.batch_until is None
-    for name in set(line._fields) - {"type", "batch_until"}:
+    assert (line.batch_until, line.recall_until) == (None, None)
+    for name in set(line._fields) - {"type", "batch_until", "recall_until"}:
         assert getattr(line, name) == getattr(replace(CALLED, priority=4, error="x"), name)
 
 
