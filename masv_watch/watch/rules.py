@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-import pathspec
-
+from masv_watch import globs
 from masv_watch.expressions import Expressions
 from masv_watch.model import (
     ANY_SIZE,
@@ -80,6 +79,8 @@ OURS = (".masv-watch", ".masv-trash/", _UNDERWAY)
 #: why, as people read it
 IS_OURS = "belongs to masv-watch"
 
+# here, and not with the first rule: a library is best loaded before there are threads
+_OURS = globs.compiled(OURS)
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 #: what a placeholder of a move's target can turn into, as far as that is known beforehand
 _SHAPES = {"date": r"\d{4}-\d\d-\d\d", "time": r"\d\d-\d\d-\d\d"}
@@ -145,7 +146,7 @@ class Matcher:
             ValueError: one of the rule's own patterns is none; the configuration refuses it.
         """
         self._at = rule.at
-        self._ours = _compiled(OURS)
+        self._ours = _OURS
         self._builtin = _compiled(BUILTIN if rule.ignore_builtin else ())
         self._own = _compiled(rule.ignore)
         self._own_lines = rule.ignore
@@ -172,7 +173,7 @@ class Matcher:
             or rule.skips_hardlinks
         )
         self._skips_hardlinks = rule.skips_hardlinks
-        self._plain = PlainNames(_leaving_out(self._ours, self._builtin, self._own))
+        self._plain = PlainNames(globs.leaving_out(self._ours, self._builtin, self._own))
 
     def keeps_all(self, folder: bytes, names: Sequence[str]) -> bool:
         """Say, at a glance, whether `match` is sure to keep files and folders of these names.
@@ -439,16 +440,8 @@ def _beside(rule: Rule) -> Iterator[tuple[re.Pattern[str], str, str]]:
         yield shape_of(rule.sidecar.name, layout), "sidecar", "is the sidecar of a drop"
 
 
-def _compiled(lines: Iterable[str]) -> pathspec.GitIgnoreSpec:
-    # the plain backend: the faster ones cannot hold names that are not UTF-8
-    return pathspec.GitIgnoreSpec.from_lines(map(one_line, lines), backend="simple")
-
-
-def _leaving_out(*specs: pathspec.GitIgnoreSpec) -> Iterator[tuple[str, re.Pattern[str]]]:
-    for spec in specs:
-        for pattern in spec.patterns:
-            if pattern.include and pattern.regex is not None:
-                yield str(pattern.pattern), pattern.regex
+def _compiled(lines: Iterable[str]) -> globs.Patterns:
+    return globs.compiled(tuple(map(one_line, lines)))
 
 
 def _text(path: bytes) -> str:
