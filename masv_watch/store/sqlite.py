@@ -41,6 +41,7 @@ from masv_watch.store.migrating import migrate
 from masv_watch.store.obligations import ObligationVerbs
 from masv_watch.store.outages import OutageVerbs
 from masv_watch.store.packaging import PackagingVerbs
+from masv_watch.store.readers import Readers
 from masv_watch.store.recalls import RecallVerbs
 from masv_watch.store.receipts import ReceiptVerbs
 from masv_watch.store.relinking import RelinkingVerbs
@@ -66,9 +67,6 @@ BATCH = 256
 BUSY_S = 10.0
 #: what every connection begins with; temp_store 2 is the memory, whatever ails /tmp
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=2")
-#: pages in memory of each reading connection, in KiB as SQLite takes it; what it asks again and
-#: again are a few upper pages of each index, and the system's own cache has the rest
-READER_CACHE = -512
 #: what a job may raise without harm to its neighbours; its caller gets it
 JOB_ERRORS = (
     sqlite3.Error,
@@ -105,9 +103,7 @@ class SqliteEngine:
         self.trouble = ""
         self._rings: list[Callable[[], None]] = []
         self._queue: queue.SimpleQueue[Write[Any] | None] = queue.SimpleQueue()
-        #: connections that no reader uses now; as many as ever read at the same time. The one used
-        #: last goes first, so that those of a rush keep small caches
-        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._readers = Readers(self._connect, monotonic=clock.monotonic)
         self._door = threading.Lock()
         self._closed = False
         with _translated(self._path):
@@ -152,7 +148,7 @@ class SqliteEngine:
             StoreError: the database could not be read.
         """
         self._refuse_if_closed()
-        with _translated(self._path), self._reader() as connection:
+        with _translated(self._path), self._readers.one() as connection:
             connection.execute("BEGIN")
             try:
                 return job(Transaction(_executor(connection), self._statements, self.now()))
@@ -173,8 +169,7 @@ class SqliteEngine:
             self._closed = True
             self._queue.put(None)
         self._writer.join()
-        while not self._readers.empty():
-            self._readers.get().close()
+        self._readers.close()
         self._connection.close()
 
     def _refuse_if_closed(self) -> None:
@@ -189,19 +184,6 @@ class SqliteEngine:
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
         return connection
-
-    @contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = self._readers.get_nowait()
-        except queue.Empty:
-            connection = self._connect()
-            connection.execute("PRAGMA query_only=ON")
-            connection.execute(f"PRAGMA cache_size={READER_CACHE}")
-        try:
-            yield connection
-        finally:
-            self._readers.put(connection)
 
     def _find_offset(self) -> float:
         row = self._connection.execute(self._statements["newest_time"]).fetchone()

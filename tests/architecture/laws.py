@@ -88,7 +88,14 @@ IMPURE_MODULES = frozenset(
 #: standard modules that only the named rooms may use (law 2)
 STANDARD_GATES = {
     "smtplib": ("delivery.mail",),
-    "sqlite3": ("store.copying", "store.migrating", "store.peeking", "store.sqlite", "store.sql"),
+    "sqlite3": (
+        "store.copying",
+        "store.migrating",
+        "store.peeking",
+        "store.readers",
+        "store.sqlite",
+        "store.sql",
+    ),
     "http.client": ("cli", "delivery.webhook", "sandbox"),
     "urllib.request": (),
     "subprocess": ("config.apart",),

@@ -82,7 +82,7 @@ def test_connections_wait_for_the_disk_before_they_answer(
     folder, clock = sqlite_bench.folder, sqlite_bench.clock
     folder.mkdir()
     engine = engine_module.SqliteEngine(str(folder), clock=clock, metrics=Metrics())
-    with closing(engine), engine._reader() as reader:
+    with closing(engine), engine._readers.one() as reader:
         found = [
             tuple(each.execute(f"PRAGMA {name}").fetchone()[0] for name in ASKED)
             for each in (engine._connection, reader)
@@ -505,7 +505,7 @@ def test_readers_are_as_many_as_read_at_once(sqlite_bench: SqliteBench) -> None:
         thread.start()
         thread.join()
 
-    assert store.engine._readers.qsize() == 1
+    assert len(store.engine._readers) == 1
 
 
 def test_clock_follows_boot_time_and_ignores_wall_jumps(
