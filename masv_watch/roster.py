@@ -47,6 +47,7 @@ from masv_watch.watch.ledgers import volume_shown
 from masv_watch.watch.markers import marks_of
 from masv_watch.watch.rules import Fate, Match, Matcher
 from masv_watch.watch.sidecars import rebound
+from masv_watch.watch.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class Roster:
             at_most_s=PERIOD_S,
             vital=False,
         )
+        self._turnstile = Turnstile(monotonic=clock.monotonic)
         #: as they are configured, those that are not watched, too
         self._rules = list(rules)
         self._inherit(self._rules)
@@ -118,6 +120,7 @@ class Roster:
             bell=bell,
             stop=lambda: loop.stopping,
             denied=self._denied,
+            turnstile=self._turnstile,
         )
         # a dead network folder hangs its own loop only, and restarts nothing (fault 10)
         loop = Loop(

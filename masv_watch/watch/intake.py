@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -44,6 +45,7 @@ from masv_watch.watch.scan import Tree, changes, is_seen, one, sweep
 from masv_watch.watch.spared import spared_of
 from masv_watch.watch.tops import FAULTS, Alike, Same, Unlisted
 from masv_watch.watch.troubles import Troubles
+from masv_watch.watch.turnstile import Turnstile
 from masv_watch.watch.unmet import Unmet
 
 log = logging.getLogger(__name__)
@@ -67,6 +69,9 @@ PATIENCE_S = 5.0
 class Intake:
     """One hot folder; `tick` is called by its loop, the rest by any thread."""
 
+    #: whether the last sweep left notifications behind that are believed
+    _was_heard = False
+
     def __init__(
         self,
         rule: Rule,
@@ -79,24 +84,24 @@ class Intake:
         bell: Bell,
         stop: Callable[[], bool],
         denied: Callable[[], frozenset[tuple[int, int]]] = frozenset,
+        turnstile: Turnstile | None = None,
     ) -> None:
         """Begin with an empty memory; `stop` is asked often during a sweep.
 
-        `denied` is what `files.never_sent` gives: the daemon's own files.
+        `denied` is what `files.never_sent` gives: the daemon's own files. The `turnstile` is shared
+        with other hot folders.
         """
-        self.rule, self.bell = rule, bell
+        self.rule, self.bell, self._matcher = rule, bell, Matcher(rule)
         self.gate, self.absence = Gate(rule, denied, store=store), Absence(rule, store)
         #: the store, or of a removable rule the part of it that knows the volume at hand
         self._store, self.ledger, self._volume = store, store, ""
         self._new_entries = partial(Entries, uploads=uploads, clock=clock, stop=stop)
         self.entries = self._new_entries(rule, store=store)
         self._hints, self._denied, self._absentees = hints, denied, Absentees(stop=stop)
+        self._turnstile = turnstile or Turnstile(monotonic=clock.monotonic)
         self.troubles, self._closing = Troubles(rule, metrics), Closing(rule, store)
         self._discovery = Discovery(rule, hints=hints, metrics=metrics)
-        #: whether the last sweep left notifications behind that are believed
-        self._was_heard = False
         self._clock, self._metrics, self._stop, self._known = clock, metrics, stop, Known()
-        self._matcher = Matcher(rule)
         self.unmet = Unmet(rule, self._matcher, ledger=store, clock=clock, stop=stop)
         self._dirty, self._sweep_at, self._not_before = True, 0.0, 0.0
         #: monotonic seconds since which the root is asked; None while it is not
@@ -207,7 +212,10 @@ class Intake:
             )
             is_heard = heard.sight is mode.sight is Sight.EVENTS and self._met == root.identity
             if not self._is_idle(root, began, is_asked=is_asked, is_heard=is_heard):
-                is_whole = self._try_to(lambda: self._look_at_all(root))
+                with self._turn(is_awaited=is_asked and self.looked) as waited_s:
+                    is_whole = self._try_to(lambda: self._look_at_all(root))
+                # the next one may come as soon as if this one had begun with its turn
+                began += waited_s
                 if not is_whole:
                     self._known.forget()
             else:
@@ -223,6 +231,10 @@ class Intake:
         breath = _BREATH if made < FLOOD else 1.0
         self._not_before = ended + max(LEAST_PAUSE_S, breath * (ended - began))
         self._metrics.gauge("sweep_seconds", ended - began, hot_folder=self.rule.name)
+
+    def _turn(self, *, is_awaited: bool) -> AbstractContextManager[float]:
+        """Give the turn to look at everything: where nothing new is to be found, one among few."""
+        return nullcontext(0.0) if is_awaited else self._turnstile.through(self._stop)
 
     def _clear_away(self, root: files.Root) -> None:
         if any(after.delivered == "delete" for after in self.rule.afters):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from masv_watch.model import DropMode, Initial
 from masv_watch.watch import ground
 from masv_watch.watch.cycles import FULL_S
 from masv_watch.watch.hints import Hints, Mode, Sight
-from masv_watch.watch.intake import PERIOD_S
+from masv_watch.watch.intake import LEAST_PAUSE_S, PERIOD_S
+from masv_watch.watch.turnstile import Turnstile
+from tests.doubles import FakeClock
 from tests.integration.rooms.watched import QUIET_S, Room
 
 PERIOD = PERIOD_S[Sight.EVENTS]
@@ -31,6 +34,22 @@ class Deaf(Hints):
 
     def mode(self, hot_folder: str) -> Mode:
         return Mode(sight=self.sight)
+
+
+class Turns(Turnstile):
+    """Counts who asks for a turn."""
+
+    def __init__(self, clock: FakeClock, *, wait_s: float = 0.0) -> None:
+        super().__init__(monotonic=clock.monotonic)
+        self._clock, self._late_s = clock, wait_s
+        self.taken = 0
+
+    @contextmanager
+    def through(self, stop: Callable[[], bool]) -> Iterator[float]:
+        self.taken += 1
+        self._clock.advance(self._late_s)
+        with super().through(stop) as waited_s:
+            yield self._late_s + waited_s
 
 
 class Quiet(Room):
@@ -130,6 +149,34 @@ def test_notification_makes_the_look_a_sweep(room: Quiet) -> None:
     room.intake.hurry()
 
     assert room.period()
+
+
+def test_sweep_that_nobody_waits_for_takes_its_turn_and_another_goes_at_once(room: Quiet) -> None:
+    """After a start and once an hour all hot folders are swept: few at a time are no slower."""
+    turns = room.turnstile = Turns(room.clock)
+    room.begin()
+    room.intake.tick()
+    after_start = turns.taken
+    (room.hot / "loose").write_bytes(b"2")
+    room.intake.hurry()
+    assert room.period()
+    after_hint = turns.taken
+    room.pass_time(5 * QUIET_S)
+    swept = [room.period() for _ in range(int(2 * FULL_S / PERIOD))]
+
+    assert (after_start, after_hint) == (1, 1)
+    assert turns.taken == after_hint + sum(swept)
+    assert 0 < sum(swept) < len(swept)
+
+
+def test_wait_for_a_turn_keeps_no_later_sweep_off(room: Quiet) -> None:
+    """The next one waits for what a sweep took, so that a change after a start is seen soon."""
+    room.turnstile = Turns(room.clock, wait_s=40.0)
+    room.begin()
+    room.intake.tick()
+    room.intake.hurry()
+
+    assert room.intake.tick() <= LEAST_PAUSE_S
 
 
 def test_drop_that_changed_on_its_way_is_swept_at_every_period(tmp_path: Path) -> None:

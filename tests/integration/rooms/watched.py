@@ -31,6 +31,7 @@ from masv_watch.uploads import Uploads
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.intake import Intake
 from masv_watch.watch.limits import LIMITS, Limits
+from masv_watch.watch.turnstile import Turnstile
 from tests.doubles import FakeClock
 from tests.integration.store.making import claim, finalize, open_package, send_files
 
@@ -76,6 +77,7 @@ class Room:
             },
         )
         self.uploads = Uploads(self.store, auth_until=lambda: None)
+        self.turnstile = Turnstile(monotonic=self.clock.monotonic)
         self.intake = self.begin()
 
     def begin(self) -> Intake:
@@ -89,6 +91,7 @@ class Room:
             metrics=Metrics(),
             bell=Bell(),
             stop=lambda: False,
+            turnstile=self.turnstile,
         )
         return self.intake
 
