@@ -12,18 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from masv_watch import __version__
-from masv_watch.cli import (
-    configs,
-    creation,
-    explaining,
-    output,
-    overseeing,
-    proofs,
-    records,
-    verbs,
-    views,
-)
+from masv_watch.cli import configs, output, proofs
 from masv_watch.cli.outcomes import FAILED, OK, STATUSES, Ended, lines_of, status_of
+from masv_watch.cli.rooms import creation, explaining, overseeing, records, verbs, views
 from masv_watch.errors import MasvWatchError
 
 Does = Callable[[argparse.Namespace], int]

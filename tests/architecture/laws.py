@@ -109,6 +109,7 @@ LATE = {
     "api.marks": ("pydantic_core",),
     "api.page.paper": ("jinja2",),
     "cli.output": (f"{PACKAGE}.cli.screens",),
+    "cli.rooms": (f"{PACKAGE}.cli",),
     "cli.table": (f"{PACKAGE}.cli", f"{PACKAGE}.sandbox"),
     "cli.whereabouts": (f"{PACKAGE}.config.load",),
     "config.apart": tuple(

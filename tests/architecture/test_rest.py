@@ -62,3 +62,13 @@ def test_library_for_work_is_brought_by_what_needs_it(library, project):
     }
 
     assert library in brought_by(needs.get(library, "masv_watch.config.schema"), project)
+
+
+def test_programs_hold_none_of_the_commands_that_call_the_daemon(project):
+    """Daemon and sandbox begin by the same table of commands as those."""
+    calls = {f"masv_watch.cli.{each}" for each in ("caller", "creation", "verbs", "views")}
+
+    for program in ("masv_watch.cli.foreground", "masv_watch.cli, masv_watch.sandbox.__main__"):
+        loaded = loaded_by(program, project)
+        assert "masv_watch.cli.table" in loaded
+        assert not loaded & calls

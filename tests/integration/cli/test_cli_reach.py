@@ -104,7 +104,7 @@ def test_command_that_may_not_use_the_socket_says_who_can_help(say, opened, tmp_
     # the interpreter may lie where only root can start it
     become = (
         "import os, shutil, sys; from masv_watch import cli; import masv_watch.cli.desk;"
-        " import masv_watch.cli.verbs; os.setgroups([]); os.setgid(65534);"
+        " import masv_watch.cli.views; os.setgroups([]); os.setgid(65534);"
     )
     call = f"os.setuid(65534); sys.exit(cli.main(['uploads', '--url', {standin.url!r}]))"
     done = subprocess.run(
