@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from masv_watch.api import bodies, shapes
 from masv_watch.errors import Busy, StoreError
@@ -104,9 +104,13 @@ class Stream:
         return self._pieces
 
     def close(self) -> None:
-        """Give the place to another; the server calls it when the answer is over."""
+        """Give the place to another; the server calls it when the answer is over.
+
+        What was read last is let go of as well: a stream and its pieces hold each other.
+        """
         self._is_over = True
         self._forget(self)
+        self._pieces.close()
 
     def end(self) -> None:
         """Let the answer end at once."""
@@ -117,7 +121,7 @@ class Stream:
         """Look for moves at once."""
         self._bell.ring()
 
-    def _run(self) -> Iterator[bytes]:
+    def _run(self) -> Generator[bytes, None, None]:
         try:
             yield from self._moves()
         except StoreError:

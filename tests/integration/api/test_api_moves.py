@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import json
 import threading
+import weakref
 
 import pytest
 
@@ -135,6 +137,25 @@ def test_stream_from_the_beginning_gives_every_move_once(caller, follow):
     found = follow(f"{EVENTS}?after=0").events(len(known))
 
     assert numbers(found) == known
+
+
+def test_stream_that_is_over_holds_nothing_of_what_it_read(bench):
+    """A page that comes and goes leaves no moves behind until the next look for garbage."""
+    store, _, moves = bench
+    stir(store, 6)
+    stream = moves.follow(0)
+    pieces = iter(stream)
+    assert [next(pieces)[:5], next(pieces)[:3]] == [b"retry", b"id:"]
+
+    gone = threading.Event()
+    weakref.finalize(stream, gone.set)
+    gc.disable()
+    try:
+        stream.close()
+        del stream, pieces
+        assert gone.is_set()
+    finally:
+        gc.enable()
 
 
 def test_streams_at_the_same_time_see_the_same(caller, follow):
