@@ -75,6 +75,7 @@ class Daemon:
             CannotListen: the API's address is taken.
         """
         thrift.share_heaps()
+        self._heaps = thrift.Heaps()
         self._path = path
         self._environ = environ
         self._clock = clock or SystemClock()
@@ -344,6 +345,7 @@ class Daemon:
         if self._heart.is_heard:
             self._heart.status(self.health().sentence(len(self._roster)))
         self._bell.wait(wait_s)
+        self._heaps.tend()
         self._reloads.carry_out(self._reload)
 
     def _start(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from collections.abc import Callable
 
 #: allocations between two looks of the garbage collector, and how many looks make a deeper one
 GARBAGE = (10_000, 20, 50)
@@ -17,6 +18,22 @@ GARBAGE = (10_000, 20, 50)
 #: of all hot folders leave free in each of them stays there
 HEAPS = 2
 _ARENA_MAX = -8
+#: bytes by which what is held must have changed, before what is free is given back once more
+CHANGED = 1 << 20
+#: bytes that may be free and kept: what comes next takes them again
+SPARE = 2 << 20
+
+
+class _Held(ctypes.Structure):
+    """What the C library tells of its heaps: `struct mallinfo2`."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks",
+            "fordblks", "keepcost",
+        )
+    )  # fmt: skip
 
 
 def share_heaps() -> None:
@@ -27,6 +44,35 @@ def share_heaps() -> None:
     known = getattr(ctypes.CDLL(None), "gnu_get_libc_version", None)
     if known is not None:
         ctypes.CDLL(None).mallopt(_ARENA_MAX, HEAPS)
+
+
+class Heaps:
+    """The heaps of the C library, and what of them nobody needs any more; one thread tends them.
+
+    What a rush took lies in pieces between what stays, and the library gives only its end back: by
+    itself a daemon stays as large as its largest minute, and grows as pieces fit ever less.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing given back; where the library is another one, nothing ever is."""
+        library = ctypes.CDLL(None)
+        self._trim: Callable[[int], int] | None = getattr(library, "malloc_trim", None)
+        self._look = getattr(library, "mallinfo2", None)
+        if self._look is not None:
+            self._look.restype = _Held
+        self._held_then = 0
+
+    def tend(self) -> bool:
+        """Give free memory back where there is some that was freed lately; say whether it was."""
+        if self._look is None or self._trim is None:
+            return False
+        seen = self._look()
+        # pages that were given back still count as free: what is held tells whether more came
+        if seen.fordblks < SPARE or abs(seen.uordblks - self._held_then) < CHANGED:
+            return False
+        self._held_then = seen.uordblks
+        self._trim(0)
+        return True
 
 
 def calm_collector() -> None:
