@@ -13,6 +13,7 @@ Law 3. After an error its handle and connections are never used again.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,9 @@ from masv_watch.errors import CloudError, CloudGarbled, CloudUnreachable, MasvWa
 
 #: seconds: a TLS failure is not tried again faster (fault 51)
 TLS_PAUSE_S = 60.0
+#: seconds after which a handle that nobody used is closed: each has buffers, connections and, where
+#: TLS is spoken, all trusted authorities; a rush of small files needs sixty of them
+REST_S = 30.0
 #: bytes of all headers of one answer
 _MOST_HEADERS = 32 * 1024
 #: bytes of a body that leaves at once, whoever waits for it
@@ -126,11 +130,14 @@ def refused_by(way: Way, when: str, status: int) -> CloudUnreachable:
 class Exchange:
     """Handles for many threads; each thread borrows one for one request."""
 
-    def __init__(self, trusted: str) -> None:
+    def __init__(self, trusted: str, *, monotonic: Callable[[], float]) -> None:
         """Check certificates against `trusted`, a PEM file."""
         self._trusted = trusted
-        #: the one used last is borrowed first: its connections are the youngest
-        self._idle: deque[Any] = deque()
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        #: each with when it was put back, the oldest first. The one used last is borrowed first:
+        #: its connections are the youngest, and those of a rush are left alone
+        self._idle: deque[tuple[Any, float]] = deque()
 
     def ask(self, ask: Ask) -> Raw:
         """Make one request and give its answer, whatever its status.
@@ -140,15 +147,12 @@ class Exchange:
             CloudGarbled: what came is not HTTP, was cut or is too long.
             MasvWatchError: what the body raised.
         """
-        try:
-            curl = self._idle.pop()
-        except IndexError:
-            curl = pycurl.Curl()
+        curl = self._borrow()
         turn = _Turn(ask, self._trusted)
         try:
             raw = turn.run(curl)
             if turn.is_clean:
-                self._idle.append(curl)
+                self._put_back(curl)
             return raw
         finally:
             if not turn.is_clean:
@@ -156,8 +160,25 @@ class Exchange:
 
     def close(self) -> None:
         """Close every idle connection."""
-        while self._idle:
-            self._idle.pop().close()
+        with self._lock:
+            idle = [self._idle.pop()[0] for _ in range(len(self._idle))]
+        for each in idle:
+            each.close()
+
+    def _borrow(self) -> Any:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()[0]
+        return pycurl.Curl()
+
+    def _put_back(self, curl: Any) -> None:
+        now, rested = self._monotonic(), []
+        with self._lock:
+            while self._idle and self._idle[0][1] <= now - REST_S:
+                rested.append(self._idle.popleft()[0])
+            self._idle.append((curl, now))
+        for each in rested:
+            each.close()
 
 
 class _Turn:

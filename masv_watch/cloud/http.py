@@ -81,7 +81,7 @@ class Http:
         #: by the address of a proxy, what proves to it who we are
         self._proofs: dict[str, dict[str, str]] = {}
         self._session = _session(connections, trusted, self._proofs)
-        self._exchange = Exchange(trusted)
+        self._exchange = Exchange(trusted, monotonic=clock.monotonic)
         self.nearness = Nearness()
         self._proxies = proxies or Proxies()
         self._connections, self._trusted = connections, trusted
