@@ -17,6 +17,8 @@ from masv_watch.model import Secret
 
 #: the kernel itself and its devices, of which nothing is ever sent
 _KERNEL = ("/proc", "/sys", "/dev")
+#: memory for plain files, though it lies among the devices
+_SHARED = "/dev/shm"  # noqa: S108 - where files of anybody are, none is made there
 #: folders of the system itself: whoever names one means a folder in it
 _SYSTEM = frozenset(
     {"/", "/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/opt", "/root", "/run", "/sbin"}
@@ -38,7 +40,8 @@ def _root(reading: Reading, at: Path) -> None:
     if not is_path(path):
         return
     real = real_path(path)
-    kernel = next((each for each in _KERNEL if each in {real, *above(real)}), None)
+    places = {real, *above(real)}
+    kernel = next((each for each in _KERNEL if each in places and _SHARED not in places), None)
     if kernel is not None:
         message = f"lies in {kernel}, of which nothing is ever sent - watch another folder"
         reading.fault(at, message)

@@ -54,7 +54,7 @@ SLIPS = {
     "relative": Slip("{top}/out", "out", "is not an absolute path", "begin it with /"),
     "share": Slip("{top}/out", "smb://nas/out", "is not an absolute path", "begin it with /"),
     "proc": Slip("{top}/out", "/proc/1", "lies in /proc, of which nothing", "another folder"),
-    "devices": Slip("{top}/out", "/dev/shm", "lies in /dev, of which nothing", "another folder"),
+    "devices": Slip("{top}/out", "/dev/disk", "lies in /dev, of which nothing", "another folder"),
     "home": Slip("{top}/out", "/root", "/root is a home", "such as /srv/out", 0, 1,
                  ("--no-probe",)),
     "system": Slip("{top}/out", "/etc", "/etc is the system's own", "such as /srv/out", 0, 1,
