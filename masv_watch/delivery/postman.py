@@ -94,7 +94,8 @@ class Postman:
         now = self._store.now()
         mailed_at = self._store.mailed_at(task.key, template)
         at = digests.opens_at(mailed_at, now=now, digest_s=digest_s)
-        if at > now and not upload.is_started:
+        # what went once was due then: its next try is the retry's to time
+        if at > now and not upload.is_started and not task.attempts:
             self._store.retry_task(task, retry_at=at, attempts=task.attempts, note=task.note)
             return True
         owed = self._store.owed_letters(task, turns=self._turns())

@@ -26,6 +26,13 @@ _HELD = {
     WaitReason.AUTH,
     WaitReason.STATE_DISK_LOW,
 }
+#: what ends at its time by itself
+_TIMED = {
+    WaitReason.RECALL: "it can be taken back until {at}, and is not delivered before",
+    WaitReason.DIGEST: (
+        "it was delivered, and its letter waits until {at} for others to the same address"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +123,8 @@ class _Told:
             found = _shut(waiting.until, delivery_shut(upload), self._store, self._times)
             return Onward(why=found.detail, cure=waiting.cure, is_held=True, findings=(found,))
         until = "" if waiting.until is None else f" until {_at(waiting.until, self._times)}"
-        if waiting.reason is WaitReason.RECALL and waiting.until is not None:
-            return self._recallable(waiting.until, waiting.cure)
+        if waiting.reason in _TIMED and waiting.until is not None:
+            return self._timed(waiting.reason, waiting.until, waiting.cure)
         ahead = f", {waiting.ahead} go first" if waiting.ahead else ""
         why = f"its upload waits: {waiting.reason}{until}{ahead}"
         if waiting.reason is WaitReason.RETRYING:
@@ -126,10 +133,10 @@ class _Told:
         cure = waiting.cure if waiting.reason in _HELD and self._is_owner else ""
         return self._give("upload", why, cure, is_held=waiting.reason in _HELD)
 
-    def _recallable(self, until: float, cure: str) -> Onward:
-        why = f"it can be taken back until {_at(until, self._times)}, and is not delivered before"
+    def _timed(self, reason: WaitReason, until: float, cure: str) -> Onward:
+        why = _TIMED[reason].format(at=_at(until, self._times))
         again = self._times.at + until - self._store.now()
-        found = Finding(test="recall", passed=True, detail=why, retry_at=again)
+        found = Finding(test=reason, passed=True, detail=why, retry_at=again)
         return Onward(why=why, cure=cure if self._is_owner else "", findings=(found,))
 
     def _reason(self, words: str) -> str:

@@ -14,7 +14,7 @@ from masv_watch.delivery import digests
 from masv_watch.delivery.postman import MAIL_LIFE_S
 from masv_watch.errors import FenceLost, IllegalTransition
 from masv_watch.model import NO_TURNS, TaskEvent, TaskKind, TaskState, Turns, UploadState
-from masv_watch.uploads import Uploads, WaitReason
+from masv_watch.uploads import Times, Uploads, WaitReason, onward_of
 from tests.integration.rooms.delivered import FOLDER, download
 from tests.processes import free_port
 
@@ -462,6 +462,20 @@ def test_many_deliveries_go_in_letters_of_a_readable_length_all_at_once(office, 
     assert len({mail["message_id"] for mail in office.mails}) == 4
 
 
+def test_letter_that_is_put_off_by_the_server_does_not_wait_for_the_next_time(office, monkeypatch):
+    """What did not fit into the first letter was due with it, and is tried again as any other."""
+    monkeypatch.setattr(digests, "MOST", 2)
+    for _ in range(5):
+        office.deliver()
+    office.world.sandbox.fault("smtp", office.to, code=450, message="4.2.0 later", skip=1, times=1)
+    office.pass_time(DIGEST_S)
+    at_first = numbers(office.told())
+    office.pass_time(61)
+
+    assert at_first == [[1], [2, 3]]
+    assert numbers(office.told()) == [[1], [2, 3], [4, 5]]
+
+
 def test_own_template_without_the_form_for_several_has_a_letter_for_each(office, tmp_path):
     """A template that knows one delivery is never filled with two, and makes nothing late."""
     plain = tmp_path / "plain.html"
@@ -525,6 +539,10 @@ def test_start_of_a_delivered_upload_is_taken_only_while_its_letter_waits(office
     shown = desk.view(waiting.id).waiting
     listed = {view.upload.id: view.waiting for view in desk.list()}
     companions = desk.details(waiting.id).companions
+    (drop,) = office.world.store.drops_of(waiting.id)
+    times = Times(at=0.0, local=office.world.clock.local)
+    whom = {"store": office.world.store, "uploads": desk, "times": times, "is_owner": True}
+    told = onward_of(drop, **whom)
     with pytest.raises(IllegalTransition):
         desk.start(first.id)
     desk.start(waiting.id)
@@ -533,5 +551,8 @@ def test_start_of_a_delivered_upload_is_taken_only_while_its_letter_waits(office
     assert (shown.reason, shown.until) == (WaitReason.DIGEST, listed[waiting.id].until)
     assert listed[first.id] is None
     assert companions == {office.task(waiting).id: 0}
+    assert told.why.startswith("it was delivered, and its letter waits until 20")
+    assert (told.is_held, told.cure) == (False, shown.cure)
+    assert told.findings[0].retry_at == pytest.approx(DIGEST_S, abs=1)
     assert numbers(office.told()) == [[1], [2]]
     assert desk.view(waiting.id).waiting is None
