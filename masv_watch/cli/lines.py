@@ -26,7 +26,7 @@ from masv_watch.config.units import show_rate
 from masv_watch.delivery.letters import size_text
 
 #: reasons for which an upload waits in the normal course of things
-_IN_TURN = frozenset({"queued", "finalizing"})
+_IN_TURN = frozenset({"queued", "finalizing", "digest"})
 #: states in which what failures cost so far is still of interest in a list
 _UNDERWAY = frozenset({"transferring", "paused", "error"})
 
@@ -135,6 +135,14 @@ def wants_a_look(upload: Upload) -> bool:
     """Say whether something went wrong, or waits for more than its turn."""
     is_stuck = upload.waiting is not None and upload.waiting.reason not in _IN_TURN
     return upload.state == "error" or is_stuck or bool(upload.refused_tasks)
+
+
+def gathering_lines(uploads: Iterable[Upload]) -> Iterator[str]:
+    """Say how many delivered uploads wait for the next letter to somebody, where any does."""
+    waits = [each.waiting for each in uploads if each.waiting and each.waiting.reason == "digest"]
+    if waits:
+        first = min(waiting.until for waiting in waits)
+        yield f"letters that wait for others: of {counted(len(waits), 'upload')}, until {first}"
 
 
 def drop_line(drop: Drop) -> str:

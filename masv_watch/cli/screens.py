@@ -81,6 +81,8 @@ class Screen:
         self._apart(_counts(uploads))
         for line in lines.stats_lines(stats) if stats else ():
             self._console.print(Text(line), soft_wrap=True)
+        for line in lines.gathering_lines(uploads):
+            self._console.print(Text(line), soft_wrap=True)
         troubled = [upload for upload in uploads if lines.wants_a_look(upload)]
         if troubled:
             self._apart(_uploads_table(troubled))

@@ -96,6 +96,7 @@ def _status_lines(
         say(*(f"  masv-watch show {upload.id}: {upload.name}" for upload in owed[:_LISTED]))
         if len(owed) > _LISTED:
             say(f"  and {len(owed) - _LISTED} more; masv-watch uploads lists them")
+    say(*lines.gathering_lines(uploads))
     say(*(lines.drop_line(drop) for drop in drops[:_LISTED]))
     _say_more(drops)
 

@@ -155,6 +155,7 @@ def test_share_is_whole_only_when_all_is_acknowledged(sent, size, state, said):
         (upload(), False),
         (upload(waiting=Waiting(reason="queued")), False),
         (upload(state="idle", waiting=Waiting(reason="finalizing")), False),
+        (upload(state="complete", waiting=Waiting(reason="digest")), False),
         (upload(waiting=Waiting(reason="auth")), True),
         (upload(state="error"), True),
         (upload(state="complete", refused_tasks=1), True),
@@ -195,6 +196,19 @@ def test_task_name_says_what_is_owed():
     )]  # fmt: skip
 
     assert names == ["letter to k", "share link", "source", "receipt"]
+
+
+def test_uploads_whose_letters_wait_are_counted_with_the_time_of_the_first():
+    """One line in `status`, however many they are."""
+    waiting = [
+        upload(state="complete", waiting=Waiting(reason="digest", until=until))
+        for until in ("T2", "T1")
+    ]
+
+    (told,) = lines.gathering_lines([upload(), *waiting])
+
+    assert told == "letters that wait for others: of 2 uploads, until T1"
+    assert list(lines.gathering_lines([upload()])) == []
 
 
 def test_letter_that_waits_says_when_it_leaves_and_with_how_many_others():
