@@ -291,7 +291,7 @@ def test_delivery_to_a_portal_puts_its_source_into_the_trash(house):
     (kept,) = (house.top / "vault" / ".masv-trash").glob("*/rushes.mov")
     assert kept.read_bytes() == b"rushes"
     assert details["type"] == "portal"
-    assert [task["kind"] for task in details["tasks"]] == ["dispose"]
+    assert [task["kind"] for task in details["tasks"]] == ["dispose", "receipt"]
     assert house.mails("rushes.mov") == []
 
 
