@@ -24,6 +24,7 @@ from masv_watch.model import (
     Selection,
     SourceFile,
     TaskEvent,
+    TaskKind,
     TaskState,
     Turns,
     Upload,
@@ -34,6 +35,7 @@ from masv_watch.model import (
 )
 from masv_watch.store.ledger import add_file, release_held
 from masv_watch.store.outages import rest_for_good
+from masv_watch.store.receipts import prove_later
 from masv_watch.store.seal import Seal
 from masv_watch.store.searching import spellings
 from masv_watch.store.sql import (
@@ -399,7 +401,8 @@ def _withdraw_tasks(tx: Transaction, upload_id: str) -> None:
     # whoever is at a task finds its fence gone, and stores no outcome
     tx.run("drop_open_tasks", upload_id=upload_id)
     for task in rows_as(tx.all("tasks", upload_id=upload_id), task_of):
-        if task.state is TaskState.DUE:
+        # what was delivered is proved all the same
+        if task.state is TaskState.DUE and task.kind is not TaskKind.RECEIPT:
             move_task(tx, task, TaskEvent.WITHDRAWN, note="its upload was deleted")
 
 
@@ -408,4 +411,6 @@ def _end(tx: Transaction, upload_id: str, *, was_finalized: bool = False) -> Upl
     after = move_upload(tx, row, UploadEvent.DELETED, was_finalized=was_finalized)
     tx.run("forget_secrets", id=upload_id)
     tx.run("end_claim", id=upload_id)
+    if was_finalized:
+        prove_later(tx, upload_id)
     return after

@@ -66,4 +66,4 @@ class Receipts:
         tasks = [task for task in self._store.tasks(upload_id) if task.kind is TaskKind.RECEIPT]
         if any(task.state is TaskState.DUE for task in tasks):
             return "it is being made: ask again in a few seconds"
-        return "it was delivered by a version that made none, or deleted while it was delivered"
+        return "it was delivered by a version that made none"

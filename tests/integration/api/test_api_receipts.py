@@ -8,12 +8,11 @@ import pytest
 
 from masv_watch.delivery import receipt, receipts
 from masv_watch.errors import NotFound
-from masv_watch.model import TaskDraft, TaskKind, UploadState
+from masv_watch.model import TaskKind, UploadState
 from masv_watch.store import signing
-from tests.integration.store.making import bring_upload, create
+from tests.integration.store.making import RECEIPT, bring_upload, create
 
 ONE = "/api/v1/uploads/{}/receipt"
-RECEIPT = TaskDraft(kind=TaskKind.RECEIPT, key="")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from tests.integration.store.making import (
     DISPOSE,
     LETTER,
     LINK,
+    RECEIPT,
     RETIRE,
     bring_upload,
     claim,
@@ -95,7 +96,7 @@ def brought(desk, kind, state):
     if state in (_U.FINALIZING, _U.COMPLETE):
         store.advance_upload(upload_id, _E.FINALIZE)
     if state is _U.COMPLETE:
-        finalize(store, upload_id, tasks=(LINK, LETTER, DISPOSE, RETIRE))
+        finalize(store, upload_id, tasks=(LINK, LETTER, DISPOSE, RETIRE, RECEIPT))
         store.let_go(upload_id, claimed.fence)
     if state in (_U.DELETING, _U.GONE):
         store.delete_upload(upload_id, takes_package=False)
@@ -212,7 +213,9 @@ def test_delete_of_a_delivered_upload_withdraws_what_it_owes_and_keeps_its_packa
 
     assert (answer.status, answer.tree) == (200, {"upload_id": upload_id})
     assert must(desk.store.upload(upload_id)).state is _U.GONE
-    assert {str(task.state) for task in desk.store.tasks(upload_id)} == {"withdrawn"}
+    states = {task.kind: str(task.state) for task in desk.store.tasks(upload_id)}
+    # what was delivered is proved all the same
+    assert states == {**dict.fromkeys(ALL_KINDS, "withdrawn"), "receipt": "due"}
     assert desk.file.read_bytes() == b"frames"
 
 
@@ -310,4 +313,4 @@ def test_queue_is_reordered_by_priority_and_passed_by_start(tmp_path):
 
 def test_tasks_of_the_table_are_those_that_exist():
     """The upload that is deleted above owes one task of every kind."""
-    assert {task.kind for task in (LINK, LETTER, DISPOSE, RETIRE)} == set(ALL_KINDS)
+    assert {task.kind for task in (LINK, LETTER, DISPOSE, RETIRE, RECEIPT)} == set(ALL_KINDS)

@@ -219,6 +219,21 @@ def test_receipt_stays_when_its_upload_is_deleted(world):
     assert_sound(world, upload)
 
 
+def test_receipt_that_is_owed_is_made_though_its_upload_is_deleted_meanwhile(world):
+    """Nobody gets rid of his proof, or of his trace, by being quick."""
+    upload = world.deliver(mail_to=("lab@example.com",))
+    task = world.store.claim_task([TaskKind.RECEIPT], 60.0)
+    world.store.delete_upload(upload.id, takes_package=False)
+    with pytest.raises(FenceLost):
+        receipts.make(world.store, task, upload, team=None)
+
+    world.work()
+
+    assert world.upload(upload.id).state == "deleting"
+    assert world.task(upload, TaskKind.LETTER).state is TaskState.WITHDRAWN
+    assert_sound(world, upload)
+
+
 def test_upload_without_a_receipt_says_why(world):
     """One that is not delivered, one that is being signed, and one that nobody knows."""
     upload = world.deliver()

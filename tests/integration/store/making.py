@@ -184,11 +184,12 @@ def bring_drop(store: Store, state: DropState, path: bytes = b"a.mov") -> Drop:
     return found
 
 
-LINK, LETTER, DISPOSE, RETIRE = (
+LINK, LETTER, DISPOSE, RETIRE, RECEIPT = (
     TaskDraft(kind=TaskKind.LINK, key=""),
     TaskDraft(kind=TaskKind.LETTER, key="a@example.com", facts={"message_id": "<1@x>"}),
     TaskDraft(kind=TaskKind.DISPOSE, key="1"),
     TaskDraft(kind=TaskKind.RETIRE, key="1"),
+    TaskDraft(kind=TaskKind.RECEIPT, key=""),
 )
 ALL_KINDS = tuple(TaskKind)
 
