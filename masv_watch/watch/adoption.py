@@ -109,6 +109,8 @@ class _There:
 
 def _weigh(rule: Rule, trees: Iterable[Tree], *, store: Store, clock: Clock, anew: bool) -> _There:
     found, times, unread = [], [], []
+    # asked once: it is the same for each of a million files
+    grain_ns = grain_ns_of(rule)
     for tree in trees:
         standing = role(tree.kind, rule.drop)
         if tree.unreadable:
@@ -116,8 +118,9 @@ def _weigh(rule: Rule, trees: Iterable[Tree], *, store: Store, clock: Clock, ane
                 unread.append(tree.top)
             continue
         is_taken = tree.is_drop and standing.standing is Standing.TAKEN
-        if is_taken and not _is_known(store, rule, tree, anew=anew):
-            found.append((tree.top, _signature(rule, tree), tree.size, len(tree.files)))
+        signature = tree.seen(grain_ns=grain_ns).signature if is_taken else ""
+        if is_taken and not _is_known(store, rule, tree.top, signature, anew=anew):
+            found.append((tree.top, signature, tree.size, len(tree.files)))
             seen_at = (seen.mtime_ns for _, seen in tree.files or tree.folders)
             times.append(min(seen_at, default=int(clock.wall() * 1e9)))
     return _There(found=found, times=times, unread=unread)
@@ -129,23 +132,18 @@ def _goes(store: Store, rule: Rule, tree: Tree) -> bool:
     return latest is not None and latest.state is DropState.TAKEN
 
 
-def _is_known(store: Store, rule: Rule, tree: Tree, *, anew: bool) -> bool:
-    latest = store.latest_drop(rule.name, tree.top)
+def _is_known(store: Store, rule: Rule, top: bytes, signature: str, *, anew: bool) -> bool:
+    latest = store.latest_drop(rule.name, top)
     if latest is None or _only_waited(latest):
         return False
     is_over = latest.state not in (DropState.TAKEN, DropState.HELD)
-    is_same = is_same_signature(latest.signature, _signature(rule, tree))
-    return not (anew and is_over and not is_same)
+    return not (anew and is_over and not is_same_signature(latest.signature, signature))
 
 
 def _only_waited(drop: Drop) -> bool:
     """Say whether all that is known of a drop is that it could not be read."""
     is_held = drop.state is DropState.HELD and drop.hold is HoldReason.UNREADABLE
     return drop.upload_id is None and (is_held or drop.state is DropState.SETTLING)
-
-
-def _signature(rule: Rule, tree: Tree) -> str:
-    return tree.seen(grain_ns=grain_ns_of(rule)).signature
 
 
 def asks_first(initial: Initial, *, drops: int, size: int) -> bool:

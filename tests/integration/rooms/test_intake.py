@@ -128,6 +128,23 @@ def test_intake_at_the_first_start_does_as_initial_says(make_room, initial, expe
     assert room.state("later.mov") == ("taken", None)
 
 
+def test_intake_at_the_first_start_asks_once_for_what_is_the_same_for_every_file(
+    make_room, monkeypatch
+):
+    """A full folder is recorded in a time that its files take, not its mounts."""
+    room = make_room(initial=Initial.IGNORE)
+    for number in range(50):
+        (room.hot / f"{number}.mov").write_bytes(b"abc")
+    asked = []
+    monkeypatch.setattr("masv_watch.files.mtime_grain_ns", lambda path: asked.append(path) or 0)
+
+    room.intake.tick()
+
+    assert room.state("49.mov") == ("ignored", None)
+    # the look that follows knows them again without it
+    assert len(asked) == 1
+
+
 def test_intake_ignores_old_content_only_until_it_changes(make_room):
     """What `initial: ignore` recorded is that content, not that name."""
     room = make_room(initial=Initial.IGNORE)
