@@ -6,7 +6,7 @@ cycle, a sweep that is told to stop, and what happens meanwhile in another hot f
 that of a process which has looked at nothing before.
 
     .venv/bin/python tests/benchmarks/bench_sweep.py [--rounds N] [--files N] [--folders N]
-        [--json FILE]
+        [--form folders|one|files]... [--json FILE]
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ from tests.doubles import FakeClock  # noqa: E402
 DROPS = "masv-watch, a drop each folder"
 SINGLE = "masv-watch, one drop"
 FILES = "masv-watch, a drop each file"
+#: what each is called on the command line
+FORMS = {"folders": DROPS, "one": SINGLE, "files": FILES}
 #: what the rule of each says beside the folder
 RULES: dict[str, dict[str, Any]] = {
     DROPS: {},
@@ -239,6 +241,7 @@ def run() -> None:
     line = parser(__doc__, rounds=5)
     line.add_argument("--files", type=int, default=1_000_000)
     line.add_argument("--folders", type=int, default=1_000)
+    line.add_argument("--form", action="append", choices=list(FORMS), help="all without it")
     line.add_argument(
         "--child", nargs=3, metavar=("HOT", "STATE", "NAME"), help="for the run itself"
     )
@@ -256,12 +259,15 @@ def run() -> None:
     with work_folder(in_memory=options.files * FILE_BYTES) as top, work_folder() as state:
         tree = top / "hot" / "ALL"
         seed(tree, folders=options.folders, files=options.files)
-        hots = {DROPS: tree, SINGLE: tree.parent, FILES: top}
-        (found,) = memory_of(tree.parent, state / "taken", SINGLE, kind="--taking")
-        figures.add(SINGLE, taken_most=found["most"], taken_kept=found["kept"])
-        # whoever comes next has not seen it before, either
-        (tree.parent / os.fsdecode(MARKER_NAME)).unlink()
-        looks = {}
+        places = {DROPS: tree, SINGLE: tree.parent, FILES: top}
+        wanted = [FORMS[each] for each in options.form or FORMS]
+        hots = {name: places[name] for name in places if name in wanted}
+        if SINGLE in hots:
+            (found,) = memory_of(tree.parent, state / "taken", SINGLE, kind="--taking")
+            figures.add(SINGLE, taken_most=found["most"], taken_kept=found["kept"])
+            # whoever comes next has not seen it before, either
+            (tree.parent / os.fsdecode(MARKER_NAME)).unlink()
+        looks: dict[str, Looks] = {}
         for number, (name, hot) in enumerate(hots.items()):
             place = state / str(number)
             if name == FILES:
@@ -273,22 +279,26 @@ def run() -> None:
                 figures.add(name, **told)
             looks[name] = Looks(hot, place, FakeClock(), **RULES[name])
         compare(figures, tree, looks)
-        for name in (DROPS, FILES):
+        moving = [name for name in (DROPS, FILES) if name in hots]
+        for name in moving:
             idle(figures, name, looks[name])
             cancel(figures, name, looks[name])
         neighbour(figures, state, "alone")
-        for name in (DROPS, FILES):
+        for name in moving:
             neighbour(figures, state, f"beside {name}", looks[name].full)
         for each in looks.values():
             each.store.close()
-        first = partial(anew, top, state / str([*hots].index(FILES)))
-        neighbour(figures, state, "beside it after a restart", first)
+        if FILES in hots:
+            first = partial(anew, top, state / str([*hots].index(FILES)))
+            neighbour(figures, state, "beside it after a restart", first)
     tell(figures, options)
 
 
 def tell(figures: Figures, options: Any) -> None:
     """Print what was measured."""
     for name in RULES:
+        if not figures.has("seconds", name):
+            continue
         figures.goal(
             f"seconds of a full sweep over find's, {name}",
             figures.median("seconds", name) / figures.median("seconds", PEER),
@@ -298,23 +308,27 @@ def tell(figures: Figures, options: Any) -> None:
             f"MiB more during a full sweep, {name}",
             max(figures.of("steady_most", name)), limit=60, most=True,
         )  # fmt: skip
-    figures.goal(
-        f"MiB more during the first sweep after a restart, {FILES}",
-        max(figures.of("again_most", FILES)), limit=60, most=True,
-    )  # fmt: skip
-    for name in (DROPS, FILES):
+        if name == SINGLE:
+            continue
+        figures.goal(
+            f"MiB more during the first sweep after a restart, {name}",
+            max(figures.of("again_most", name)), limit=60, most=True,
+        )  # fmt: skip
         figures.goal(
             f"CPU milliseconds of an idle cycle, {name}",
             max(figures.of("idle_cpu_ms", name)), limit=50, most=True,
         )  # fmt: skip
+    taken = [] if not figures.has("taken_most", SINGLE) else [
+        figures.table("taken_most", "MiB more until the drop is taken, the most"),
+        figures.table("taken_kept", "MiB more once it is taken"),
+    ]  # fmt: skip
     figures.tell(
         [
             figures.table("seconds", "Seconds of a look at everything", peer=PEER),
             figures.table("cpu", "CPU seconds of it", peer=PEER),
             figures.table("again_took", "Seconds of the first sweep after a restart"),
             figures.table("again_most", "MiB more during the first sweep after a restart"),
-            figures.table("taken_most", "MiB more until the drop is taken, the most"),
-            figures.table("taken_kept", "MiB more once it is taken"),
+            *taken,
             figures.table("steady_most", "MiB more during a later sweep"),
             figures.table("idle_cpu_ms", "CPU milliseconds of an idle cycle"),
             figures.table("stop_ms", "Milliseconds until a sweep that is told to stop has"),

@@ -42,6 +42,10 @@ class Figures:
         """Give all values of a kind for a sender."""
         return self._values[kind][sender]
 
+    def has(self, kind: str, sender: str) -> bool:
+        """Say whether anything of a kind was measured for a sender."""
+        return sender in self._values.get(kind, {})
+
     def median(self, kind: str, sender: str) -> float:
         """Give the median of a kind for a sender."""
         return statistics.median(self.of(kind, sender))
