@@ -195,6 +195,7 @@ class Daemon:
                 hurry=roster.hurry,
                 terms=roster.terms,
                 is_there=roster.is_there,
+                sight=roster.sight,
                 password=roster.password,
             ),
             links=Links(

@@ -1458,6 +1458,8 @@ class Drop:
     lack_waived: bool = False
     #: a person ended it before it went
     is_unwanted: bool = False
+    #: as it was seen last by then (`watch.memory`); "" where that is not known
+    cancelled_as: str = ""
     #: of a removable hot folder, the volume that it came on; "" otherwise
     volume: str = ""
     found_by: FoundBy = FoundBy.UNKNOWN

@@ -300,6 +300,11 @@ class Roster:
         except SourceError:
             return None
 
+    def sight(self, drop: Drop) -> str:
+        """Tell what was seen last of a drop that settles; "" where nothing is remembered."""
+        watched = self._watched.get(drop.hot_folder)
+        return "" if watched is None else watched.intake.entries.sight(drop)
+
     def tidy(self, kept_s: float) -> None:
         """Have every hot folder's own loop clear away what is old; history is kept so long."""
         for each in self._all():

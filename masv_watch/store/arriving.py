@@ -89,7 +89,7 @@ class ArrivingVerbs:
 
         return self.engine.write(abandon)
 
-    def cancel_drop(self, drop_id: int, note: str) -> Drop:
+    def cancel_drop(self, drop_id: int, note: str, *, sight: str = "") -> Drop:
         """End a drop that has not gone yet, for good."""
 
         def cancel(tx: Transaction) -> Drop:
@@ -99,7 +99,8 @@ class ArrivingVerbs:
             else:
                 move_drop(tx, row, DropEvent.CANCEL, note=note)
             is_known = row["whole"] or row["hold"] == HoldReason.INITIAL_ASK
-            tx.run("note_unwanted", id=drop_id, was_whole=row["whole"], is_known=is_known)
+            known = {"was_whole": row["whole"], "is_known": is_known}
+            tx.run("note_unwanted", id=drop_id, sight=sight, **known)
             shown = json.loads(row["asked"] or "{}").get("tree")
             if row["hold"] == HoldReason.REDROP_ASK and shown:
                 # what was shown is not wanted; with anything else it is asked about anew

@@ -42,9 +42,10 @@ class Arriving(Protocol):
         """
         ...
 
-    def cancel_drop(self, drop_id: int, note: str) -> Drop:
+    def cancel_drop(self, drop_id: int, note: str, *, sight: str = "") -> Drop:
         """End a drop that has not gone yet, for good: what still comes of it is not sent.
 
+        `sight` is what was seen of it last (`watch.memory`): by that other content is told from it.
         One on its way leaves its upload; the last one has it deleted, its package with it.
 
         Raises:

@@ -121,7 +121,7 @@ AND settled_at IS NULL AND unwanted = 1 ORDER BY id;
 -- name: note_unwanted
 -- what was whole, or shown to a person, is known by its signature; all else by its name, until it
 -- has settled
-UPDATE drops SET unwanted = 1, settled_at = CASE WHEN :was_whole = 1 THEN settled_at END,
+UPDATE drops SET unwanted = 1, cancelled_as = :sight, settled_at = CASE WHEN :was_whole = 1 THEN settled_at END,
     signature = CASE WHEN :is_known = 1 THEN signature ELSE '' END WHERE id = :id;
 
 -- name: note_given_up

@@ -380,6 +380,7 @@ def drop_of(row: Row) -> Drop:
         is_late=bool(row["late"]),
         lack_waived=bool(row["lack_waived"]),
         is_unwanted=bool(row["unwanted"]),
+        cancelled_as=row["cancelled_as"],
     )
 
 

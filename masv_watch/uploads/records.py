@@ -41,19 +41,22 @@ class Records:
         terms: Callable[[str, bytes, Terms], Terms | None],
         is_there: Callable[[str, bytes], bool | None] = lambda *_: None,
         password: Callable[[str], Secret | None] = lambda _name: None,
+        sight: Callable[[Drop], str] = lambda _drop: "",
     ) -> None:
         """Work on this ledger.
 
         `hurry` asks a hot folder by name to sweep soon; `terms` gives what its rule says of a
         drop's path now, None where the configuration has none of that name, or names nobody.
         `is_there` says whether something stands at a drop's path, None where that cannot be told.
-        `password` is the one that a hot folder's packages have now.
+        `password` is the one that a hot folder's packages have now. `sight` tells what was seen
+        last of a drop that settles.
         """
         self._store = store
         self._hurry = hurry
         self._terms = terms
         self._is_there = is_there
         self._password = password
+        self._sight = sight
 
     def drop(self, drop_id: int) -> DropView:
         """Give one drop, whatever became of it.
@@ -118,7 +121,9 @@ class Records:
         """
         known = self._find(drop_id)
         try:
-            drop = self._store.cancel_drop(drop_id, "a person cancelled it")
+            drop = self._store.cancel_drop(
+                drop_id, "a person cancelled it", sight=self._sight(known)
+            )
         except IllegalTransition as error:
             hint = error.hint if known.state in _LIVING else f"it ended as {known.state} before"
             raise IllegalTransition(

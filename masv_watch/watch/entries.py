@@ -97,6 +97,7 @@ class Entries:
         self._is_early = starts_early(rule).is_early
         self._memory, self._tops, self._grain = Memory(), Tops(), Grain(clock)
         self.hasten, self.put_off = self._memory.hasten, self._memory.put_off
+        self.sight = self._memory.sight
         self.foresight = Foresight(rule.name, store)
         #: something has to be looked for soon, in a sweep
         self._is_dirty = False

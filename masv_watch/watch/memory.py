@@ -6,6 +6,7 @@ to: `entries` does, and fills it.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 from masv_watch.model import Drop
@@ -38,6 +39,14 @@ class Remembered:
     #: whether the last look found it quiet
     is_quiet: bool = False
 
+    @property
+    def sight(self) -> str:
+        """Tell what was seen last of a file, in a form that can be stored; "" of a folder."""
+        if self.entry is None or self.place is None:
+            return ""
+        # no device: its number may change with a boot
+        return json.dumps([self.place[1], self.is_quiet, self.entry.signature])
+
     def note(self, tree: Tree, verdict: Verdict) -> None:
         """Keep what a look showed, for the next one."""
         self.entry = verdict.entry
@@ -69,6 +78,11 @@ class Memory:
         if known is None or known.held or known.entry is None or tree.kind != "file":
             return False
         return now < known.retry_at and known.entry.fence == tree.fence
+
+    def sight(self, drop: Drop) -> str:
+        """Tell what was seen last of a drop that settles, as `Remembered.sight`; any thread."""
+        known = self.growing.get(drop.path)
+        return known.sight if known is not None and known.drop_id == drop.id else ""
 
     def hasten(self, now: float) -> None:
         """Have all that settles sampled by a monotonic second."""
@@ -130,6 +144,17 @@ def is_other(tree: Tree, seen: Seen, drop: Drop, known: Remembered) -> bool:
         return False
     if drop.signature:
         return not is_same_signature(drop.signature, seen.signature)
-    if known.entry is None or is_same_signature(known.entry.signature, seen.signature):
+    if known.entry is None:
+        return is_not(drop.cancelled_as, seen, inode=place[1])
+    if is_same_signature(known.entry.signature, seen.signature):
         return False
     return known.is_quiet or known.place != place
+
+
+def is_not(sight: str, seen: Seen, *, inode: int) -> bool:
+    """Say whether a file is not what was seen by an earlier process, nor the rest of that."""
+    if not sight:
+        return False
+    was_inode, was_quiet, signature = json.loads(sight)
+    is_same = is_same_signature(signature, seen.signature)
+    return not is_same and bool(was_quiet or was_inode != inode)

@@ -60,3 +60,5 @@ CREATE TABLE unread (
     anew INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (hot_folder, path)
 ) WITHOUT ROWID;
+-- What a person cancelled while it settled, as it was seen last (`watch.memory`); empty: not known.
+ALTER TABLE drops ADD COLUMN cancelled_as TEXT NOT NULL DEFAULT '';

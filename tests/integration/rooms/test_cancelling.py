@@ -10,6 +10,7 @@ from masv_watch.errors import FenceLost, IllegalTransition
 from masv_watch.explain import Asked, explain
 from masv_watch.model import (
     Caller,
+    Depth,
     DropMode,
     DropState,
     Initial,
@@ -28,7 +29,8 @@ from .test_intake_redrops import SETTLED_S
 
 def cancel(room, path):
     """Cancel the newest drop of a path, as the API does."""
-    records = Records(room.store, hurry=lambda _name: None, terms=lambda *_: None)
+    sight = room.intake.entries.sight
+    records = Records(room.store, hurry=lambda _name: None, terms=lambda *_: None, sight=sight)
     return records.cancel(room.drop(path).id)
 
 
@@ -117,6 +119,55 @@ def test_right_file_that_is_copied_over_a_cancelled_one_goes(make_room, waits):
 
     assert [upload.name for upload in room.taken()] == ["x"]
     assert room.taken()[0].size == len(b"right")
+
+
+@pytest.mark.parametrize(
+    ("how", "goes"),
+    [("replaced", True), ("same content", False), ("grown", False), ("touched", False)],
+)
+@pytest.mark.parametrize("depth", [Depth.TOP, Depth.ANY])
+def test_what_was_cancelled_while_it_settled_is_known_over_a_restart(make_room, depth, how, goes):
+    """Another file under its name goes; itself, whatever inode it has now, and its rest do not."""
+    room = make_room(initial=Initial.SEND, drop=DropMode.FILE, depth=depth)
+    path = room.hot / ("x" if depth is Depth.TOP else "day1/x")
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"the wrong one")
+    room.pass_time(1)
+    name = str(path.relative_to(room.hot))
+    assert room.state(name) == ("settling", None)
+    cancel(room, name)
+    before = path.stat()
+    if how in ("replaced", "same content"):
+        new = room.top / "new"
+        new.write_bytes(b"right" if how == "replaced" else b"the wrong one")
+        if how == "same content":
+            os.utime(new, ns=(before.st_mtime_ns, before.st_mtime_ns))
+        new.replace(path)
+    elif how == "grown":
+        path.write_bytes(b"the wrong one, all of it")
+    else:
+        os.utime(path, ns=(before.st_mtime_ns + 10**9, before.st_mtime_ns + 10**9))
+    room.begin()
+    room.pass_time(2 * SETTLED_S)
+    room.begin()
+    room.pass_time(2 * SETTLED_S)
+
+    assert [room.files(upload) for upload in room.taken()] == ([[name]] if goes else [])
+    assert goes or room.drop(name).state is DropState.CANCELLED
+
+
+def test_what_had_settled_when_it_was_cancelled_goes_anew_when_it_is_written_anew(make_room):
+    """Over a restart too: it stood still, so that what comes is no rest of it."""
+    room = make_room(sidecar=Sidecar(name="{name}.yml"))
+    (room.hot / "x").write_bytes(b"the wrong one")
+    room.pass_time(SETTLED_S)
+    cancel(room, "x")
+    (room.hot / "x").write_bytes(b"right")
+    (room.hot / "x.yml").write_text("message: for the edit\n")
+    room.begin()
+    room.pass_time(2 * SETTLED_S)
+
+    assert [upload.size for upload in room.taken()] == [len(b"right")]
 
 
 def test_what_is_not_sent_because_of_a_cancel_is_told_with_its_cure(make_room, caplog):
