@@ -188,6 +188,15 @@ class WatchingVerbs:
             self.engine.read(lambda tx: tx.all("coming_drops", most=most, **like)), drop_of
         )
 
+    def ongoing_drops(
+        self, hot_folder: str, path: bytes, *, files: int, size: int, most: int
+    ) -> list[Drop]:
+        """List drops of other paths that are on their way, with so many files and bytes."""
+        like = {"hot_folder": hot_folder, "path": path, "file_count": files, "size": size}
+        return rows_as(
+            self.engine.read(lambda tx: tx.all("ongoing_drops", most=most, **like)), drop_of
+        )
+
     def late_drops(self, hot_folder: str, path: bytes) -> int:
         """Count the drops of late files of a path within a day."""
         place = {"hot_folder": hot_folder, "path": path}

@@ -85,6 +85,12 @@ class Watching(Protocol):
         """List as `like_drops` those of which all is up and that are not delivered yet."""
         ...
 
+    def ongoing_drops(
+        self, hot_folder: str, path: bytes, *, files: int, size: int, most: int
+    ) -> list[Drop]:
+        """List as `like_drops` those that are on their way alone, and go on without a person."""
+        ...
+
     def same_inodes(
         self, hot_folder: str, wanted: Sequence[Identity], *, grain_ns: int
     ) -> list[list[DeliveredAt]]:

@@ -10,6 +10,7 @@ Law 2. Of large files a piece is read at each look, so that no other drop waits 
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -37,6 +38,7 @@ from masv_watch.store.contract import Store
 from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.grains import grain_ns_of
 from masv_watch.watch.moves import Moved, is_continued, known_of, to_be_read, told
+from masv_watch.watch.ongoing import CHUNK_BYTES, beside, standing
 from masv_watch.watch.origins import Origins
 from masv_watch.watch.redrops import (
     Compared,
@@ -67,6 +69,8 @@ _ALIKE = 200
 _KEPT = 4096
 #: files of earlier drops that are remembered, so that a thousand equal frames ask for each once
 _KEPT_FILES = 1024
+#: files of which it is remembered what was read of them before they were taken, 200 bytes each
+_KEPT_READ = 16384
 #: bytes that are read at one look at a hot folder, of all of its drops together
 READ_AT_ONCE = 256 * 1024 * 1024
 
@@ -81,6 +85,8 @@ class Histories:
         self._store = store
         self._stop = stop
         self._contents: dict[bytes, dict[_Read, str]] = {}
+        #: what was read of drops that were taken since: copies of them may come
+        self._taken: dict[_Read, str] = {}
         #: what is being read, a piece at each look
         self._reading: tuple[_Read, files.Hashing] | None = None
         self._left = READ_AT_ONCE
@@ -219,7 +225,9 @@ class Histories:
             if self._stop() or self._left <= 0:
                 return
             wanted = (path, identity, sizes[path])
-            self._left -= self._read_on(root, wanted, known, most=self._left)
+            is_own = path == tree.top or path.startswith(tree.top + b"/")
+            into = known if is_own else self._taken
+            self._left -= self._read_on(root, wanted, into, most=self._left)
 
     def begin_look(self) -> None:
         """Let as much be read again as one look at the hot folder may take."""
@@ -238,7 +246,9 @@ class Histories:
 
     def forget(self, top: bytes) -> None:
         """Let go of what was read of a drop that is taken or has ended."""
-        self._contents.pop(top, None)
+        self._taken |= self._contents.pop(top, {})
+        while len(self._taken) > _KEPT_READ:
+            self._taken.pop(next(iter(self._taken)))
 
     def _chunk_sizes(self, rule: Rule, tree: Tree, found: Compared) -> dict[bytes, int]:
         if found.chunk_sizes:
@@ -298,6 +308,37 @@ class Histories:
             if answered.kind is not Kind.FIRST:
                 return answered
             found = answered
+        return self._beside_ongoing(rule, root, tree, found=found)
+
+    def _beside_ongoing(
+        self, rule: Rule, root: files.Root, tree: Tree, *, found: Compared
+    ) -> Compared:
+        """Say what a tree is to what is on its way, of which no hash is known before it is sent."""
+        contents = ChainMap(self._contents.get(tree.top, {}), self._taken)
+        alike = self._store.ongoing_drops(
+            rule.name, tree.top, files=len(tree.files), size=tree.size, most=_ALIKE
+        )
+        for drop in alike:
+            earlier = self._earlier(drop, is_gone=False)
+            going = None if earlier is None else standing(root, earlier.files)
+            if earlier is None or going is None:
+                continue
+            seen = beside(tree.files, tree.top, going, contents)
+            if seen.likeness is Likeness.OTHER:
+                continue
+            name = f"{_named(drop)}, drop {drop.id}, which is on its way"
+            why = self._why_not(rule, earlier, terms_of(rule, tree.top))
+            if why:
+                detail = f"its content may be that of {name}, but {why}"
+                found = replace(found, findings=(*found.findings, _finding(True, detail)))
+            elif seen.likeness is Likeness.UNREAD:
+                detail = f"both to be read first: it may have the content of {name}"
+                sizes = {path: CHUNK_BYTES for path, _ in seen.unread}
+                asked = _beside(Kind.UNREAD, found, drop, detail)
+                return replace(asked, unread=seen.unread, new=(), chunk_sizes=sizes)
+            else:
+                detail = f"it has the content of {name}: it waits for what becomes of that"
+                return _beside(Kind.ONGOING, found, drop, detail)
         return found
 
     def _coming(self, rule: Rule, root: files.Root, tree: Tree) -> list[Drop]:
@@ -344,8 +385,13 @@ class Histories:
 
     def _is_living(self, drop: Drop) -> bool:
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
-        # of what is looked through, one that is not complete is all up (`_coming`)
-        lives = (UploadState.COMPLETE, UploadState.IDLE, UploadState.FINALIZING)
+        # of what is looked through, one that is not complete is all up (`_coming`), or waited for
+        lives = (
+            UploadState.COMPLETE,
+            UploadState.TRANSFERRING,
+            UploadState.IDLE,
+            UploadState.FINALIZING,
+        )
         return (
             upload is not None
             and upload.state in lives

@@ -184,6 +184,9 @@ class _NoLedger:
     def delivered_to(self, _domain: str) -> bool:
         return False
 
+    def ongoing_drops(self, _hot_folder: str, _path: bytes, **_alike: int) -> list[Drop]:
+        return []
+
     def like_drops(self, _hot_folder: str, _path: bytes, **_alike: int) -> list[Drop]:
         return []
 

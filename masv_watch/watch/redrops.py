@@ -38,6 +38,8 @@ Placed = tuple[bytes, Identity]
 
 #: how many times longer than usual late files must be quiet
 LATE_FACTOR = 4
+#: seconds between two looks at what became of a drop that another one waits for
+ONGOING_S = 15.0
 
 
 class Kind(StrEnum):
@@ -59,6 +61,8 @@ class Kind(StrEnum):
     RENAMED = "renamed"
     #: its content was delivered under another name
     TWIN = "twin"
+    #: its content is on its way under another name
+    ONGOING = "ongoing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,8 +220,8 @@ def answer(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int) -
     `added_of_late` counts the late packages of the same drop within the last day.
     """
     detail, findings = found.findings[-1].detail, found.findings
-    if found.kind is Kind.UNREAD:
-        return _wait(detail, moment.now, findings)
+    if found.kind in (Kind.UNREAD, Kind.ONGOING):
+        return _wait(detail, moment.now + ONGOING_S * (found.kind is Kind.ONGOING), findings)
     if found.kind is Kind.SAME:
         return Objection(ends=DropEvent.SAME_CONTENT, note=detail, findings=findings)
     if found.kind in (Kind.RENAMED, Kind.TWIN):

@@ -395,7 +395,7 @@ def test_copy_of_what_waits_for_its_window_of_delivery_waits_with_it(room, how):
 
 
 def test_copy_of_what_is_up_and_not_delivered_yet_is_linked_to_it(make_room):
-    """A window of delivery may be closed for days; one that is still sent is not waited for."""
+    """A window of delivery may be closed for days; one that is still sent is waited for till then."""
     room = make_room(dedupe=Dedupe.RELINK)
     (room.hot / "one").write_bytes(b"abc")
     room.pass_time(SETTLED_S)
@@ -405,9 +405,10 @@ def test_copy_of_what_is_up_and_not_delivered_yet_is_linked_to_it(make_room):
     send_files(room.store, room.store.upload(first.id), hash_of=room._hash_of)
     (room.hot / "early").write_bytes(b"abc")
     room.pass_time(SETTLED_S)
+    assert [upload.name for upload in room.taken()] == ["one"]
     assert room.store.advance_all_sent(first.id, claimed.fence)
     (room.hot / "two").write_bytes(b"abc")
     room.pass_time(SETTLED_S)
 
     relinks = {upload.name: upload.relinks for upload in room.taken()}
-    assert relinks == {"one": None, "early": None, "two": first.id}
+    assert relinks == {"one": None, "early": first.id, "two": first.id}

@@ -1,0 +1,69 @@
+"""What a settled drop is to one of another name that is on its way, and whose hash nobody has yet.
+
+Owns that comparison: both contents are read by the intake, as the hash of a drop is only known once
+all of it was sent. Never reads a byte itself and decides nothing. Used by `histories`.
+
+Law 1. Whoever waits for another waits for one that was taken before it: nobody waits in a circle.
+Law 2. Only a drop whose files stand as they were taken is waited for; in doubt the second one goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from masv_watch.files import Root
+from masv_watch.model import Identity, SourceFile
+from masv_watch.watch.redrops import Placed
+from masv_watch.watch.tops import seen_at
+from masv_watch.watch.twins import Contents, Likeness
+
+#: bytes of the chunks by which both are read: any does, as long as it is one for both
+CHUNK_BYTES = 1 << 26
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A drop beside one that is on its way."""
+
+    likeness: Likeness
+    #: what has to be read before it can be said, of both
+    unread: tuple[Placed, ...] = ()
+
+
+def standing(root: Root, files: Mapping[bytes, SourceFile]) -> Mapping[bytes, Placed] | None:
+    """Give the files of a drop on its way as they stand, by their path below it.
+
+    None where one of them is not as it was taken, or cannot be read.
+    """
+    found: dict[bytes, Placed] = {}
+    for below, file in files.items():
+        seen = seen_at(root, file.path)
+        if seen is None or seen.identity is None or not _is_as_taken(seen.identity, file.identity):
+            return None
+        found[below] = (file.path, seen.identity)
+    return found
+
+
+def beside(
+    files: Sequence[Placed], top: bytes, going: Mapping[bytes, Placed], contents: Contents
+) -> Beside:
+    """Say what a drop is to one on its way; `contents` are the hashes of what was read of both."""
+    shape = {placed[0][len(top) :]: placed for placed in files}
+    if shape.keys() != going.keys():
+        return Beside(likeness=Likeness.OTHER)
+    unread: list[Placed] = []
+    for below, placed in shape.items():
+        other = going[below]
+        if placed[1].size != other[1].size:
+            return Beside(likeness=Likeness.OTHER)
+        hashes = [contents.get((*each, CHUNK_BYTES)) for each in (placed, other)]
+        if None not in hashes and hashes[0] != hashes[1]:
+            return Beside(likeness=Likeness.OTHER)
+        pairs = zip((placed, other), hashes, strict=True)
+        unread += [each for each, hashed in pairs if hashed is None]
+    return Beside(likeness=Likeness.UNREAD if unread else Likeness.TWIN, unread=tuple(unread))
+
+
+def _is_as_taken(now: Identity, then: Identity) -> bool:
+    return (now.size, now.mtime_ns, now.inode) == (then.size, then.mtime_ns, then.inode)
