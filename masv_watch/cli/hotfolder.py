@@ -7,6 +7,7 @@ by `views`, for `status FOLDER`; alone, because the other looks are at everythin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from masv_watch.cli import answers, lines
@@ -38,10 +39,11 @@ def show(desk: Desk, name: str) -> None:
 
 
 def _lines(folder: HotFolder, drops: Sequence[Drop], uploads: Sequence[Upload]) -> Iterator[str]:
-    yield lines.hot_folder_line(folder)
+    # what it takes has a line of its own here
+    yield lines.hot_folder_line(replace(folder, takes=""))
     yield f"{folder.path}, to {folder.to or 'nobody'}"
     if folder.takes:
-        yield f"drop: {folder.drop}, depth: {folder.depth}: takes {folder.takes}"
+        yield f"takes {folder.takes} (drop: {folder.drop}, depth: {folder.depth})"
     for key, value in folder.rule:
         yield f"  {key}: {value}"
     told = [upload for upload in uploads if upload.state not in _OVER or lines.wants_a_look(upload)]

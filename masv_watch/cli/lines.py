@@ -310,6 +310,13 @@ def duration_text(seconds: int | None) -> str:
     return f"{days} d {clock}" if days else clock
 
 
+def time_text(iso: str) -> str:
+    """Write a time of the API for people; what is none stays as it is."""
+    day, _, clock = iso.partition("T")
+    seconds, _, rest = clock.partition(".")
+    return f"{day} {seconds} UTC" if seconds and rest.endswith("Z") else iso
+
+
 def short_ids(ids: Iterable[str], *, at_least: int = 8) -> dict[str, str]:
     """Give the shortest beginnings that still tell these ids apart."""
     ordered = sorted(set(ids))

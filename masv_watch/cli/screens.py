@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -34,6 +35,7 @@ _STYLES = {
     "held": "yellow",
     "retrying": "yellow",
     "waiting": "yellow",
+    "queued": "dim",
     "watching": "green",
 }
 #: which uploads a small screen shows first
@@ -158,7 +160,7 @@ class LiveScreen:
             style = _STYLES["error"] if upload.failure else "yellow"
             below += [
                 Text(f"{short[upload.id]}: {clause}", style, no_wrap=True, overflow="ellipsis")
-                for clause in lines.remarks(upload)
+                for clause in _beside(upload)
             ]
         if hidden:
             below.append(Text(f"and {hidden:,} more", style="dim"))
@@ -185,7 +187,7 @@ class LiveScreen:
         for upload in shown:
             _add_live(table, upload, short[upload.id], is_roomy=is_roomy)
             style = _STYLES["error"] if upload.failure else "yellow"
-            words = (f"{short[upload.id]}: {clause}" for clause in lines.remarks(upload))
+            words = (f"{short[upload.id]}: {clause}" for clause in _beside(upload))
             below += [_line(Text(word, style)) for word in words]
         more = [Text(f"and {hidden:,} more uploads", "dim")] if hidden else []
         end = Text("q ends", "dim")
@@ -217,7 +219,18 @@ def _table(*, expand: bool = False) -> Table:
 
 def _add_live(table: Table, upload: Upload, name: str, *, is_roomy: bool) -> None:
     bar = [_bar(upload)] if is_roomy else []
-    table.add_row(Text(name), _state(upload.state), Text(upload.name), *bar, *_figures(upload))
+    state = "queued" if _is_in_line(upload) else upload.state
+    table.add_row(Text(name), _state(state), Text(upload.name), *bar, *_figures(upload))
+
+
+def _is_in_line(upload: Upload) -> bool:
+    """Say whether an upload waits for its turn and for nothing else."""
+    return upload.waiting is not None and upload.waiting.reason == "queued"
+
+
+def _beside(upload: Upload) -> Iterator[str]:
+    """Say what a line of its own needs; that one waits for its turn is its state there."""
+    return lines.remarks(replace(upload, waiting=None) if _is_in_line(upload) else upload)
 
 
 def _line(text: Text) -> Text:
@@ -325,7 +338,7 @@ def _that_fit(
     chosen: list[Upload] = []
     used = 0
     for upload in sorted(uploads, key=rank):
-        used += 1 + sum(1 for _ in lines.remarks(upload))
+        used += 1 + sum(1 for _ in _beside(upload))
         if chosen and used > height:
             break
         chosen.append(upload)
@@ -395,7 +408,7 @@ def _folders_table(folders: Sequence[HotFolder]) -> Table:
     table.add_column("STATE", no_wrap=True)
     for name in ("SETTLING", "HELD"):
         table.add_column(name, no_wrap=True, justify="right")
-    table.add_column("LAST SWEEP", no_wrap=True)
+    # all else stands in words, which need the room on a terminal of 80 columns
     table.add_column("", overflow="fold")
     for folder in folders:
         table.add_row(
@@ -403,7 +416,6 @@ def _folders_table(folders: Sequence[HotFolder]) -> Table:
             _state(folder.state),
             Text(f"{folder.settling:,}"),
             Text(f"{folder.held:,}"),
-            Text(folder.last_sweep or "-"),
             _folder_words(folder),
         )
     return table
@@ -411,8 +423,13 @@ def _folders_table(folders: Sequence[HotFolder]) -> Table:
 
 def _folder_words(folder: HotFolder) -> Text:
     why = folder.reason or folder.question
+    told = replace(
+        folder,
+        last_event=lines.time_text(folder.last_event),
+        last_sweep=lines.time_text(folder.last_sweep),
+    )
     text = Text(f"{why}\n" if why and folder.mode else why, style="yellow")
-    text.append("\n".join(lines.health_words(folder)), style="dim")
+    text.append("\n".join(lines.health_words(told)), style="dim")
     return text
 
 
@@ -427,7 +444,8 @@ def _drops_table(drops: Sequence[Drop]) -> Table:
         drop = group[0]
         up = lines.files_up(drop) if drop.files else ""
         found = lines.found_by(drop) if drop.found_by else ""
-        why = Text("\n".join(word for word in (up, found, lines.held_why(group)) if word))
-        why.append(f"\n{drop.cure}" if drop.cure else "", style="dim")
+        # what a person looks for stands first: the reason, then the cure
+        said = [(lines.held_why(group), ""), (drop.cure, "dim"), (up, ""), (found, "dim")]
+        why = Text("\n").join(Text(word, style=style) for word, style in said if word)
         table.add_row(Text(lines.held_head(group)), _state(drop.state), why)
     return table

@@ -79,6 +79,8 @@ class Wire:
     explained: dict[str, Any] | None = None
     #: hot folder -> why it is paused
     paused: dict[str, str] = field(default_factory=dict)
+    #: how hot folders find their drops; empty as of a daemon that does not tell
+    mode: str = ""
     events: list[str] = field(default_factory=list)
     #: None: a daemon of an age that does not know the call
     stats: dict[str, Any] | None = None
@@ -218,6 +220,7 @@ class Wire:
             "state": "paused" if name in self.paused else "watching",
             "reason": self.paused.get(name), "last_sweep": "2026-01-02T03:04:05.000Z",
             "notifications": True, "settling": 1, "held": 0,
+            "mode": self.mode,
         }  # fmt: skip
 
 

@@ -80,14 +80,29 @@ def test_status_on_a_terminal_shows_folders_and_what_wants_a_look(standin, wire)
         "state": "error", "error": {"code": 1, "message": "no such file", "cure": "bring it back"},
     }  # fmt: skip
 
+    wire.mode = "events, and a sweep every 300 s"
     text, _, status = seen(standin, "status", width=160)
 
     assert status == OK
     assert text.splitlines()[0] == "ready"
-    assert "out         watching         1     0  2026-01-02T03:04:05.000Z" in text
+    assert "out         watching         1     0  found by events, and a sweep every 300 s" in text
+    assert "last sweep 2026-01-02 03:04:05 UTC" in text
     assert "uploads: 1 complete, 1 error" in text
     assert "no such file - bring it back" in text
     assert "b.mov" not in text
+
+
+def test_status_on_a_terminal_of_80_columns_breaks_no_time_and_no_sentence_into_shreds(
+    standin, wire
+):
+    """What a hot folder's health is told by has the room that it needs."""
+    wire.mode = "events, and a sweep every 300 s"
+    text, _, status = seen(standin, "status", width=80)
+
+    assert status == OK
+    assert max(map(len, text.splitlines())) <= 80
+    for words in ("found by events, and a sweep every 300 s", "last sweep 2026-01-02 03:04:05 UTC"):
+        assert words in text
 
 
 def test_status_tells_how_the_sending_of_all_goes(standin, wire):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -53,6 +54,24 @@ def test_top_on_a_small_screen_shows_what_moves_and_counts_the_rest(standin, wir
     assert any(line.startswith("3f2a91bc") for line in picture)
     assert any(line.endswith("more hot folders") for line in picture)
     assert any(line.endswith("more uploads") for line in picture)
+
+
+def test_top_tells_by_its_state_that_an_upload_waits_for_its_turn(standin, wire):
+    """It needs no line below, where there is room for others then; what is more is told there."""
+    waits = {"reason": "queued", "since": None, "until": None, "ahead": 3, "cure": ""}
+    wire.add("5f2a91bc-0000-4000-8000-000000000005", package_name="in line", waiting=waits)
+    shut = {**waits, "reason": "window_closed", "ahead": 0, "cure": "wait for the window"}
+    wire.add("6f2a91bc-0000-4000-8000-000000000006", package_name="shut out", waiting=shut)
+    with Terminal("top", "--url", standin.url, width=130, height=24) as terminal:
+        terminal.until("q ends")
+        terminal.interrupt()
+        assert terminal.end() == OK
+
+    picture = terminal.text.partition("q ends")[0]
+    assert re.search(r"5f2a91bc +queued +in line", picture)
+    assert re.search(r"6f2a91bc +transferring +shut out", picture)
+    assert "waits, queued" not in picture
+    assert "6f2a91bc: waits, window_closed: wait for the window" in picture
 
 
 def test_top_names_what_stopped_first_and_each_cure_of_a_hold_once(standin, wire):

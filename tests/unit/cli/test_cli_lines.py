@@ -284,7 +284,22 @@ def test_hot_folder_in_full_says_all_that_its_rule_asks_for():
     said = list(hotfolder._lines(folder, (), ()))
 
     assert said[2:5] == [
-        "drop: file, depth: any: takes each file, however deep it lies",
+        "takes each file, however deep it lies (drop: file, depth: any)",
         "  quiet_s: 2",
         "  mail_to: a@x",
     ]
+
+
+@pytest.mark.parametrize(
+    ("iso", "text"),
+    [
+        ("2026-11-29T02:00:24.582Z", "2026-11-29 02:00:24 UTC"),
+        ("", ""),
+        ("2026-11-29", "2026-11-29"),
+        ("T.Z", "T.Z"),
+        ("\\x1b", "\\x1b"),
+    ],
+)
+def test_time_is_written_for_people_and_anything_else_as_it_is(iso, text):
+    """A daemon of another age may say something else."""
+    assert lines.time_text(iso) == text
