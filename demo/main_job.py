@@ -44,6 +44,7 @@ state: {state}
 mail:
   smtp: {{host: 127.0.0.1, port: {smtp_port}, tls: none}}
   from: Acme Delivery <delivery@example.com>
+  alerts: {{to: [it@example.com]}}
 hot_folders:
   - name: masters
     path: {masters}

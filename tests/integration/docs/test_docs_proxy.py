@@ -73,9 +73,14 @@ class Front:
         config.write_text(text.replace("1:8080", f"1:{self.behind}") + _MORE.format(top=top))
         config.chmod(0o600)
         self.daemon = Daemon(config, self.behind, top / "daemon.log")
-        self.daemon.start(environ=SECRETS).until_ready()
-        self.nginx = self._begun(theirs)
-        eventually(self._is_up)
+        self.daemon.start(environ=SECRETS)
+        try:
+            self.daemon.until_ready()
+            self.nginx = self._begun(theirs)
+            eventually(self._is_up)
+        except BaseException:
+            self.end()
+            raise
 
     def _begun(self, block: Block) -> subprocess.Popen[bytes]:
         # nothing is skipped: without it nobody would know whether the page is right
