@@ -395,7 +395,7 @@ def test_copy_of_what_waits_for_its_window_of_delivery_waits_with_it(room, how):
 
 
 def test_copy_of_what_is_up_and_not_delivered_yet_is_linked_to_it(make_room):
-    """A window of delivery may be closed for days; one that is still sent is waited for till then."""
+    """A window of delivery may be closed for days; what is still sent is waited for till then."""
     room = make_room(dedupe=Dedupe.RELINK)
     (room.hot / "one").write_bytes(b"abc")
     room.pass_time(SETTLED_S)
