@@ -2,8 +2,8 @@
 
 Owns how many there are. Never reads itself and knows no statement. Used by the SQLite engine.
 
-Each takes a quarter of a MiB and fills with what it was asked. A start, a wave of sweeps or a page
-that many look at needs twenty of them for a moment; a daemon that rests needs one.
+Each takes a quarter of a MiB, and more as it fills with what it was asked. A start, a wave of
+sweeps or a page that many look at needs twenty of them for a moment; a daemon that rests needs one.
 
 Law 1. Nobody waits for a connection: where none is free, another is opened.
 Law 2. The one used last goes first, so that those of a rush are left alone, and what was left alone
@@ -20,9 +20,9 @@ from contextlib import contextmanager
 
 #: pages in memory of each connection, in KiB as SQLite takes it; what it asks again and again are a
 #: few upper pages of each index, and the system's own cache has the rest
-CACHE = -512
+CACHE = -256
 #: seconds after which one that nobody used is closed
-REST_S = 10.0
+REST_S = 30.0
 
 
 class Readers:
