@@ -14,14 +14,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-from xml.etree import ElementTree
 
 from masv_watch.errors import CloudGarbled
 from masv_watch.model import Secret
 from masv_watch.names import shown
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree
 
 Json = Any
 
@@ -86,6 +87,9 @@ def xml_of(text: bytes) -> ElementTree.Element:
         raise garbled("not XML", text) from None
     if len(text) > XML_LIMIT or "<!DOCTYPE" in plain or "<!ENTITY" in plain:
         raise garbled("XML that is too long or has a document type")
+    # only the storage speaks it, and only once something is sent
+    from xml.etree import ElementTree  # noqa: PLC0415
+
     try:
         return ElementTree.fromstring(plain)  # noqa: S314 - entities are refused above
     except (ElementTree.ParseError, ValueError):
@@ -116,6 +120,9 @@ def _spellings(value: str) -> set[str]:
     """Give the forms in which somebody in between may repeat what we sent."""
     if not value:
         return set()
+    # its table of names is larger than all that is read here, and most answers are understood
+    from html import escape  # noqa: PLC0415
+
     plain = value.encode("utf-8", "replace")
     return {
         value,

@@ -112,6 +112,7 @@ LATE = {
     "cli.rooms": (f"{PACKAGE}.cli",),
     "cli.table": (f"{PACKAGE}.cli", f"{PACKAGE}.sandbox"),
     "cli.whereabouts": (f"{PACKAGE}.config.load",),
+    "cloud.reading": ("html", "xml.etree"),
     "config.apart": tuple(
         f"{PACKAGE}.config.{each}" for each in ("load", "effective", "describing", "importing")
     ),
