@@ -71,6 +71,25 @@ def test_process_that_reads_a_configuration_finds_our_modules_and_no_others(
     assert not caplog.records
 
 
+def test_plugin_of_another_package_has_no_part_in_reading_a_configuration(
+    file, environ, tmp_path, monkeypatch
+):
+    """The library looks through all packages for one, and would show it every value."""
+    other = tmp_path / "other"
+    (other / "other-1.0.dist-info").mkdir(parents=True)
+    (other / "other-1.0.dist-info" / "METADATA").write_text("Name: other\nVersion: 1.0\n")
+    (other / "other-1.0.dist-info" / "entry_points.txt").write_text("[pydantic]\no = other:plug\n")
+    (other / "other.py").write_text(
+        f"open({str(tmp_path / 'loaded')!r}, 'w').close()\nplug = None\n"
+    )
+    monkeypatch.syspath_prepend(other)
+
+    found = apart.load(str(file), environ=environ)
+
+    assert found.settings.masv.team == "acme"
+    assert not (tmp_path / "loaded").exists()
+
+
 def test_secret_is_on_no_command_line_while_a_configuration_is_read(file, environ, monkeypatch):
     """Law 1: whoever lists the machine's processes learns no secret that the file holds."""
     file.write_text(file.read_text().replace("!env MASV_KEY", CANARY))
