@@ -235,6 +235,9 @@ class Assessor:
         rule = rule if upload is None else frozen(rule, upload.terms)
         past = self._ledgered.past(rule, tree.top, drop)
         excess = exceeds(seen, rule.limits, past, at=rule.at)
+        if excess.hold is None:
+            # nobody is asked anything, at any of the looks at a drop that grows
+            return Objection(is_early=True, findings=excess.findings)
         now = question(rule, tree.top, seen)
         let_go = None if drop is None else question_of(drop.waived)
         note, kept = f"{excess.detail}: {now.text}", now.kept
