@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ sys.path.insert(0, str(PROJECT))
 from masv_watch.files import MARKER_NAME  # noqa: E402
 from masv_watch.loops import Clock, SystemClock  # noqa: E402
 from masv_watch.metrics import Metrics  # noqa: E402
-from masv_watch.model import Depth, DropMode, DropState, HoldReason, Initial  # noqa: E402
+from masv_watch.model import Depth, DropMode, DropState, Initial  # noqa: E402
 from masv_watch.store.contract import Store  # noqa: E402
 from masv_watch.store.sqlite import open_store  # noqa: E402
 from masv_watch.watch.settle import signature_of  # noqa: E402
@@ -48,8 +50,6 @@ RULES: dict[str, dict[str, Any]] = {
     SINGLE: {},
     FILES: {"drop": DropMode.FILE, "depth": Depth.ANY},
 }
-#: files that are written into the ledger at once
-_AT_ONCE = 10_000
 #: seconds between two looks of a hot folder that nothing rings for, and between two full ones
 PERIOD_S = 300.0
 HOUR_S = 3600.0
@@ -138,21 +138,26 @@ def memory_of(
 def record(hot: Path, state: Path) -> None:
     """Write each file into the ledger as seen, as `initial: ignore` does in several minutes."""
     looks = Looks(hot, state, FakeClock(), **RULES[FILES])
-    store, rule = looks.store, looks.intake.rule
-    found: list[tuple[bytes, str, int, int]] = []
-    for above, _, names in os.walk(rule.path):
-        for name in names:
-            path = os.path.join(above, name)
-            status, relative = os.stat(path), os.path.relpath(path, rule.path)
-            signature = signature_of(relative, status.st_size, status.st_mtime_ns)
-            found.append((relative, signature, status.st_size, 1))
-        if len(found) > _AT_ONCE:
-            store.hold_new(rule.name, found, HoldReason.INITIAL_ASK)
-            found.clear()
-    store.hold_new(rule.name, found, HoldReason.INITIAL_ASK)
-    store.seed(rule.name)
-    store.adopt(rule.name, rule.path)
-    store.close()
+    rule = looks.intake.rule
+    looks.store.adopt(rule.name, rule.path)
+    now = looks.store.now()
+    looks.store.close()
+
+    def seen() -> Iterator[tuple[object, ...]]:
+        for above, _, names in os.walk(rule.path):
+            for name in names:
+                path = os.path.join(above, name)
+                status, relative = os.stat(path), os.path.relpath(path, rule.path)
+                signature = signature_of(relative, status.st_size, status.st_mtime_ns)
+                yield rule.name, relative, signature, status.st_size, now
+
+    # a million verbs, each with its words, would take longer than all that is measured
+    with closing(sqlite3.connect(state / "masv-watch.db")) as database, database:
+        database.executemany(
+            "INSERT INTO drops (hot_folder, path, generation, state, signature, size, file_count,"
+            " seen_at) VALUES (?, ?, 1, 'ignored', ?, ?, 1, ?)",
+            seen(),
+        )
 
 
 def compare(figures: Figures, tree: Path, looks: dict[str, Looks]) -> None:
