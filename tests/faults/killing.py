@@ -23,7 +23,7 @@ server: {{listen: "http://127.0.0.1:{port}"}}
 state: {top}/state
 transfer: {{connections: 4, chunk_size: 5 MiB}}
 hot_folders:
-  - {{name: out, path: {top}/out, settle: {{quiet: 1s}}, {keys}}}
+  - {{name: out, path: {top}/out, settle: {{quiet: 1s{settle}}}, {keys}}}
 """
 
 
@@ -33,14 +33,16 @@ class Mortal(Daemon):
     def __init__(self, top: Path, sandbox: Sandbox) -> None:
         """Have a port and an empty hot folder; `configure` comes before the start."""
         self.top = top
-        self._sandbox, self._port = sandbox, free_port()
+        self.sandbox, self._port = sandbox, free_port()
         (top / "out").mkdir()
         super().__init__(top / "masv-watch.yml", self._port, top / "daemon.log")
 
-    def configure(self, keys: str) -> None:
-        """Write the configuration, with these keys of the hot folder."""
+    def configure(self, keys: str, *, settle: str = "") -> None:
+        """Write the configuration, with these keys of the hot folder, and more of its `settle`."""
         self.config.write_text(
-            _CONFIG.format(api=self._sandbox.api, port=self._port, top=self.top, keys=keys)
+            _CONFIG.format(
+                api=self.sandbox.api, port=self._port, top=self.top, keys=keys, settle=settle
+            )
         )
         self.config.chmod(0o600)
 
