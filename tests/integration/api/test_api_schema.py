@@ -58,6 +58,9 @@ def desk(tmp_path, cloud, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
     # a stream shows its first sign of life soon
     monkeypatch.setattr(moves, "SIGN_S", 0.02)
+    # a stream whose caller left is noticed a moment later; that further ones are refused is shown
+    # elsewhere
+    monkeypatch.setattr(moves, "MOST", 1000)
     caller = Caller(tmp_path / "daemon", api_url=cloud.api)
     caller.team = cloud.team
     caller.file = tmp_path / "to send" / "A001.mov"

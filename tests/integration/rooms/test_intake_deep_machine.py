@@ -449,6 +449,8 @@ for machine, number in ((DeepMachine, examples(30)), (LongDeepMachine, 1500)):
         max_examples=number,
         stateful_step_count=40,
         deadline=None,
+        # the short one goes as its profile says; the long one always looks for other ways
+        derandomize=machine is DeepMachine and settings.default.derandomize,
         suppress_health_check=[HealthCheck.too_slow],
     )
 TestFilesAtAnyDepthInAnyOrder = pytest.mark.timeout(1800)(DeepMachine.TestCase)

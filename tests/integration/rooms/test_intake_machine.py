@@ -32,6 +32,7 @@ from masv_watch.watch.hints import Sight
 from masv_watch.watch.intake import PERIOD_S, REPROBE_S
 from masv_watch.watch.scan import one
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, SPACING_S, Room
+from tests.searching import examples
 
 OWNER = Caller(uid=0, is_owner=True)
 NAMES = ("a.mov", "b.mov", "CARD")
@@ -319,17 +320,17 @@ class LongIntakeMachine(IntakeMachine):
     """The same, for as long as `make test-faults` takes."""
 
 
-for machine, examples in ((IntakeMachine, 40), (LongIntakeMachine, 1500)):
+for machine, number in ((IntakeMachine, examples(40)), (LongIntakeMachine, 1500)):
     machine.TestCase.settings = settings(
-        max_examples=examples,
+        max_examples=number,
         stateful_step_count=40,
         deadline=None,
-        # the short one takes the same ways every time; the long one looks for others
-        derandomize=machine is IntakeMachine,
+        # the short one goes as its profile says; the long one always looks for other ways
+        derandomize=machine is IntakeMachine and settings.default.derandomize,
         suppress_health_check=[HealthCheck.too_slow],
     )
 # a counter-example is made small before it is told, which takes minutes
-TestIntakeInAnyOrder = pytest.mark.timeout(600)(IntakeMachine.TestCase)
+TestIntakeInAnyOrder = pytest.mark.timeout(1800)(IntakeMachine.TestCase)
 TestIntakeInAnyOrderAtLength = pytest.mark.long(
     pytest.mark.timeout(3600)(LongIntakeMachine.TestCase)
 )
