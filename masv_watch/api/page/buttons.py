@@ -38,9 +38,11 @@ _STARTABLE = {
     WaitReason.RETRYING: "Retry now",
 }
 #: what is not delivered, and not asked to be
-CANCELLABLE = frozenset(
+_OPEN = frozenset(
     {UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE, UploadState.ERROR}
 )
+#: what a finalize waits for before it is asked for
+_UNASKED = frozenset({WaitReason.RECALL, WaitReason.WINDOW_CLOSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +101,20 @@ def of_upload(view: UploadView, to: Sequence[str] = (), *, drops: int = 0) -> tu
     if UploadEvent.FINALIZE in legal:
         asks = questions.finalize(name, to)
         verbs.append(Button(label="Finalize", target=f"uploads/{upload.id}/finalize", asks=asks))
-    if upload.state in CANCELLABLE:
+    elif view.waiting is not None and view.waiting.reason is WaitReason.RECALL:
+        asks = questions.finalize(name, to)
+        verbs.append(Button(label="Send now", target=f"uploads/{upload.id}/start", asks=asks))
+    if is_cancellable(view):
         asks = questions.cancel_upload(name, to, drops=drops)
         verbs.append(Button(label="Cancel", target=f"uploads/{upload.id}/cancel", asks=asks))
     return tuple(verbs)
+
+
+def is_cancellable(view: UploadView) -> bool:
+    """Say whether nobody got an upload yet, and nobody can meanwhile."""
+    # a finalize that waits for its time was not asked for at the cloud
+    waits = view.waiting is not None and view.waiting.reason in _UNASKED
+    return view.upload.state in _OPEN or (view.upload.state is UploadState.FINALIZING and waits)
 
 
 def of_drop(drop: Drop, ways: Ways) -> tuple[Button, ...]:
@@ -114,8 +126,7 @@ def of_drop(drop: Drop, ways: Ways) -> tuple[Button, ...]:
         asks = questions.release_drop(path, hot_folder, to)
         found.append(Button(label="Release", target=f"{target}/release", asks=asks))
     if DropEvent.CANCEL in lifecycle.DROP[drop.state]:
-        asks = questions.cancel_drop(path, hot_folder, to)
-        found.append(Button(label="Cancel", target=f"{target}/cancel", asks=asks))
+        found += _cancelling(drop, to)
     if DropEvent.RESEND in lifecycle.DROP[drop.state]:
         asks = questions.resend(path, hot_folder, to)
         found.append(Button(label="Send again", target=f"{target}/resend", asks=asks))
@@ -128,23 +139,21 @@ def of_drop_sent(
     """Give what can be asked of a drop of an upload; `to` are those to whom that goes."""
     if drop.state is not DropState.TAKEN:
         return of_drop(drop, ways)
-    if upload.upload.state not in CANCELLABLE:
-        return ()
-    path, hot_folder = shown(drop.path), escaped(drop.hot_folder)
-    return (
-        Button(
-            label="Rebind",
-            target=f"drops/{drop.id}/rebind",
-            asks=questions.rebind(
-                _named(upload.upload.name), hot_folder, before=to, after=ways.of_drop(drop)
-            ),
-        ),
-        Button(
-            label="Cancel",
-            target=f"drops/{drop.id}/cancel",
-            asks=questions.cancel_drop(path, hot_folder, to),
-        ),
+    if upload.upload.state not in _OPEN:
+        return _cancelling(drop, to) if is_cancellable(upload) else ()
+    asks = questions.rebind(
+        _named(upload.upload.name),
+        escaped(drop.hot_folder),
+        before=to,
+        after=ways.of_drop(drop),
     )
+    rebind = Button(label="Rebind", target=f"drops/{drop.id}/rebind", asks=asks)
+    return (rebind, *_cancelling(drop, to))
+
+
+def _cancelling(drop: Drop, to: Sequence[str]) -> tuple[Button, ...]:
+    asks = questions.cancel_drop(shown(drop.path), escaped(drop.hot_folder), to)
+    return (Button(label="Cancel", target=f"drops/{drop.id}/cancel", asks=asks),)
 
 
 def of_group(rule: Rule | None, hold: HoldReason, *, drops: int) -> tuple[Button, ...]:

@@ -13,7 +13,7 @@ import bottle
 from masv_watch.api import bodies
 from masv_watch.api import commands as asked
 from masv_watch.api.calls import Desk, Route, body_of_call, caller_of_call, number_of
-from masv_watch.api.page.buttons import CANCELLABLE
+from masv_watch.api.page.buttons import is_cancellable
 from masv_watch.api.page.readers import demand_folders, demand_seen
 from masv_watch.api.page.tokens import Tokens
 from masv_watch.errors import IllegalTransition
@@ -53,7 +53,7 @@ def _of_uploads(desk: Desk) -> dict[str, Callable[..., Answer]]:
 
     def cancel(upload_id: str) -> None:
         view = uploads.view(upload_id)
-        if view.upload.state not in CANCELLABLE:
+        if not is_cancellable(view):
             # the question said that nobody got it yet
             raise IllegalTransition(
                 "this upload is delivered, or may be already",

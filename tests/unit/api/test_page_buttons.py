@@ -1,0 +1,67 @@
+"""Which buttons an upload has that waits for its delivery."""
+
+from __future__ import annotations
+
+import pytest
+
+from masv_watch.api.page import buttons
+from masv_watch.model import Drop, DropState, UploadLine, UploadState, UploadType
+from masv_watch.uploads import UploadView, Waiting, WaitReason
+
+TO = ("client@example.com",)
+
+
+def view(state: UploadState, reason: WaitReason | None) -> UploadView:
+    line = UploadLine(
+        id="u1", type=UploadType.TEAM, state=state, name="DAY_01", hot_folder="out",
+        package_id="p1", size=1, sent=1, file_count=1, priority=0, created_at=1.0,
+        finalized_at=None, retry_at=0.0, error_code=None, error="",
+    )  # fmt: skip
+    waiting = None if reason is None else Waiting(reason=reason)
+    return UploadView(upload=line, state="idle", waiting=waiting, open_tasks=0)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "labels"),
+    [
+        (UploadState.TRANSFERRING, WaitReason.RECALL, ["Pause", "Send now", "Cancel"]),
+        (UploadState.IDLE, WaitReason.RECALL, ["Finalize", "Cancel"]),
+        (UploadState.FINALIZING, WaitReason.RECALL, ["Send now", "Cancel"]),
+        (UploadState.FINALIZING, WaitReason.WINDOW_CLOSED, ["Send now", "Cancel"]),
+        # it may be delivered already
+        (UploadState.FINALIZING, WaitReason.FINALIZING, []),
+        (UploadState.FINALIZING, None, []),
+        (UploadState.COMPLETE, WaitReason.WINDOW_CLOSED, ["Send now", "Make a link"]),
+    ],
+)
+def test_upload_can_be_taken_back_as_long_as_nobody_got_it(
+    state: UploadState, reason: WaitReason | None, labels: list[str]
+) -> None:
+    """While its finalize waits for its time, nothing of it was asked for."""
+    waits = view(state, reason)
+
+    found = buttons.of_upload(waits, TO)
+
+    assert [each.label for each in found] == labels
+    assert buttons.is_cancellable(waits) is ("Cancel" in labels)
+    for each in found:
+        if each.label in ("Cancel", "Finalize") or reason is WaitReason.RECALL:
+            assert each.label == "Pause" or (each.asks is not None and TO[0] in each.asks.text)
+
+
+def test_drop_of_an_upload_that_can_be_taken_back_can_be_cancelled_and_not_rebound() -> None:
+    """Its package is whole, and made for whom it was made."""
+    drop = Drop(
+        id=7, hot_folder="out", path=b"DAY_01", generation=1, state=DropState.TAKEN, hold=None,
+        note="", whole=True, upload_id="u1", signature="", size=1, file_count=1, seen_at=1.0,
+        settled_at=2.0,
+    )  # fmt: skip
+    ways = buttons.Ways(rules={})
+
+    back = view(UploadState.FINALIZING, WaitReason.RECALL)
+    gone = view(UploadState.FINALIZING, None)
+
+    assert [each.label for each in buttons.of_drop_sent(drop, ways, upload=back, to=TO)] == [
+        "Cancel"
+    ]
+    assert buttons.of_drop_sent(drop, ways, upload=gone, to=TO) == ()
