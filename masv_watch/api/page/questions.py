@@ -114,7 +114,7 @@ def resend(path: str, hot_folder: str, to: Sequence[str]) -> Question:
 def rebind(name: str, hot_folder: str, *, before: Sequence[str], after: Sequence[str]) -> Question:
     """Ask before an upload goes to others than it was made for."""
     return Question(
-        title=f"Let {name} go by the rule of now?",
+        title=f"Let {name} go to whom its rule names now?",
         text=f"It was to go to {told(before)}. Hot folder {hot_folder} says now: to {told(after)}."
         " A package that was made for others is cancelled at MASV, and all of it is sent anew.",
         yes="Rebind",
