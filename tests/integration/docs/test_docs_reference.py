@@ -218,6 +218,30 @@ def test_runbook_has_words_of_everything_that_needs_a_person() -> None:
     assert [words for words in TASKS.values() if words.format(key="ADDRESS") not in runbook] == []
 
 
+def test_runbook_has_every_line_that_the_log_shows_as_an_error() -> None:
+    """Whoever is called by a line of the journal finds it there as it stands."""
+    runbook = (PROJECT / "docs" / "runbook.rst").read_text("utf-8")
+    told = [
+        each
+        for file in (PROJECT / "masv_watch").rglob("*.py")
+        if "sandbox" not in file.parts
+        for each in errors_in(file)
+    ]
+
+    assert len(told) > 20
+    assert [line for line in told if f"``{line}``" not in runbook] == []
+
+
+def errors_in(file: Path) -> Iterator[str]:
+    """Give the constant text of each line that a module logs as an error."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        is_log = getattr(node.func.value, "id", "") == "log"
+        if is_log and node.func.attr in {"error", "exception", "critical"}:
+            yield ast.literal_eval(node.args[0]).replace("%s;", "").strip()
+
+
 def is_named(piece: str, runbook: str) -> bool:
     """Say whether three words in a row of a text stand there, or all of a shorter one."""
     words = re.sub(r"[;,:]", " ", piece).split()
