@@ -249,7 +249,8 @@ class Gate:
 
     def _refuse(self, error: SourceUnreadable) -> None:
         verdict = judge_root(None, error)
-        self._show(verdict.state, f"{error.message}; it is taken up when it is there")
+        cure = error.hint or "it is looked for again"
+        self._show(verdict.state, f"{error.message}; {cure}")
 
     def _sentence(self, verdict: RootVerdict) -> str:
         path, name = shown(self._rule.path), self._rule.name

@@ -55,6 +55,19 @@ def test_gate_writes_the_marker_at_adoption_and_not_into_an_empty_root(make_room
     assert room.files(room.taken()[0]) == ["a.mov"]
 
 
+def test_gate_of_a_root_that_cannot_be_opened_says_what_helps(make_room):
+    """One that is away wants to be mounted; a file in its place will never be there."""
+    room = make_room()
+    room.hot.rename(room.hot.with_name("elsewhere"))
+    room.pass_time(REPROBE_S)
+    missing = room.intake.gate.why
+    room.hot.write_text("no folder")
+    room.pass_time(REPROBE_S)
+
+    assert missing.endswith("hot is not there; create or mount it; it is looked for again")
+    assert room.intake.gate.why.endswith("hot is not a folder; name a folder, or put one there")
+
+
 def test_gate_writing_the_marker_restarts_no_clock(make_room):
     """The marker is no part of any drop: what settles beside it settles in time."""
     room = make_room(drop=DropMode.FOLDER)
