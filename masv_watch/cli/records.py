@@ -70,11 +70,16 @@ def cancel(options: argparse.Namespace) -> int:
 
 
 def retry(options: argparse.Namespace) -> int:
-    """Let a failed upload go on."""
+    """Let a failed upload go on, and one that waits for its next try be tried at once."""
     desk = desk_of(options)
     upload_id = desk.upload_id(options.id)
     upload, tree = desk.caller.send("POST", place("uploads", upload_id, "resume"), answers.upload)
-    desk.print(tree, f"upload {upload.id} goes on")
+    does = "goes on"
+    if upload.waiting is not None and upload.waiting.reason == "retrying":
+        start = place("uploads", upload_id, "start")
+        upload, tree = desk.caller.send("POST", start, answers.upload)
+        does = "is tried again at once"
+    desk.print(tree, f"upload {upload.id} {does}")
     return OK
 
 

@@ -334,7 +334,7 @@ def _answering(commands: Any) -> None:
     cancel = _call(commands, "cancel", records.cancel, "end what has not gone yet, for good")
     cancel.add_argument("drop", metavar="DROP", help="its number, as `status` names it")
     cancel.add_argument("--yes", action="store_true", help="do not ask")
-    retry = _call(commands, "retry", records.retry, "let a failed upload go on")
+    retry = _call(commands, "retry", records.retry, "let a failed upload go on now")
     retry.add_argument("id", metavar="ID", help=_ID)
     send = _call(commands, "send", records.send, "do what lets something be sent, and ask first")
     send.add_argument("what", metavar="ID|DROP|PATH", help="an upload, a drop, or a path")

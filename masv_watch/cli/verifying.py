@@ -79,6 +79,8 @@ def _chain(path: str, read: Receipt, key: str) -> list[Flaw]:
 def _compare(read: Receipt, folder: bytes, verdict: _Verdict) -> None:
     with _Progress() as progress:
         found = _walk(folder, progress)
+        own = _own_name(read, folder, found)
+        found = {own + path: entry for path, entry in found.items()}
         seen = {path: _seen(entry) for path, entry in found.items()}
         match = proving.match(read.entries, seen)
         wanted = proving.to_read(read.entries, seen, match)
@@ -89,8 +91,6 @@ def _compare(read: Receipt, folder: bytes, verdict: _Verdict) -> None:
         }
     flaws = proving.compare(read.entries, seen, match, contents)
     verdict.flaws += flaws
-    hint = _other_folder(read, folder, match)
-    verdict.notes += [hint] if hint else []
     if match.litter:
         verdict.notes.append(_littered(match.litter))
     wrong = {flaw.path for flaw in flaws}
@@ -134,15 +134,17 @@ def _littered(litter: Collection[bytes]) -> str:
     return f"what a desktop left there counts for nothing: {first}{more}"
 
 
-def _other_folder(read: Receipt, folder: bytes, match: proving.Match) -> str:
-    """Say which folder is meant when one of the package itself was named."""
-    tops = {entry.path.partition("/")[0] for entry in read.entries}
-    if match.pairs or len(tops) != 1:
-        return ""
+def _own_name(read: Receipt, folder: bytes, found: Collection[bytes]) -> bytes:
+    """Give the begin of every path where the one folder of a package was named itself; else b""."""
+    tops = {entry.path.partition("/")[0] for entry in read.entries if "/" in entry.path}
+    if len(tops) != 1 or any("/" not in entry.path for entry in read.entries):
+        return b""
     (top,) = tops
-    if os.path.basename(folder) not in {os.fsencode(top), _source_name(top)}:
-        return ""
-    return f"the paths begin with {proving.printable(top)}: name the folder that holds it"
+    name = os.path.basename(os.path.abspath(folder))
+    names = {os.fsencode(top), _source_name(top)}
+    if name not in names or any(path.partition(b"/")[0] in names for path in found):
+        return b""
+    return name + b"/"
 
 
 def _source_name(name: str) -> bytes:

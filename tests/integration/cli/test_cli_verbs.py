@@ -77,6 +77,19 @@ def test_verbs_for_one_upload_follow_its_state(tell, wire):
     assert [call.body for call in wire.calls[2:]] == [{"priority": -5}, {"paths": ["/a", "/b"]}]
 
 
+def test_retry_ends_the_wait_for_the_next_try(tell, wire):
+    """Whoever types it wants it now, be the upload failed or waiting."""
+    waiting = {"reason": "retrying", "since": None, "until": None, "ahead": None, "cure": ""}
+    wire.uploads[ONE].update(state="transferring", waiting=waiting)
+    waits = tell("retry", ONE)[1]
+    wire.uploads[ONE].update(state="error", waiting=None)
+    failed = tell("retry", ONE)[1]
+
+    assert waits == f"upload {ONE} is tried again at once\n"
+    assert failed == f"upload {ONE} goes on\n"
+    assert [call.path.rpartition("/")[2] for call in wire.calls] == ["resume", "start", "resume"]
+
+
 def test_verb_with_json_prints_the_answer_unchanged(tell, wire):
     """What the daemon said, value for value."""
     for words, tree in (

@@ -180,14 +180,27 @@ def test_what_a_desktop_leaves_in_a_folder_is_told_and_counts_for_nothing(verify
     assert "note: what a desktop left there counts for nothing" in out
 
 
-def test_folder_of_the_package_itself_is_told_from_the_one_that_holds_it(verify):
-    """The mistake that everybody makes once."""
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_folder_of_the_package_itself_does_as_well_as_the_one_that_holds_it(verify, is_whole):
+    """Whoever fetched one folder names that folder."""
     text = receipt_of({path: one for path, one in CARD.items() if path.startswith(b"CARD")})
+    if not is_whole:
+        (verify.folder / "CARD" / "a.mov").write_bytes(b"another")
 
-    status, out, _ = verify(text=text, where=verify.folder / "CARD")
+    status, out, _ = verify("--json", text=text, where=verify.folder / "CARD")
 
-    assert status == FAILED
-    assert "note: the paths begin with CARD: name the folder that holds it" in out
+    assert status == (OK if is_whole else FAILED)
+    assert [path for _, path in findings(out)] == ([] if is_whole else ["CARD/a.mov"])
+
+
+def test_folder_of_a_package_that_holds_another_of_its_name_is_the_one_that_holds_it(verify):
+    """A card in a folder of its name is compared as it lies there."""
+    text = receipt_of({path: one for path, one in CARD.items() if path.startswith(b"CARD")})
+    outer = verify.folder.parent / "CARD"
+    outer.mkdir()
+    (verify.folder / "CARD").rename(outer / "CARD")
+
+    assert verify(text=text, where=outer)[0] == OK
 
 
 def test_receipt_without_hashes_has_only_sizes_compared_and_says_so(verify):
