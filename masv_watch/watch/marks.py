@@ -3,8 +3,8 @@
 Owns which numbers are known, folder by folder, from one sweep to the next. Never touches the disk
 and never decides what is known: `entries` does, and fills it; the walk compares with it (`tops`).
 
-It stands alone because a path and a fence as objects take 240 bytes a file, and to ask for each by
-its name costs more than to look at it.
+It stands alone because a path and a fence as objects take some 270 bytes a file, and to ask for
+each by its name costs more than to look at it.
 
 Law 1. Of a folder that was listed whole only what was met there stays known. Of one that was not,
        everything does as long as nothing there differed, else nothing.
