@@ -119,6 +119,9 @@ def as_before(before: Drop | None, seen: Seen) -> Objection:
     """
     if before is None or before.state not in (DropState.CANCELLED, DropState.IGNORED):
         return Objection()
+    if never_sent(before) and not before.is_unwanted:
+        # it went before anybody decided about it
+        return Objection()
     if not is_same_signature(before.signature, seen.signature):
         return Objection()
     row = f"drop {before.id}, generation {before.generation}"
