@@ -312,10 +312,9 @@ class Assessor:
             return Marker(path=path, identity=None)
         found = unfollowed(seen)
         if found.kind != "file" or seen.identity is None:
-            detail = (
-                found.detail if found.kind == "unreadable" else f"is {found.detail or 'a folder'}"
-            )
-            return Marker(path=path, identity=None, why=f"{detail}, and a done marker is a file")
+            said = f"is {found.detail or 'a folder'}, and a done marker is a file"
+            why = found.detail if found.kind == "unreadable" else said
+            return Marker(path=path, identity=None, why=why)
         delivered = self._store.delivered_files(self._rule.name, tree.top)
         is_stale = is_left_over(seen.identity, tree.files, delivered)
         return Marker(path=path, identity=seen.identity, is_stale=is_stale)
