@@ -6,7 +6,7 @@ the disk or the cloud. Part of the store; the contract stands in `store.contract
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from masv_watch import lifecycle
@@ -41,8 +41,9 @@ from masv_watch.store.watching_contract import RECORDED
 _LIVING = {DropState.SETTLING, DropState.HELD, DropState.QUEUED, DropState.TAKEN}
 _LEAVING = {DropEvent.CANCEL, DropEvent.SUPERSEDE}
 
-
 _TAKEN = DropState.TAKEN
+#: drops of one transaction where a person's word is about any number of them
+SOME = 1000
 #: the reasons of `lifecycle.SENDS_ON` as the statements look for them
 SENDS_ON = f" {' '.join(sorted(lifecycle.SENDS_ON))} "
 _OVER = {UploadState.COMPLETE, UploadState.DELETING, UploadState.GONE}
@@ -169,21 +170,34 @@ class LedgerVerbs:
     def release(self, hot_folder: str, reason: HoldReason) -> int:
         """Release what is held for this reason."""
 
-        return self.engine.write(lambda tx: release_held(tx, hot_folder, reason))
+        def release(tx: Transaction) -> int:
+            return _each_of_some(tx, hot_folder, reason, release_one, with_taken=True)
+
+        return self._until_none(release)
 
     def seed(self, hot_folder: str) -> int:
         """Record what is held as `initial_ask` as seen."""
 
-        def seed(tx: Transaction) -> int:
-            found = tx.all("drops_held", hot_folder=hot_folder, hold=HoldReason.INITIAL_ASK)
-            rows = [row for row in found if row["state"] == DropState.HELD]
-            for row in rows:
-                move_drop(tx, row, DropEvent.RELEASE)
-                released = must(tx.one("drop", id=row["id"]), "drop")
-                move_drop(tx, released, DropEvent.IGNORE, note=RECORDED)
-            return len(rows)
+        def record(tx: Transaction, row: Row) -> None:
+            move_drop(tx, row, DropEvent.RELEASE)
+            released = must(tx.one("drop", id=row["id"]), "drop")
+            move_drop(tx, released, DropEvent.IGNORE, note=RECORDED)
 
-        return self.engine.write(seed)
+        def seed(tx: Transaction) -> int:
+            return _each_of_some(tx, hot_folder, HoldReason.INITIAL_ASK, record, with_taken=False)
+
+        return self._until_none(seed)
+
+    def _until_none(self, some: Callable[[Transaction], int]) -> int:
+        """Do a part of something, again and again until there is none left; give of how many.
+
+        In between other rooms write: a million drops at once would have them wait for minutes. What
+        a crash leaves out is held as before.
+        """
+        done = 0
+        while touched := self.engine.write(some):
+            done += touched
+        return done
 
     def note_change(self, drop_id: int, note: str) -> None:
         """Say that a taken drop changed."""
@@ -226,6 +240,22 @@ def release_held(tx: Transaction, hot_folder: str, reason: HoldReason) -> int:
     rows = tx.all("drops_held", hot_folder=hot_folder, hold=reason)
     for row in rows:
         release_one(tx, row)
+    return len(rows)
+
+
+def _each_of_some(
+    tx: Transaction,
+    hot_folder: str,
+    reason: HoldReason,
+    act: Callable[[Transaction, Row], None],
+    *,
+    with_taken: bool,
+) -> int:
+    rows = tx.all(
+        "some_held", hot_folder=hot_folder, hold=reason, with_taken=int(with_taken), most=SOME
+    )
+    for row in rows:
+        act(tx, row)
     return len(rows)
 
 

@@ -59,6 +59,12 @@ SELECT * FROM drops WHERE upload_id = :upload_id ORDER BY id;
 SELECT * FROM drops WHERE state IN ('held', 'taken') AND hold = :hold AND (hot_folder = :hot_folder
     OR (hot_folder > :hot_folder || '@' AND hot_folder < :hot_folder || 'A')) ORDER BY id;
 
+-- name: some_held
+-- the states are named twice for the planner: those that live have an index
+SELECT * FROM drops WHERE state IN ('settling', 'held', 'queued', 'taken') AND hold = :hold
+AND (state = 'held' OR (state = 'taken' AND :with_taken = 1)) AND (hot_folder = :hot_folder
+    OR (hot_folder > :hot_folder || '@' AND hot_folder < :hot_folder || 'A')) LIMIT :most;
+
 -- name: drop_below
 SELECT 1 AS yes FROM drops WHERE hot_folder = :hot_folder
 AND (path = :path OR (path > :first AND path < :behind)) LIMIT 1;

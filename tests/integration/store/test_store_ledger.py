@@ -14,11 +14,14 @@ from masv_watch.model import (
     UploadEvent,
     UploadState,
 )
+from masv_watch.store import ledger
 from masv_watch.store.contract import Store
 from tests.doubles import FakeClock
 from tests.integration.store import making
 from tests.integration.store.benches import Bench
 from tests.integration.store.making import FOLDER
+
+_ASKED = HoldReason.INITIAL_ASK
 
 
 def test_adopt_names_one_path_per_hot_folder(bench: Bench, store: Store) -> None:
@@ -195,6 +198,23 @@ def test_seed_records_as_seen_only_what_the_first_start_held(bench: Bench, store
     before = bench.rows()
     assert store.seed(FOLDER) == 0
     assert bench.rows() == before
+
+
+@pytest.mark.parametrize("verb", ["seed", "release"])
+def test_word_about_thousands_of_drops_lets_others_write_in_between(
+    store: Store, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for a transaction of a million drops; all of them have it in the end."""
+    monkeypatch.setattr(ledger, "SOME", 10)
+    store.hold_new(FOLDER, [(b"%d" % number, "", 1, 1) for number in range(25)], _ASKED)
+    commits: list[None] = []
+    store.listen(lambda: commits.append(None))
+    count = store.seed(FOLDER) if verb == "seed" else store.release(FOLDER, _ASKED)
+
+    assert (count, len(commits)) == (25, 3)
+    assert {drop.state for drop in store.drops(FOLDER)} == {
+        DropState.IGNORED if verb == "seed" else DropState.SETTLING
+    }
 
 
 def test_resend_of_an_older_generation_is_refused(bench: Bench, store: Store) -> None:
