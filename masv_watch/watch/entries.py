@@ -53,7 +53,7 @@ from masv_watch.watch.notices import (
     warn_of_growth,
     warn_of_lack,
 )
-from masv_watch.watch.recall import Recall
+from masv_watch.watch.recognition import Recognition
 from masv_watch.watch.redrops import Kind
 from masv_watch.watch.roll import Roll
 from masv_watch.watch.rules import Matcher, Standing, role, starts_early
@@ -158,8 +158,10 @@ class Entries:
         self.assessor.histories.begin_look()
         memory.awaited.clear()
         memory.marks.begin()
-        recall = Recall(self.rule, store=store, matcher=matcher, others=(memory.growing, odd))
-        memory.marks.recalled = recall.places
+        recognition = Recognition(
+            self.rule, store=store, matcher=matcher, others=(memory.growing, odd)
+        )
+        memory.marks.recognised = recognition.places
         if memory.has_concluded:
             # a person wants it again, or the sender missed it or saw it change, perhaps for a
             # moment only (fault 7)

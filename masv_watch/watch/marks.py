@@ -26,7 +26,7 @@ from masv_watch.watch.addresses import above, subfolder_of
 from masv_watch.watch.fences import file_marks, mark_of, numbers_of
 
 #: gives, of a folder, the places of those files that something else than a mark knows
-Recalled = Callable[[bytes, Sequence[str], Sequence[Any]], Collection[int]]
+Recognised = Callable[[bytes, Sequence[str], Sequence[Any]], Collection[int]]
 
 
 class Marks:
@@ -40,7 +40,7 @@ class Marks:
         #: the folders of a sweep that has not ended
         self._lists: dict[bytes, Listed] = {}
         #: asked about a folder of which nothing is known
-        self.recalled: Recalled = lambda _folder, _names, _stats: ()
+        self.recognised: Recognised = lambda _folder, _names, _stats: ()
 
     def __len__(self) -> int:
         """Count the files."""
@@ -71,8 +71,8 @@ class Marks:
     def list_folder(self, folder: bytes) -> Listed:
         """Begin the list of a folder, "" for the root."""
         known = self._known.get(folder, array("q"))
-        recalled = None if known else partial(self.recalled, folder)
-        listed = Listed(known, self._doubted.pop(folder, set()), recalled)
+        recognised = None if known else partial(self.recognised, folder)
+        listed = Listed(known, self._doubted.pop(folder, set()), recognised)
         self._lists[folder] = listed
         return listed
 
@@ -97,10 +97,10 @@ class Listed:
         self,
         known: array[int],
         doubted: set[str],
-        recalled: Callable[[Sequence[str], Sequence[Any]], Collection[int]] | None = None,
+        recognised: Callable[[Sequence[str], Sequence[Any]], Collection[int]] | None = None,
     ) -> None:
-        """Begin a list; whatever is `recalled` becomes known unless it is doubted."""
-        self._known, self._doubted, self._recalled = known, doubted, recalled
+        """Begin a list; whatever is `recognised` becomes known unless it is doubted."""
+        self._known, self._doubted, self._recognised = known, doubted, recognised
         #: where in what is known the next file stands if nothing changed
         self._at = 0
         self._in_order: array[int] | None = None
@@ -124,8 +124,8 @@ class Listed:
             self._at = ahead
             self.marks.extend(found)
             return ()
-        if self._recalled is not None and not self._doubted:
-            places = self._recalled(names, stats)
+        if self._recognised is not None and not self._doubted:
+            places = self._recognised(names, stats)
             self.marks.extend(found[place] for place in places)
             return [at for at in range(len(found)) if at not in places]
         pairs = zip(names, found, strict=True)

@@ -221,16 +221,16 @@ def test_folder_beside_known_files_is_no_difference() -> None:
     assert begun(marks, ("a", 0), is_whole=True) == []
 
 
-def test_what_is_recalled_becomes_known_unless_it_is_doubted() -> None:
+def test_what_is_recognised_becomes_known_unless_it_is_doubted() -> None:
     """Only of a folder of which nothing is known is anything else asked."""
     marks = Marks()
     asked = []
 
-    def recalled(folder: bytes, names: Sequence[str], _stats: Sequence[Any]) -> set[int]:
+    def recognised(folder: bytes, names: Sequence[str], _stats: Sequence[Any]) -> set[int]:
         asked.append((folder, list(names)))
         return {1}
 
-    marks.recalled = recalled
+    marks.recognised = recognised
     files = (("a", 0), ("b", 0))
     assert begun(marks, *files, is_whole=True) == [0]
     assert begun(marks, *files, is_whole=True) == [0]
@@ -238,6 +238,6 @@ def test_what_is_recalled_becomes_known_unless_it_is_doubted() -> None:
 
     marks = Marks()
     assert begun(marks, *files, is_whole=False) == [0, 1]
-    marks.recalled = recalled
+    marks.recognised = recognised
     marks.doubt(path_of("b"))
     assert begun(marks, *files, is_whole=True) == [0, 1]

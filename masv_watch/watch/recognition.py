@@ -23,7 +23,7 @@ from masv_watch.watch.rules import Fate, Matcher
 from masv_watch.watch.settle import is_same_signature, signature_of
 
 
-class Recall:
+class Recognition:
     """The ended drops of one hot folder."""
 
     def __init__(
