@@ -10,6 +10,7 @@ Law 1. What stood in a hot folder at its first start is sent only where `initial
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from masv_watch import files
 from masv_watch.loops import Clock
@@ -90,3 +91,6 @@ class Unmet:
         for tree in sweep(root, self._matcher, stop=self._stop):
             if folder in above(tree.top):
                 yield tree
+            elif tree.unreadable and tree.top in above(folder):
+                # the walk did not come to it: it is as unread as before
+                yield replace(tree, top=folder)
