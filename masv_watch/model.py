@@ -1947,6 +1947,8 @@ class Task:
     tried_at: float | None = None
     #: the letter of several that it goes in, of which the Message-ID is made; empty: its own
     letter: str = ""
+    #: its letter of several was taken apart: it goes in none any more
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,8 +35,9 @@ def send(message: EmailMessage, *, smtp: Smtp, to: str, timeout_s: float) -> str
     answer leaves the outcome unknown; the same Message-ID makes a repeat harmless.
 
     Raises:
-        MailDeferred: not taken now: no connection, no trust, no login, or a 4xx. Only with the fact
-            `unsure` it may have been taken all the same.
+        MailDeferred: not taken now: no connection, no trust, no login, or a 4xx; the fact `what`
+            says where it is this letter's fault. Only with the fact `unsure` it may have been taken
+            all the same.
         MailRefused: the server refused this recipient or, as the fact `what` says, this letter for
             good (5xx).
     """
@@ -131,7 +132,7 @@ class _Outcome:
         if not _is_taken(code):
             # Never this recipient's fault, so never final for him.
             hint = "" if _is_passing(code) else "check mail.from"
-            self._defer(code, said, what="does not take this sender", hint=hint)
+            self._defer(code, said, clause="does not take this sender", hint=hint)
 
     def ofrecipient(self, code: int, said: bytes) -> None:
         self._judge(code, said, "recipient")
@@ -151,15 +152,21 @@ class _Outcome:
                 smtp_code=code,
                 what=what,
             )
-        self._defer(code, said, what=f"does not take the {what} for {escaped(self._to)} now")
+        # a server that closes for today, or wants a login, says nothing of what it was given
+        fault = what if _is_passing(code) and code != 421 else ""
+        clause = f"does not take the {what} for {escaped(self._to)} now"
+        self._defer(code, said, clause=clause, what=fault)
 
-    def _defer(self, code: int, said: bytes, *, what: str, hint: str = "") -> NoReturn:
+    def _defer(
+        self, code: int, said: bytes, *, clause: str, what: str = "", hint: str = ""
+    ) -> NoReturn:
         hint = "the server wants a login: set mail.smtp.user" if code == 530 else hint
         raise MailDeferred(
-            f"{_where(self._smtp)} {what}: {code} {_words(said, self._smtp.password)}",
+            f"{_where(self._smtp)} {clause}: {code} {_words(said, self._smtp.password)}",
             hint=hint,
             recipient=self._to,
             smtp_code=code,
+            what=what,
         )
 
 

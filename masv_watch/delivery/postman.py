@@ -7,6 +7,7 @@ task.
 Law 1. What a letter tells of is stored before it is handed over; a repeat has its Message-ID.
 Law 2. Each delivery has an outcome of its own, whatever letter told of it.
 Law 3. What was certainly not taken may go with others; what may have been taken goes as it was.
+Law 4. One delivery that no letter can tell of keeps no other from being told.
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ MAIL_S = 60.0
 MAIL_LIFE_S = 72 * 3600.0
 #: seconds between two tries of what only a person can mend
 OPERATOR_S = 3600.0
+#: failures after which a letter of several that fails by what stands in it is taken apart: a server
+#: that greets newcomers with a 4xx takes it before
+APART_AFTER = 3
+#: what is said of a letter that may have been taken
+MAYBE = "; a try whose answer was lost may have arrived"
 #: what a person does instead, where the failure itself names nothing
 CURE = "look at mail.smtp and at the address; masv-watch link {upload} gives what the letter says"
 
@@ -77,7 +83,7 @@ class Postman:
             self._failed(tasks, error, template)
             return
         note = self._without_links(tasks, words)
-        self._store.end_letter(tasks, TaskEvent.DONE, note=note)
+        self._store.end_letter(tasks, TaskEvent.DONE, template=template, note=note, mailed=True)
         self._metrics.count("letters_sent")
         self._metrics.count("tasks_done", len(tasks), kind=task.kind)
         log.info("a letter was sent", extra=_whose(tasks))
@@ -86,7 +92,7 @@ class Postman:
         """Say whether a letter waits for the next one to its address; else say what goes in it."""
         settings = self._settings().mail
         digest_s = None if settings is None else settings.digest_s
-        if digest_s is None or task.letter or task.asked:
+        if digest_s is None or task.letter or task.asked or task.is_alone:
             return False
         template = upload.terms.template
         if not letters.joins(template):
@@ -135,13 +141,13 @@ class Postman:
     def _upload(self, task: Task) -> Upload:
         upload = self._store.upload(task.upload_id)
         if upload is None:
-            raise MailDeferred(f"upload {task.upload_id} is gone")
+            raise MailDeferred(f"upload {task.upload_id} is gone", what="letter")
         return upload
 
     def _link(self, upload: Upload) -> Link:
         link = self._store.link(upload.id)
         if link is None:
-            raise MailDeferred(f"upload {upload.id} has no share link yet")
+            raise MailDeferred(f"upload {upload.id} has no share link yet", what="letter")
         return link
 
     def _delivery(self, upload: Upload, settings: Settings, how: Mail) -> letters.Delivery:
@@ -168,24 +174,20 @@ class Postman:
         """Let each delivery of a letter wait or end, and say why."""
         self._metrics.count("task_failures", kind=tasks[0].kind, code=error.code)
         note = self._without_links(tasks, str(error))
-        if isinstance(error, MailRefused):
-            if len(tasks) > 1 and error.facts.get("what") == "letter":
-                self._store.single_letters(tasks, note=note)
-                said = _told(tasks, error)
-                log.warning(
-                    "a letter was refused, and each of its deliveries goes alone", extra=said
-                )
-                return
-            self._end(tasks, error, note)
+        if _comes_apart(tasks, error):
+            self._store.single_letters(tasks, template=template, note=note)
+            said = _told(tasks, error)
+            log.warning("a letter fails, and each of its deliveries goes alone", extra=said)
             return
         now = self._store.now()
         over = [task for task in tasks if now - (task.tried_at or now) > MAIL_LIFE_S]
+        over = list(tasks) if isinstance(error, MailRefused) else over
         if over:
-            self._end(over, error, note)
+            self._end(over, error, template=template, note=note)
         again = [(task, self._again_at(task, error, now)) for task in tasks if task not in over]
         if not again:
             return
-        unsure = bool(error.facts.get("unsure")) or any(task.asked for task in tasks)
+        unsure = _is_unsure(tasks, error)
         self._store.retry_letter(again, template=template, note=note, unsure=unsure)
         soonest = min(at for _, at in again)
         log.warning(
@@ -193,9 +195,15 @@ class Postman:
             extra={**_told(tasks, error), "again_in_s": round(soonest - now, 1)},
         )
 
-    def _end(self, tasks: Sequence[Task], error: MailError, note: str) -> None:
-        self._store.end_letter(tasks, TaskEvent.REFUSED, note=note)
-        log.error("a task ended without success", extra=_told(tasks, error))
+    def _end(
+        self, tasks: Sequence[Task], error: MailError, *, template: str | None, note: str
+    ) -> None:
+        maybe = MAYBE if _is_unsure(tasks, error) else ""
+        self._store.end_letter(
+            tasks, TaskEvent.REFUSED, template=template, note=note + maybe, mailed=bool(maybe)
+        )
+        said = _told(tasks, error)
+        log.error("a task ended without success", extra={**said, "reason": error.message + maybe})
 
     def _again_at(self, task: Task, error: MailError, now: float) -> float:
         """Give when a letter is due again; what only a person can mend is owed all the same."""
@@ -209,6 +217,19 @@ class Postman:
             link = self._store.link(task.upload_id)
             words = words if link is None else words.replace(link.secret.reveal(), "***")
         return words
+
+
+def _is_unsure(tasks: Sequence[Task], error: MailError) -> bool:
+    """Say whether a letter that failed may have been taken all the same, now or earlier."""
+    return bool(error.facts.get("unsure")) or any(task.asked for task in tasks)
+
+
+def _comes_apart(tasks: Sequence[Task], error: MailError) -> bool:
+    """Say whether each delivery of a letter that failed goes alone from now on."""
+    if len(tasks) < 2 or error.facts.get("what") != "letter" or any(task.asked for task in tasks):
+        return False
+    tries = 1 + max(task.attempts for task in tasks)
+    return isinstance(error, MailRefused) or tries >= APART_AFTER
 
 
 def _whose(tasks: Sequence[Task]) -> dict[str, object]:

@@ -50,6 +50,7 @@ def own(path: str, known: Mapping[str, object]) -> str:
         raise MailDeferred(
             f"the mail template does not work: {_fault(error, path)}",
             hint="correct link.template; `masv-watch check` tries it out",
+            what="letter",
         ) from error
 
 

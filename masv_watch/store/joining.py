@@ -74,7 +74,15 @@ class JoiningVerbs:
 
         return self.engine.write(take)
 
-    def end_letter(self, tasks: Sequence[Task], event: TaskEvent, *, note: str) -> None:
+    def end_letter(
+        self,
+        tasks: Sequence[Task],
+        event: TaskEvent,
+        *,
+        template: str | None,
+        note: str,
+        mailed: bool,
+    ) -> None:
         """End each with the outcome."""
 
         def end(tx: Transaction) -> None:
@@ -82,6 +90,8 @@ class JoiningVerbs:
                 move_task(tx, task, event, note=note)
                 if not tx.number("open_tasks_of", upload_id=task.upload_id):
                     finish_drops(tx, task.upload_id)
+            if not mailed:
+                _unnote(tx, tasks, template)
 
         self.engine.write(end)
 
@@ -103,16 +113,17 @@ class JoiningVerbs:
                     unsure=int(unsure),
                 )
             if not unsure:
-                tx.run("unnote_mailed", address=again[0][0].key, template=template or "")
+                _unnote(tx, [task for task, _ in again], template)
 
         self.engine.write(retry)
 
-    def single_letters(self, tasks: Sequence[Task], *, note: str) -> None:
-        """Let each go by itself at once."""
+    def single_letters(self, tasks: Sequence[Task], *, template: str | None, note: str) -> None:
+        """Let each go by itself at once and from now on."""
 
         def single(tx: Transaction) -> None:
             for task in _still_claimed(tx, tasks):
                 tx.run("single_letter", id=task.id, fence=task.fence, note=note)
+            _unnote(tx, tasks, template)
 
         self.engine.write(single)
 
@@ -126,7 +137,7 @@ class JoiningVerbs:
         if task.letter:
             whole = self.engine.read(lambda tx: tx.all("letter_members", letter=task.letter))
             return max(len(whole) - 1, 0)
-        if task.asked:
+        if task.asked or task.is_alone:
             return 0
         others = [each for each in self.owed_letters(task) if each.template == template]
         return sum(1 for each in others if each.task.id != task.id)
@@ -137,6 +148,11 @@ def _demand_fence(tx: Transaction, task: Task) -> Mapping[str, object]:
     if row["fence"] != task.fence or row["state"] != TaskState.DUE:
         raise FenceLost(f"task {task.id} has a newer claim")
     return row
+
+
+def _unnote(tx: Transaction, tasks: Sequence[Task], template: str | None) -> None:
+    """Forget that an address was mailed: nobody was, and what comes next need not wait for it."""
+    tx.run("unnote_mailed", address=tasks[0].key, template=template or "")
 
 
 def _still_claimed(tx: Transaction, tasks: Sequence[Task]) -> list[Task]:

@@ -27,8 +27,9 @@ class Joining(Protocol):
     def owed_letters(self, task: Task, *, turns: Turns = NO_TURNS) -> list[OwedLetter]:
         """List the letters that may go to the address of one now, itself too, oldest first.
 
-        Each has its link, is in no letter of several, and was certainly not taken before; of a
-        hot folder whose window of delivery is closed only what a person started.
+        Each has its link, is in no letter of several and in none that was taken apart, and was
+        certainly not taken before; of a hot folder whose window of delivery is closed only what a
+        person started.
         """
         ...
 
@@ -52,8 +53,19 @@ class Joining(Protocol):
         """
         ...
 
-    def end_letter(self, tasks: Sequence[Task], event: TaskEvent, *, note: str) -> None:
-        """End each with the outcome; one that has a newer claim is left to that."""
+    def end_letter(
+        self,
+        tasks: Sequence[Task],
+        event: TaskEvent,
+        *,
+        template: str | None,
+        note: str,
+        mailed: bool,
+    ) -> None:
+        """End each with the outcome; one that has a newer claim is left to that.
+
+        `mailed`: it was taken, or may have been; else what comes next need not wait for it.
+        """
         ...
 
     def retry_letter(
@@ -66,8 +78,11 @@ class Joining(Protocol):
         """
         ...
 
-    def single_letters(self, tasks: Sequence[Task], *, note: str) -> None:
-        """Let each go by itself at once: their letter was refused, perhaps for one of them."""
+    def single_letters(self, tasks: Sequence[Task], *, template: str | None, note: str) -> None:
+        """Let each go by itself, at once and from now on: their letter fails, perhaps for one.
+
+        Only what was certainly not taken may go so; nobody was mailed by it.
+        """
         ...
 
     def gathering_letters(self) -> Mapping[str, float]:

@@ -1300,7 +1300,8 @@ JOIN uploads ON uploads.id = tasks.upload_id WHERE tasks.id = CAST(:id AS INTEGE
 -- name: letters_to
 SELECT tasks.*, uploads.terms AS terms FROM tasks JOIN uploads ON uploads.id = tasks.upload_id
 WHERE tasks.state = 'due' AND tasks.kind = 'letter' AND lower(tasks.key) = lower(:address)
-AND tasks.letter = '' AND tasks.asked = 0 AND (tasks.lease_until <= :now OR tasks.id = :id)
+AND tasks.letter = '' AND tasks.asked = 0 AND tasks.alone = 0
+AND (tasks.lease_until <= :now OR tasks.id = :id)
 AND EXISTS (SELECT 1 FROM links WHERE links.upload_id = tasks.upload_id)
 AND (uploads.started = 1
     OR instr(:undelivered, ' ' || coalesce(uploads.hot_folder, '?') || ' ') = 0)
@@ -1308,7 +1309,7 @@ ORDER BY tasks.id;
 
 -- name: join_letter
 UPDATE tasks SET letter = :letter, retry_at = 0
-WHERE id = :id AND state = 'due' AND letter = '' AND asked = 0;
+WHERE id = :id AND state = 'due' AND letter = '' AND asked = 0 AND alone = 0;
 
 -- name: letter_members
 SELECT * FROM tasks WHERE letter = :letter AND letter <> '' AND state = 'due' ORDER BY id;
@@ -1324,7 +1325,7 @@ UPDATE tasks SET retry_at = :retry_at, attempts = :attempts, note = :note, lease
 WHERE id = :id AND fence = :fence;
 
 -- name: single_letter
-UPDATE tasks SET letter = '', asked = 1, retry_at = 0, attempts = attempts + 1, note = :note,
+UPDATE tasks SET letter = '', alone = 1, asked = 0, retry_at = 0, attempts = attempts + 1, note = :note,
     lease_until = 0
 WHERE id = :id AND fence = :fence;
 

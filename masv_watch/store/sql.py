@@ -455,6 +455,7 @@ def task_of(row: Row) -> Task:
         kind=TaskKind(row["kind"]),
         state=TaskState(row["state"]),
         asked=bool(row["asked"]),
+        is_alone=bool(row["alone"]),
         facts=json.loads(row["facts"]),
     )
 

@@ -12,6 +12,8 @@ ALTER TABLE uploads ADD COLUMN recall_over INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tasks ADD COLUMN tried_at REAL;
 -- the letter of several that it goes in, of which the Message-ID is made; empty: its own, or none yet
 ALTER TABLE tasks ADD COLUMN letter TEXT NOT NULL DEFAULT '';
+-- its letter of several was taken apart: it goes in none any more
+ALTER TABLE tasks ADD COLUMN alone INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX letters_to ON tasks (lower(key)) WHERE kind = 'letter' AND state = 'due';
 CREATE INDEX letters_joined ON tasks (letter) WHERE state = 'due' AND letter <> '';
 -- when a letter was last handed over for an address, as far as is known

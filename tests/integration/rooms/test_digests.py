@@ -303,7 +303,7 @@ def test_outcome_of_a_letter_leaves_alone_what_was_deleted_while_it_was_sent(off
     store.join_letters(task, digests.letters(store.owed_letters(task), template=None))
     taken = store.take_letter(task, 600.0, template=None)
     store.delete_upload(gone.id, takes_package=False)
-    store.end_letter(taken, TaskEvent.DONE, note="250 OK")
+    store.end_letter(taken, TaskEvent.DONE, template=None, note="250 OK", mailed=True)
 
     assert [office.task(each).state for each in (gone, kept)] == [
         TaskState.WITHDRAWN,
@@ -337,6 +337,122 @@ def test_letter_refused_as_such_goes_as_single_ones(office, sandbox):
     assert office.task(wicked).state is TaskState.REFUSED
     assert office.task(good).state is TaskState.DONE
     assert numbers(office.told()) == [[1], [3]]
+
+
+@pytest.fixture
+def picky(tmp_path):
+    """Give a template that works only for what left something out."""
+    path = tmp_path / "picky.html"
+    path.write_text("{% for each in deliveries %}<p>{{ each.skipped[0] }}</p>{% endfor %}")
+    return {"template": str(path)}
+
+
+def test_delivery_that_no_letter_can_tell_of_keeps_no_other_from_being_told(office, picky):
+    """A template that fails for one of several takes the letter apart, for good."""
+    good = {**picky, "skipped": ("a.tmp: always ignored",)}
+    office.deliver(**good)
+    before, bad, behind = (office.deliver(**more) for more in (good, picky, good))
+    office.pass_time(DIGEST_S)
+    together = office.task(before)
+    for _ in range(3):
+        office.pass_time(301)
+    told = numbers(office.told())
+    later = office.deliver(**good)
+    office.world.work_for(MAIL_LIFE_S / 3600 + 2, step_s=3600)
+
+    assert (together.letter, together.is_alone, together.attempts) == ("", False, 1)
+    assert sorted(told) == [[1], [2], [4]]
+    assert numbers(office.told())[len(told) :] == [[5]]
+    done = [office.task(each).state for each in (before, behind, later)]
+    assert done == [TaskState.DONE] * 3
+    assert office.task(bad).state is TaskState.REFUSED
+    assert "the mail template does not work" in office.task(bad).note
+    assert "may have arrived" not in office.task(bad).note
+
+
+def test_letter_put_off_again_and_again_for_what_stands_in_it_goes_as_single_ones(office, sandbox):
+    """A 451 to the words is one delivery's fault as much as a 554."""
+    office.deliver()
+    office.deliver()
+    office.deliver()
+    sandbox.fault("smtp", office.to, stage="data", code=451, message="4.7.1 not that", times=3)
+    office.pass_time(DIGEST_S)
+    office.pass_time(61)
+    early = len(office.mails)
+    office.pass_time(301)
+
+    assert early == 1
+    assert sorted(numbers(office.told())) == [[1], [2], [3]]
+
+
+@pytest.mark.parametrize(("stage", "code"), [("rcpt", 450), ("data", 421)])
+def test_letter_put_off_for_another_reason_stays_one(office, sandbox, stage, code):
+    """Of an address, or of a server that closes, no delivery is to blame."""
+    office.deliver()
+    office.deliver()
+    office.deliver()
+    sandbox.fault("smtp", office.to, stage=stage, code=code, message="4.2.0 later", times=4)
+    office.pass_time(DIGEST_S)
+    for wait in (61, 301, 1801, 3601):
+        office.pass_time(wait)
+
+    assert numbers(office.told()) == [[1], [2, 3]]
+
+
+def test_letter_that_may_have_been_taken_and_is_refused_then_is_not_taken_apart(office, sandbox):
+    """Each delivery would come once more under another Message-ID (fault 70)."""
+    office.deliver()
+    uploads = [office.deliver(), office.deliver()]
+    sandbox.fault("smtp", office.to, stage="lost", times=1)
+    office.pass_time(DIGEST_S)
+    sandbox.fault("smtp", office.to, stage="data", code=554, message="5.6.0 seen", times=1)
+    office.pass_time(61)
+    office.pass_time(4000)
+
+    assert numbers(office.told()) == [[1], [2, 3]]
+    for upload in uploads:
+        task = office.task(upload)
+        assert task.state is TaskState.REFUSED
+        assert "554 5.6.0 seen" in task.note
+        assert task.note.endswith("; a try whose answer was lost may have arrived")
+
+
+@pytest.mark.parametrize("stage", ["rcpt", "data"])
+def test_letter_that_was_refused_keeps_the_next_one_from_nothing(office, sandbox, stage):
+    """Nobody was mailed, so the next one is the first in a long time."""
+    office.deliver()
+    office.pass_time(5 * DIGEST_S)
+    sandbox.fault("smtp", office.to, stage=stage, code=554, message="5.7.1 not that", times=1)
+    refused = office.deliver()
+    office.deliver()
+
+    assert office.task(refused).state is TaskState.REFUSED
+    assert numbers(office.told()) == [[1], [3]]
+
+
+def test_letter_that_was_taken_apart_in_vain_keeps_the_next_one_from_nothing(office, sandbox):
+    """Neither it nor its single ones mailed anybody."""
+    office.deliver()
+    office.deliver()
+    office.deliver()
+    sandbox.fault("smtp", office.to, stage="data", code=554, message="5.7.1 not that", times=3)
+    office.pass_time(DIGEST_S)
+    office.deliver()
+
+    assert numbers(office.told()) == [[1], [4]]
+
+
+def test_letters_that_are_given_up_keep_the_next_one_from_nothing(office):
+    """What waited in vain for three days reached nobody."""
+    office.set_digest(86400.0)
+    bring_back = office.leave_mail_server()
+    old = office.deliver()
+    office.world.work_for((MAIL_LIFE_S + 7200) / 3600, step_s=3600)
+    bring_back()
+    office.deliver()
+
+    assert office.task(old).state is TaskState.REFUSED
+    assert numbers(office.told()) == [[2]]
 
 
 def test_mail_server_that_comes_back_gets_one_letter_of_what_waited(office):
