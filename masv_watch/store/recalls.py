@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from masv_watch import recall
+from masv_watch.model import UploadState
 from masv_watch.store.sql import Engine, Row, Transaction
 
 
@@ -29,6 +30,14 @@ class RecallVerbs:
             return changed
 
         return self.engine.write(adopt)
+
+    def recallable_batches(self) -> dict[str, list[str]]:
+        """Give by hot folder the batches that are up and wait in a window."""
+        found: dict[str, list[str]] = {}
+        for row in self.engine.read(lambda tx: tx.all("uploads_in", state=UploadState.IDLE)):
+            if row["batch"] and row["hot_folder"] and recall.window_of(row) is not None:
+                found.setdefault(str(row["hot_folder"]), []).append(str(row["id"]))
+        return found
 
     def end_batch(self, upload_id: str) -> None:
         """Let a batch take no further drop."""

@@ -7,7 +7,7 @@ Alone, because the contract has no lines left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
@@ -20,6 +20,10 @@ class Recalls(Protocol):
         `windows` are seconds. What is in its window ends with the new one, at once where that is
         over already.
         """
+        ...
+
+    def recallable_batches(self) -> Mapping[str, Sequence[str]]:
+        """Give by hot folder the batches that are up and wait in a window, oldest first."""
         ...
 
     def end_batch(self, upload_id: str) -> None:

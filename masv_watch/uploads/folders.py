@@ -6,12 +6,12 @@ itself: it rings, and the folder's own loop looks. Called by the API.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from masv_watch import lifecycle
 from masv_watch.errors import IllegalTransition, NotFound
-from masv_watch.model import Drop, DropState, HoldReason, Rule, Selection, UploadState
+from masv_watch.model import Drop, DropMode, DropState, HoldReason, Rule
 from masv_watch.store.contract import Store
 from masv_watch.uploads.desk import Uploads
 from masv_watch.uploads.places import root_of
@@ -70,6 +70,15 @@ class FolderView:
     #: drops that arrive or settle, and drops that are held
     settling: int
     held: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batches:
+    """What the finalize of a hot folder's batch delivers now."""
+
+    #: the open one; where none is open, those that ended and can still be taken back
+    uploads: tuple[str, ...] = ()
+    is_open: bool = False
 
 
 class HotFolders:
@@ -216,8 +225,7 @@ class HotFolders:
             IllegalTransition: it has no open batch, or not all of it is sent.
         """
         view = self.view(name)
-        upload_id = self._store.open_batch(name)
-        batches = self._recallable(name) if upload_id is None else [upload_id]
+        batches = self._batches(name, self._store.recallable_batches()).uploads
         if not batches:
             raise IllegalTransition(
                 f"hot folder {name!r} has no open batch",
@@ -229,13 +237,17 @@ class HotFolders:
             self._uploads.finalize(each)
         return batches[0]
 
-    def _recallable(self, name: str) -> Sequence[str]:
-        wanted = Selection(hot_folder=name, states=(UploadState.IDLE,))
-        return [
-            view.upload.id
-            for view in self._uploads.list(wanted)
-            if view.upload.recall_until is not None and view.upload.batch_until is not None
-        ]
+    def batches(self) -> Mapping[str, Batches]:
+        """Say what the finalize of each hot folder's batch delivers now."""
+        rules = [sight.rule for sight in self._sights() if sight.rule.drop is DropMode.BATCH]
+        ended = self._store.recallable_batches() if rules else {}
+        return {rule.name: self._batches(rule.name, ended) for rule in rules}
+
+    def _batches(self, name: str, ended: Mapping[str, Sequence[str]]) -> Batches:
+        upload_id = self._store.open_batch(name)
+        if upload_id is not None:
+            return Batches(uploads=(upload_id,), is_open=True)
+        return Batches(uploads=tuple(ended.get(name, ())))
 
     def _demand_watched(self, name: str, what: str) -> None:
         view = self.view(name)

@@ -8,15 +8,16 @@ Law 1. What nothing takes back is asked first, with what it is about and to whom
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from masv_watch import lifecycle
 from masv_watch.api.page import questions
-from masv_watch.api.page.questions import Question
+from masv_watch.api.page.questions import Question, told
 from masv_watch.errors import PackageGone
 from masv_watch.logs import escaped
 from masv_watch.model import (
+    Consigned,
     Drop,
     DropEvent,
     DropMode,
@@ -28,7 +29,7 @@ from masv_watch.model import (
     UploadType,
 )
 from masv_watch.names import shown
-from masv_watch.uploads import FolderView, UploadView, WaitReason
+from masv_watch.uploads import Batches, FolderView, UploadView, WaitReason, addressees
 
 #: what waits only for its turn or its time, and may go at once
 _STARTABLE = {
@@ -58,15 +59,29 @@ class Button:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ways:
-    """To whom the drops of each hot folder go, as its rule says now."""
+    """To whom drops go: what was taken as it was taken, all else as its rule says now."""
 
-    rules: dict[str, Rule]
+    rules: Mapping[str, Rule]
+    #: of each upload that is asked about, by its id
+    taken: Mapping[str, Consigned] = field(default_factory=dict)
 
-    def of_drop(self, drop: Drop) -> tuple[str, ...]:
-        """Name everybody to whom a drop would go now."""
+    def of_drop(self, drop: Drop) -> str:
+        """Name everybody to whom a drop goes in one clause."""
+        is_taken = drop.state is DropState.TAKEN
+        if is_taken and drop.upload_id is not None and drop.upload_id in self.taken:
+            return self.of_uploads([drop.upload_id])
+        return self.by_rule(drop)
+
+    def by_rule(self, drop: Drop) -> str:
+        """Name everybody to whom a drop would go if it was taken now."""
         # of a removable one the name comes with its volume
         rule = self.rules.get(drop.hot_folder.partition("@")[0])
-        return () if rule is None else whom(rule, drop.path)
+        return told(()) if rule is None else _by(rule, drop.path)
+
+    def of_uploads(self, upload_ids: Sequence[str]) -> str:
+        """Name everybody to whom one of these uploads goes."""
+        known = [self.taken[each] for each in upload_ids if each in self.taken]
+        return told(tuple(dict.fromkeys(one for each in known for one in addressees(each))))
 
 
 def whom(rule: Rule, path: bytes | None = None) -> tuple[str, ...]:
@@ -78,6 +93,12 @@ def whom(rule: Rule, path: bytes | None = None) -> tuple[str, ...]:
     else:
         named = list(to.mailed_for(path) or ())
     return tuple(dict.fromkeys((*portal, *named, *rule.link.mail_to)))
+
+
+def _by(rule: Rule, path: bytes | None = None) -> str:
+    wants = rule.sidecar
+    may_name = wants is not None and "recipients" in wants.may_set and rule.to.portal is None
+    return told(whom(rule, path), names_others=may_name)
 
 
 def of_upload(view: UploadView, to: Sequence[str] = (), *, drops: int = 0) -> tuple[Button, ...]:
@@ -99,13 +120,13 @@ def of_upload(view: UploadView, to: Sequence[str] = (), *, drops: int = 0) -> tu
     verbs = [Button(label=label, target=f"uploads/{upload.id}/{verb}") for label, verb in found]
     name = _named(upload.name)
     if UploadEvent.FINALIZE in legal:
-        asks = questions.finalize(name, to)
+        asks = questions.finalize(name, told(to))
         verbs.append(Button(label="Finalize", target=f"uploads/{upload.id}/finalize", asks=asks))
     elif view.waiting is not None and view.waiting.reason is WaitReason.RECALL:
-        asks = questions.finalize(name, to)
+        asks = questions.finalize(name, told(to))
         verbs.append(Button(label="Send now", target=f"uploads/{upload.id}/start", asks=asks))
     if is_cancellable(view):
-        asks = questions.cancel_upload(name, to, drops=drops)
+        asks = questions.cancel_upload(name, told(to), drops=drops)
         verbs.append(Button(label="Cancel", target=f"uploads/{upload.id}/cancel", asks=asks))
     return tuple(verbs)
 
@@ -140,18 +161,18 @@ def of_drop_sent(
     if drop.state is not DropState.TAKEN:
         return of_drop(drop, ways)
     if upload.upload.state not in _OPEN:
-        return _cancelling(drop, to) if is_cancellable(upload) else ()
+        return _cancelling(drop, told(to)) if is_cancellable(upload) else ()
     asks = questions.rebind(
         _named(upload.upload.name),
         escaped(drop.hot_folder),
-        before=to,
-        after=ways.of_drop(drop),
+        before=told(to),
+        after=ways.by_rule(drop),
     )
     rebind = Button(label="Rebind", target=f"drops/{drop.id}/rebind", asks=asks)
-    return (rebind, *_cancelling(drop, to))
+    return (rebind, *_cancelling(drop, told(to)))
 
 
-def _cancelling(drop: Drop, to: Sequence[str]) -> tuple[Button, ...]:
+def _cancelling(drop: Drop, to: str) -> tuple[Button, ...]:
     asks = questions.cancel_drop(shown(drop.path), escaped(drop.hot_folder), to)
     return (Button(label="Cancel", target=f"drops/{drop.id}/cancel", asks=asks),)
 
@@ -162,7 +183,7 @@ def of_group(rule: Rule | None, hold: HoldReason, *, drops: int) -> tuple[Button
         return ()
     target = f"hot_folders/{rule.name}"
     name = escaped(rule.name)
-    sends = questions.release_all(drops, name, whom(rule))
+    sends = questions.release_all(drops, name, _by(rule))
     seeds = questions.seed(drops, name)
     return (
         Button(label="Release all", target=f"{target}/release", asks=sends),
@@ -170,8 +191,8 @@ def of_group(rule: Rule | None, hold: HoldReason, *, drops: int) -> tuple[Button
     )
 
 
-def of_folder(view: FolderView) -> tuple[Button, ...]:
-    """Give what can be asked of a hot folder."""
+def of_folder(view: FolderView, batches: Batches, ways: Ways) -> tuple[Button, ...]:
+    """Give what can be asked of a hot folder; `batches` are those that a finalize delivers now."""
     rule = view.sight.rule
     target = f"hot_folders/{rule.name}"
     found: list[tuple[str, str]] = []
@@ -180,14 +201,21 @@ def of_folder(view: FolderView) -> tuple[Button, ...]:
         found.append(("Scan", "scan"))
         found.append(("Resume", "resume") if view.state == "paused" else ("Pause", "pause"))
     verbs = [Button(label=label, target=f"{target}/{verb}") for label, verb in found]
-    if rule.drop is DropMode.BATCH:
-        asks = questions.finalize_batch(escaped(rule.name), whom(rule))
+    if rule.drop is DropMode.BATCH and batches.uploads:
+        asks = _delivering(escaped(rule.name), batches, ways)
         verbs.append(Button(label="Finalize batch", target=f"{target}/finalize", asks=asks))
     # what the gate says of another root names the command that takes it
     if f"masv-watch adopt {rule.name}" in view.sight.reason + view.sight.question:
-        asks = questions.adopt(escaped(rule.name), shown(rule.path), whom(rule))
+        asks = questions.adopt(escaped(rule.name), shown(rule.path), _by(rule))
         verbs.append(Button(label="Adopt", target=f"{target}/adopt", asks=asks))
     return tuple(verbs)
+
+
+def _delivering(hot_folder: str, batches: Batches, ways: Ways) -> Question:
+    to = ways.of_uploads(batches.uploads)
+    if batches.is_open:
+        return questions.finalize_batch(hot_folder, to)
+    return questions.finalize_ended(hot_folder, to, batches=len(batches.uploads))
 
 
 def _named(name: str) -> str:

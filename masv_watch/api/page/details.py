@@ -64,7 +64,7 @@ def upload_details(desk: Desk, upload_id: str, caller: Caller, *, after: int) ->
     is_slow = len(body["files"]) > MANY_FILES
     mark = marks.of_upload(details.view)
     has_ways = sees_folders(caller)
-    ways = ways_of(desk.folders.list() if has_ways else ())
+    ways = ways_of(desk, desk.folders.list() if has_ways else (), [upload_id])
     drops = [
         buttons.of_drop_sent(drop, ways, upload=details.view, to=details.to) if has_ways else ()
         for drop in details.drops[:DROPS]
@@ -111,7 +111,10 @@ def explanation(desk: Desk, path: str, caller: Caller) -> Tree:
 def _of_known(desk: Desk, drop: Drop) -> tuple[Button, ...]:
     """Give what can be asked of the newest drop at a path, but one that its upload stands for."""
     on_its_way = drop.state is DropState.TAKEN and drop.whole and drop.hold is None
-    return () if on_its_way else buttons.of_drop(drop, ways_of(desk.folders.list()))
+    if on_its_way:
+        return ()
+    taken = [drop.upload_id] if drop.upload_id is not None else []
+    return buttons.of_drop(drop, ways_of(desk, desk.folders.list(), taken))
 
 
 def _told(mark: tuple[str, str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from masv_watch.api.paging import page_by_age
 from masv_watch.lifecycle import SHOWN_AS
 from masv_watch.logs import escaped
 from masv_watch.model import Caller, Consigned, Selection, UploadState
-from masv_watch.uploads import DropView, FolderView, UploadView, addressees, reader_of
+from masv_watch.uploads import Batches, DropView, FolderView, UploadView, addressees, reader_of
 
 #: rows of one page of uploads under way, of the history, and of drops
 UNDER_WAY, HISTORY, DROPS = 50, 25, 50
@@ -96,18 +96,21 @@ def drop_row(view: DropView, ways: Ways) -> Tree:
     }
 
 
-def ways_of(folders: Iterable[FolderView]) -> Ways:
-    """Give to whom drops go as the rules of these hot folders say now."""
-    return Ways(rules={view.sight.rule.name: view.sight.rule for view in folders})
+def ways_of(desk: Desk, folders: Iterable[FolderView], upload_ids: Iterable[str]) -> Ways:
+    """Give to whom drops go by the rules of these hot folders, and those of these uploads."""
+    return Ways(
+        rules={view.sight.rule.name: view.sight.rule for view in folders},
+        taken=desk.uploads.consigned(tuple(dict.fromkeys(upload_ids))),
+    )
 
 
-def _folder_row(view: FolderView) -> Tree:
+def _folder_row(view: FolderView, batches: Batches, ways: Ways) -> Tree:
     body = bodies.folder_body(view)
     return {
         **body,
         "said": list(said(body["rule"])),
         "mark": marks.of_folder(view),
-        "buttons": buttons.of_folder(view),
+        "buttons": buttons.of_folder(view, batches, ways),
     }
 
 
@@ -117,10 +120,16 @@ def _of_folders(desk: Desk, now: float) -> Tree:
     arriving = [view for view in drops if view.drop.hold is None]
     stats = bodies.stats_body(desk.uploads.sending(desk.flow()), desk.counted_since)
     folders = desk.folders.list()
-    ways = ways_of(folders)
+    batches = desk.folders.batches()
+    taken = [view.drop.upload_id for view in drops if view.drop.upload_id is not None]
+    sent = [upload_id for each in batches.values() for upload_id in each.uploads]
+    ways = ways_of(desk, folders, (*taken, *sent))
     return {
         "now": now,
-        "folders": [_folder_row(view) for view in folders],
+        "folders": [
+            _folder_row(view, batches.get(view.sight.rule.name, Batches()), ways)
+            for view in folders
+        ],
         "held": {
             "groups": grouped(held, lambda view: drop_row(view, ways), ways.rules),
             "total": len(held),

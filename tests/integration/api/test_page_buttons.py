@@ -17,6 +17,7 @@ from masv_watch.model import (
     LinkWish,
     Prospect,
     Rule,
+    Sidecar,
     To,
     UploadState,
 )
@@ -102,6 +103,7 @@ def test_buttons_of_hot_folders_do_what_the_calls_of_the_api_do(desk):
     desk.store.advance_drop(drop.id, DropEvent.BLOCK, hold=HoldReason.INITIAL_ASK)
     other = desk.store.see_drop("dailies", b"same.mov")
     desk.store.advance_drop(other.id, DropEvent.BLOCK, hold=HoldReason.REDROP_ASK)
+    batch, _ = making.create(desk.store, b"day.mov", batch=True, idle_s=900.0)
     shown = page_of(desk).targets
     for verb in ("scan", "pause", "finalize", "release"):
         assert f"hot_folders/dailies/{verb}" in shown
@@ -111,7 +113,9 @@ def test_buttons_of_hot_folders_do_what_the_calls_of_the_api_do(desk):
     answers = [press(desk, f"hot_folders/dailies/{verb}") for verb in ("scan", "pause", "release")]
     paused = page_of(desk)
     resumed = press(desk, "hot_folders/dailies/resume")
-    batch = press(desk, "hot_folders/dailies/finalize")
+    early = press(desk, "hot_folders/dailies/finalize")
+    desk.store.delete_upload(batch, takes_package=False)
+    without = press(desk, "hot_folders/dailies/finalize")
 
     assert [each.status for each in (released, *answers, resumed)] == [200] * 5
     assert "same.mov is released" in released.tree["said"]
@@ -119,7 +123,9 @@ def test_buttons_of_hot_folders_do_what_the_calls_of_the_api_do(desk):
     assert "hot_folders/dailies/resume" in paused.targets
     assert "Paused" in paused.text
     assert "dailies" in desk.hurried
-    assert (batch.status, said(batch)[1]) == (409, "hot folder 'dailies' has no open batch")
+    assert (early.status, said(early)[1].split()[0]) == (409, "finalize")
+    assert (without.status, said(without)[1]) == (409, "hot folder 'dailies' has no open batch")
+    assert "hot_folders/dailies/finalize" not in page_of(desk).targets
 
 
 @pytest.mark.parametrize(
@@ -185,6 +191,7 @@ def test_what_goes_out_by_a_button_is_asked_about_with_whom_it_goes_to(desk):
     idle = making.bring_upload(desk.store, UploadState.IDLE)
     first = desk.store.see_drop("dailies", b"old.mov")
     desk.store.advance_drop(first.id, DropEvent.BLOCK, hold=HoldReason.INITIAL_ASK)
+    making.create(desk.store, b"day.mov", batch=True, idle_s=900.0)
     page = page_of(desk)
 
     for target, title, to in (
@@ -196,6 +203,68 @@ def test_what_goes_out_by_a_button_is_asked_about_with_whom_it_goes_to(desk):
         (button,) = buttons(page, target)
         assert button["data-title"] == title
         assert to in button["data-text"]
+
+
+def test_what_was_taken_is_asked_about_with_whom_it_was_taken_for(desk):
+    """The rule names others by now, and what was taken does not follow it."""
+    batch, (drop,) = making.create(desk.store, b"day.mov", batch=True, idle_s=900.0)
+    desk.store.advance_drop(drop.id, DropEvent.BLOCK, hold=HoldReason.LIMIT_EXCEEDED)
+    fresh = desk.store.see_drop("dailies", b"new.mov")
+    rule = replace(desk.sights[0].rule, to=To(recipients=("new@example.org",)))
+    desk.sights = [replace(desk.sights[0], rule=rule)]
+    why = replace(not_watched(b"/srv/dailies/day.mov", 3), prospect=Prospect.KNOWN)
+    desk.explain = lambda _path, _caller: replace(why, drop=desk.store.drop(drop.id))
+    page, explained = page_of(desk), page_of(desk, "/page/explain?path=/srv/dailies/day.mov")
+
+    for each, verb in ((page, "release"), (page, "cancel"), (explained, "release")):
+        (button,) = buttons(each, f"drops/{drop.id}/{verb}")
+        assert "to a@example.com." in button["data-text"], verb
+    (finalize,) = buttons(page, "hot_folders/dailies/finalize")
+    (cancel,) = buttons(page, f"drops/{fresh.id}/cancel")
+    assert "goes to a@example.com with what is in it now" in finalize["data-text"]
+    assert "would go to new@example.org, producer@example.com." in cancel["data-text"]
+    assert desk.store.upload(batch).terms.recipients == ("a@example.com",)
+
+
+def test_batches_that_ended_are_asked_about_as_many_as_they_are(desk):
+    """No batch is open then: all that wait in their window go with one word."""
+    for name in (b"one.mov", b"two.mov"):
+        drop = making.drop_draft(desk.store.see_drop("dailies", name))
+        draft = making.upload_draft(drop, batch=True, idle_s=60.0)
+        upload_id = desk.store.create_upload(replace(draft, recall_s=600.0))
+        claimed = making.claim(desk.store, upload_id)
+        making.open_package(desk.store, claimed)
+        making.send_files(desk.store, claimed)
+        assert desk.store.advance_all_sent(upload_id, claimed.fence)
+        desk.store.let_go(upload_id, claimed.fence)
+        desk.store_clock.advance(61.0)
+        (asked,) = buttons(page_of(desk), "hot_folders/dailies/finalize")
+        number = "the batch" if name == b"one.mov" else "2 batches"
+        assert asked["data-title"] == f"Deliver {number} that ended of dailies?"
+        assert "to a@example.com at once. Nothing takes" in asked["data-text"]
+
+    assert press(desk, "hot_folders/dailies/finalize").status == 200
+    states = {each.state for each in desk.store.uploads()}
+    assert states == {UploadState.FINALIZING}
+
+
+def test_question_says_where_a_sidecar_may_name_others(desk):
+    """Of what is not taken yet; what was taken has its own terms."""
+    held = desk.store.see_drop("dailies", b"held.mov")
+    desk.store.advance_drop(held.id, DropEvent.BLOCK, hold=HoldReason.INITIAL_ASK)
+    upload = making.bring_upload(desk.store, UploadState.PAUSED)
+    sidecar = Sidecar(name="{name}.yml", may_set=("message", "recipients"))
+    rule = replace(desk.sights[0].rule, sidecar=sidecar)
+    desk.sights = [replace(desk.sights[0], rule=rule)]
+    (drop,) = desk.store.drops_of(upload.id)
+    page, one = page_of(desk), page_of(desk, f"/page/uploads/{upload.id}")
+
+    others = "producer@example.com, unless a sidecar names others"
+    for target in (f"drops/{held.id}/release", f"drops/{held.id}/cancel"):
+        assert others in buttons(page, target)[0]["data-text"]
+    assert others in buttons(page, "hot_folders/dailies/release")[0]["data-text"]
+    assert others in buttons(one, f"drops/{drop.id}/rebind")[0]["data-text"]
+    assert "sidecar" not in buttons(one, f"drops/{drop.id}/cancel")[0]["data-text"]
 
 
 def test_what_the_first_start_held_is_recorded_as_seen(desk):

@@ -74,6 +74,23 @@ def test_finalize_is_due_exactly_when_the_window_is_over(
     store.delete_upload(upload_id, takes_package=False)
 
 
+def test_batches_that_wait_in_their_window_are_given_by_hot_folder(
+    store: Store, clock: FakeClock
+) -> None:
+    """None without a window, none that is no batch, and none that is over or delivered."""
+    first = idle(store, 600.0, batch=True)
+    clock.advance(1.0)
+    second = idle(store, 600.0, batch=True)
+    idle(store, 0.0, batch=True)
+    idle(store, 600.0)
+    started = idle(store, 600.0, batch=True)
+    store.start_upload(started)
+    assert store.recallable_batches() == {FOLDER: [first, second]}
+
+    store.advance_upload(first, UploadEvent.FINALIZE)
+    assert store.recallable_batches() == {FOLDER: [second]}
+
+
 def test_window_survives_a_start_neither_begun_anew_nor_skipped(
     store: Store, clock: FakeClock
 ) -> None:
