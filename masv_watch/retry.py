@@ -102,7 +102,7 @@ def decide(error: MasvWatchError, attempts: int, now: float, luck: float) -> Ret
         words = "the same can never succeed" if remedy is Remedy.NEVER else "only a person can help"
         return _end(remedy, words)
     backoff_s = _slow_s(attempts) if remedy is Remedy.SLOW else luck * _soon_s(attempts)
-    wait_s = backoff_s + _asked_s(error)
+    wait_s = backoff_s + asked_s(error)
     detail = f"attempt {attempts} failed, again in {wait_s:.1f} s"
     finding = Finding(test="retry", passed=True, detail=detail)
     return RetryDecision(next=Next.AGAIN, at=now + wait_s, findings=(finding,))
@@ -121,7 +121,8 @@ def _slow_s(attempts: int) -> float:
     return SLOW_S[min(max(attempts, 1), len(SLOW_S)) - 1]
 
 
-def _asked_s(error: MasvWatchError) -> float:
+def asked_s(error: MasvWatchError) -> float:
+    """Give the seconds of a wait that the other side asked for; 0 where it asked for none."""
     asked = error.facts.get("retry_after_s")
     if not isinstance(asked, int | float) or not math.isfinite(asked):
         return 0.0

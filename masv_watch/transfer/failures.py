@@ -34,6 +34,7 @@ from masv_watch.store.contract import Store
 from masv_watch.transfer.claims import Claim, FileInHand, Key, Step
 from masv_watch.transfer.grip import Grip
 from masv_watch.transfer.packages import Packages
+from masv_watch.transfer.silence import Silence
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +43,6 @@ RELOOK_S = 2.0
 
 #: seconds: a longer pause that the cloud asks for is taken as a slip of it or of a proxy
 MOST_SLOW_S = 300.0
-
-#: seconds of failures alone until a person should look: what is shorter ends by itself
-SILENCE_S = 120.0
 
 _GONE_CURE = "nothing is made again by itself: drop the files once more under another name"
 
@@ -73,8 +71,7 @@ class Failures:
         self._luck = luck
         #: store clock, seconds: nothing is handed out before, because the cloud asked for it
         self.slow_until = 0.0
-        #: store clock, seconds: since when nothing gets through, and why; None while something does
-        self._silence: tuple[float, str] | None = None
+        self._silence = Silence(store)
 
     def weigh(self, key: Key, error: MasvWatchError) -> None:
         """Draw the consequence of one failure.
@@ -84,6 +81,7 @@ class Failures:
         claim = key.claim
         claim.left_behind.doubt()
         self._metrics.count("failures", step=key.step, code=error.code)
+        self._silence.note_failure(claim.upload.id, error, is_network=is_network(error))
         if isinstance(error, FenceLost):
             self.lose(key)
         elif isinstance(error, TokenExpired) and self._may_renew(key):
@@ -103,26 +101,20 @@ class Failures:
                 # the whole root may be away, which only its hot folder can tell
                 self._source_changed(claim.upload.hot_folder)
             self._slow_down(error)
-            if is_network(error):
-                since = self._store.now() if self._silence is None else self._silence[0]
-                self._silence = (since, error.message)
             self._retry(key, error)
         self._grip.release_stopped(key)
 
     def note_success(self, key: Key) -> None:
         """Take it that the cloud is reached; a look at a source says nothing of that."""
         if key.step is not Step.LOOK_AGAIN:
-            self._silence = None
+            self._silence.note_reached()
 
     def unreached(self) -> str:
         """Say why nothing has got through for so long that a person should look; "" while it does.
 
         Any thread may ask.
         """
-        silence = self._silence
-        if silence is None or self._store.now() - silence[0] < SILENCE_S:
-            return ""
-        return silence[1]
+        return self._silence.why()
 
     def lose(self, key: Key) -> None:
         """Let go of what is not ours any more: a file that began anew, or else the claim."""

@@ -9,7 +9,7 @@ import pytest
 from masv_watch.errors import NetworkDown
 from masv_watch.model import Terms, UploadEvent, UploadType
 from masv_watch.retry import REVIVE_S, REVIVED_FOR_S
-from masv_watch.transfer.failures import SILENCE_S
+from masv_watch.transfer.silence import MISSED_S, SILENCE_S
 from masv_watch.uploads import WaitReason
 from tests.integration.rooms.sent import CHUNK, Room
 
@@ -211,4 +211,66 @@ def test_sender_says_why_nothing_gets_through_and_is_silent_once_something_does(
 
     assert early == ""
     assert "502" in late or "bad gateway" in late
+    assert room.sender.unreached() == ""
+
+
+def test_silence_of_an_upload_that_a_person_paused_is_no_news(room: Room):
+    """Nobody asks the cloud any more, so nobody can say that it does not answer."""
+    down(room)
+    room.build()
+    upload_id = room.drop("dark", 100)
+    pass_time(room, 2 * SILENCE_S)
+    before = room.sender.unreached()
+
+    room.desk.pause(upload_id)
+
+    assert before
+    assert room.sender.unreached() == ""
+
+
+def test_silence_of_an_upload_whose_window_closed_is_over_once_its_next_try_is_missed(room: Room):
+    """It is on its way still, but what failed last evening says nothing of the cloud now."""
+    down(room)
+    room.build()
+    upload_id = room.drop("night", 100)
+    pass_time(room, 2 * SILENCE_S)
+    before = room.sender.unreached()
+
+    room.clock.advance(MISSED_S)
+
+    assert before
+    assert room.sender.unreached() == ""
+    assert room.upload(upload_id).state == "transferring"
+
+
+def test_silence_ends_with_a_refusal_of_the_cloud(room: Room):
+    """Whoever says no has heard the question."""
+    down(room)
+    room.build()
+    upload_id = room.drop("dark", 100)
+    other = room.drop("refused", 100)
+    pass_time(room, 2 * SILENCE_S)
+    before = room.sender.unreached()
+    room.sandbox.heal()
+    room.sandbox.fault("status", ADDS, status=422, body={"message": "no"}, times=1)
+    down(room)
+
+    room.until(lambda: pass_time(room, 60) or failed(room, upload_id) or failed(room, other))
+
+    assert before
+    assert room.sender.unreached() == ""
+
+
+def test_silence_that_nobody_heard_for_long_begins_anew(room: Room):
+    """One failure after a quiet night is no outage of a night."""
+    down(room)
+    room.build()
+    room.drop("night", 100)
+    pass_time(room, 2 * SILENCE_S)
+    room.clock.advance(10 * MISSED_S)
+
+    room.turn()
+    room.until(lambda: room.crew.busy == 0)
+    room.turn()
+
     assert room.sender.unreached() == ""
