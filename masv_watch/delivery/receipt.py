@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from masv_watch.model import MOST_CHUNKS, Drop, SentFile, Upload, UploadType
+from masv_watch.model import MOST_CHUNKS, SentFile, Upload, UploadType
 from masv_watch.names import sent_path
 from masv_watch.store.papers import canonical, digest
 
@@ -111,7 +111,7 @@ class _Unreadable(ValueError):
 
 def facts_of(
     upload: Upload,
-    drops: Iterable[Drop],
+    drops: Iterable[tuple[int, bytes]],
     *,
     skipped: Sequence[str],
     team: str | None,
@@ -120,13 +120,16 @@ def facts_of(
 ) -> dict[str, object]:
     """Give what a receipt says of a delivery beside its files.
 
+    `drops` are their generations and paths.
     `asked_at` is when its finalize was asked for, store clock; None where nobody knows any more.
     """
     terms = upload.terms
     return {
         "created_at": moment(upload.created_at),
         "delivered_at": moment(upload.finalized_at),
-        "drops": [_drop(drop) for drop in drops],
+        "drops": [
+            {"generation": generation, "path": sent_path(path)} for generation, path in drops
+        ],
         "files_total": upload.file_count,
         "finalize_asked_at": moment(asked_at),
         "hot_folder": upload.hot_folder and whole(upload.hot_folder),
@@ -296,10 +299,6 @@ def _broken(what: str) -> Flaw:
         what=what,
         cure="ask the sender for the whole chain: masv-watch receipt --chain prints it",
     )
-
-
-def _drop(drop: Drop) -> dict[str, object]:
-    return {"generation": drop.generation, "path": sent_path(drop.path)}
 
 
 def _entry(file: SentFile) -> dict[str, object]:

@@ -34,7 +34,7 @@ def make(store: Store, task: Task, upload: Upload, *, team: str | None) -> None:
     """
     facts = receipt.facts_of(
         upload,
-        store.drops_of(upload.id),
+        _drops(store, task, upload),
         skipped=store.skipped(upload.id),
         team=team,
         asked_at=store.finalize_asked_at(upload.id),
@@ -61,6 +61,15 @@ def make(store: Store, task: Task, upload: Upload, *, team: str | None) -> None:
         )
 
     store.add_receipt(task, write, last=(number, last))
+
+
+def _drops(store: Store, task: Task, upload: Upload) -> list[tuple[int, bytes]]:
+    """Give generation and path of what was delivered, of what is sent again since too."""
+    found = {drop.id: (drop.generation, drop.path) for drop in store.drops_of(upload.id)}
+    for drop_id, text in task.facts.items():
+        generation, path = text.split(" ")
+        found[int(drop_id)] = int(generation), bytes.fromhex(path)
+    return [found[drop_id] for drop_id in sorted(found)]
 
 
 def _files(store: Store, upload_id: str) -> Iterator[SentFile]:

@@ -88,8 +88,7 @@ class JoiningVerbs:
         def end(tx: Transaction) -> None:
             for task in _still_claimed(tx, tasks):
                 move_task(tx, task, event, note=note)
-                if not tx.number("open_tasks_of", upload_id=task.upload_id):
-                    finish_drops(tx, task.upload_id)
+                finish_drops(tx, task.upload_id)
             if not mailed:
                 _unnote(tx, tasks, template)
 

@@ -321,7 +321,7 @@ def unsettle(tx: Transaction, drop_id: int, note: str) -> None:
         return
     upload = must(tx.one("upload", id=row["upload_id"]), "upload")
     if is_beyond_change(upload):
-        _make_way(tx, row, upload)
+        make_way(tx, row, upload, note="a new version came")
         return
     move_drop(tx, row, DropEvent.CHANGE, hold=_hold_of(row), note=note)
     tx.run("unsettle_drop", id=drop_id)
@@ -332,16 +332,24 @@ def unsettle(tx: Transaction, drop_id: int, note: str) -> None:
     )
 
 
-def _make_way(tx: Transaction, drop: Row, upload: Row) -> None:
-    """Finish a delivered drop for the generation that follows it; letters hang on its upload."""
+def make_way(tx: Transaction, drop: Row, upload: Row, *, note: str) -> None:
+    """Finish a delivered drop for what follows it; letters hang on its upload.
+
+    One whose source is still to be put away stays as it is.
+    """
     if upload["state"] == UploadState.COMPLETE and not tx.number(
         "due_disposals", upload_id=upload["id"], key=str(drop["id"])
     ):
-        move_drop(tx, drop, DropEvent.FINISH, note="a new version came")
+        move_drop(tx, drop, DropEvent.FINISH, note=note)
 
 
 def finish_drops(tx: Transaction, upload_id: str) -> None:
-    """Finish the drops of an upload that owes nothing more."""
+    """Finish the drops of a delivered upload once it owes nothing but its receipt.
+
+    Nobody waits for the receipt, and one that cannot be made keeps no drop.
+    """
+    if tx.number("open_tasks_of", upload_id=upload_id):
+        return
     for row in tx.all("drops_of", upload_id=upload_id):
         if row["state"] == "taken":
             move_drop(tx, row, DropEvent.FINISH)

@@ -95,8 +95,7 @@ class ObligationVerbs:
                 _withdraw_letters(tx, task.upload_id, note)
             if task.kind is TaskKind.DISPOSE:
                 tx.run("forget_sources", drop_id=task.key)
-            if not tx.number("open_tasks_of", upload_id=task.upload_id):
-                finish_drops(tx, task.upload_id)
+            finish_drops(tx, task.upload_id)
 
         self.engine.write(advance)
 

@@ -660,7 +660,8 @@ SELECT count(*) AS number FROM tasks
 WHERE upload_id = :upload_id AND kind = 'dispose' AND key = :key AND state = 'due';
 
 -- name: open_tasks_of
-SELECT count(*) AS number FROM tasks WHERE state = 'due' AND upload_id = :upload_id;
+SELECT count(*) AS number FROM tasks
+WHERE state = 'due' AND upload_id = :upload_id AND kind <> 'receipt';
 
 -- name: due_tasks
 SELECT * FROM tasks WHERE state = 'due' AND retry_at <= :now AND lease_until <= :now
@@ -1353,6 +1354,12 @@ DELETE FROM mailed WHERE at < :before;
 -- name: sent_files
 SELECT id, path, package_path, name, size, hash, chunk_size, cloud_id FROM files
 WHERE upload_id = :upload_id AND path > :after ORDER BY path LIMIT :limit;
+
+-- name: due_receipt
+SELECT id, facts FROM tasks WHERE upload_id = :upload_id AND kind = 'receipt' AND state = 'due';
+
+-- name: note_receipt_facts
+UPDATE tasks SET facts = :facts WHERE id = :id;
 
 -- name: sent_chunks
 SELECT chunks.* FROM chunks JOIN files ON files.id = chunks.file_id

@@ -30,7 +30,6 @@ from masv_watch.model import (
     TaskEvent,
     TaskKind,
 )
-from masv_watch.store.ledger import finish_drops
 from masv_watch.store.seal import Seal
 from masv_watch.store.signing import Signer, make_key
 from masv_watch.store.sql import Engine, Row, Transaction, chunk_of, move_task, must, rows_as
@@ -90,8 +89,6 @@ class ReceiptVerbs:
             tx.run("forget_later_pieces", upload_id=upload_id, piece=piece)
             number = _sign(tx, signer, upload_id, write)
             move_task(tx, task, TaskEvent.DONE, note=f"receipt {number}")
-            if not tx.number("open_tasks_of", upload_id=upload_id):
-                finish_drops(tx, upload_id)
 
         self.engine.write(add)
 
@@ -138,6 +135,15 @@ def prove_later(tx: Transaction, upload_id: str) -> None:
     """Owe the receipt of a delivery of which nobody knew until its upload was deleted."""
     owed = {"upload_id": upload_id, "kind": TaskKind.RECEIPT, "key": ""}
     tx.run("add_task", now=tx.now, facts="{}", **owed)
+
+
+def keep_for_receipt(tx: Transaction, drop: Row) -> None:
+    """Keep what a receipt that is still due says of a drop which leaves its delivery."""
+    due = tx.one("due_receipt", upload_id=drop["upload_id"])
+    if due is not None:
+        facts = json.loads(due["facts"])
+        facts[str(drop["id"])] = f"{drop['generation']} {bytes(drop['path']).hex()}"
+        tx.run("note_receipt_facts", id=due["id"], facts=json.dumps(facts))
 
 
 def _sign(

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 
 from masv_watch.model import TaskDraft, Upload, UploadEvent, UploadState
+from masv_watch.store.ledger import finish_drops
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import (
     Engine,
@@ -57,6 +58,7 @@ class RelinkingVerbs:
                     now=tx.now,
                     facts=json.dumps(dict(task.facts)),
                 )
+            finish_drops(tx, upload.id)
             return True
 
         return self.engine.write(relink)

@@ -48,5 +48,4 @@ def retire(tx: Transaction, upload_id: str) -> None:
             tx.run("drop_task", id=task.id)
             row = must(tx.one("task", id=task.id), f"task {task.id}")
             move_task(tx, task_of(row), TaskEvent.WITHDRAWN, note="a later version was delivered")
-    if not tx.number("open_tasks_of", upload_id=upload_id):
-        finish_drops(tx, upload_id)
+    finish_drops(tx, upload_id)

@@ -344,7 +344,7 @@ class UndertakingVerbs:
                 )
                 if task.kind is TaskKind.RETIRE:
                     retire(tx, task.key)
-            if event is UploadEvent.FINALIZED and not tasks:
+            if event is UploadEvent.FINALIZED:
                 finish_drops(tx, upload.id)
             return after
 

@@ -21,7 +21,8 @@ from masv_watch.model import (
     Identity,
 )
 from masv_watch.store.duplicates import owe_disposal
-from masv_watch.store.ledger import leave, refuse
+from masv_watch.store.ledger import leave, make_way, refuse
+from masv_watch.store.receipts import keep_for_receipt
 from masv_watch.store.sql import (
     Engine,
     Row,
@@ -243,7 +244,12 @@ class WatchingVerbs:
 
         def resend(tx: Transaction) -> Drop:
             row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
+            if row["state"] == DropState.TAKEN:
+                upload = must(tx.one("upload", id=row["upload_id"]), "upload")
+                make_way(tx, row, upload, note="it is delivered")
+                row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
             refuse(tx, row, DropEvent.RESEND)
+            keep_for_receipt(tx, row)
             move_drop(tx, row, DropEvent.RESEND, note="to be sent again")
             tx.run("answer_drop", id=drop_id, answer=1, answered_for="")
             return drop_of(must(tx.one("drop", id=drop_id), "drop"))

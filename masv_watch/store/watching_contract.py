@@ -161,6 +161,8 @@ class Watching(Protocol):
     def resend_drop(self, drop_id: int) -> Drop:
         """Let a drop that ended go again, whatever was delivered of it.
 
+        One that was delivered has ended once its source is put away, whoever waits for a letter.
+
         Raises:
             NotFound: there is no such drop.
             IllegalTransition: it has not ended, or has a newer generation; nothing is changed.

@@ -80,7 +80,7 @@ class Records:
             IllegalTransition: it has not ended, has a newer generation, or its source is gone.
         """
         known = self._find(drop_id)
-        if known.state not in _LIVING and self._is_there(known.hot_folder, known.path) is False:
+        if self._is_over(known) and self._is_there(known.hot_folder, known.path) is False:
             raise self._without_source(known)
         try:
             drop = self._store.resend_drop(drop_id)
@@ -91,6 +91,13 @@ class Records:
             ) from error
         self._hurry(drop.hot_folder)
         return self._view(drop)
+
+    def _is_over(self, drop: Drop) -> bool:
+        """Say whether a drop ended, or is delivered and owes letters at most."""
+        if drop.state is not DropState.TAKEN:
+            return drop.state not in _LIVING
+        upload = self._store.upload(drop.upload_id or "")
+        return upload is not None and upload.state is UploadState.COMPLETE
 
     def _without_source(self, drop: Drop) -> IllegalTransition:
         """Say where a source went that is to be sent once more."""
@@ -202,6 +209,12 @@ _LIVING = (DropState.SETTLING, DropState.HELD, DropState.QUEUED, DropState.TAKEN
 def _of_living(drop: Drop, store: Store) -> str:
     """Say what helps a drop that has not ended."""
     if drop.state is DropState.TAKEN and drop.upload_id:
+        disposals = [task for task in store.tasks(drop.upload_id) if task.kind is TaskKind.DISPOSE]
+        if any(task.state is TaskState.DUE for task in disposals):
+            return (
+                "it is delivered, and what `after` says of its source is still to be done: wait"
+                f" for that; masv-watch show {drop.upload_id} says what it waits for"
+            )
         return f"it is on its way: masv-watch show {drop.upload_id}"
     root = root_of(store, drop)
     growing = replace(drop, hold=drop.hold or HoldReason.GROWING)

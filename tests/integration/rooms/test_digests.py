@@ -13,8 +13,18 @@ from masv_watch import once
 from masv_watch.delivery import digests
 from masv_watch.delivery.postman import MAIL_LIFE_S
 from masv_watch.errors import FenceLost, IllegalTransition
-from masv_watch.model import NO_TURNS, TaskEvent, TaskKind, TaskState, Turns, UploadState
+from masv_watch.model import (
+    NO_TURNS,
+    After,
+    DropState,
+    TaskEvent,
+    TaskKind,
+    TaskState,
+    Turns,
+    UploadState,
+)
 from masv_watch.uploads import Times, Uploads, WaitReason, onward_of
+from masv_watch.uploads.records import Records
 from tests.integration.rooms.delivered import FOLDER, download
 from tests.processes import free_port
 
@@ -672,3 +682,39 @@ def test_start_of_a_delivered_upload_is_taken_only_while_its_letter_waits(office
     assert told.findings[0].retry_at == pytest.approx(DIGEST_S, abs=1)
     assert numbers(office.told()) == [[1], [2]]
     assert desk.view(waiting.id).waiting is None
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_resend_of_a_delivery_whose_letter_waits_goes_by_whether_its_source_is_there(
+    office, is_there
+):
+    """A letter that waits for the others keeps nobody from sending once more."""
+    office.deliver()
+    waits = office.deliver()
+    (drop,) = office.world.store.drops_of(waits.id)
+    records = Records(
+        office.world.store,
+        hurry=lambda _name: None,
+        terms=lambda *_: None,
+        is_there=lambda *_: is_there,
+    )
+
+    if is_there:
+        assert records.resend(drop.id).drop.state is DropState.SETTLING
+    else:
+        with pytest.raises(IllegalTransition, match="is not at"):
+            records.resend(drop.id)
+    office.pass_time(DIGEST_S)
+    assert numbers(office.told()) == [[1], [2]]
+
+
+def test_resend_of_what_is_to_be_put_away_first_says_so(office):
+    """Who reads "it is on its way" of what arrived long ago looks in the wrong place."""
+    upload = office.hand_in(after=After(delivered="delete"))
+    (drop,) = office.world.store.drops_of(upload.id)
+    records = Records(office.world.store, hurry=lambda _name: None, terms=lambda *_: None)
+
+    with pytest.raises(IllegalTransition) as refusal:
+        records.resend(drop.id)
+
+    assert "`after` says of its source is still to be done" in refusal.value.hint

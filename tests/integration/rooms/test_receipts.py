@@ -188,7 +188,7 @@ def test_receipt_that_cannot_be_made_leaves_delivery_and_letter_as_they_are(worl
     world.clock.advance(700)
     world.work()
 
-    assert before == ("complete", "taken")
+    assert before == ("complete", "done")
     assert letters == 1
     assert_sound(world, upload)
     assert len(world.mails(upload)) == 1
@@ -277,6 +277,21 @@ def test_receipts_after_a_restore_stand_in_a_chain_of_another_name(world):
     assert after["chain"] != before["chain"]
     assert after["number"] == 2
     assert chain_of(world) == []
+
+
+def test_receipt_that_is_made_after_a_resend_names_the_drop_as_it_was_delivered(world):
+    """The drop belongs to another delivery by then, with another generation."""
+    upload = world.deliver()
+    (drop,) = world.store.drops_of(upload.id)
+    world.store.resend_drop(drop.id)
+    second = world.deliver()
+
+    world.work()
+
+    told = [{"generation": drop.generation, "path": "a.mov"}]
+    assert [one.id for one in world.store.drops_of(second.id)] == [drop.id]
+    assert assert_sound(world, upload)["drops"] == told
+    assert [one["path"] for one in assert_sound(world, second)["drops"]] == ["a.mov"]
 
 
 def test_team_of_the_rule_goes_before_the_one_of_the_configuration(world):

@@ -254,6 +254,39 @@ def test_resend_leaves_the_earlier_delivery_as_it_was(store: Store) -> None:
     assert store.delivered_before(FOLDER, b"a") == 1
 
 
+def test_resend_waits_neither_for_letters_nor_for_the_receipt_of_a_delivery(store: Store) -> None:
+    """A letter may wait for its digest for hours, and a receipt for ever."""
+    owed = [making.LETTER, making.RECEIPT]
+    upload = making.bring_upload(store, UploadState.COMPLETE, tasks=owed)
+    (drop,) = store.drops_of(upload.id)
+
+    again = store.resend_drop(drop.id)
+
+    assert (drop.state, again.state) == (DropState.TAKEN, DropState.SETTLING)
+    assert [task.state for task in store.tasks(upload.id)] == ["due", "due"]
+
+
+@pytest.mark.parametrize("state", ["transferring", "finalizing", "complete"])
+def test_resend_of_what_is_on_its_way_or_to_be_put_away_is_refused(
+    bench: Bench, store: Store, state: str
+) -> None:
+    """What is sent again must not be moved under the sender's hands."""
+    upload = making.bring_upload(store, UploadState(state), tasks=[making.DISPOSE])
+    (drop,) = store.drops_of(upload.id)
+    before = bench.rows()
+
+    with pytest.raises(IllegalTransition):
+        store.resend_drop(drop.id)
+    assert bench.rows() == before
+
+
+def test_drop_is_done_once_its_delivery_owes_nothing_but_the_receipt(store: Store) -> None:
+    """A receipt that can never be made keeps no drop on its way."""
+    upload = making.bring_upload(store, UploadState.COMPLETE, tasks=[making.RECEIPT])
+
+    assert store.drops_of(upload.id)[0].state is DropState.DONE
+
+
 def test_delivered_before_counts_finalized_uploads_of_a_path(store: Store) -> None:
     """The number in a package's name counts deliveries, resends included, other paths not."""
     assert store.delivered_before(FOLDER, b"a") == 0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from masv_watch.delivery import receipt
 from masv_watch.delivery.receipt import Flaw, Receipt
-from masv_watch.model import Chunk, Drop, DropState, SentFile, Terms, Upload, UploadType
+from masv_watch.model import Chunk, SentFile, Terms, Upload, UploadType
 from masv_watch.model import UploadState as State
 from masv_watch.names import sent_path
 from masv_watch.store import papers, signing
@@ -53,13 +53,9 @@ def upload(name="Day 1") -> Upload:
 
 def facts(name="Day 1") -> dict[str, object]:
     """Give what a receipt says beside its files."""
-    drop = Drop(
-        id=1, hot_folder="out", path=b"CARD 1%", generation=2, state=DropState.TAKEN, hold=None,
-        note="", whole=True, upload_id="u", signature="", size=5, file_count=1, seen_at=0.0,
-        settled_at=None,
-    )  # fmt: skip
+    skipped, drops = ["a: a link"], [(2, b"CARD 1%")]
     return receipt.facts_of(
-        upload(name), [drop], skipped=["a: a link"], team="acme", asked_at=None, version="1.0"
+        upload(name), drops, skipped=skipped, team="acme", asked_at=None, version="1.0"
     )
 
 
