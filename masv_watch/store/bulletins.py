@@ -5,7 +5,9 @@ the store; the contract stands in `store.bulletins_contract`.
 
 Law 1. That moves were read, and what they have told, is one transaction: nothing is told twice.
 Law 2. Who begins to ask is told nothing of the past.
-Law 3. A row knows whose it is by a keyed hash: a hook gets its own wherever it stands by then.
+Law 3. A row knows whose it is by a keyed hash: a hook gets its own wherever it stands by then, and
+       all of its own, whatever was told to another that stood there.
+Law 4. That a hook ever took something is never forgotten: its own is given to no other.
 """
 
 from __future__ import annotations
@@ -87,14 +89,19 @@ class BulletinVerbs:
 
     def end_bulletin(self, bulletin: Bulletin, note: str, *, taken: bool = False) -> None:
         """Note that something was told, or is not to be told any more."""
-        values = {"id": bulletin.id, "note": note, "taken": int(taken)}
-        self.engine.write(lambda tx: tx.run("end_bulletin", **values))
+
+        def end(tx: Transaction) -> None:
+            tx.run("end_bulletin", id=bulletin.id, note=note)
+            if taken:
+                tx.run("note_taker", whose=bulletin.whose)
+
+        self.engine.write(end)
 
     def give_up_bulletins(self, bulletin: Bulletin, note: str, *, older_than_s: float) -> int:
         """End it with all that has waited for the same hook for so long."""
 
         def give_up(tx: Transaction) -> int:
-            ended = tx.run("end_bulletin", id=bulletin.id, note=note, taken=0)
+            ended = tx.run("end_bulletin", id=bulletin.id, note=note)
             before = tx.now - older_than_s
             return ended + tx.run(
                 "end_old_bulletins", whose=bulletin.whose, before=before, note=note

@@ -32,7 +32,7 @@ class Bulletins(Protocol):
         """Give to a hook of a new address what waits for the one that stood in its place.
 
         Only where that one is gone and never took anything: its address was a mistake. What waits
-        for one that did take something is for nobody else.
+        for one that took something, however long ago, is for nobody else.
         """
         ...
 

@@ -1257,7 +1257,10 @@ SELECT * FROM bulletins WHERE ended = 0 AND retry_at <= :now AND NOT EXISTS (
 ORDER BY id LIMIT 1;
 
 -- name: end_bulletin
-UPDATE bulletins SET ended = 1, deferred = 0, taken = :taken, note = :note WHERE id = :id;
+UPDATE bulletins SET ended = 1, deferred = 0, note = :note WHERE id = :id;
+
+-- name: note_taker
+INSERT INTO takers (whose) SELECT :whose WHERE :whose <> '' ON CONFLICT DO NOTHING;
 
 -- name: end_old_bulletins
 UPDATE bulletins SET ended = 1, deferred = 0, note = :note
@@ -1269,14 +1272,15 @@ UPDATE bulletins SET attempts = attempts + 1, retry_at = :retry_at, deferred = :
 WHERE id = :id;
 
 -- name: bulletins_of
-SELECT count(*) AS number FROM bulletins WHERE whose = :whose AND hot_folder = :hot_folder;
+SELECT count(*) AS number FROM bulletins
+WHERE whose = :whose AND whose <> '' AND hot_folder = :hot_folder;
 
 -- name: inherit_bulletins
-UPDATE bulletins SET whose = :whose, deferred = 0
+-- of two that stood there one after the other, each with the same thing, one row is enough
+UPDATE OR IGNORE bulletins SET whose = :whose, deferred = 0
 WHERE ended = 0 AND hot_folder = :hot_folder AND hook = :hook
 AND instr(:known, ' ' || whose || ' ') = 0
-AND (whose = '' OR NOT EXISTS (SELECT 1 FROM bulletins AS told
-    WHERE told.whose = bulletins.whose AND told.taken = 1));
+AND NOT EXISTS (SELECT 1 FROM takers WHERE takers.whose = bulletins.whose);
 
 -- name: untold_bulletins
 SELECT * FROM bulletins WHERE id IN (SELECT min(id) FROM bulletins

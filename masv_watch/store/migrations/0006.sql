@@ -27,15 +27,50 @@ CREATE TABLE mailed (
     PRIMARY KEY (address, template)
 ) WITHOUT ROWID;
 -- Whose each bulletin is, and what keeps a hook's others.
--- a keyed hash of the hook's kind and address; empty: of an earlier version, known by its place
-ALTER TABLE bulletins ADD COLUMN whose TEXT NOT NULL DEFAULT '';
--- its last try failed of the hook and not of what is told: until `retry_at` the hook is told nothing
-ALTER TABLE bulletins ADD COLUMN deferred INTEGER NOT NULL DEFAULT 0;
--- the hook took it
-ALTER TABLE bulletins ADD COLUMN taken INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE bulletins_known (
+    id INTEGER PRIMARY KEY,
+    hot_folder TEXT NOT NULL,
+    -- its place among those of the hot folder when it was noted
+    hook INTEGER NOT NULL,
+    -- a keyed hash of the hook's kind and address; empty: of an earlier version, known by its place
+    whose TEXT NOT NULL,
+    told TEXT NOT NULL,
+    noun TEXT NOT NULL,
+    noun_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    at REAL NOT NULL,
+    created_at REAL NOT NULL,
+    -- 0: to be told, 1: told, or not to be told any more
+    ended INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    retry_at REAL NOT NULL DEFAULT 0,
+    -- its last try failed of the hook and not of what is told: until `retry_at` it is told nothing
+    deferred INTEGER NOT NULL DEFAULT 0,
+    note TEXT NOT NULL DEFAULT ''
+);
+INSERT INTO bulletins_known (id, hot_folder, hook, whose, told, noun, noun_id, name, detail, at,
+    created_at, ended, attempts, retry_at, note)
+SELECT id, hot_folder, hook, '', told, noun, noun_id, name, detail, at, created_at, ended, attempts,
+    retry_at, note
+FROM bulletins;
+-- one that may have taken something is known by nothing but its place, where another may stand now
+UPDATE bulletins_known SET ended = 1, note = 'nobody knows any more whom it was for'
+WHERE ended = 0 AND EXISTS (SELECT 1 FROM bulletins WHERE bulletins.ended = 1
+    AND bulletins.hot_folder = bulletins_known.hot_folder
+    AND bulletins.hook = bulletins_known.hook);
+DROP TABLE bulletins;
+ALTER TABLE bulletins_known RENAME TO bulletins;
+CREATE UNIQUE INDEX bulletins_once ON bulletins
+    (whose, hot_folder, told, noun, noun_id, detail) WHERE whose <> '';
+CREATE INDEX bulletins_due ON bulletins (retry_at, id) WHERE ended = 0;
+CREATE INDEX bulletins_ended ON bulletins (created_at) WHERE ended = 1;
 CREATE INDEX bulletins_owed ON bulletins (id) WHERE ended = 0;
 CREATE INDEX bulletins_deferred ON bulletins (whose, retry_at) WHERE ended = 0 AND deferred = 1;
-CREATE INDEX bulletins_whose ON bulletins (whose, taken);
+-- the hooks that ever took something: kept for ever, so that what is theirs is no other's
+CREATE TABLE takers (
+    whose TEXT PRIMARY KEY
+) WITHOUT ROWID;
 -- What proves deliveries. Written for SQLite.
 CREATE TABLE receipts (
     -- its place in the chain, counted from 1; kept for ever, whatever is forgotten of its upload

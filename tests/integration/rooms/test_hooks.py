@@ -309,6 +309,61 @@ def test_what_waits_for_a_hook_that_took_something_is_told_to_no_other(world, li
     assert list(square.herald.needs()) == []
 
 
+def test_what_waits_for_a_hook_is_told_to_no_other_a_month_after_that_took_something(
+    world, listener, neighbour
+):
+    """What was told is forgotten by then; whose the rest is, is not (P8)."""
+    square = Square(world, hook(listener))
+    square.hold(b"before.mov", HoldReason.OPERATOR)
+    square.work()
+    world.clock.advance(31 * 86400.0)
+    listener.answers = [(503, {})] * 9
+    square.hold(b"secret.mov", HoldReason.OPERATOR)
+    square.work()
+    square.tell(hook(neighbour))
+    square.build()
+    square.pass_time(61)
+
+    assert [body["name"] for _, body in neighbour.told] == []
+
+
+def test_hook_in_the_place_of_another_is_told_what_that_one_was_told_of_too(
+    world, listener, neighbour
+):
+    """It is somebody else, who knows nothing of it when it happens again."""
+    square = Square(world, hook(listener))
+    held = square.hold(b"again.mov", HoldReason.OPERATOR)
+    square.work()
+    square.tell(hook(neighbour))
+    square.work()
+    for _ in range(2):
+        world.store.advance_drop(held, DropEvent.RELEASE)
+        reason = HoldReason.OPERATOR
+        world.store.advance_drop(held, DropEvent.BLOCK, hold=reason, note="say so")
+        square.pass_time(10)
+
+    assert [len(each.told) for each in (listener, neighbour)] == [1, 1]
+
+
+def test_hook_gets_once_what_waits_for_two_mistyped_ones_that_stood_in_its_place(world, listener):
+    """Each was to be told of the same thing; both were corrections of one address."""
+    first, second = (
+        Hook(kind=HookKind.WEBHOOK, url=Secret(f"http://127.0.0.1:{free_port()}/{TOKEN}"))
+        for _ in range(2)
+    )
+    square = Square(world, first)
+    held = square.hold(b"once.mov", HoldReason.OPERATOR)
+    square.work()
+    square.tell(second, first)
+    world.store.advance_drop(held, DropEvent.RELEASE)
+    world.store.advance_drop(held, DropEvent.BLOCK, hold=HoldReason.OPERATOR, note="say so")
+    square.pass_time(10)
+    square.tell(hook(listener))
+    square.pass_time(3601)
+
+    assert [body["name"] for _, body in listener.told] == ["once.mov"]
+
+
 def test_hook_is_known_again_by_what_shows_nothing_of_its_address(world, listener):
     """The address is a secret: the state holds none of it in clear."""
     listener.answers = [(503, {})]
