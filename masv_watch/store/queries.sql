@@ -1251,9 +1251,11 @@ VALUES (:hot_folder, :hook, :told, :noun, :noun_id, :name, :detail, :at, :now, :
 ON CONFLICT DO NOTHING;
 
 -- name: due_bulletin
-SELECT * FROM bulletins WHERE ended = 0 AND retry_at <= :now AND NOT EXISTS (
-    SELECT 1 FROM bulletins AS kept WHERE kept.whose = bulletins.whose AND kept.whose <> ''
-    AND kept.ended = 0 AND kept.deferred = 1 AND kept.retry_at > :now)
+-- in the order of their index: a hundred thousand that are owed are not sorted for each
+SELECT * FROM bulletins INDEXED BY bulletins_owed
+WHERE ended = 0 AND retry_at <= :now AND whose NOT IN (
+    SELECT kept.whose FROM bulletins AS kept INDEXED BY bulletins_deferred
+    WHERE kept.ended = 0 AND kept.deferred = 1 AND kept.whose <> '' AND kept.retry_at > :now)
 ORDER BY id LIMIT 1;
 
 -- name: end_bulletin

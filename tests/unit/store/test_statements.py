@@ -134,10 +134,30 @@ def test_statement_of_a_tick_walks_no_whole_table(database: sqlite3.Connection, 
     assert not [step for step in walks if not step.endswith(partial) and "CONSTANT" not in step]
 
 
-@pytest.mark.parametrize("name", ["next_files", "due_tasks"])
+@pytest.mark.parametrize("name", ["next_files", "due_tasks", "due_bulletin"])
 def test_statement_of_a_queue_sorts_nothing(database: sqlite3.Connection, name: str) -> None:
     """The queues come out of their index in order: the first row costs one step."""
     assert not [step for step in explain(database, name) if "TEMP B-TREE" in step]
+
+
+def test_bulletin_that_is_due_costs_the_same_however_many_are_owed(
+    database: sqlite3.Connection,
+) -> None:
+    """A hook that was away for a day is told a hundred thousand things, one after the other."""
+    steps = []
+    database.set_progress_handler(lambda: steps.append(1), 1)
+    taken = []
+    for count in (10, 1000):
+        database.executemany(
+            "INSERT INTO bulletins (hot_folder, hook, whose, told, noun, noun_id, name, detail, at,"
+            " created_at) VALUES ('hot', 0, 'mark', 'held', 'drop', ?, '', '', 0, 0)",
+            [(f"{count}/{number}",) for number in range(count)],
+        )
+        steps.clear()
+        assert len(database.execute(STATEMENTS["due_bulletin"], {"now": 1.0}).fetchall()) == 1
+        taken.append(len(steps))
+
+    assert taken[0] == taken[1], taken
 
 
 @pytest.mark.parametrize(
