@@ -1844,6 +1844,8 @@ class UploadLine(NamedTuple):
     batch_until: float | None = None
     #: store clock, seconds; until when it can be taken back; None where nothing waits for that
     recall_until: float | None = None
+    #: a package finalize may have reached the cloud
+    is_finalize_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

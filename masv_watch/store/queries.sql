@@ -169,7 +169,7 @@ SELECT json_group_array(json_array(id, type, state, name, hot_folder, package_id
     iif(finalized_at IS NULL, NULL, printf('%!.17g', finalized_at)), printf('%!.17g', retry_at),
     error_code, error, resent, retries, retry_reason, started,
     iif(finalize_at IS NULL, NULL, printf('%!.17g', finalize_at)), batch, recall_s, recall_over,
-    relinks)) AS lines
+    relinks, finalize_asked)) AS lines
 FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
     WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
@@ -194,7 +194,7 @@ SELECT json_group_array(json_array(id, type, state, name, hot_folder, package_id
     iif(finalized_at IS NULL, NULL, printf('%!.17g', finalized_at)), printf('%!.17g', retry_at),
     error_code, error, resent, retries, retry_reason, started,
     iif(finalize_at IS NULL, NULL, printf('%!.17g', finalize_at)), batch, recall_s, recall_over,
-    relinks)) AS lines
+    relinks, finalize_asked)) AS lines
 FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'name' THEN name
     WHEN 'size' THEN size ELSE created_at END AS sorted FROM uploads
     WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')

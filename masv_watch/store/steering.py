@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from masv_watch import recall
-from masv_watch.errors import Unprocessable
+from masv_watch.errors import IllegalTransition, Unprocessable
 from masv_watch.model import (
     NO_TURNS,
     Consigned,
@@ -145,11 +145,19 @@ class SteeringVerbs:
 
         return self.engine.write(add)
 
-    def delete_upload(self, upload_id: str, *, takes_package: bool) -> UploadState:
+    def delete_upload(
+        self, upload_id: str, *, takes_package: bool, if_unasked: bool = False
+    ) -> UploadState:
         """Have an upload deleted."""
 
         def delete(tx: Transaction) -> UploadState:
             row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+            if if_unasked and (row["finalize_asked"] or row["finalized_at"] is not None):
+                raise IllegalTransition(
+                    f"upload {upload_id} may be delivered already",
+                    state=row["state"],
+                    allowed=[],
+                )
             is_known = row["package_id"] is not None or row["package_asked_at"] is not None
             stays = row["finalized_at"] is not None and not takes_package
             move_upload(tx, row, UploadEvent.DELETE)
@@ -325,7 +333,7 @@ def _line_of(line: list[Any]) -> UploadLine:
     id_, type_, state, *middle, created, finalized, retry = line[:13]
     finalized = None if finalized is None else float(finalized)
     times = (float(created), finalized, float(retry))
-    *rest, started, due, batch, recall_s, is_over, relinks = line[13:]
+    *rest, started, due, batch, recall_s, is_over, relinks, asked = line[13:]
     due = None if due is None else float(due)
     # most have none, and there may be ten thousand of them
     window = recall_s and recall.window_of(
@@ -335,7 +343,7 @@ def _line_of(line: list[Any]) -> UploadLine:
             "created_at": times[0],
         }
     )  # fmt: skip
-    rest += [bool(started), due if batch else None, window.until if window else None]
+    rest += [bool(started), due if batch else None, window.until if window else None, bool(asked)]
     return UploadLine._make((id_, UploadType(type_), UploadState(state), *middle, *times, *rest))
 
 

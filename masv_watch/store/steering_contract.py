@@ -90,14 +90,17 @@ class Steering(Protocol):
         """
         ...
 
-    def delete_upload(self, upload_id: str, *, takes_package: bool) -> UploadState:
+    def delete_upload(
+        self, upload_id: str, *, takes_package: bool, if_unasked: bool = False
+    ) -> UploadState:
         """Have an upload deleted: what it still owes is withdrawn, what the cloud has follows.
 
         One of which the cloud knows nothing, or whose package stays, is gone at once.
+        `if_unasked`: only where no finalize of it may have reached the cloud.
 
         Raises:
             NotFound: no such upload.
-            IllegalTransition: it is gone already.
+            IllegalTransition: it is gone already, or was asked for; nothing is changed.
         """
         ...
 

@@ -10,6 +10,7 @@ Law 2. A verb is one transaction; when it raises, nothing was changed.
 """
 
 from masv_watch.uploads.desk import Uploads as Uploads
+from masv_watch.uploads.desk import may_be_delivered as may_be_delivered
 from masv_watch.uploads.desk import reader_of as reader_of
 from masv_watch.uploads.folders import Batches as Batches
 from masv_watch.uploads.folders import FolderLook as FolderLook

@@ -32,6 +32,7 @@ from masv_watch.model import (
     Turns,
     Upload,
     UploadEvent,
+    UploadLine,
     UploadState,
     UploadType,
 )
@@ -368,6 +369,19 @@ class Uploads:
         except IllegalTransition as error:
             raise _missing(upload_id) from error
 
+    def cancel(self, upload_id: str) -> None:
+        """Have an upload deleted of which no finalize may have reached the cloud.
+
+        Raises:
+            NotFound: no such upload.
+            IllegalTransition: it is delivered, or may be; nothing is changed.
+        """
+        self.find(upload_id)
+        try:
+            self._store.delete_upload(upload_id, takes_package=False, if_unasked=True)
+        except IllegalTransition as error:
+            raise may_be_delivered(self.find(upload_id)) from error
+
     def demand_his(self, upload_id: str, caller: Caller, *, to: str) -> None:
         """Refuse what would give a caller bytes, or take them from others, that are not his.
 
@@ -453,6 +467,16 @@ class Uploads:
 
     def _facts(self, upload: Upload) -> dict[str, object]:
         return {"state": lifecycle.SHOWN_AS[upload.state], "allowed": calls_for(upload)}
+
+
+def may_be_delivered(upload: Upload | UploadLine) -> IllegalTransition:
+    """Give why an upload is not cancelled as one that nobody got, with what helps."""
+    return IllegalTransition(
+        "this upload is delivered, or may be already",
+        hint=f"masv-watch delete {upload.id} --package takes a delivered package back",
+        state=lifecycle.SHOWN_AS[upload.state],
+        allowed=[],
+    )
 
 
 def _is_meant(team: Team, wanted: str) -> bool:

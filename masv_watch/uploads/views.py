@@ -155,6 +155,7 @@ def line_of(upload: Upload) -> UploadLine:
         is_started=upload.is_started,
         batch_until=upload.finalize_at if upload.terms.batch else None,
         recall_until=None if window is None else window.until,
+        is_finalize_asked=upload.finalize_asked,
     )
 
 

@@ -38,7 +38,7 @@ _STARTABLE = {
     WaitReason.DIGEST: "Send the letter now",
     WaitReason.RETRYING: "Retry now",
 }
-#: what is not delivered, and not asked to be
+#: what takes another package yet, as long as no finalize was asked for
 _OPEN = frozenset(
     {UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE, UploadState.ERROR}
 )
@@ -135,7 +135,9 @@ def is_cancellable(view: UploadView) -> bool:
     """Say whether nobody got an upload yet, and nobody can meanwhile."""
     # a finalize that waits for its time was not asked for at the cloud
     waits = view.waiting is not None and view.waiting.reason in _UNASKED
-    return view.upload.state in _OPEN or (view.upload.state is UploadState.FINALIZING and waits)
+    is_open = view.upload.state in _OPEN
+    is_kept = view.upload.state is UploadState.FINALIZING and waits
+    return (is_open or is_kept) and not view.upload.is_finalize_asked
 
 
 def of_drop(drop: Drop, ways: Ways) -> tuple[Button, ...]:
@@ -160,8 +162,10 @@ def of_drop_sent(
     """Give what can be asked of a drop of an upload; `to` are those to whom that goes."""
     if drop.state is not DropState.TAKEN:
         return of_drop(drop, ways)
+    if not is_cancellable(upload):
+        return ()
     if upload.upload.state not in _OPEN:
-        return _cancelling(drop, told(to)) if is_cancellable(upload) else ()
+        return _cancelling(drop, told(to))
     asks = questions.rebind(
         _named(upload.upload.name),
         escaped(drop.hot_folder),

@@ -16,9 +16,8 @@ from masv_watch.api.calls import Desk, Route, body_of_call, caller_of_call, numb
 from masv_watch.api.page.buttons import is_cancellable
 from masv_watch.api.page.readers import demand_folders, demand_seen
 from masv_watch.api.page.tokens import Tokens
-from masv_watch.errors import IllegalTransition
 from masv_watch.logs import escaped
-from masv_watch.uploads import DropView
+from masv_watch.uploads import DropView, may_be_delivered
 
 #: the header `X-Page-Token`, as the server hands it on
 _TOKEN = "HTTP_X_PAGE_TOKEN"  # noqa: S105 - a header's name
@@ -55,13 +54,8 @@ def _of_uploads(desk: Desk) -> dict[str, Callable[..., Answer]]:
         view = uploads.view(upload_id)
         if not is_cancellable(view):
             # the question said that nobody got it yet
-            raise IllegalTransition(
-                "this upload is delivered, or may be already",
-                hint=f"masv-watch delete {upload_id} --package takes a delivered package back",
-                state=view.state,
-                allowed=[],
-            )
-        uploads.delete(upload_id)
+            raise may_be_delivered(view.upload)
+        uploads.cancel(upload_id)
 
     verbs: dict[str, tuple[Callable[[str], None], str]] = {
         "pause": (uploads.pause, "is paused"),

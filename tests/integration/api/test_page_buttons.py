@@ -19,6 +19,7 @@ from masv_watch.model import (
     Rule,
     Sidecar,
     To,
+    UploadEvent,
     UploadState,
 )
 from masv_watch.uploads import FolderSight
@@ -163,6 +164,42 @@ def test_upload_that_may_be_delivered_is_not_cancelled(desk, before):
     assert answer.status == 409
     assert f"masv-watch delete {upload.id} --package" in answer.tree["hint"]
     assert state_of(desk, upload.id) is before
+
+
+def test_upload_that_failed_after_its_finalize_went_out_is_not_cancelled(desk):
+    """The answer was lost: MASV may have mailed it, and the page says nothing else."""
+    upload = making.bring_upload(desk.store, UploadState.FINALIZING)
+    desk.store.note_finalize_asked(upload.id, upload.fence)
+    desk.store.advance_upload(upload.id, UploadEvent.FAIL, code=1, error="given up")
+    target = f"uploads/{upload.id}/cancel"
+    (drop,) = desk.store.drops_of(upload.id)
+    shown = page_of(desk).targets
+    one = page_of(desk, f"/page/uploads/{upload.id}").targets
+
+    answer = press(desk, target)
+
+    assert f"uploads/{upload.id}/resume" in shown
+    assert not {target, f"drops/{drop.id}/cancel", f"drops/{drop.id}/rebind"} & {*shown, *one}
+    assert (answer.status, said(answer)[1]) == (409, "this upload is delivered, or may be already")
+    assert state_of(desk, upload.id) is UploadState.ERROR
+
+
+def test_upload_whose_finalize_goes_out_between_look_and_cancel_is_not_cancelled(desk, monkeypatch):
+    """What decides is what the store says in the step that ends it."""
+    upload = making.bring_upload(desk.store, UploadState.IDLE)
+    delete = desk.store.delete_upload
+
+    def finalized_before(upload_id, **said):
+        desk.store.advance_upload(upload_id, UploadEvent.FINALIZE)
+        desk.store.note_finalize_asked(upload_id, upload.fence)
+        return delete(upload_id, **said)
+
+    monkeypatch.setattr(desk.store, "delete_upload", finalized_before)
+
+    answer = press(desk, f"uploads/{upload.id}/cancel")
+
+    assert (answer.status, said(answer)[1]) == (409, "this upload is delivered, or may be already")
+    assert state_of(desk, upload.id) is UploadState.FINALIZING
 
 
 def test_drop_that_has_not_gone_is_cancelled_once_it_was_asked_about(desk):

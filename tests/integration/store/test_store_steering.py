@@ -235,6 +235,32 @@ def test_delete_after_a_lost_finalize_ends_as_the_cloud_says(store: Store) -> No
     assert [drop.state for drop in store.drops_of(upload.id)] == ["done"]
 
 
+@pytest.mark.parametrize("state", [UploadState.FINALIZING, UploadState.ERROR, UploadState.COMPLETE])
+def test_delete_of_what_nobody_got_leaves_what_may_be_delivered(
+    bench: Bench, store: Store, state: UploadState
+) -> None:
+    """Once the finalize went out; the list says so too. Before that it goes."""
+    upload = making.bring_upload(store, UploadState.FINALIZING, b"asked.mov")
+    before = making.bring_upload(store, UploadState.FINALIZING, b"unasked.mov")
+    if state is UploadState.COMPLETE:
+        # as one does that an earlier package serves: no finalize of it was asked for
+        store.advance_claimed(upload, UploadEvent.FINALIZED)
+    else:
+        store.note_finalize_asked(upload.id, upload.fence)
+    if state is UploadState.ERROR:
+        store.advance_upload(upload.id, UploadEvent.FAIL, code=1, error="given up")
+    rows = bench.rows()
+
+    with pytest.raises(IllegalTransition, match="may be delivered already"):
+        store.delete_upload(upload.id, takes_package=False, if_unasked=True)
+
+    assert bench.rows() == rows
+    asked = {line.id: line.is_finalize_asked for line in store.select_uploads(Selection())}
+    assert not asked[before.id]
+    assert asked[upload.id] is (state is not UploadState.COMPLETE)
+    assert store.delete_upload(before.id, takes_package=False, if_unasked=True) == "deleting"
+
+
 def test_delete_keeps_the_signature_of_its_drops(store: Store) -> None:
     """By it intake knows what it must not send again."""
     upload_id, (drop,) = making.create(store)

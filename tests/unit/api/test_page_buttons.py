@@ -9,13 +9,19 @@ from masv_watch.model import Drop, DropState, UploadLine, UploadState, UploadTyp
 from masv_watch.uploads import UploadView, Waiting, WaitReason
 
 TO = ("client@example.com",)
+DROP = Drop(
+    id=7, hot_folder="out", path=b"DAY_01", generation=1, state=DropState.TAKEN, hold=None,
+    note="", whole=True, upload_id="u1", signature="", size=1, file_count=1, seen_at=1.0,
+    settled_at=2.0,
+)  # fmt: skip
 
 
-def view(state: UploadState, reason: WaitReason | None) -> UploadView:
+def view(state: UploadState, reason: WaitReason | None, *, is_asked: bool = False) -> UploadView:
     line = UploadLine(
         id="u1", type=UploadType.TEAM, state=state, name="DAY_01", hot_folder="out",
         package_id="p1", size=1, sent=1, file_count=1, priority=0, created_at=1.0,
         finalized_at=None, retry_at=0.0, error_code=None, error="",
+        is_finalize_asked=is_asked,
     )  # fmt: skip
     waiting = None if reason is None else Waiting(reason=reason)
     return UploadView(upload=line, state="idle", waiting=waiting, open_tasks=0)
@@ -49,19 +55,33 @@ def test_upload_can_be_taken_back_as_long_as_nobody_got_it(
             assert each.label == "Pause" or (each.asks is not None and TO[0] in each.asks.text)
 
 
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (UploadState.ERROR, None),
+        (UploadState.ERROR, WaitReason.RETRYING),
+        (UploadState.FINALIZING, WaitReason.WINDOW_CLOSED),
+    ],
+)
+def test_upload_whose_finalize_may_have_reached_the_cloud_is_not_cancelled(
+    state: UploadState, reason: WaitReason | None
+) -> None:
+    """It failed afterwards, and still whom it goes to may have it."""
+    failed = view(state, reason, is_asked=True)
+
+    assert "Cancel" not in [each.label for each in buttons.of_upload(failed, TO)]
+    assert not buttons.is_cancellable(failed)
+    assert buttons.of_drop_sent(DROP, buttons.Ways(rules={}), upload=failed, to=TO) == ()
+
+
 def test_drop_of_an_upload_that_can_be_taken_back_can_be_cancelled_and_not_rebound() -> None:
     """Its package is whole, and made for whom it was made."""
-    drop = Drop(
-        id=7, hot_folder="out", path=b"DAY_01", generation=1, state=DropState.TAKEN, hold=None,
-        note="", whole=True, upload_id="u1", signature="", size=1, file_count=1, seen_at=1.0,
-        settled_at=2.0,
-    )  # fmt: skip
     ways = buttons.Ways(rules={})
 
     back = view(UploadState.FINALIZING, WaitReason.RECALL)
     gone = view(UploadState.FINALIZING, None)
 
-    assert [each.label for each in buttons.of_drop_sent(drop, ways, upload=back, to=TO)] == [
+    assert [each.label for each in buttons.of_drop_sent(DROP, ways, upload=back, to=TO)] == [
         "Cancel"
     ]
-    assert buttons.of_drop_sent(drop, ways, upload=gone, to=TO) == ()
+    assert buttons.of_drop_sent(DROP, ways, upload=gone, to=TO) == ()
