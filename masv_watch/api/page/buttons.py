@@ -108,9 +108,12 @@ def of_upload(view: UploadView, to: Sequence[str] = (), *, drops: int = 0) -> tu
     """
     upload = view.upload
     legal = lifecycle.UPLOAD[upload.state]
+    reason = None if view.waiting is None else view.waiting.reason
+    # nothing but its delivery is left, and a start lets that wait for nothing
+    is_up = upload.state in (UploadState.IDLE, UploadState.FINALIZING)
     found: list[tuple[str, str]] = []
-    if view.waiting is not None and view.waiting.reason in _STARTABLE:
-        found.append((_STARTABLE[view.waiting.reason], "start"))
+    if reason in _STARTABLE and not is_up:
+        found.append((_STARTABLE[reason], "start"))
     if UploadEvent.PAUSE in legal:
         found.append(("Pause", "pause"))
     if UploadEvent.RESUME in legal and upload.error_code != PackageGone.code:
@@ -122,7 +125,9 @@ def of_upload(view: UploadView, to: Sequence[str] = (), *, drops: int = 0) -> tu
     if UploadEvent.FINALIZE in legal:
         asks = questions.finalize(name, told(to))
         verbs.append(Button(label="Finalize", target=f"uploads/{upload.id}/finalize", asks=asks))
-    elif view.waiting is not None and view.waiting.reason is WaitReason.RECALL:
+    # of what is idle in its recall window a finalize is the same
+    is_back = reason is WaitReason.RECALL and UploadEvent.FINALIZE not in legal
+    if is_back or (is_up and reason in _STARTABLE):
         asks = questions.finalize(name, told(to))
         verbs.append(Button(label="Send now", target=f"uploads/{upload.id}/start", asks=asks))
     if is_cancellable(view):

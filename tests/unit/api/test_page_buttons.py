@@ -34,6 +34,8 @@ def view(state: UploadState, reason: WaitReason | None, *, is_asked: bool = Fals
         (UploadState.IDLE, WaitReason.RECALL, ["Finalize", "Cancel"]),
         (UploadState.FINALIZING, WaitReason.RECALL, ["Send now", "Cancel"]),
         (UploadState.FINALIZING, WaitReason.WINDOW_CLOSED, ["Send now", "Cancel"]),
+        (UploadState.IDLE, WaitReason.WINDOW_CLOSED, ["Finalize", "Send now", "Cancel"]),
+        (UploadState.TRANSFERRING, WaitReason.WINDOW_CLOSED, ["Send now", "Pause", "Cancel"]),
         # it may be delivered already
         (UploadState.FINALIZING, WaitReason.FINALIZING, []),
         (UploadState.FINALIZING, None, []),
@@ -50,9 +52,11 @@ def test_upload_can_be_taken_back_as_long_as_nobody_got_it(
 
     assert [each.label for each in found] == labels
     assert buttons.is_cancellable(waits) is ("Cancel" in labels)
+    is_up = state in (UploadState.IDLE, UploadState.FINALIZING)
     for each in found:
-        if each.label in ("Cancel", "Finalize") or reason is WaitReason.RECALL:
-            assert each.label == "Pause" or (each.asks is not None and TO[0] in each.asks.text)
+        delivers = each.label == "Send now" and (is_up or reason is WaitReason.RECALL)
+        is_asked = each.asks is not None and TO[0] in each.asks.text
+        assert is_asked is (each.label in ("Cancel", "Finalize") or delivers), each
 
 
 @pytest.mark.parametrize(
