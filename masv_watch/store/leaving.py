@@ -74,8 +74,8 @@ class LeavingVerbs:
                 if row["state"] == UploadState.IDLE:
                     move_upload(tx, row, UploadEvent.FILES_ADDED)
             # a link that served the first may not serve these
-            for statement in ("forget_relink", "forget_relinks_of"):
-                tx.run(statement, id=upload_id)
+            tx.run("forget_relink", id=upload_id)
+            tx.run("forget_relinks_of", id=upload_id, now=tx.now)
             # whom it goes to changes, not what it is to the packages before it, nor how its
             # sources were found
             was = terms_of(row)

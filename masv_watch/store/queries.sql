@@ -878,7 +878,14 @@ ORDER BY id DESC LIMIT :most;
 SELECT count(*) AS number FROM drops WHERE upload_id = :upload_id AND settled_at > :since;
 
 -- name: forget_relinks_of
-UPDATE uploads SET relinks = NULL WHERE relinks = :id AND package_id IS NULL;
+-- what waited to be served has bytes to send now
+UPDATE uploads SET relinks = NULL, retry_at = 0,
+    recall_over = CASE WHEN created_at + recall_s <= :now THEN 1 ELSE recall_over END
+WHERE relinks = :id AND package_id IS NULL;
+
+-- name: end_served_recall
+UPDATE uploads SET recall_over = 1
+WHERE id = :id AND relinks IS NOT NULL AND package_id IS NULL AND created_at + recall_s <= :now;
 
 -- name: retire_upload
 UPDATE uploads SET retired = 1 WHERE id = :id;

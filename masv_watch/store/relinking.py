@@ -68,6 +68,8 @@ class RelinkingVerbs:
 
         def forget(tx: Transaction) -> None:
             hold_fence(tx, upload.id, upload.fence)
+            # the window in which it waited to be served is the one that it has
+            tx.run("end_served_recall", id=upload.id, now=tx.now)
             tx.run("forget_relink", id=upload.id)
             row = must(tx.one("upload", id=upload.id), f"upload {upload.id}")
             _tell(tx, row, f"it is sent: {why}")

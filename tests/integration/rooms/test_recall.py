@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from masv_watch.model import (
@@ -240,6 +242,63 @@ def test_upload_that_an_earlier_package_serves_waits_before_it_is_linked(room: R
     assert {task.kind for task in room.store.tasks(second)} >= {"link", "letter"}
     assert (count(room, "taken_back"), count(room, "sent_now")) == (1, 0)
     assert room.store.tasks(third) == []
+
+
+@pytest.mark.parametrize("how", ["deleted", "rebound"])
+def test_upload_that_waited_to_be_served_has_no_second_window_for_a_package_of_its_own(
+    room: Room, how: str
+):
+    """It was told nobody for as long as its rule says; what stood in the way costs no more."""
+    room.build()
+    terms = Terms(type=UploadType.TEAM, idle_s=0.0 if how == "deleted" else 2 * WINDOW_S)
+    first = room.drop("one", 1000, terms=terms)
+    room.until_state(first, "complete" if how == "deleted" else "idle")
+    second = room.drop("two", 1000, relinks=first, recall_s=WINDOW_S)
+    wait(room, WINDOW_S - 1)
+    if how == "deleted":
+        room.desk.delete(first)
+        wait(room, 1)
+    else:
+        wait(room, 1)
+        room.store.rebind_upload(first, replace(terms, recipients=("other@example.com",)))
+
+    room.until_state(second, "complete")
+
+    assert room.upload(second).package_id != room.upload(first).package_id
+    assert room.store.now() <= room.upload(second).created_at + WINDOW_S + 60
+
+
+def test_upload_that_waits_to_be_served_has_its_window_where_it_is_sent_before_its_end(room: Room):
+    """Nobody could look at what is up by then."""
+    room.build()
+    first = room.drop("one", 1000, terms=Terms(type=UploadType.TEAM, idle_s=2 * WINDOW_S))
+    room.until_state(first, "idle")
+    second = room.drop("two", 1000, relinks=first, recall_s=WINDOW_S)
+    wait(room, 10)
+    room.store.rebind_upload(first, replace(TOLD, idle_s=2 * WINDOW_S))
+    room.until_state(second, "idle")
+
+    seen = waiting(room, second)
+
+    assert seen.reason is WaitReason.RECALL
+    assert seen.until - room.store.now() > WINDOW_S - 1
+    assert room.store.now() < room.upload(second).created_at + 60
+
+
+def test_upload_that_changes_after_its_wait_to_be_served_has_another_window(room: Room):
+    """What is new in it was never to be recalled."""
+    room.build()
+    first = room.drop("one", 1000)
+    room.until_complete(first)
+    second = room.drop("two", 1000, relinks=first, recall_s=WINDOW_S)
+    wait(room, WINDOW_S - 1)
+    (drop,) = room.store.drops_of(second)
+    room.store.note_change(drop.id, "grew")
+    wait(room, 10)
+    room.settle_again(second)
+    room.until(lambda: room.upload(second).state == "idle")
+
+    assert waiting(room, second).reason is WaitReason.RECALL
 
 
 @pytest.mark.parametrize("how", ["start", "reload"])
