@@ -135,14 +135,13 @@ class Assessor:
         return tree.fence if beside is None else beside.fenced(tree.fence)
 
     def read_on(self, root: files.Root, tree: Tree, found: Assessment) -> bool:
-        """Read what the next look needs to decide, and say whether anything was read.
+        """Read what the next look needs to decide, and say whether that look is of use soon.
 
         On the intake's own thread.
         """
         was_read = False
         if found.compared is not None and found.compared.kind is Kind.UNREAD:
-            self.histories.read(self._rule, root, tree, found.compared)
-            was_read = True
+            was_read = self.histories.read(self._rule, root, tree, found.compared)
         if found.checked is not None and found.checked.comparing:
             was_read |= self._inspector.read_on(
                 self._rule,

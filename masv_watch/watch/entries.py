@@ -137,7 +137,7 @@ class Entries:
 
     def due(self, now: float) -> list[bytes]:
         """List the entries of which a sample is due, for a look at them."""
-        self.assessor.histories.begin_look()
+        self.assessor.histories.begin_look(now)
         return [top for top, known in self._memory.growing.items() if known.retry_at <= now]
 
     def lose_root(self) -> None:
@@ -155,7 +155,7 @@ class Entries:
     def begin(self, matcher: Matcher, *, odd: Collection[bytes] = ()) -> Roll:
         """Take in what the ledger says, and give whom a sweep should meet, the `odd` with them."""
         memory, store, name = self._memory, self._store, self.rule.name
-        self.assessor.histories.begin_look()
+        self.assessor.histories.begin_look(self._clock.monotonic())
         memory.awaited.clear()
         memory.marks.begin()
         recognition = Recognition(

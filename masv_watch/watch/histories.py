@@ -38,7 +38,7 @@ from masv_watch.store.contract import Store
 from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.grains import grain_ns_of
 from masv_watch.watch.moves import Moved, is_continued, known_of, to_be_read, told
-from masv_watch.watch.ongoing import CHUNK_BYTES, beside, standing
+from masv_watch.watch.ongoing import CHUNK_BYTES, Unreadable, beside, standing
 from masv_watch.watch.origins import Origins
 from masv_watch.watch.redrops import (
     Compared,
@@ -91,11 +91,16 @@ class Histories:
         self._reading: tuple[_Read, files.Hashing] | None = None
         self._left = READ_AT_ONCE
         self._files: dict[int, Mapping[bytes, SourceFile]] = {}
+        self._unreadable = Unreadable()
         #: drops whose sources we took away or not, as asked at this look
         self._disposed: dict[int, bool] = {}
 
     def compare(self, rule: Rule, root: files.Root, tree: Tree, drop: Drop | None) -> Compared:
         """Say what a settled tree is to what was delivered under its name, or another one."""
+        found = self._compare(rule, root, tree, drop)
+        return replace(found, stuck=self._unreadable.why(found.unread)) if found.unread else found
+
+    def _compare(self, rule: Rule, root: files.Root, tree: Tree, drop: Drop | None) -> Compared:
         if drop is not None and drop.is_answered:
             return compare(tree.files, {}, {}, is_answered=True)
         # what is on its way was answered for when it was taken; no more than what is new of it goes
@@ -214,25 +219,33 @@ class Histories:
             return None
         return found.twin.upload_id if rule.dedupe is Dedupe.RELINK else None
 
-    def read(self, rule: Rule, root: files.Root, tree: Tree, found: Compared) -> None:
-        """Read on in the content that a comparison lacks; what changes meanwhile is left out."""
+    def read(self, rule: Rule, root: files.Root, tree: Tree, found: Compared) -> bool:
+        """Read on in the content that a comparison lacks; say whether the next look is of use soon.
+
+        It is where something was read, of this drop or so much of others that nothing was left for
+        it. What changes meanwhile or cannot be read is left out.
+        """
         sizes = self._chunk_sizes(rule, tree, found)
         if tree.top not in self._contents and len(self._contents) >= _KEPT:
-            # to let go of another's would have both read for ever
-            return
-        known = self._contents.setdefault(tree.top, {})
+            # to let go of another's would have both read for ever; as long as one of them gets on
+            # there is soon a place
+            return self._left < READ_AT_ONCE
+        known, was_read = self._contents.setdefault(tree.top, {}), False
         for path, identity in found.unread:
-            if self._stop() or self._left <= 0:
-                return
+            if self._stop():
+                return was_read
+            if self._left <= 0:
+                return True
             wanted = (path, identity, sizes[path])
             is_own = path == tree.top or path.startswith(tree.top + b"/")
-            into = known if is_own else self._taken
-            self._left -= self._read_on(root, wanted, into, most=self._left)
+            was_read |= self._read_on(root, wanted, known if is_own else self._taken)
+        return was_read
 
-    def begin_look(self) -> None:
-        """Let as much be read again as one look at the hot folder may take."""
+    def begin_look(self, now: float) -> None:
+        """Let as much be read again as one look at the hot folder may take; `now`: monotonic."""
         self._left = READ_AT_ONCE
         self._disposed = {}
+        self._unreadable.begin(now)
 
     @property
     def tops(self) -> Collection[bytes]:
@@ -259,10 +272,8 @@ class Histories:
         delivered = self._store.delivered_files(rule.name, tree.top)
         return {path: max(delivered[path].chunk_size, 1) for path, _ in found.unread}
 
-    def _read_on(
-        self, root: files.Root, wanted: _Read, known: dict[_Read, str], *, most: int
-    ) -> int:
-        """Read on in one file; give the bytes that were read."""
+    def _read_on(self, root: files.Root, wanted: _Read, known: dict[_Read, str]) -> bool:
+        """Read on in one file, and say whether that brought anybody further."""
         path, identity, chunk_size = wanted
         if self._reading is None or self._reading[0] != wanted:
             self._reading = (
@@ -272,14 +283,17 @@ class Histories:
         hashing = self._reading[1]
         before = hashing.done
         try:
-            hashed = hashing.go_on(root.path, most=most, stop=self._stop)
-        except SourceError:
-            # it changes or cannot be read: the next sample says so
+            hashed = hashing.go_on(root.path, most=self._left, stop=self._stop)
+        except SourceError as error:
             self._reading = None
-            return 0
+            if not self._stop():
+                self._unreadable.note((path, identity), str(error))
+            return False
+        self._unreadable.lose((path, identity))
         if hashed is not None:
             known[wanted], self._reading = hashed, None
-        return hashing.done - before
+        self._left -= hashing.done - before
+        return hashed is not None or hashing.done > before
 
     def _beside(
         self,
@@ -327,7 +341,9 @@ class Histories:
             if seen.likeness is Likeness.OTHER:
                 continue
             name = f"{_named(drop)}, drop {drop.id}, which is on its way"
-            why = self._why_not(rule, earlier, terms_of(rule, tree.top))
+            why = self._why_not(rule, earlier, terms_of(rule, tree.top)) or self._unreadable.why(
+                placed for placed in going.values() if placed in seen.unread
+            )
             if why:
                 detail = f"its content may be that of {name}, but {why}"
                 found = replace(found, findings=(*found.findings, _finding(True, detail)))

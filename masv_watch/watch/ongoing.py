@@ -5,11 +5,12 @@ all of it was sent. Never reads a byte itself and decides nothing. Used by `hist
 
 Law 1. Whoever waits for another waits for one that was taken before it: nobody waits in a circle.
 Law 2. Only a drop whose files stand as they were taken is waited for; in doubt the second one goes.
+Law 3. A file that cannot be read holds back nobody but its own drop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from masv_watch.files import Root
@@ -20,6 +21,11 @@ from masv_watch.watch.twins import Contents, Likeness
 
 #: bytes of the chunks by which both are read: any does, as long as it is one for both
 CHUNK_BYTES = 1 << 26
+#: seconds for which a file that could not be read counts as one that cannot be: no longer, as a
+#: share that failed for a moment would have copies sent until the daemon starts anew
+UNREADABLE_S = 900.0
+#: files of which it is remembered that they could not be read
+_KEPT_UNREADABLE = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +35,38 @@ class Beside:
     likeness: Likeness
     #: what has to be read before it can be said, of both
     unread: tuple[Placed, ...] = ()
+
+
+class Unreadable:
+    """The files of a hot folder that could not be read lately, as they were then."""
+
+    def __init__(self) -> None:
+        """Begin without one."""
+        self._now = 0.0
+        self._known: dict[Placed, tuple[float, str]] = {}
+
+    def begin(self, now: float) -> None:
+        """Let go of what was found too long before a monotonic second."""
+        self._now = now
+        over = [placed for placed, (until, _) in self._known.items() if until <= now]
+        for placed in over:
+            del self._known[placed]
+
+    def note(self, placed: Placed, why: str) -> None:
+        """Remember why a file could not be read just now."""
+        self.lose(placed)
+        self._known[placed] = (self._now + UNREADABLE_S, why)
+        if len(self._known) > _KEPT_UNREADABLE:
+            del self._known[next(iter(self._known))]
+
+    def lose(self, placed: Placed) -> None:
+        """Forget it of a file that was read."""
+        self._known.pop(placed, None)
+
+    def why(self, files: Iterable[Placed]) -> str:
+        """Say why the first of some files that could not be read could not; "" without one."""
+        found = (self._known.get(placed) for placed in files)
+        return next((known[1] for known in found if known is not None), "")
 
 
 def standing(root: Root, files: Mapping[bytes, SourceFile]) -> Mapping[bytes, Placed] | None:

@@ -38,7 +38,8 @@ Placed = tuple[bytes, Identity]
 
 #: how many times longer than usual late files must be quiet
 LATE_FACTOR = 4
-#: seconds between two looks at what became of a drop that another one waits for
+#: seconds between two looks at what became of a drop that another one waits for, and at content
+#: that has to be read; what is read meanwhile is looked at sooner
 ONGOING_S = 15.0
 
 
@@ -74,6 +75,8 @@ class Compared(Decision):
     new: Sequence[Placed] = ()
     #: files whose content has to be read first
     unread: tuple[Placed, ...] = ()
+    #: why one of these cannot be read; "" where none was tried in vain
+    stuck: str = ""
     #: files that were delivered as they are
     delivered: int = 0
     #: the earlier drop of another name that it is like, or may be
@@ -221,7 +224,8 @@ def answer(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int) -
     """
     detail, findings = found.findings[-1].detail, found.findings
     if found.kind in (Kind.UNREAD, Kind.ONGOING):
-        return _wait(detail, moment.now + ONGOING_S * (found.kind is Kind.ONGOING), findings)
+        waits = _wait(found.stuck or detail, moment.now + ONGOING_S, findings)
+        return replace(waits, hold=HoldReason.UNREADABLE) if found.stuck else waits
     if found.kind is Kind.SAME:
         return Objection(ends=DropEvent.SAME_CONTENT, note=detail, findings=findings)
     if found.kind in (Kind.RENAMED, Kind.TWIN):

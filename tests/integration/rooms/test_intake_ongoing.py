@@ -7,7 +7,9 @@ import shutil
 
 import pytest
 
+from masv_watch.errors import SourceUnreadable
 from masv_watch.explain import Asked, explain
+from masv_watch.files import Hashing
 from masv_watch.model import (
     Caller,
     Dedupe,
@@ -20,7 +22,10 @@ from masv_watch.model import (
     To,
     UploadEvent,
 )
+from masv_watch.names import shown
 from masv_watch.watch import histories
+from masv_watch.watch.ongoing import UNREADABLE_S
+from masv_watch.watch.redrops import ONGOING_S
 from tests.integration.rooms.watched import Room
 
 from .test_cancelling import cancel
@@ -170,3 +175,85 @@ def test_copy_that_a_person_wants_goes_at_once(make_room):
 
     assert room.state(waits) == ("taken", None)
     assert room.state("three") == ("duplicate", None)
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    """Give the set of files whose content cannot be read, as of a disk that fails."""
+    names: set[bytes] = set()
+    real = Hashing._read
+
+    def read(self, *rest):
+        if self._path in names:
+            raise SourceUnreadable(f"{shown(self._path)} cannot be read: Input/output error")
+        return real(self, *rest)
+
+    monkeypatch.setattr(Hashing, "_read", read)
+    return names
+
+
+@BOTH
+def test_file_on_its_way_that_cannot_be_read_holds_back_no_other(make_room, unreadable, dedupe):
+    """In doubt the second one goes; a while later the first is tried once more."""
+    room = make_room(dedupe=dedupe)
+    (room.hot / "first").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    unreadable.add(b"first")
+    for name, content in (("copy", b"abc"), ("other", b"xyz")):
+        (room.hot / name).write_bytes(content)
+    looks = room.pass_time(SETTLED_S)
+
+    assert (room.state("copy"), room.state("other")) == (("taken", None), ("taken", None))
+    assert looks < 3 * SETTLED_S
+    cancel(room, "copy")
+    unreadable.clear()
+    (room.hot / "third").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    assert room.state("third") == ("taken", None)
+    cancel(room, "third")
+    room.pass_time(UNREADABLE_S)
+    (room.hot / "fourth").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    assert room.state("fourth") == ("settling", None)
+
+
+def test_copy_that_cannot_be_read_is_held_with_the_reason_until_it_can(
+    make_room, monkeypatch, unreadable
+):
+    """It is tried now and then, and not at every turn of the loop."""
+    room = make_room(dedupe=Dedupe.SKIP)
+    (room.hot / "first").write_bytes(b"abc" * 1000)
+    room.pass_time(SETTLED_S)
+    unreadable.add(b"copy")
+    (room.hot / "copy").write_bytes(b"abc" * 1000)
+    room.pass_time(SETTLED_S)
+    looks = room.pass_time(60.0)
+
+    assert room.state("copy") == ("held", HoldReason.UNREADABLE)
+    assert room.drop("copy").note == "copy cannot be read: Input/output error"
+    assert ask(room, "copy").prospect is Prospect.HELD
+    assert looks < 3 * 60
+    unreadable.clear()
+    with monkeypatch.context() as slowly:
+        slowly.setattr(histories, "READ_AT_ONCE", 1)
+        room.pass_time(ONGOING_S + 1)
+    assert room.state("copy") == ("settling", None)
+    room.pass_time(SETTLED_S)
+    assert "which is on its way: it waits" in ask(room, "copy").why
+
+
+def test_copies_for_which_no_place_is_left_wait_without_a_turn_of_the_loop(make_room, monkeypatch):
+    """Those that are remembered wait for the first, and nothing brings the others further."""
+    monkeypatch.setattr(histories, "_KEPT", 1)
+    room = make_room(dedupe=Dedupe.SKIP)
+    (room.hot / "first").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    for name in ("one", "two"):
+        (room.hot / name).write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    looks = room.pass_time(60.0)
+
+    assert looks < 3 * 60
+    deliver(room)
+    room.pass_time(SETTLED_S)
+    assert (room.state("one"), room.state("two")) == (("duplicate", None), ("duplicate", None))

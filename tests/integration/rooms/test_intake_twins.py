@@ -220,9 +220,9 @@ def test_many_copies_at_once_are_all_compared_and_none_of_them_for_ever(make_roo
         looks[-1] += size
         real(self, root, size, stop)
 
-    def note():
+    def note(now):
         looks.append(0)
-        begin()
+        begin(now)
 
     monkeypatch.setattr(Hashing, "_read", count)
     room.intake.entries.assessor.histories.begin_look = note

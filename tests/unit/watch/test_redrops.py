@@ -21,6 +21,7 @@ from masv_watch.model import (
 )
 from masv_watch.watch.redrops import (
     LATE_FACTOR,
+    ONGOING_S,
     Compared,
     Kind,
     Moment,
@@ -212,6 +213,23 @@ def test_answer_to_late_files_waits_four_times_the_quiet_time():
     said = answer(_found(Kind.LATE), _rule(), moment=early, added_of_late=0)
 
     assert (said.hold, said.retry_at) == (HoldReason.GROWING, LATE_NOW.now)
+
+
+@pytest.mark.parametrize(
+    ("kind", "stuck", "hold"),
+    [
+        (Kind.UNREAD, "", HoldReason.GROWING),
+        (Kind.UNREAD, "a cannot be read", HoldReason.UNREADABLE),
+        (Kind.ONGOING, "", HoldReason.GROWING),
+    ],
+)
+def test_answer_to_what_others_bring_further_waits_without_a_look_at_once(kind, stuck, hold):
+    """Whoever reads on looks sooner; what cannot be read is said to be that."""
+    found = replace(_found(Kind.FIRST), kind=kind, stuck=stuck)
+    said = answer(found, _rule(), moment=LATE_NOW, added_of_late=0)
+
+    assert (said.hold, said.retry_at) == (hold, LATE_NOW.now + ONGOING_S)
+    assert said.note == said.findings[-1].detail == (stuck or found.findings[-1].detail)
 
 
 @pytest.mark.parametrize(
