@@ -89,7 +89,8 @@ class Unmet:
 
     def _below(self, root: files.Root, folder: bytes) -> Iterator[Tree]:
         for tree in sweep(root, self._matcher, stop=self._stop):
-            if folder in above(tree.top):
+            # its list may begin well and break off: then the folder itself comes, as unread
+            if tree.top == folder or folder in above(tree.top):
                 yield tree
             elif tree.unreadable and tree.top in above(folder):
                 # the walk did not come to it: it is as unread as before

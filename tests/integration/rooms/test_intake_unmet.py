@@ -6,7 +6,9 @@ import os
 
 import pytest
 
+from masv_watch.errors import SourceUnreadable
 from masv_watch.explain import Asked, explain
+from masv_watch.files import Root
 from masv_watch.model import Caller, Depth, DropMode, Initial, Prospect, To
 from tests.integration.rooms.watched import QUIET_S
 from tests.rights import bound_by_modes
@@ -151,6 +153,37 @@ def test_folder_that_is_opened_behind_another_that_is_shut_is_not_met_yet(make_r
 
     assert room.state(drop) == ("ignored", None)
     assert room.taken() == []
+
+
+def test_folder_whose_list_breaks_off_is_met_in_part_and_stays_unread(make_room, monkeypatch):
+    """Of what its list did not show nobody knows what stood there (P8)."""
+    room = make_room(drop=DropMode.FILE, depth=Depth.ANY, initial=Initial.ASK)
+    for number in range(600):
+        write(room, f"day1/{number}.mov")
+    (room.hot / "day1").chmod(0o000)
+    room.pass_time(LONG)
+    (room.hot / "day1").chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setattr(Root, "stat_folder", broken_off(Root.stat_folder, b"day1"))
+        look(room)
+    met = [drop for drop in room.store.drops("hot") if drop.path.startswith(b"day1/")]
+    look(room)
+
+    assert 0 < len(met) < 600
+    assert room.taken() == []
+    assert room.store.unread("hot") == []
+
+
+def broken_off(stat_folder, broken):
+    """List as before, but one folder only until its disk fails after some hundred names."""
+
+    def stat(root, folder):
+        for number, names in enumerate(stat_folder(root, folder)):
+            if folder == broken and number:
+                raise SourceUnreadable("day1 cannot be listed: Input/output error", hint="")
+            yield names
+
+    return stat
 
 
 def test_what_was_shut_and_is_gone_is_met_no_more(make_room):
