@@ -39,11 +39,10 @@ class MeetingVerbs:
         """Note what cannot be read at a first start."""
 
         def note(tx: Transaction) -> None:
-            tx.run("forget_all_unread", hot_folder=hot_folder)
             for each in unread:
                 _add(tx, hot_folder, each.path, each)
 
-        if unread or self.unread(hot_folder):
+        if unread:
             self.engine.write(note)
 
     def meet(

@@ -25,7 +25,10 @@ class Meeting(Protocol):
         ...
 
     def note_unread(self, hot_folder: str, unread: Sequence[Unread]) -> None:
-        """Note all that could not be read at a first start; what an earlier one noted goes."""
+        """Note what could not be read at a first start, beside what an earlier one noted.
+
+        Of a path that it noted as well the later word counts.
+        """
         ...
 
     def meet(

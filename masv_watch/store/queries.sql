@@ -1421,9 +1421,6 @@ VALUES (:hot_folder, :path, :initial, :anew);
 -- name: forget_unread
 DELETE FROM unread WHERE hot_folder = :hot_folder AND path = :path;
 
--- name: forget_all_unread
-DELETE FROM unread WHERE hot_folder = :hot_folder;
-
 -- name: rename_unread
 UPDATE OR REPLACE unread SET hot_folder = :new || substr(hot_folder, length(:old) + 1)
 WHERE hot_folder = :old OR (hot_folder > :old || '@' AND hot_folder < :old || 'A');

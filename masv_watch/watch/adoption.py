@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from masv_watch.loops import Clock
 from masv_watch.model import Drop, DropState, HoldReason, Initial, Rule, Unread
 from masv_watch.store.contract import Store
+from masv_watch.watch.addresses import above
 from masv_watch.watch.examined import left_out
 from masv_watch.watch.grains import grain_ns_of
 from masv_watch.watch.rules import Standing, role
@@ -45,25 +46,39 @@ def adopt(
     """Apply `initial` to what a whole sweep shows and the ledger does not know.
 
     With `anew` the ledger is older than the folder: what it knows otherwise is not known either.
+    What `initial` has not reached since an earlier start stays for `unmet`, which asks about it
+    where this one asks.
 
     An empty folder is not noted as known: it may be the mount point of a full one. Nor is one whose
     sweep `stop` ended early: then it was not whole.
     """
+    before = store.unread(rule.name)
+    unmet = {each.path for each in before}
+    trees = (tree for tree in trees if unmet.isdisjoint((tree.top, *above(tree.top))))
     there = _weigh(rule, trees, store=store, clock=clock, anew=anew)
     if stop():
         return
     asks = asks_first(rule.initial, drops=len(there.found), size=there.size)
+    initial = Initial.ASK if asks and rule.initial is Initial.AUTO else rule.initial
+    unread = [_turned(each, initial, anew=anew) for each in before]
+    if initial is not Initial.SEND:
+        unread += [Unread(path=path, initial=initial, is_anew=anew) for path in there.unread]
+    # first: what is held already no longer tells how much there was to ask about
+    store.note_unread(rule.name, unread)
     if there.found and asks:
         store.hold_new(rule.name, there.found, HoldReason.INITIAL_ASK, anew=anew)
         if rule.initial is Initial.IGNORE:
             store.seed(rule.name)
         else:
             _say_held(rule, there, clock, sentence=_ANEW if anew else _FIRST)
-    initial = Initial.ASK if asks and rule.initial is Initial.AUTO else rule.initial
-    unread = [Unread(path=path, initial=initial, is_anew=anew) for path in there.unread]
-    store.note_unread(rule.name, unread if initial is not Initial.SEND else ())
     if there.found or there.unread:
         store.adopt(rule.name, rule.path)
+
+
+def _turned(unread: Unread, initial: Initial, *, anew: bool) -> Unread:
+    """Give what could not be read at an earlier start, asked about where all else is."""
+    asked = Initial.ASK if initial is Initial.ASK else unread.initial
+    return replace(unread, initial=asked, is_anew=unread.is_anew or anew)
 
 
 def adopt_later(

@@ -29,8 +29,9 @@ SHUT = {
     "folder": ({}, "CARD", "CARD"),
     "folder inside": ({}, "CARD/cam", "CARD"),
 }
+ASKED = ("held", "initial_ask")
 ENDS = {
-    Initial.ASK: ("held", "initial_ask"),
+    Initial.ASK: ASKED,
     Initial.IGNORE: ("ignored", None),
     Initial.SEND: ("taken", None),
     Initial.AUTO: ("taken", None),
@@ -199,18 +200,75 @@ def test_what_was_shut_and_is_gone_is_met_no_more(make_room):
     assert [room.files(each) for each in room.taken()] == [["day1/cam/b.mov"]]
 
 
-def test_auto_asks_for_what_is_found_later_where_it_asked_for_the_rest(make_room):
-    """A person was not asked about the half of it."""
-    room = make_room(drop=DropMode.FILE, depth=Depth.ANY, initial=Initial.AUTO)
+def met_in_part(make_room, initial):
+    """Give a room of more than `auto` sends, with a folder that is shut; nothing was looked at."""
+    room = make_room(drop=DropMode.FILE, depth=Depth.ANY, initial=initial)
     for number in range(21):
         write(room, f"{number}.mov")
     write(room, "day1/a.mov")
     (room.hot / "day1").chmod(0o000)
+    return room
+
+
+@pytest.mark.parametrize("initial", [Initial.ASK, Initial.IGNORE, Initial.AUTO])
+def test_what_was_not_met_keeps_its_answer_when_the_root_is_met_once_more(make_room, initial):
+    """Mounted anew under another number it is met again; the folder is opened meanwhile."""
+    room = met_in_part(make_room, initial)
+    room.pass_time(LONG)
+    device, inode = room.intake._met
+    room.intake._met = (device + 1, inode)
+    (room.hot / "day1").chmod(0o755)
+    look(room)
+
+    assert room.state("day1/a.mov") == (ENDS[initial] if initial is not Initial.AUTO else ASKED)
+    assert room.taken() == []
+
+
+@pytest.mark.parametrize("step", ["note_unread", "hold_new", "adopt"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_kill_while_a_root_is_met_leaves_nothing_that_is_sent_unasked(make_room, step, when):
+    """What is held by then no longer counts as found, and yet all of it is asked about."""
+    room = met_in_part(make_room, Initial.AUTO)
+    real = getattr(room.store, step)
+
+    def killed(*given, **named):
+        if when == "after":
+            real(*given, **named)
+        raise KeyboardInterrupt
+
+    setattr(room.store, step, killed)
+    with pytest.raises(KeyboardInterrupt):
+        room.intake.tick()
+    setattr(room.store, step, real)
+    room.begin()
     room.pass_time(LONG)
     (room.hot / "day1").chmod(0o755)
     look(room)
 
-    assert room.state("0.mov") == room.state("day1/a.mov") == ("held", "initial_ask")
+    assert room.state("0.mov") == room.state("day1/a.mov") == ASKED
+
+
+def test_restored_state_asks_about_what_it_had_not_met_whatever_initial_said(make_room):
+    """It may have been met, and sent, since the copy was made."""
+    room = met_in_part(make_room, Initial.IGNORE)
+    room.pass_time(LONG)
+    room.store.engine.write(lambda tx: tx.run("set_meta", key="restored", value="1"))
+    room.begin()
+    room.pass_time(LONG)
+    (room.hot / "day1").chmod(0o755)
+    look(room)
+
+    assert room.state("day1/a.mov") == ASKED
+
+
+def test_auto_asks_for_what_is_found_later_where_it_asked_for_the_rest(make_room):
+    """A person was not asked about the half of it."""
+    room = met_in_part(make_room, Initial.AUTO)
+    room.pass_time(LONG)
+    (room.hot / "day1").chmod(0o755)
+    look(room)
+
+    assert room.state("0.mov") == room.state("day1/a.mov") == ASKED
 
 
 def test_address_that_cannot_be_listed_is_held_and_named_and_costs_nobody_else(make_room):
