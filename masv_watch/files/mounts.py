@@ -33,6 +33,8 @@ _GRAINS_NS = {
     b"glusterfs": _SECOND_NS,
     b"fuse.glusterfs": _SECOND_NS,
 }
+#: make up the number of a file, and another one once they have forgotten it
+_RENUMBERING = frozenset(b"exfat msdos vfat".split())
 _MOUNTS = b"/proc/self/mountinfo"
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
@@ -65,6 +67,12 @@ class Mount:
     def mtime_grain_ns(self) -> int:
         """Give by how much it may show a time otherwise than before; 0: it never does."""
         return _GRAINS_NS.get(self.kind, 0)
+
+    @property
+    def keeps_inodes(self) -> bool:
+        """Say whether a file has one number as long as it is there, whoever looks at it."""
+        is_foreign = self.is_network or self.kind.startswith(b"fuse")
+        return not is_foreign and self.kind not in _RENUMBERING
 
 
 def mounts() -> list[Mount]:
@@ -134,6 +142,12 @@ def mtime_grain_ns(path: bytes) -> int:
     """Give by how much the file system of a folder may show times otherwise than before."""
     mount = _mount_at(path)
     return 0 if mount is None else mount.mtime_grain_ns
+
+
+def keeps_inodes(path: bytes) -> bool:
+    """Say whether the files of a folder keep their inode numbers; False when not known."""
+    mount = _mount_at(path)
+    return mount is not None and mount.keeps_inodes
 
 
 def _mount_at(path: bytes) -> Mount | None:

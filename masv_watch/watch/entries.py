@@ -338,7 +338,7 @@ class Entries:
             self._hand.hold(drop, HoldReason.LOOSE_FILE, shown(tree.top))
             return
         known = self._remembered(root, tree, drop)
-        if is_given_up(drop) and is_other(tree, seen, drop, known):
+        if is_given_up(drop) and is_other(tree, seen, drop, known, root=root.path):
             self._welcome(drop)
             return
         found = self.assessor.assess(root, tree, seen, drop=drop, entry=known.entry)

@@ -7,9 +7,12 @@ to: `entries` does, and fills it.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 
+from masv_watch import files
 from masv_watch.model import Drop
+from masv_watch.watch.addresses import subfolder_of
 from masv_watch.watch.arrivals import Arrivals
 from masv_watch.watch.marks import Marks
 from masv_watch.watch.scan import Tree
@@ -133,28 +136,29 @@ def place_of(tree: Tree) -> tuple[int, int] | None:
     return identity.device, identity.inode
 
 
-def is_other(tree: Tree, seen: Seen, drop: Drop, known: Remembered) -> bool:
+def is_other(tree: Tree, seen: Seen, drop: Drop, known: Remembered, *, root: bytes) -> bool:
     """Say whether a file is not what a person cancelled under its name, nor the rest of it.
 
     What was shown to him, or had settled, is known by its size and time; what was still arriving by
-    its inode as well. Of a folder nothing is known until it was quiet.
+    its inode as well, where a file keeps that. Of a folder nothing is known until it was quiet.
+    `root` is the path of the hot folder.
     """
     place = place_of(tree)
     if place is None or not drop.is_unwanted:
         return False
-    if drop.signature:
-        return not is_same_signature(drop.signature, seen.signature)
-    if known.entry is None:
-        return is_not(drop.cancelled_as, seen, inode=place[1])
-    if is_same_signature(known.entry.signature, seen.signature):
-        return False
-    return known.is_quiet or known.place != place
-
-
-def is_not(sight: str, seen: Seen, *, inode: int) -> bool:
-    """Say whether a file is not what was seen by an earlier process, nor the rest of that."""
+    shown = drop.signature
+    if not shown and known.entry is not None and known.place is None:
+        shown = known.entry.signature
+    if shown:
+        return not is_same_signature(shown, seen.signature)
+    sight = known.sight or drop.cancelled_as
     if not sight:
         return False
     was_inode, was_quiet, signature = json.loads(sight)
-    is_same = is_same_signature(signature, seen.signature)
-    return not is_same and bool(was_quiet or was_inode != inode)
+    if is_same_signature(signature, seen.signature):
+        return False
+    if was_quiet:
+        return True
+    # where no number is kept it may be the same file, still growing
+    folder = os.path.join(root, subfolder_of(tree.top))
+    return bool(was_inode != place[1] and files.keeps_inodes(folder))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from masv_watch import files
 from masv_watch.files import Root, RootMarker, read_marker, volume_of, write_marker
 from masv_watch.files.mounts import network_below, parse_mounts
 from tests.mounted import Mounts, make_image
@@ -124,3 +125,32 @@ def test_network_file_systems_below_a_root_are_found() -> None:
     assert [each.point for each in found] == [b"/srv/hot/nas", b"/srv/hot/with blank"]
     assert [each.device for each in found] == [os.makedev(0, 46), os.makedev(0, 47)]
     assert [each.is_read_only for each in parse_mounts(MOUNTS)][5]
+
+
+@pytest.mark.parametrize(
+    ("kind", "keeps"),
+    [
+        (b"ext4", True),
+        (b"xfs", True),
+        (b"tmpfs", True),
+        (b"nfs4", False),
+        (b"cifs", False),
+        (b"fuse", False),
+        (b"fuse.sshfs", False),
+        (b"fuseblk", False),
+        (b"vfat", False),
+        (b"exfat", False),
+    ],
+)
+def test_inode_number_of_a_file_is_believed_where_its_file_system_keeps_it(
+    kind: bytes, keeps: bool
+) -> None:
+    """Others make one up, and another one when they have forgotten it."""
+    (mount,) = parse_mounts([b"36 35 8:1 / /mnt/card rw shared:1 - %s /dev/sdb1 rw" % kind])
+
+    assert mount.keeps_inodes is keeps
+
+
+def test_inode_number_is_not_believed_where_nothing_is_known(tmp_path: Path) -> None:
+    """As where a folder is gone."""
+    assert not files.keeps_inodes(os.fsencode(tmp_path / "gone"))

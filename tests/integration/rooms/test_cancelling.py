@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from masv_watch import files
 from masv_watch.errors import FenceLost, IllegalTransition
 from masv_watch.explain import Asked, explain
 from masv_watch.model import (
@@ -154,6 +155,37 @@ def test_what_was_cancelled_while_it_settled_is_known_over_a_restart(make_room, 
 
     assert [room.files(upload) for upload in room.taken()] == ([[name]] if goes else [])
     assert goes or room.drop(name).state is DropState.CANCELLED
+
+
+@pytest.mark.parametrize("is_anew", [False, True])
+@pytest.mark.parametrize("numbers", ["kept", "not kept", "of another device"])
+def test_cancelled_file_that_grows_on_is_known_by_its_inode_only_where_it_keeps_one(
+    make_room, monkeypatch, numbers, is_anew
+):
+    """Network file systems and FAT number a file anew, and any system its devices."""
+    kinds = (files.keeps_inodes, lambda _path: False)
+    monkeypatch.setattr("masv_watch.files.keeps_inodes", kinds[numbers == "not kept"])
+    room = make_room(initial=Initial.SEND, drop=DropMode.FILE, depth=Depth.ANY)
+    path = room.hot / "day1" / "x"
+    path.parent.mkdir()
+    path.write_bytes(b"x")
+    room.pass_time(1)
+    cancel(room, "day1/x")
+    if is_anew:
+        room.begin()
+    for size in range(2, 6):
+        if numbers == "of another device":
+            path.write_bytes(b"x" * size)
+            for known in room.intake.entries._memory.growing.values():
+                known.place = known.place and (known.place[0] + 1, known.place[1])
+        else:
+            (room.top / "new").write_bytes(b"x" * size)
+            (room.top / "new").replace(path)
+        room.intake.hurry()
+        room.pass_time(1)
+    room.pass_time(2 * SETTLED_S)
+
+    assert len(room.taken()) == (numbers == "kept")
 
 
 def test_what_had_settled_when_it_was_cancelled_goes_anew_when_it_is_written_anew(make_room):
