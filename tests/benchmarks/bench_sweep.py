@@ -6,7 +6,7 @@ cycle, a sweep that is told to stop, and what happens meanwhile in another hot f
 that of a process which has looked at nothing before.
 
     .venv/bin/python tests/benchmarks/bench_sweep.py [--rounds N] [--files N] [--folders N]
-        [--form folders|one|files]... [--json FILE]
+        [--form folders|one|files]... [--neighbours N] [--json FILE]
 """
 
 from __future__ import annotations
@@ -55,8 +55,6 @@ PERIOD_S = 300.0
 HOUR_S = 3600.0
 #: looks until what is there must have settled
 LOOKS = 10
-#: files that appear in the other hot folder, one after the other
-NEIGHBOURS = 10
 #: seconds after which one of them is not waited for any more
 GIVEN_UP_S = 60.0
 
@@ -195,9 +193,10 @@ def cancel(figures: Figures, name: str, looks: Looks) -> None:
 
 
 def neighbour(
-    figures: Figures, top: Path, name: str, sweep: Callable[[], object] | None = None
-) -> None:
-    """See how long a file takes to be known and taken in another folder, while sweeps go on."""
+    figures: Figures, top: Path, name: str, count: int, *,
+    sweep: Callable[[], object] | None = None,
+) -> None:  # fmt: skip
+    """See how long `count` files take to be known and taken elsewhere, while sweeps go on."""
     other = top / "other"
     other.mkdir(exist_ok=True)
     clock = SystemClock()
@@ -206,7 +205,7 @@ def neighbour(
     thread = threading.Thread(target=lambda: [sweep() for _ in iter(ended.is_set, True) if sweep])
     if sweep is not None:
         thread.start()
-    for number in range(NEIGHBOURS):
+    for number in range(count):
         path = f"{name}{number}"
         (other / path).write_bytes(b"x")
         intake = watched(other, store, clock, initial="send")
@@ -246,6 +245,9 @@ def run() -> None:
     line = parser(__doc__, rounds=5)
     line.add_argument("--files", type=int, default=1_000_000)
     line.add_argument("--folders", type=int, default=1_000)
+    line.add_argument(
+        "--neighbours", type=int, default=10, help="files in another hot folder, one by one"
+    )
     line.add_argument("--form", action="append", choices=list(FORMS), help="all without it")
     line.add_argument(
         "--child", nargs=3, metavar=("HOT", "STATE", "NAME"), help="for the run itself"
@@ -288,14 +290,15 @@ def run() -> None:
         for name in moving:
             idle(figures, name, looks[name])
             cancel(figures, name, looks[name])
-        neighbour(figures, state, "alone")
+        count = options.neighbours
+        neighbour(figures, state, "alone", count)
         for name in moving:
-            neighbour(figures, state, f"beside {name}", looks[name].full)
+            neighbour(figures, state, f"beside {name}", count, sweep=looks[name].full)
         for each in looks.values():
             each.store.close()
         if FILES in hots:
             first = partial(anew, top, state / str([*hots].index(FILES)))
-            neighbour(figures, state, "beside it after a restart", first)
+            neighbour(figures, state, "beside it after a restart", count, sweep=first)
     tell(figures, options)
 
 

@@ -131,14 +131,20 @@ def test_sweep_slice_measures_find_and_every_form_of_the_tree(project, tmp_path)
     """Everything was known to the ledger, or the benchmark would have ended with an error."""
     out = tmp_path / "figures.json"
 
-    done = bench(project, "bench_sweep", "--files", "400", "--folders", "4", "--json", str(out))
+    done = bench(
+        project, "bench_sweep", "--files", "400", "--folders", "4", "--neighbours", "2",
+        "--json", str(out),
+    )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert is_table(done.stdout, "Seconds of a look at everything", 4), done.stdout
     tree = json.loads(out.read_text())
     assert all(value > 0 for values in tree["figures"]["seconds"].values() for value in values)
-    assert len(tree["figures"]["known_ms"]["another hot folder, beside"]) == 10
-    assert [goal["goal"] for goal in tree["goals"]] == [2, 60, 2, 60, 50]
+    for kind in ("alone", "beside masv-watch, a drop each file", "beside it after a restart"):
+        for figure in ("known_ms", "taken_s"):
+            assert len(tree["figures"][figure][f"another hot folder, {kind}"]) == 2
+    moving = [2, 60, 60, 50]
+    assert [goal["goal"] for goal in tree["goals"]] == [*moving, 2, 60, *moving]
 
 
 def test_idle_slice_measures_the_daemon_beside_the_bare_libraries(project, tmp_path):

@@ -173,7 +173,8 @@ def test_folder_that_was_moved_within_or_came_back_is_watched_on(
 
     for name in ("renamed", "other"):
         eventually(lambda: _rings_by(rung, hot / name / "CLIP" / "A" / "two"))  # noqa: B023
-    assert kernel_watches(hot) == 7
+    # on a busy machine the kernel's side of it comes later
+    eventually(lambda: kernel_watches(hot) == watched(hints) == 7)
 
 
 def _rings_by(rung: list[str], path: Path) -> bool:
