@@ -55,13 +55,21 @@ PER_TICK = (
 )
 
 
-@pytest.fixture
-def database() -> sqlite3.Connection:
-    """Give the newest schema, empty, in memory."""
+@pytest.fixture(scope="module")
+def newest() -> bytes:
+    """Give the newest schema, empty, as a database that can be opened again and again."""
     connection = sqlite3.connect(":memory:")
     for number in range(1, SCHEMA + 1):
         script = files("masv_watch.store").joinpath(f"migrations/{number:04}.sql")
         connection.executescript(script.read_text(encoding="utf-8"))
+    return connection.serialize()
+
+
+@pytest.fixture
+def database(newest: bytes) -> sqlite3.Connection:
+    """Give the newest schema, empty, in memory."""
+    connection = sqlite3.connect(":memory:")
+    connection.deserialize(newest)
     return connection
 
 
