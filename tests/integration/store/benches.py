@@ -63,7 +63,7 @@ class SqliteBench:
         try:
             names = outside.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             return {
-                name: outside.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall()
+                name: sorted(outside.execute(f"SELECT * FROM {name}"), key=repr)
                 for (name,) in names.fetchall()
             }
         finally:
