@@ -177,12 +177,14 @@ FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'na
     AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder)
     AND (:needle = '' OR instr(id, lower(:needle)) = 1
         OR id IN (SELECT value FROM json_each(:holders))
-        OR EXISTS (SELECT 1 FROM (SELECT name AS word UNION ALL SELECT hot_folder
+        OR ((:is_escaped = 1 OR name LIKE :plain ESCAPE '\' OR hot_folder LIKE :plain ESCAPE '\'
+            OR terms LIKE :plain ESCAPE '\')
+        AND EXISTS (SELECT 1 FROM (SELECT name AS word UNION ALL SELECT hot_folder
             UNION ALL SELECT json_extract(terms, '$.portal')
             UNION ALL SELECT value FROM json_each(terms, '$.recipients')
             UNION ALL SELECT value FROM json_each(terms, '$.mail_to'))
             WHERE word LIKE :plain ESCAPE '\' OR (:varies = 1 AND (word LIKE :large ESCAPE '\'
-                OR word LIKE :first ESCAPE '\' OR word LIKE :apart ESCAPE '\'))))
+                OR word LIKE :first ESCAPE '\' OR word LIKE :apart ESCAPE '\')))))
     AND (:reader IS NULL OR (:reader = -1 AND hot_folder IS NOT NULL) OR (
         NOT EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id AND reader IS NOT :reader)
         AND EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id))))
@@ -202,17 +204,46 @@ FROM (SELECT * FROM (SELECT *, CASE :sort WHEN 'priority' THEN priority WHEN 'na
     AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder)
     AND (:needle = '' OR instr(id, lower(:needle)) = 1
         OR id IN (SELECT value FROM json_each(:holders))
-        OR EXISTS (SELECT 1 FROM (SELECT name AS word UNION ALL SELECT hot_folder
+        OR ((:is_escaped = 1 OR name LIKE :plain ESCAPE '\' OR hot_folder LIKE :plain ESCAPE '\'
+            OR terms LIKE :plain ESCAPE '\')
+        AND EXISTS (SELECT 1 FROM (SELECT name AS word UNION ALL SELECT hot_folder
             UNION ALL SELECT json_extract(terms, '$.portal')
             UNION ALL SELECT value FROM json_each(terms, '$.recipients')
             UNION ALL SELECT value FROM json_each(terms, '$.mail_to'))
             WHERE word LIKE :plain ESCAPE '\' OR (:varies = 1 AND (word LIKE :large ESCAPE '\'
-                OR word LIKE :first ESCAPE '\' OR word LIKE :apart ESCAPE '\'))))
+                OR word LIKE :first ESCAPE '\' OR word LIKE :apart ESCAPE '\')))))
     AND (:reader IS NULL OR (:reader = -1 AND hot_folder IS NOT NULL) OR (
         NOT EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id AND reader IS NOT :reader)
         AND EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id))))
 WHERE :after_id = '' OR (sorted, id) < (:after, :after_id)
 ORDER BY sorted DESC, id DESC LIMIT :limit);
+
+-- name: uploads_latest
+-- as the page lists them: out of the index in their order, so that it ends with its page
+SELECT json_group_array(json_array(id, type, state, name, hot_folder, package_id, size, sent,
+    file_count, priority, printf('%!.17g', created_at),
+    iif(finalized_at IS NULL, NULL, printf('%!.17g', finalized_at)), printf('%!.17g', retry_at),
+    error_code, error, resent, retries, retry_reason, started,
+    iif(finalize_at IS NULL, NULL, printf('%!.17g', finalize_at)), batch, recall_s, recall_over,
+    relinks, finalize_asked)) AS lines
+FROM (SELECT * FROM uploads WHERE CASE :states WHEN '' THEN state NOT IN ('deleting', 'gone')
+        ELSE instr(:states, ' ' || state || ' ') > 0 END
+    AND (:type IS NULL OR type = :type) AND (:hot_folder IS NULL OR hot_folder = :hot_folder)
+    AND (:needle = '' OR instr(id, lower(:needle)) = 1
+        OR id IN (SELECT value FROM json_each(:holders))
+        OR ((:is_escaped = 1 OR name LIKE :plain ESCAPE '\' OR hot_folder LIKE :plain ESCAPE '\'
+            OR terms LIKE :plain ESCAPE '\')
+        AND EXISTS (SELECT 1 FROM (SELECT name AS word UNION ALL SELECT hot_folder
+            UNION ALL SELECT json_extract(terms, '$.portal')
+            UNION ALL SELECT value FROM json_each(terms, '$.recipients')
+            UNION ALL SELECT value FROM json_each(terms, '$.mail_to'))
+            WHERE word LIKE :plain ESCAPE '\' OR (:varies = 1 AND (word LIKE :large ESCAPE '\'
+                OR word LIKE :first ESCAPE '\' OR word LIKE :apart ESCAPE '\')))))
+    AND (:reader IS NULL OR (:reader = -1 AND hot_folder IS NOT NULL) OR (
+        NOT EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id AND reader IS NOT :reader)
+        AND EXISTS (SELECT 1 FROM files WHERE upload_id = uploads.id)))
+    AND (:after_id = '' OR (created_at, id) < (:after, :after_id))
+    ORDER BY created_at DESC, id DESC LIMIT :limit);
 
 -- name: name_behind
 -- behind so many others in their order; none: fewer are left

@@ -66,6 +66,8 @@ def spellings(needle: str) -> dict[str, object]:
         "first": _pattern(small[:1].upper() + small[1:]),
         "apart": _pattern(unicodedata.normalize("NFD", small)),
         "varies": int(not text.isascii()),
+        # JSON writes it otherwise, so that the text of the terms does not say whether it is there
+        "is_escaped": int(json.dumps(small) != f'"{small}"'),
     }
 
 

@@ -67,9 +67,10 @@ class SteeringVerbs:
     def select_uploads(self, wanted: Selection) -> list[UploadLine]:
         """List the uploads of a selection."""
         after, after_id = wanted.after or (0, "")
+        ordered = "uploads_latest" if wanted.sort == "created_at" else "uploads_down"
         row = self.engine.read(
             lambda tx: tx.one(
-                "uploads_down" if wanted.descending else "uploads_up",
+                ordered if wanted.descending else "uploads_up",
                 states=f" {' '.join(wanted.states)} " if wanted.states else "",
                 type=wanted.type,
                 hot_folder=wanted.hot_folder,

@@ -17,6 +17,7 @@ from masv_watch.model import (
     UploadType,
 )
 from masv_watch.store import searching
+from masv_watch.store.sql import terms_text
 from tests.integration.store import making
 
 
@@ -134,6 +135,11 @@ def test_needle_is_found_beyond_ascii_as_people_write_it(store, needle):
         ("ab@studio", {"lettered"}),
         ("ault", {"portal"}),
         ("example.org", {"mailed", "lettered"}),
+        # JSON writes each of these otherwise
+        ('say "cut', {"quoted"}),
+        ("a\\b", {"quoted"}),
+        ("MÜLL", {"beyond"}),
+        ("ller@", {"beyond"}),
         # of what the terms hold beside: nothing
         ("recipients", set()),
         ("team", set()),
@@ -144,8 +150,21 @@ def test_needle_is_found_in_those_to_whom_an_upload_goes(store, needle, names):
     add(store, "mailed", None, to={"recipients": ("client@example.org",)})
     add(store, "lettered", None, to={"recipients": (), "mail_to": ("lab@studio.example.org",)})
     add(store, "portal", None, to={"type": UploadType.PORTAL, "portal": "vault"})
+    add(store, "quoted", None, to={"type": UploadType.PORTAL, "portal": 'say "cut" a\\b'})
+    add(store, "beyond", None, to={"recipients": ("müller@example.net",)})
 
     assert search(store, needle) == names
+    found = store.select_uploads(Selection(needle=needle, descending=True))
+    assert {line.name for line in found} == names
+
+
+def test_terms_are_written_so_that_a_text_in_them_is_found_without_parsing_them():
+    """Of what JSON writes as it is; a text of which it does not is looked for by its values."""
+    for needle in ("client@", "a b/c'd"):
+        assert searching.spellings(needle)["is_escaped"] == 0
+        assert needle in terms_text(Terms(type=UploadType.TEAM, recipients=(needle,)))
+    for needle in ('"', "\\", "\t", "ü", "\u2028"):
+        assert searching.spellings(needle)["is_escaped"] == 1
 
 
 def test_file_that_a_search_found_is_named(store):

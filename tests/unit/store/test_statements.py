@@ -131,6 +131,14 @@ def test_search_for_a_files_name_reads_one_index_and_no_row(
     assert walks == [f"SEARCH files USING COVERING INDEX files_by_name ({bounds})"]
 
 
+def test_list_of_the_page_comes_out_of_its_index_in_order(database: sqlite3.Connection) -> None:
+    """It ends with its page, however long the history is: nothing of it is sorted."""
+    steps = explain(database, "uploads_latest")
+
+    assert "SCAN uploads USING INDEX uploads_by_age" in steps
+    assert not [step for step in steps if "TEMP B-TREE" in step]
+
+
 @pytest.mark.parametrize("name", PER_TICK)
 def test_statement_of_a_tick_walks_no_whole_table(database: sqlite3.Connection, name: str) -> None:
     """What runs all the time finds its rows by an index, however long the history grows."""
