@@ -1466,9 +1466,10 @@ WHERE later.id = :id AND earlier.forgotten = 0 AND earlier.signature <> ''
 ORDER BY earlier.generation DESC LIMIT 1;
 
 -- name: ongoing_drops
--- one that somebody has to move first, as a paused or a held one, is waited for by nobody
+-- one that somebody has to move first, as a paused or a held one, is waited for by nobody; the
+-- states are named twice for the planner: those that were taken have an index by content
 SELECT * FROM drops WHERE hot_folder = :hot_folder AND file_count = :file_count AND size = :size
-AND state = 'taken' AND whole = 1 AND hold IS NULL AND path <> :path AND forgotten = 0 AND late = 0
+AND state IN ('taken', 'done') AND state = 'taken' AND whole = 1 AND hold IS NULL AND path <> :path AND forgotten = 0 AND late = 0
 AND EXISTS (SELECT 1 FROM uploads WHERE uploads.id = drops.upload_id AND batch = 0
     AND relinks IS NULL AND uploads.state IN ('transferring', 'idle', 'finalizing'))
 ORDER BY id DESC LIMIT :most;

@@ -139,6 +139,15 @@ def test_list_of_the_page_comes_out_of_its_index_in_order(database: sqlite3.Conn
     assert not [step for step in steps if "TEMP B-TREE" in step]
 
 
+def test_search_for_equal_content_on_its_way_goes_by_content(database: sqlite3.Connection) -> None:
+    """Each drop asks it, and a hot folder's history holds a hundred thousand."""
+    (step, *_) = explain(database, "ongoing_drops")
+
+    assert step == (
+        "SEARCH drops USING INDEX drops_by_content (hot_folder=? AND file_count=? AND size=?)"
+    )
+
+
 @pytest.mark.parametrize("name", PER_TICK)
 def test_statement_of_a_tick_walks_no_whole_table(database: sqlite3.Connection, name: str) -> None:
     """What runs all the time finds its rows by an index, however long the history grows."""
