@@ -24,18 +24,19 @@ from masv_watch.model import (
     Chunk,
     ReceiptPlace,
     ReceiptRow,
-    Secret,
     SentFile,
     Task,
     TaskEvent,
     TaskKind,
 )
 from masv_watch.store.seal import Seal
-from masv_watch.store.signing import Signer, make_key
+from masv_watch.store.signing import Signer
 from masv_watch.store.sql import Engine, Row, Transaction, chunk_of, move_task, must, rows_as
 from masv_watch.store.versions import served_by
 
-_KEY, _CHAIN = "receipt_key", "receipt_chain"
+_CHAIN = "receipt_chain"
+#: of the key that signs, which so is the same in every copy that is put back
+_PURPOSE = "masv-watch receipts"
 #: what stands in place of the hash of a seal before the first
 _NOTHING = "0" * 64
 
@@ -113,22 +114,8 @@ class ReceiptVerbs:
 
     def _own_signer(self) -> Signer:
         if self._signer is None:
-            # whoever comes at the same time finds the same key
-            self._signer = self._known_signer()
+            self._signer = Signer(self.seal.derive(_PURPOSE))
         return self._signer
-
-    def _known_signer(self) -> Signer:
-        def make(tx: Transaction) -> str:
-            row = tx.one("meta", key=_KEY)
-            if row is not None:
-                return str(row["value"])
-            text = self.seal.close(make_key())
-            tx.run("set_meta", key=_KEY, value=text)
-            return text
-
-        row = self.engine.read(lambda tx: tx.one("meta", key=_KEY))
-        text = self.engine.write(make) if row is None else str(row["value"])
-        return Signer(Secret(self.seal.open(text).reveal()))
 
 
 def prove_later(tx: Transaction, upload_id: str) -> None:

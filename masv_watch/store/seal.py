@@ -45,6 +45,7 @@ class Seal:
         if len(bare) != _KEY_BYTES:
             raise ValueError("a key has another length")
         self._key = key
+        self._bare = bare
         self._digest_key = hashlib.sha256(b"digest:" + bare).digest()
 
     @classmethod
@@ -96,6 +97,16 @@ class Seal:
     def digest(self, content: bytes) -> str:
         """Give a hash that tells nothing about its content to who has not the key."""
         return hmac.new(self._digest_key, content, hashlib.sha256).hexdigest()
+
+    def derive(self, purpose: str) -> Secret:
+        """Give the key of one purpose, 32 bytes in hex; the same one each time, and no other's.
+
+        HKDF (RFC 5869) with SHA-256, no salt, and the purpose as its info.
+        """
+        drawn = hmac.new(bytes(hashlib.sha256().digest_size), self._bare, hashlib.sha256)
+        # one block is as long as the key that is wanted
+        block = hmac.new(drawn.digest(), purpose.encode() + b"\x01", hashlib.sha256)
+        return Secret(block.hexdigest())
 
 
 class _Sealed(Secret):

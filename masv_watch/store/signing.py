@@ -1,7 +1,7 @@
 """The key by which a state signs its receipts, and the question whether a signature is one's.
 
-Owns Ed25519 and the forms of its keys. Never knows what is signed and never stores a key: the verbs
-of receipts do, sealed. Called by them and by the commands that show a key or verify.
+Owns Ed25519 and the forms of its keys. Never knows what is signed, and neither makes nor stores a
+key. Called by the verbs of receipts and by the commands that show a key or verify.
 """
 
 # Brought in where something is signed or verified: a daemon that rests has no need of ciphers.
@@ -38,13 +38,6 @@ class Signer:
     def sign(self, content: bytes) -> str:
         """Give the signature over a content in hex; the same one each time."""
         return self._key.sign(content).hex()
-
-
-def make_key() -> Secret:
-    """Make a private key."""
-    from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415 - see above
-
-    return Secret(ed25519.Ed25519PrivateKey.generate().private_bytes_raw().hex())
 
 
 def is_signed(public: str, content: bytes, signature: str) -> bool:

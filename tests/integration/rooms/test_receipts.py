@@ -248,15 +248,22 @@ def test_upload_without_a_receipt_says_why(world):
     assert "uploads lists" in unknown.value.hint
 
 
-def test_key_of_a_state_is_made_once_and_rests_sealed(world):
-    """As the other secrets: a copy of the database alone signs nothing."""
+def test_key_of_a_state_is_that_of_its_seal_also_after_an_early_copy_is_put_back(world):
+    """A copy of the database alone signs nothing, and one older than every receipt brings it."""
+    state, copy = world.settings.state, str(world.top / "early.db")
+    copying.back_up(state, copy)
     key = world.store.receipt_key()
-    world.crash()
+    upload = world.deliver()
+    world.work()
+    rows = world.store.engine.read(lambda tx: tx.all("receipts", after=0, limit=1))
+    world.store.close()
+    copying.restore(copy, state, stamp="then")
+    world.open()
 
-    rows = world.store.engine.read(lambda tx: tx.one("meta", key="receipt_key"))
-
+    (row,) = rows
+    assert world.store.upload(upload.id) is None
     assert world.store.receipt_key() == key
-    assert rows["value"].startswith("sealed:")
+    assert json.loads(row["content"])["key"] == key
 
 
 def test_receipts_after_a_restore_stand_in_a_chain_of_another_name(world):

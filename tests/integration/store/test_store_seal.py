@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import logging
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -459,3 +462,13 @@ def test_free_text_is_stored_without_the_secrets_that_the_log_knows(
     assert store.latest_drop(FOLDER, b"b.mov").note == "no *** here"
     assert store.file(file.id).error == "no *** here"
     assert words not in [move.detail for move in store.moves(0, 99)]
+
+
+def test_derived_key_is_that_of_hkdf_for_its_purpose_and_no_other():
+    """Whoever holds `seal.key` can make it anew without us, and one tells nothing of another."""
+    raw = base64.urlsafe_b64decode(Fernet.generate_key())
+    seal = Seal(base64.urlsafe_b64encode(raw))
+    by_the_book = HKDF(hashes.SHA256(), length=32, salt=None, info=b"receipts").derive(raw)
+
+    assert seal.derive("receipts").reveal() == by_the_book.hex()
+    assert seal.derive("letters") != seal.derive("receipts")

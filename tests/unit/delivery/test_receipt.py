@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from masv_watch.delivery import receipt
 from masv_watch.delivery.receipt import Flaw, Receipt
-from masv_watch.model import Chunk, SentFile, Terms, Upload, UploadType
+from masv_watch.model import Chunk, Secret, SentFile, Terms, Upload, UploadType
 from masv_watch.model import UploadState as State
 from masv_watch.names import sent_path
 from masv_watch.store import papers, signing
 from tests.searching import examples
 
-SIGNER = signing.Signer(signing.make_key())
+SIGNER = signing.Signer(Secret("5a" * 32))
 CHAIN = "5b0c3b8e-2f55-4c3a-9f0f-0d0c2d1c7c11"
 
 names = st.binary(min_size=1, max_size=12).map(lambda name: name.replace(b"/", b"_")).map(sent_path)
@@ -169,7 +169,7 @@ def test_receipt_laid_out_by_another_program_is_as_sound_as_before():
 
 def test_receipt_signed_by_another_state_is_told_by_its_key():
     """A whole receipt of somebody else proves nothing of this sender."""
-    other = signing.Signer(signing.make_key()).public
+    other = signing.Signer(Secret("a5" * 32)).public
 
     assert [flaw.test for flaw in sound(made([]), key=other)] == ["key"]
     assert sound(made([]), key="") == []
