@@ -133,6 +133,7 @@ def facts_of(
         "files_total": upload.file_count,
         "finalize_asked_at": moment(asked_at),
         "hot_folder": upload.hot_folder and whole(upload.hot_folder),
+        "mail_to": [whole(address) for address in terms.mail_to],
         "package": {
             "id": upload.package_id and whole(upload.package_id),
             "name": whole(upload.name),

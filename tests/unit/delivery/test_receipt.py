@@ -43,7 +43,9 @@ def upload(name="Day 1") -> Upload:
     """Give a delivered upload."""
     return Upload(
         id="11111111-2222-3333-4444-555555555555", hot_folder="out", root=b"/srv/out", name=name,
-        message="", terms=Terms(type=UploadType.TEAM, recipients=("a@example.com",)),
+        message="", terms=Terms(
+            type=UploadType.TEAM, recipients=("a@example.com",), mail_to=("b@example.com",)
+        ),
         state=State.COMPLETE, package_id="P1", package_token=None, package_asked_at=1.0,
         finalize_asked=True, finalize_at=None, retry_at=0.0, attempts=0, error_code=None, error="",
         fence=1, lease_until=0.0, created_at=1_700_000_000.0, joined_at=1_700_000_000.0,
@@ -180,7 +182,7 @@ def test_receipt_says_what_went_to_whom_and_when():
     told = json.loads(made([]))["delivery"]
 
     assert told["package"] == {"id": "P1", "name": "Day 1"}
-    assert told["recipients"] == ["a@example.com"]
+    assert (told["recipients"], told["mail_to"]) == (["a@example.com"], ["b@example.com"])
     assert told["team"] == "acme"
     assert told["created_at"] == "2023-11-14T22:13:20.000Z"
     assert told["delivered_at"] == "2023-11-14T22:13:29.250Z"
