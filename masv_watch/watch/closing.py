@@ -8,7 +8,8 @@ Law 1. That a marker was seen is stored before anything follows from it, and clo
        up in one transaction: after a crash between any two steps the same follows once.
 Law 2. What was known when the marker was seen belongs to its batch: it settles as with a marker of
        its own, and the batch is closed when none of it settles any more.
-Law 3. A marker speaks once. Touched or made anew it is another one.
+Law 3. A marker speaks once. Touched or made anew it is another one; one that nobody can look at for
+       a while is not.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import logging
 
 from masv_watch import files
 from masv_watch.model import BatchMark, Drop, DropState, HoldReason, Identity, Rule, UploadState
+from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.watch.markers import Marker
 from masv_watch.watch.tops import unfollowed
@@ -34,6 +36,8 @@ _AWAITED = {
 }
 #: states of an upload that a drop can still become whole in
 _OPEN = {UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE}
+#: stands for a marker of which nobody can say whether it is there
+UNTOLD = ""
 #: stands for a marker that was seen, whatever became of it
 _SEEN = Identity(size=0, mtime_ns=0, ctime_ns=0, inode=0, device=0)
 
@@ -45,16 +49,27 @@ class Closing:
         """Begin with what is stored."""
         self._rule = rule
         self._store = store
+        #: whether a person was told that the marker cannot be looked at
+        self._is_told = False
 
     def sight(self, root: files.Root) -> str | None:
-        """Give the marker that stands there before a sweep; None for none.
+        """Give the marker that stands there before a sweep; None for none, `UNTOLD` if it is hid.
 
         The sweep then finds all that was there before it: one looked for afterwards would speak
         for what the sweep had passed by already.
         """
         if self._rule.batch_marker is None:
             return None
-        return mark_at(root, self._rule.batch_marker.encode("utf-8", "surrogateescape"))
+        path = self._rule.batch_marker.encode("utf-8", "surrogateescape")
+        seen = root.observe(path)
+        why = seen.detail if seen is not None and seen.kind == "unreadable" else ""
+        if why and not self._is_told:
+            log.warning(
+                "a batch marker cannot be looked at; until it can be it closes no batch",
+                extra={"hot_folder": self._rule.name, "marker": shown(path), "reason": why},
+            )
+        self._is_told = bool(why)
+        return mark_of(seen)
 
     def take_in(self, mark: str | None) -> bool:
         """Take in what was sighted before a sweep, after the whole of it; say whether it is new."""
@@ -62,7 +77,10 @@ class Closing:
             return False
         is_new = False
         known = self._store.batch_mark(self._rule.name)
-        if mark is None:
+        if mark == UNTOLD:
+            # whether it is gone, or another one, nobody knows
+            pass
+        elif mark is None:
             if known is not None and known.is_used:
                 self._store.forget_batch_mark(self._rule.name)
         elif known is None or known.text != mark:
@@ -118,13 +136,14 @@ def used_marker(rule: Rule, store: Store) -> bytes | None:
         return None
     path = rule.batch_marker.encode("utf-8", "surrogateescape")
     with files.Root.open(rule.path) as root:
-        return path if mark_at(root, path) == mark.text else None
+        return path if mark_of(root.observe(path)) == mark.text else None
 
 
-def mark_at(root: files.Root, path: bytes) -> str | None:
-    """Tell the marker that stands at a path from any other there; None where no file stands."""
-    found = root.observe(path)
-    seen = None if found is None else unfollowed(found)
-    if seen is None or seen.kind != "file" or seen.identity is None:
+def mark_of(seen: files.Observation | None) -> str | None:
+    """Tell a marker from any other at its path; None where no file stands, `UNTOLD` if hid."""
+    found = None if seen is None else unfollowed(seen)
+    if found is not None and found.kind == "unreadable":
+        return UNTOLD
+    if found is None or found.kind != "file" or found.identity is None:
         return None
-    return f"{seen.identity.size}:{seen.identity.mtime_ns}:{seen.identity.inode}"
+    return f"{found.identity.size}:{found.identity.mtime_ns}:{found.identity.inode}"

@@ -13,6 +13,7 @@ from masv_watch.watch.closing import used_marker
 from masv_watch.watch.settle import MARKED_QUIET_S
 from tests.integration.rooms.watched import LOOK_S, QUIET_S
 from tests.integration.store.making import claim, open_package, send_files
+from tests.rights import bound_by_modes
 
 LONG = QUIET_S * 4
 #: seconds within which what a marker speaks for has settled, one sweep later at most
@@ -165,6 +166,33 @@ def test_marker_that_was_used_says_nothing_until_it_is_touched_or_made_anew(make
     room.intake.hurry()
     room.pass_time(LONG)
     assert room.store.batch_mark("hot") is None
+
+
+def test_used_marker_that_nobody_can_look_at_for_a_while_says_nothing_new(make_batch, caplog):
+    """Whether it is gone is not known, and all else goes on; a person is told once."""
+    room = make_batch()
+    write(room, "a.mov")
+    room.pass_time(1)
+    mark(room)
+    assert is_used(room)
+    with bound_by_modes():
+        (room.hot / "DONE").chmod(0o000)
+        write(room, "b.mov")
+        room.pass_time(LONG)
+        assert batches(room) == [["a.mov"], ["b.mov"]]
+        (room.hot / "DONE").chmod(0o755)
+        room.intake.hurry()
+        room.pass_time(LONG)
+    write(room, "c.mov")
+    room.pass_time(LONG)
+
+    assert batches(room) == [["a.mov"], ["b.mov", "c.mov"]]
+    told = [each for each in caplog.records if "batch marker cannot be" in each.message]
+    assert [each.marker for each in told] == ["DONE"]
+    mark(room)
+    write(room, "d.mov")
+    room.pass_time(LONG)
+    assert batches(room) == [["a.mov"], ["b.mov", "c.mov"], ["d.mov"]]
 
 
 def test_marker_of_an_empty_batch_is_used_up_and_ends_no_later_one(make_batch):
