@@ -38,7 +38,7 @@ from masv_watch.store.contract import Store
 from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.grains import grain_ns_of
 from masv_watch.watch.moves import Moved, is_continued, known_of, to_be_read, told
-from masv_watch.watch.ongoing import CHUNK_BYTES, Unreadable, beside, standing
+from masv_watch.watch.ongoing import CHUNK_BYTES, Unreadable, beside, shape_of, standing
 from masv_watch.watch.origins import Origins
 from masv_watch.watch.redrops import (
     Compared,
@@ -75,6 +75,7 @@ _KEPT_READ = 16384
 READ_AT_ONCE = 256 * 1024 * 1024
 
 _Read = tuple[bytes, Identity, int]
+_Going = tuple[Earlier, Mapping[bytes, Placed]]
 
 
 class Histories:
@@ -92,6 +93,9 @@ class Histories:
         self._left = READ_AT_ONCE
         self._files: dict[int, Mapping[bytes, SourceFile]] = {}
         self._unreadable = Unreadable()
+        #: drops on their way as they stand, each asked for once through one opened root: a thousand
+        #: frames that settle at once are of one size, and each is compared with all before it
+        self._ongoing: tuple[files.Root, dict[int, _Going | None]] | None = None
         #: drops whose sources we took away or not, as asked at this look
         self._disposed: dict[int, bool] = {}
 
@@ -332,12 +336,13 @@ class Histories:
         alike = self._store.ongoing_drops(
             rule.name, tree.top, files=len(tree.files), size=tree.size, most=_ALIKE
         )
+        shape = shape_of(tree.files, tree.top, contents) if alike else {}
         for drop in alike:
-            earlier = self._earlier(drop, is_gone=False)
-            going = None if earlier is None else standing(root, earlier.files)
-            if earlier is None or going is None:
+            known = self._going(root, drop)
+            if known is None:
                 continue
-            seen = beside(tree.files, tree.top, going, contents)
+            earlier, going = known
+            seen = beside(shape, going, contents)
             if seen.likeness is Likeness.OTHER:
                 continue
             name = f"{_named(drop)}, drop {drop.id}, which is on its way"
@@ -355,6 +360,23 @@ class Histories:
             else:
                 detail = f"it has the content of {name}: it waits for what becomes of that"
                 return _beside(Kind.ONGOING, found, drop, detail)
+        return found
+
+    def _going(self, root: files.Root, drop: Drop) -> _Going | None:
+        """Give a drop on its way and its files as they stand; None where they do not."""
+        if self._ongoing is None or self._ongoing[0] is not root:
+            self._ongoing = root, {}
+        known = self._ongoing[1]
+        if drop.id in known:
+            return known[drop.id]
+        earlier = self._earlier(drop, is_gone=False)
+        going = None if earlier is None else standing(root, earlier.files)
+        found = None if earlier is None or going is None else (earlier, going)
+        # folders of so many files and bytes are few, and each may hold any number
+        if drop.file_count == 1:
+            while len(known) >= _KEPT_FILES:
+                known.pop(next(iter(known)))
+            known[drop.id] = found
         return found
 
     def _coming(self, rule: Rule, root: files.Root, tree: Tree) -> list[Drop]:

@@ -19,6 +19,9 @@ from masv_watch.watch.redrops import Placed
 from masv_watch.watch.tops import seen_at
 from masv_watch.watch.twins import Contents, Likeness
 
+#: files by their path below their drop, each with the hash of what was read of it, if it was
+Shape = Mapping[bytes, tuple[Placed, str | None]]
+
 #: bytes of the chunks by which both are read: any does, as long as it is one for both
 CHUNK_BYTES = 1 << 26
 #: seconds for which a file that could not be read counts as one that cannot be: no longer, as a
@@ -83,23 +86,26 @@ def standing(root: Root, files: Mapping[bytes, SourceFile]) -> Mapping[bytes, Pl
     return found
 
 
-def beside(
-    files: Sequence[Placed], top: bytes, going: Mapping[bytes, Placed], contents: Contents
-) -> Beside:
-    """Say what a drop is to one on its way; `contents` are the hashes of what was read of both."""
-    shape = {placed[0][len(top) :]: placed for placed in files}
+def shape_of(files: Sequence[Placed], top: bytes, contents: Contents) -> Shape:
+    """Give the files of a drop by their path below it, with the hashes of what was read of them."""
+    return {
+        placed[0][len(top) :]: (placed, contents.get((*placed, CHUNK_BYTES))) for placed in files
+    }
+
+
+def beside(shape: Shape, going: Mapping[bytes, Placed], contents: Contents) -> Beside:
+    """Say what a drop is to one on its way; `contents` are the hashes of what was read of that."""
     if shape.keys() != going.keys():
         return Beside(likeness=Likeness.OTHER)
     unread: list[Placed] = []
-    for below, placed in shape.items():
+    for below, (placed, own) in shape.items():
         other = going[below]
         if placed[1].size != other[1].size:
             return Beside(likeness=Likeness.OTHER)
-        hashes = [contents.get((*each, CHUNK_BYTES)) for each in (placed, other)]
-        if None not in hashes and hashes[0] != hashes[1]:
+        hashed = contents.get((*other, CHUNK_BYTES))
+        if own is not None and hashed is not None and own != hashed:
             return Beside(likeness=Likeness.OTHER)
-        pairs = zip((placed, other), hashes, strict=True)
-        unread += [each for each, hashed in pairs if hashed is None]
+        unread += [each for each, read in ((placed, own), (other, hashed)) if read is None]
     return Beside(likeness=Likeness.UNREAD if unread else Likeness.TWIN, unread=tuple(unread))
 
 

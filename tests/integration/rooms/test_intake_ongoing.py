@@ -23,10 +23,10 @@ from masv_watch.model import (
     UploadEvent,
 )
 from masv_watch.names import shown
-from masv_watch.watch import histories
+from masv_watch.watch import histories, ongoing
 from masv_watch.watch.ongoing import UNREADABLE_S
 from masv_watch.watch.redrops import ONGOING_S
-from tests.integration.rooms.watched import Room
+from tests.integration.rooms.watched import LOOK_S, Room
 
 from .test_cancelling import cancel
 from .test_intake_redrops import SETTLED_S, names
@@ -142,6 +142,26 @@ def test_other_content_of_the_same_size_waits_for_nobody_and_each_is_read_once(
 
     assert len(room.taken()) == 12
     assert len(read) == len(set(read)) == 12
+
+
+def test_frames_that_settle_at_once_ask_for_each_of_those_before_them_once(make_room, monkeypatch):
+    """Each is compared with all before it; disk and ledger are not asked anew for each pair."""
+    asked = []
+    real = ongoing.seen_at
+
+    def seen_at(root, path):
+        asked.append(path)
+        return real(root, path)
+
+    monkeypatch.setattr(ongoing, "seen_at", seen_at)
+    room = make_room(dedupe=Dedupe.SKIP)
+    room.pass_time(LOOK_S)
+    for number in range(30):
+        (room.hot / f"{number:02}.dpx").write_bytes(b"%02d" % number)
+    room.pass_time(2 * SETTLED_S)
+
+    assert len(room.taken()) == 30
+    assert len(asked) <= 2 * 30
 
 
 @pytest.mark.parametrize("why", ["send", "others", "batch"])
