@@ -152,10 +152,9 @@ def drop_line(drop: Drop) -> str:
         line = f"{line}, {files_up(drop)}"
     if drop.found_by:
         line = f"{line}, {found_by(drop)}"
-    if not drop.reason:
-        return line
     said = ": ".join(word for word in (drop.reason, drop.note) if word)
-    return " - ".join(word for word in (f"{line} ({said})", drop.cure) if word)
+    line = f"{line} ({said})" if said else line
+    return " - ".join(word for word in (line, drop.cure) if word)
 
 
 def held_together(drops: Iterable[Drop]) -> list[tuple[Drop, ...]]:

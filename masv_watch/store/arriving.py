@@ -117,6 +117,10 @@ class ArrivingVerbs:
             self.engine.read(lambda tx: tx.all("given_up", hot_folder=hot_folder)), drop_of
         )
 
+    def note_awaited(self, drop_id: int, note: str) -> None:
+        """Say what a drop that settles waits for."""
+        self.engine.write(lambda tx: tx.run("note_awaited", id=drop_id, note=note))
+
     def note_given_up(self, drop_id: int, signature: str) -> None:
         """Say what a drop that was given up came to."""
         self.engine.write(

@@ -58,6 +58,10 @@ class Arriving(Protocol):
         """List the drops that ended with their upload before all of them had arrived."""
         ...
 
+    def note_awaited(self, drop_id: int, note: str) -> None:
+        """Say what a drop that settles waits for; one that moved meanwhile keeps its own note."""
+        ...
+
     def note_given_up(self, drop_id: int, signature: str) -> None:
         """Say what a drop that was given up came to: only other content is a new drop."""
         ...

@@ -130,6 +130,9 @@ AND settled_at IS NULL AND unwanted = 1 ORDER BY id;
 UPDATE drops SET unwanted = 1, cancelled_as = :sight, settled_at = CASE WHEN :was_whole = 1 THEN settled_at END,
     signature = CASE WHEN :is_known = 1 THEN signature ELSE '' END WHERE id = :id;
 
+-- name: note_awaited
+UPDATE drops SET note = :note WHERE id = :id AND state = 'settling';
+
 -- name: note_given_up
 UPDATE drops SET signature = :signature, settled_at = :now
 WHERE id = :id AND state = 'cancelled' AND settled_at IS NULL;

@@ -56,6 +56,14 @@ class Assessment:
     #: whether it holds what it must; None before it was quiet, and where nothing is asked of it
     checked: Checked | None = None
 
+    @property
+    def awaits(self) -> str:
+        """Say in a clause for which other drop it waits, and for nothing else; "" for none."""
+        if self.compared is None or self.compared.kind is not Kind.ONGOING:
+            return ""
+        why = self.compared.findings[-1].detail
+        return why if self.outcome.note == why else ""
+
 
 class Assessor:
     """The tests of one rule."""

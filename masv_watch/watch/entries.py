@@ -36,7 +36,7 @@ from masv_watch.uploads import Uploads
 from masv_watch.watch.arrivals import Arrivals, Look
 from masv_watch.watch.assessing import Assessment, Assessor
 from masv_watch.watch.clashes import Tops, as_findings, clashes_of
-from masv_watch.watch.decision import Outcome, Step
+from masv_watch.watch.decision import Step
 from masv_watch.watch.examined import Examined, delivered_of, is_urged, left_out, sent_of
 from masv_watch.watch.foresight import Foresight
 from masv_watch.watch.generations import PASSING, Related, Relation, relate
@@ -64,8 +64,6 @@ from masv_watch.watch.tops import Same, Unlisted
 #: seconds between two looks at what only a change of its own can bring further: it rings or is
 #: found by a sweep, and to look more often would only warm the disk
 _HELD_S = 15.0
-#: holds that the ledger keeps: those that end by themselves, and the question to a person
-_KEPT_HOLDS = PASSING | {HoldReason.REDROP_ASK}
 #: holds that time alone does not end
 _NOT_BY_TIME = PASSING - {HoldReason.UNSTABLE_SOURCE}
 #: holds under which nothing of a drop goes, not even what has settled
@@ -344,6 +342,7 @@ class Entries:
         found = self.assessor.assess(root, tree, seen, drop=drop, entry=known.entry)
         outcome, now = found.outcome, self._clock.monotonic()
         known.note(tree, found.verdict)
+        awaited, known.awaits = known.awaits, found.awaits
         look = self._look_inside(root, tree, known, found)
         # what a person is asked names all of it once it is quiet
         is_open = (
@@ -366,9 +365,8 @@ class Entries:
             warn_of_lack(self.rule, drop, known, found=found, now=now)
             if look is not None and known.arrivals is not None:
                 drop = self._hand_on(tree, drop, known.arrivals, look)
-            self._hold_or_release(drop, outcome)
+            self._hand.wait(drop, outcome, found.awaits, before=awaited)
             if self.assessor.read_on(root, tree, found):
-                # with what was read, the next look decides, or reads on
                 known.retry_at = now
 
     def _look_inside(
@@ -426,12 +424,6 @@ class Entries:
         if self._hand.hand_on(tree, drop, look):
             arrivals.hand_on(path for path, _ in look.settled)
         return self._store.latest_drop(self.rule.name, tree.top) or drop
-
-    def _hold_or_release(self, drop: Drop, outcome: Outcome) -> None:
-        if outcome.hold in _KEPT_HOLDS:
-            self._hand.hold(drop, outcome.hold, outcome.note, asked=outcome.asked)
-        elif drop.hold is not None:
-            self._store.advance_drop(drop.id, DropEvent.RELEASE)
 
     def _end(
         self,

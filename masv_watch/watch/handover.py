@@ -32,14 +32,18 @@ from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.addresses import addresses_of
 from masv_watch.watch.arrivals import Look
+from masv_watch.watch.decision import Outcome
 from masv_watch.watch.drafts import arriving_draft, draft_of, drop_draft
 from masv_watch.watch.gathering import gather
+from masv_watch.watch.generations import PASSING
 from masv_watch.watch.notices import tell_urged
 from masv_watch.watch.scan import Tree
 from masv_watch.watch.settle import Seen
 
 log = logging.getLogger(__name__)
 
+#: holds that the ledger keeps: those that end by themselves, and the question to a person
+_KEPT_HOLDS = PASSING | {HoldReason.REDROP_ASK}
 #: states of an upload in which something of it may wait for a window
 _UNTOLD = (UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE)
 _STOPPABLE = {
@@ -88,6 +92,18 @@ class Handover:
         if drop.state is DropState.HELD:
             drop = self._store.advance_drop(drop.id, DropEvent.RELEASE)
         self._store.advance_drop(drop.id, DropEvent.BLOCK, hold=reason, note=note, asked=asked)
+
+    def wait(self, drop: Drop, outcome: Outcome, awaits: str, *, before: str) -> None:
+        """Have a drop's row say why it does not go, where that is worth a row.
+
+        `awaits` is for which other drop it waits, "" for none; `before` what was said of that last.
+        """
+        if outcome.hold in _KEPT_HOLDS:
+            self.hold(drop, outcome.hold, outcome.note, asked=outcome.asked)
+        elif drop.hold is not None:
+            self._store.advance_drop(drop.id, DropEvent.RELEASE)
+        elif drop.note != awaits and (awaits or drop.note == before):
+            self._store.note_awaited(drop.id, awaits)
 
     def take(self, tree: Tree, seen: Seen, drop: Drop, going: Going) -> bool:
         """Hand a quiet drop to the front desk; say whether the ledger holds it from here on.

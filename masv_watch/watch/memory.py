@@ -37,6 +37,8 @@ class Remembered:
     bare_since: float | None = None
     #: whether a person was told that it has lacked something for long
     lack_told: bool = False
+    #: for which other drop it waits, as the last look said it; "" for none
+    awaits: str = ""
     #: (device, inode) of a file at the last look; None of a folder, and before the first
     place: tuple[int, int] | None = None
     #: whether the last look found it quiet

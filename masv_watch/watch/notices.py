@@ -25,6 +25,10 @@ _DAY_S = 24 * 3600.0
 
 def warn_of_growth(rule: Rule, drop: Drop, known: Remembered, *, now: float) -> None:
     """Tell once a day of what has not settled for long (pains 10, 20); `now`: store clock."""
+    if known.awaits:
+        # it has settled, and does not change
+        known.told_at = 0.0
+        return
     is_late = drop.settled_at is None and now - drop.seen_at > rule.settle.warn_after_s
     if not is_late or known.held or now - known.told_at < _DAY_S:
         return

@@ -17,6 +17,7 @@ from masv_watch.model import (
     DropMode,
     HoldReason,
     Prospect,
+    Settle,
     TaskDraft,
     TaskKind,
     To,
@@ -26,7 +27,7 @@ from masv_watch.names import shown
 from masv_watch.watch import histories, ongoing
 from masv_watch.watch.ongoing import UNREADABLE_S
 from masv_watch.watch.redrops import ONGOING_S
-from tests.integration.rooms.watched import LOOK_S, Room
+from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
 
 from .test_cancelling import cancel
 from .test_intake_redrops import SETTLED_S, names
@@ -95,6 +96,52 @@ def test_second_copy_waits_for_the_first_and_becomes_what_the_rule_says(
             first.name: None,
             waits: first.id,
         }
+
+
+@BOTH
+def test_copy_that_waits_says_so_on_its_row_and_is_not_told_of_as_growing(
+    make_room, caplog, dedupe
+):
+    """It has settled: `status` and the page say for what it waits, until it changes or goes."""
+    room = make_room(dedupe=dedupe, settle=Settle(quiet_s=QUIET_S, warn_after_s=60.0))
+    waits = two_of(room)
+    (first,) = room.taken()
+    said = (
+        f"it has the content of {first.name}, drop {room.drop(first.name).id}, which is on its way:"
+        " it waits for what becomes of that"
+    )
+    room.pass_time(120.0)
+
+    assert (room.state(waits), room.drop(waits).note) == (("settling", None), said)
+    assert not caplog.records
+    assert room.intake.entries.unsettled_for_long() == 0
+    (room.hot / waits).write_bytes(b"abcd")
+    room.intake.hurry()
+    room.pass_time(2 * LOOK_S)
+    assert (room.state(waits), room.drop(waits).note) == (("settling", None), "")
+    assert [each.message for each in caplog.records] == ["a drop has not settled for long"]
+    (room.hot / waits).write_bytes(b"abc")
+    room.pass_time(2 * SETTLED_S)
+    assert room.drop(waits).note == said
+    assert room.intake.entries.unsettled_for_long() == 0
+    cancel(room, first.name)
+    room.pass_time(2 * SETTLED_S)
+    assert (room.state(waits), room.drop(waits).note) == (("taken", None), "")
+
+
+def test_word_of_a_person_about_a_drop_stands_while_it_settles(make_room):
+    """Only what was said of another drop that it waits for is taken back."""
+    room = make_room(dedupe=Dedupe.SKIP)
+    (room.hot / "a").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    cancel(room, "a")
+    (room.hot / "a").write_bytes(b"abcd")
+    note = room.store.resend_drop(room.drop("a").id).note
+    room.intake.hurry()
+    room.pass_time(LOOK_S)
+
+    assert room.state("a") == ("settling", None)
+    assert room.drop("a").note == note != ""
 
 
 @BOTH

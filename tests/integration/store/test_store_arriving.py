@@ -466,6 +466,17 @@ def test_drop_whose_upload_is_deleted_while_it_arrives_is_given_up(store: Store)
     assert drop_now(store, drop).signature == "signature"
 
 
+def test_word_of_what_a_drop_waits_for_stands_only_while_it_settles(store: Store) -> None:
+    """What moved it meanwhile says why itself."""
+    drop = making.bring_drop(store, DropState.SETTLING, b"d")
+    store.note_awaited(drop.id, "it waits for another")
+    assert drop_now(store, drop).note == "it waits for another"
+    store.cancel_drop(drop.id, "cancelled")
+    store.note_awaited(drop.id, "it waits for another")
+
+    assert drop_now(store, drop).note == "cancelled"
+
+
 def test_drop_that_is_sent_again_arrives_anew(store: Store) -> None:
     """A resent drop may start early too: what it was when it was whole does not count any more."""
     drop = making.bring_drop(store, DropState.DONE, b"d")

@@ -172,6 +172,8 @@ def test_drop_line_names_reason_note_and_cure():
 
     assert lines.drop_line(held) == "held: out/a (empty: n) - fill it"
     assert lines.drop_line(Drop(hot_folder="out", path="a", state="settling")) == "settling: out/a"
+    waits = Drop(hot_folder="out", path="a", state="settling", note="it waits for b")
+    assert lines.drop_line(waits) == "settling: out/a (it waits for b)"
 
 
 @pytest.mark.parametrize(
