@@ -282,7 +282,7 @@ def _judge(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> E
     tree = one(root, answer.top, intake.matcher)
     if tree is None:
         return _missing(answer)
-    if not tree.unreadable and intake.unmet.hides(answer.top):
+    if not tree.unreadable and intake.unmet.hides(answer.top, root):
         why = (
             f"{shown(answer.top)} could not be read when its hot folder was met first: the next"
             " sweep does with it what initial says"

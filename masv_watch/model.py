@@ -1533,6 +1533,8 @@ class Unread:
     initial: Initial
     #: the state had been restored: what it knows otherwise counts as not known
     is_anew: bool = False
+    #: whether it was of another file system than the root, which may go and come; None: not known
+    is_mounted: bool | None = None
 
 
 #: chunks of one file, whatever the cloud says: S3 takes no more, and each is held in memory

@@ -31,6 +31,7 @@ class MeetingVerbs:
                 path=bytes(row["path"]),
                 initial=Initial(row["initial"]),
                 is_anew=bool(row["anew"]),
+                is_mounted=None if row["mounted"] is None else bool(row["mounted"]),
             )
             for row in rows
         ]
@@ -40,7 +41,7 @@ class MeetingVerbs:
 
         def note(tx: Transaction) -> None:
             for each in unread:
-                _add(tx, hot_folder, each.path, each)
+                _add(tx, hot_folder, each)
 
         if unread:
             self.engine.write(note)
@@ -51,7 +52,7 @@ class MeetingVerbs:
         unread: Unread,
         found: Sequence[Met],
         *,
-        rest: Sequence[bytes] = (),
+        rest: Sequence[Unread] = (),
         is_recorded: bool = False,
     ) -> None:
         """Hold what was found there, and forget that it could not be read."""
@@ -60,15 +61,16 @@ class MeetingVerbs:
             for each in found:
                 _hold(tx, hot_folder, each, unread.is_anew, is_recorded=is_recorded)
             tx.run("forget_unread", hot_folder=hot_folder, path=unread.path)
-            for path in rest:
-                _add(tx, hot_folder, path, unread)
+            for left in rest:
+                _add(tx, hot_folder, left)
 
         self.engine.write(meet)
 
 
-def _add(tx: Transaction, hot_folder: str, path: bytes, like: Unread) -> None:
-    values = {"initial": like.initial, "anew": int(like.is_anew)}
-    tx.run("add_unread", hot_folder=hot_folder, path=path, **values)
+def _add(tx: Transaction, hot_folder: str, unread: Unread) -> None:
+    tx.run("add_unread", hot_folder=hot_folder, path=unread.path, initial=unread.initial,
+           anew=int(unread.is_anew),
+           mounted=None if unread.is_mounted is None else int(unread.is_mounted))  # fmt: skip
 
 
 def _hold(

@@ -37,13 +37,13 @@ class Meeting(Protocol):
         unread: Unread,
         found: Sequence[Met],
         *,
-        rest: Sequence[bytes] = (),
+        rest: Sequence[Unread] = (),
         is_recorded: bool = False,
     ) -> None:
         """Hold what was found where nothing could be read before, as `initial_ask`, at once.
 
         Of drops that are on their way, or that a person ended, nothing changes. `is_recorded` says
-        that they are not to be sent; `rest` are paths there that still cannot be read. Whatever was
-        found, this path is met.
+        that they are not to be sent; `rest` is what still cannot be read there. Whatever was found,
+        this path is met, unless it is of the rest.
         """
         ...

@@ -1449,8 +1449,8 @@ DELETE FROM meta WHERE key = 'receipt_chain';
 SELECT * FROM unread WHERE hot_folder = :hot_folder ORDER BY path;
 
 -- name: add_unread
-INSERT OR REPLACE INTO unread (hot_folder, path, initial, anew)
-VALUES (:hot_folder, :path, :initial, :anew);
+INSERT OR REPLACE INTO unread (hot_folder, path, initial, anew, mounted)
+VALUES (:hot_folder, :path, :initial, :anew, :mounted);
 
 -- name: forget_unread
 DELETE FROM unread WHERE hot_folder = :hot_folder AND path = :path;

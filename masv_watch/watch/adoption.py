@@ -11,8 +11,10 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from masv_watch import files
 from masv_watch.loops import Clock
 from masv_watch.model import Drop, DropState, HoldReason, Initial, Rule, Unread
+from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.watch.addresses import above
 from masv_watch.watch.examined import left_out
@@ -20,6 +22,7 @@ from masv_watch.watch.grains import grain_ns_of
 from masv_watch.watch.rules import Standing, role
 from masv_watch.watch.scan import Tree
 from masv_watch.watch.settle import is_same_signature
+from masv_watch.watch.tops import is_mounted
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,10 @@ _LATER = (
     "what could not be read when a hot folder was met first is there now; nothing of it is sent"
     " until you say so"
 )
+_NOTHING = (
+    "where nothing could be read when a hot folder was met first stands nothing unknown now; what"
+    " comes there is new"
+)
 _ANEW = "the state was restored; what it does not know is not sent until you say so"
 
 
@@ -41,6 +48,7 @@ def adopt(
     store: Store,
     clock: Clock,
     stop: Callable[[], bool],
+    root: files.Root,
     anew: bool = False,
 ) -> None:
     """Apply `initial` to what a whole sweep shows and the ledger does not know.
@@ -53,7 +61,7 @@ def adopt(
     sweep `stop` ended early: then it was not whole.
     """
     before = store.unread(rule.name)
-    unmet = {each.path for each in before}
+    unmet = {each.path for each in before if is_awake(each, root)}
     trees = (tree for tree in trees if unmet.isdisjoint((tree.top, *above(tree.top))))
     there = _weigh(rule, trees, store=store, clock=clock, anew=anew)
     if stop():
@@ -62,7 +70,8 @@ def adopt(
     initial = Initial.ASK if asks and rule.initial is Initial.AUTO else rule.initial
     unread = [_turned(each, initial, anew=anew) for each in before]
     if initial is not Initial.SEND:
-        unread += [Unread(path=path, initial=initial, is_anew=anew) for path in there.unread]
+        like = Unread(path=b"", initial=initial, is_anew=anew)
+        unread += [_like(like, path, root) for path in there.unread]
     # first: what is held already no longer tells how much there was to ask about
     store.note_unread(rule.name, unread)
     if there.found and asks:
@@ -81,6 +90,18 @@ def _turned(unread: Unread, initial: Initial, *, anew: bool) -> Unread:
     return replace(unread, initial=asked, is_anew=unread.is_anew or anew)
 
 
+def is_awake(unread: Unread, root: files.Root) -> bool:
+    """Say whether what stands at a path now is what could not be read there.
+
+    On a mount point whose file system is gone stands something else; what comes there is new.
+    """
+    return not unread.is_mounted or bool(is_mounted(root, unread.path))
+
+
+def _like(unread: Unread, path: bytes, root: files.Root) -> Unread:
+    return replace(unread, path=path, is_mounted=is_mounted(root, path))
+
+
 def adopt_later(
     rule: Rule,
     unread: Unread,
@@ -89,6 +110,7 @@ def adopt_later(
     store: Store,
     clock: Clock,
     stop: Callable[[], bool],
+    root: files.Root,
 ) -> None:
     """Apply to what could not be read at the first start, and can be now, what `initial` said.
 
@@ -100,7 +122,14 @@ def adopt_later(
     asks = asks_first(unread.initial, drops=len(there.found), size=there.size)
     is_recorded = unread.initial is Initial.IGNORE
     found = there.found if asks else ()
-    store.meet(rule.name, unread, found, rest=there.unread, is_recorded=is_recorded)
+    rest = [_like(unread, path, root) for path in there.unread]
+    if not there.found and not rest:
+        if unread.is_mounted is None and not is_mounted(root, unread.path):
+            # the file system that failed there may come back
+            rest = [replace(unread, is_mounted=True)]
+        else:
+            log.info(_NOTHING, extra={"hot_folder": rule.name, "path": shown(unread.path)})
+    store.meet(rule.name, unread, found, rest=rest, is_recorded=is_recorded)
     if found and not is_recorded:
         _say_held(rule, there, clock, sentence=_LATER)
 

@@ -353,10 +353,17 @@ class Intake:
             if rule.removable and rule.initial is Initial.AUTO:
                 # a card that is inserted is what arrives, not what was there first
                 rule = replace(rule, initial=Initial.SEND)
-            ledger, clock = self.ledger, self._clock
-            adopt(rule, trees, store=ledger, clock=clock, stop=self._stop, anew=is_restored)
+            adopt(
+                rule,
+                trees,
+                store=self.ledger,
+                clock=self._clock,
+                stop=self._stop,
+                root=root,
+                anew=is_restored,
+            )
             if is_restored and not self._stop():
-                ledger.note_asked(self.rule.name)
+                self.ledger.note_asked(self.rule.name)
         if self._stop():
             return
         if not is_known:
@@ -393,7 +400,7 @@ class Intake:
     def _look_at(self, root: files.Root, tree: Tree | Same | Unlisted) -> bool:
         """Judge one entry and say whether it is a drop; a fault there is its own (Law 4)."""
         now, fence = self._clock.monotonic(), tree.fence if isinstance(tree, Tree) else ""
-        if isinstance(tree, Tree) and not tree.unreadable and self.unmet.hides(tree.top):
+        if isinstance(tree, Tree) and not tree.unreadable and self.unmet.hides(tree.top, root):
             # it can be read since the sweep began: the next one applies `initial` to it first
             self._dirty = True
             return True

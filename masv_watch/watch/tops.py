@@ -231,6 +231,17 @@ def seen_at(root: Root, path: bytes) -> Observation | None:
         return Observation(path=path, kind="unreadable", identity=None, detail=detail)
 
 
+def is_mounted(root: Root, path: bytes) -> bool | None:
+    """Say whether another file system than the root's stands at a path; None when not known.
+
+    Raises: SourceUnreadable when the root is gone.
+    """
+    seen = seen_at(root, path)
+    if seen is None or seen.identity is None:
+        return None
+    return seen.identity.device != root.identity[0]
+
+
 def reason_of(error: SourceError, path: bytes) -> str:
     """Give what is wrong with a path as a clause that follows its name."""
     return error.message.removeprefix(shown(path)).strip()

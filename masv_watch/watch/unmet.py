@@ -17,7 +17,7 @@ from masv_watch.loops import Clock
 from masv_watch.model import Rule, Unread
 from masv_watch.store.contract import Store
 from masv_watch.watch.addresses import above
-from masv_watch.watch.adoption import adopt_later
+from masv_watch.watch.adoption import adopt_later, is_awake
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import Tree, one, sweep
 from masv_watch.watch.tops import leads_on, seen_at, unfollowed
@@ -48,21 +48,25 @@ class Unmet:
         self._ledger = ledger
         self._known = {each.path: each for each in ledger.unread(self.rule.name)}
 
-    def hides(self, top: bytes) -> bool:
+    def hides(self, top: bytes, root: files.Root) -> bool:
         """Say whether a drop lies where `initial` has not been yet."""
         if not self._known:
             return False
-        return top in self._known or any(folder in self._known for folder in above(top))
+        met = (self._known[path] for path in (top, *above(top)) if path in self._known)
+        return any(is_awake(unread, root) for unread in met)
 
     def look(self, root: files.Root) -> None:
         """Apply `initial` to all that can be read by now, and go on with the rest.
 
-        What is gone is forgotten: whatever comes there is new.
+        What is gone is forgotten: whatever comes there is new. Of a file system that is gone from
+        its mount point it is kept for the day when that is there again.
 
         Raises: SourceUnreadable when the root is gone.
         """
         was_met = False
         for unread in self._known.values():
+            if not is_awake(unread, root):
+                continue
             trees = self._there(root, unread.path)
             if trees is not None:
                 was_met = True
@@ -73,6 +77,7 @@ class Unmet:
                     store=self._ledger,
                     clock=self._clock,
                     stop=self._stop,
+                    root=root,
                 )
         if was_met:
             self.turn_to(self._ledger)

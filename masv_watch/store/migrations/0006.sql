@@ -95,6 +95,8 @@ CREATE TABLE unread (
     initial TEXT NOT NULL,
     -- the state had been restored
     anew INTEGER NOT NULL DEFAULT 0,
+    -- it was of another file system than the root; NULL: not known
+    mounted INTEGER,
     PRIMARY KEY (hot_folder, path)
 ) WITHOUT ROWID;
 -- What a person cancelled while it settled, as it was seen last (`watch.memory`); empty: not known.

@@ -11,6 +11,7 @@ from masv_watch.explain import Asked, explain
 from masv_watch.files import Root
 from masv_watch.model import Caller, Depth, DropMode, Initial, Prospect, To
 from tests.integration.rooms.watched import QUIET_S
+from tests.mounted import Mounts, Silent
 from tests.rights import bound_by_modes
 
 LONG = QUIET_S * 5
@@ -187,8 +188,9 @@ def broken_off(stat_folder, broken):
     return stat
 
 
-def test_what_was_shut_and_is_gone_is_met_no_more(make_room):
-    """Whatever comes there is new."""
+def test_what_was_shut_and_is_gone_is_met_no_more(make_room, caplog):
+    """Whatever comes there is new, and the log says so."""
+    caplog.set_level("INFO")
     room, shut, _ = shut_at_first(make_room, "folder on the way", Initial.IGNORE)
     shut.chmod(0o755)
     shut.rename(room.top / "away")
@@ -198,6 +200,8 @@ def test_what_was_shut_and_is_gone_is_met_no_more(make_room):
 
     assert room.store.unread("hot") == []
     assert [room.files(each) for each in room.taken()] == [["day1/cam/b.mov"]]
+    told = [each for each in caplog.records if "stands nothing unknown now" in each.message]
+    assert [each.path for each in told] == ["day1"]
 
 
 def met_in_part(make_room, initial):
@@ -259,6 +263,67 @@ def test_restored_state_asks_about_what_it_had_not_met_whatever_initial_said(mak
     look(room)
 
     assert room.state("day1/a.mov") == ASKED
+
+
+@pytest.fixture
+def mounts():
+    """Give a way to mount; all of it goes when the test ends."""
+    made = Mounts()
+    yield made
+    made.end()
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+@pytest.mark.parametrize("fails", ["to be listed", "wholly"])
+def test_file_system_that_could_not_be_read_is_met_when_it_is_mounted_again(
+    make_room, mounts, tmp_path, fails, is_kept
+):
+    """Its bare mount point is not it: what comes there meanwhile is new (P8)."""
+    disk, point = tmp_path / "disk", tmp_path / "hot" / "day1"
+    room = make_room(drop=DropMode.FILE, depth=Depth.ANY, initial=Initial.IGNORE)
+    mounts.tmpfs(disk)
+    (disk / "old.mov").write_bytes(b"x")
+    point.mkdir()
+    if fails == "wholly":
+        os.close(Silent(point)._server)
+        mounts._points.append(point)
+        room.pass_time(LONG)
+        mounts.leave(point)
+    else:
+        disk.chmod(0o000)
+        mounts._mount(point, "--bind", str(disk))
+        room.pass_time(LONG)
+        mounts.leave(point)
+        disk.chmod(0o755)
+    assert room.store.unread("hot")
+    if not is_kept:
+        point.rmdir()
+    look(room)
+    write(room, "day1/new.mov")
+    room.begin()
+    look(room)
+    assert [room.files(each) for each in room.taken()] == [["day1/new.mov"]]
+    mounts._mount(point, "--bind", str(disk))
+    look(room)
+
+    assert room.state("day1/old.mov") == ("ignored", None)
+    assert room.store.unread("hot") == []
+
+
+def test_restored_state_asks_about_what_stands_on_a_bare_mount_point(make_room, mounts, tmp_path):
+    """It waits for no file system that is gone."""
+    point = tmp_path / "hot" / "day1"
+    room = make_room(drop=DropMode.FILE, depth=Depth.ANY, initial=Initial.IGNORE)
+    mounts.tmpfs(point, "mode=000")
+    room.pass_time(LONG)
+    mounts.leave(point)
+    look(room)
+    write(room, "day1/new.mov")
+    room.store.engine.write(lambda tx: tx.run("set_meta", key="restored", value="1"))
+    room.begin()
+    look(room)
+
+    assert room.state("day1/new.mov") == ASKED
 
 
 def test_auto_asks_for_what_is_found_later_where_it_asked_for_the_rest(make_room):
