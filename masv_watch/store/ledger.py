@@ -39,7 +39,7 @@ from masv_watch.store.versions import begin_version
 from masv_watch.store.watching_contract import RECORDED
 
 _LIVING = {DropState.SETTLING, DropState.HELD, DropState.QUEUED, DropState.TAKEN}
-_LEAVING = {DropEvent.CANCEL, DropEvent.SUPERSEDE}
+_LEAVING = {DropEvent.CANCEL, DropEvent.SUPERSEDE, DropEvent.SAME_CONTENT}
 
 _TAKEN = DropState.TAKEN
 #: drops of one transaction where a person's word is about any number of them

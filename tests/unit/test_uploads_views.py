@@ -77,7 +77,9 @@ def test_line_of_an_upload_says_the_same_as_its_row():
 
     assert line.type is UploadType.TEAM
     assert (line.batch_until, line.recall_until) == (None, None)
-    for name in set(line._fields) - {"type", "batch_until", "recall_until"}:
+    assert line.is_finalize_asked is CALLED.finalize_asked
+    own = {"type", "batch_until", "recall_until", "is_finalize_asked"}
+    for name in set(line._fields) - own:
         assert getattr(line, name) == getattr(replace(CALLED, priority=4, error="x"), name)
 
 

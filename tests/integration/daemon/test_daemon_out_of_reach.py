@@ -11,8 +11,8 @@ from tests.waiting import eventually
 #: runs the command in a world in which no failure is short
 _AT_ONCE = """
 import sys
-from masv_watch.transfer import failures
-failures.SILENCE_S = 0.0
+from masv_watch.transfer import silence
+silence.SILENCE_S = 0.0
 from masv_watch.cli import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -113,8 +113,8 @@ def test_paused_hot_folder_goes_on_with_what_it_took(room: Room):
     room.until_state(upload.id, "complete")
 
     assert [file["size"] for file in room.package(upload.id)["files"]] == [7]
-    # delivered: all that it owes still is its receipt
-    assert _taken(room) == [(2, "taken"), (1, "held")]
+    # its receipt is owed still, for which no drop waits
+    assert _taken(room) == [(2, "done"), (1, "held")]
 
 
 def test_drop_that_is_held_in_the_moment_of_a_resume_is_not_held_for_ever(room: Room):

@@ -234,7 +234,9 @@ class StoreMachine(RuleBasedStateMachine):
         is_sent = upload is not None and upload.state is UploadState.TRANSFERRING
         if hold is not None and drop.state is DropState.TAKEN and is_sent:
             self.lose_claim(drop.upload_id or "")
-        leaves = drop.state is DropState.TAKEN and event in (DropEvent.CANCEL, DropEvent.SUPERSEDE)
+        leaves = drop.state is DropState.TAKEN and event in (
+            DropEvent.CANCEL, DropEvent.SUPERSEDE, DropEvent.SAME_CONTENT
+        )  # fmt: skip
         now = next(one for one in self.store.drops() if one.id == drop.id)
         if leaves and now.upload_id is None:
             assert drop.upload_id is not None
