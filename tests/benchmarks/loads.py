@@ -314,12 +314,15 @@ def _read(api: str, path: str, *, lines: int | None = None) -> None:
             answer.readline()
 
 
+#: how often each of them is done in its turn at the most
+TIMES = 20
 #: each is on for a third of the time, one after the other
 FAULTS: tuple[dict[str, Any], ...] = (
     {"name": "status", "match": "POST /v1", "status": 429, "headers": {"Retry-After": "1"}},
     {"name": "status", "match": "PUT /storage", "status": 500},
     {"name": "reset", "match": "PUT /storage", "bytes": 4096},
-    {"name": "expire_urls", "match": "PUT /storage"},
+    # a chunk whose fresh URLs are refused 15 times in a row ends in an error, and rightly
+    {"name": "expire_urls", "match": "PUT /storage", "times": 10},
     {"name": "after", "match": "POST /v1"},
     {"name": "smtp", "match": "", "code": 451},
     {"name": "smtp", "match": "", "stage": "lost"},
@@ -341,8 +344,8 @@ class Faults:
         self._sandbox.heal()
         if self._turn % 3 == 2:
             return
-        order = dict(FAULTS[(self._turn - self._turn // 3) % len(FAULTS)])
-        self._sandbox.fault(order.pop("name"), order.pop("match"), times=20, **order)
+        order = {"times": TIMES, **FAULTS[(self._turn - self._turn // 3) % len(FAULTS)]}
+        self._sandbox.fault(order.pop("name"), order.pop("match"), **order)
 
 
 class Hand(threading.Thread):
