@@ -179,7 +179,22 @@ class Origins:
         there = self._inode_at(before.path)
         # what stands there since is another file
         has_left = there is None or there not in (0, identity.inode)
+        if there == 0:
+            has_left = self._has_one_name(path, identity)
         return has_left and self._serves(before)
+
+    def _has_one_name(self, path: bytes, identity: Identity) -> bool:
+        """Say whether a file stands at no path but this one; nobody can look at the other."""
+        try:
+            seen = self._root.observe(path)
+        except SourceError:
+            return False
+        return (
+            seen is not None
+            and seen.nlink == 1
+            and seen.identity is not None
+            and seen.identity.inode == identity.inode
+        )
 
     def _ways(
         self, rest: Sequence[Placed]

@@ -27,6 +27,7 @@ from masv_watch.model import (
 from masv_watch.watch import histories
 from tests.integration.rooms.test_explain import ask
 from tests.integration.rooms.watched import Room
+from tests.rights import bound_by_modes
 
 from .test_intake_redrops import LATE_S, SETTLED_S, delivered
 
@@ -696,3 +697,24 @@ def test_folder_moved_from_several_deliveries_serves_only_what_each_of_them_reac
 
     assert names(room) == ["CARD", "CARD (added)", "NEW (added)"]
     assert room.files(package(room, "NEW (added)")) == ["b/NEW/one"]
+
+
+@pytest.mark.parametrize(("is_linked", "sent"), [(False, []), (True, ["b"])])
+def test_file_that_left_a_folder_nobody_can_look_into_is_known_by_its_one_name(
+    make_room, is_linked, sent
+):
+    """With a second name it may stand where it was delivered, and is then one more drop."""
+    room = make_room(**DEEP)
+    fill(room.hot / "d", a=b"first")
+    delivered(room)
+    (room.hot / "d" / "a").rename(room.hot / "b")
+    if is_linked:
+        os.link(room.hot / "b", room.hot / "d" / "a")
+    with bound_by_modes():
+        (room.hot / "d").chmod(0o000)
+        room.pass_time(SETTLED_S)
+        (room.hot / "d").chmod(0o755)
+
+    assert sorted(names(room)) == ["a", *sent]
+    if not is_linked:
+        assert room.drop("b").note == "renamed: it was delivered as d/a"
