@@ -131,7 +131,7 @@ def _read(
 def _littered(litter: Collection[bytes]) -> str:
     first = ", ".join(shown(path) for path in list(litter)[:_TOLD])
     more = f" and {len(litter) - _TOLD:,} more" if len(litter) > _TOLD else ""
-    return f"what a desktop left there counts for nothing: {first}{more}"
+    return f"what a desktop or masv-watch left there counts for nothing: {first}{more}"
 
 
 def _own_name(read: Receipt, folder: bytes, found: Collection[bytes]) -> bytes:

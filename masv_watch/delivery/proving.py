@@ -17,11 +17,13 @@ from dataclasses import dataclass
 
 from masv_watch.delivery.receipt import Entry, Flaw
 from masv_watch.files.hashes import hash_of_file
+from masv_watch.files.markers import MARKER_NAME
 from masv_watch.model import Chunk
 from masv_watch.names import sent_path, shown
 
-#: what a desktop leaves in every folder that somebody opens; told of, but no flaw
-_LITTER = frozenset({b".DS_Store", b"Thumbs.db", b"desktop.ini"})
+#: what a desktop leaves in every folder that somebody opens, and we in each hot folder; told of,
+#: but no flaw
+_LITTER = frozenset({b".DS_Store", b"Thumbs.db", b"desktop.ini", MARKER_NAME})
 #: differing chunks of a file that are named
 _NAMED = 3
 

@@ -171,13 +171,13 @@ def test_link_in_place_of_a_file_is_never_followed(verify, tmp_path):
 
 def test_what_a_desktop_leaves_in_a_folder_is_told_and_counts_for_nothing(verify):
     """Looking into a folder must not spoil its proof."""
-    for name in ("CARD/.DS_Store", "Thumbs.db", "CARD/._a.mov"):
+    for name in ("CARD/.DS_Store", "Thumbs.db", "CARD/._a.mov", ".masv-watch"):
         (verify.folder / name).write_bytes(b"x")
 
     status, out, _ = verify()
 
     assert status == OK
-    assert "note: what a desktop left there counts for nothing" in out
+    assert "note: what a desktop or masv-watch left there counts for nothing" in out
 
 
 @pytest.mark.parametrize("is_whole", [True, False])
