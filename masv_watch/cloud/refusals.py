@@ -8,6 +8,7 @@ refusal's own words. Never sends, waits or retries: what it raises carries the r
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,6 +40,13 @@ _SKEW_S = 60.0
 #: S3's codes that mean something else than their status says ([inferred]: the storage is S3-like)
 _STORAGE_AGAIN = {"RequestTimeout", "OperationAborted", "IncompleteBody"}
 _STORAGE_EXPIRED = {"ExpiredToken", "TokenRefreshRequired"}
+#: how a page of HTML begins, whatever its headers call it
+_PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<(?:!--|(?:!doctype\s+html|html|head|body|title)\b)",
+    re.IGNORECASE,
+)
+#: bytes of an answer in which the beginning of a page is looked for
+_BEGINNING = 1024
 
 
 class Door(Enum):
@@ -90,6 +98,8 @@ class _Refusal:
     code: str
     #: ": its words", or ""
     words: str
+    #: how it begins where it is a page for people, or ""
+    page: str
 
     @property
     def status(self) -> int:
@@ -109,7 +119,11 @@ def judge(answer: Answer, *, doing: str, door: Door, secrets: Iterable[Secret] =
     code, sentence = words_of(answer.body, secrets=secrets)
     words = ": ".join(word for word in (code, sentence) if word)
     refusal = _Refusal(
-        answer=answer, when=f"while {doing}", code=code, words=f": {words}" if words else ""
+        answer=answer,
+        when=f"while {doing}",
+        code=code,
+        words=f": {words}" if words else "",
+        page=reading.excerpt(answer.body, secrets=secrets) if _is_page(answer.body) else "",
     )
     raise _by_status(refusal, door)
 
@@ -156,6 +170,15 @@ def _at_storage(refusal: _Refusal) -> CloudError:
 
 def _at_cloud(refusal: _Refusal, door: Door) -> CloudError:
     status, when, words = refusal.status, refusal.when, refusal.words
+    if refusal.page:
+        # fault 61: it says nothing of the package, the key or the token that was named
+        return CloudGarbled(
+            f"{when}, a web page came instead of the cloud's answer ({status}); it begins:"
+            f" {refusal.page}",
+            hint="look at what stands between this machine and the cloud: a proxy, a filter, or"
+            " the sign-in page of a network",
+            status=status,
+        )
     if status == 401 and door in _NO_SESSION:
         sentence, hint = _NO_SESSION[door]
         return NoSession(f"{when}, {sentence} (401)", hint=hint, status=status)
@@ -207,6 +230,10 @@ def _moment(text: str) -> float | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
+
+
+def _is_page(body: bytes) -> bool:
+    return _PAGE.match(body[:_BEGINNING]) is not None
 
 
 def _redirect_hint(answer: Answer) -> str:

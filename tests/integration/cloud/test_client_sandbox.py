@@ -397,6 +397,7 @@ def test_chunk_that_is_acknowledged_without_an_etag_is_not_acknowledged(cloud, s
     ("fault", "kind"),
     [
         ({"name": "html"}, CloudGarbled),
+        ({"name": "html", "status": 404}, CloudGarbled),
         ({"name": "truncate"}, CloudGarbled),
         ({"name": "redirect", "location": "http://other.example/"}, CloudGarbled),
         ({"name": "reset"}, CloudUnreachable),

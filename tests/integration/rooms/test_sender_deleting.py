@@ -461,3 +461,17 @@ def test_stop_leaves_a_deletion_for_the_next_start(room: Room):
 
     assert before == "deleting"
     assert os.path.exists(room.top / "named" / "stop")
+
+
+@pytest.mark.fault(61)
+def test_delete_of_a_delivered_package_that_a_filter_answers_takes_it_all_the_same(room: Room):
+    """Who takes a delivery back is not told that it is gone while its links work."""
+    room.build()
+    upload_id = room.drop("taken back", 10)
+    room.until_complete(upload_id)
+    package_id = room.upload(upload_id).package_id
+    room.sandbox.fault("html", "DELETE /v1/packages/[^/]+$", status=404)
+    room.desk.delete(upload_id, takes_package=True)
+    room.until_state(upload_id, "gone")
+
+    assert room.cloud_state(package_id) == "archived"

@@ -190,3 +190,17 @@ def test_file_that_was_cut_into_too_many_chunks_begins_anew(room: Room):
     assert first.chunk_size == 1024
     assert (file["size"], file["id"] == first.cloud_id) == (2 * CHUNK + 1, False)
     assert [chunk.size for chunk in room.store.chunks(room.file(upload_id).id)] == [CHUNK, CHUNK, 1]
+
+
+@pytest.mark.fault(61)
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_page_of_a_filter_stops_no_upload_for_good(room: Room, status: int):
+    """What stands between us and the cloud says nothing of the package: it is tried again."""
+    room.sandbox.fault("html", "POST /v1/packages/[^/]+/files$", status=status)
+    room.build()
+    upload_id = room.drop("paged", 100)
+    room.until(lambda: room.upload(upload_id).state == "error" or room.file(upload_id).error)
+    waiting = room.file(upload_id).error
+    room.until_state(upload_id, "complete")
+
+    assert "a web page came instead of the cloud's answer" in waiting

@@ -132,6 +132,39 @@ def test_words_of_a_refusal_are_found_in_every_form(body, words):
     assert words_of(body) == words
 
 
+PAGES = [
+    b"<!doctype html><title>Sign in</title>",
+    b"\xef\xbb\xbf\r\n<!DOCTYPE  HTML PUBLIC '-//W3C//DTD HTML 4.01//EN'>",
+    b'<?xml version="1.0"?>\n<!DOCTYPE html><html lang="en">',
+    b"<HTML><body>blocked</body></HTML>",
+    b"<!-- a filter --><html>",
+    b"<head><title>404 Not Found</title></head>",
+]
+
+
+@pytest.mark.fault(61)
+@pytest.mark.parametrize("door", [door for door in Door if door is not Door.STORAGE])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 451])
+@pytest.mark.parametrize("page", PAGES)
+def test_page_with_the_status_of_a_refusal_is_nothing_that_the_cloud_said(page, status, door):
+    """A proxy, a filter or a sign-in page between us: it is tried again."""
+    with pytest.raises(CloudGarbled) as caught:
+        judge(answer(status, page), doing="testing", door=door)
+
+    assert caught.value.facts["status"] == status
+    assert caught.value.message.startswith("while testing, a web page came")
+    assert "a proxy, a filter" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(408, CloudUnreachable), (429, CloudThrottled), (502, CloudUnreachable)]
+)
+def test_page_with_a_status_that_asks_to_wait_is_heard_by_its_status(status, kind):
+    """A gateway writes pages as well, and knows when to come again."""
+    with pytest.raises(kind):
+        judge(answer(status, PAGES[0]), doing="testing", door=Door.PACKAGE)
+
+
 def test_refusal_that_repeats_our_secrets_is_shown_without_them():
     """A cloud that quotes what it refuses does not publish it."""
     body = b'{"message":"code open-sesame is wrong for https://a/b?secret=canary"}'
