@@ -43,7 +43,7 @@ from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock
 from masv_watch.metrics import Metrics
 from masv_watch.model import Reloaded, Settings
-from masv_watch.reception import Reception, private_places
+from masv_watch.reception import OwnThings, Reception
 from masv_watch.rehearsal import Rehearsal
 from masv_watch.reloads import Reloads
 from masv_watch.roster import Roster
@@ -87,6 +87,7 @@ class Daemon:
         self._stop_asked = False
         self._reloads = Reloads(self._bell.ring, clock=self._clock, metrics=self._metrics)
         self._heart = Heart(clock=self._clock, environ=environ)
+        self._own = OwnThings(lambda: self._loaded, path=path, environ=environ, clock=self._clock)
         self.store = open_store(self._settings.state, clock=self._clock, metrics=self._metrics)
         try:
             self._build()
@@ -109,7 +110,7 @@ class Daemon:
             remember=self._remember,
         )
         self._paths = Paths(
-            lambda: self._settings, denied=self._denied, stop=lambda: self._stop_asked
+            lambda: self._settings, denied=self._own.marks, stop=lambda: self._stop_asked
         )
         self.uploads = self._build_uploads()
         self._departure = self._build_departure(cloud)
@@ -149,7 +150,7 @@ class Daemon:
             self._settings.hot_folders,
             self.store,
             self.uploads,
-            denied=self._denied,
+            denied=self._own.marks,
             canary=os.fsencode(os.path.join(self._settings.state, "canary")),
             clock=self._clock,
             metrics=self._metrics,
@@ -217,7 +218,7 @@ class Daemon:
             plan=Rehearsal(
                 self.store,
                 settings=lambda: self._settings,
-                denied=self._denied,
+                denied=self._own.marks,
                 clock=self._clock,
                 stop=lambda: self._stop_asked,
             ).plan,
@@ -231,17 +232,13 @@ class Daemon:
 
     def _build_inquirer(self) -> Inquirer:
         return Inquirer(
-            self._path, self._environ, lambda: self._settings, denied=self._denied,
+            self._path, self._environ, lambda: self._settings, denied=self._own.marks,
             clock=self._clock, stop=lambda: self._stop_asked,
         )  # fmt: skip
 
     def _metrics_text(self) -> str:
         self._departure.meter.report(self._metrics)
         return self._metrics.text()
-
-    def _denied(self) -> frozenset[tuple[int, int]]:
-        places = private_places(self._loaded, path=self._path, environ=self._environ)
-        return files.never_sent(places)
 
     def _build_departure(self, cloud: CloudClient) -> Departure:
         return Departure(

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from masv_watch import logs
+from masv_watch import files, logs
 from masv_watch.api.app import build_app
 from masv_watch.api.calls import Desk
 from masv_watch.api.doors import Bound, handed_over
@@ -23,6 +23,7 @@ from masv_watch.config.handover import Loaded
 from masv_watch.errors import CannotListen
 from masv_watch.loops import Clock
 from masv_watch.model import Listen, Scheme, Secret, Server, Settings
+from masv_watch.store.copies import Copies
 
 log = logging.getLogger(__name__)
 
@@ -126,15 +127,33 @@ def _addresses(listens: Sequence[Listen], handed: Sequence[Bound]) -> Sequence[L
     return [bound.listen for bound in handed] or listens
 
 
-def private_places(loaded: Loaded, *, path: str, environ: Mapping[str, str]) -> tuple[bytes, ...]:
-    """List what is the daemon's own and never sent: state, credentials, configuration, keys."""
-    server = loaded.settings.server
-    named = [
-        loaded.settings.state,
-        environ.get("CREDENTIALS_DIRECTORY", ""),
-        os.path.abspath(path),
-        server.tls.certificate or "",
-        server.tls.key or "",
-        *loaded.private,
-    ]
-    return tuple(os.fsencode(each) for each in named if each)
+class OwnThings:
+    """What is the daemon's own, as it lies now: never sent, whoever asks. Any thread may look."""
+
+    def __init__(
+        self, loaded: Callable[[], Loaded], *, path: str, environ: Mapping[str, str], clock: Clock
+    ) -> None:
+        """Look by the configuration as it is now; `path` is its file's."""
+        self._loaded, self._path, self._environ = loaded, path, environ
+        self._copies = Copies(loaded().settings.state, self._backup_folder, clock=clock)
+
+    def marks(self) -> frozenset[tuple[int, int]]:
+        """Give device and inode of each: state, its copies, credentials, configuration, keys."""
+        return files.never_sent(self._places()) | self._copies.marks()
+
+    def _backup_folder(self) -> str | None:
+        backup = self._loaded().settings.backup
+        return None if backup is None else backup.to
+
+    def _places(self) -> Iterator[bytes]:
+        loaded = self._loaded()
+        tls = loaded.settings.server.tls
+        named = (
+            loaded.settings.state,
+            self._environ.get("CREDENTIALS_DIRECTORY", ""),
+            os.path.abspath(self._path),
+            tls.certificate or "",
+            tls.key or "",
+            *loaded.private,
+        )
+        yield from (os.fsencode(each) for each in named if each)

@@ -18,7 +18,7 @@ from masv_watch.config.load import load
 from masv_watch.errors import StoreUnusable
 from masv_watch.loops import SystemClock
 from masv_watch.names import shown
-from masv_watch.store import copying, locking
+from masv_watch.store import copies, copying, locking
 from masv_watch.store.sqlite import SCHEMA
 
 _KEY = "the key of its secrets"
@@ -29,8 +29,14 @@ def back_up(options: argparse.Namespace) -> int:
     to, folder = os.path.abspath(options.to), _state(options)
     if os.path.isdir(to):
         raise Ended(f"{shown(os.fsencode(to))} is a folder - name the file of the copy")
+    is_noted = copies.note(folder, to)
     size = copying.back_up(folder, to, with_key=not options.no_key)
     found = copying.damage(to)
+    if not is_noted:
+        output.complain(
+            f"it could not be noted in {folder} that {to} is never to be sent: keep it out of hot"
+            " folders and server.allowed_roots"
+        )
     if found:
         raise Ended(f"the copy {to} is damaged: {found} - run masv-watch state check")
     key = "" if options.no_key else to + copying.KEY_SUFFIX

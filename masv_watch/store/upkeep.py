@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from masv_watch.store import copying
+from masv_watch.store import copies, copying
 from masv_watch.store.watermark import Watermark
 
 
@@ -31,6 +31,8 @@ class UpkeepVerbs:
 
     def back_up(self, to: str, *, with_key: bool, stop: Callable[[], bool]) -> int:
         """Copy the state to a file while it is written; give the bytes of the copy."""
+        # by hand no other name is given there: what else lies in that folder is not ours
+        copies.note(self.folder, os.path.dirname(to))
         return copying.back_up(self.folder, to, with_key=with_key, stop=stop)
 
     def damage(self, *, stop: Callable[[], bool]) -> str:

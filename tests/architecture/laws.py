@@ -155,6 +155,7 @@ MAY_TOUCH_DISK = (
     "files",
     "config",
     "store.sqlite",
+    "store.copies",
     "store.copying",
     "store.locking",
     "store.seal",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.daemon.field import Field
+from tests.integration.page.station import Station, open_folder
 from tests.waiting import eventually
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may read what others may not")
 ANN = 12_345
+TOKEN = "canary-" + "0123456789abcdef" * 2
 
 
 @pytest.fixture
@@ -54,3 +59,57 @@ def test_hot_folder_that_became_a_link_in_a_foreign_folder_sends_nothing(field: 
     field.until_delivered("out", 1)
     assert not field.drops("anns")
     assert any("a link that others can change" in line for line in field.status("anns"))
+
+
+@pytest.fixture
+def media() -> Iterator[Station]:
+    """Give a ready daemon that keeps copies of its state below what callers with a token may send.
+
+    One copy lies where the daily ones do, another was made by hand beside the media.
+    """
+    with open_folder() as top:
+        copies = top / "media" / "backup"
+        copies.mkdir(parents=True)
+        (top / "media" / "take.mov").write_bytes(b"take")
+        (copies / "reel.db").write_bytes(b"not ours")
+        station = Station(top, more=f"backup: {{to: {copies}}}")
+        station.configure(
+            server=f', token: "{TOKEN}", tls: elsewhere, allowed_roots: [{top / "media"}]'
+        )
+        try:
+            station.start()
+            for copy in (copies / "masv-watch-20261128T040000.db", top / "media" / "today.db"):
+                subprocess.run(
+                    [sys.executable, "-m", "masv_watch", "state", "backup", str(copy),
+                     "-c", str(station.config)],
+                    capture_output=True, check=True, timeout=60,
+                )  # fmt: skip
+            yield station
+        finally:
+            station.close()
+
+
+def _ask(station: Station, path: Path):
+    body = json.dumps({"subdomain": "acme", "paths": [str(path)]})
+    return station.call("POST", "/uploads", body, "-H", f"Authorization: Bearer {TOKEN}")
+
+
+@pytest.mark.parametrize("name", ["backup/masv-watch-20261128T040000.db", "today.db"])
+@pytest.mark.parametrize("suffix", ["", ".key"])
+def test_copy_of_the_state_that_a_caller_names_is_sent_for_nobody(media: Station, name, suffix):
+    """Who shows the token gets neither what we know nor the key to our secrets (P7, P8)."""
+    found = _ask(media, media.top / "media" / (name + suffix))
+
+    assert found.status == 404, found.text
+
+
+def test_folder_with_copies_of_the_state_is_sent_without_them(media: Station):
+    """What else lies beside them is not ours, whatever its name."""
+    upload_id = _ask(media, media.top / "media").tree["upload_id"]
+    bearer = ("-H", f"Authorization: Bearer {TOKEN}")
+    sent = media.call("GET", f"/uploads/{upload_id}", None, *bearer).tree
+
+    assert sorted(file["path"] for file in sent["files"]) == [
+        "media/backup/reel.db",
+        "media/take.mov",
+    ]
