@@ -17,7 +17,7 @@ from masv_watch.model import HoldReason, Need, Selection, UploadState
 from masv_watch.roster import CRASHES, Roster
 from masv_watch.store.contract import Store
 from masv_watch.store.peeking import file_of
-from masv_watch.uploads import Uploads, needs_of
+from masv_watch.uploads import Uploads, archives_away, needs_of
 
 #: what a letter cannot say of itself, and what ends by itself
 _UNTOLD = frozenset({"notice", "slow"})
@@ -79,6 +79,7 @@ class Concerns:
         found += _crashing(self._loops())
         found += self._departure.expectations.needs()
         found += self._uploads.undeleted()
+        found += archives_away(self._store)
         if self.refused:
             text = f"the last reload was refused, the earlier goes on: {self.refused}"
             found.append(Need(key="reload", text=text, cure="masv-watch check"))

@@ -363,6 +363,12 @@ class CannotMove(MasvWatchError):
     remedy = Remedy.SLOW
 
 
+class ArchiveAway(CannotMove):
+    """On another file system than before stands, or would, what sources are moved to; they stay."""
+
+    code = 1701
+
+
 class CannotDrop(MasvWatchError):
     """Nothing could be copied into a hot folder: a taken name, no room, no right; nothing stays."""
 

@@ -1524,6 +1524,35 @@ class RootRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Footing:
+    """The file system on which a folder stands, or would be made."""
+
+    #: its highest folder, absolute, links resolved
+    top: bytes
+    #: "" where it has none
+    uuid: str = ""
+    #: counts only within the boot
+    device: int
+    boot: str = ""
+    #: server and share of a network file system, `local` for one of this machine; "" when unknown
+    source: str = ""
+    #: whether it is the one of the hot folder itself
+    is_home: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """Where delivered sources of a hot folder are moved, as it was when the last one went there."""
+
+    hot_folder: str
+    #: what the targets of all moves have in common
+    path: bytes
+    footing: Footing
+    #: why the next one does not go there; "" while it may
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
     """A path that could not be read when its hot folder was met first."""
 

@@ -30,6 +30,10 @@ class Mounts:
         """Mount an image that `make_image` made."""
         self._mount(point, "-o", ",".join(("loop", *options)), str(image))
 
+    def bind(self, point: Path, folder: Path) -> None:
+        """Let a folder stand at another place as well."""
+        self._mount(point, "--bind", str(folder))
+
     def make_read_only(self, point: Path) -> None:
         """Let nobody write there any more."""
         subprocess.run(["mount", "-o", "remount,ro", str(point)], check=True)

@@ -284,6 +284,7 @@ def _of_folder_verbs(desk: Desk) -> list[Route]:
         "resume": (folders.resume, "Take from a hot folder again."),
         "finalize": (folders.finalize, "Deliver a hot folder's open batch."),
         "adopt": (folders.adopt, "Take whatever stands at a hot folder's path for its root."),
+        "adopt_archive": (folders.adopt_archive, "Take what stands at its target for its archive."),
     }
     answers = {
         "release": (folders.release, "Send what the first start held in a hot folder."),

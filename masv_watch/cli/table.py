@@ -305,6 +305,10 @@ def _folders(commands: Any) -> None:
         commands, "adopt", verbs.adopt, "take what stands at a hot folder's path for its root"
     )
     adopt.add_argument("folder", metavar="NAME", help="the hot folder")
+    adopt.add_argument(
+        "--archive", action="store_true",
+        help="not its root: what stands where its delivered sources are moved to",
+    )  # fmt: skip
     release = _call(commands, "release", verbs.release, "send what is held until a person says so")
     which = release.add_mutually_exclusive_group(required=True)
     which.add_argument("drop", metavar="DROP", nargs="?", help="its number, as `status` names it")

@@ -82,6 +82,7 @@ def _steer_folder(desk: Desk, name: str, verb: str) -> None:
         "finalize": "is being finalized: what it has open is delivered",
         "scan": "is swept now",
         "adopt": "takes what stands at its path for its own",
+        "adopt_archive": "moves what is delivered to what stands at its target now",
     }
     desk.print(tree, f"hot folder {folder.name} {does[verb]}")
 
@@ -97,8 +98,9 @@ def scan(options: argparse.Namespace) -> int:
 
 
 def adopt(options: argparse.Namespace) -> int:
-    """Take whatever stands at a hot folder's path for its root."""
-    _steer_folder(desk_of(options), options.folder, "adopt")
+    """Take whatever stands at a hot folder's path for its root, or at its target its archive."""
+    verb = "adopt_archive" if options.archive else "adopt"
+    _steer_folder(desk_of(options), options.folder, verb)
     return OK
 
 

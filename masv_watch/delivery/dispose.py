@@ -23,6 +23,8 @@ from masv_watch.model import After, Drop, Identity
 from masv_watch.names import shown
 
 _PLACEHOLDER = re.compile(rb"\{([a-z_]+)\}")
+#: no path has it
+_CUT = b"\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ def carry_out(source: Source) -> str:
             stay = _take_along(root, source, None)
             kept = "".join(f"; {shown(path)} was not sent and stays" for path in stay)
             return f"removed; until the trash is emptied it is at {shown(moved.target)}{kept}"
-        target = target_of(source, (source.after.move_to or "").encode("utf-8", "surrogateescape"))
+        target = target_of(source, template_of(source.after))
         moved = files.move(
             root, source.drop.path, target, expected=source.expected, ignored=source.ignored
         )
@@ -91,13 +93,37 @@ def _take_along(root: files.Root, source: Source, target: bytes | None) -> list[
     return stay
 
 
+def template_of(after: After) -> bytes:
+    """Give the template of a move's target; empty where nothing is moved."""
+    return (after.move_to or "").encode("utf-8", "surrogateescape")
+
+
+def archive_of(source: Source) -> bytes:
+    """Give the folder that the targets of all moves of a hot folder lie in, absolute."""
+    values = {b"root": source.root.rstrip(b"/"), b"hot_folder": source.drop.hot_folder.encode()}
+    names = frozenset(_values_of(source))
+
+    def filled(found: re.Match[bytes]) -> bytes:
+        return values.get(found[1], _CUT if found[1] in names else found[0])
+
+    kept = _PLACEHOLDER.sub(filled, template_of(source.after)).partition(_CUT)[0]
+    return re.sub(rb"/{2,}", b"/", kept).rpartition(b"/")[0] or b"/"
+
+
 def target_of(source: Source, template: bytes) -> bytes:
     """Fill the template of a move's target; names of sources go in as the bytes they are."""
+    values = _values_of(source)
+    filled = _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), template)
+    # what lies in no subfolder leaves a gap
+    return re.sub(rb"/{2,}", b"/", filled)
+
+
+def _values_of(source: Source) -> dict[bytes, bytes]:
     name = source.drop.path.rpartition(b"/")[2]
     stem, ending = os.path.splitext(name)
     if set(source.expected) != {source.drop.path}:
         stem, ending = name, b""
-    values = {
+    return {
         b"root": source.root.rstrip(b"/"),
         b"name": name,
         b"stem": stem,
@@ -109,6 +135,3 @@ def target_of(source: Source, template: bytes) -> bytes:
         b"files": str(source.drop.file_count).encode(),
         b"size": size_text(source.drop.size).encode(),
     }
-    filled = _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), template)
-    # what lies in no subfolder leaves a gap
-    return re.sub(rb"/{2,}", b"/", filled)

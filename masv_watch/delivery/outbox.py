@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from masv_watch.cloud import wire
 from masv_watch.cloud.client import CloudClient
-from masv_watch.delivery import dispose, receipts, retire
+from masv_watch.delivery import archives, dispose, receipts, retire
 from masv_watch.delivery.postman import CURE, LEASE_S, OPERATOR_S, Postman
 from masv_watch.errors import (
     CloudRefused,
@@ -201,7 +201,9 @@ class Outbox:
         if task.facts and drop.state is not DropState.DUPLICATE:
             self._store.advance_task(task, TaskEvent.WITHDRAWN, note="it is to be sent again")
             return
-        note = dispose.carry_out(self._source(drop, upload, task.facts))
+        source = self._source(drop, upload, task.facts)
+        archives.demand_there(self._store, source)
+        note = dispose.carry_out(source)
         self._store.advance_task(task, TaskEvent.DONE, note=note)
         log.info("a delivered source was dealt with", extra={"drop": drop.id, "what": note})
 

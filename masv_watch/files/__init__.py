@@ -25,6 +25,7 @@ from masv_watch.files.dropping import Load as Load
 from masv_watch.files.dropping import assert_free as assert_free
 from masv_watch.files.dropping import bring as bring
 from masv_watch.files.dropping import look as look
+from masv_watch.files.footing import footing_of as footing_of
 from masv_watch.files.markers import MARKER_NAME as MARKER_NAME
 from masv_watch.files.markers import RootMarker as RootMarker
 from masv_watch.files.markers import read_marker as read_marker

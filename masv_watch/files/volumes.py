@@ -55,8 +55,8 @@ def volume_of(root: Root) -> Volume:
         mount = mount_of(descriptor, mounts())
         return Volume(
             place=root.identity,
-            boot=_boot(),
-            uuid=_uuid(descriptor, root.identity[0], mount),
+            boot=boot_of_now(),
+            uuid=uuid_of(descriptor, root.identity[0], mount),
             label=_label(descriptor),
             is_network=mount is not None and mount.is_network,
             kind="" if mount is None else mount.kind.decode("ascii", "replace"),
@@ -70,7 +70,8 @@ def _takes_marker(mount: Mount) -> bool:
     return not mount.is_read_only and mount.kind.removeprefix(b"fuse.") not in _UNMARKED
 
 
-def _uuid(descriptor: int, device: int, mount: Mount | None) -> str:
+def uuid_of(descriptor: int, device: int, mount: Mount | None) -> str:
+    """Give the UUID of the file system on which an open folder lies; "" where it has none."""
     answer = bytearray(_UUID_SIZE)
     with suppress(OSError):
         fcntl.ioctl(descriptor, _GET_UUID, answer)
@@ -106,7 +107,8 @@ def _label(descriptor: int) -> str:
     return bytes(answer).partition(b"\0")[0].decode("utf-8", "replace")
 
 
-def _boot() -> str:
+def boot_of_now() -> str:
+    """Give what tells this boot from every other one; "" where that cannot be learned."""
     with suppress(OSError), open(_BOOT, "rb") as file:
         return file.read(64).decode("ascii", "replace").strip()
     # where the unit hides it, the numbers count for the life of this process

@@ -37,6 +37,7 @@ from masv_watch.model import (
     UploadState,
 )
 from masv_watch.store.alarming_contract import Alarming
+from masv_watch.store.archiving_contract import Archiving
 from masv_watch.store.arriving_contract import Arriving
 from masv_watch.store.bulletins_contract import Bulletins
 from masv_watch.store.history_contract import History
@@ -375,6 +376,7 @@ class Store(
     Versions,
     Steering,
     Obligations,
+    Archiving,
     Joining,
     Outages,
     Bulletins,

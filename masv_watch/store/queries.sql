@@ -1476,3 +1476,31 @@ AND state IN ('taken', 'done') AND state = 'taken' AND whole = 1 AND hold IS NUL
 AND EXISTS (SELECT 1 FROM uploads WHERE uploads.id = drops.upload_id AND batch = 0
     AND relinks IS NULL AND uploads.state IN ('transferring', 'idle', 'finalizing'))
 ORDER BY id DESC LIMIT :most;
+
+-- name: archive
+SELECT * FROM archives WHERE hot_folder = :hot_folder AND path = :path;
+
+-- name: note_archive
+INSERT INTO archives (hot_folder, path, top, uuid, device, boot, source, home)
+VALUES (:hot_folder, :path, :top, :uuid, :device, :boot, :source, :home)
+ON CONFLICT (hot_folder, path) DO UPDATE SET top = excluded.top, uuid = excluded.uuid,
+    device = excluded.device, boot = excluded.boot, source = excluded.source, home = excluded.home,
+    why = '';
+
+-- name: note_archive_away
+UPDATE archives SET why = :why WHERE hot_folder = :hot_folder AND path = :path;
+
+-- name: forget_archives
+DELETE FROM archives WHERE hot_folder = :hot_folder;
+
+-- name: rename_archives
+UPDATE OR REPLACE archives SET hot_folder = :new WHERE hot_folder = :old;
+
+-- name: archives_away
+SELECT * FROM archives WHERE why <> '' AND EXISTS (SELECT 1 FROM tasks
+    JOIN drops ON drops.id = CAST(tasks.key AS INTEGER)
+    WHERE tasks.state = 'due' AND tasks.kind = 'dispose'
+    AND drops.hot_folder = archives.hot_folder) ORDER BY hot_folder, path;
+
+-- name: hurry_disposals
+UPDATE tasks SET retry_at = 0 WHERE state = 'due' AND kind = 'dispose' AND retry_at > 0;

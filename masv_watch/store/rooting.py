@@ -30,6 +30,7 @@ _RENAMES = (
     "rename_pause",
     "rename_batch_marks",
     "rename_unread",
+    "rename_archives",
 )
 _AWAY = HoldReason.ROOT_UNAVAILABLE
 

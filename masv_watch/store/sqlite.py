@@ -26,6 +26,7 @@ from masv_watch.loops import Clock, start_thread, transaction_flag
 from masv_watch.metrics import Metrics
 from masv_watch.store.alarming import AlarmingVerbs
 from masv_watch.store.announcing import announce_all
+from masv_watch.store.archiving import ArchivingVerbs
 from masv_watch.store.arriving import ArrivingVerbs
 from masv_watch.store.bulletins import BulletinVerbs
 from masv_watch.store.copying import FILE, demand_finished
@@ -294,6 +295,7 @@ class SqliteStore(
     SearchingVerbs,
     SteeringVerbs,
     ObligationVerbs,
+    ArchivingVerbs,
     JoiningVerbs,
     DuplicateVerbs,
     ReceiptVerbs,

@@ -215,6 +215,15 @@ class HotFolders:
         self._store.accept_root(name)
         self._hurry(name)
 
+    def adopt_archive(self, name: str) -> None:
+        """Take whatever stands where a hot folder's sources are moved to for its archive.
+
+        Raises:
+            NotFound: no such hot folder.
+        """
+        self.view(name)
+        self._store.adopt_archives(name)
+
     def finalize(self, name: str) -> str:
         """Ask for the finalize of a hot folder's open batch; give its upload.
 

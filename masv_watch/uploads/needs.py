@@ -49,6 +49,15 @@ def needs_of(store: Store) -> Iterator[Need]:
         yield _task(task, name)
 
 
+def archives_away(store: Store) -> Iterator[Need]:
+    """Give every archive to which nothing can be moved, with what helps in the sentence."""
+    for each in store.archives_away():
+        yield Need(
+            key=f"archive {each.hot_folder} {shown(each.path)}",
+            text=f"hot folder {each.hot_folder}: {each.why}",
+        )
+
+
 def _held(drop: Drop, number: int, root: bytes | None) -> Need:
     others = "" if number == 1 else f" and {number - 1:,} more"
     note = f": {drop.note}" if drop.note else ""

@@ -53,6 +53,7 @@ PUBLISHED = {
     1511: "ReloadRefused",
     1600: "CannotListen",
     1700: "CannotMove",
+    1701: "ArchiveAway",
     1702: "CannotDrop",
 }
 

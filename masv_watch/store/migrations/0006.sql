@@ -99,5 +99,21 @@ CREATE TABLE unread (
     mounted INTEGER,
     PRIMARY KEY (hot_folder, path)
 ) WITHOUT ROWID;
+-- On which file system the archive of each hot folder stood when something was moved to it last.
+CREATE TABLE archives (
+    hot_folder TEXT NOT NULL,
+    -- what the targets of all moves have in common
+    path BLOB NOT NULL,
+    top BLOB NOT NULL,
+    uuid TEXT NOT NULL,
+    device TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    source TEXT NOT NULL,
+    -- it is that of the hot folder itself
+    home INTEGER NOT NULL,
+    -- why nothing is moved there now; empty: it is
+    why TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (hot_folder, path)
+) WITHOUT ROWID;
 -- What a person cancelled while it settled, as it was seen last (`watch.memory`); empty: not known.
 ALTER TABLE drops ADD COLUMN cancelled_as TEXT NOT NULL DEFAULT '';

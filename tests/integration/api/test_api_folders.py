@@ -10,9 +10,11 @@ import pytest
 from masv_watch.api.ruling import rule_body
 from masv_watch.model import (
     After,
+    Archive,
     DropEvent,
     DropMode,
     DropState,
+    Footing,
     HoldReason,
     Package,
     Rule,
@@ -27,7 +29,7 @@ from tests.integration.store.making import claim, create, must, open_package, se
 FOLDERS = "/api/v1/hot_folders"
 #: the hot folder in which `making` makes its drops
 BATCH = "dailies"
-VERBS = ["scan", "pause", "resume", "adopt", "release", "seed", "finalize"]
+VERBS = ["scan", "pause", "resume", "adopt", "adopt_archive", "release", "seed", "finalize"]
 
 
 @pytest.fixture
@@ -166,6 +168,21 @@ def test_adopt_of_a_removable_folder_is_refused_with_what_helps(desk):
     assert "any volume is welcome there" in answer.tree["message"]
     assert "put the same volume back in" in answer.tree["hint"]
     assert desk.store.root("out") is None
+
+
+def test_adopt_of_an_archive_forgets_where_it_was_and_leaves_the_root_alone(desk):
+    """The root is not asked about anew, so that nothing in it counts as at a first start."""
+    footing = Footing(top=b"/mnt/nas", device=1)
+    for name in ("out", "vault"):
+        desk.store.note_archive(Archive(hot_folder=name, path=b"/mnt/nas/sent", footing=footing))
+    desk.store.adopt("out", b"/srv/out\xff")
+    answer = desk.short.ask(f"{FOLDERS}/out/adopt_archive", "POST", {})
+
+    assert (answer.status, answer.tree["name"]) == (200, "out")
+    assert desk.store.archive("out", b"/mnt/nas/sent") is None
+    assert desk.store.archive("vault", b"/mnt/nas/sent") is not None
+    assert desk.store.is_adopted("out", b"/srv/out\xff")
+    assert not desk.store.root("out").is_accepted
 
 
 def test_paused_folder_shows_it_and_goes_on_when_it_is_resumed(desk):

@@ -45,6 +45,8 @@ def wire(standin):
         (("scan", "out"), "POST hot_folders/out/scan", "hot folder out is swept now"),
         (("adopt", "out"), "POST hot_folders/out/adopt",
          "hot folder out takes what stands at its path for its own"),
+        (("adopt", "out", "--archive"), "POST hot_folders/out/adopt_archive",
+         "hot folder out moves what is delivered to what stands at its target now"),
         (("release", "--folder", "out"), "POST hot_folders/out/release",
          "released 2 drops: sent once quiet"),
         (("release", "7"), "POST drops/7/release", "released out/CARD7: sent once quiet"),
