@@ -80,7 +80,7 @@ def restore(options: argparse.Namespace) -> int:
             _ask(f"Put {copy} in the place of the state in {folder}?")
         clock = SystemClock()
         stamp = f"{clock.local(clock.wall()):%Y%m%dT%H%M%S}"
-        done = copying.restore(copy, folder, stamp=stamp)
+        done = copying.restore(copy, folder, stamp=stamp, schema=SCHEMA)
     if options.json:
         output.say(
             json.dumps(

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from masv_watch.errors import StoreUnusable
+from masv_watch.store.migrating import migrate
 from masv_watch.store.seal import Seal
 from masv_watch.store.sql import load_statements
 
@@ -174,11 +175,11 @@ def examine(copy: str, folder: str, *, schema: int) -> None:
         _key_of(copy, folder).demand(row[0])
 
 
-def restore(copy: str, folder: str, *, stamp: str) -> Restored:
+def restore(copy: str, folder: str, *, stamp: str, schema: int) -> Restored:
     """Put a copy in the place of a folder's state, whose lock the caller holds.
 
     The state of before is kept beside it, in a folder with `stamp` in its name. `examine` comes
-    first.
+    first. A copy of an earlier version is brought up to `schema`.
 
     Raises:
         StoreUnusable: it cannot be written; run it again.
@@ -187,6 +188,7 @@ def restore(copy: str, folder: str, *, stamp: str) -> Restored:
     draft = os.path.join(folder, f"{FILE}.restored")
     with _told(copy, folder):
         _copy(copy, draft)
+        _bring_up_to_date(draft, schema)
         with closing(sqlite3.connect(draft, isolation_level=None)) as database:
             found = _ask_first(database)
         _flush(draft)
@@ -213,6 +215,14 @@ def _ask(stop: Callable[[], bool]) -> Callable[[int, int, int], None]:
             raise StoreUnusable("the copy was stopped", hint="it is made anew another time")
 
     return go_on
+
+
+def _bring_up_to_date(draft: str, schema: int) -> None:
+    """Let the statements of this version find their tables; the file that was named stays."""
+    with closing(sqlite3.connect(draft, isolation_level=None)) as database:
+        # as the engine has it when it does the same at a start
+        database.execute("PRAGMA foreign_keys=ON")
+        migrate(database, draft, known=schema)
 
 
 def _ask_first(database: sqlite3.Connection) -> tuple[int, tuple[str, ...]]:

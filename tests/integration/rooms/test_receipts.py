@@ -14,6 +14,7 @@ from masv_watch.delivery.receipt import Receipt
 from masv_watch.errors import FenceLost, NotFound, StoreFull
 from masv_watch.model import Secret, TaskKind, TaskState, UploadEvent
 from masv_watch.store import copying, papers, signing
+from masv_watch.store.sqlite import SCHEMA
 from masv_watch.uploads.receipts import Receipts
 from tests.integration.rooms.delivered import World
 
@@ -257,7 +258,7 @@ def test_key_of_a_state_is_that_of_its_seal_also_after_an_early_copy_is_put_back
     world.work()
     rows = world.store.engine.read(lambda tx: tx.all("receipts", after=0, limit=1))
     world.store.close()
-    copying.restore(copy, state, stamp="then")
+    copying.restore(copy, state, stamp="then", schema=SCHEMA)
     world.open()
 
     (row,) = rows
@@ -274,7 +275,7 @@ def test_receipts_after_a_restore_stand_in_a_chain_of_another_name(world):
     state, copy = world.settings.state, str(world.top / "copy.db")
     copying.back_up(state, copy)
     world.store.close()
-    copying.restore(copy, state, stamp="then")
+    copying.restore(copy, state, stamp="then", schema=SCHEMA)
     world.open()
     world.deliver({"b.mov": b"b"}, name="Second")
     world.work()

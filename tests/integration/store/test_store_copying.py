@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
 from masv_watch.errors import StoreUnusable
 from masv_watch.metrics import Metrics
 from masv_watch.store import copying, locking
+from masv_watch.store.migrating import migrate
 from masv_watch.store.sqlite import SCHEMA, open_store
 from tests.doubles import FakeClock
 from tests.integration.store.making import FOLDER, create
@@ -173,14 +175,14 @@ def test_restore_keeps_the_state_of_before_and_one_that_was_cut_short_starts_not
         with monkeypatch.context() as patch:
             patch.setattr(copying.os, "replace", _failing_for(copying.FILE, copying.os.replace))
             with pytest.raises(StoreUnusable):
-                copying.restore(str(copy), folder, stamp="1")
+                copying.restore(str(copy), folder, stamp="1", schema=SCHEMA)
         held = pytest.raises(StoreUnusable, match="held by another")
         with held:
             open_store(folder, clock=FakeClock(), metrics=Metrics())
     with pytest.raises(StoreUnusable, match="did not end"):
         open_store(folder, clock=FakeClock(), metrics=Metrics())
     with locking.held(folder):
-        done = copying.restore(str(copy), folder, stamp="2")
+        done = copying.restore(str(copy), folder, stamp="2", schema=SCHEMA)
     store = sqlite_bench.open()
 
     assert [drop.path for drop in store.drops()] == []
@@ -197,6 +199,24 @@ def _failing_for(name: str, real):
         real(source, to)
 
     return replace
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA))
+def test_copy_of_an_earlier_version_is_restored_and_asked_about(tmp_path, version):
+    """What `examine` lets through becomes the state, and the copy itself stays as it was."""
+    copy, state = tmp_path / "copy.db", tmp_path / "state"
+    state.mkdir(0o700)
+    with closing(sqlite3.connect(copy, isolation_level=None)) as database:
+        migrate(database, str(copy), known=version)
+    before = copy.read_bytes()
+    copying.examine(str(copy), str(state), schema=SCHEMA)
+    done = copying.restore(str(copy), str(state), stamp="now", schema=SCHEMA)
+    store = open_store(str(state), clock=FakeClock(), metrics=Metrics())
+
+    assert done.paused == 0
+    assert store.asks_anew(FOLDER)
+    assert copy.read_bytes() == before
+    store.close()
 
 
 def test_journal_that_grew_large_is_made_small_and_nobody_waits(sqlite_bench, monkeypatch):
