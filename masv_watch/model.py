@@ -1092,6 +1092,8 @@ class Alarm:
     since: float
     #: a letter told of it
     is_told: bool = False
+    #: that letter has not left to everybody yet
+    is_unsent: bool = False
     #: store clock, seconds; when it was gone; None while it is there
     ended_at: float | None = None
 

@@ -5,7 +5,8 @@ server. Called by `delivery.alerts`.
 
 Law 1. What needs a person for a while is told of once, all of it in one letter.
 Law 2. It is well again once nothing of what was told is left; then one letter says so.
-Law 3. Two letters are at least `PAUSE_S` apart, whatever comes and goes between them.
+Law 3. What a letter that never left told of stands in the one that takes its place.
+Law 4. Two letters are at least `PAUSE_S` apart, whatever comes and goes between them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PAUSE_S = 3600.0
 class Telling:
     """What one letter is about."""
 
-    #: needs a person and was not told of yet
+    #: needs a person, and was not told of or stands in no letter that left to everybody
     new: tuple[Alarm, ...] = ()
     #: was told of and needs a person still
     lasting: tuple[Alarm, ...] = ()
@@ -50,6 +51,8 @@ def decide(
     new = tuple(a for a in living if not a.is_told and now - a.since >= after_s)
     lasting = tuple(a for a in living if a.is_told and not a.need.is_final)
     over = tuple(a for a in known if a.is_told and a.ended_at is not None)
-    if new or (over and not lasting):
-        return Telling(new=new, lasting=lasting, over=over)
-    return None
+    if not new and not (over and not lasting):
+        return None
+    # the letter that is due takes the place of the one in which these stand alone
+    unsent = tuple(a for a in living if a.is_told and a.need.is_final and a.is_unsent)
+    return Telling(new=new + unsent, lasting=lasting, over=over)

@@ -110,7 +110,7 @@ class AlarmingVerbs:
             for address in addresses:
                 tx.run("add_notice", address=address, subject=subject, text=text, now=tx.now)
             for key in told:
-                tx.run("tell_alarm", key=key)
+                tx.run("tell_alarm", key=key, now=tx.now)
             for key in over:
                 tx.run("forget_alarm", key=key)
 
@@ -151,5 +151,6 @@ def _alarm_of(row: Row) -> Alarm:
         need=Need(key=row["key"], text=row["text"], cure=row["cure"], is_final=bool(row["final"])),
         since=row["since"],
         is_told=bool(row["told"]),
+        is_unsent=bool(row["unsent"]),
         ended_at=row["ended_at"],
     )

@@ -1039,7 +1039,9 @@ SELECT 1 AS yes FROM uploads WHERE finalized_at IS NOT NULL AND (
         WHERE lower(substr(value, instr(value, '@') + 1)) = :domain)) LIMIT 1;
 
 -- name: alarms
-SELECT * FROM alarms ORDER BY since, key;
+SELECT alarms.*, EXISTS (
+    SELECT 1 FROM notices WHERE ended = 0 AND created_at = alarms.told_at) AS unsent
+FROM alarms ORDER BY since, key;
 
 -- name: note_alarm
 INSERT INTO alarms (key, text, cure, final, since) VALUES (:key, :text, :cure, :final, :now)
@@ -1049,7 +1051,7 @@ ON CONFLICT (key) DO UPDATE SET text = excluded.text, cure = excluded.cure, ende
 UPDATE alarms SET ended_at = :now WHERE key = :key;
 
 -- name: tell_alarm
-UPDATE alarms SET told = 1 WHERE key = :key;
+UPDATE alarms SET told = 1, told_at = :now WHERE key = :key;
 
 -- name: forget_alarm
 DELETE FROM alarms WHERE key = :key;

@@ -117,3 +117,5 @@ CREATE TABLE archives (
 ) WITHOUT ROWID;
 -- What a person cancelled while it settled, as it was seen last (`watch.memory`); empty: not known.
 ALTER TABLE drops ADD COLUMN cancelled_as TEXT NOT NULL DEFAULT '';
+-- In which letter people were told of what needs them: when it was written.
+ALTER TABLE alarms ADD COLUMN told_at REAL;

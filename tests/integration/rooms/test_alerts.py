@@ -21,6 +21,12 @@ AFTER_S = 900.0
 ONE_NEED = "masv-watch on nas-1: 1 thing needs a person"
 ROOT = Need(key="root out", text="hot folder out: /srv/out is not there\nBcc: evil@example.com")
 KEY = Need(key="auth", text="the cloud does not believe us", cure="masv-watch check")
+LOST = Need(
+    key="task 7",
+    text="upload Day 1 was delivered, but its delivered source cannot be dealt with",
+    cure="masv-watch show 1",
+    is_final=True,
+)
 
 
 class Office:
@@ -177,6 +183,27 @@ def test_a_letter_that_never_left_is_replaced_by_how_things_are_now(office: Offi
     assert len(letters) == 2
     assert "* the cloud does not believe us" in letters[0]["text"]
     assert "* hot folder out" in letters[0]["text"]
+
+
+def test_final_need_whose_letter_never_left_stands_in_the_one_that_takes_its_place(office: Office):
+    """The mail server is away while a second thing goes wrong: both are told of, each once."""
+    office.configure(Smtp(host="127.0.0.1", port=free_port(), tls="none"))
+    office.needs = [LOST]
+    office.pass_time(AFTER_S + 2 * LOOK_S)
+    office.needs.append(ROOT)
+    office.pass_time(2 * PAUSE_S)
+    office.configure(office.world.settings.mail.smtp)
+    office.pass_time(3 * PAUSE_S)
+    both = office.letters()
+    office.needs.append(KEY)
+    office.pass_time(2 * PAUSE_S)
+    later = office.letters()
+
+    assert sorted(address for letter in both for address in letter["to"]) == [DESK, IT]
+    assert all("its delivered source" in letter["text"] for letter in both)
+    assert all("hot folder out" in letter["text"] for letter in both)
+    assert len(later) == 2
+    assert "its delivered source" not in later[0]["text"]
 
 
 def test_holds_failures_and_refused_letters_are_needs_with_their_commands(office: Office):

@@ -59,6 +59,15 @@ def test_what_can_never_be_well_again_keeps_no_end_from_being_told():
     assert due(final, over, now=10_000.0, told_at=AFTER_S) == ([], [], ["a"])
 
 
+def test_letter_that_takes_the_place_of_an_unsent_one_tells_of_what_stood_there_alone():
+    """What lasts stands in each letter; what is final is named once, and never on its own again."""
+    unsent = alarm("f", told=True, final=True, is_unsent=True)
+    over = alarm("o", told=True, ended_at=1000.0)
+    assert due(unsent, now=10_000.0, told_at=AFTER_S) is None
+    assert due(unsent, alarm("b"), now=10_000.0, told_at=AFTER_S) == (["b", "f"], [], [])
+    assert due(unsent, over, now=10_000.0, told_at=AFTER_S) == (["f"], [], ["o"])
+
+
 @given(
     st.lists(
         st.tuples(st.sets(st.sampled_from("abc")), st.floats(1.0, 3000.0)), min_size=1, max_size=60
