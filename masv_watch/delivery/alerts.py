@@ -4,13 +4,15 @@ Owns the looks at what needs a person, and the sending of the letters about it. 
 one is due (`alarms` does) and never mends anything. Built by `daemon`.
 
 Law 1. A letter and what it tells of are stored together before it is sent.
-Law 2. What a full or broken state disk keeps from being stored is told of all the same, once.
+Law 2. A letter that has not left goes to whom the configuration names by then.
+Law 3. What a full or broken state disk keeps from being stored is told of all the same, once.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from email.utils import format_datetime
 
 from masv_watch.delivery import mail, notices
@@ -65,8 +67,10 @@ class Teller:
         needs = list(self._needs())
         self._metrics.gauge("needs", len(needs))
         if settings is None or settings.alerts is None:
+            self._forget_unsent()
             return LOOK_S
         try:
+            self._store.readdress(settings.alerts.to)
             self._write(self._store.note_needs(needs), settings.alerts)
         except StoreError as error:
             self._tell_without_store(needs, settings, settings.alerts, error)
@@ -77,6 +81,11 @@ class Teller:
             return LOOK_S
         self._send(notice, settings)
         return 0.0
+
+    def _forget_unsent(self) -> None:
+        with suppress(StoreError):
+            # at the next look, then
+            self._store.readdress(())
 
     def _write(self, alarms: Iterable[Alarm], alerts: Alerts) -> None:
         telling = decide(
@@ -106,7 +115,7 @@ class Teller:
             words = mail.send(letter, smtp=settings.smtp, to=notice.address, timeout_s=MAIL_S)
         except MailRefused as error:
             log.error("a notice was refused", extra=_told(notice, error))
-            self._store.end_notice(notice, str(error))
+            self._store.end_notice(notice, str(error), is_refused=True)
         except MailError as error:
             decision = decide_retry(error, notice.attempts + 1, self._store.now(), self._luck())
             is_soon = decision.next is Next.AGAIN and decision.at is not None

@@ -116,6 +116,29 @@ class AlarmingVerbs:
 
         self.engine.write(tell)
 
+    def readdress(self, addresses: Sequence[str]) -> None:
+        """Let a letter that has not left go to these addresses."""
+
+        def changes(tx: Transaction) -> tuple[list[Row], list[str], list[Row]]:
+            """Give the letters, whom they lack, and those that are for nobody named."""
+            rows = list(tx.all("last_notices"))
+            pending = [row for row in rows if not row["ended"] or row["refused"]]
+            known = {row["address"] for row in rows}
+            lacked = [address for address in addresses if pending and address not in known]
+            return rows, lacked, [row for row in pending if row["address"] not in addresses]
+
+        def readdress(tx: Transaction) -> None:
+            rows, lacked, lost = changes(tx)
+            for row in lost:
+                tx.run("drop_notice", id=row["id"])
+            for address in lacked:
+                words = {"subject": rows[0]["subject"], "text": rows[0]["text"]}
+                tx.run("add_notice", address=address, now=rows[0]["created_at"], **words)
+
+        _, lacked, lost = self.engine.read(changes)
+        if lacked or lost:
+            self.engine.write(readdress)
+
     def due_notice(self) -> Notice | None:
         """Give the letter that is due first."""
         row = self.engine.read(lambda tx: tx.one("due_notice", now=tx.now))
@@ -130,9 +153,10 @@ class AlarmingVerbs:
             attempts=row["attempts"],
         )
 
-    def end_notice(self, notice: Notice, note: str) -> None:
+    def end_notice(self, notice: Notice, note: str, *, is_refused: bool = False) -> None:
         """Note that a letter was taken, or refused for good."""
-        self.engine.write(lambda tx: tx.run("end_notice", id=notice.id, note=note))
+        end = {"id": notice.id, "refused": int(is_refused), "note": note}
+        self.engine.write(lambda tx: tx.run("end_notice", **end))
 
     def retry_notice(self, notice: Notice, *, retry_at: float, note: str) -> None:
         """Let a letter wait."""

@@ -64,11 +64,18 @@ class Alarming(Protocol):
         """
         ...
 
+    def readdress(self, addresses: Sequence[str]) -> None:
+        """Let the last letter go to all of these addresses, where it did not reach everybody.
+
+        What has not left, or was refused, for an address that is not among them is forgotten.
+        """
+        ...
+
     def due_notice(self) -> Notice | None:
         """Give the letter that is due first, or None."""
         ...
 
-    def end_notice(self, notice: Notice, note: str) -> None:
+    def end_notice(self, notice: Notice, note: str, *, is_refused: bool = False) -> None:
         """Note that a letter was taken, or refused for good."""
         ...
 
@@ -77,5 +84,5 @@ class Alarming(Protocol):
         ...
 
     def unsent_notice(self) -> str:
-        """Say why a letter that was tried has not left; "" when none waits."""
+        """Say why a letter that was tried has not left, or why the last was refused; "" if none."""
         ...

@@ -1073,13 +1073,20 @@ VALUES (:address, :subject, :text, :now);
 SELECT * FROM notices WHERE ended = 0 AND retry_at <= :now ORDER BY retry_at, id LIMIT 1;
 
 -- name: end_notice
-UPDATE notices SET ended = 1, note = :note WHERE id = :id;
+UPDATE notices SET ended = 1, refused = :refused, note = :note WHERE id = :id;
+
+-- name: last_notices
+SELECT * FROM notices WHERE created_at = (SELECT max(created_at) FROM notices) ORDER BY id;
+
+-- name: drop_notice
+DELETE FROM notices WHERE id = :id;
 
 -- name: retry_notice
 UPDATE notices SET attempts = attempts + 1, retry_at = :retry_at, note = :note WHERE id = :id;
 
 -- name: unsent_notice
-SELECT note FROM notices WHERE ended = 0 AND attempts > 0 ORDER BY id LIMIT 1;
+SELECT note FROM notices WHERE (ended = 0 AND attempts > 0)
+OR (refused = 1 AND created_at = (SELECT max(created_at) FROM notices)) ORDER BY id LIMIT 1;
 
 -- name: held_kinds
 SELECT hot_folder, hold, count(*) AS number, min(id) AS first FROM drops

@@ -119,3 +119,5 @@ CREATE TABLE archives (
 ALTER TABLE drops ADD COLUMN cancelled_as TEXT NOT NULL DEFAULT '';
 -- In which letter people were told of what needs them: when it was written.
 ALTER TABLE alarms ADD COLUMN told_at REAL;
+-- no mail server ever takes it
+ALTER TABLE notices ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;

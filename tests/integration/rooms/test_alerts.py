@@ -39,9 +39,9 @@ class Office:
         self.configure(world.settings.mail.smtp)
         self.open()
 
-    def configure(self, smtp: Smtp) -> None:
-        """Send by this mail server from now on."""
-        alerts = Alerts(to=(IT, DESK), after_s=AFTER_S)
+    def configure(self, smtp: Smtp, *, to: tuple[str, ...] = (IT, DESK)) -> None:
+        """Send by this mail server, to these, from now on."""
+        alerts = Alerts(to=to, after_s=AFTER_S)
         self.mail = replace(self.world.settings.mail, smtp=smtp, alerts=alerts)
 
     def open(self) -> None:
@@ -204,6 +204,42 @@ def test_final_need_whose_letter_never_left_stands_in_the_one_that_takes_its_pla
     assert all("hot folder out" in letter["text"] for letter in both)
     assert len(later) == 2
     assert "its delivered source" not in later[0]["text"]
+
+
+@pytest.mark.parametrize("how", ["not sent", "refused"])
+def test_letter_that_never_arrived_goes_to_whom_the_configuration_names_by_then(
+    office: Office, how: str
+):
+    """An address is corrected by a reload: the right person is told, and nobody else again."""
+    smtp = office.mail.smtp
+    if how == "refused":
+        office.configure(smtp, to=(DESK, "nobody"))
+    else:
+        office.configure(replace(smtp, port=free_port()), to=(DESK, "typo@example.com"))
+    office.needs = [ROOT]
+    office.pass_time(AFTER_S + 2 * LOOK_S)
+    said = office.world.store.unsent_notice()
+    office.configure(smtp, to=(DESK, IT, "boss@example.com"))
+    office.pass_time(24 * 3600)
+
+    assert said
+    told = sorted(address for letter in office.letters() for address in letter["to"])
+    assert told == ["boss@example.com", DESK, IT]
+    assert office.world.store.unsent_notice() == ""
+
+
+def test_letters_that_nobody_wants_any_more_are_forgotten(office: Office):
+    """Alerts are taken out of the configuration while one waits: `status` names it no more."""
+    smtp = office.mail.smtp
+    office.configure(replace(smtp, port=free_port()))
+    office.needs = [ROOT]
+    office.pass_time(AFTER_S + 2 * LOOK_S)
+    said = office.world.store.unsent_notice()
+    office.mail = replace(office.mail, alerts=None)
+    office.pass_time(2 * LOOK_S)
+
+    assert said
+    assert office.world.store.unsent_notice() == ""
 
 
 def test_holds_failures_and_refused_letters_are_needs_with_their_commands(office: Office):
