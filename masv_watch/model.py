@@ -1081,6 +1081,21 @@ class Need:
     cure: str = ""
     #: nothing can make it well any more: it is told of once and nobody waits for its end
     is_final: bool = False
+    #: of what is joined under one key: store clock, seconds, since when there is some of which
+    #: nobody was told; None: people know all of it
+    more_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldKind:
+    """The drops of one hot folder that are held for one reason."""
+
+    key: str
+    #: which is named: the oldest, or the latest that people were not told of where they know others
+    drop: Drop
+    number: int
+    #: store clock, seconds; the oldest hold of which people were not told; None: they know all
+    untold_since: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 Owns when a letter is due and what it is about. Never asks for the time, the store or the mail
 server. Called by `delivery.alerts`.
 
-Law 1. What needs a person for a while is told of once, all of it in one letter.
+Law 1. What needs a person for a while is told of once, all of it in one letter; what joins it
+later is told of too.
 Law 2. It is well again once nothing of what was told is left; then one letter says so.
 Law 3. What a letter that never left told of stands in the one that takes its place.
 Law 4. Two letters are at least `PAUSE_S` apart, whatever comes and goes between them.
@@ -48,11 +49,21 @@ def decide(
         return None
     known = tuple(alarms)
     living = [alarm for alarm in known if alarm.ended_at is None]
-    new = tuple(a for a in living if not a.is_told and now - a.since >= after_s)
-    lasting = tuple(a for a in living if a.is_told and not a.need.is_final)
+    new = tuple(a for a in living if _is_news(a, now - after_s))
+    lasting = tuple(a for a in living if a.is_told and not a.need.is_final and a not in new)
     over = tuple(a for a in known if a.is_told and a.ended_at is not None)
     if not new and not (over and not lasting):
         return None
     # the letter that is due takes the place of the one in which these stand alone
     unsent = tuple(a for a in living if a.is_told and a.need.is_final and a.is_unsent)
     return Telling(new=new + unsent, lasting=lasting, over=over)
+
+
+def _is_news(alarm: Alarm, until: float) -> bool:
+    since = untold_since(alarm)
+    return since is not None and since <= until
+
+
+def untold_since(alarm: Alarm) -> float | None:
+    """Give since when there is something that people were not told of; None: they know all."""
+    return alarm.need.more_since if alarm.is_told else alarm.since

@@ -64,14 +64,14 @@ class Teller:
     def tick(self) -> float:
         """Look, write what is due, send one letter; give the seconds to the next look."""
         settings = self._mail_settings()
-        needs = list(self._needs())
+        seen_at, needs = self._store.now(), list(self._needs())
         self._metrics.gauge("needs", len(needs))
         if settings is None or settings.alerts is None:
             self._forget_unsent()
             return LOOK_S
         try:
             self._store.readdress(settings.alerts.to)
-            self._write(self._store.note_needs(needs), settings.alerts)
+            self._write(self._store.note_needs(needs), settings.alerts, seen_at)
         except StoreError as error:
             self._tell_without_store(needs, settings, settings.alerts, error)
             return LOOK_S
@@ -87,7 +87,7 @@ class Teller:
             # at the next look, then
             self._store.readdress(())
 
-    def _write(self, alarms: Iterable[Alarm], alerts: Alerts) -> None:
+    def _write(self, alarms: Iterable[Alarm], alerts: Alerts, seen_at: float) -> None:
         telling = decide(
             alarms,
             now=self._store.now(),
@@ -102,6 +102,7 @@ class Teller:
             text=notices.text(telling, local=self._clock.local),
             told=[alarm.need.key for alarm in telling.new],
             over=[alarm.need.key for alarm in telling.over],
+            seen_at=seen_at,
         )
         log.info(
             "people are told",

@@ -13,7 +13,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 
-from masv_watch.delivery.alarms import Telling
+from masv_watch.delivery.alarms import Telling, untold_since
 from masv_watch.delivery.letters import safe, sender_of
 from masv_watch.model import Alarm, Notice
 
@@ -77,7 +77,8 @@ def _section(
     yield title
     for alarm in known[:LISTED]:
         need = alarm.need
-        lines = [f"* {safe(need.text)}", f"  since {local(alarm.since):%d %B %Y, %H:%M}"]
+        since = (None if is_over else untold_since(alarm)) or alarm.since
+        lines = [f"* {safe(need.text)}", f"  since {local(since):%d %B %Y, %H:%M}"]
         if need.cure and not is_over:
             lines.append(f"  {safe(need.cure)}")
         yield "\n".join(lines)

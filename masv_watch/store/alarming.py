@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from masv_watch.model import Alarm, Drop, Need, Notice, Task
+from masv_watch.model import Alarm, HeldKind, Need, Notice, Task
 from masv_watch.store.sql import Engine, Row, Transaction, drop_of, must, task_of
 
 #: seconds that a letter which ended is kept
@@ -20,14 +20,11 @@ class AlarmingVerbs:
 
     engine: Engine
 
-    def held_kinds(self) -> list[tuple[Drop, int]]:
-        """Give the oldest drop of each hold reason, and how many there are."""
+    def held_kinds(self) -> list[HeldKind]:
+        """Give what is held, by hot folder and reason."""
 
-        def read(tx: Transaction) -> list[tuple[Drop, int]]:
-            return [
-                (drop_of(must(tx.one("drop", id=row["first"]), "drop")), int(row["number"]))
-                for row in tx.all("held_kinds")
-            ]
+        def read(tx: Transaction) -> list[HeldKind]:
+            return [_kind_of(tx, row) for row in tx.all("held_kinds")]
 
         return self.engine.read(read)
 
@@ -62,6 +59,7 @@ class AlarmingVerbs:
                     text=need.text,
                     cure=need.cure,
                     final=int(need.is_final),
+                    more_since=need.more_since,
                     now=tx.now,
                 )
             for alarm in gone:
@@ -101,6 +99,7 @@ class AlarmingVerbs:
         text: str,
         told: Iterable[str],
         over: Iterable[str],
+        seen_at: float,
     ) -> None:
         """Write one letter to each address, and that these keys are told or over."""
 
@@ -111,6 +110,7 @@ class AlarmingVerbs:
                 tx.run("add_notice", address=address, subject=subject, text=text, now=tx.now)
             for key in told:
                 tx.run("tell_alarm", key=key, now=tx.now)
+                tx.run("tell_held", key=key, seen_at=seen_at)
             for key in over:
                 tx.run("forget_alarm", key=key)
 
@@ -170,9 +170,26 @@ class AlarmingVerbs:
         return "" if row is None else str(row["note"])
 
 
+def _kind_of(tx: Transaction, row: Row) -> HeldKind:
+    is_some_told = row["untold"] < row["number"]
+    named = row["latest"] if row["untold"] and is_some_told else row["first"]
+    return HeldKind(
+        key=row["key"],
+        drop=drop_of(must(tx.one("drop", id=named), "drop")),
+        number=row["number"],
+        untold_since=row["untold_since"],
+    )
+
+
 def _alarm_of(row: Row) -> Alarm:
     return Alarm(
-        need=Need(key=row["key"], text=row["text"], cure=row["cure"], is_final=bool(row["final"])),
+        need=Need(
+            key=row["key"],
+            text=row["text"],
+            cure=row["cure"],
+            is_final=bool(row["final"]),
+            more_since=row["more_since"],
+        ),
         since=row["since"],
         is_told=bool(row["told"]),
         is_unsent=bool(row["unsent"]),

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from masv_watch.model import Alarm, Drop, Need, Notice, Task
+from masv_watch.model import Alarm, HeldKind, Need, Notice, Task
 
 
 class Alarming(Protocol):
     """What needs a person, who was told, and the letters about it."""
 
-    def held_kinds(self) -> Sequence[tuple[Drop, int]]:
-        """Give of each hot folder and hold reason the oldest drop, and how many there are."""
+    def held_kinds(self) -> Sequence[HeldKind]:
+        """Give what is held, by hot folder and reason."""
         ...
 
     def disposal(self, drop_id: int) -> Task | None:
@@ -57,8 +57,11 @@ class Alarming(Protocol):
         text: str,
         told: Iterable[str],
         over: Iterable[str],
+        seen_at: float,
     ) -> None:
         """Write one letter to each address and, with it, that these keys are told or over.
+
+        Of drops that are held told of are those that were when the needs were looked at.
 
         A letter that did not leave yet is replaced: the new one says how things are now.
         """

@@ -87,8 +87,10 @@ SELECT count(*) AS number FROM uploads WHERE finalized_at IS NOT NULL AND id IN 
         SELECT id FROM drops WHERE hot_folder = :hot_folder AND path = :path));
 
 -- name: add_drop
-INSERT INTO drops (hot_folder, path, generation, state, hold, signature, size, file_count, seen_at)
-VALUES (:hot_folder, :path, :generation, :state, :hold, :signature, :size, :file_count, :now)
+INSERT INTO drops (hot_folder, path, generation, state, hold, held_at, signature, size, file_count,
+    seen_at)
+VALUES (:hot_folder, :path, :generation, :state, :hold,
+    CASE WHEN :hold IS NOT NULL THEN :now END, :signature, :size, :file_count, :now)
 RETURNING *;
 
 -- name: see_first
@@ -98,7 +100,8 @@ WHERE NOT EXISTS (SELECT 1 FROM drops WHERE hot_folder = :hot_folder AND path = 
 RETURNING *;
 
 -- name: advance_drop
-UPDATE drops SET state = :after, hold = :hold, note = :note, asked = :asked
+UPDATE drops SET state = :after, hold = :hold, note = :note, asked = :asked,
+    held_at = CASE WHEN hold = :hold THEN held_at WHEN :hold IS NOT NULL THEN :now END
 WHERE id = :id AND state = :before;
 
 -- name: take_drop
@@ -113,10 +116,10 @@ UPDATE drops SET whole = 0, upload_id = :upload_id, signature = '', size = 0, fi
 UPDATE drops SET generation = generation + 1 WHERE id = :id;
 
 -- name: waive_limit
-UPDATE drops SET limit_waived = 1, waived = :waived WHERE id = :id;
+UPDATE drops SET limit_waived = 1, waived = :waived, told_as = '' WHERE id = :id;
 
 -- name: waive_lack
-UPDATE drops SET lack_waived = 1 WHERE id = :id;
+UPDATE drops SET lack_waived = 1, told_as = '' WHERE id = :id;
 
 -- name: given_up
 SELECT * FROM drops WHERE hot_folder = :hot_folder AND state = 'cancelled' AND settled_at IS NULL
@@ -992,7 +995,8 @@ ORDER BY uploads.finalized_at DESC;
 
 -- name: answer_drop
 -- 1: all of it goes again, 2: what is new of it goes
-UPDATE drops SET answered = :answer, answered_for = :answered_for, unwanted = 0 WHERE id = :id;
+UPDATE drops SET answered = :answer, answered_for = :answered_for, unwanted = 0, told_as = ''
+WHERE id = :id;
 
 -- name: forget_path
 UPDATE drops SET forgotten = 1, signature = '' WHERE path = :path
@@ -1044,8 +1048,10 @@ SELECT alarms.*, EXISTS (
 FROM alarms ORDER BY since, key;
 
 -- name: note_alarm
-INSERT INTO alarms (key, text, cure, final, since) VALUES (:key, :text, :cure, :final, :now)
-ON CONFLICT (key) DO UPDATE SET text = excluded.text, cure = excluded.cure, ended_at = NULL;
+INSERT INTO alarms (key, text, cure, final, more_since, since)
+VALUES (:key, :text, :cure, :final, :more_since, :now)
+ON CONFLICT (key) DO UPDATE SET text = excluded.text, cure = excluded.cure,
+    more_since = excluded.more_since, ended_at = NULL;
 
 -- name: end_alarm
 UPDATE alarms SET ended_at = :now WHERE key = :key;
@@ -1089,9 +1095,18 @@ SELECT note FROM notices WHERE (ended = 0 AND attempts > 0)
 OR (refused = 1 AND created_at = (SELECT max(created_at) FROM notices)) ORDER BY id LIMIT 1;
 
 -- name: held_kinds
-SELECT hot_folder, hold, count(*) AS number, min(id) AS first FROM drops
+SELECT 'held ' || hot_folder || ' ' || hold AS key, count(*) AS number, min(id) AS first,
+    sum(told_as <> hold) AS untold,
+    max(CASE WHEN told_as <> hold THEN id END) AS latest,
+    min(CASE WHEN told_as <> hold THEN held_at END) AS untold_since
+FROM drops
 WHERE state IN ('settling', 'held', 'queued', 'taken') AND hold IS NOT NULL
 GROUP BY hot_folder, hold ORDER BY hot_folder, hold;
+
+-- name: tell_held
+UPDATE drops SET told_as = hold
+WHERE state IN ('settling', 'held', 'queued', 'taken') AND hold IS NOT NULL
+AND held_at <= :seen_at AND 'held ' || hot_folder || ' ' || hold = :key;
 
 -- name: tasks_in_trouble
 SELECT tasks.*, uploads.name AS upload_name FROM tasks JOIN uploads ON uploads.id = tasks.upload_id

@@ -221,7 +221,7 @@ def move_drop(
     """
     before = DropState(row["state"])
     after = lifecycle.advance(lifecycle.DROP, before, event)
-    told = {"hold": hold, "note": note, "asked": asked}
+    told = {"hold": hold, "note": note, "asked": asked, "now": tx.now}
     if not tx.run("advance_drop", id=row["id"], before=before, after=after, **told):
         raise FenceLost(f"drop {row['id']} moved meanwhile")
     detail = f"{hold}: {note}" if hold else note

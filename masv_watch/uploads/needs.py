@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from masv_watch.lifecycle import PATIENT
 from masv_watch.model import (
-    Drop,
+    HeldKind,
     Need,
     Selection,
     Task,
@@ -40,9 +40,9 @@ TASKS = {
 
 def needs_of(store: Store) -> Iterator[Need]:
     """Give every drop, upload and task that waits for a person, holds joined by their reason."""
-    for drop, number in store.held_kinds():
-        if drop.hold not in PATIENT:
-            yield _held(drop, number, root_of(store, drop))
+    for kind in store.held_kinds():
+        if kind.drop.hold not in PATIENT:
+            yield _held(kind, root_of(store, kind.drop))
     failed = store.select_uploads(Selection(states=(UploadState.ERROR,), limit=MOST))
     yield from map(_failed, failed)
     for task, name in store.tasks_in_trouble(MOST):
@@ -58,13 +58,15 @@ def archives_away(store: Store) -> Iterator[Need]:
         )
 
 
-def _held(drop: Drop, number: int, root: bytes | None) -> Need:
-    others = "" if number == 1 else f" and {number - 1:,} more"
+def _held(kind: HeldKind, root: bytes | None) -> Need:
+    drop = kind.drop
+    others = "" if kind.number == 1 else f" and {kind.number - 1:,} more"
     note = f": {drop.note}" if drop.note else ""
     return Need(
-        key=f"held {drop.hot_folder} {drop.hold}",
+        key=kind.key,
         text=f"hot folder {drop.hot_folder}: {shown(drop.path)}{others} held as {drop.hold}{note}",
         cure=cure_of(drop, root),
+        more_since=kind.untold_since,
     )
 
 

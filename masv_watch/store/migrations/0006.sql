@@ -121,3 +121,11 @@ ALTER TABLE drops ADD COLUMN cancelled_as TEXT NOT NULL DEFAULT '';
 ALTER TABLE alarms ADD COLUMN told_at REAL;
 -- no mail server ever takes it
 ALTER TABLE notices ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
+-- Of which held drops people were told.
+-- since when it is held for its reason
+ALTER TABLE drops ADD COLUMN held_at REAL;
+-- the reason for which people were told that it is held; empty: they were told of none
+ALTER TABLE drops ADD COLUMN told_as TEXT NOT NULL DEFAULT '';
+UPDATE drops SET held_at = seen_at WHERE hold IS NOT NULL;
+-- since when there is more to it than people were told of
+ALTER TABLE alarms ADD COLUMN more_since REAL;

@@ -63,6 +63,12 @@ class Office:
             pause = self.teller.tick()
             self.world.clock.advance(min(pause, until - self.world.clock.monotonic()))
 
+    def hold(self, path: bytes, hold: HoldReason = HoldReason.INCOMPLETE) -> int:
+        """Hold the drop at a path; give its id."""
+        drop = self.world.store.see_drop(FOLDER, path)
+        self.world.store.advance_drop(drop.id, DropEvent.BLOCK, hold=hold)
+        return drop.id
+
     def letters(self) -> list[dict[str, Any]]:
         """Give the letters that came since the last call."""
         found = self._all()[self.seen :]
@@ -240,6 +246,89 @@ def test_letters_that_nobody_wants_any_more_are_forgotten(office: Office):
 
     assert said
     assert office.world.store.unsent_notice() == ""
+
+
+def test_drop_that_is_held_for_a_reason_told_of_before_is_told_of_too(office: Office):
+    """A hold that nobody answers for weeks silences no later one, and each is told of once."""
+    office.hold(b"CARD_A")
+    office.pass_time(AFTER_S + 2 * LOOK_S)
+    first = office.letters()
+    office.pass_time(48 * 3600)
+    drop_id = office.hold(b"CARD_B")
+    held_at = office.world.clock.wall()
+    office.pass_time(AFTER_S - LOOK_S)
+    early = office.letters()
+    office.pass_time(3 * LOOK_S)
+    second = office.letters()
+    office.pass_time(48 * 3600)
+
+    assert "CARD_A held as incomplete" in first[0]["text"]
+    assert early == []
+    assert {letter["subject"] for letter in second} == {ONE_NEED}
+    assert "CARD_B and 1 more held as incomplete" in second[0]["text"]
+    assert f"since {office.world.clock.local(held_at):%d %B %Y, %H:%M}" in second[0]["text"]
+    assert f"masv-watch release {drop_id} " in second[0]["text"]
+    assert office.letters() == []
+
+
+def test_later_drops_are_told_of_once_an_hour_however_many_are_held(office: Office):
+    """One every ten minutes: what has waited long enough goes in one letter."""
+    office.hold(b"CARD 0")
+    office.pass_time(AFTER_S + 2 * LOOK_S)
+    office.letters()
+    for number in range(1, 13):
+        office.hold(b"CARD %d" % number)
+        office.pass_time(600.0)
+    office.pass_time(3 * PAUSE_S)
+    letters = office.letters()
+
+    # two hours, two addresses
+    assert len(letters) == 2 * 2
+    assert " and 12 more held as incomplete" in letters[-1]["text"]
+
+
+def test_drop_that_is_held_again_and_again_for_one_reason_is_told_of_once(office: Office):
+    """It grows a little and still lacks something, while another one is held all the time."""
+    office.hold(b"CARD_A")
+    drop_id = office.hold(b"CARD_B")
+    office.pass_time(AFTER_S + 2 * LOOK_S)
+    office.letters()
+    for _ in range(3):
+        office.world.store.advance_drop(drop_id, DropEvent.RELEASE)
+        office.pass_time(2 * LOOK_S)
+        office.hold(b"CARD_B")
+        office.pass_time(2 * PAUSE_S)
+
+    assert office.letters() == []
+
+
+def test_drop_that_is_held_for_moments_beside_one_told_of_is_nobodys_letter(office: Office):
+    """What ends before its time is told to nobody, whatever comes after it."""
+    office.hold(b"CARD_A")
+    office.pass_time(AFTER_S + 2 * LOOK_S)
+    office.letters()
+    for _ in range(5):
+        drop_id = office.hold(b"CARD_B")
+        office.pass_time(AFTER_S - 2 * LOOK_S)
+        office.world.store.advance_drop(drop_id, DropEvent.RELEASE)
+        other_id = office.hold(b"CARD_C")
+        office.pass_time(LOOK_S)
+        office.world.store.advance_drop(other_id, DropEvent.RELEASE)
+
+    assert office.letters() == []
+
+
+def test_drop_that_asks_again_after_its_answer_is_told_of_again(office: Office):
+    """A new question about the same drop is news, though another of the kind was told of."""
+    office.hold(b"CARD_A", HoldReason.LIMIT_EXCEEDED)
+    drop_id = office.hold(b"CARD_B", HoldReason.LIMIT_EXCEEDED)
+    office.pass_time(AFTER_S + 2 * LOOK_S)
+    office.letters()
+    office.world.store.release_drop(drop_id)
+    office.hold(b"CARD_B", HoldReason.LIMIT_EXCEEDED)
+    office.pass_time(PAUSE_S)
+
+    assert "CARD_B and 1 more held as limit_exceeded" in office.letters()[0]["text"]
 
 
 def test_holds_failures_and_refused_letters_are_needs_with_their_commands(office: Office):

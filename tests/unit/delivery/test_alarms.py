@@ -15,8 +15,8 @@ AFTER_S = 900.0
 
 def alarm(key: str = "a", *, since: float = 0.0, told: bool = False, **more: object) -> Alarm:
     """Give an alarm of one key."""
-    is_final = bool(more.pop("final", False))
-    need = Need(key=key, text=f"{key} is wrong", is_final=is_final)
+    is_final, more_since = bool(more.pop("final", False)), more.pop("more_since", None)
+    need = Need(key=key, text=f"{key} is wrong", is_final=is_final, more_since=more_since)  # type: ignore[arg-type]
     return Alarm(need=need, since=since, is_told=told, **more)  # type: ignore[arg-type]
 
 
@@ -57,6 +57,14 @@ def test_what_can_never_be_well_again_keeps_no_end_from_being_told():
     over = alarm(told=True, ended_at=1000.0)
     assert due(final, now=10_000.0, told_at=AFTER_S) is None
     assert due(final, over, now=10_000.0, told_at=AFTER_S) == ([], [], ["a"])
+
+
+def test_what_joins_a_need_that_was_told_of_is_told_of_once_it_lasted_long_enough():
+    """It is news of its own, an hour after the last letter at the earliest."""
+    joined = alarm(told=True, more_since=10_000.0)
+    assert due(joined, now=10_000.0 + AFTER_S - 1, told_at=AFTER_S) is None
+    assert due(joined, now=10_000.0 + AFTER_S, told_at=AFTER_S) == (["a"], [], [])
+    assert due(joined, now=10_000.0 + AFTER_S, told_at=9_000.0) is None
 
 
 def test_letter_that_takes_the_place_of_an_unsent_one_tells_of_what_stood_there_alone():
