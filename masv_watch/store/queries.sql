@@ -1036,7 +1036,7 @@ AND EXISTS (SELECT 1 FROM uploads WHERE id = drops.upload_id AND finalized_at IS
 ORDER BY settled_at DESC, id DESC LIMIT :limit;
 
 -- name: delivered_to
-SELECT 1 AS yes FROM uploads WHERE finalized_at IS NOT NULL AND (
+SELECT 1 AS yes FROM uploads WHERE hot_folder = :hot_folder AND finalized_at IS NOT NULL AND (
     EXISTS (SELECT 1 FROM json_each(terms, '$.recipients')
         WHERE lower(substr(value, instr(value, '@') + 1)) = :domain)
     OR EXISTS (SELECT 1 FROM json_each(terms, '$.mail_to')

@@ -293,9 +293,10 @@ class WatchingVerbs:
         )
         return [int(row["size"]) for row in rows]
 
-    def delivered_to(self, domain: str) -> bool:
-        """Say whether an address of this domain was told of a delivery."""
-        return self.engine.read(lambda tx: tx.one("delivered_to", domain=domain) is not None)
+    def delivered_to(self, hot_folder: str, domain: str) -> bool:
+        """Say whether an address of this domain was told of a delivery of a hot folder."""
+        whose = {"hot_folder": hot_folder, "domain": domain}
+        return self.engine.read(lambda tx: tx.one("delivered_to", **whose) is not None)
 
 
 def _about(identity: Identity, grain_ns: int) -> dict[str, int]:

@@ -201,6 +201,10 @@ class Watching(Protocol):
         """Give the bytes of the last drops of a hot folder that were delivered, newest first."""
         ...
 
-    def delivered_to(self, domain: str) -> bool:
-        """Say whether anything was ever delivered to an address of this domain, without case."""
+    def delivered_to(self, hot_folder: str, domain: str) -> bool:
+        """Say whether anything of a hot folder was ever delivered to this domain, without case.
+
+        What came another way, through the API or with another hot folder, tells nothing of whom
+        those who write into this one may reach.
+        """
         ...

@@ -55,10 +55,10 @@ class Ledgered:
 
     def _strange(self, rule: Rule, path: bytes) -> tuple[str, ...]:
         if rule.limits.asks_new_domains:
-            return tuple(one for one in told_of(rule, path) if not self._knows(one))
+            return tuple(one for one in told_of(rule, path) if not self._knows(rule.name, one))
         return strangers(rule, path)
 
-    def _knows(self, domain: str) -> bool:
-        if domain not in self._known and self._store.delivered_to(domain):
+    def _knows(self, hot_folder: str, domain: str) -> bool:
+        if domain not in self._known and self._store.delivered_to(hot_folder, domain):
             self._known.add(domain)
         return domain in self._known

@@ -29,8 +29,8 @@ def _takes_name(verb: object) -> bool:
     return inspect.isfunction(verb) and "hot_folder" in inspect.signature(verb).parameters
 
 
-#: what is learned of a hot folder's writers, whichever volume they write on
-_OF_ALL = {"gaps", "note_gap"}
+#: what is learned of a hot folder's writers and asked of whom it reached, whichever the volume
+_OF_ALL = {"gaps", "note_gap", "delivered_to"}
 #: the verbs that speak of a hot folder's drops or of its root
 _VERBS = frozenset(
     name

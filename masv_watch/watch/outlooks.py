@@ -181,7 +181,7 @@ class _NoLedger:
     def delivered_sizes(self, _hot_folder: str, _most: int) -> tuple[int, ...]:
         return ()
 
-    def delivered_to(self, _domain: str) -> bool:
+    def delivered_to(self, _hot_folder: str, _domain: str) -> bool:
         return False
 
     def ongoing_drops(self, _hot_folder: str, _path: bytes, **_alike: int) -> list[Drop]:

@@ -105,7 +105,7 @@ class Ledger:
     def delivered_sizes(self, _hot_folder, _most):
         return ()
 
-    def delivered_to(self, _domain):
+    def delivered_to(self, _hot_folder, _domain):
         return True
 
 

@@ -10,7 +10,7 @@ import pytest
 from masv_watch.model import DropMode, HoldReason, Limits, LinkWish, Schedule, Sidecar, To
 from masv_watch.watch import limits
 from tests.integration.rooms.watched import QUIET_S, Room
-from tests.integration.store.making import LEASE_S
+from tests.integration.store.making import LEASE_S, drop_draft, file_draft, upload_draft
 
 LONG = QUIET_S * 3
 HOUR = 3600.0
@@ -229,6 +229,32 @@ def test_new_domain_is_asked_about_until_something_was_delivered_to_it(make_met_
     room.pass_time(LONG * 2)
 
     assert room.state("second") == ("taken", None)
+
+
+@pytest.mark.parametrize("other", ["another hot folder", "the API"])
+def test_new_domain_stays_asked_about_whoever_else_delivers_to_it(make_met_room, other):
+    """A sidecar on a share may name anybody: what another sends there is no word about it (P8)."""
+    room = make_met_room(
+        limits=Limits(asks_new_domains=True),
+        sidecar=Sidecar(name="{name}.yml", may_set=("recipients",), required=False),
+    )
+    (room.hot / "s.yml").write_text("recipients: [b@example.com]\n")
+    write(room, "s", 3)
+    room.pass_time(LONG)
+    assert room.state("s") == HELD
+
+    if other == "the API":
+        draft = replace(upload_draft(), hot_folder=None, files=(file_draft(b"another"),))
+    else:
+        draft = upload_draft(drop_draft(room.store.see_drop("another", b"another")), folder=other)
+    delivered = room.store.create_upload(draft)
+    deliver_all(room)
+    room.intake.hurry()
+    room.pass_time(HELD_S)
+
+    assert [upload.id for upload in room.taken()] == [delivered]
+    assert room.state("s") == HELD
+    assert room.drop("s").note.startswith("it goes to example.com, which nothing was delivered to")
 
 
 def test_reloaded_limit_counts_for_what_waits(make_met_room):

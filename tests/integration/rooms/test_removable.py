@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from masv_watch.model import DropEvent, DropMode, Initial
+from masv_watch.model import DropEvent, DropMode, HoldReason, Initial, Limits, To
 from masv_watch.uploads import Records
 from masv_watch.watch.absence import ALARM_S
 from masv_watch.watch.intake import REPROBE_S
@@ -137,6 +137,32 @@ def test_a_full_card_is_sent_without_being_asked_unless_the_rule_asks(make_room,
         ("held", "initial_ask"),
     ] * 2
     assert room.store.release("hot", room.store.drops()[0].hold) == 2
+
+
+def test_domain_that_one_card_was_delivered_to_is_not_asked_about_for_the_next(
+    make_room, mounts, cards
+):
+    """Whom a hot folder reached is known of it, whatever volume stands there."""
+    room = make_room(
+        removable=True,
+        drop=DropMode.FOLDER,
+        to=To(recipients=("a@new.example",)),
+        limits=Limits(asks_new_domains=True),
+    )
+    mounts.image(room.hot, cards[0])
+    room.pass_time(SETTLED_S)
+    (asked,) = room.store.drops()
+    assert asked.hold is HoldReason.LIMIT_EXCEEDED
+    room.store.release_drop(asked.id)
+    room.intake.hurry()
+    room.pass_time(SETTLED_S)
+    room.deliver(room.taken()[0])
+    mounts.leave(room.hot)
+    room.pass_time(SETTLED_S)
+    mounts.image(room.hot, cards[1])
+    room.pass_time(SETTLED_S)
+
+    assert len(room.taken()) == 2
 
 
 def test_an_empty_reader_alarms_nobody(make_room, caplog):
