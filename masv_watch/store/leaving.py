@@ -45,6 +45,8 @@ from masv_watch.store.sql import (
 
 #: seconds for which a package that stays in the cloud is told of
 _TOLD_S = 7 * 86400.0
+#: what is noted of a drop that is nowhere any more
+_VANISHED = "vanished while it was sent"
 #: states of an upload whose package may still be another one
 _OPEN = {UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE, UploadState.ERROR}
 
@@ -97,20 +99,26 @@ class LeavingVerbs:
 
         self.engine.write(fail)
 
-    def drop_vanished(self, drop_id: int) -> bool:
+    def drop_vanished(self, drop_id: int, *, renamed: str = "") -> bool:
         """Take a drop that vanished out of its upload, unless it is the last one."""
 
         def vanish(tx: Transaction) -> bool:
             drop = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
-            upload_id = drop["upload_id"]
-            others = [row for row in tx.all("drops_of", upload_id=upload_id) if row != drop]
-            if not any(row["state"] == DropState.TAKEN for row in others):
+            upload = must(tx.one("upload", id=drop["upload_id"]), "upload")
+            rest = [row for row in tx.all("drops_of", upload_id=upload["id"]) if row != drop]
+            others = any(row["state"] == DropState.TAKEN for row in rest)
+            if upload["finalize_asked"] or not (others or renamed):
                 return False
-            note = "vanished while it was sent"
+            note = f"renamed to {renamed} while it was sent" if renamed else _VANISHED
             move_drop(tx, drop, DropEvent.CANCEL, note=note)
             leave(tx, drop)
-            reason = f"{shown(bytes(drop['path']))}: {note}"
-            tx.run("add_skipped", upload_id=upload_id, drop_id=0, reason=reason)
+            for statement in ("leave_upload", "forget_settled"):
+                tx.run(statement, id=drop_id)
+            # whoever has the upload in hand may be sending what left it
+            tx.run("end_claim", id=upload["id"])
+            if not renamed:
+                reason = f"{shown(bytes(drop['path']))}: {note}"
+                tx.run("add_skipped", upload_id=upload["id"], drop_id=0, reason=reason)
             return True
 
         return self.engine.write(vanish)

@@ -160,6 +160,10 @@ ORDER BY id;
 -- name: leave_upload
 UPDATE drops SET whole = 0, upload_id = NULL WHERE id = :id;
 
+-- name: forget_settled
+-- what comes again under its path is new, also with the content of before
+UPDATE drops SET settled_at = NULL WHERE id = :id;
+
 -- name: unsettle_drop
 UPDATE drops SET whole = 0, generation = generation + 1 WHERE id = :id;
 
@@ -887,6 +891,12 @@ AND files.mtime_ns BETWEEN json_extract(wanted.value, '$[1]') - :within
 AND files.inode = json_extract(wanted.value, '$[2]')
 AND files.drop_id IS NOT NULL AND drops.hot_folder = :hot_folder AND drops.forgotten = 0
 ORDER BY files.id DESC;
+
+-- name: tops_of_file
+SELECT DISTINCT drops.path AS top FROM files JOIN drops ON drops.id = files.drop_id
+WHERE files.size = :size AND files.mtime_ns = :mtime_ns AND files.inode = :inode
+AND files.drop_id IS NOT NULL AND drops.hot_folder = :hot_folder AND drops.path <> :path
+AND drops.state IN ('taken', 'done') LIMIT :most;
 
 -- name: same_time
 SELECT files.*, drops.path AS top, drops.file_count AS of_files

@@ -166,6 +166,14 @@ class WatchingVerbs:
                 found[row["number"]].append(_delivered_at(row))
         return found
 
+    def tops_of_file(self, hot_folder: str, path: bytes, identity: Identity) -> list[bytes]:
+        """List the paths of other drops that were taken with a file of this identity."""
+        values = identity_values(identity)
+        wanted: dict[str, Any] = {key: values[key] for key in ("size", "mtime_ns", "inode")}
+        wanted |= {"hot_folder": hot_folder, "path": path, "most": _MOST_ALIKE}
+        rows = self.engine.read(lambda tx: tx.all("tops_of_file", **wanted))
+        return [bytes(row["top"]) for row in rows]
+
     def same_sizes(
         self, hot_folder: str, wanted: Identity, *, grain_ns: int, most: int
     ) -> list[DeliveredAt]:

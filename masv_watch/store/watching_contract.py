@@ -100,6 +100,13 @@ class Watching(Protocol):
         """
         ...
 
+    def tops_of_file(self, hot_folder: str, path: bytes, identity: Identity) -> Sequence[bytes]:
+        """List some paths of other drops, delivered or on their way, that hold such a file.
+
+        One of its size, time and inode, wherever in the drop.
+        """
+        ...
+
     def same_sizes(
         self, hot_folder: str, wanted: Identity, *, grain_ns: int, most: int
     ) -> list[DeliveredAt]:

@@ -59,6 +59,7 @@ from masv_watch.watch.roll import Roll
 from masv_watch.watch.rules import Matcher, Standing, role, starts_early
 from masv_watch.watch.scan import Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict
+from masv_watch.watch.successors import Successors
 from masv_watch.watch.tops import Same, Unlisted
 
 #: seconds between two looks at what only a change of its own can bring further: it rings or is
@@ -169,9 +170,9 @@ class Entries:
         read = chain(self.assessor.siblings.tops, self.assessor.histories.tops, self._tops.tops)
         return Roll(chain(recorded, read, memory.growing, memory.concluded), memory.told, odd)
 
-    def end(self, roll: Roll, hidden: set[bytes]) -> None:
+    def end(self, root: files.Root, roll: Roll, hidden: set[bytes]) -> None:
         """Draw the consequence of a whole sweep that could not list these folders."""
-        self._notice_missing(roll.missing)
+        self._notice_missing(root, roll.missing)
         self._memory.told -= roll.untold
         self._memory.lose(roll.missing)
         self._memory.marks.end(hidden)
@@ -475,17 +476,19 @@ class Entries:
         latest = partial(self._store.latest_drop, self.rule.name)
         return (*clashes_of(tree), *self._tops.beside(tree.top, latest))
 
-    def _notice_missing(self, missing: set[bytes]) -> None:
+    def _notice_missing(self, root: files.Root, missing: set[bytes]) -> None:
         """Let go of what a whole sweep of a present root did not show any more."""
         if not missing:
             return
         living = [path for path in self._store.living_paths(self.rule.name) if path in missing]
+        growing = self._memory.growing
+        there = Successors(self.rule, store=self._store, root=root, growing=growing)
         for drop in self._store.latest_drops(self.rule.name, living):
             if drop.state is not DropState.TAKEN:
                 self._hand.let_go(drop)
             elif not drop.whole:
                 self._memory.growing.pop(drop.path, None)
-                self._hand.miss(drop)
+                self._hand.miss(drop, there.of)
         for drop in self._store.given_up(self.rule.name):
             if drop.path in missing:
                 # whatever comes under its name from now on is new

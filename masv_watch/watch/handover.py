@@ -10,7 +10,7 @@ Law 2. Whole comes only from a quiet tree; what arrives before that joins, and f
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from masv_watch.errors import IllegalTransition, SourceVanished
@@ -23,7 +23,6 @@ from masv_watch.model import (
     DropEvent,
     DropState,
     HoldReason,
-    OnVanish,
     Rule,
     UploadState,
 )
@@ -202,8 +201,11 @@ class Handover:
         """Say whether a folder of this path is none that is sent, but one in which drops lie."""
         return self._rule.is_deep or path in addresses_of(self._rule)
 
-    def miss(self, drop: Drop) -> None:
-        """Draw the consequence of a taken drop that is gone and never became whole again."""
+    def miss(self, drop: Drop, new_path: Callable[[Drop], bytes | None]) -> None:
+        """Draw the consequence of a taken drop that is gone and never became whole again.
+
+        `new_path` gives where all of it stands now and goes as another drop.
+        """
         if self.is_elsewhere(drop):
             return
         # nobody was told of it and the cloud has nothing of it: as if it had not been taken
@@ -211,7 +213,7 @@ class Handover:
             drop.id, "it vanished before it was sent", only_unsent=True
         ):
             return
-        if self._goes_without(drop):
+        if self._goes_without(drop, new_path):
             return
         self.fail(
             drop,
@@ -222,23 +224,36 @@ class Handover:
         )
 
     def _way_on(self, drop: Drop) -> str:
-        """Say what helps a drop that is gone: under another name it goes as a drop of its own."""
-        others = any(
-            each.id != drop.id and each.state is DropState.TAKEN
-            for each in self._store.drops_of(drop.upload_id or "")
-        )
-        rest = f", then masv-watch resume {drop.upload_id} sends the rest" if others else ""
+        """Say what helps a drop that is gone and is all that its upload holds."""
         return (
             f"if it was renamed it goes under its new name, and masv-watch cancel {drop.id} ends it"
-            f" here{rest}; else put it back, then masv-watch resume {drop.upload_id}"
+            f" here; else put it back, then masv-watch resume {drop.upload_id}"
         )
 
-    def _goes_without(self, drop: Drop) -> bool:
-        """Let the rest of a batch go without a drop that vanished, where its rule said so."""
+    def _goes_without(self, drop: Drop, new_path: Callable[[Drop], bytes | None]) -> bool:
+        """Let the rest of its upload go without a drop that vanished, if there is a rest.
+
+        One that goes on under another path leaves even an upload of its own.
+        """
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
-        if upload is None or upload.terms.on_vanish is not OnVanish.SEND_REST:
+        if upload is None or upload.state not in _STOPPABLE:
             return False
-        return upload.state in _STOPPABLE and self._store.drop_vanished(drop.id)
+        path = new_path(drop)
+        name = "" if path is None else shown(path)
+        if not self._store.drop_vanished(drop.id, renamed=name):
+            return False
+        told = {"upload": upload.id, "drop": shown(drop.path)}
+        if name:
+            log.info(
+                "a drop was renamed while it was sent, and goes under its new name",
+                extra={**told, "entry": name},
+            )
+        else:
+            log.warning(
+                "a drop vanished while it was sent; the rest goes",
+                extra={**told, "cure": "put it back, and it goes as a drop of its own"},
+            )
+        return True
 
     def fail(self, drop: Drop, error: SourceVanished) -> None:
         """Stop the upload of a drop that cannot be sent as it was begun."""

@@ -308,7 +308,7 @@ class Intake:
         self._mark(root, found=roll.has_drop, is_empty=not (roll.has_drop or roll.has_name))
         # what lies in a folder that could not be listed is not missing
         roll.spare(hidden)
-        self.entries.end(roll, hidden)
+        self.entries.end(root, roll, hidden)
         self.troubles.lose(roll.unjudged)
         if self._closing.take_in(mark):
             # what settles waits no longer than its marker asks

@@ -317,27 +317,3 @@ def test_drop_that_went_or_may_have_gone_is_not_cancelled(make_room, how):
         "finalize asked": f"may be already: masv-watch show {upload.id}",
         "deleting": "is being deleted already",
     }[how] in said
-
-
-def test_file_of_a_batch_that_is_renamed_while_it_is_sent_goes_once(make_room):
-    """The cure names it, ends its old name here, and lets the rest go; the new name goes itself."""
-    room = make_room(drop=DropMode.BATCH)
-    for name in ("x", "y"):
-        (room.hot / name).write_bytes(b"abc")
-    room.pass_time(SETTLED_S)
-    (upload,) = room.taken()
-    fence = claim(room.store, upload.id).fence
-    room.store.note_files_asked(upload.id, fence, [row.id for row in room.store.files(upload.id)])
-    room.store.note_source_changed(room.store.files(upload.id)[0], fence, "vanished")
-    (room.hot / "x").rename(room.hot / "z")
-    room.pass_time(SETTLED_S)
-
-    failed = room.store.upload(upload.id)
-    assert failed.state is UploadState.ERROR
-    x = room.drop("x").id
-    assert "x vanished while it was sent" in failed.error
-    assert f"masv-watch cancel {x} ends it here, then masv-watch resume {upload.id}" in failed.error
-    cancel(room, "x")
-    room.store.advance_upload(upload.id, UploadEvent.RESUME)
-    room.pass_time(SETTLED_S)
-    assert sorted(path for each in room.taken() for path in room.files(each)) == ["y", "z"]
