@@ -125,6 +125,9 @@ class Histories:
         if past is not None and known is None and not is_wanted and _lacking(tree, all_known):
             return mixed(tree.files, past)
         found = self._against(rule, tree, all_known, is_wanted=is_wanted)
+        if past is not None and found.kind is Kind.LATE:
+            # it may have been recorded as the new name of a folder
+            found = replace(found, origins=self._origins(rule, root, tree).tops())
         if is_whole and found.kind is Kind.LATE:
             # it was begun as a whole, and may replace what was delivered
             return replace(found, kind=Kind.FIRST, new=tree.files)
@@ -187,7 +190,9 @@ class Histories:
 
     def objection(self, rule: Rule, tree: Tree, *, found: Compared, moment: Moment) -> Objection:
         """Say what the rule has against sending what was compared."""
-        added = self._store.late_drops(rule.name, tree.top) if found.kind is Kind.LATE else 0
+        # another name begins no new day
+        tops = (tree.top, *found.origins) if found.kind is Kind.LATE else ()
+        added = max((self._store.late_drops(rule.name, top) for top in tops), default=0)
         objection = answer(found, rule, moment=moment, added_of_late=added)
         if objection.hold is not HoldReason.REDROP_ASK:
             return objection

@@ -146,7 +146,8 @@ def told(found: Compared, files: Sequence[Placed], top: bytes, moved: Moved) -> 
     if not origins:
         return found
     tops = tuple(dict.fromkeys(before.top for before in origins.values()))
-    found = replace(found, origins=tops, is_unread=moved.is_unread)
+    known = tuple(dict.fromkeys((*tops, *found.origins)))
+    found = replace(found, origins=known, is_unread=moved.is_unread)
     if found.kind is Kind.SAME:
         is_there = all(path == before.path for path, before in origins.items())
         passed, detail = False, _with(tops) if is_there else _renamed(files, top, origins)

@@ -103,6 +103,12 @@ class Origins:
         found = self._elsewhere(lacking, contents) if lacking else Moved()
         return replace(found, origins={**there, **found.origins})
 
+    def tops(self) -> tuple[bytes, ...]:
+        """Give the drops with which files of it were perhaps delivered; nothing is read."""
+        found = self.by_inode(self._tree.files)
+        befores = (*found.sure.values(), *(each for few in found.doubtful.values() for each in few))
+        return tuple(dict.fromkeys(before.top for before in befores))
+
     def in_place(self, lacking: Sequence[Placed]) -> dict[bytes, DeliveredAt]:
         """Give the files that were delivered where they stand, with a drop of another path.
 

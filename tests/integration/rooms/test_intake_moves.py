@@ -690,6 +690,7 @@ def test_folder_moved_from_several_deliveries_serves_only_what_each_of_them_reac
     fill(room.hot / "a" / "CARD", two=b"second")
     room.pass_time(LATE_S)
     delivered(room)
+    room.clock.advance(25 * 3600)
     fill(room.hot / "b" / "NEW")
     for name in ("two", "one"):
         (room.hot / "a" / "CARD" / name).rename(room.hot / "b" / "NEW" / name)

@@ -85,6 +85,27 @@ def test_late_file_goes_alone_and_only_once_a_day_without_being_asked(card):
     assert room.files(room.taken()[2]) == ["CARD/d"]
 
 
+@pytest.mark.parametrize("when", ["before it comes", "while it is asked"])
+def test_late_file_in_a_folder_that_was_renamed_since_the_first_one_is_asked_about(card, when):
+    """The measure is of the folder, whatever its name is."""
+    room = card
+    (room.hot / "CARD" / "c").write_bytes(b"c")
+    room.pass_time(LATE_S)
+    delivered(room)
+    if when == "while it is asked":
+        (room.hot / "CARD" / "d").write_bytes(b"d")
+        room.pass_time(LATE_S)
+        assert room.state("CARD") == ("held", "redrop_ask")
+    (room.hot / "CARD").rename(room.hot / "NEW")
+    if when == "before it comes":
+        room.pass_time(LATE_S)
+        (room.hot / "NEW" / "d").write_bytes(b"d")
+    room.pass_time(2 * LATE_S)
+
+    assert names(room) == ["CARD", "CARD (added)"]
+    assert room.state("NEW") == ("held", "redrop_ask")
+
+
 @pytest.mark.parametrize("come", ["while it is asked", "after the answer"])
 def test_answer_about_late_files_is_about_those_that_were_shown(asked, come):
     """What comes meanwhile was in nobody's mind: it is asked about with the rest."""
