@@ -17,12 +17,14 @@ from masv_watch.cli import answers
 from masv_watch.cli.answers import Json
 from masv_watch.cli.caller import Caller, place
 from masv_watch.cli.outcomes import Ended, WrongUsage
-from masv_watch.cli.output import say
+from masv_watch.cli.output import complain, say
 from masv_watch.cli.whereabouts import Whereabouts, seek, shown_word
 
 _WHOLE_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: characters of a wrong id that are shown, and ids that an ambiguous one could mean
 _SHOWN, _LISTED = 64, 4
+#: said once a command calls a daemon though the file as it stands cannot be used
+_GOES_ON = "masv-watch: the file cannot be used, the daemon that runs by an earlier one is asked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +59,15 @@ class Desk:
             say(*lines)
 
 
-def desk_of(options: argparse.Namespace) -> Desk:
-    """Find the daemon for a command.
+def desk_of(options: argparse.Namespace, *, is_told: bool = True) -> Desk:
+    """Find the daemon for a command; unless the command does, tell of a file with a mistake.
 
     Raises:
         ConfigError, WrongUsage
     """
     where = seek(options, os.environ)
+    if is_told and where.problems:
+        complain(*where.problems, _GOES_ON)
     return Desk(caller=Caller(where), where=where, wants_json=options.json)
 
 

@@ -17,7 +17,7 @@ from masv_watch.cli.answers import Json, NotOurs, printable
 from masv_watch.cli.caller import WALK_S, place
 from masv_watch.cli.desk import desk_of
 from masv_watch.cli.lines import counted
-from masv_watch.cli.outcomes import OK, USAGE
+from masv_watch.cli.outcomes import OK, USAGE, AnswerLost, DaemonUnreachable, lines_of
 from masv_watch.cli.output import complain, say
 from masv_watch.config import portable
 from masv_watch.config.finding import find
@@ -40,6 +40,8 @@ _CHANGES = {
     "changed": "changes",
 }
 
+_GOES_ON, _NOT_ASKED = "the earlier configuration goes on", "no daemon was asked"
+
 
 def plan(options: argparse.Namespace) -> int:
     """Print what the configuration given would change at the running daemon."""
@@ -53,25 +55,33 @@ def plan(options: argparse.Namespace) -> int:
 
 
 def reload(options: argparse.Namespace) -> int:
-    """Have the daemon take over its configuration file as it stands now, or nothing of it."""
+    """Have the daemon take over its configuration file as it stands now, or nothing of it.
+
+    It is asked of a file with a mistake too, so that its status and metrics say what was refused.
+    """
     try:
-        desk = desk_of(options)
+        desk = desk_of(options, is_told=False)
     except ConfigError as error:
-        # the daemon is found by the same file, and would refuse it as we do
-        return _refused(error.problems, {"problems": list(error.problems)}, options)
-    refused, tree = desk.caller.send("POST", place("reload"), _problems, good=(200, 422))
+        return _refused(error.problems, {"problems": list(error.problems)}, options, _NOT_ASKED)
+    found = desk.where.problems
+    try:
+        refused, tree = desk.caller.send("POST", place("reload"), _problems, good=(200, 422))
+    except DaemonUnreachable as error:
+        if not found or isinstance(error, AnswerLost):
+            raise
+        return _refused([*found, *lines_of(error)], {"problems": list(found)}, options, _NOT_ASKED)
     if refused:
-        return _refused(refused, tree, options)
+        return _refused(refused, tree, options, _GOES_ON)
     complain(*(printable(line) for line in tree["warnings"]))
     waits = [f"{printable(key)} changes at the next restart" for key in tree["waits_for_restart"]]
     desk.print(tree, "the configuration is taken over", *waits)
     return OK
 
 
-def _refused(problems: Sequence[str], tree: Json, options: argparse.Namespace) -> int:
+def _refused(problems: Sequence[str], tree: Json, options: argparse.Namespace, outcome: str) -> int:
     if options.json:
         say(json.dumps(tree))
-    complain(*problems, "masv-watch: nothing was taken over, the earlier configuration goes on")
+    complain(*problems, f"masv-watch: nothing was taken over, {outcome}")
     return USAGE
 
 

@@ -30,6 +30,7 @@ from masv_watch.model import Auth, Listen, Scheme, Secret, Settings
 _FORMS = "write http://HOST:PORT, https://HOST:PORT or unix:///PATH"
 #: what the daemon calls its own certificate and its own token in the state folder; a test compares
 CERTIFICATE_FILE, TOKEN_FILE = "api-certificate.pem", "api-token"
+_UNTOLD = "masv-watch: so the file does not tell where the daemon is - name its address by --url"
 _LARGEST_SECRET = 64 * 1024
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read here, never bound
@@ -49,6 +50,8 @@ class Whereabouts:
     own_certificate: str | None = None
     #: why the configuration did not help, one clause; empty when it did
     remark: str = ""
+    #: what is wrong with the configuration of which only the daemon's address was taken
+    problems: tuple[str, ...] = ()
     #: form of a share link; None when no configuration was read
     link_url: str | None = None
     #: subdomain of the configured team
@@ -58,15 +61,17 @@ class Whereabouts:
 def seek(options: argparse.Namespace, environ: Mapping[str, str]) -> Whereabouts:
     """Find out where the daemon is.
 
-    A configuration that cannot be used is no hindrance where the address is given otherwise.
+    A configuration that cannot be used is no hindrance where the address is given otherwise, or
+    where the mistake is none of the keys that say it: the daemon runs by an earlier one.
 
     Raises:
-        ConfigError: the configuration must say where the daemon is, and cannot be used.
+        ConfigError: the configuration must say where the daemon is, and does not.
         WrongUsage: an address, a token or a certificate cannot be used as given.
     """
     url = options.url or environ.get("MASV_WATCH_URL") or None
     given = None if url is None else address(url)
-    settings, remark = _configuration(options.config, environ, is_needed=given is None)
+    found = _configuration(options.config, environ, is_needed=given is None)
+    settings = found.settings
     listeners = () if settings is None else _listeners(settings)
     if settings is not None and given is None and not listeners:
         raise WrongUsage(
@@ -85,7 +90,8 @@ def seek(options: argparse.Namespace, environ: Mapping[str, str]) -> Whereabouts
         token=token,
         authorities=options.cacert or environ.get("MASV_WATCH_CACERT") or None,
         own_certificate=own,
-        remark=remark if given is None else "",
+        remark=found.remark if given is None else "",
+        problems=found.problems,
         link_url=None if settings is None else settings.masv.link_url,
         team=None if settings is None else settings.masv.team,
     )
@@ -150,26 +156,42 @@ def shown_word(word: str) -> str:
     return f"'{printable(word)}'"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Configuration:
+    """What was found of a configuration, and why it is not all."""
+
+    settings: Settings | None = None
+    remark: str = ""
+    problems: tuple[str, ...] = ()
+
+
 def _configuration(
     named: str | None, environ: Mapping[str, str], *, is_needed: bool
-) -> tuple[Settings | None, str]:
-    """Give the settings without their secrets, or None and the reason."""
+) -> _Configuration:
+    """Give the settings without their secrets, or what there is instead and the reason."""
     try:
         path = find(named, environ)
     except ConfigError:
-        return None, "no configuration file was found"
+        return _Configuration(remark="no configuration file was found")
     is_named = bool(named or environ.get("MASV_WATCH_CONFIG"))
     if not is_named and not os.access(path, os.R_OK):
-        return None, f"{printable(path)} cannot be read by this user"
+        return _Configuration(remark=f"{printable(path)} cannot be read by this user")
     # most of what a command takes to begin, and not needed where an address is given
     from masv_watch.config.load import load  # noqa: PLC0415 - only once a file is there
 
+    remark = f"{printable(path)} cannot be used"
     try:
-        return load(path, environ=environ, with_secrets=False).settings, ""
-    except ConfigError:
-        if is_needed:
-            raise
-        return None, f"{printable(path)} cannot be used"
+        return _Configuration(settings=load(path, environ=environ, with_secrets=False).settings)
+    except ConfigError as error:
+        problems = error.problems
+    if not is_needed:
+        return _Configuration(remark=remark)
+    from masv_watch.config.locating import located  # noqa: PLC0415 - only for a mistake
+
+    settings = located(path, environ=environ)
+    if settings is None:
+        raise ConfigError((*problems, _UNTOLD))
+    return _Configuration(settings=settings, remark=remark, problems=problems)
 
 
 def _listeners(settings: Settings) -> tuple[Listen, ...]:

@@ -64,15 +64,20 @@ class Parts:
         return best
 
 
-def whole(source: Source, tree: nodes.Tree, *, mode: int) -> tuple[nodes.Tree, Parts]:
-    """Give a file with all its parts in it; what is wrong with one is noted at its place."""
+def whole(
+    source: Source, tree: nodes.Tree, *, mode: int, with_folder: bool = True
+) -> tuple[nodes.Tree, Parts]:
+    """Give a file with all its parts in it; what is wrong with one is noted at its place.
+
+    `with_folder` says whether the hot folders of `conf.d` are parts.
+    """
     parts = Parts(all=[Part(path=(), source=source, mode=mode)])
     weaver = _Weaver(
         home=os.path.realpath(os.path.dirname(os.path.abspath(source.file))), parts=parts
     )
     main = os.path.realpath(source.file)
     tree = weaver.woven(tree, (), _At(source=source, chain=(main,)))
-    if isinstance(tree, nodes.Mapping):
+    if with_folder and isinstance(tree, nodes.Mapping):
         weaver.gather(tree)
     return tree, parts
 

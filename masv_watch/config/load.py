@@ -58,7 +58,7 @@ def load(
     """
     reading = read(path, environ=environ, with_secrets=with_secrets, is_outside=is_outside)
     resolver, values, problems = reading.resolver, reading.values, reading.problems
-    state = _state(values, environ)
+    state = state_of(values, environ)
     keys, faults = schema.check(values)
     beside = os.path.dirname(os.path.abspath(path))
     related, remarks = relations.check(
@@ -116,7 +116,7 @@ def read(
         ConfigError: it is no YAML, or empty.
     """
     source = Source(path)
-    text, mode = _text(source)
+    text, mode = opened(source)
     source.lines = Source(path, text).lines
     tree, problems = nodes.read(source, text)
     if tree is None:
@@ -168,7 +168,12 @@ def default_state(environ: Mapping[str, str]) -> str:
 _EFFECTIVE = os.access in os.supports_effective_ids
 
 
-def _text(source: Source) -> tuple[str, int]:
+def opened(source: Source) -> tuple[str, int]:
+    """Give the text of a file and its mode.
+
+    Raises:
+        ConfigError: it cannot be read, or is no UTF-8.
+    """
     try:
         content, mode = read_text(source.file, _LARGEST)
         return _decoded(source, content), mode
@@ -190,7 +195,8 @@ def _decoded(source: Source, content: bytes) -> str:
         raise ConfigError(rendered([source.problem(place, "syntax", message)], [])) from None
 
 
-def _state(values: Plain, environ: Mapping[str, str]) -> str:
+def state_of(values: Plain, environ: Mapping[str, str]) -> str:
+    """Give the state's folder of a file: the one that it names, or the default."""
     given = values.get("state") if isinstance(values, dict) else None
     if isinstance(given, str) and given.startswith("/"):
         return os.fsdecode(builder.clean_path(given))

@@ -111,7 +111,7 @@ LATE = {
     "cli.output": (f"{PACKAGE}.cli.screens",),
     "cli.rooms": (f"{PACKAGE}.cli",),
     "cli.table": (f"{PACKAGE}.cli", f"{PACKAGE}.sandbox"),
-    "cli.whereabouts": (f"{PACKAGE}.config.load",),
+    "cli.whereabouts": (f"{PACKAGE}.config.load", f"{PACKAGE}.config.locating"),
     "cloud.reading": ("html", "xml.etree"),
     "config.apart": tuple(
         f"{PACKAGE}.config.{each}" for each in ("load", "effective", "describing", "importing")

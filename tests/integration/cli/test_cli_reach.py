@@ -256,3 +256,41 @@ def test_command_without_a_configuration_that_this_user_may_read_says_so(say, mo
 
     assert status in {OK, UNREACHABLE}
     assert status == OK or "(/etc/masv-watch/m.yml cannot be read by this user)" in err
+
+
+def test_command_beside_a_file_with_a_mistake_is_carried_out_and_names_the_mistake(
+    say, opened, tmp_path
+):
+    """What goes out wrongly must be stopped while somebody edits."""
+    standin = opened(socket_path=tmp_path / "api.sock")
+    config = write(tmp_path, standin.url)
+    (tmp_path / "other.yml").write_text(CONFIG.format(
+        listen=standin.url, token=TOKEN, state=tmp_path / "state"
+    ).replace("api_key", "apikey"))  # fmt: skip
+
+    status, out, err = say("pause", ONE, "-c", config)
+
+    assert status == OK
+    assert out
+    assert "apikey" in err.splitlines()[0]
+    assert err.splitlines()[-1] == (
+        "masv-watch: the file cannot be used, the daemon that runs by an earlier one is asked"
+    )
+    assert [call.method for call in standin.wire.calls] == ["POST"]
+
+
+def test_reload_of_a_file_with_a_mistake_and_no_daemon_does_not_tell_that_one_goes_on(
+    say, tmp_path
+):
+    """Nobody was asked, so that nobody knows."""
+    config = write(tmp_path, f"http://127.0.0.1:{free_port()}")
+    text = (tmp_path / "other.yml").read_text()
+    (tmp_path / "other.yml").write_text(text.replace("api_key", "apikey"))
+
+    status, _, err = say("reload", "-c", config)
+
+    assert status == USAGE
+    assert "apikey" in err
+    assert "connection refused" in err
+    assert err.splitlines()[-1] == "masv-watch: nothing was taken over, no daemon was asked"
+    assert "goes on" not in err

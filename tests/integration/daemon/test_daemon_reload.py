@@ -91,6 +91,21 @@ def test_reload_of_a_wrong_file_names_every_mistake_and_takes_nothing(
     assert ask(field.daemon.api, "/api/v1/hot_folders")[1][0]["name"] == "out"
 
 
+def test_reload_by_the_command_of_a_wrong_file_leaves_its_trace_at_the_daemon(
+    field: Field, text: str
+) -> None:
+    """Whoever looks later, or is called by an alert, did not see the terminal."""
+    field.config.write_text(text.replace("name: out", "nmae: out"))
+
+    done = field.command("reload")
+
+    assert done.returncode == USAGE
+    assert done.stderr.count("unknown key `nmae`") == 1
+    assert done.stderr.endswith("nothing was taken over, the earlier configuration goes on\n")
+    assert gauge(field, "config_last_reload_success") == 0
+    assert field.status("the last reload was refused")
+
+
 def test_signal_and_call_do_the_same(field: Field, text: str) -> None:
     """SIGHUP waits for nobody; what it came to shows in the metrics."""
     field.config.write_text(text.replace("version: 1", "version: 9"))

@@ -94,12 +94,62 @@ def test_address_without_any_file_is_the_default_listener(tmp_path, monkeypatch)
     assert where.link_url is None
 
 
-def test_address_of_a_file_that_is_named_and_broken_is_an_error(tmp_path):
-    """A mistake of the file is not passed over where the file is needed."""
-    config = write(tmp_path, "sideways")
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("api_key", "apikey"),
+        ("recipients: []", "recipients: [}"),
+        ("version: 1", "version: 1\n  oops"),
+        ("state: ", "backup: [\nstate: "),
+    ],
+)
+def test_address_stands_whatever_mistake_the_rest_of_the_file_has(tmp_path, right, wrong):
+    """The daemon goes on by the earlier file: whoever edits must still be able to stop it."""
+    config = write(tmp_path, "http://0.0.0.0:8123", f", token: {TOKEN}, auth: token")
+    text = (tmp_path / "masv-watch.yml").read_text()
+    (tmp_path / "masv-watch.yml").write_text(text.replace(right, wrong))
 
-    with pytest.raises(ConfigError):
+    where = seek(options(config=config), {})
+
+    assert shown(where) == ["http://127.0.0.1:8123"]
+    assert revealed(where) == TOKEN
+    assert where.own_certificate == str(tmp_path / "state" / "api-certificate.pem")
+    assert where.remark == f"{config} cannot be used"
+    assert where.problems[0].startswith(f"{config}:")
+
+
+def test_address_of_a_file_with_a_mistake_and_no_server_is_the_default_listener(tmp_path):
+    """It is what such a file says, and no guess."""
+    config = write(tmp_path, "http://127.0.0.1:8123")
+    text = (tmp_path / "masv-watch.yml").read_text()
+    kept = [line for line in text.splitlines() if not line.startswith("server")]
+    (tmp_path / "masv-watch.yml").write_text("\n".join(kept).replace("api_key", "apikey"))
+
+    assert shown(seek(options(config=config), {})) == ["http://127.0.0.1:8080"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("listen:", "lisen:"),
+        ("http://127.0.0.1:8123", "sideways"),
+        ("server:", "sever:"),
+        ("server: {", "server: "),
+        ("version: 1", "{version: 1"),
+        ("server: ", "server: {}\nserver: "),
+    ],
+)
+def test_address_of_a_file_that_may_say_another_one_is_not_guessed(tmp_path, right, wrong):
+    """The default listener may be the daemon of somebody else."""
+    config = write(tmp_path, "http://127.0.0.1:8123")
+    text = (tmp_path / "masv-watch.yml").read_text()
+    (tmp_path / "masv-watch.yml").write_text(text.replace(right, wrong))
+
+    with pytest.raises(ConfigError) as caught:
         seek(options(config=config), {})
+
+    assert caught.value.problems[0].startswith(f"{config}:")
+    assert "name its address by --url" in caught.value.problems[-1]
 
 
 def test_address_of_a_file_whose_port_the_system_chooses_asks_for_the_flag(tmp_path):
