@@ -120,9 +120,10 @@ def send(options: argparse.Namespace) -> int:
     what: str = options.what
     if "/" in what or os.path.lexists(what):
         found = _explained(desk, os.path.abspath(os.fsencode(what)))
-        act, goes = _for_path(found), f"{found.path} to {', '.join(found.to) or 'nobody'}"
         if found.drop is not None and _is_sent(found.drop):
             act, goes = _of_upload(desk, found.drop.upload_id)
+        else:
+            act, goes = _for_path(found), f"{found.path} to {', '.join(found.to) or 'nobody'}"
     elif what.isascii() and what.isdigit() and len(what) < 8:
         drop, _ = desk.caller.get(place("drops", what), answers.drop)
         if _is_sent(drop):

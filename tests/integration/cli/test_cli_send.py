@@ -173,7 +173,7 @@ OPENS = "2026-01-02T19:00:00.000Z"
 SHUT = {"reason": "window_closed", "until": OPENS, "ahead": 0, "cure": f"masv-watch start {ID}"}
 
 
-@pytest.mark.parametrize("by", ["drop", "upload"])
+@pytest.mark.parametrize("by", ["drop", "path", "upload"])
 @pytest.mark.parametrize(
     ("state", "calls", "words"),
     [
@@ -189,7 +189,8 @@ def test_send_of_what_a_window_keeps_says_when_it_opens_and_goes_past_it(
     wire.add(ID, state=state, waiting=SHUT)
     wire.details[ID] = {"to": ["bob@example.com"]}
     held(wire, DropState.TAKEN, upload_id=ID)
-    what = "7" if by == "drop" else ID
+    wire.explained["drop"] = wire.drops["7"]
+    what = {"drop": "7", "path": "/srv/out/a.mov", "upload": ID}[by]
     _, _, before = tell("send", what)
     unasked = posted(wire)
     status, _, said = tell("send", what, "--yes")
@@ -197,6 +198,20 @@ def test_send_of_what_a_window_keeps_says_when_it_opens_and_goes_past_it(
     assert (unasked, status, posted(wire)) == ([], OK, calls)
     for told in (before, said):
         assert f"to bob@example.com: {words} its window is closed, which opens at {OPENS}" in told
+
+
+@pytest.mark.parametrize("state", ["error", "paused", "idle"])
+def test_send_of_a_path_on_its_way_does_what_its_upload_needs(tell, wire, state):
+    """A path is as good as the number of its drop: what explain says of it is held all the same."""
+    wire.add(ID, state=state)
+    wire.details[ID] = {"to": ["bob@example.com"]}
+    held(wire, DropState.TAKEN, upload_id=ID)
+    wire.explained["drop"] = wire.drops["7"]
+    status, _, said = tell("send", "/srv/out/a.mov", "--yes")
+
+    verb, words = ("finalize", "is finalized") if state == "idle" else ("resume", "goes on")
+    assert (status, posted(wire)) == (OK, [f"{ONE}/{verb}"])
+    assert f"take.mov (1 file) to bob@example.com: {words}" in said
 
 
 def test_send_of_what_waits_for_the_next_letter_sends_its_letter_now(tell, wire):
