@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from masv_watch import files
 from masv_watch.errors import NotFound, SourceError, SourceForbidden, SourceUnreadable
-from masv_watch.files import Reach, Root, groups_of
+from masv_watch.files import Root
 from masv_watch.loops import Clock
 from masv_watch.model import (
     Caller,
@@ -29,14 +29,24 @@ from masv_watch.model import (
 )
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
-from masv_watch.uploads import Onward, Times, Uploads, cure_of, filled, onward_of, window
+from masv_watch.uploads import (
+    Onward,
+    Times,
+    Uploads,
+    became_of,
+    cure_of,
+    filled,
+    onward_of,
+    window,
+)
 from masv_watch.watch.addresses import above, layout_of, recipients_of
 from masv_watch.watch.decision import Step
-from masv_watch.watch.examined import Examined
+from masv_watch.watch.examined import Examined, delivered_of
 from masv_watch.watch.generations import Relation
 from masv_watch.watch.intake import Intake
+from masv_watch.watch.reaching import opened, reads_all
 from masv_watch.watch.rules import Fate, Matcher
-from masv_watch.watch.scan import BUDGET, one
+from masv_watch.watch.scan import Tree, one
 from masv_watch.watch.tops import FAULTS, matched, unfollowed
 from masv_watch.watch.troubles import FAULT_CURE, fault_shown
 
@@ -91,7 +101,7 @@ def explain(
     answer.drop = intake.ledger.latest_drop(rule.name, top)
     answer.terms = _frozen(answer.drop, store)
     try:
-        with _open(asked, intake) as root:
+        with opened(asked.relative, asked.caller, intake) as root:
             return _look(answer, intake, root, is_paused=rule.name in store.paused_folders())
     except SourceForbidden as error:
         if not error.message.endswith("is a symbolic link"):
@@ -165,6 +175,16 @@ class _Answer:
     terms: Terms | None = None
 
     @property
+    def is_inside(self) -> bool:
+        """Say whether the path lies below the top of its drop, so that the row is not its own."""
+        return self.asked.relative != self.top
+
+    @property
+    def named(self) -> str:
+        """Name the drop of the path as a sentence about the path begins with it."""
+        return f"its drop {shown(self.top)}" if self.is_inside else shown(self.top)
+
+    @property
     def at(self) -> float:
         """Give the monotonic second of the answer."""
         return self.times.at
@@ -196,8 +216,15 @@ class _Answer:
             is_removable=self.rule.removable,
         )
 
-    def give(self, prospect: Prospect, why: str, *findings: Finding, cure: str = "") -> Explanation:
-        """Give the explanation; `why` is its sentence."""
+    def give(
+        self,
+        prospect: Prospect,
+        why: str,
+        *findings: Finding,
+        cure: str = "",
+        ended: DropState | None = None,
+    ) -> Explanation:
+        """Give the explanation; `why` is its sentence, `ended` how the path itself ended."""
         root = _finding("root", True, f"{shown(self.rule.path)} is there and the root it was")
         told = findings if any(each.test == "root" for each in findings) else (root, *findings)
         portal, recipients = self._whom()
@@ -212,6 +239,7 @@ class _Answer:
             drop=self.drop,
             to=(f"portal {portal}",) if portal is not None else recipients or ("nobody",),
             findings=told,
+            ended=ended,
         )
 
     def _whom(self) -> tuple[str | None, tuple[str, ...] | None]:
@@ -219,41 +247,6 @@ class _Answer:
         if self.terms is not None:
             return self.terms.portal, self.terms.recipients
         return self.rule.to.portal, recipients_of(self.rule, self.top)
-
-
-def _open(asked: Asked, intake: Intake) -> Root:
-    """Open the root as the intake does, once the caller is known to reach what he asks about."""
-    caller = asked.caller
-    if not caller.is_owner:
-        _demand_reach(asked, intake)
-    reach = Reach(roots=None, uid=None, gids=frozenset(), denied=intake.denied())
-    is_fresh = files.filesystem_kind(intake.rule.path) == "network"
-    return Root.open(intake.rule.path, fresh=is_fresh, reach=reach, follow=intake.rule.follow)
-
-
-def _demand_reach(asked: Asked, intake: Intake) -> None:
-    try:
-        with _reached(asked, intake) as root:
-            seen = root.observe(asked.relative)
-    except SourceError:
-        seen = None
-    if seen is None or seen.kind == "unreadable":
-        raise NotFound("there is no such file that the caller may read", hint="ask its owner")
-
-
-def _reached(asked: Asked, intake: Intake) -> Root:
-    rule = intake.rule
-    return Root.open(rule.path, reach=_reach(asked, intake), follow=rule.follow)
-
-
-def _reach(asked: Asked, intake: Intake) -> Reach:
-    uid = asked.caller.uid
-    return Reach(
-        roots=(intake.rule.path,),
-        uid=uid,
-        gids=frozenset() if uid is None else groups_of(uid),
-        denied=intake.denied(),
-    )
 
 
 def _look(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> Explanation:
@@ -273,7 +266,7 @@ def _look(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> Ex
     on_the_way = _passed(answer, matcher, root, seen)
     if on_the_way is not None:
         return on_the_way
-    if not asked.caller.is_owner and not _reads_all(answer, intake):
+    if not asked.caller.is_owner and not reads_all(answer.top, asked.caller, intake):
         return _of_row(answer)
     return _judge(answer, intake, root, is_paused=is_paused)
 
@@ -294,7 +287,9 @@ def _judge(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> E
         # the intake met it as well, and tells of it
         why = f"{shown(answer.top)} could not be judged: {fault_shown(error)}"
         return answer.give(Prospect.HELD, why, _finding("judged", False, why), cure=FAULT_CURE)
-    return _of_examined(answer, examined, is_paused=is_paused)
+    if _is_behind(answer, examined, tree):
+        return _of_delivered(answer, examined)
+    return _of_examined(answer, examined, tree, is_paused=is_paused)
 
 
 def _passed(
@@ -315,21 +310,6 @@ def _passed(
     return answer.give(Prospect.LEFT_OUT, why, _finding("drop", False, why))
 
 
-def _reads_all(answer: _Answer, intake: Intake) -> bool:
-    """Say whether the caller may read everything in the drop, as its verdict may name any of it."""
-    try:
-        with _reached(answer.asked, intake) as root:
-            ahead, left = [root.observe(answer.top)], BUDGET
-            while ahead and left > 0:
-                entry, left = ahead.pop(), left - 1
-                if entry is None or entry.kind == "unreadable":
-                    return False
-                ahead += root.list_folder(entry.path) if entry.kind == "folder" else ()
-            return not ahead
-    except SourceError:
-        return False
-
-
 def _of_row(answer: _Answer) -> Explanation:
     """Say how a drop stands, of which nothing is read: the caller may not read all of it."""
     why = f"only whoever may read all of {shown(answer.top)} is told why"
@@ -345,15 +325,30 @@ def _missing(answer: _Answer) -> Explanation:
     path, drop = shown(answer.asked.path), answer.drop
     if drop is None:
         raise NotFound(f"{path} is not there, and the ledger does not know it")
-    why, onward = f"{path} is not there; the ledger has it as {drop.state}", answer.onward()
+    if answer.is_inside:
+        inside = became_of(answer.asked.relative, drop, answer.store)
+        why, ended = f"{path} is not there; {inside.why}", DropState.DONE
+        missed = _finding("there", False, why)
+        if not inside.is_delivered:
+            return answer.give(Prospect.MISSING, why, missed)
+    else:
+        why = f"{path} is not there; the ledger has it as {drop.state}"
+        ended, missed = drop.state, _finding("there", False, why)
+    onward = answer.onward()
     cure = cure_of(drop, answer.rule.path) or onward.cure
     told = "; ".join(filter(None, (why, onward.why)))
-    findings = (_finding("there", False, why), *onward.findings)
-    return answer.give(Prospect.MISSING, told, *findings, cure=cure)
+    return answer.give(
+        Prospect.MISSING, told, missed, *onward.findings, cure=cure, ended=_end(ended)
+    )
 
 
-def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explanation:
-    top, rule = shown(answer.top), answer.rule
+def _end(state: DropState) -> DropState | None:
+    """Give the state of a row that has come to its end; None for one that goes on."""
+    return None if state in _OF_STATES else state
+
+
+def _of_examined(answer: _Answer, found: Examined, tree: Tree, *, is_paused: bool) -> Explanation:
+    top, rule = answer.named, answer.rule
     if found.reason:
         return answer.give(
             Prospect.LEFT_OUT, f"{top} is left out: it {found.reason}", *found.findings
@@ -363,7 +358,7 @@ def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explan
         cure = answer.cure(HoldReason.LOOSE_FILE)
         return answer.give(Prospect.HELD, f"{top} is a loose file", *found.findings, cure=cure)
     if related is None or assessed is None or related.relation is Relation.UNWANTED:
-        return _of_ledger(answer, found)
+        return _of_ledger(answer, found, tree)
     outcome, findings = assessed.outcome, found.findings
     answer.rule = assessed.rule
     if related.drop is None:
@@ -380,7 +375,7 @@ def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explan
     waits = outcome.hold in (None, HoldReason.GROWING)
     prospect = Prospect.SETTLING if waits else Prospect.HELD
     cure = "" if outcome.hold is None else answer.cure(outcome.hold, related.drop)
-    why = outcome.note if outcome.note.startswith(top) else f"{top}: {outcome.note}"
+    why = outcome.note if outcome.note.startswith(shown(answer.top)) else f"{top}: {outcome.note}"
     onward = answer.onward() if related.drop is not None else Onward()
     if onward.is_held:
         # whatever it still waits for, its upload does not go
@@ -391,7 +386,7 @@ def _of_examined(answer: _Answer, found: Examined, *, is_paused: bool) -> Explan
 
 def _of_going(answer: _Answer, found: Examined) -> Explanation:
     """Say that a drop is taken at the next look, and what its bytes wait for then."""
-    why, findings, shut = f"{shown(answer.top)} goes at the next look", found.findings, None
+    why, findings, shut = f"{answer.named} goes at the next look", found.findings, None
     if not any(each.test == "urgent" for each in findings):
         shut = answer.window()
     if shut is None:
@@ -399,22 +394,68 @@ def _of_going(answer: _Answer, found: Examined) -> Explanation:
     return answer.give(Prospect.GOES, f"{why}, and {shut.detail}", *findings, shut)
 
 
-def _of_ledger(answer: _Answer, found: Examined) -> Explanation:
+def _of_ledger(answer: _Answer, found: Examined, tree: Tree) -> Explanation:
     related = found.related
     relation = related.relation if related is not None else Relation.ON_ITS_WAY
     said = next((each for each in found.findings if each.test == "ledger"), found.findings[-1])
-    why = f"{shown(answer.top)}: {said.detail}"
+    why = f"{answer.named}: {said.detail}"
     cure = "" if answer.drop is None else cure_of(answer.drop, answer.rule.path)
+    ended = None
     if relation in (Relation.SAME, Relation.UNWANTED) and answer.drop is not None:
         cure = f"masv-watch resend {answer.drop.id} sends it all the same"
+        ended = _ended(answer, answer.drop, tree)
     onward, prospect = answer.onward(), _RELATED[relation]
     if relation is Relation.ON_ITS_WAY:
         is_held = onward.is_held or (answer.drop is not None and answer.drop.hold is not None)
         prospect = Prospect.HELD if is_held else prospect
-        prospect = Prospect.KNOWN if onward.is_delivered else prospect
+        if onward.is_delivered:
+            prospect, ended = Prospect.KNOWN, DropState.DONE
     told = "; ".join(filter(None, (why, onward.why)))
     findings = (*found.findings, *onward.findings)
-    return answer.give(prospect, told, *findings, cure=onward.cure or cure)
+    return answer.give(prospect, told, *findings, cure=onward.cure or cure, ended=ended)
+
+
+def _ended(answer: _Answer, drop: Drop, tree: Tree) -> DropState | None:
+    """Say how a path ended whose drop ended with the content that stands there."""
+    if not answer.is_inside or drop.state is DropState.DONE:
+        return drop.state
+    if _is_as_delivered(answer, drop, tree):
+        return DropState.DONE
+    is_file = any(path == answer.asked.relative for path, _ in tree.files)
+    # of a folder some may have been delivered
+    return drop.state if is_file else None
+
+
+def _is_as_delivered(answer: _Answer, drop: Drop, tree: Tree) -> bool:
+    """Say whether the path is a file that stands there as it was delivered."""
+    path = answer.asked.relative
+    now = next((each for placed, each in tree.files if placed == path), None)
+    before = answer.store.delivered_files(drop.hot_folder, drop.path).get(path)
+    if now is None or before is None:
+        return False
+    return (before.size, before.mtime_ns) == (now.size, now.mtime_ns)
+
+
+def _is_behind(answer: _Answer, found: Examined, tree: Tree) -> bool:
+    """Say whether the path was delivered with an earlier upload of its drop, and goes no more.
+
+    What its drop waits for concerns only what came to it since.
+    """
+    path, drop = answer.asked.relative, answer.drop
+    if not answer.is_inside or drop is None or drop.state not in _OF_STATES:
+        return False
+    if found.assessed is not None:
+        return path in delivered_of(tree, found.assessed.compared)
+    if answer.onward().is_delivered or not _is_as_delivered(answer, drop, tree):
+        return False
+    return became_of(path, drop, answer.store).is_delivered
+
+
+def _of_delivered(answer: _Answer, found: Examined) -> Explanation:
+    why = (
+        f"{shown(answer.asked.relative)} was delivered; of {answer.named} only what came since goes"
+    )
+    return answer.give(Prospect.KNOWN, why, *found.findings, ended=DropState.DONE)
 
 
 def _finding(test: str, passed: bool, detail: str) -> Finding:

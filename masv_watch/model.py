@@ -1520,6 +1520,9 @@ class Explanation(Decision):
     at: float = 0.0
     #: the newest row of the ledger; None when it has none
     drop: Drop | None = None
+    #: how the path itself ended, which may lie in a drop whose row says other; None where it did
+    #: not, or where nobody knows
+    ended: DropState | None = None
     #: whom it goes to, as people write it
     to: tuple[str, ...] = ()
 

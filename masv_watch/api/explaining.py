@@ -47,6 +47,7 @@ def explanation_body(found: Explanation) -> shapes.ExplanationBody:
         "to": list(found.to),
         "findings": [_finding_body(finding, found.at) for finding in found.findings],
         "drop": None if found.drop is None else drop_body(drop_view(found.drop)),
+        "ended": found.ended,
     }
 
 

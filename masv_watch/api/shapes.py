@@ -218,8 +218,9 @@ class ExplanationBody(TypedDict):
     """Why a path in a hot folder is sent or not.
 
     `top` is the entry of the hot folder that it belongs to, `findings` are all tests in their
-    order, `drop` the newest row of the ledger. `retry_in_s` is the seconds until what only needs
-    time is over, null where time alone does not help.
+    order, `drop` the newest row of the ledger; `ended` is how the path itself ended, which may lie
+    in a drop whose row says other, null where it did not or nobody knows. `retry_in_s` is the
+    seconds until what only needs time is over, null where time alone does not help.
     """
 
     path: str
@@ -232,6 +233,7 @@ class ExplanationBody(TypedDict):
     to: list[str]
     findings: list[FindingBody]
     drop: DropBody | None
+    ended: model.DropState | None
 
 
 class LookBody(TypedDict):

@@ -65,6 +65,8 @@ class Explained:
     findings: tuple[Tested, ...]
     #: the newest row of the ledger; None when it has none
     drop: Drop | None
+    #: how the path itself ended; "" where it did not, or nobody knows
+    ended: str = ""
 
 
 def explain(options: argparse.Namespace) -> int:
@@ -93,6 +95,7 @@ def explained(tree: answers.Json) -> Explained:
         retry_in_s=answers.number_if_known(tree, "retry_in_s"),
         findings=tuple(_tested(one) for one in answers.members(tree, "findings")),
         drop=None if row is None else answers.drop(row),
+        ended=answers.text(tree, "ended"),
     )
 
 
@@ -109,7 +112,7 @@ def _tested(tree: answers.Json) -> Tested:
 def explained_lines(found: Explained) -> Iterator[str]:
     """Give an explanation: the sentence, whom it goes to, the ledger's row, and test by test."""
     words = _WORDS.get(found.verdict, found.verdict)
-    ends = _ENDS.get(found.drop.state) if found.drop is not None else None
+    ends = _ENDS.get(found.ended)
     if ends and found.verdict in {"known", "missing"}:
         words = ends if found.verdict == "known" else f"{words}; it {ends}"
     yield f"{found.path} {words}"

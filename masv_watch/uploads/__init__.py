@@ -18,6 +18,7 @@ from masv_watch.uploads.folders import FolderSight as FolderSight
 from masv_watch.uploads.folders import FolderView as FolderView
 from masv_watch.uploads.folders import HotFolders as HotFolders
 from masv_watch.uploads.folders import drop_view as drop_view
+from masv_watch.uploads.inside import became_of as became_of
 from masv_watch.uploads.links import Links as Links
 from masv_watch.uploads.links import read_package as read_package
 from masv_watch.uploads.needs import archives_away as archives_away

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 
@@ -11,6 +12,8 @@ from masv_watch.explain import Asked, explain
 from masv_watch.model import (
     Caller,
     DropMode,
+    DropState,
+    Late,
     Manifests,
     Prospect,
     TaskDraft,
@@ -256,6 +259,61 @@ def test_explain_of_a_delivered_drop_says_what_became_of_its_source(make_room, e
     (source,) = [each for each in said.findings if each.test == "source"]
     assert source.passed is (end is TaskEvent.DONE)
     assert ("by hand" in said.cure) is (end is TaskEvent.REFUSED)
+
+
+def test_explain_of_a_path_that_no_upload_held_does_not_say_that_it_was_delivered(make_room):
+    """What vanished before the upload, or was never there, was not sent (promise P3)."""
+    room = make_room()
+    (room.hot / "CARD" / "CLIP").mkdir(parents=True)
+    for name in ("a.mov", "CLIP/b.mov"):
+        (room.hot / "CARD" / name).write_bytes(b"abc")
+    room.pass_time(60)
+    (upload,) = room.taken()
+    room.deliver(upload)
+    shutil.rmtree(room.hot / "CARD")
+
+    for name in ("CARD", "CARD/a.mov", "CARD/CLIP/b.mov", "CARD/CLIP"):
+        assert ask(room, name).ended is DropState.DONE
+    assert "it was delivered with CARD" in ask(room, "CARD/a.mov").why
+    said = ask(room, "CARD/none.mov")
+    assert (said.prospect, said.ended) == (Prospect.MISSING, None)
+    assert "it was in no upload of CARD" in said.why
+
+
+def test_explain_of_a_path_that_went_on_its_way_says_in_which_upload_it_is(make_room):
+    """And of one that is in none, that."""
+    room = make_room()
+    (room.hot / "CARD").mkdir()
+    (room.hot / "CARD" / "a.mov").write_bytes(b"abc")
+    room.pass_time(60)
+    (upload,) = room.taken()
+    shutil.rmtree(room.hot / "CARD")
+
+    assert f"it is in upload {upload.id}" in ask(room, "CARD/a.mov").why
+    said = ask(room, "CARD/none.mov")
+    assert (said.ended, "it was in no upload of CARD" in said.why) == (None, True)
+
+
+@pytest.mark.parametrize("late", [Late.IGNORE, Late.ASK])
+def test_explain_of_a_delivered_file_does_not_take_over_what_became_of_a_late_one(make_room, late):
+    """The newest row is that of the late file alone."""
+    room = make_room(late=late)
+    (room.hot / "CARD").mkdir()
+    (room.hot / "CARD" / "1.mov").write_bytes(b"abc")
+    room.pass_time(60)
+    (upload,) = room.taken()
+    room.deliver(upload)
+    (room.hot / "CARD" / "2.mov").write_bytes(b"def")
+    room.pass_time(300)
+
+    first, second = ask(room, "CARD/1.mov"), ask(room, "CARD/2.mov")
+    assert (first.prospect, first.ended) == (Prospect.KNOWN, DropState.DONE)
+    if late is Late.IGNORE:
+        assert (second.prospect, second.ended) == (Prospect.KNOWN, DropState.IGNORED)
+        assert second.why.startswith("its drop CARD: ")
+    else:
+        assert "CARD/1.mov was delivered; of its drop CARD only what came since goes" in first.why
+        assert (second.prospect, second.ended) == (Prospect.HELD, None)
 
 
 def test_explain_of_an_empty_folder_says_that_it_is_held(make_room):

@@ -20,7 +20,8 @@ from masv_watch.cli.explaining import explained, explained_lines
 def test_first_line_says_what_became_of_what_is_known(state, words):
     """Whoever asks of a delivered file reads that first."""
     row = {"id": 1, "hot_folder": "out", "path": "a", "generation": 1, "state": state}
-    found = explained({"path": "/srv/a", "verdict": "known", "why": "w", "drop": row})
+    tree = {"path": "/srv/a", "verdict": "known", "why": "w", "drop": row, "ended": state}
+    found = explained(tree)
 
     assert next(iter(explained_lines(found))) == words
 
@@ -29,13 +30,17 @@ def test_first_line_says_what_became_of_what_is_known(state, words):
     ("state", "words"),
     [
         ("done", "/srv/a is not there; it was delivered already"),
-        ("settling", "/srv/a is not there"),
+        (None, "/srv/a is not there"),
     ],
 )
 def test_first_line_says_what_became_of_what_is_not_there_any_more(state, words):
-    """Whoever asks where a delivered and moved file is reads first that it was delivered."""
-    row = {"id": 1, "hot_folder": "out", "path": "a", "generation": 1, "state": state}
-    found = explained({"path": "/srv/a", "verdict": "missing", "why": "w", "drop": row})
+    """Whoever asks where a delivered and moved file is reads first that it was delivered.
+
+    The row alone does not say so: it is that of the drop, and the path may lie in it.
+    """
+    row = {"id": 1, "hot_folder": "out", "path": "a", "generation": 1, "state": "done"}
+    tree = {"path": "/srv/a", "verdict": "missing", "why": "w", "drop": row, "ended": state}
+    found = explained(tree)
 
     assert next(iter(explained_lines(found))) == words
 
