@@ -203,7 +203,17 @@ def _waiting_side(side: _Side, found: Outlook, row: Drop | None) -> _Side:
         return replace(side, stand=Prospect.KNOWN, why=why)
     if related.relation is Relation.HELD:
         return replace(side, stand=Prospect.HELD, why=why)
-    return replace(side, stand=found.prospect, is_unknown=row is None)
+    waits = _waits(found, row) if found.prospect is Prospect.GOES else ""
+    stand = Prospect.HELD if waits else found.prospect
+    return replace(side, stand=stand, why=waits or side.why, is_unknown=row is None)
+
+
+def _waits(found: Outlook, row: Drop | None) -> str:
+    """Say what that is no part of a drop still keeps it; "" when nothing does."""
+    if found.unmarked:
+        return found.unmarked
+    is_open = row is not None and row.hold is HoldReason.OPEN_BY_WRITER
+    return row.note if row is not None and is_open and found.asks_for_writers else ""
 
 
 def _effect(met: _Met) -> Effect | None:

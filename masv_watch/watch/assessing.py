@@ -313,6 +313,10 @@ class Assessor:
         template = self._rule.drop_marker
         if template is None:
             return marker_for(self._rule, self._store, drop)
+        return self.marker(root, tree, template)
+
+    def marker(self, root: files.Root, tree: Tree, template: str) -> Marker:
+        """Look at the done marker that a drop has by a template."""
         path = marker_of(template, tree.top, tree.kind)
         seen = seen_at(root, path)
         if seen is None:

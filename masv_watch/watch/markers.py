@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from masv_watch.model import DeliveredFile, Identity, Rule
+from masv_watch.names import shown
 from masv_watch.watch.addresses import Layout
 
 #: what a file is called that lets a drop go outside of its windows: in a folder just so, beside a
@@ -40,6 +41,14 @@ class Marker:
     def stands(self) -> bool:
         """Say whether it is there and made for what the drop holds now."""
         return self.identity is not None and not self.is_stale
+
+    @property
+    def said(self) -> str:
+        """Say how it stands, in one clause for people."""
+        said = self.why or ("is there" if self.identity is not None else "is not there")
+        if self.is_stale:
+            said = "is older than what it marks: make or touch it anew once all is written"
+        return f"{shown(self.path)} {said}"
 
 
 def marker_of(template: str, top: bytes, kind: str) -> bytes:

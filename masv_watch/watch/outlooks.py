@@ -36,7 +36,7 @@ from masv_watch.watch.decision import Step
 from masv_watch.watch.drafts import draft_of, drop_draft
 from masv_watch.watch.examined import left_out, sent_of
 from masv_watch.watch.generations import relate
-from masv_watch.watch.markers import marker_of
+from masv_watch.watch.markers import Marker
 from masv_watch.watch.redrops import Kind
 from masv_watch.watch.rules import Standing, role
 from masv_watch.watch.scan import Tree
@@ -62,6 +62,10 @@ class Outlook(Decision):
     draft: Draft | None = None
     #: path of the done marker that it waits for, below the root; None: for none
     marker: bytes | None = None
+    #: what does not let that marker speak now, one clause; "" when it stands or none is asked for
+    unmarked: str = ""
+    #: whether the kernel is asked for writers before it goes
+    asks_for_writers: bool = False
 
 
 class Outlooks:
@@ -119,7 +123,7 @@ class Outlooks:
             prospect, hold, why = Prospect.HELD, standing.hold, standing.findings[-1].detail
         elif not tree.files and not tree.unreadable:
             why = f"{shown(tree.top)} holds no file that is sent"
-        template = self._rule.drop_marker
+        marker = self._marker(root, tree)
         return Outlook(
             tree=tree,
             prospect=prospect,
@@ -127,9 +131,15 @@ class Outlooks:
             rule_at=self._rule.at,
             hold=hold,
             draft=self._draft(tree, assessed, local),
-            marker=None if template is None else marker_of(template, tree.top, tree.kind),
+            marker=None if marker is None else marker.path,
+            unmarked="" if marker is None or marker.stands else marker.said,
+            asks_for_writers=self._rule.settle.asks_for_writers,
             findings=(*standing.findings, *assessed.outcome.findings),
         )
+
+    def _marker(self, root: files.Root, tree: Tree) -> Marker | None:
+        template = self._rule.drop_marker
+        return None if template is None else self._assessor.marker(root, tree, template)
 
     def _assess(self, root: files.Root, tree: Tree, drop: Drop | None) -> Assessment:
         seen = tree.seen()

@@ -21,7 +21,6 @@ from enum import StrEnum
 import xxhash
 
 from masv_watch.model import Decision, Finding, HoldReason, Identity, Settle
-from masv_watch.names import shown
 from masv_watch.watch.columns import in_order
 from masv_watch.watch.gaps import SPACING_S, pause_between, quiet_time
 from masv_watch.watch.markers import Marker
@@ -167,10 +166,7 @@ def _pace(seen: Seen, wants: Settle, quiet_s: float, marker: Marker | None) -> _
 def _marked(marker: Marker | None, wants: Settle) -> tuple[Finding, ...]:
     if marker is None:
         return ()
-    said = marker.why or ("is there" if marker.identity is not None else "is not there")
-    if marker.is_stale:
-        said = "is older than what it marks: make or touch it anew once all is written"
-    detail = f"{shown(marker.path)} {said}, as done_marker {wants.done_marker} asks"
+    detail = f"{marker.said}, as done_marker {wants.done_marker} asks"
     return (_finding("marker", marker.stands, detail),)
 
 

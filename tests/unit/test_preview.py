@@ -245,6 +245,51 @@ def test_loose_file_is_held_and_a_folder_stops_by_another_drop_mode():
     assert (stopped.kind, "is a folder" in stopped.why) == (EffectKind.STOP, True)
 
 
+MARKED = replace(RULE, settle=Settle(done_marker="{name}.done"))
+
+
+def test_drop_that_waits_for_its_done_marker_is_sent_by_an_edit_that_asks_for_none():
+    """A reload would send all that waits: that is what a preview is for."""
+    rows = {b"clip.mov": row(b"clip.mov", DropState.HELD, hold=HoldReason.MARKER_MISSING)}
+    found = effect(RULE, b"clip.mov\t5", rows, old=MARKED)
+
+    assert (found.kind, found.path) == (EffectKind.SEND, b"clip.mov")
+    assert found.why == "until now held: clip.mov.done is not there"
+
+
+def test_drop_without_the_done_marker_that_an_edit_asks_for_is_held():
+    """The other way round, and by another marker than the one that it waits for."""
+    held = effect(MARKED, b"clip.mov\t5")
+    stem = replace(RULE, settle=Settle(done_marker="{stem}.ok"))
+    moved = effect(stem, b"clip.mov\t5", old=MARKED)
+
+    assert (held.kind, held.why) == (EffectKind.HOLD, "clip.mov.done is not there")
+    assert (moved.kind, moved.why) == (EffectKind.HOLD, "clip.ok is not there")
+
+
+def test_drop_whose_done_marker_stands_is_kept_by_no_edit_about_markers():
+    """It goes on both sides."""
+    listing = b"clip.mov\t5\nclip.mov.done\t0"
+    kinds = [
+        each.kind for each in plan(RULE, listing, old=MARKED).effects if each.path == b"clip.mov"
+    ]
+
+    assert kinds == []
+
+
+def test_drop_that_its_writer_keeps_is_sent_by_an_edit_that_asks_for_none():
+    """Only its row knows of the writer: the kernel is not asked for a preview."""
+    said = {"hold": HoldReason.OPEN_BY_WRITER, "note": "clip.mov is open for writing"}
+    rows = {b"clip.mov": row(b"clip.mov", DropState.HELD, **said)}
+    unasked = replace(RULE, settle=Settle(asks_for_writers=False))
+    found = effect(unasked, b"clip.mov\t5", rows)
+
+    assert (found.kind, found.why) == (
+        EffectKind.SEND, "until now held: clip.mov is open for writing",
+    )  # fmt: skip
+    assert plan(replace(RULE, chunk_size=1), b"clip.mov\t5", rows).effects == ()
+
+
 def test_removed_hot_folder_lets_go_what_waits_and_keeps_what_is_on_its_way():
     """Behaviour 7.4; what still arrives could never become whole and ends too."""
     content = tree_of(RULE, b"a.mov\t5", b"a.mov")
