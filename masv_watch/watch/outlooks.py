@@ -23,6 +23,7 @@ from masv_watch.model import (
     Draft,
     Drop,
     DropState,
+    Finding,
     HoldReason,
     Identity,
     Prospect,
@@ -102,19 +103,11 @@ class Outlooks:
         if reason:
             at = self._rule.at if tree.is_drop or not tree.skipped else tree.skipped[0].rule_at
             found = replace(standing.findings[-1], passed=False, detail=reason, rule_at=at)
-            return Outlook(
-                tree=tree, prospect=Prospect.LEFT_OUT, why=reason, rule_at=at, findings=(found,)
-            )
+            return _left_out(tree, reason, at, (found,))
         related = relate(row, tree.seen())
         old = self._assessor.too_old(tree, related)
         if old is not None:
-            return Outlook(
-                tree=tree,
-                prospect=Prospect.LEFT_OUT,
-                why=old.detail,
-                rule_at=self._rule.at,
-                findings=(*standing.findings, old),
-            )
+            return _left_out(tree, old.detail, self._rule.at, (*standing.findings, old))
         is_taken = row is not None and row.state is DropState.TAKEN
         assessed = self._assess(root, tree, row if is_taken else related.drop)
         hold, why = assessed.outcome.hold, assessed.outcome.note
@@ -164,6 +157,10 @@ class Outlooks:
         earlier = self._store.delivered_before(self._rule.name, tree.top)
         replaces = self._assessor.histories.replaced(self._rule, tree.top, compared)
         return draft_of(assessed.rule, sent, drop, local=local, earlier=earlier, replaces=replaces)
+
+
+def _left_out(tree: Tree, why: str, at: str, findings: tuple[Finding, ...]) -> Outlook:
+    return Outlook(tree=tree, prospect=Prospect.LEFT_OUT, why=why, rule_at=at, findings=findings)
 
 
 class _NoLedger:
