@@ -47,6 +47,23 @@ _PAGE = re.compile(
 )
 #: bytes of an answer in which the beginning of a page is looked for
 _BEGINNING = 1024
+#: how a finalize is refused that took effect before: the words are [inferred] (cloud-api N7), so
+#: they are read widely, but only of the package
+_FINALIZED = re.compile(
+    r"\balready (?:been )?(?:finali[sz]ed|locked)\b"
+    r"|\bpackage (?:is|was|has been) (?:finali[sz]ed|locked)\b"
+    r"|\bpackage\b.*\b(?:not|no longer) (?:in (?:the )?)?(?:state )?new\b"
+    r"|\bpackage\b.*\b(?:state|status)\W+(?:is\W+)?(?:finali[sz]ed|locked)\b"
+    r"|^\W*(?:package )?(?:finali[sz]ed|locked)\W*$",
+    re.IGNORECASE,
+)
+#: why a package may be no longer new, or locked, without having been delivered
+_OTHERWISE = re.compile(
+    r"archived|deleted|cancel|account|payment|billing|quota|suspend|virus|\bun(?:til|less)\b",
+    re.IGNORECASE,
+)
+#: how a finalize is refused because of the files ([3p-so], and [inferred])
+_UNFINISHED = re.compile(r"at least 1 file|unfinished file", re.IGNORECASE)
 
 
 class Door(Enum):
@@ -98,6 +115,8 @@ class _Refusal:
     code: str
     #: ": its words", or ""
     words: str
+    #: its sentence alone, of an answer that is JSON, or ""
+    says: str
     #: how it begins where it is a page for people, or ""
     page: str
 
@@ -123,9 +142,24 @@ def judge(answer: Answer, *, doing: str, door: Door, secrets: Iterable[Secret] =
         when=f"while {doing}",
         code=code,
         words=f": {words}" if words else "",
+        says=sentence if answer.body.lstrip()[:1] == b"{" else "",
         page=reading.excerpt(answer.body, secrets=secrets) if _is_page(answer.body) else "",
     )
     raise _by_status(refusal, door)
+
+
+def says_finalized(refused: CloudRefused) -> bool:
+    """Say whether the words of a refused finalize tell that the package is finalized.
+
+    Its status alone does not: a suspended account and a filter in between refuse alike.
+    """
+    says = str(refused.facts.get("says") or "")
+    return _FINALIZED.search(says) is not None and _OTHERWISE.search(says) is None
+
+
+def says_unfinished(refused: CloudRefused) -> bool:
+    """Say whether the words of a refused finalize tell that files are missing."""
+    return _UNFINISHED.search(str(refused.facts.get("says") or "")) is not None
 
 
 def _by_status(refusal: _Refusal, door: Door) -> CloudError:
@@ -189,7 +223,9 @@ def _at_cloud(refusal: _Refusal, door: Door) -> CloudError:
             f"{when}, the cloud did not find the package or what is in it ({status}){words}",
             status=status,
         )
-    return CloudRefused(f"{when}, the cloud refused ({status}){words}", status=status)
+    return CloudRefused(
+        f"{when}, the cloud refused ({status}){words}", status=status, says=refusal.says
+    )
 
 
 def words_of(text: bytes, *, secrets: Iterable[Secret] = ()) -> tuple[str, str]:

@@ -6,7 +6,9 @@ retry. Its functions run on the crew's workers, handed out by `transfer.sender`.
 Law 1. The intent is stored before the effect; when an intent of an earlier try is found, the cloud
 is asked before the effect is repeated.
 Law 2. Finalize is asked only after a last look at every source, and only while every drop is whole.
-Law 3. A finalize that is refused because files are missing has those sent again, after a pause and
+Law 3. A finalize whose outcome nobody tells is no delivery: it is asked for again, and taken for
+done only when the cloud itself says so, by the package's state or in words. Else a person is told.
+Law 4. A finalize that is refused because files are missing has those sent again, after a pause and
 only MOST_REFUSALS - 1 times in a row.
 """
 
@@ -15,10 +17,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from masv_watch import files
 from masv_watch.cloud.client import CloudClient
+from masv_watch.cloud.refusals import says_finalized, says_unfinished
 from masv_watch.errors import (
+    CloudError,
+    CloudGarbled,
     CloudRefused,
     CloudUnreachable,
     FenceLost,
@@ -251,11 +257,18 @@ class Packages:
         Raises:
             SourceChanged: a source changed, which is noted; no finalize was asked.
             CloudUnreachable: the cloud refused and had not all files, which are sent again.
-            CloudRefused: it refused for another reason, or once too often.
+            CloudRefused: it refused for another reason, or once too often; or nobody tells what
+                became of an earlier one.
         """
-        if upload.finalize_asked and self._was_finalized(upload):
-            self._complete(upload)
-            return
+        if upload.finalize_asked:
+            asked = self._ask_in_doubt(upload)
+            if asked.is_finalized:
+                self._complete(upload)
+                return
+            if not asked.is_known:
+                self._repeat(upload)
+                return
+            self._store.note_finalize_unasked(upload.id, upload.fence)
         self._clear_leftovers(upload)
         self._look_at_sources(upload)
         package_id, token = held_package(upload)
@@ -272,20 +285,33 @@ class Packages:
             return
         self._complete(upload)
 
-    def _was_finalized(self, upload: Upload) -> bool:
-        asked = self._ask(upload)
-        if asked.is_known and not asked.is_finalized:
-            self._store.note_finalize_unasked(upload.id, upload.fence)
-        return asked.is_finalized
+    def _repeat(self, upload: Upload) -> None:
+        """Ask again for a finalize of which the cloud does not tell what became (cloud-api N7).
+
+        The sources are not looked at: they were before it was asked first, and a change since
+        belongs to the next version.
+        """
+        try:
+            self._cloud.finalize_package(*held_package(upload))
+        except CloudRefused as error:
+            if says_unfinished(error):
+                self._send_missing(upload, error)
+            if not says_finalized(error):
+                raise in_doubt(upload, error) from error
+        self._complete(upload)
 
     def _judge_refusal(self, upload: Upload, error: CloudRefused) -> None:
-        asked = self._ask(upload)
-        # only a repeated finalize may take "locked" for an answer (cloud-api N7): the first one
-        # that is refused did not lock anything
-        locked = upload.finalize_asked and error.facts.get("status") in {403, 409}
-        if asked.is_finalized or (locked and not asked.is_known):
+        """Judge the refusal of a finalize of which nothing had reached the cloud before.
+
+        Of an earlier one the effect may have come late.
+        """
+        is_late = upload.finalize_asked and says_finalized(error)
+        if self._ask_in_doubt(upload).is_finalized or is_late:
             self._complete(upload)
             return
+        self._send_missing(upload, error)
+
+    def _send_missing(self, upload: Upload, error: CloudRefused) -> NoReturn:
         self._store.note_finalize_unasked(upload.id, upload.fence)
         lost, strays = self._unfinished(upload)
         package_id, token = held_package(upload)
@@ -313,6 +339,16 @@ class Packages:
         raise CloudUnreachable(
             f"the cloud has not all files, {len(lost)} are sent again: {error.message}"
         ) from error
+
+    def _ask_in_doubt(self, upload: Upload) -> _Asked:
+        """Ask as `_ask` does, of a finalize that may be asked again where nobody tells."""
+        try:
+            return self._ask(upload)
+        except CloudGarbled:
+            if upload.terms.type is UploadType.TEAM:
+                raise
+            # where this call is unknown, a gateway's page may answer
+            return _Asked(is_finalized=False, is_known=False)
 
     def _ask(self, upload: Upload) -> _Asked:
         """Ask whether a finalize took effect; a portal's package may not tell (cloud-api N7)."""
@@ -385,6 +421,18 @@ def held_package(upload: Upload) -> tuple[str, Secret]:
     if upload.package_id is None or upload.package_token is None:
         raise PackageGone(f"upload {upload.id} has no package yet")
     return upload.package_id, upload.package_token
+
+
+def in_doubt(upload: Upload, error: CloudError) -> CloudRefused:
+    """Give the error for an upload whose finalize was asked for, and nobody tells its outcome."""
+    of_portal = upload.terms.type is UploadType.PORTAL
+    where = "ask the portal's owner" if of_portal else "look at MASV"
+    return CloudRefused(
+        f"it may be delivered already: the cloud does not tell, and says {error.message}",
+        hint=f"{where} whether package {upload.package_id} was delivered before anything is sent"
+        f" once more; masv-watch resume {upload.id} asks the cloud again",
+        **error.facts,
+    )
 
 
 def _access(upload: Upload) -> tuple[object, ...]:

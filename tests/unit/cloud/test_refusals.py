@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masv_watch.cloud.refusals import Answer, Door, judge, retry_after_s, words_of
+from masv_watch.cloud.refusals import (
+    Answer,
+    Door,
+    judge,
+    retry_after_s,
+    says_finalized,
+    says_unfinished,
+    words_of,
+)
 from masv_watch.errors import (
     CloudError,
     CloudGarbled,
@@ -163,6 +171,63 @@ def test_page_with_a_status_that_asks_to_wait_is_heard_by_its_status(status, kin
     """A gateway writes pages as well, and knows when to come again."""
     with pytest.raises(kind):
         judge(answer(status, PAGES[0]), doing="testing", door=Door.PACKAGE)
+
+
+def _refused(status: int, body: bytes) -> CloudRefused:
+    with pytest.raises(CloudRefused) as caught:
+        judge(answer(status, body), doing="finalizing the package", door=Door.PACKAGE)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "package is not new: finalized",
+        "package is not new: expired",
+        "Package is not in state new",
+        "the package is no longer new",
+        "package already finalized",
+        "Package has already been finalised.",
+        "package was finalized",
+        "package is locked",
+        "package state is finalized",
+        "locked",
+    ],
+)
+@pytest.mark.parametrize("shape", [b'{"code":0,"message":"%s"}', b'{"error":"%s"}'])
+def test_refusal_that_says_the_package_is_finalized_is_read_so(words, shape):
+    """The words of the protocol page in every form that a client must survive."""
+    assert says_finalized(_refused(409, shape % words.encode()))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"package is not new: finalized",
+        b"<Error><Message>package is locked</Message></Error>",
+        b'{"message":"your account is suspended, payment is due"}',
+        b'{"message":"your account is locked"}',
+        b'{"message":"package is locked until the invoice is paid"}',
+        b'{"message":"package is not new: archived"}',
+        b'{"message":"package cannot be finalized"}',
+        b'{"message":"package is not finalized"}',
+        b'{"message":"a fault of the sandbox"}',
+        b'{"message":"package must have at least 1 file"}',
+    ],
+)
+def test_refusal_for_another_reason_is_never_taken_for_finalized(body):
+    """A source is disposed of by what this says."""
+    assert not says_finalized(_refused(403, body))
+
+
+def test_refusal_because_of_missing_files_is_read_so():
+    """The one refusal that a real client saw, and the sandbox's own."""
+    for words in (b"package must have at least 1 file", b"package has unfinished files"):
+        assert says_unfinished(_refused(400, b'{"message":"%s"}' % words))
+
+    assert not says_unfinished(_refused(400, b'{"message":"your account is suspended"}'))
 
 
 def test_refusal_that_repeats_our_secrets_is_shown_without_them():
