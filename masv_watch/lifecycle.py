@@ -71,6 +71,7 @@ UPLOAD: Mapping[UploadState, Mapping[UploadEvent, UploadState]] = {
         _UE.FILES_ADDED: _U.ERROR,
         _UE.SOURCE_CHANGED: _U.ERROR,
         _UE.RESUME: _U.TRANSFERRING,
+        _UE.ASK_AGAIN: _U.FINALIZING,
         _UE.DELETE: _U.DELETING,
     },
     _U.DELETING: {_UE.DELETE: _U.DELETING, _UE.DELETED: _U.GONE},
@@ -260,6 +261,12 @@ def advance(table: Mapping[S, Mapping[E, S]], state: S, event: E) -> S:
             allowed=list(legal),
         )
     return legal[event]
+
+
+def resumption(state: UploadState, *, is_asked: bool) -> UploadEvent:
+    """Give the event by which an upload goes on; of what may be delivered the cloud is asked."""
+    in_doubt = is_asked and _UE.ASK_AGAIN in UPLOAD[state]
+    return _UE.ASK_AGAIN if in_doubt else _UE.RESUME
 
 
 def is_arriving(drop: Drop) -> bool:

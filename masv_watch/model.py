@@ -153,6 +153,7 @@ class UploadEvent(StrEnum):
     SOURCE_CHANGED = "source_changed"
     PAUSE = "pause"
     RESUME = "resume"
+    ASK_AGAIN = "ask_again"
     FINALIZE = "finalize"
     FINALIZED = "finalized"
     REFUSED = "refused"

@@ -31,7 +31,7 @@ def follow(
         run("forget_words", id=row["id"])
     if event is UploadEvent.REFUSED:
         run("count_refusal", id=row["id"])
-    elif event in (UploadEvent.FINALIZED, UploadEvent.RESUME):
+    elif event in (UploadEvent.FINALIZED, UploadEvent.RESUME, UploadEvent.ASK_AGAIN):
         run("forget_refusals", id=row["id"])
 
 

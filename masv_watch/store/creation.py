@@ -22,6 +22,7 @@ from masv_watch.store.sql import (
     move_drop,
     move_upload,
     must,
+    refuse_in_doubt,
     sealed,
     terms_of,
     terms_text,
@@ -101,6 +102,7 @@ class CreationVerbs:
             row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
             if row["state"] == UploadState.ERROR:
                 raise IllegalTransition("an upload in error takes no further drop")
+            refuse_in_doubt(row)
             move_upload(tx, row, UploadEvent.FILES_ADDED)
             tx.run("note_joined", id=upload_id, now=tx.now)
             tx.run("clear_upload_retry", id=upload_id)

@@ -358,9 +358,11 @@ def finish_drops(tx: Transaction, upload_id: str) -> None:
 def is_beyond_change(upload: Row) -> bool:
     """Say whether a change of a source comes too late for this upload."""
     state = UploadState(upload["state"])
-    # a change seen after the POST belongs to a new ledger row (probes row 3)
-    return (state is UploadState.FINALIZING and bool(upload["finalize_asked"])) or (
-        UploadEvent.SOURCE_CHANGED not in lifecycle.UPLOAD[state]
+    # a change seen after the POST belongs to a new ledger row (probes row 3), also once it was
+    # given up to learn what became of it
+    return (
+        bool(upload["finalize_asked"])
+        or UploadEvent.SOURCE_CHANGED not in (lifecycle.UPLOAD[state])
     )
 
 

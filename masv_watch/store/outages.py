@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from masv_watch.model import Upload, UploadEvent, UploadState
 from masv_watch.retry import Outage, outage, revival
-from masv_watch.store.sql import Engine, Row, Transaction, hold_fence, move_upload, must
+from masv_watch.store.sql import Engine, Row, Transaction, hold_fence, move_upload, must, resume
 
 
 class OutageVerbs:
@@ -59,7 +59,7 @@ class OutageVerbs:
         def revive(tx: Transaction) -> int:
             due = tx.all("given_up_uploads", now=tx.now)
             for row in due:
-                move_upload(tx, row, UploadEvent.RESUME)
+                resume(tx, row)
                 tx.run("revive_upload", id=row["id"])
                 tx.run("clear_file_retries", upload_id=row["id"])
             return len(due)

@@ -384,7 +384,7 @@ VALUES (:id, :hot_folder, :root, :name, :message, :terms, :type, :batch, :state,
     :prioritized, :chunk_size, :access_code, :password, :relinks, :recall_s, :now, :now);
 
 -- name: open_batch
-SELECT * FROM uploads WHERE hot_folder = :hot_folder AND batch = 1
+SELECT * FROM uploads WHERE hot_folder = :hot_folder AND batch = 1 AND finalize_asked = 0
 AND state IN ('transferring', 'paused', 'idle') ORDER BY created_at DESC LIMIT 1;
 
 -- name: close_batches

@@ -16,7 +16,7 @@ from importlib.resources import files as package_files
 from typing import Any, Protocol, TypeVar
 
 from masv_watch import lifecycle, recall
-from masv_watch.errors import FenceLost, NotFound
+from masv_watch.errors import FenceLost, IllegalTransition, NotFound
 from masv_watch.logs import redacted
 from masv_watch.model import (
     After,
@@ -196,6 +196,29 @@ def move_upload(
     if after is UploadState.GONE:
         _end_drops(tx, row, delivered=finalized_at is not None)
     return after
+
+
+def resume(tx: Transaction, row: Row) -> UploadState:
+    """Let an upload go on in this transaction; of what may be delivered the cloud is asked first.
+
+    Raises:
+        IllegalTransition: it does not stand still.
+    """
+    state = UploadState(row["state"])
+    event = lifecycle.resumption(state, is_asked=bool(row["finalize_asked"]))
+    return move_upload(tx, row, event)
+
+
+def refuse_in_doubt(upload: Row) -> None:
+    """Refuse to change what goes with an upload whose package may be delivered already.
+
+    Raises:
+        IllegalTransition: a finalize was asked for, and nobody knows what became of it.
+    """
+    if upload["finalize_asked"]:
+        raise IllegalTransition(
+            f"upload {upload['id']} may be delivered already", state=upload["state"], allowed=[]
+        )
 
 
 def _end_drops(tx: Transaction, upload: Row, *, delivered: bool) -> None:

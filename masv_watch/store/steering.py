@@ -48,6 +48,7 @@ from masv_watch.store.sql import (
     move_task,
     move_upload,
     must,
+    refuse_in_doubt,
     rows_as,
     task_of,
 )
@@ -137,6 +138,7 @@ class SteeringVerbs:
 
         def add(tx: Transaction) -> UploadState:
             row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+            refuse_in_doubt(row)
             after = move_upload(
                 tx, row, UploadEvent.FILES_ADDED, code=row["error_code"], error=row["error"]
             )

@@ -42,6 +42,7 @@ from masv_watch.store.sql import (
     hold_fence,
     move_upload,
     must,
+    resume,
     rows_as,
     upload_of,
 )
@@ -92,11 +93,11 @@ class UndertakingVerbs:
             row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
             if event is UploadEvent.PAUSE and rest_for_good(tx, row):
                 return UploadState(row["state"])
-            after = move_upload(tx, row, event, code=code, error=error)
             if event is UploadEvent.RESUME:
                 tx.run("clear_upload_retry", id=upload_id)
                 tx.run("clear_file_retries", upload_id=upload_id)
-            return after
+                return resume(tx, row)
+            return move_upload(tx, row, event, code=code, error=error)
 
         return self.engine.write(advance)
 

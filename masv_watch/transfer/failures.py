@@ -235,8 +235,9 @@ class Failures:
             return False
         hours = f"{after_s / 3600.0:.3g} h"
         resume = f"masv-watch resume {upload.id}"
+        in_doubt = " it may be delivered already:" if upload.finalize_asked else ""
         down = NetworkDown(
-            f"network: nothing got through for {hours}: {error.message}",
+            f"network: nothing got through for {hours}:{in_doubt} {error.message}",
             hint=f"look at the way to the cloud, then {resume}: it is not tried by itself any more"
             if revival(found) is None
             else f"look at the way to the cloud; it is tried again every hour for 7 days, at once"

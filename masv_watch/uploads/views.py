@@ -316,7 +316,8 @@ def calls_for(upload: Upload) -> list[str]:
     """List the calls that an upload takes in its state, as their routes are called."""
     legal = lifecycle.UPLOAD[upload.state]
     calls = [call for event, call in _CALLS.items() if event in legal]
-    if upload.hot_folder is not None and "files" in calls:
+    takes_none = upload.hot_folder is not None or upload.finalize_asked
+    if takes_none and "files" in calls:
         calls.remove("files")
     if upload.state is UploadState.TRANSFERRING:
         calls.append("start")

@@ -29,18 +29,18 @@ Table = Mapping[Any, Mapping[Any, Any]]
 
 #: the tables once more, row by row as the architecture page prints them; "-" is illegal
 UPLOAD_COLUMNS = (
-    "files_added all_sent source_changed pause resume finalize finalized refused fail delete"
-    " deleted"
+    "files_added all_sent source_changed pause resume ask_again finalize finalized refused fail"
+    " delete deleted"
 )
 UPLOAD_ROWS = {
-    "transferring": "transferring idle transferring paused - - - - error deleting -",
-    "paused": "paused - paused - transferring - - - error deleting -",
-    "idle": "transferring - transferring - - finalizing - - error deleting -",
-    "finalizing": "- - transferring - - - complete transferring error deleting -",
-    "complete": "- - - - - - - - - deleting -",
-    "error": "error - error - transferring - - - - deleting -",
-    "deleting": "- - - - - - - - - deleting gone",
-    "gone": "- - - - - - - - - - -",
+    "transferring": "transferring idle transferring paused - - - - - error deleting -",
+    "paused": "paused - paused - transferring - - - - error deleting -",
+    "idle": "transferring - transferring - - - finalizing - - error deleting -",
+    "finalizing": "- - transferring - - - - complete transferring error deleting -",
+    "complete": "- - - - - - - - - - deleting -",
+    "error": "error - error - transferring finalizing - - - - deleting -",
+    "deleting": "- - - - - - - - - - deleting gone",
+    "gone": "- - - - - - - - - - - -",
 }
 DROP_COLUMNS = "quiet block ignore same_content change take release finish cancel supersede resend"
 DROP_ROWS = {
@@ -98,12 +98,12 @@ def test_advance_every_pair_follows_the_printed_table(
 
 @pytest.mark.parametrize(
     ("table", "legal", "illegal"),
-    [(lifecycle.UPLOAD, 28, 60), (lifecycle.DROP, 29, 70), (lifecycle.TASK, 3, 9)],
+    [(lifecycle.UPLOAD, 29, 67), (lifecycle.DROP, 29, 70), (lifecycle.TASK, 3, 9)],
     ids=["upload", "drop", "task"],
 )
 def test_tables_count_as_published(table: Table, legal: int, illegal: int) -> None:
     """The number of legal and of illegal pairs is a published fact."""
-    events = {UploadEvent: 11, DropEvent: 11, TaskEvent: 3}
+    events = {UploadEvent: 12, DropEvent: 11, TaskEvent: 3}
     kind = type(next(event for row in table.values() for event in row))
 
     assert sum(len(row) for row in table.values()) == legal
@@ -128,6 +128,15 @@ def test_upload_delivery_is_reachable_from_every_living_state() -> None:
                 reaching.add(state)
 
     assert reaching == set(UploadState) - over
+
+
+@pytest.mark.parametrize("state", UploadState)
+def test_resumption_of_an_upload_in_doubt_asks_before_it_sends(state: UploadState) -> None:
+    """What stopped after its finalize was asked for goes back to the question; else it sends."""
+    asked = lifecycle.resumption(state, is_asked=True)
+
+    assert lifecycle.resumption(state, is_asked=False) is UploadEvent.RESUME
+    assert (asked is UploadEvent.ASK_AGAIN) == (state is UploadState.ERROR)
 
 
 def test_upload_complete_is_never_left_but_by_delete() -> None:

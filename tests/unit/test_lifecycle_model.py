@@ -112,7 +112,7 @@ def _taken(world: World, index: int, drop: Drop, *, whole: bool) -> World | None
     taken = _with(world, index, _stepped(drop, DropEvent.TAKE, whole=whole, held=False))
     if world.upload is None:
         return replace(taken, upload=UploadState.TRANSFERRING)
-    if world.upload is UploadState.ERROR:
+    if world.upload is UploadState.ERROR or world.asked:
         return None
     return _moved(taken, UploadEvent.FILES_ADDED)
 
@@ -201,8 +201,8 @@ def _upload_steps(world: World):
 
 
 def _person(world: World, event: UploadEvent) -> World | None:
-    if world.asked and event is UploadEvent.FAIL:
-        return None
+    if event is UploadEvent.RESUME and world.upload is not None:
+        event = lifecycle.resumption(world.upload, is_asked=world.asked)
     return _moved(world, event)
 
 
@@ -358,6 +358,14 @@ def test_delivery_is_reachable_from_every_living_world(reached):
         if world.upload not in (None, UploadState.DELETING, UploadState.GONE, UploadState.COMPLETE)
     }
     assert living - can_deliver == set()
+
+
+def test_upload_in_doubt_sends_nothing_until_the_cloud_has_told(reached):
+    """A finalize that was asked for and then given up is asked about before anything else."""
+    still = {UploadState.FINALIZING, UploadState.ERROR, UploadState.DELETING}
+    in_doubt = {world.upload for world in reached if world.asked}
+
+    assert in_doubt == still
 
 
 def test_upload_with_a_drop_that_still_arrives_is_never_idle(reached):

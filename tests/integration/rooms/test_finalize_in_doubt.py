@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from masv_watch.model import After, Terms, UploadType
-from tests.integration.rooms.sent import Room
+from masv_watch.errors import IllegalTransition
+from masv_watch.model import After, DropDraft, Terms, Upload, UploadType
+from tests.integration.rooms.sent import FOLDER, Room
 
 FINALIZE = "POST /v1/packages/[^/]+/finalize$"
 READ = "GET /v1(.1)?/(teams/[^/]+/)?packages/[^/]+$"
@@ -160,3 +163,116 @@ def test_finalize_in_doubt_whose_source_changed_and_that_is_refused_is_told(room
 
     assert "it may be delivered already" in failed.error
     assert "ask the portal's owner" in failed.error
+
+
+def _given_up(room: Room, upload_id: str) -> Upload:
+    """Let nobody learn what became of a finalize that took effect, until it is given up."""
+    room.sandbox.fault("after", FINALIZE, times=None)
+    room.sandbox.fault("status", READ, status=502, times=None)
+    room.build()
+    _pass(room, 60.0, step_s=1.0)
+    while room.upload(upload_id).state != "error":
+        _pass(room, 300.0, step_s=60.0)
+    assert room.package(upload_id)["state"] == "finalized"
+    return room.upload(upload_id)
+
+
+def _until_ended(room: Room, upload_id: str) -> Upload:
+    def ended() -> bool:
+        room.clock.advance(0.25)
+        return room.upload(upload_id).state in ("complete", "error")
+
+    room.until(ended)
+    return room.upload(upload_id)
+
+
+def _drop(room: Room, name: str) -> DropDraft:
+    """Describe one more drop that settled."""
+    drop = room.store.see_drop(FOLDER, os.fsencode(name))
+    (room.root / name).mkdir()
+    (room.root / name / "f0").write_bytes(b"another drop")
+    return room.settled(name, drop.id)
+
+
+IMPATIENT = Terms(type=UploadType.TEAM, give_up_after_s=HOUR_S)
+
+
+def test_finalize_that_was_given_up_says_that_it_may_be_delivered(room: Room):
+    """Whoever reads that nothing got through must not send it once more."""
+    upload_id = room.drop("says", 100, terms=IMPATIENT)
+    failed = _given_up(room, upload_id)
+
+    assert failed.finalize_asked
+    assert "it may be delivered already" in failed.error
+
+
+@pytest.mark.parametrize("by", ["a person", "itself"])
+def test_change_after_a_finalize_that_was_given_up_enters_no_delivered_package(room: Room, by: str):
+    """What may be delivered takes no other content; what became of it is learned first."""
+    upload_id = room.drop(f"given up, {by}", 100, terms=IMPATIENT)
+    _given_up(room, upload_id)
+    (room.root / f"given up, {by}" / "f0").write_bytes(b"another version")
+    (drop,) = room.store.drops_of(upload_id)
+    room.store.note_change(drop.id, "changed")
+    room.sandbox.heal()
+    if by == "itself":
+        room.clock.advance(HOUR_S)
+    else:
+        room.desk.resume(upload_id)
+    again = room.upload(upload_id).state
+    complete = room.until_state(upload_id, "complete")
+    known = [file.size for file in room.store.delivered_files(FOLDER, drop.path).values()]
+
+    assert again == ("error" if by == "itself" else "finalizing")
+    assert (complete.finalize_asked, room.package(upload_id)["finalize_calls"]) == (True, 1)
+    # what was never sent is not taken for delivered (P1)
+    assert known == [100]
+
+
+def test_finalize_that_was_given_up_and_never_arrived_sends_what_changed_since(room: Room):
+    """The cloud says that nothing was finalized: the change counts, and its content goes."""
+    room.sandbox.fault("reset", FINALIZE)
+    room.sandbox.fault("status", READ, status=502, times=None)
+    room.build()
+    upload_id = room.drop("not arrived", 100, terms=IMPATIENT)
+    room.until(lambda: room.upload(upload_id).finalize_asked)
+    while room.upload(upload_id).state != "error":
+        _pass(room, 300.0, step_s=60.0)
+    (room.root / "not arrived" / "f0").write_bytes(b"another version")
+    room.sandbox.heal()
+    room.desk.resume(upload_id)
+    room.until(lambda: room.upload(upload_id).state == "transferring")
+    room.store.settle_again(room.settled("not arrived", room.store.drops_of(upload_id)[0].id))
+    room.until_state(upload_id, "complete")
+    (file,) = room.package(upload_id)["files"]
+
+    assert file["size"] == len(b"another version")
+
+
+def test_files_for_an_upload_whose_finalize_was_given_up_are_refused(room: Room):
+    """A caller adds nothing to what may be delivered."""
+    terms = Terms(type=UploadType.TEAM, idle_s=0.0, give_up_after_s=HOUR_S)
+    upload_id = room.call(room.source("a.mov", 10), terms=terms)
+    _given_up(room, upload_id)
+    with pytest.raises(IllegalTransition, match="may be delivered already"):
+        room.store.add_files(upload_id, room.named(room.source("b.mov", 10)), (), reader=None)
+    room.sandbox.heal()
+    room.desk.resume(upload_id)
+
+    assert _until_ended(room, upload_id).state == "complete"
+
+
+def test_batch_whose_finalize_was_given_up_takes_no_further_drop(room: Room):
+    """What joined it would be added to a package that may be delivered, and stop both."""
+    terms = Terms(type=UploadType.TEAM, batch=True, idle_s=60.0, give_up_after_s=HOUR_S)
+    upload_id = room.drop("first", 100, terms=terms)
+    _given_up(room, upload_id)
+    room.desk.resume(upload_id)
+    second = _drop(room, "second")
+    found = room.store.open_batch(FOLDER)
+    with pytest.raises(IllegalTransition):
+        room.store.join_upload(upload_id, second)
+    room.sandbox.heal()
+
+    assert found is None
+    assert _until_ended(room, upload_id).state == "complete"
