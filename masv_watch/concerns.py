@@ -55,6 +55,8 @@ class Concerns:
         self._housekeeping = housekeeping
         #: what the last reload was refused for; "" when it was taken over
         self.refused = ""
+        #: what of the last reload could not be stored yet, and why; "" when all of it holds
+        self.behind = ""
         #: what is wrong with the place of the state; it changes only with a restart
         self.ground = tuple(_ground(state))
         self._file = files.place_of(file_of(state))
@@ -83,6 +85,8 @@ class Concerns:
         if self.refused:
             text = f"the last reload was refused, the earlier goes on: {self.refused}"
             found.append(Need(key="reload", text=text, cure="masv-watch check"))
+        if self.behind:
+            found.append(Need(key="behind", text=f"{self.behind}; it is tried again and again"))
         slow_s = self._departure.sender.slow_until - self._store.now()
         if slow_s > 0:
             text = f"the cloud asked us to send nothing for another {slow_s:.0f} s"

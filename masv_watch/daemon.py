@@ -7,7 +7,8 @@ Law 1. Start: lock the state, open the store, listen, loops, first sweep, ready.
 server or a folder that does not answer never delays readiness.
 Law 2. Stop: callers first, then intake, then what is handed out; chunks on the way may end within
 their time; leases are released last.
-Law 3. A reload is all or nothing: a configuration with a problem changes nothing.
+Law 3. A reload is all or nothing: a configuration with a problem, or a state that takes nothing,
+changes nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import random
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from masv_watch import __version__, files, logs, once, thrift
@@ -36,16 +36,16 @@ from masv_watch.delivery.hooks import Herald
 from masv_watch.delivery.outbox import LETTERS, SOURCES, Outbox, Outside
 from masv_watch.delivery.outbox import LOOK_S as OUTBOX_S
 from masv_watch.departure import Departure
-from masv_watch.errors import CannotListen, ConfigError
+from masv_watch.errors import CannotListen, ConfigError, StoreError
 from masv_watch.housekeeping import Housekeeping
 from masv_watch.inquiries import Inquirer
 from masv_watch.login import Login
-from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock
+from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock, end_all
 from masv_watch.metrics import Metrics
-from masv_watch.model import Reloaded, Settings
+from masv_watch.model import Reloaded
 from masv_watch.reception import OwnThings, Reception
 from masv_watch.rehearsal import Rehearsal
-from masv_watch.reloads import Reloads
+from masv_watch.reloads import Reloads, waits_for_restart, with_cloud_of
 from masv_watch.roster import Roster
 from masv_watch.store.sqlite import open_store
 from masv_watch.transfer.crew import SMALL_WORKERS
@@ -344,6 +344,8 @@ class Daemon:
             self._heart.status(self.health().sentence(len(self._roster)))
         self._bell.wait(wait_s)
         self._heaps.tend()
+        if self._concerns.behind:
+            self._follow()
         self._reloads.carry_out(self._reload)
 
     def _start(self) -> None:
@@ -382,19 +384,11 @@ class Daemon:
         self._wait_still(GRACE_S)
         self._sender.abort()
         self._wait_still(ABORT_S)
-        self._end_loops()
+        end_all(self._all_loops(), clock=self._clock, within_s=LOOPS_S)
         self._departure.end(WORKERS_S)
         self._http.close()
         self.store.close()
         log.info("stopped")
-
-    def _end_loops(self) -> None:
-        loops = self._all_loops()
-        for loop in loops:
-            loop.ask_to_stop()
-        until = self._clock.monotonic() + LOOPS_S
-        for loop in loops:
-            loop.stop(max(until - self._clock.monotonic(), 0.0))
 
     def _wait_still(self, at_most_s: float) -> None:
         """Let chunks on their way end; the sender's loop goes on taking their outcomes."""
@@ -427,23 +421,39 @@ class Daemon:
             return self._refuse_reload(*error.problems)
         logs.register_secrets(*loaded.secrets, lasting=True)
         try:
+            self.store.demand_writable()
             self._reception.adopt(loaded.settings.server)
+        except StoreError as error:
+            again = "reload once more when it does"
+            return self._refuse_reload(f"the state takes nothing: {error.message} - {again}")
         except CannotListen as error:
             return self._refuse_reload(str(error))
-        late = self._needs_restart(loaded.settings)
+        late = waits_for_restart(self._at_start, loaded.settings)
         for line in late:
             log.warning("a change waits for a restart", extra={"key": line})
         self._loaded = loaded
-        old, self._settings = self._settings, self._without_new_host(loaded.settings)
+        self._settings = with_cloud_of(self._settings, self._at_start, loaded.settings)
         self._concerns.refused = ""
         self._login.adopt(self._settings.masv)
         self._sender.forget_slowness()
-        self._roster.swap(old.hot_folders, loaded.settings.hot_folders)
-        self._departure.adopt()
-        self.store.hurry()
+        self._follow()
         self._heart.ready(f"watching {len(self._roster)} hot folders")
         log.info("the configuration was taken over", extra={"hot_folders": len(self._roster)})
-        return Reloaded(is_taken=True, warnings=loaded.warnings, waits_for_restart=tuple(late))
+        warnings = (*loaded.warnings, *filter(None, [self._concerns.behind]))
+        return Reloaded(is_taken=True, warnings=warnings, waits_for_restart=tuple(late))
+
+    def _follow(self) -> None:
+        """Have hot folders and uploads follow the settings; what is not stored is tried again."""
+        try:
+            self._roster.swap(self._settings.hot_folders)
+            self._departure.adopt()
+            self.store.hurry()
+        except StoreError as error:
+            if not self._concerns.behind:
+                log.warning("hot folders wait for the state", extra={"reason": str(error)})
+            self._concerns.behind = f"not all follows the last reload yet: {error.message}"
+        else:
+            self._concerns.behind = ""
 
     def _refuse_reload(self, *problems: str) -> Reloaded:
         for problem in problems:
@@ -451,22 +461,6 @@ class Daemon:
         self._concerns.refused = next(iter(problems), "").partition("\n")[0]
         self._heart.ready("the last reload failed; the earlier configuration goes on")
         return Reloaded(is_taken=False, problems=problems)
-
-    def _without_new_host(self, new: Settings) -> Settings:
-        """Keep the cloud of the start: another host's key must not be shown to it."""
-        if new.masv.api_url == self._at_start.masv.api_url:
-            return new
-        return replace(new, masv=self._settings.masv)
-
-    def _needs_restart(self, new: Settings) -> list[str]:
-        old = self._at_start
-        pairs = {
-            "state": (old.state, new.state),
-            "server.listen": (old.server.listen, new.server.listen),
-            "masv.api_url": (old.masv.api_url, new.masv.api_url),
-            "masv.proxy": (old.masv.proxy, new.masv.proxy),
-        }  # fmt: skip
-        return [key for key, (before, after) in pairs.items() if before != after]
 
     def health(self) -> Health:
         """Say whether the process lives and whether it is ready."""
@@ -477,7 +471,11 @@ class Daemon:
             return Health(live=False, ready=False, why=f"not ticking: {', '.join(hung)}")
         if waiting:
             return Health(live=True, ready=False, why=f"not swept yet: {', '.join(waiting)}")
-        return Health(live=True, ready=True, concerns=self._concerns.sentences())
+        try:
+            return Health(live=True, ready=True, concerns=self._concerns.sentences())
+        except StoreError as error:
+            # the main thread asks too, and must outlive a disk in trouble
+            return Health(live=True, ready=False, why=f"the state cannot be read: {error}")
 
     def _all_loops(self) -> list[Loop]:
         return [*self._loops, *self._roster.loops]

@@ -17,7 +17,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -227,6 +227,15 @@ class Loop:
     def _expect(self, pause_s: float) -> None:
         self.beat()
         self._wakes_at += pause_s
+
+
+def end_all(loops: Sequence[Loop], *, clock: Clock, within_s: float) -> None:
+    """End loops, waiting at most so many seconds for all of them together."""
+    for loop in loops:
+        loop.ask_to_stop()
+    until = clock.monotonic() + within_s
+    for loop in loops:
+        loop.stop(max(until - clock.monotonic(), 0.0))
 
 
 class Heart:

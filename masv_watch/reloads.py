@@ -1,18 +1,20 @@
 """Reloads of the configuration: who asked for one, and what became of the last.
 
-Owns the way from a signal or a call to the one thread that reloads, and back. Never reads a file
-and never swaps anything: `daemon` does. Asked by the API from any thread.
+Owns the way from a signal or a call to the one thread that reloads, and back, and what of a new
+configuration has to wait. Never reads a file and never swaps anything: `daemon` does. Asked by the
+API from any thread.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from masv_watch.errors import Busy
 from masv_watch.loops import Clock
 from masv_watch.metrics import Metrics
-from masv_watch.model import Reloaded
+from masv_watch.model import Reloaded, Settings
 
 #: seconds that a caller waits; the loop of a folder that is gone gets some of them to end
 PATIENCE_S = 30.0
@@ -71,3 +73,21 @@ class Reloads:
         finally:
             for each in waiting:
                 each.set()
+
+
+def with_cloud_of(now: Settings, at_start: Settings, new: Settings) -> Settings:
+    """Give new settings with the cloud of the start: another host's key must not be shown to it."""
+    if new.masv.api_url == at_start.masv.api_url:
+        return new
+    return replace(new, masv=now.masv)
+
+
+def waits_for_restart(at_start: Settings, new: Settings) -> list[str]:
+    """List the keys whose change counts only after a restart."""
+    pairs = {
+        "state": (at_start.state, new.state),
+        "server.listen": (at_start.server.listen, new.server.listen),
+        "masv.api_url": (at_start.masv.api_url, new.masv.api_url),
+        "masv.proxy": (at_start.masv.proxy, new.masv.proxy),
+    }
+    return [key for key, (before, after) in pairs.items() if before != after]

@@ -157,15 +157,18 @@ class Roster:
         """End the notifications."""
         self._hints.stop()
 
-    def swap(self, old: Iterable[Rule], new: Iterable[Rule]) -> None:
+    def swap(self, new: Iterable[Rule]) -> None:
         """Take over a reloaded configuration.
 
         A rule that says the same of what it watches goes on undisturbed; the rest is read as it is
-        needed.
+        needed. What was broken off is taken up by another call.
+
+        Raises:
+            StoreError: what follows for drops could not be stored.
         """
         self._rules = list(new)
         rules = [rule for rule in self._rules if rule.is_enabled]
-        before = {_watching(rule) for rule in old if rule.is_enabled}
+        before = {_watching(each.intake.rule) for each in self._watched.values()}
         kept = {rule.name for rule in rules if _watching(rule) in before}
         for name in [name for name in self._watched if name not in kept]:
             self._watched.pop(name).loop.stop(SWAP_S)

@@ -8,6 +8,7 @@ It stands alone because it brings the whole daemon along, which no other command
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 
@@ -15,7 +16,15 @@ from masv_watch import logs
 from masv_watch.cli.output import complain
 from masv_watch.config import apart
 from masv_watch.config.finding import find
+from masv_watch.config.handover import Loaded
 from masv_watch.daemon import Daemon
+from masv_watch.errors import StoreFull
+from masv_watch.loops import Bell, Heart, SystemClock
+
+log = logging.getLogger(__name__)
+
+#: seconds between two looks whether the disk of the state has room
+ROOM_S = 2.0
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,5 +37,24 @@ def run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     # a reload asked for before the start is through changes nothing
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    daemon = Daemon(loaded, path=path, environ=os.environ)
-    return daemon.run_once() if options.once else daemon.run()
+    if options.once:
+        return Daemon(loaded, path=path, environ=os.environ).run_once()
+    return _built(loaded, path).run()
+
+
+def _built(loaded: Loaded, path: str) -> Daemon:
+    """Give the daemon, once the disk of its state has room for its first writes (fault 38).
+
+    A unit that fails again and again stays down for good; whoever frees space would have to know.
+    """
+    clock = SystemClock()
+    heart, is_told = Heart(clock=clock), False
+    while True:
+        try:
+            return Daemon(loaded, path=path, environ=os.environ)
+        except StoreFull as error:
+            if not is_told:
+                log.error("the start waits for room for the state", extra={"reason": str(error)})
+                heart.status(f"waiting for room: {error}")
+                is_told = True
+        Bell().wait(ROOM_S)

@@ -403,6 +403,14 @@ class Store(
         """Give what kept the last write from being stored; "" when it was stored."""
         ...
 
+    def demand_writable(self) -> None:
+        """Make sure that the state takes a write now.
+
+        Raises:
+            StoreError: it does not.
+        """
+        ...
+
     def back_up(self, to: str, *, with_key: bool, stop: Callable[[], bool]) -> int:
         """Copy the state to a file, and its key beside it, while it is written; give the bytes.
 

@@ -449,7 +449,8 @@ def _translated(path: str) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         name = getattr(error, "sqlite_errorname", "")
-        if name.startswith("SQLITE_FULL"):
+        # the second: the memory that readers and writer share has no room
+        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")):
             raise StoreFull(
                 f"the disk of {path} is full", hint="free space; it goes on by itself"
             ) from error

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 
 from masv_watch.store import copies, copying
+from masv_watch.store.sql import Engine
 from masv_watch.store.watermark import Watermark
 
 
@@ -20,6 +21,7 @@ class UpkeepVerbs:
 
     folder: str
     disk: Watermark
+    engine: Engine
 
     def disk_trouble(self) -> str:
         """Give how little room the disk of the state has; "" while that is enough."""
@@ -28,6 +30,11 @@ class UpkeepVerbs:
     def demand_room(self) -> None:
         """Make sure that the disk of the state has room for something new."""
         self.disk.demand()
+
+    def demand_writable(self) -> None:
+        """Make sure that the state takes a write now."""
+        now = str(self.engine.now())
+        self.engine.write(lambda tx: tx.run("set_meta", key="tried", value=now))
 
     def back_up(self, to: str, *, with_key: bool, stop: Callable[[], bool]) -> int:
         """Copy the state to a file while it is written; give the bytes of the copy."""

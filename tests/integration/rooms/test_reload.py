@@ -142,7 +142,7 @@ def test_hot_folder_that_is_disabled_lets_what_is_on_its_way_go_on_and_keeps_its
     room.pass_time(5)
     made = roster(room, room.rule)
     off = replace(room.rule, is_enabled=False)
-    made.swap([room.rule], [off])
+    made.swap([off])
 
     (sight,) = made.sights()
     said = made.explain(os.fsencode(room.hot / "new.mov"), Caller(uid=0, is_owner=True))
@@ -167,7 +167,7 @@ def test_hot_folder_that_is_disabled_keeps_the_questions_that_nobody_answered(ma
     room.pass_time(SETTLED_S)
     assert room.state("old.mov") == ("held", "initial_ask")
     made = roster(room, room.rule)
-    made.swap([room.rule], [replace(room.rule, is_enabled=False)])
+    made.swap([replace(room.rule, is_enabled=False)])
 
     room.begin()
     room.pass_time(SETTLED_S)
@@ -180,7 +180,7 @@ def test_hot_folder_that_is_disabled_still_says_what_goes_with_a_source(make_roo
     """What was on its way is delivered, and its source dealt with by the same rule."""
     room = make_room(settle=Settle(quiet_s=QUIET_S, done_marker="{name}/DONE"))
     made = roster(room, room.rule)
-    made.swap([room.rule], [replace(room.rule, is_enabled=False)])
+    made.swap([replace(room.rule, is_enabled=False)])
 
     assert made.ignored("hot", "delete")(b"CARD/DONE", 0)
     assert not made.ignored("hot", "delete")(b"CARD/a.mov", 0)
@@ -190,7 +190,7 @@ def test_disabled_hot_folder_is_named_to_none_but_owners(make_room: Any):
     """Who may only call learns what he learns of any path that is not watched (P8)."""
     room = make_room()
     made = roster(room, room.rule)
-    made.swap([room.rule], [replace(room.rule, is_enabled=False)])
+    made.swap([replace(room.rule, is_enabled=False)])
     path = os.fsencode(room.hot / "new.mov")
 
     assert made.explain(path, Caller(uid=0, is_owner=True)).hot_folder == "hot"
@@ -207,7 +207,7 @@ def test_hot_folder_that_is_enabled_again_sends_what_waited_and_nothing_twice(ma
     (room.hot / "new.mov").write_bytes(b"abc")
     room.pass_time(5)
     made = roster(room, room.rule)
-    made.swap([room.rule], [replace(room.rule, is_enabled=False)])
+    made.swap([replace(room.rule, is_enabled=False)])
 
     room.begin()
     room.pass_time(SETTLED_S)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.processes import START_S, Daemon, Sandbox, free_port
+from tests.processes import START_S, Daemon, Sandbox, ask, free_port
 from tests.waiting import eventually
 
 _CONFIG = """\
@@ -56,14 +58,19 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     made.close()
 
 
+def _daemon(top: Path, sandbox: Sandbox) -> Daemon:
+    (top / "out").mkdir()
+    config, port = top / "masv-watch.yml", free_port()
+    config.write_text(_CONFIG.format(api=sandbox.api, port=port, top=top))
+    config.chmod(0o600)
+    return Daemon(config, port, top / "daemon.log")
+
+
 def test_daemon_tells_its_manager_how_it_is_from_start_to_end(tmp_path, manager):
     """Ready only after the first sweep; the watchdog is fed; a reload and the end are announced."""
     sandbox = Sandbox(tmp_path / "cloud")
-    (tmp_path / "out").mkdir()
-    config, port = tmp_path / "masv-watch.yml", free_port()
-    config.write_text(_CONFIG.format(api=sandbox.api, port=port, top=tmp_path))
-    config.chmod(0o600)
-    daemon = Daemon(config, port, tmp_path / "daemon.log")
+    daemon = _daemon(tmp_path, sandbox)
+    config = daemon.config
     try:
         daemon.start(environ=manager.environ)
         ready = manager.until("READY=1\nSTATUS=watching 1 hot folder")
@@ -83,3 +90,27 @@ def test_daemon_tells_its_manager_how_it_is_from_start_to_end(tmp_path, manager)
     assert (unready, status) == ([], 0)
     assert ready < reloading < refused < standing
     assert manager.look()[-1] == "STOPPING=1"
+
+
+def test_state_that_cannot_be_read_any_more_is_told_and_ends_no_daemon(tmp_path, manager):
+    """The main thread reads it for each letter; all that goes on must not end with it."""
+    sandbox = Sandbox(tmp_path / "cloud")
+    daemon = _daemon(tmp_path, sandbox)
+    try:
+        daemon.start(environ=manager.environ)
+        manager.until("READY=1")
+        # a page that is lost is no use for a test: what was read before is in memory
+        with closing(sqlite3.connect(tmp_path / "state" / "masv-watch.db")) as database:
+            database.execute("DROP TABLE notices")
+        told = manager.until("the state cannot be read")
+        fed = manager.letters.count("WATCHDOG=1")
+        eventually(lambda: manager.look().count("WATCHDOG=1") > fed)
+        status, answer = ask(daemon.api, "/readyz")
+        ended = daemon.process.poll()
+    finally:
+        daemon.kill()
+        sandbox.end()
+
+    assert "STOPPING=1" not in manager.look()[told:]
+    assert (ended, status) == (None, 503)
+    assert "the state cannot be read" in str(answer)
