@@ -147,7 +147,7 @@ class Housekeeping:
             name = name_of(self._clock.local(wall))
             to = os.path.join(backup.to, name)
             size = self._store.back_up(to, with_key=backup.with_key, stop=lambda: self._stopping)
-            for old in surplus([*copies, name], keep=backup.keep):
+            for old in surplus(copies, name, keep=backup.keep):
                 remove_copy(os.path.join(backup.to, old))
         except (MasvWatchError, OSError) as error:
             if not self._stopping:
@@ -181,9 +181,13 @@ def name_of(local: datetime) -> str:
     return f"{_PREFIX}{local:%Y%m%dT%H%M%S}{_SUFFIX}"
 
 
-def surplus(names: Iterable[str], *, keep: int) -> list[str]:
-    """List the copies that go so that the newest are kept; what is not ours is left alone."""
-    ours = sorted(name for name in set(names) if is_copy(name))
+def surplus(names: Iterable[str], made: str, *, keep: int) -> list[str]:
+    """List the copies that go so that the one just made and the newest are kept.
+
+    What has a name of the future, of a clock that was wrong, goes first; what is not ours is left
+    alone.
+    """
+    ours = sorted(filter(is_copy, {*names, made}), key=lambda name: (name <= made, name))
     return ours[: max(len(ours) - keep, 0)]
 
 

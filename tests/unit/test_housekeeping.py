@@ -22,17 +22,23 @@ def test_copy_is_due_once_a_day_whatever_the_clock_showed_before():
 
 @given(
     times=st.lists(st.integers(min_value=0, max_value=10**6), unique=True, max_size=12),
+    ahead=st.lists(st.integers(min_value=10**6 + 1, max_value=10**7), unique=True, max_size=4),
     others=st.lists(
         st.sampled_from(["notes.txt", "masv-watch-old.db", "masv-watch-20260101T000000.db.key"]),
         unique=True,
     ),
     keep=st.integers(min_value=1, max_value=8),
 )
-def test_surplus_are_the_oldest_copies_and_nothing_else(times, others, keep):
-    """The newest `keep` stay, and so does every file that is not ours."""
+def test_surplus_are_copies_of_the_future_and_the_oldest_and_nothing_else(
+    times, ahead, others, keep
+):
+    """The one just made and the newest `keep` stay, and so does every file that is not ours."""
     begin = datetime(2026, 1, 1, tzinfo=UTC)
-    names = [name_of(begin + timedelta(seconds=each)) for each in sorted(times)]
-    gone = surplus([*others, *reversed(names)], keep=keep)
+    made = name_of(begin + timedelta(seconds=10**6))
+    names = [name_of(begin + timedelta(seconds=each)) for each in sorted({*times, 10**6})]
+    wrong = [name_of(begin + timedelta(seconds=each)) for each in sorted(ahead)]
+    gone = surplus([*others, *reversed(wrong), *reversed(names)], made, keep=keep)
 
     assert all(is_copy(name) for name in names)
-    assert gone == names[: max(len(names) - keep, 0)]
+    assert gone == [*wrong, *names][: max(len(wrong) + len(names) - keep, 0)]
+    assert made not in gone

@@ -78,6 +78,28 @@ def test_copies_are_made_once_a_day_and_the_oldest_go(house, tmp_path, caplog):
     assert not house.keeping.needs()
 
 
+def test_copy_made_now_outlives_those_that_a_clock_ahead_has_named(house, tmp_path):
+    """Names sort by their time, and one of the future is no newer than the one made now."""
+    copies = tmp_path / "copies"
+    house.settings.backup = Backup(to=str(copies), keep=2)
+    house.keeping.back_up()
+    for day in ("21000101", "21000102"):
+        ahead = copies / f"masv-watch-{day}T000000.db"
+        ahead.write_bytes(b"made while the clock was ahead")
+        os.utime(ahead, (4_102_444_800, 4_102_444_800))
+    left = []
+    for _ in range(2):
+        house.clock.advance(BACKUP_S + 60)
+        house.keeping.back_up()
+        _age(copies, house.clock)
+        left.append([each.name for each in copies.glob("*.db") if "-2100" not in each.name])
+
+    assert not house.keeping.needs()
+    # the copy of before with each new one, the wrong ones gone first
+    assert [len(names) for names in left] == [2, 2]
+    assert len(list(copies.glob("*.db"))) == 2
+
+
 def _age(folder, clock) -> None:
     """Give every new copy the time of the driven clock."""
 
