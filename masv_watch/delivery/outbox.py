@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from masv_watch.cloud import wire
@@ -51,7 +52,7 @@ from masv_watch.model import (
 )
 from masv_watch.retry import Next, decide
 from masv_watch.store.contract import Store
-from masv_watch.uploads import read_package
+from masv_watch.uploads import end_links, read_package
 
 log = logging.getLogger(__name__)
 
@@ -187,11 +188,10 @@ class Outbox:
         log.info("a replaced package was dealt with", extra={"upload": task.key, "what": note})
 
     def _unlink(self, old: Upload) -> str:
-        """Switch off the link of a replaced upload whose package serves another drop as well."""
-        link = self._store.link(old.id)
-        if link is not None:
-            retire.delete_link(old, link.id, self._outside.cloud, fresh_token=self._fresh_token)
-        return f"package {old.package_id} serves another drop too and stays, without its link"
+        """End the links of a replaced upload whose package serves another drop as well."""
+        with suppress(PackageGone):
+            end_links(old, self._store, self._outside.cloud, self._outside.login)
+        return f"package {old.package_id} serves another drop too and stays, without its links"
 
     def _dispose(self, task: Task, upload: Upload) -> None:
         drop = self._store.drop(int(task.key))

@@ -53,20 +53,3 @@ def _delete(old: Upload, cloud: CloudClient, fresh_token: Callable[[Upload], Sec
         if old.terms.type is UploadType.PORTAL:
             raise CloudRefused("the portal's package token has expired") from error
         cloud.delete_package(package_id, fresh_token(old))
-
-
-def delete_link(
-    old: Upload, link_id: str, cloud: CloudClient, *, fresh_token: Callable[[Upload], Secret]
-) -> None:
-    """Switch a link of an upload off; one that is gone already is off.
-
-    Raises: CloudError: not now, or not at all.
-    """
-    package_id, token = old.package_id or "", old.package_token
-    try:
-        try:
-            cloud.delete_link(package_id, token or fresh_token(old), link_id=link_id)
-        except TokenExpired:
-            cloud.delete_link(package_id, fresh_token(old), link_id=link_id)
-    except PackageGone:
-        return

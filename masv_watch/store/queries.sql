@@ -967,6 +967,14 @@ SELECT count(*) AS number FROM (
     SELECT id, state, retired FROM uploads WHERE package_id = :package_id AND relinks IS NOT NULL)
 WHERE id <> :id AND state = 'complete' AND retired = 0;
 
+-- name: named_beside
+SELECT DISTINCT value AS address FROM uploads, json_each(uploads.terms, '$.recipients')
+WHERE uploads.id IN (
+    SELECT uploads.id FROM uploads WHERE package_id = :package_id AND relinks IS NULL
+    UNION ALL SELECT uploads.id FROM uploads WHERE package_id = :package_id
+        AND relinks IS NOT NULL)
+AND uploads.id <> :id AND state = 'complete' AND retired = 0;
+
 -- name: known_links
 SELECT links.id FROM links WHERE links.upload_id <> :id AND links.upload_id IN (
     SELECT uploads.id FROM uploads WHERE package_id = :package_id AND relinks IS NULL

@@ -81,6 +81,12 @@ class RelinkingVerbs:
         whose = {"id": upload.id, "package_id": upload.package_id}
         return self.engine.read(lambda tx: bool(tx.number("shares_package", **whose)))
 
+    def named_beside(self, upload: Upload) -> set[str]:
+        """Give the recipients of the other uploads with which an upload shares its package."""
+        whose = {"id": upload.id, "package_id": upload.package_id}
+        rows = self.engine.read(lambda tx: tx.all("named_beside", **whose))
+        return {str(row["address"]) for row in rows}
+
     def known_links(self, upload: Upload) -> set[str]:
         """Give the links of the uploads with which an upload shares its package."""
         whose = {"id": upload.id, "package_id": upload.package_id}

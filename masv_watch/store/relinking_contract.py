@@ -38,6 +38,10 @@ class Relinking(Protocol):
         """Say whether the package of an upload serves another one, which is complete, as well."""
         ...
 
+    def named_beside(self, upload: Upload) -> set[str]:
+        """Give the recipients of the other complete uploads that an upload's package serves."""
+        ...
+
     def known_links(self, upload: Upload) -> set[str]:
         """Give the links of the other uploads with which an upload shares its package."""
         ...

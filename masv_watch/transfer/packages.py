@@ -51,7 +51,7 @@ from masv_watch.model import (
 )
 from masv_watch.store.contract import Store
 from masv_watch.store.packaging_contract import UNNAMED
-from masv_watch.uploads import read_package
+from masv_watch.uploads import end_links, read_package
 
 log = logging.getLogger(__name__)
 
@@ -238,18 +238,13 @@ class Packages:
                         " does not tell whether it was delivered",
                     )
             if upload.finalized_at is not None and self._store.shares_package(upload):
-                self._delete_link(upload)
+                if upload.takes_package:
+                    end_links(upload, self._store, self._cloud, self._login)
             elif upload.takes_package or not stays:
                 self._cloud.delete_package(*held_package(upload))
         except PackageGone:
             log.info("a deleted upload's package was gone already", extra={"upload": upload.id})
         self._store.note_deleted(upload, was_finalized=was_finalized)
-
-    def _delete_link(self, upload: Upload) -> None:
-        """Switch off the link of one of several uploads that share a package, which stays."""
-        link = self._store.link(upload.id)
-        if upload.takes_package and link is not None:
-            self._cloud.delete_link(*held_package(upload), link_id=link.id)
 
     def finalize(self, upload: Upload) -> None:
         """Finalize a package exactly once and hang its tasks on the upload.

@@ -28,6 +28,7 @@ from masv_watch.uploads.onward import Times as Times
 from masv_watch.uploads.onward import onward_of as onward_of
 from masv_watch.uploads.onward import window as window
 from masv_watch.uploads.records import Records as Records
+from masv_watch.uploads.unlinking import end_links as end_links
 from masv_watch.uploads.views import DropView as DropView
 from masv_watch.uploads.views import SendingView as SendingView
 from masv_watch.uploads.views import UploadDetails as UploadDetails

@@ -151,6 +151,7 @@ class World:
         contents: dict[str, bytes] | None = None,
         *,
         name: str = "Day 1",
+        recipients: tuple[str, ...] = (),
         mail_to: tuple[str, ...] = (),
         template: str | None = None,
         after: After | None = None,
@@ -171,6 +172,7 @@ class World:
                 message="",
                 terms=Terms(
                     type=UploadType.TEAM,
+                    recipients=recipients,
                     mail_to=mail_to,
                     template=template,
                     after=after or After(),
@@ -227,7 +229,7 @@ class World:
             team_id=self.sandbox.team,
             name=upload.name,
             description="",
-            recipients=(),
+            recipients=upload.terms.recipients,
         )
         self.store.note_package_asked(upload_id, upload.fence)
         self.store.note_package(upload_id, upload.fence, made.id, made.token)

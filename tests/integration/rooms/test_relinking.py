@@ -36,6 +36,8 @@ from tests.integration.store.making import claim, open_package, send_files
 from .test_intake_redrops import SETTLED_S, delivered
 
 LETTERS = Terms(type=UploadType.TEAM, mail_to=("one@example.com",))
+#: whom the sandbox takes for the sender of what comes with its key
+UPLOADER = "me@example.com"
 TOGETHER = {"dedupe": Dedupe.RELINK}
 
 
@@ -210,6 +212,49 @@ def test_package_that_serves_two_goes_only_with_the_last_of_them(room):
     assert room.cloud_state(package_id) == "archived"
 
 
+def mailed(package):
+    """Give whom links of a package serve that the cloud mailed and that can be opened."""
+    return sorted(each["email"] for each in package["links"] if each["active"] and each["email"])
+
+
+@pytest.mark.parametrize("is_cut_short", [False, True])
+def test_delivery_that_is_taken_back_ends_the_links_that_the_cloud_mailed_for_it(
+    room, is_cut_short
+):
+    """The package stays for the other drop, and so do the links of those whom that one names."""
+    room.build()
+    both, wrong = "Both@example.com", ("wrong@example.com", "more@example.com")
+    first = room.drop("one", 10, terms=replace(LETTERS, recipients=(both.lower(), *wrong)))
+    room.until_complete(first)
+    terms = replace(LETTERS, recipients=(both,))
+    second = room.drop("two", 10, terms=terms, relinks=first)
+    before = mailed(room.until_complete(second))
+    if is_cut_short:
+        upload = room.upload(first)
+        gone = next(each for each in room.package(second)["links"] if each["email"] in wrong)
+        room.cloud.delete_link(upload.package_id, upload.package_token, link_id=gone["id"])
+    room.store.delete_upload(first, takes_package=True)
+    room.until_state(first, "gone")
+
+    assert room.upload(second).package_id == room.package(second)["id"]
+    assert before == sorted((both.lower(), *wrong))
+    assert mailed(room.package(second)) == [both.lower()]
+
+
+def test_relinked_delivery_that_is_taken_back_keeps_the_links_of_the_first(room):
+    """Whom the cloud mailed for the package's own drop opens it as before."""
+    room.build()
+    terms = replace(LETTERS, recipients=("both@example.com",))
+    first = room.drop("one", 10, terms=terms)
+    room.until_complete(first)
+    second = room.drop("two", 10, terms=terms, relinks=first)
+    room.until_complete(second)
+    room.store.delete_upload(second, takes_package=True)
+    room.until_state(second, "gone")
+
+    assert mailed(room.package(first)) == ["both@example.com"]
+
+
 def test_rebound_drop_is_sent_by_itself(room):
     """A link that served the first recipients may not serve others."""
     first, second = twins(room)
@@ -271,6 +316,22 @@ def test_replaced_upload_that_shares_its_package_loses_only_its_link(world):
     assert active[world.store.link(first.id).id] is False
     assert active[world.store.link(second.id).id] is True
     assert "serves another drop too" in world.task(third, TaskKind.RETIRE).note
+
+
+def test_replaced_upload_that_shares_its_package_takes_along_what_the_cloud_mailed_for_it(world):
+    """A link without an address shows the uploader's, who may be a recipient: it is another's."""
+    to = (UPLOADER, "client@example.com")
+    first = world.deliver({"a.mov": b"abc"}, name=name(), recipients=to)
+    second = world.relink(first, name=name(), mail_to=("two@example.com",))
+    world.work()
+    before = mailed(world.package(first))
+    world.deliver({"b.mov": b"new"}, name=name(), replaces=(first.id,))
+    world.work()
+
+    assert before == ["client@example.com", UPLOADER]
+    assert mailed(world.package(first)) == []
+    active = {link["id"] for link in world.package(first)["links"] if link["active"]}
+    assert active == {world.store.link(second.id).id}
 
 
 def test_copy_of_a_delivered_drop_names_the_upload_whose_package_serves_it(make_room):
