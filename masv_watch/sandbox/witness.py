@@ -112,6 +112,7 @@ class Witness:
                     "email": link.email,
                     "url": f"{self._desk.base_url()}/get/{link.id}?secret={link.secret}",
                     "active": self._desk.is_active(link),
+                    "has_password": bool(link.password),
                 }
                 for link in shelf.links.values()
             ],

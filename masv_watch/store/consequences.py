@@ -19,6 +19,7 @@ def follow(
 ) -> None:
     """Keep the wish to finalize over a source that changes, and forget what was for the way.
 
+    The password stays as long as the upload: each link that is made later asks for it.
     Refused finalizes are counted until one succeeds or a person has looked. What is finalized has
     had its recall window, unless its content changes.
     """
@@ -28,7 +29,7 @@ def follow(
     if event in (UploadEvent.SOURCE_CHANGED, UploadEvent.FILES_ADDED) and row["recall_over"]:
         run("set_recall_over", id=row["id"], over=0)
     if after is UploadState.COMPLETE:
-        run("forget_words", id=row["id"])
+        run("forget_access_code", id=row["id"])
     if event is UploadEvent.REFUSED:
         run("count_refusal", id=row["id"])
     elif event in (UploadEvent.FINALIZED, UploadEvent.RESUME, UploadEvent.ASK_AGAIN):

@@ -322,10 +322,8 @@ UPDATE uploads SET takes_package = :takes_package, retry_at = 0, attempts = 0 WH
 -- name: end_claim
 UPDATE uploads SET fence = fence + 1, lease_until = 0 WHERE id = :id;
 
--- name: forget_words
-UPDATE uploads SET access_code = NULL,
-    password = CASE WHEN hot_folder IS NULL THEN NULL ELSE password END
-WHERE id = :id;
+-- name: forget_access_code
+UPDATE uploads SET access_code = NULL WHERE id = :id;
 
 -- name: readers
 SELECT DISTINCT reader FROM files WHERE upload_id = :upload_id;

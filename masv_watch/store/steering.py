@@ -307,7 +307,7 @@ class SteeringVerbs:
         return {row["reader"] for row in rows}
 
     def living_secrets(self) -> list[Secret]:
-        """List the secrets of uploads that are not delivered yet."""
+        """List the secrets that are needed yet."""
         rows = self.engine.read(lambda tx: tx.all("living_secrets"))
         return [self.seal.open(text) for row in rows for text in tuple(row) if text is not None]
 

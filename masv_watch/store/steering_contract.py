@@ -179,7 +179,7 @@ class Steering(Protocol):
         ...
 
     def living_secrets(self) -> list[Secret]:
-        """List codes, passwords and tokens of uploads that are not delivered yet."""
+        """List the codes and tokens of what is not delivered yet, and every password."""
         ...
 
     def remember_rate_limit(self, text: str | None) -> None:

@@ -195,7 +195,7 @@ class Room:
         # connections move in real time
         self.meter = Meter(monotonic=SystemClock().monotonic)
         masv = Masv(api_url=self.sandbox.api, team="acme", api_key=Secret("sandbox-key"))
-        login = Login(cloud, masv, clock=self.clock, metrics=metrics)
+        self.login = Login(cloud, masv, clock=self.clock, metrics=metrics)
         # the workers' loops wait for pieces in real time
         sizes = dict.fromkeys(Lane, lambda: self.workers)
         self.crew: Crew[Key] = Crew(sizes, bell=Bell(), clock=SystemClock(), metrics=metrics)
@@ -208,7 +208,7 @@ class Room:
         self.sender = Sender(
             store,
             Effects(
-                packages=Packages(store, cloud, login, lambda _folder: None),
+                packages=Packages(store, cloud, self.login, lambda _folder: None),
                 sending=Sending(
                     store,
                     cloud,
@@ -227,7 +227,7 @@ class Room:
                 crew=self.crew,
                 tuner=Tuner(lambda: self.workers, clock=self.clock),
                 meter=self.meter,
-                login=login,
+                login=self.login,
             ),
             transfer=lambda: transfer,
             source_changed=self.told.append,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from masv_watch.errors import IllegalTransition, Unprocessable
-from masv_watch.model import Secret, Terms, UploadType
-from masv_watch.uploads import WaitReason
+from masv_watch.model import Caller, Secret, Terms, UploadType
+from masv_watch.uploads import Links, WaitReason
 from tests.integration.rooms.sent import CHUNK, Door, Hold, Room
 
 MIB = 1024 * 1024
@@ -103,8 +103,8 @@ def test_chunk_size_of_a_caller_counts_for_his_upload_alone(room: Room):
     assert sizes(absurd) == sizes(plain) == [5, 5, 2]
 
 
-def test_password_reaches_the_cloud_and_is_forgotten_with_the_delivery(room: Room):
-    """It lies sealed as long as the cloud may quote it, so that it is masked, and nowhere after."""
+def test_password_reaches_the_cloud_and_is_kept_sealed_until_the_upload_is_deleted(room: Room):
+    """It can be read in no file of the state, and is masked wherever the cloud quotes it."""
     create = Hold(room.cloud.create_team_package)
     room.build(cloud=Door(room.cloud, create_team_package=create))
     upload_id = room.call(room.source("locked", b"abc"), password=Secret(CANARY))
@@ -115,10 +115,36 @@ def test_password_reaches_the_cloud_and_is_forgotten_with_the_delivery(room: Roo
     room.desk.finalize(upload_id)
     room.until_state(upload_id, "complete")
 
-    assert kept == Secret(CANARY)
+    delivered, secrets = room.upload(upload_id).password, room.store.living_secrets()
+    raw_after = _raw(room)
+    room.desk.delete(upload_id)
+    room.until_state(upload_id, "gone")
+
+    assert kept == delivered == Secret(CANARY)
+    assert Secret(CANARY) in secrets
     assert room.package(upload_id)["has_password"]
     assert room.upload(upload_id).password is None
-    assert CANARY.encode() not in raw_before + _raw(room)
+    assert CANARY.encode() not in raw_before + raw_after + _raw(room)
+
+
+def test_link_that_is_made_after_the_delivery_asks_for_the_password(room: Room):
+    """A link asks for what was said when it was made, whatever its package was made with."""
+    room.build()
+    upload_id = room.call(room.source("locked", b"abc"), password=Secret(CANARY))
+    room.until_state(upload_id, "idle")
+    room.desk.finalize(upload_id)
+    room.until_state(upload_id, "complete")
+    links = Links(
+        room.desk,
+        room.cloud,
+        room.login,
+        register_secret=lambda _secret: None,
+        template=lambda: "{id} {secret}",
+    )
+    made = links.create(upload_id, Caller(uid=None, is_owner=True))
+
+    (link,) = room.package(upload_id)["links"]
+    assert (link["id"], link["has_password"]) == (made.id, True)
 
 
 def test_access_code_of_a_caller_opens_the_portal_and_is_forgotten(room: Room):
