@@ -204,6 +204,7 @@ class Daemon:
                 cloud,
                 self._login,
                 register_secret=logs.register_secrets,
+                note_made=self.store.note_link_by_hand,
                 template=lambda: self._settings.masv.link_url,
             ),
             login=self._login,

@@ -129,6 +129,8 @@ class CreatedLink:
     email: str = ""
     #: nobody can download by it: switched off, or without a download left
     locked: bool = False
+    #: it asks for a password, its own or its package's
+    has_password: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,6 +338,7 @@ def created_link(tree: Json) -> CreatedLink:
         expiry=read_time(tree, "expiry"),
         email=read_text(tree, "email"),
         locked=_is_locked(tree),
+        has_password=bool(read_text(tree, "password")),
     )
 
 

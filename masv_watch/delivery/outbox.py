@@ -3,7 +3,8 @@
 Owns the order of intent and effect for each task, and the retries of this room. Never changes an
 upload: a failing task is shown and tried again, and delivery stands. Built by `daemon`.
 
-Law 1. The link is made without an address and once; a letter goes out only after it is stored.
+Law 1. The link is made without an address, and once where it is certain which one an earlier try
+made; a letter goes out only after it is stored.
 Law 2. A letter has the same Message-ID at every try; a repeat after a crash is folded by clients.
 Law 3. One recipient's refusal is his outcome alone.
 Law 4. A package makes way only once the later one's link and letters are out or have ended.
@@ -162,11 +163,16 @@ class Outbox:
         self._store.advance_task(task, TaskEvent.DONE, link=link, note=f"link {made.id}")
 
     def _link_of_earlier_try(self, upload: Upload) -> wire.CreatedLink | None:
-        """Find a link without an address: only those show their secret ([3p-flame])."""
+        """Find the link that an earlier try may have made; None where that is not certain.
+
+        A second link opens nothing to anybody: nobody was given the first.
+        """
         seen = read_package(self._outside.cloud, self._outside.login, upload)
-        others = self._store.known_links(upload)
-        mine = (link for link in seen.links if link.id not in others)
-        return next((link for link in mine if link.secret.reveal()), None)
+        others = self._store.known_links(upload) | self._store.links_by_hand(upload)
+        found = [
+            link for link in seen.links if link.id not in others and _could_be_ours(link, upload)
+        ]
+        return found[0] if len(found) == 1 else None
 
     def _fresh_token(self, upload: Upload) -> Secret:
         seen = read_package(self._outside.cloud, self._outside.login, upload)
@@ -262,6 +268,12 @@ class Outbox:
         if decision.next is Next.AGAIN and decision.at is not None:
             return decision.at
         return now + OPERATOR_S
+
+
+def _could_be_ours(link: wire.CreatedLink, upload: Upload) -> bool:
+    """Say whether a link is as we make them: only without an address one shows its secret."""
+    is_open = bool(link.secret.reveal()) and not link.locked
+    return is_open and link.has_password == (upload.password is not None)
 
 
 def _told(task: Task, error: MasvWatchError) -> dict[str, object]:

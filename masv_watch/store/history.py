@@ -22,6 +22,7 @@ BATCH = 400
 _BELONGINGS = (
     "forget_tasks_of",
     "forget_link_of",
+    "forget_links_by_hand_of",
     "forget_skipped_of",
     "forget_leftovers_of",
     "forget_sources_of",

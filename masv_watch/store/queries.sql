@@ -974,10 +974,22 @@ WHERE uploads.id IN (
 AND uploads.id <> :id AND state = 'complete' AND retired = 0;
 
 -- name: known_links
-SELECT links.id FROM links WHERE links.upload_id <> :id AND links.upload_id IN (
+WITH beside AS (
     SELECT uploads.id FROM uploads WHERE package_id = :package_id AND relinks IS NULL
     UNION ALL SELECT uploads.id FROM uploads WHERE package_id = :package_id
-        AND relinks IS NOT NULL);
+        AND relinks IS NOT NULL)
+SELECT id FROM links WHERE upload_id <> :id AND upload_id IN (SELECT id FROM beside)
+UNION ALL
+SELECT id FROM links_by_hand WHERE upload_id <> :id AND upload_id IN (SELECT id FROM beside);
+
+-- name: add_link_by_hand
+INSERT OR IGNORE INTO links_by_hand (id, upload_id) VALUES (:id, :upload_id);
+
+-- name: links_by_hand
+SELECT id FROM links_by_hand WHERE upload_id = :upload_id;
+
+-- name: forget_links_by_hand_of
+DELETE FROM links_by_hand WHERE upload_id = :upload_id;
 
 -- name: drop_task
 UPDATE tasks SET fence = fence + 1, lease_until = 0 WHERE id = :id;

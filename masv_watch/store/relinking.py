@@ -81,6 +81,16 @@ class RelinkingVerbs:
         whose = {"id": upload.id, "package_id": upload.package_id}
         return self.engine.read(lambda tx: bool(tx.number("shares_package", **whose)))
 
+    def note_link_by_hand(self, upload: Upload, link_id: str) -> None:
+        """Note a link that somebody had us make."""
+        made = {"id": link_id, "upload_id": upload.id}
+        self.engine.write(lambda tx: tx.run("add_link_by_hand", **made))
+
+    def links_by_hand(self, upload: Upload) -> set[str]:
+        """Give the links of an upload that somebody had us make."""
+        rows = self.engine.read(lambda tx: tx.all("links_by_hand", upload_id=upload.id))
+        return {str(row["id"]) for row in rows}
+
     def named_beside(self, upload: Upload) -> set[str]:
         """Give the recipients of the other uploads with which an upload shares its package."""
         whose = {"id": upload.id, "package_id": upload.package_id}

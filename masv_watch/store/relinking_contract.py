@@ -38,6 +38,14 @@ class Relinking(Protocol):
         """Say whether the package of an upload serves another one, which is complete, as well."""
         ...
 
+    def note_link_by_hand(self, upload: Upload, link_id: str) -> None:
+        """Note a link that somebody had us make beside the one that letters bring."""
+        ...
+
+    def links_by_hand(self, upload: Upload) -> set[str]:
+        """Give the links of an upload that somebody had us make."""
+        ...
+
     def named_beside(self, upload: Upload) -> set[str]:
         """Give the recipients of the other complete uploads that an upload's package serves."""
         ...

@@ -1,17 +1,18 @@
 """Make a share link for somebody who waits for it, and read a package as its team.
 
-Owns the calls to the cloud that the front desk makes itself. Never stores a link: each call makes
-another one, as its caller asked. Called by the API, and for the reading by the rooms.
+Owns the calls to the cloud that the front desk makes itself. Never keeps a link but its id: each
+call makes another one, as its caller asked. Called by the API, and for the reading by the rooms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from masv_watch import lifecycle
 from masv_watch.cloud import wire
 from masv_watch.cloud.client import CloudClient
-from masv_watch.errors import IllegalTransition, NoSession, PackageGone, TokenExpired
+from masv_watch.errors import IllegalTransition, NoSession, PackageGone, StoreError, TokenExpired
 from masv_watch.login import Login
 from masv_watch.model import Caller, Secret, Upload, UploadState, UploadType
 from masv_watch.uploads.desk import Uploads
@@ -28,17 +29,19 @@ class Links:
         login: Login,
         *,
         register_secret: Callable[[Secret], None],
+        note_made: Callable[[Upload, str], None],
         template: Callable[[], str],
     ) -> None:
         """Work with these.
 
-        `register_secret` is told every secret that is made here; `template` gives the form of the
-        address at which people open a link.
+        `register_secret` is told every secret that is made here, `note_made` the id of each link;
+        `template` gives the form of the address at which people open a link.
         """
         self._uploads = uploads
         self._cloud = cloud
         self._login = login
         self._register_secret = register_secret
+        self._note_made = note_made
         self._template = template
 
     def url(self, made: wire.CreatedLink) -> str:
@@ -63,6 +66,9 @@ class Links:
             fresh = self._fresh_token(upload)
             made = self._cloud.create_link(package_id, fresh, password=upload.password)
         self._register_secret(made.secret)
+        with suppress(StoreError):
+            # whoever asked has his link: he is told of it all the same
+            self._note_made(upload, made.id)
         return made
 
     def _fresh_token(self, upload: Upload) -> Secret:

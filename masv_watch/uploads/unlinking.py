@@ -3,8 +3,8 @@
 Owns which links of such a package end, and the calls that end them. Never deletes a package and
 never decides whose delivery is taken back. Called by the rooms.
 
-Law 1. A link ends that was made for the delivery alone: ours, and each that the cloud mailed to a
-recipient of it whom no other delivery of the package names.
+Law 1. A link ends that was made for the delivery alone: ours, those that somebody had us make, and
+each that the cloud mailed to a recipient of it whom no other delivery of the package names.
 Law 2. A link that is off already is off: the calls may be repeated after any crash.
 """
 
@@ -40,7 +40,8 @@ def end_links(upload: Upload, store: Store, cloud: CloudClient, login: Login) ->
         kept=store.known_links(upload),
         named=store.named_beside(upload),
     )
-    for link_id in dict.fromkeys((*((own.id,) if own else ()), *mailed)):
+    ours = {*((own.id,) if own else ()), *store.links_by_hand(upload)}
+    for link_id in (*sorted(ours), *(each for each in mailed if each not in ours)):
         with suppress(PackageGone):
             cloud.delete_link(package_id, token, link_id=link_id)
 

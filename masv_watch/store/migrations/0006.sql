@@ -129,3 +129,9 @@ ALTER TABLE drops ADD COLUMN told_as TEXT NOT NULL DEFAULT '';
 UPDATE drops SET held_at = seen_at WHERE hold IS NOT NULL;
 -- since when there is more to it than people were told of
 ALTER TABLE alarms ADD COLUMN more_since REAL;
+-- The links that somebody had us make beside the one that letters bring.
+CREATE TABLE links_by_hand (
+    id TEXT PRIMARY KEY,
+    upload_id TEXT NOT NULL REFERENCES uploads (id)
+) WITHOUT ROWID;
+CREATE INDEX links_by_hand_of ON links_by_hand (upload_id);

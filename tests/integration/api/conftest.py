@@ -116,6 +116,7 @@ class Caller:
                 cloud,
                 self.login,
                 register_secret=lambda _secret: None,
+                note_made=self.store.note_link_by_hand,
                 template=lambda: self.settings.masv.link_url,
             ),
             login=self.login,

@@ -139,6 +139,7 @@ def test_link_that_is_made_after_the_delivery_asks_for_the_password(room: Room):
         room.cloud,
         room.login,
         register_secret=lambda _secret: None,
+        note_made=room.store.note_link_by_hand,
         template=lambda: "{id} {secret}",
     )
     made = links.create(upload_id, Caller(uid=None, is_owner=True))
