@@ -97,8 +97,12 @@ class Handover:
 
         `awaits` is for which other drop it waits, "" for none; `before` what was said of that last.
         """
-        if outcome.hold in _KEPT_HOLDS:
+        is_written = outcome.hold is HoldReason.OPEN_BY_WRITER
+        if outcome.hold in _KEPT_HOLDS and not (is_written and drop.hold is HoldReason.REDROP_ASK):
             self.hold(drop, outcome.hold, outcome.note, asked=outcome.asked)
+        elif drop.hold is HoldReason.REDROP_ASK:
+            # it stays asked while it changes: a day that passes is no answer
+            return
         elif drop.hold is not None:
             self._store.advance_drop(drop.id, DropEvent.RELEASE)
         elif drop.note != awaits and (awaits or drop.note == before):

@@ -37,7 +37,7 @@ from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.grains import grain_ns_of
-from masv_watch.watch.moves import Moved, is_continued, known_of, to_be_read, told
+from masv_watch.watch.moves import Moved, is_continued, known_of, lacking_of, to_be_read, told
 from masv_watch.watch.ongoing import CHUNK_BYTES, Unreadable, beside, shape_of, standing
 from masv_watch.watch.origins import Origins
 from masv_watch.watch.redrops import (
@@ -101,7 +101,8 @@ class Histories:
 
     def compare(self, rule: Rule, root: files.Root, tree: Tree, drop: Drop | None) -> Compared:
         """Say what a settled tree is to what was delivered under its name, or another one."""
-        found = self._compare(rule, root, tree, drop)
+        is_asked = drop is not None and drop.hold is HoldReason.REDROP_ASK
+        found = replace(self._compare(rule, root, tree, drop), is_asked=is_asked)
         return replace(found, stuck=self._unreadable.why(found.unread)) if found.unread else found
 
     def _compare(self, rule: Rule, root: files.Root, tree: Tree, drop: Drop | None) -> Compared:
@@ -122,7 +123,12 @@ class Histories:
         if moved.unread:
             return to_be_read(moved)
         all_known = {**so_far, **known_of(tree.files, moved)}
-        if past is not None and known is None and not is_wanted and _lacking(tree, all_known):
+        if (
+            past is not None
+            and known is None
+            and not is_wanted
+            and lacking_of(tree.files, all_known)
+        ):
             return mixed(tree.files, past)
         found = self._against(rule, tree, all_known, is_wanted=is_wanted)
         if past is not None and found.kind is Kind.LATE:
@@ -159,7 +165,7 @@ class Histories:
     def _moved(
         self, rule: Rule, root: files.Root, tree: Tree, known: Mapping[bytes, DeliveredFile]
     ) -> Moved:
-        lacking = _lacking(tree, known)
+        lacking = lacking_of(tree.files, known)
         if not lacking:
             return Moved()
         return self._origins(rule, root, tree).find(lacking, self._contents.get(tree.top, {}))
@@ -490,10 +496,3 @@ def _finding(passed: bool, detail: str) -> Finding:
 
 def _named(drop: Drop) -> str:
     return shown(drop.path)
-
-
-def _lacking(tree: Tree, known: Mapping[bytes, DeliveredFile]) -> Sequence[Placed]:
-    if not known:
-        # of a new drop that is all of it, which is not held twice
-        return tree.files
-    return [placed for placed in tree.files if placed[0] not in known]

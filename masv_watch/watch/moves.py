@@ -131,6 +131,14 @@ def is_continued(files: Sequence[Placed], top: bytes, origins: Mapping[bytes, De
     return any(is_half(count, len(files), sizes[drop_id]) for drop_id, count in same.items())
 
 
+def lacking_of(files: Sequence[Placed], known: Mapping[bytes, DeliveredFile]) -> Sequence[Placed]:
+    """Give the files of which nothing is known where they stand."""
+    if not known:
+        # of a new drop that is all of it, which is not held twice
+        return files
+    return [placed for placed in files if placed[0] not in known]
+
+
 def known_of(files: Iterable[Placed], moved: Moved) -> dict[bytes, DeliveredFile]:
     """Give what was moved as if it had been delivered where it stands."""
     return {

@@ -32,7 +32,7 @@ from masv_watch.model import (
     Redrop,
     Rule,
 )
-from masv_watch.watch.settle import is_of, signature
+from masv_watch.watch.settle import Seen, is_of, is_same_signature, signature
 
 Placed = tuple[bytes, Identity]
 
@@ -81,6 +81,8 @@ class Compared(Decision):
     delivered: int = 0
     #: the earlier drop of another name that it is like, or may be
     twin: Drop | None = None
+    #: a person was asked about it, and has not answered
+    is_asked: bool = False
     #: a person was asked, and wants what is new of it
     is_wanted: bool = False
     #: nothing was delivered under its name: what is known of it was moved into it
@@ -260,7 +262,7 @@ def _by_rule(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int)
     if word in (Redrop.SKIP, Late.IGNORE):
         note = f"{detail}; the rule says {'late' if is_late else 'redrop'}: {word}"
         return Objection(ends=DropEvent.IGNORE, note=note, findings=findings)
-    if word in (Redrop.ASK, Late.ASK) or (is_late and added_of_late):
+    if word in (Redrop.ASK, Late.ASK) or (is_late and (added_of_late or found.is_asked)):
         return _ask(found)
     if word is Redrop.REPLACE:
         said = "redrop: replace: the package of before goes once this one is delivered"
@@ -274,6 +276,12 @@ def _by_rule(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int)
 def asked_for(files: Sequence[Placed], *, grain_ns: int = 0) -> str:
     """Give the form in which a hold keeps of which files a person was asked."""
     return json.dumps({"tree": signature(files, grain_ns=grain_ns)})
+
+
+def is_other_than_asked(asked: str, seen: Seen) -> bool:
+    """Say whether a look shows other files than the question that a hold keeps is about."""
+    tree = json.loads(asked).get("tree") if asked else None
+    return tree is not None and not is_same_signature(tree, seen.signature)
 
 
 def is_answer(drop: Drop, files: Sequence[Placed]) -> bool:

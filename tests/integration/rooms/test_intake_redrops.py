@@ -106,16 +106,16 @@ def test_late_file_in_a_folder_that_was_renamed_since_the_first_one_is_asked_abo
     assert room.state("NEW") == ("held", "redrop_ask")
 
 
-@pytest.mark.parametrize("come", ["while it is asked", "after the answer"])
+@pytest.mark.parametrize("come", ["while it is asked", "just before the answer", "after it"])
 def test_answer_about_late_files_is_about_those_that_were_shown(asked, come):
-    """What comes meanwhile was in nobody's mind: it is asked about with the rest."""
+    """What comes meanwhile is asked about with the rest, and goes with no answer before that."""
     room = asked
     assert room.state("CARD") == ("held", "redrop_ask")
-    if come == "while it is asked":
+    if come != "after it":
         (room.hot / "CARD" / "e").write_bytes(b"e of more bytes")
-        room.pass_time(LATE_S)
-    room.store.release_drop(room.drop("CARD").id)
-    if come == "after the answer":
+    if come != "while it is asked":
+        room.store.release_drop(room.drop("CARD").id)
+    if come == "after it":
         room.pass_time(QUIET_S / 2)
         (room.hot / "CARD" / "e").write_bytes(b"e of more bytes")
     room.pass_time(LATE_S)
@@ -128,13 +128,12 @@ def test_answer_about_late_files_is_about_those_that_were_shown(asked, come):
     assert room.files(room.taken()[2]) == ["CARD/d", "CARD/e"]
 
 
-@pytest.mark.parametrize("comes", [None, "while it is asked", "after the answer"])
+@pytest.mark.parametrize("comes", [None, "just before the answer", "after the answer"])
 def test_no_about_late_files_is_about_those_that_were_shown(asked, comes):
     """They are not asked about again by themselves; what comes with them is."""
     room = asked
-    if comes == "while it is asked":
+    if comes == "just before the answer":
         (room.hot / "CARD" / "e").write_bytes(b"e of more bytes")
-        room.pass_time(LATE_S)
     room.store.cancel_drop(room.drop("CARD").id, "not wanted")
     if comes == "after the answer":
         (room.hot / "CARD" / "e").write_bytes(b"e of more bytes")
@@ -147,6 +146,56 @@ def test_no_about_late_files_is_about_those_that_were_shown(asked, comes):
     else:
         assert room.state("CARD") == ("held", "redrop_ask")
         assert room.drop("CARD").note.endswith("2 files, 16 bytes")
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_question_about_what_is_as_delivered_again_ends_by_itself(make_room, is_folder):
+    """Nobody has to be asked about what was taken away or put back (pain 23)."""
+    room = make_room(redrop=Redrop.ASK, late=Late.ASK)
+    path = "CARD/a" if is_folder else "CARD"
+    if is_folder:
+        (room.hot / "CARD").mkdir()
+    (room.hot / path).write_bytes(b"abc")
+    delivered(room)
+    if is_folder:
+        (room.hot / "CARD" / "b").write_bytes(b"late")
+    else:
+        shutil.copy2(room.hot / path, room.top / "kept")
+        (room.hot / path).write_bytes(b"other content")
+    room.pass_time(LATE_S)
+    assert room.state("CARD") == ("held", "redrop_ask")
+    if is_folder:
+        (room.hot / "CARD" / "b").unlink()
+    else:
+        shutil.copy2(room.top / "kept", room.hot / path)
+    room.pass_time(LATE_S)
+
+    assert room.state("CARD") == ("duplicate", None)
+    assert names(room) == ["CARD"]
+
+
+def test_question_that_nobody_answered_is_asked_about_what_comes_on_the_next_day(asked):
+    """A day that passes is no answer: what a person has not let go goes with nothing."""
+    room = asked
+    room.clock.advance(25 * 3600)
+    (room.hot / "CARD" / "e").write_bytes(b"e of more bytes")
+    room.intake.hurry()
+    room.pass_time(QUIET_S / 2)
+    assert room.state("CARD") == ("held", "redrop_ask")
+    room.pass_time(LATE_S)
+
+    assert names(room) == ["CARD", "CARD (added)"]
+    assert room.state("CARD") == ("held", "redrop_ask")
+    assert room.drop("CARD").note.endswith("2 files, 16 bytes")
+
+
+def test_question_about_late_files_stays_over_restarts_as_long_as_they_do(asked):
+    """A look at what was asked about moves no row, so that nobody is told of it anew."""
+    before = asked.drop("CARD")
+    asked.begin()
+    asked.pass_time(2 * LATE_S)
+
+    assert asked.drop("CARD") == before
 
 
 def test_file_that_was_not_wanted_does_not_go_with_the_next_one_unasked(card):
