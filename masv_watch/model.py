@@ -1474,6 +1474,8 @@ class Drop:
     is_late: bool = False
     #: a person let it go although something is missing
     lack_waived: bool = False
+    #: what was missing when he did (`watch.lacks`); "" where that is not known
+    lack_shown: str = ""
     #: a person ended it before it went
     is_unwanted: bool = False
     #: as it was seen last by then (`watch.memory`); "" where that is not known

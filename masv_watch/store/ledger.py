@@ -268,7 +268,7 @@ def release_one(tx: Transaction, drop: Row) -> None:
     if drop["hold"] == HoldReason.REDROP_ASK:
         tx.run("answer_drop", id=drop["id"], answer=2, answered_for=drop["asked"])
     if drop["hold"] == HoldReason.INCOMPLETE:
-        tx.run("waive_lack", id=drop["id"])
+        tx.run("waive_lack", id=drop["id"], shown=drop["asked"])
     if drop["state"] == DropState.TAKEN:
         tx.run("clear_upload_retry", id=drop["upload_id"])
 

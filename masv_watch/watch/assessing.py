@@ -27,6 +27,7 @@ from masv_watch.watch.gaps import Quiet, quiet_time
 from masv_watch.watch.generations import Related, Relation, as_before, may_be_known
 from masv_watch.watch.histories import Histories
 from masv_watch.watch.inspection import Checked, Inspector, Siblings
+from masv_watch.watch.lacks import covers
 from masv_watch.watch.ledgered import Ledgered
 from masv_watch.watch.limits import exceeds
 from masv_watch.watch.markers import Marker, is_left_over, marker_of
@@ -371,7 +372,7 @@ def _lacking(checked: Checked | None, drop: Drop | None, now: float) -> tuple[Ob
     if checked is None:
         return ()
     found = checked.completeness
-    waived = drop is not None and drop.lack_waived
+    waived = drop is not None and drop.lack_waived and covers(drop.lack_shown, found.asked)
     if checked.comparing and not waived:
         again = now + WRITER_S if checked.is_stuck else now
         finding = Finding(test="hashes", passed=False, detail=checked.comparing, retry_at=again)
@@ -384,7 +385,7 @@ def _lacking(checked: Checked | None, drop: Drop | None, now: float) -> tuple[Ob
             ),
         )
     hold = None if waived else found.hold
-    return (Objection(hold=hold, note=found.note, findings=found.findings),)
+    return (Objection(hold=hold, note=found.note, findings=found.findings, asked=found.asked),)
 
 
 def _lies_fresh(root: files.Root, placed: Iterable[Placed]) -> bool:

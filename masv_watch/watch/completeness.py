@@ -19,6 +19,7 @@ from itertools import islice
 from masv_watch.model import Decision, Finding, HoldReason, Rule
 from masv_watch.watch import bundles, manifests, sequences
 from masv_watch.watch.controls import Content
+from masv_watch.watch.lacks import kept_of
 from masv_watch.watch.listing import Lack, Listing, Shortage
 
 #: seconds for which a drop that lacks something is waited for before somebody is told
@@ -40,6 +41,8 @@ class Completeness(Decision):
     missing: tuple[Lack, ...] = ()
     #: how many more are missing
     more: int = 0
+    #: everything that is missing and holds, as a hold keeps it (`watch.lacks`)
+    asked: str = ""
     #: what is missing and only told, one clause each, escaped, the first ones
     warnings: tuple[str, ...] = ()
     #: files of which a hash must be made before all is known, by the ways to make it
@@ -112,6 +115,7 @@ def _joined(rule: Rule, tests: Iterable[tuple[str, Shortage]]) -> Completeness:
         hold=HoldReason.INCOMPLETE if missing else None,
         missing=named,
         more=more,
+        asked=kept_of(missing.values()),
         warnings=_warnings([lack for path, lack in warned.items() if path not in missing]),
         unread=unread,
         findings=tuple(findings),

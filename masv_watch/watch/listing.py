@@ -31,6 +31,8 @@ class Lack(NamedTuple):
     is_fault: bool = False
     #: how many files it names
     files: int = 1
+    #: the first and the last of several names that follow each other, escaped
+    run: tuple[str, str] | None = None
 
     def __str__(self) -> str:
         """Give it as a clause of its own."""
@@ -64,7 +66,8 @@ class Shortage:
         text = shown(first)
         if count > 1:
             text += f" to {shown(_name(last))} ({count} files)"
-        self._note(first, Lack(text, files=count), advice=advice)
+        run = shown(first), shown(last)
+        self._note(first, Lack(text, files=count, run=run), advice=advice)
 
     def fault(self, path: bytes, clause: str, *, advice: bool = False) -> None:
         """Note what is wrong with something that is there."""

@@ -135,3 +135,5 @@ CREATE TABLE links_by_hand (
     upload_id TEXT NOT NULL REFERENCES uploads (id)
 ) WITHOUT ROWID;
 CREATE INDEX links_by_hand_of ON links_by_hand (upload_id);
+-- What was missing of a drop when a person let it go (`watch.lacks`); empty: not known.
+ALTER TABLE drops ADD COLUMN lack_shown TEXT NOT NULL DEFAULT '';

@@ -195,6 +195,35 @@ def test_person_may_let_a_drop_go_that_lacks_something(make_room: Any) -> None:
     assert room.store.skipped(room.taken()[0].id) == ["d/f.0002.exr is missing"]
 
 
+@pytest.mark.parametrize(
+    ("gone", "back", "is_sent"),
+    [([], [], True), ([2], [], False), ([], [4], True), ([7], [], False), ([7], [3, 4, 5], False)],
+)
+def test_word_about_what_lacks_covers_no_more_than_was_shown(
+    make_room: Any, gone: list[int], back: list[int], is_sent: bool
+) -> None:
+    """What vanishes after the question was read is asked about; what comes is no reason to."""
+    room = make_room(whole=whole(frames=EXR))
+    put(room.hot, {b"d/f.%04d.exr" % n: b"x" for n in (1, 2, 6, 7, 8)})
+    room.pass_time(SETTLED_S)
+    assert note(room, "d") == "missing: d/f.0003.exr to f.0005.exr (3 files)"
+    room.store.release_drop(room.drop("d").id)
+    for number in gone:
+        (room.hot / "d" / f"f.{number:04}.exr").unlink()
+    put(room.hot, {b"d/f.%04d.exr" % n: b"x" for n in back})
+    room.intake.hurry()
+    room.pass_time(AGAIN_S)
+
+    if is_sent:
+        assert room.state("d") == ("taken", None)
+        return
+    assert room.state("d") == ("held", "incomplete")
+    room.store.release_drop(room.drop("d").id)
+    room.intake.hurry()
+    room.pass_time(AGAIN_S)
+    assert room.state("d") == ("taken", None)
+
+
 def test_drop_that_lacks_something_for_half_an_hour_is_told_of_once(
     make_room: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
