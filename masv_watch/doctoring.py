@@ -62,12 +62,19 @@ class Collection:
         self._note(answers)
         self.wrong[:0] = _troubles(answers)
 
-    def silence(self, answers: Mapping[str, Any], told: Sequence[str], *, is_wrong: bool) -> None:
-        """Take in why a daemon answers no more than this; it is wrong, or known already."""
+    def records(self, *, log: Sequence[str], metrics: str) -> None:
+        """Take in the newest lines of a daemon's log, and its metrics as they are scraped."""
+        self.texts["log.txt"] = "\n".join(log)
+        self.texts["metrics.txt"] = metrics.rstrip("\n")
+
+    def silence(self, answers: Mapping[str, Any], told: Sequence[str], *, is_cause: bool) -> None:
+        """Take in why a daemon answers no more than this: the cause of all, or what follows."""
         self._note(answers)
         self.texts["daemon.txt"] = "\n".join(told)
-        if is_wrong:
+        if is_cause:
             self.wrong[:0] = told
+        else:
+            self.wrong += told
 
     def _note(self, answers: Mapping[str, Any]) -> None:
         self.texts |= {f"{name}.json": json.dumps(each, indent=2) for name, each in answers.items()}

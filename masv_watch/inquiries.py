@@ -57,6 +57,7 @@ class Inquirer:
             json_schema=lambda: apart.json_schema(environ=self._environ),
             converted=lambda text, unit: apart.converted(text, unit=unit, environ=self._environ),
             diagnose=self.diagnose,
+            log=logs.recent,
             try_out=self.try_out,
         )
 
@@ -91,8 +92,8 @@ class Inquirer:
                 error.problems[0].partition("\n")[0], hint="masv-watch check lists every mistake"
             ) from error
 
-    def diagnose(self, answers: Mapping[str, Any], *, probe: bool) -> Diagnosis:
-        """Say what is wrong; `answers` are the daemon's own, as for the command."""
+    def diagnose(self, answers: Mapping[str, Any], *, metrics: str, probe: bool) -> Diagnosis:
+        """Say what is wrong; `answers` and `metrics` are the daemon's own, as for the command."""
         from masv_watch.doctoring import Collection  # noqa: PLC0415 - only once somebody asks
 
         redactor = Redactor()
@@ -105,6 +106,7 @@ class Inquirer:
         except ConfigError as error:
             collection.refused(error.problems)
         collection.daemon(answers)
+        collection.records(log=logs.recent(), metrics=metrics)
         collection.machine(self._settings().hot_folders)
         return collection.diagnosis()
 

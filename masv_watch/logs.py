@@ -18,6 +18,7 @@ import os
 import re
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
@@ -34,6 +35,12 @@ MASK = "***"
 SHORTEST_SECRET = 4
 #: secrets registered later than the start; the oldest are forgotten beyond this
 LATER_SECRETS = 4096
+
+#: newest lines that are kept for a diagnosis, and those of errors beside them: what thousands of
+#: deliveries say must not push the one traceback out
+RECENT_LINES, RECENT_ERRORS = 400, 100
+#: characters of one of them; a longer one loses its middle, for a traceback tells most at its ends
+RECENT_LENGTH = 8192
 
 #: fields whose words are all ours: they say who did what, and a caller's password blackens none
 _OUR_WORDS = frozenset({"caller", "by", "outcome"})
@@ -151,10 +158,24 @@ class RootHandler(logging.StreamHandler[TextIO]):
         self.redactor = redactor
         #: records that could not be written
         self.lost = 0
+        self._recent: deque[tuple[float, str]] = deque(maxlen=RECENT_LINES)
+        self._errors: deque[tuple[float, str]] = deque(maxlen=RECENT_ERRORS)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Print a redacted copy of the record."""
-        return super().format(self.redactor.cleaned(record))
+        """Print a redacted copy of the record, and keep it for who asks later."""
+        cleaned = self.redactor.cleaned(record)
+        kept = self._errors if record.levelno >= logging.ERROR else self._recent
+        kept.append((record.created, _cut(_DATED.format(cleaned))))
+        return super().format(cleaned)
+
+    def recent(self) -> list[str]:
+        """Give the newest lines, the oldest first; a secret learned since is taken out, too."""
+        self.acquire()
+        try:
+            kept = [*self._recent, *self._errors]
+        finally:
+            self.release()
+        return [self.redactor.clean(line) for _, line in sorted(kept, key=lambda one: one[0])]
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Count the lost record; the standard one prints its arguments, secrets and all."""
@@ -185,6 +206,16 @@ class JournalForm(logging.Formatter):
         """Print one line."""
         priority = next((number for level, number in _PRIORITIES if record.levelno >= level), 7)
         return f"<{priority}>{_sentence(record)}"
+
+
+_DATED = DatedForm()
+
+
+def _cut(line: str) -> str:
+    if len(line) <= RECENT_LENGTH:
+        return line
+    half = RECENT_LENGTH // 2
+    return f"{line[:half]} ... {line[-half:]}"
 
 
 class JsonForm(logging.Formatter):
@@ -258,6 +289,14 @@ def redacted(text: str) -> str:
         if isinstance(handler, RootHandler):
             return handler.redactor.clean(text)
     return _BY_PATTERNS.clean(text)
+
+
+def recent() -> list[str]:
+    """Give the newest lines of the log, the oldest first; without `set_up` none."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RootHandler):
+            return handler.recent()
+    return []
 
 
 def register_secrets(*secrets: Secret | str, lasting: bool = False) -> None:

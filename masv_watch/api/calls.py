@@ -72,8 +72,10 @@ class Inquiries:
     json_schema: Callable[[], dict[str, Any]]
     #: given a provisioning file's text and what its `timeout` counts
     converted: Callable[[str, str | None], Imported]
-    #: given the daemon's own answers, and `probe`
+    #: given the daemon's own answers, its metrics, and `probe`
     diagnose: Callable[..., Diagnosis]
+    #: the newest lines of the log, the oldest first
+    log: Callable[[], list[str]]
     #: given the name of a hot folder, or an absolute path
     try_out: Callable[[str | None, bytes | None], Fitness]
 

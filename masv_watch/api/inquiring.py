@@ -54,8 +54,14 @@ def _of_looks(desk: Desk) -> list[Route]:
         _demand_owner("a diagnosis names everything that this daemon knows")
         wanted = body_of_call(asked.DoctorAsked)
         with look():
-            found = desk.inquiries.diagnose(_answers(desk), probe=wanted.probe)
+            found = desk.inquiries.diagnose(
+                _answers(desk), metrics=desk.metrics(), probe=wanted.probe
+            )
         return reports.diagnosis_body(found)
+
+    def log() -> list[str]:
+        _demand_owner("the log names folders, files and addresses")
+        return desk.inquiries.log()
 
     return [
         Route(method="POST", path=f"{BASE}/check", answer=check, takes=asked.CheckAsked,
@@ -68,6 +74,8 @@ def _of_looks(desk: Desk) -> list[Route]:
         Route(method="POST", path=f"{BASE}/doctor", answer=doctor, takes=asked.DoctorAsked,
               gives=outlines.DiagnosisBody, refuses=(422, 503),
               summary="Say what is wrong, the worst first, with all that a helper needs."),
+        Route(method="GET", path=f"{BASE}/log", answer=log, gives=list[str],
+              summary="Give the newest lines of the log, the oldest first; secrets as ***."),
     ]  # fmt: skip
 
 

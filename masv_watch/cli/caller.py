@@ -108,6 +108,20 @@ class Caller:
         except AnswerLost:
             return self._called("POST", path, read, body=body, within_s=WALK_S, key=key)
 
+    def text(self, path: str) -> str:
+        """Give what stands at a path as it came, for what is no JSON.
+
+        Raises:
+            DaemonUnreachable, Refused
+        """
+        connection, at = self._connected(ANSWER_S)
+        with contextlib.closing(connection):
+            response = self._asked(connection, at, "GET", path, accept="text/plain")
+            content = self._text(response, at)
+        if response.status != 200:
+            self._refuse(at, response.status, content)
+        return content.decode("utf-8", "replace")
+
     def lines(self, path: str) -> Iterator[str]:
         """Give the lines of a stream as they come, until the daemon ends it.
 

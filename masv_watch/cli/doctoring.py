@@ -11,9 +11,10 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from masv_watch.cli.answers import Json, NotOurs
 from masv_watch.cli.caller import Caller, place
 from masv_watch.cli.outcomes import OK, Ended, lines_of
 from masv_watch.cli.output import say
@@ -87,18 +88,44 @@ def _loaded(path: str, collection: Collection, redactor: Redactor) -> Loaded:
 
 def _ask(options: argparse.Namespace, collection: Collection, redactor: Redactor) -> None:
     answers: dict[str, Any] = {}
+    mistakes: Sequence[str] = ()
     try:
         where = seek(options, os.environ)
+        mistakes = where.problems
         if where.token is not None:
             redactor.add([where.token], lasting=True)
         caller = Caller(where)
         for name, path in _ASKED.items():
             answers[name], _ = caller.get(path, lambda tree: tree, 200, 503)
     except (Ended, MasvWatchError) as error:
-        is_known = isinstance(error, ConfigError)
-        collection.silence(answers, [*lines_of(error)], is_wrong=not is_known)
+        # a file with a mistake is why none runs, and stands first already
+        is_cause = not (mistakes or isinstance(error, ConfigError))
+        collection.silence(answers, [*lines_of(error)], is_cause=is_cause)
         return
     collection.daemon(answers)
+    collection.records(
+        log=_had(lambda: caller.get(place("log"), _lines)[0]),
+        metrics="\n".join(_had(lambda: [caller.text("/metrics")])),
+    )
+
+
+def _had(ask: Callable[[], Sequence[str]]) -> Sequence[str]:
+    """Give what is asked for, or why whoever asks does not get it."""
+    try:
+        return ask()
+    except Ended as error:
+        return lines_of(error)
+
+
+def _lines(tree: Json) -> list[str]:
+    """Read the lines of a log.
+
+    Raises:
+        NotOurs: it is none.
+    """
+    if not isinstance(tree, list):
+        raise NotOurs("it is no log")
+    return [str(line) for line in tree]
 
 
 def _packed(texts: Mapping[str, str]) -> bytes:

@@ -226,7 +226,7 @@ def test_diagnosis_begins_with_what_is_wrong_and_holds_no_secret(desk):
     assert "nobody is told when something needs a person" in answer.tree["wrong"][-1]
     assert {
         "README.txt", "check.txt", "config.txt", "machine.txt", "health.json", "drops.json",
-        "uploads.json", "hot_folders.json", "stats.json",
+        "uploads.json", "hot_folders.json", "stats.json", "log.txt", "metrics.txt",
     } == set(answer.tree["files"])  # fmt: skip
     assert "masv.api_key: ***" in answer.tree["files"]["config.txt"]
     assert CANARY not in answer.body.decode()
@@ -265,13 +265,14 @@ def test_second_user_who_is_trusted_may_ask_nothing_of_it():
     folder = Path(tempfile.mkdtemp(prefix="masv-watch-"))
     folder.chmod(0o755)
     caller = Caller(folder / "daemon", trusted_users=(str(STRANGER),))
-    asked = [("POST", CHECK), ("POST", SELFTEST), ("POST", DOCTOR), ("GET", CONFIG)]
+    asked = [("POST", CHECK), ("POST", SELFTEST), ("POST", DOCTOR)]
+    asked += [("GET", CONFIG), ("GET", "/api/v1/log")]
     answers = [
         curl("-X", method, "-H", JSON, "-d", "{}", f"{caller.url}{path}", uid=STRANGER)
         for method, path in asked
     ]
 
-    assert [(status, tree["code"]) for status, tree in answers] == [(403, 1503)] * 4
+    assert [(status, tree["code"]) for status, tree in answers] == [(403, 1503)] * 5
     assert all("root and the daemon's own user" in tree["message"] for _, tree in answers)
     caller.close()
     shutil.rmtree(folder)

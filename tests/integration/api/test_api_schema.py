@@ -161,6 +161,7 @@ def quick():
         values=lambda: [Effective(key="version", value="1", origin="m.yml:1")],
         json_schema=lambda: {"type": "object"},
         converted=lambda *_given: Imported(text="version: 1", left=["x"], secrets=["key"]),
+        log=lambda: ["INFO masv-watch runs"],
         diagnose=lambda answers, **_how: Diagnosis(wrong=("x",), texts={"a": str(answers)}),
         try_out=lambda *_given: fitness,
     )

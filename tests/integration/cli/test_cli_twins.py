@@ -56,7 +56,7 @@ TWINS = {
     "send": ("GET explain", "POST drops/<drop_id>/release", "POST drops/<drop_id>/resend",
              "POST uploads/<upload_id>/resume", "POST hot_folders/<hot_folder>/resume"),
     "selftest": ("POST selftest",),
-    "doctor": ("POST doctor",),
+    "doctor": ("POST doctor", "GET log"),
     "plan": ("POST plan",),
     "reload": ("POST reload",),
 }  # fmt: skip

@@ -50,10 +50,13 @@ def test_doctor_of_a_running_daemon_names_what_is_held_first_and_no_secret(tmp_p
 
     assert (done.returncode, again.returncode) == (OK, 1)
     texts = bundle(tmp_path / "b.tar.gz")
-    assert "canary" not in "".join(texts.values()) + done.stdout
+    assert "canary-" not in "".join(texts.values()) + done.stdout
     assert "sandbox-key" not in "".join(texts.values()) + done.stdout
     assert {"README.txt", "check.txt", "config.txt", "machine.txt", "health.json",
             "drops.json", "uploads.json", "hot_folders.json"} <= set(texts)  # fmt: skip
+    assert "INFO masv-watch runs " in texts["log.txt"]
+    assert "after=held" in texts["log.txt"]
+    assert 'masv_watch_build_info{version="' in texts["metrics.txt"]
     (first, *_) = texts["README.txt"].splitlines()[2:]
     assert "is held (loose_file)" in first
     assert first in done.stdout
