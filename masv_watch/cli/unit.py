@@ -1,7 +1,7 @@
 """The commands that fit systemd's unit to a configuration.
 
-Owns where the drop-in goes and what is said beside it. Never decides what is opened and calls no
-daemon. Called by the table of commands.
+Owns where the drop-in goes, what is said beside it, and the look at what hot folders lie on. Never
+decides what is opened and calls no daemon. Called by the table of commands.
 
 It stands alone because it is the one command that writes for another program.
 """
@@ -13,10 +13,13 @@ import json
 import os
 from pathlib import Path
 
+from masv_watch import files
 from masv_watch.cli.outcomes import FAILED, OK, Ended
 from masv_watch.cli.output import complain, say
 from masv_watch.config.dropins import GIVEN, dropin, needs_of, unfit
 from masv_watch.config.load import find, load
+from masv_watch.errors import SourceError
+from masv_watch.model import Rule, Settings
 from masv_watch.names import shown
 
 _NAME = "paths.conf"
@@ -32,7 +35,8 @@ def paths(options: argparse.Namespace) -> int:
     file = find(options.config, os.environ)
     # a file that names no state gets the one that the unit gives
     environ = {**os.environ, "STATE_DIRECTORY": os.fsdecode(GIVEN[0])}
-    needs = needs_of(load(file, environ=environ, with_secrets=False).settings)
+    settings = load(file, environ=environ, with_secrets=False).settings
+    needs = needs_of(settings)
     left_out = unfit(needs)
     complain(
         *(
@@ -40,7 +44,7 @@ def paths(options: argparse.Namespace) -> int:
             for path in left_out
         )
     )
-    text = dropin(needs, source=os.path.abspath(file))
+    text = dropin(needs, source=os.path.abspath(file), guarded=_guarded(settings))
     written = None if options.write is None else _write(Path(options.write), text)
     if options.json:
         names = [shown(path) for path in left_out]
@@ -51,6 +55,25 @@ def paths(options: argparse.Namespace) -> int:
     else:
         say(f"{written} is written; now run: systemctl daemon-reload; systemctl restart masv-watch")
     return FAILED if left_out else OK
+
+
+def _guarded(settings: Settings) -> dict[bytes, bytes]:
+    """Give the hot folders that are told from a bare mount point, each with that point."""
+    found = {}
+    for rule in settings.hot_folders:
+        point = files.mount_point(rule.path)
+        if point not in (None, b"/") and (rule.expect.filesystems or _carries_marker(rule)):
+            found[rule.path] = point
+    return found
+
+
+def _carries_marker(rule: Rule) -> bool:
+    try:
+        with files.Root.open(rule.path) as root:
+            marker = files.read_marker(root)
+    except SourceError:
+        return False
+    return marker is not None and marker.hot_folder == rule.name
 
 
 def _write(folder: Path, text: str) -> Path:

@@ -11,7 +11,8 @@ Law 2. A path stands in the drop-in as it is or not at all: what a unit file can
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from masv_watch.model import Rule, Scheme, Settings
@@ -75,24 +76,17 @@ def is_below(path: bytes, places: Iterable[bytes]) -> bool:
     return any(path == place or path.startswith(place.rstrip(b"/") + b"/") for place in places)
 
 
-def dropin(needs: Needs, *, source: str) -> str:
+def dropin(needs: Needs, *, source: str, guarded: Mapping[bytes, bytes] | None = None) -> str:
     """Write the drop-in; `source` is the configuration that it was made from.
 
-    A folder that is missing does not keep the service from starting: it waits for it.
+    A folder that is missing does not keep the service from starting: it waits for it. `guarded` are
+    hot folders that are told from a bare mount point, each with the point of its mount.
     """
     lines = [
         f"# Written by `masv-watch service paths` from {shown(os.fsencode(source))}.",
         "# Write it anew when a path there changes, then: systemctl daemon-reload",
     ]
-    mounts = [path for path in needs.mounts if fits(path)]
-    if mounts:
-        lines += [
-            "",
-            "[Unit]",
-            "# Started after these are mounted, stopped before they go. Take out what may be away",
-            "# for long: its line would keep the service down, which waits for a folder by itself.",
-        ]
-        lines += [f"RequiresMountsFor={quoted(path)}" for path in mounts]
+    lines += _mounted([path for path in needs.mounts if fits(path)], guarded or {})
     written = [path for path in needs.written if fits(path)]
     bound = [path for path in needs.bound if fits(path)]
     if written or bound:
@@ -104,6 +98,44 @@ def dropin(needs: Needs, *, source: str) -> str:
         lines += ["# The service has a /tmp of its own; these are brought into it."]
         lines += [line_for("BindPaths", path) for path in bound]
     return "\n".join(lines) + "\n"
+
+
+def _mounted(paths: list[bytes], guarded: Mapping[bytes, bytes]) -> list[str]:
+    """Write what comes before the service, and whether it goes without."""
+    waited = [path for path in paths if path in guarded]
+    needed = [path for path in paths if path not in guarded]
+    lines = ["", "[Unit]"] if paths else []
+    if waited:
+        lines += [
+            "# Started once these mounts were tried, whatever came of it: what lies there is known",
+            "# by its marker or by `expect`, and waits while the other hot folders go on. With its",
+            "# line of RequiresMountsFor= the whole service would stay down while the mount fails.",
+        ]
+        for unit in dict.fromkeys(mount_unit(guarded[path]) for path in waited):
+            lines += [f"Wants={unit}", f"After={unit}"]
+        lines += [f"#RequiresMountsFor={quoted(path)}" for path in waited]
+    if needed:
+        lines += [
+            "# Started after these are mounted, stopped before they go; nothing tells them from a",
+            "# bare mount point yet. The whole service stays down while such a mount fails: write",
+            "# this file anew once the service has run with it, or take the line out.",
+        ]
+        lines += [f"RequiresMountsFor={quoted(path)}" for path in needed]
+    return lines
+
+
+def mount_unit(point: bytes) -> str:
+    """Give the name of the unit that mounts a file system there (systemd.unit(5))."""
+    name = point.strip(b"/")
+    if not name:
+        return "-.mount"
+    kept = _PLAIN.sub(lambda found: b"\\x%02x" % found[0][0], name).replace(b"/", b"-")
+    if kept.startswith(b"."):
+        kept = b"\\x2e" + kept[1:]
+    return f"{kept.decode()}.mount"
+
+
+_PLAIN = re.compile(rb"[^A-Za-z0-9:_./]")
 
 
 def unfit(needs: Needs) -> tuple[bytes, ...]:

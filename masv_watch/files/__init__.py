@@ -33,6 +33,7 @@ from masv_watch.files.markers import write_marker as write_marker
 from masv_watch.files.mounts import Mount as Mount
 from masv_watch.files.mounts import filesystem_kind as filesystem_kind
 from masv_watch.files.mounts import keeps_inodes as keeps_inodes
+from masv_watch.files.mounts import mount_point as mount_point
 from masv_watch.files.mounts import mounts as mounts
 from masv_watch.files.mounts import mtime_grain_ns as mtime_grain_ns
 from masv_watch.files.mounts import network_below as network_below

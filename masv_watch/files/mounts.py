@@ -150,6 +150,12 @@ def keeps_inodes(path: bytes) -> bool:
     return mount is not None and mount.keeps_inodes
 
 
+def mount_point(path: bytes) -> bytes | None:
+    """Give where the file system of a folder is mounted; None when that cannot be learned."""
+    mount = _mount_at(path)
+    return None if mount is None else mount.point
+
+
 def _mount_at(path: bytes) -> Mount | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

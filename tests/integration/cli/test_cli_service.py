@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from masv_watch import files
+from masv_watch.config.dropins import mount_unit
+from tests.mounted import Mounts
 from tests.processes import PROJECT
 
 _CONFIG = """\
@@ -43,6 +46,26 @@ def test_paths_are_printed_and_nothing_is_touched(config, tmp_path):
     assert answer.stdout.splitlines()[-1] == "ReadWritePaths=-/srv/out"
     assert "state" not in answer.stdout.split("[Service]")[1].replace("the state.", "")
     assert [each.name for each in tmp_path.iterdir()] == ["masv-watch.yml"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_paths_of_a_mount_with_its_marker_do_not_keep_the_service_down(config, tmp_path):
+    """Without the marker an empty mount point would be taken for the folder, so that it does."""
+    mounts, point = Mounts(), tmp_path / "nas"
+    config.write_text(_CONFIG.format(path=point))
+    mounts.tmpfs(point)
+    try:
+        bare = paths(config)
+        with files.Root.open(os.fsencode(point)) as root:
+            files.write_marker(root, files.RootMarker(state="s", hot_folder="out"))
+        marked = paths(config)
+    finally:
+        mounts.end()
+
+    unit = mount_unit(os.fsencode(point))
+    assert f"\nRequiresMountsFor={point}\n" in bare.stdout
+    assert "Wants=" not in bare.stdout
+    assert f"\nWants={unit}\nAfter={unit}\n#RequiresMountsFor={point}\n" in marked.stdout
 
 
 def test_paths_written_stand_in_the_folder_of_drop_ins(config, tmp_path):

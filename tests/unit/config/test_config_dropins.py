@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masv_watch import model
-from masv_watch.config.dropins import Needs, dropin, fits, needs_of, quoted, unfit
+from masv_watch.config.dropins import Needs, dropin, fits, mount_unit, needs_of, quoted, unfit
 
 
 def settings(*rules: model.Rule, state: str = "/var/lib/masv-watch", **server) -> model.Settings:
@@ -93,6 +95,35 @@ def test_dropin_names_each_path_under_its_key():
         "ReadWritePaths=-/srv/c",
         "BindPaths=-/tmp/d",
     ]
+
+
+def test_dropin_of_a_guarded_folder_waits_for_the_mount_and_goes_without():
+    """A NAS that is away at boot must not keep the other hot folders from their work."""
+    needs = Needs(mounts=(b"/mnt/nas/hot", b"/mnt/nas/in", b"/srv/out"))
+    guarded = {b"/mnt/nas/hot": b"/mnt/nas", b"/mnt/nas/in": b"/mnt/nas"}
+
+    lines = dropin(needs, source="f.yml", guarded=guarded).splitlines()
+
+    assert [line for line in lines if line.lstrip("#")[:1].isupper() or line == "[Unit]"] == [
+        "[Unit]",
+        "Wants=mnt-nas.mount",
+        "After=mnt-nas.mount",
+        "#RequiresMountsFor=/mnt/nas/hot",
+        "#RequiresMountsFor=/mnt/nas/in",
+        "RequiresMountsFor=/srv/out",
+    ]
+
+
+@pytest.mark.skipif(shutil.which("systemd-escape") is None, reason="systemd is not installed")
+@pytest.mark.parametrize(
+    "point", ["/mnt/nas", "/", "/mnt/my nas-1", "/.hid/x%y", "/mnt/\u00fc/", "/srv/a:b_c.d"]
+)
+def test_mount_unit_is_called_as_systemd_calls_it(point):
+    """Another name would wait for nothing."""
+    words = ["systemd-escape", "--path", "--suffix=mount", point]
+    named = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert mount_unit(point.encode()) == named
 
 
 @pytest.mark.parametrize("path", [b"/srv/\xff", b"/srv/a\nUser=root", b"/srv/a\x7f"])
