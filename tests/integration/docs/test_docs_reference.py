@@ -204,6 +204,16 @@ def test_runbook_has_an_entry_for_every_hold_and_every_alert() -> None:
     assert entries_of(text, "What monitoring says") == re.findall(r"- alert: (\w+)", alerts)
 
 
+def test_alert_of_a_refused_key_has_the_cure_that_the_service_gives() -> None:
+    """A credential, as the Debian package has it, counts after a restart alone."""
+    text = (PROJECT / "docs" / "runbook.rst").read_text("utf-8")
+    alerts = (PROJECT / "contrib" / "prometheus" / "masv-watch.rules.yml").read_text("utf-8")
+    (entry,) = re.findall(r"^``MasvWatchKeyRefused``\n((?:    .+\n)+)", text, re.MULTILINE)
+
+    assert f'"{lifecycle.CURES[HoldReason.AUTH]}"' in alerts.partition("MasvWatchKeyRefused")[2]
+    assert "systemctl restart masv-watch" in " ".join(entry.split())
+
+
 #: where a need's text says what it is about; what is wrong with it stands behind that
 _SUBJECTS = {"hot folder", "the state in", "the disk of the state in"}
 
