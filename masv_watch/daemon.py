@@ -458,7 +458,7 @@ class Daemon:
 
     def _refuse_reload(self, *problems: str) -> Reloaded:
         for problem in problems:
-            log.error("the configuration is not taken over", extra={"problem": problem})
+            log.error("the configuration is not taken over", extra=Reloads.told(problem))
         self._concerns.refused = next(iter(problems), "").partition("\n")[0]
         self._heart.ready("the last reload failed; the earlier configuration goes on")
         return Reloaded(is_taken=False, problems=problems)

@@ -11,8 +11,15 @@ Law 3. No message, hint or fact holds a secret; what came from outside is cut an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import ClassVar
+
+#: what a line of the log says beside the traceback of a fault of our own, which no class stands for
+OUR_FAULT: Mapping[str, object] = {
+    "code": 0,
+    "cure": "masv-watch doctor packs the traceback: report it",
+}
 
 
 class Remedy(Enum):

@@ -19,7 +19,7 @@ from datetime import datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from masv_watch.errors import MasvWatchError
+from masv_watch.errors import MasvWatchError, StoreError, StoreUnusable
 from masv_watch.loops import Bell, Clock
 from masv_watch.metrics import Metrics
 from masv_watch.model import Backup, Need, Settings
@@ -36,6 +36,8 @@ BREATH_S = 0.02
 FOUND = 500
 #: seconds after which another copy is due, so that the hour of the day stays about the same
 BACKUP_S = 23.5 * 3600.0
+#: what helps where the failure itself names nothing; it is tried again each day
+_HISTORY_CURE = "free space on the disk of the state; if it comes again, masv-watch state check"
 _PREFIX, _SUFFIX = "masv-watch-", ".db"
 
 
@@ -101,11 +103,19 @@ class Housekeeping:
                 self._pause.wait(BREATH_S)
             self._store.tend()
         except MasvWatchError as error:
-            # what is left is found again tomorrow
-            log.warning("history was not forgotten", extra={"reason": str(error)})
+            self._fail_history(error)
             return
+        self._well("history")
         if events or rows:
             log.info("history was forgotten", extra={"events": events, "rows": rows})
+
+    def _fail_history(self, error: MasvWatchError) -> None:
+        """Tell of it: what is left is found again tomorrow, and the state grows until then."""
+        cure = error.hint or _HISTORY_CURE
+        said = {"code": error.code, "reason": error.message, "cure": cure}
+        log.error("history was not forgotten", extra=said)
+        text = f"history was not forgotten, so the state grows: {error.message}"
+        self._needs["history"] = Need(key="history", text=text, cure=cure)
 
     def _forget_uploads(self, kept_s: float) -> int:
         removed, before = 0, -1
@@ -129,9 +139,10 @@ class Housekeeping:
         if not found:
             self._well("damage")
             return
-        log.error("the state is damaged", extra={"found": found})
         text = f"the state in {self._settings().state} is damaged: {found}"
         cure = "stop the daemon, then masv-watch state check, and masv-watch state restore FROM"
+        said = {"code": StoreUnusable.code, "found": found, "cure": cure}
+        log.error("the state is damaged", extra=said)
         self._needs["damage"] = Need(key="damage", text=text, cure=cure)
 
     def back_up(self) -> None:
@@ -158,10 +169,12 @@ class Housekeeping:
         log.info("the state was backed up", extra={"to": to, "bytes": size})
 
     def _fail_backup(self, backup: Backup, error: Exception) -> None:
-        log.error("the state was not backed up", extra={"to": backup.to, "reason": str(error)})
         self._metrics.count("backup_failures")
         text = f"the state cannot be backed up to {backup.to}: {error}"
         cure = "make room there, or set backup.to to a folder that the daemon's user can write"
+        code = error.code if isinstance(error, MasvWatchError) else StoreError.code
+        said = {"to": backup.to, "code": code, "reason": str(error), "cure": cure}
+        log.error("the state was not backed up", extra=said)
         self._needs["backup"] = Need(key="backup", text=text, cure=cure)
 
     def _well(self, key: str) -> None:

@@ -201,7 +201,7 @@ class Login:
         log.error(
             "%s; nothing is sent to the team until it is corrected",
             what if proof is None else f"the cloud refuses the {_noun(proof)}",
-            extra={"again_in_s": pause_s, "cure": _cure(proof)},
+            extra={"code": NoSession.code, "again_in_s": pause_s, "cure": _cure(proof)},
         )
 
     def accepted(self) -> None:

@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Literal, TextIO
 from urllib.parse import quote, quote_plus
 
+from masv_watch.errors import OUR_FAULT
 from masv_watch.model import Secret
 
 Form = Literal["text", "dated", "json", "journal"]
@@ -376,7 +377,9 @@ def _log_crash(
 ) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return
-    logging.getLogger(__name__).critical("the program crashed", exc_info=(kind, error, trace))
+    logging.getLogger(__name__).critical(
+        "the program crashed", exc_info=(kind, error, trace), extra=OUR_FAULT
+    )
 
 
 def _log_thread_crash(crash: threading.ExceptHookArgs) -> None:
@@ -385,5 +388,5 @@ def _log_thread_crash(crash: threading.ExceptHookArgs) -> None:
     logging.getLogger(__name__).critical(
         "a thread crashed",
         exc_info=(crash.exc_type, crash.exc_value, crash.exc_traceback),
-        extra={"name_of_thread": crash.thread.name if crash.thread else ""},
+        extra={"name_of_thread": crash.thread.name if crash.thread else "", **OUR_FAULT},
     )

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from masv_watch.errors import OUR_FAULT
 from masv_watch.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -209,7 +210,8 @@ class Loop:
             except Exception:
                 self._crashes_in_row += 1
                 pause = self._pause()
-                log.exception("a tick crashed", extra={"loop": self.name, "again_in_s": pause})
+                said = {"loop": self.name, "again_in_s": pause, **OUR_FAULT}
+                log.exception("a tick crashed", extra=said)
                 self._metrics.count("loop_crashes", loop=self.name)
                 self._expect(pause)
                 # Not the bell: a storm of rings must not turn a crash into a busy loop.
@@ -301,7 +303,8 @@ class Heart:
         now = self._clock.monotonic()
         stalled = [loop.name for loop in loops if loop.vital and not loop.healthy(now)]
         if stalled:
-            log.error("a loop does not tick", extra={"loops": ", ".join(stalled)})
+            said = {**OUR_FAULT, "cure": "masv-watch doctor, then restart the service"}
+            log.error("a loop does not tick", extra={"loops": ", ".join(stalled), **said})
         elif self.watchdog_s is not None:
             self.notify("WATCHDOG=1")
         # A third of the time systemd allows: one lost letter does no harm.

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from masv_watch.errors import Busy
+from masv_watch.errors import Busy, ReloadRefused
 from masv_watch.loops import Clock
 from masv_watch.metrics import Metrics
 from masv_watch.model import Reloaded, Settings
@@ -33,6 +33,12 @@ class Reloads:
         self._is_asked = False
         #: what became of the last one; None before the first
         self.last: Reloaded | None = None
+
+    @staticmethod
+    def told(problem: str) -> dict[str, object]:
+        """Give what the log says of one reason for which a reload was refused."""
+        error = ReloadRefused((problem,))
+        return {"problem": problem, "code": error.code, "cure": error.hint}
 
     def signal(self) -> None:
         """Ask for one and wait for nothing; a signal's handler may call it."""

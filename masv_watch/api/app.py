@@ -25,6 +25,7 @@ from masv_watch.api.page.paper import HTML, refused
 from masv_watch.api.page.views import page
 from masv_watch.api.routes import routes
 from masv_watch.errors import (
+    OUR_FAULT,
     BadRequest,
     MasvWatchError,
     MethodNotAllowed,
@@ -174,7 +175,7 @@ def _answered(route: Route) -> Callable[..., Any]:
             return _error(error)
         except Exception:
             # the last handler before the caller, who gets no traceback
-            log.exception("a call crashed", extra={"call": _call()})
+            log.exception("a call crashed", extra={"call": _call(), **OUR_FAULT})
             response.status = 500
             response.set_header(*_JSON)
             return _encoded(_CRASH)
@@ -219,7 +220,8 @@ def _door() -> str:
 
 def _bottle_error(error: bottle.HTTPError) -> bytes:
     if error.status_code not in _OWN:
-        log.error("a call failed", extra={"status": error.status_code, "call": _call()})
+        said = {"status": error.status_code, "call": _call(), **OUR_FAULT}
+        log.error("a call failed", extra={**said, "cure": "masv-watch doctor; report who calls so"})
     body, headers = refusal(error.status_code)
     for name, value in headers:
         bottle.response.set_header(name, value)

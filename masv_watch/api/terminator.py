@@ -20,6 +20,7 @@ import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from masv_watch.errors import OUR_FAULT
 from masv_watch.loops import start_thread
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ class Terminator:
         line.close()
         self._lines.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a connection failed", exc_info=error)
+            log.error("a connection failed", exc_info=error, extra=OUR_FAULT)
 
     def _make_room(self) -> bool:
         for task, has_shaken_hands in self._lines.items():

@@ -117,7 +117,8 @@ class Herald:
 
     def _failed(self, bulletin: Bulletin, hook: Hook, error: HookError) -> None:
         self._metrics.count("hook_failures", kind=hook.kind, code=error.code)
-        said = {**_said(bulletin, hook), "reason": error.message, "cure": error.hint}
+        told = {"code": error.code, "reason": error.message, "cure": error.hint}
+        said = {**_said(bulletin, hook), **told}
         now = self._store.now()
         if now - bulletin.created_at > LIFE_S:
             ended = self._store.give_up_bulletins(bulletin, str(error), older_than_s=LIFE_S)

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import logging
 
-from masv_watch.model import Rule
+from masv_watch import lifecycle
+from masv_watch.errors import SourceUnreadable
+from masv_watch.model import HoldReason, Rule
 from masv_watch.store.contract import Store
 
 log = logging.getLogger(__name__)
@@ -50,7 +52,19 @@ class Absence:
             self._is_alarmed = self._rule.removable and not waiting
         if why and now - self.since >= ALARM_S and not self._is_alarmed:
             self._is_alarmed = True
-            log.error("a hot folder is away", extra={"hot_folder": self._rule.name, "reason": why})
+            log.error(
+                "a hot folder is away",
+                extra={
+                    "hot_folder": self._rule.name,
+                    "code": SourceUnreadable.code,
+                    "reason": why,
+                    "cure": self._cure(),
+                },
+            )
+
+    def _cure(self) -> str:
+        is_card = self._rule.removable
+        return lifecycle.REINSERT if is_card else lifecycle.CURES[HoldReason.ROOT_UNAVAILABLE]
 
     def turn_to(self, ledger: Store, name: str) -> None:
         """Let wait what came on any other volume than the one that is there now."""

@@ -13,11 +13,14 @@ import logging
 from collections.abc import Callable
 
 from masv_watch import files
+from masv_watch.errors import OUR_FAULT
 from masv_watch.loops import Clock
 from masv_watch.metrics import Metrics
 from masv_watch.watch.hints import Hints
 
 log = logging.getLogger(__name__)
+
+_CURE = "nothing; often: masv-watch check names the kernel's limits"
 
 #: seconds between two touches
 PERIOD_S = 60.0
@@ -85,7 +88,7 @@ class Canary:
             self._metrics.count("observers_renewed")
             log.error(
                 "notifications stopped; the observer is made anew",
-                extra={"unheard": MISSES, "period_s": PERIOD_S},
+                extra={"unheard": MISSES, "period_s": PERIOD_S, **OUR_FAULT, "cure": _CURE},
             )
             self._hints.renew("notifications stopped: a touch of our own was not announced")
 

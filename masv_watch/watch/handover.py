@@ -267,7 +267,13 @@ class Handover:
         self._store.fail_vanished(upload.id, code=error.code, error=str(error))
         log.error(
             "an upload failed: a source vanished while it was sent",
-            extra={"upload": upload.id, "drop": shown(drop.path), "cure": error.hint},
+            extra={
+                "upload": upload.id,
+                "drop": shown(drop.path),
+                "code": error.code,
+                "reason": error.message,
+                "cure": error.hint,
+            },
         )
 
     def is_elsewhere(self, drop: Drop) -> bool:

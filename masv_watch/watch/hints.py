@@ -497,4 +497,4 @@ class Hints:
             except Exception:
                 # the reader thread, which calls this, must outlive whatever rings
                 self._failed()
-                log.exception("a ring failed", extra={"hot_folder": hot_folder})
+                log.exception("a ring failed", extra=Handler.told(hot_folder))

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.api import BaseObserver, EventEmitter, ObservedWatch
 
+from masv_watch.errors import OUR_FAULT
 from masv_watch.names import shown
 from masv_watch.watch.budget import instances_line
 from masv_watch.watch.spared import Spared
@@ -63,7 +64,13 @@ class Handler(FileSystemEventHandler):
                 self._hear(self._hot_folder, event)
         except Exception:
             self._failed()
-            log.exception("a ring failed", extra={"hot_folder": self._hot_folder})
+            log.exception("a ring failed", extra=self.told(self._hot_folder))
+
+    @staticmethod
+    def told(hot_folder: str) -> dict[str, object]:
+        """Give what the log says beside a ring that failed, which loses no file."""
+        cure = "nothing for the files, sweeps find what is new; masv-watch doctor, and report it"
+        return {"hot_folder": hot_folder, **OUR_FAULT, "cure": cure}
 
 
 class OverflowEar(logging.Handler):

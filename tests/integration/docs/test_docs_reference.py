@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -27,8 +27,10 @@ from masv_watch.cli.grammar import command_of
 from masv_watch.cli.table import parser
 from masv_watch.config import schema
 from masv_watch.model import HoldReason
+from masv_watch.reloads import Reloads
 from masv_watch.sandbox import __main__ as sandbox
 from masv_watch.uploads.needs import TASKS
+from masv_watch.watch.observing import Handler
 from tests.integration.docs.blocks import PAGES, PROJECT
 
 
@@ -244,12 +246,72 @@ def test_runbook_has_every_line_that_the_log_shows_as_an_error() -> None:
 
 def errors_in(file: Path) -> Iterator[str]:
     """Give the constant text of each line that a module logs as an error."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for call in error_calls(ast.parse(file.read_text("utf-8"))):
+        yield ast.literal_eval(call.args[0]).replace("%s;", "").strip()
+
+
+def test_every_line_that_the_log_shows_as_an_error_has_its_code_and_its_cure() -> None:
+    """P6: whoever is called by a line of the journal reads there what helps."""
+    found = [
+        (f"{file.name}: {ast.unparse(call.args[0])}", fields_of(call, module))
+        for file in (PROJECT / "masv_watch").rglob("*.py")
+        if "sandbox" not in file.parts
+        for module in [ast.parse(file.read_text("utf-8"))]
+        for call in error_calls(module)
+    ]
+
+    assert len(found) > 20
+    assert [line for line, fields in found if not {"code", "cure"} <= fields] == []
+
+
+#: what gives fields of a line from another module than the one that writes it
+FIELDS: dict[str, Mapping[str, object]] = {
+    "OUR_FAULT": errors.OUR_FAULT,
+    "Reloads.told": Reloads.told("x"),
+    "Handler.told": Handler.told("x"),
+}
+
+
+def fields_of(call: ast.Call, module: ast.Module) -> set[str]:
+    """Give the names of the fields beside a line of the log."""
+    functions = [each for each in ast.walk(module) if isinstance(each, ast.FunctionDef)]
+    (*_, within) = (each for each in functions if call in ast.walk(each))
+    returned = {
+        each.name: [one.value for one in ast.walk(each) if isinstance(one, ast.Return)]
+        for each in functions
+    }
+    assigned = {
+        ast.unparse(each.targets[0]): [each.value]
+        for each in ast.walk(within)
+        if isinstance(each, ast.Assign)
+    }
+    known = {**returned, **assigned}
+    extra = [each.value for each in call.keywords if each.arg == "extra"]
+    return set().union(*(keys_of(each, known) for each in extra))
+
+
+def keys_of(made: ast.expr | None, known: Mapping[str, Sequence[ast.expr | None]]) -> set[str]:
+    """Give the keys of a mapping as it is written; `known` is what names in it stand for."""
+    if isinstance(made, ast.Dict):
+        named = {str(each.value) for each in made.keys if isinstance(each, ast.Constant)}
+        parts = [value for key, value in zip(made.keys, made.values, strict=True) if key is None]
+        return named.union(*(keys_of(part, known) for part in parts))
+    name = "" if made is None else ast.unparse(made.func if isinstance(made, ast.Call) else made)
+    if name in FIELDS:
+        return set(FIELDS[name])
+    last = name.rpartition(".")[2]
+    others = {key: each for key, each in known.items() if key != last}
+    return set().union(*(keys_of(each, others) for each in known.get(last, ())))
+
+
+def error_calls(module: ast.Module) -> Iterator[ast.Call]:
+    """Give each call by which a module logs an error."""
+    for node in ast.walk(module):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
         is_log = getattr(node.func.value, "id", "") == "log"
         if is_log and node.func.attr in {"error", "exception", "critical"}:
-            yield ast.literal_eval(node.args[0]).replace("%s;", "").strip()
+            yield node
 
 
 def is_named(piece: str, runbook: str) -> bool:

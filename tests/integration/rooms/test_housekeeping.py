@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from masv_watch.errors import StoreUnusable
 from masv_watch.housekeeping import BACKUP_S, Housekeeping
 from masv_watch.metrics import Metrics
 from masv_watch.model import Backup, DropEvent, History
@@ -122,6 +123,24 @@ def test_copy_that_fails_is_a_trouble_until_one_goes_well(house, tmp_path):
     assert "backup.to" in need.cure
     assert not house.keeping.needs()
     assert house.metrics.value("backup_failures") == 1
+
+
+def test_history_that_cannot_be_forgotten_is_a_trouble_until_it_can(house, caplog):
+    """The state grows meanwhile, and nobody reads the log of a day that went well (P6)."""
+    house.store.engine._connection.execute("ALTER TABLE events RENAME TO elsewhere")
+    house.keeping.forget()
+    (need,) = house.keeping.needs()
+    house.store.engine._connection.execute("ALTER TABLE elsewhere RENAME TO events")
+    house.keeping.forget()
+
+    assert need.key == "history"
+    assert "not forgotten" in need.text
+    assert need.cure
+    (told,) = [each for each in caplog.records if each.message == "history was not forgotten"]
+    assert told.levelname == "ERROR"
+    assert told.code == StoreUnusable.code
+    assert told.cure == need.cure
+    assert not house.keeping.needs()
 
 
 @pytest.mark.fault(39)
