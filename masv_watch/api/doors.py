@@ -132,6 +132,11 @@ def bind(listen: Listen) -> Bound:
         hint = "stop what listens there, or set server.listen to another address"
         if number in (errno.EACCES, errno.EPERM):
             hint = "set server.listen to a port from 1024 on, and let a reverse proxy have this one"
+        if number == errno.EADDRNOTAVAIL:
+            hint = (
+                "this machine has no such address, or not yet: set server.listen to one of its own,"
+                " or let the service wait for the network by the drop-in address.conf"
+            )
         if listen.scheme is Scheme.UNIX:
             hint = "make its folder, writable for this user, or set server.listen to another path"
         raise CannotListen(f"cannot listen on {_named(listen)}: {why}", hint=hint) from error

@@ -80,6 +80,15 @@ def test_listener_on_a_foreign_address_says_so(build, host):
         build(Listen(host=host, port=0))
 
 
+def test_address_that_is_not_of_this_machine_is_not_told_as_taken():
+    """Nothing listens there that could be stopped; it may come late, as of a VPN (RFC 5737)."""
+    with pytest.raises(CannotListen, match="cannot assign requested address") as caught:
+        bind(Listen(host="192.0.2.1", port=8443))
+
+    assert "no such address, or not yet" in caught.value.hint
+    assert "stop what listens" not in caught.value.hint
+
+
 def test_https_listener_without_a_certificate_is_refused_and_binds_nothing(build):
     """A mistake of the caller shows at the start, not at the first call."""
     with pytest.raises(CannotListen, match="no certificate"):

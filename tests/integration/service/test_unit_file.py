@@ -106,7 +106,13 @@ def test_unit_with_every_drop_in_is_still_without_a_word(installed, shipped):
 
     answer = ask(tool("systemd-analyze"), "verify", installed)
 
-    assert [each.stem for each in examples] == ["after", "lease", "nas", "onfailure"]
+    assert [each.stem for each in examples] == [
+        "address",
+        "after",
+        "lease",
+        "nas",
+        "onfailure",
+    ]
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
 
 
