@@ -323,6 +323,10 @@ def _of_row(answer: _Answer) -> Explanation:
 
 def _missing(answer: _Answer) -> Explanation:
     path, drop = shown(answer.asked.path), answer.drop
+    if drop is None and answer.rule.removable:
+        drop = _elsewhere(answer)
+        if drop is not None:
+            return _of_another_volume(answer, drop)
     if drop is None:
         raise NotFound(f"{path} is not there, and the ledger does not know it")
     if answer.is_inside:
@@ -340,6 +344,23 @@ def _missing(answer: _Answer) -> Explanation:
     return answer.give(
         Prospect.MISSING, told, missed, *onward.findings, cure=cure, ended=_end(ended)
     )
+
+
+def _elsewhere(answer: _Answer) -> Drop | None:
+    """Give what lives of the path on a volume that is not there; the newest of several."""
+    living = answer.store.drops(living=True)
+    named = (answer.rule.name, answer.top)
+    return next((each for each in reversed(living) if (each.hot_folder, each.path) == named), None)
+
+
+def _of_another_volume(answer: _Answer, drop: Drop) -> Explanation:
+    answer.drop, answer.terms = drop, _frozen(drop, answer.store)
+    why = (
+        f"{shown(answer.asked.path)} is not on what is there now; drop {drop.id} came on volume"
+        f" {drop.volume}"
+    )
+    cure = cure_of(drop, answer.rule.path)
+    return answer.give(Prospect.HELD, why, _finding("there", False, why), cure=cure)
 
 
 def _end(state: DropState) -> DropState | None:

@@ -346,6 +346,7 @@ def cure_of(drop: Drop, root: bytes | None = None) -> str:
         path=path,
         drop=str(drop.id),
         upload=drop.upload_id or "",
+        is_removable=bool(drop.volume),
     )
 
 

@@ -69,7 +69,7 @@ class Absence:
     def turn_to(self, ledger: Store, name: str) -> None:
         """Let wait what came on any other volume than the one that is there now."""
         self._ledger, self._may_wait = ledger, True
-        why = "another volume is there now; insert the one that it came on"
+        why = "its volume is not there; insert the one that it came on"
         self._store.close_root(self._rule.name, self._rule.path, why, but=name)
 
     def end(self) -> None:

@@ -100,7 +100,7 @@ def test_cure_of_what_left_with_a_volume_names_no_command_that_does_nothing():
     away = replace(HELD, hold=HoldReason.ROOT_UNAVAILABLE)
 
     assert "masv-watch adopt out" in cure_of(away)
-    assert cure_of(replace(away, hot_folder="usb@1234-ABCD")) == lifecycle.REINSERT
+    assert cure_of(replace(away, hot_folder="usb", volume="1234-ABCD")) == lifecycle.REINSERT
     assert "adopt" not in lifecycle.REINSERT
     paused = replace(HELD, hot_folder="usb@1234-ABCD")
     assert cure_of(paused) == "masv-watch resume --folder usb"

@@ -9,8 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from masv_watch.model import DropEvent, DropMode, HoldReason, Initial, Limits, To
-from masv_watch.uploads import Records
+from masv_watch.explain import Asked, explain
+from masv_watch.lifecycle import REINSERT
+from masv_watch.model import (
+    Caller,
+    DropEvent,
+    DropMode,
+    HoldReason,
+    Initial,
+    Limits,
+    Prospect,
+    To,
+)
+from masv_watch.uploads import Records, cure_of
 from masv_watch.watch.absence import ALARM_S
 from masv_watch.watch.intake import REPROBE_S
 from tests.integration.rooms.watched import QUIET_S
@@ -18,6 +29,7 @@ from tests.mounted import Mounts, make_image
 
 ONE = "11111111-2222-3333-4444-555555555555"
 TWO = "99999999-2222-3333-4444-555555555555"
+OWNER = Caller(uid=0, is_owner=True)
 SETTLED_S = REPROBE_S + 4 * QUIET_S
 
 
@@ -122,6 +134,25 @@ def test_drops_of_a_card_that_left_wait_until_the_same_one_is_back(make_room, mo
     assert [drop.hold for drop in room.store.drops_of(first.id)] == [None]
     assert [drop.hold for drop in room.store.drops_of(second.id)] == ["root_unavailable"]
     assert len(room.taken()) == 2
+
+
+def test_what_waits_for_its_card_is_told_with_a_cure_that_can_be_carried_out(
+    make_room, mounts, cards
+):
+    """`adopt` would be refused; explain says what status says, before an empty reader too."""
+    room = make_room(removable=True, drop=DropMode.FOLDER)
+    mounts.image(room.hot, cards[0])
+    room.pass_time(SETTLED_S)
+    mounts.leave(room.hot)
+    room.pass_time(SETTLED_S)
+    (drop,) = room.store.drops(living=True)
+    asked = Asked(path=bytes(room.hot / "CLIP"), relative=b"CLIP", caller=OWNER)
+    said = explain(asked, room.intake, store=room.store, uploads=room.uploads, clock=room.clock)
+
+    assert (drop.hold, cure_of(drop, bytes(room.hot))) == ("root_unavailable", REINSERT)
+    assert drop.note == "its volume is not there; insert the one that it came on"
+    assert (said.prospect, said.drop, said.cure) == (Prospect.HELD, drop, REINSERT)
+    assert f"drop {drop.id} came on volume {drop.volume}" in said.why
 
 
 def test_a_full_card_is_sent_without_being_asked_unless_the_rule_asks(make_room, mounts, cards):
