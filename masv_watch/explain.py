@@ -27,7 +27,7 @@ from masv_watch.model import (
     Rule,
     Terms,
 )
-from masv_watch.names import shown
+from masv_watch.names import quoted, shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import (
     Onward,
@@ -44,6 +44,7 @@ from masv_watch.watch.decision import Step
 from masv_watch.watch.examined import Examined, delivered_of
 from masv_watch.watch.generations import Relation
 from masv_watch.watch.intake import Intake
+from masv_watch.watch.markers import marker_of
 from masv_watch.watch.reaching import opened, reads_all
 from masv_watch.watch.rules import Fate, Matcher
 from masv_watch.watch.scan import Tree, one
@@ -121,7 +122,7 @@ def _of_no_drop(answer: _Answer, intake: Intake) -> Explanation:
         detail = f"{shown(relative)} is an address of to.by_subfolder, and no drop"
         drop = intake.ledger.latest_drop(rule.name, relative)
         if drop is not None and drop.hold is HoldReason.UNREADABLE:
-            answer.drop, cure = drop, cure_of(drop, rule.path)
+            answer.drop, cure = drop, answer.row_cure(drop)
             finding = _finding("readable", False, drop.note)
             return answer.give(Prospect.HELD, drop.note, finding, cure=cure)
     return answer.give(Prospect.LEFT_OUT, detail, _finding("root", True, detail))
@@ -133,31 +134,6 @@ def _frozen(drop: Drop | None, store: Store) -> Terms | None:
         return None
     upload = store.upload(drop.upload_id)
     return None if upload is None else upload.terms
-
-
-def not_watched(path: bytes, hot_folders: int) -> Explanation:
-    """Say that no hot folder has a path."""
-    why = f"{shown(path)} lies in none of the {hot_folders} hot folders"
-    return Explanation(
-        path=path,
-        prospect=Prospect.NOT_WATCHED,
-        why=why,
-        cure="put it into a hot folder, or send it with masv-watch create",
-        findings=(_finding("hot_folder", False, why),),
-    )
-
-
-def disabled(path: bytes, rule: Rule) -> Explanation:
-    """Say that the hot folder that has a path is not watched."""
-    why = f"hot folder {rule.name} has it, and is disabled"
-    return Explanation(
-        path=path,
-        prospect=Prospect.NOT_WATCHED,
-        why=why,
-        cure="set `enabled: true` for it, then masv-watch reload",
-        hot_folder=rule.name,
-        findings=(_finding("enabled", False, why),),
-    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -214,7 +190,20 @@ class _Answer:
             drop="" if drop is None else str(drop.id),
             upload="" if drop is None else drop.upload_id or "",
             is_removable=self.rule.removable,
+            is_explained=True,
         )
+
+    def row_cure(self, drop: Drop) -> str:
+        """Give what ends the hold of a row; nothing that only this answer could tell."""
+        return cure_of(drop, self.rule.path, is_explained=True)
+
+    def mark(self, kind: str) -> str:
+        """Give the command that writes the done marker of its drop; empty where it has none."""
+        template = self.rule.drop_marker
+        if template is None:
+            return ""
+        path = self.rule.path.rstrip(b"/") + b"/" + marker_of(template, self.top, kind)
+        return f"once all of it is there: touch {quoted(path)}"
 
     def give(
         self,
@@ -317,7 +306,7 @@ def _of_row(answer: _Answer) -> Explanation:
     if drop is not None:
         prospect = _OF_STATES.get(drop.state, Prospect.KNOWN)
         answer.drop = replace(drop, note=why if drop.note else "")
-    cure = "" if drop is None else cure_of(drop, answer.rule.path)
+    cure = "" if drop is None else answer.row_cure(drop)
     return answer.give(prospect, why, _finding("readable", False, why), cure=cure)
 
 
@@ -339,7 +328,7 @@ def _missing(answer: _Answer) -> Explanation:
         why = f"{path} is not there; the ledger has it as {drop.state}"
         ended, missed = drop.state, _finding("there", False, why)
     onward = answer.onward()
-    cure = cure_of(drop, answer.rule.path) or onward.cure
+    cure = answer.row_cure(drop) or onward.cure
     told = "; ".join(filter(None, (why, onward.why)))
     return answer.give(
         Prospect.MISSING, told, missed, *onward.findings, cure=cure, ended=_end(ended)
@@ -359,7 +348,7 @@ def _of_another_volume(answer: _Answer, drop: Drop) -> Explanation:
         f"{shown(answer.asked.path)} is not on what is there now; drop {drop.id} came on volume"
         f" {drop.volume}"
     )
-    cure = cure_of(drop, answer.rule.path)
+    cure = answer.row_cure(drop)
     return answer.give(Prospect.HELD, why, _finding("there", False, why), cure=cure)
 
 
@@ -396,6 +385,8 @@ def _of_examined(answer: _Answer, found: Examined, tree: Tree, *, is_paused: boo
     waits = outcome.hold in (None, HoldReason.GROWING)
     prospect = Prospect.SETTLING if waits else Prospect.HELD
     cure = "" if outcome.hold is None else answer.cure(outcome.hold, related.drop)
+    if outcome.hold is HoldReason.MARKER_MISSING:
+        cure = answer.mark(tree.kind) or cure
     why = outcome.note if outcome.note.startswith(shown(answer.top)) else f"{top}: {outcome.note}"
     onward = answer.onward() if related.drop is not None else Onward()
     if onward.is_held:
@@ -420,7 +411,7 @@ def _of_ledger(answer: _Answer, found: Examined, tree: Tree) -> Explanation:
     relation = related.relation if related is not None else Relation.ON_ITS_WAY
     said = next((each for each in found.findings if each.test == "ledger"), found.findings[-1])
     why = f"{answer.named}: {said.detail}"
-    cure = "" if answer.drop is None else cure_of(answer.drop, answer.rule.path)
+    cure = "" if answer.drop is None else answer.row_cure(answer.drop)
     ended = None
     if relation in (Relation.SAME, Relation.UNWANTED) and answer.drop is not None:
         cure = f"masv-watch resend {answer.drop.id} sends it all the same"

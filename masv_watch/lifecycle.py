@@ -142,7 +142,9 @@ CURES: Mapping[HoldReason, str] = {
         "wait until the writer is done; masv-watch explain PATH tells what still changes"
     ),
     HoldReason.OPEN_BY_WRITER: "close the program that writes it; masv-watch explain PATH names it",
-    HoldReason.MARKER_MISSING: "write the done marker; masv-watch explain PATH tells its name",
+    HoldReason.MARKER_MISSING: (
+        "write its done marker once all of it is there; masv-watch explain PATH gives the command"
+    ),
     HoldReason.INCOMPLETE: (
         "add what is missing and it goes by itself; masv-watch release DROP sends it as it is"
     ),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from masv_watch import files
 from masv_watch.config.dropins import is_below
 from masv_watch.errors import SourceError
-from masv_watch.explain import LINK, Asked, disabled, explain, not_watched
+from masv_watch.explain import LINK, Asked, explain
 from masv_watch.lifecycle import RELEASABLE, is_arriving
 from masv_watch.loops import Bell, Clock, Loop
 from masv_watch.metrics import Metrics
@@ -48,6 +48,7 @@ from masv_watch.watch.markers import marks_of
 from masv_watch.watch.rules import Fate, Match, Matcher
 from masv_watch.watch.sidecars import rebound
 from masv_watch.watch.turnstile import Turnstile
+from masv_watch.watch.unwatched import disabled, not_watched
 
 log = logging.getLogger(__name__)
 

@@ -7,14 +7,15 @@ Owns its route and how an explanation is written. Never makes a test: `explain` 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from masv_watch.api import commands as asked
 from masv_watch.api import shapes
 from masv_watch.api.bodies import drop_body
 from masv_watch.api.calls import BASE, Desk, Route, caller_of_call, query_of_call
-from masv_watch.model import Explanation, Finding
+from masv_watch.model import Drop, Explanation, Finding
 from masv_watch.names import shown
-from masv_watch.uploads import drop_view
+from masv_watch.uploads import DropView
 
 
 def explaining(desk: Desk) -> list[Route]:
@@ -24,7 +25,7 @@ def explaining(desk: Desk) -> list[Route]:
         path = query_of_call(asked.ExplanationAsked, has_paths=True).path
         with desk.walks:
             found = desk.explain(path.encode("utf-8", "surrogateescape"), caller_of_call())
-        return explanation_body(found)
+        return explanation_body(found, desk.records.view)
 
     return [
         Route(method="GET", path=f"{BASE}/explain", answer=explain, asks=asked.ExplanationAsked,
@@ -34,8 +35,10 @@ def explaining(desk: Desk) -> list[Route]:
     ]  # fmt: skip
 
 
-def explanation_body(found: Explanation) -> shapes.ExplanationBody:
-    """Give why a path is sent or not; clocks are seconds from now."""
+def explanation_body(
+    found: Explanation, view: Callable[[Drop], DropView]
+) -> shapes.ExplanationBody:
+    """Give why a path is sent or not; clocks are seconds from now, `view` is of its row."""
     return {
         "path": shown(found.path),
         "hot_folder": found.hot_folder,
@@ -46,7 +49,7 @@ def explanation_body(found: Explanation) -> shapes.ExplanationBody:
         "retry_in_s": _retry_in(found.findings, found.at),
         "to": list(found.to),
         "findings": [_finding_body(finding, found.at) for finding in found.findings],
-        "drop": None if found.drop is None else drop_body(drop_view(found.drop)),
+        "drop": None if found.drop is None else drop_body(view(found.drop)),
         "ended": found.ended,
     }
 

@@ -64,7 +64,7 @@ class Records:
         Raises:
             NotFound: there is no such drop.
         """
-        return self._view(self._find(drop_id))
+        return self.view(self._find(drop_id))
 
     def page(self, hot_folder: str | None, *, after: int, limit: int) -> Sequence[DropView]:
         """List drops by their number behind `after`, those that ended too."""
@@ -90,7 +90,7 @@ class Records:
                 error.message, hint=hint, state=str(known.state), allowed=[]
             ) from error
         self._hurry(drop.hot_folder)
-        return self._view(drop)
+        return self.view(drop)
 
     def _is_over(self, drop: Drop) -> bool:
         """Say whether a drop ended, or is delivered and owes letters at most."""
@@ -137,7 +137,7 @@ class Records:
                 error.message, hint=hint, state=str(known.state), allowed=[]
             ) from error
         self._hurry(drop.hot_folder)
-        return self._view(drop)
+        return self.view(drop)
 
     def rebind(self, drop_id: int) -> DropView:
         """Let a drop on its way go to whom its rule names now, with all of its upload.
@@ -163,7 +163,7 @@ class Records:
             raise NotFound(f"no hot folder {drop.hot_folder!r} names anybody for it any more")
         password = self._password(drop.hot_folder)
         self._store.rebind_upload(upload.id, terms, password=password)
-        return self._view(self._find(drop_id))
+        return self.view(self._find(drop_id))
 
     def forget(self, hot_folder: str, path: bytes) -> int:
         """Let what ended under a path count no more, so that what stands there is new.
@@ -191,7 +191,8 @@ class Records:
             )
         return drop
 
-    def _view(self, drop: Drop) -> DropView:
+    def view(self, drop: Drop) -> DropView:
+        """Give a row as people see it, with its cure and how much of it is up."""
         counts = _counts(drop, self._store.files_up())
         return drop_view(drop, counts, root=root_of(self._store, drop))
 

@@ -127,6 +127,8 @@ class DropView:
 
 
 #: words of a cure that stand for something
+#: how the clause of a cure begins that says who knows more
+_ASKING = "masv-watch explain"
 _PLACES = re.compile(r"\b(?:NAME|DROP|ID|PATH)\b")
 
 
@@ -332,10 +334,11 @@ def is_kept(view: UploadView) -> bool:
     return view.waiting is not None and view.waiting.reason in kept
 
 
-def cure_of(drop: Drop, root: bytes | None = None) -> str:
+def cure_of(drop: Drop, root: bytes | None = None, *, is_explained: bool = False) -> str:
     """Give what helps a held drop as one line; empty when it is not held.
 
-    Its commands can be pasted: `root` is the path of its hot folder, where that is known.
+    Its commands can be pasted: `root` is the path of its hot folder, where that is known. Whoever
+    reads an explanation is not told to ask for one (`is_explained`).
     """
     if drop.hold is None:
         return ""
@@ -347,6 +350,7 @@ def cure_of(drop: Drop, root: bytes | None = None) -> str:
         drop=str(drop.id),
         upload=drop.upload_id or "",
         is_removable=bool(drop.volume),
+        is_explained=is_explained,
     )
 
 
@@ -358,10 +362,12 @@ def filled(
     drop: str = "",
     upload: str = "",
     is_removable: bool = False,
+    is_explained: bool = False,
 ) -> str:
     """Give the cure of a hold with what its commands name; what is not known stays a word.
 
-    The name of a removable hot folder may come with its volume.
+    Whoever reads an explanation is not told to ask for one (`is_explained`). The name of a
+    removable hot folder may come with its volume.
     """
     name, of_volume, _ = hot_folder.partition("@")
     if hold is HoldReason.ROOT_UNAVAILABLE and (of_volume or is_removable):
@@ -369,7 +375,11 @@ def filled(
     known = {"NAME": name, "DROP": drop, "ID": upload}
     if path is not None:
         known["PATH"] = quoted(path)
-    return _PLACES.sub(lambda found: known.get(found[0]) or found[0], lifecycle.CURES[hold])
+    cure = lifecycle.CURES[hold]
+    if is_explained:
+        clauses = cure.split("; ")
+        cure = "; ".join(each for each in clauses if not each.startswith(_ASKING))
+    return _PLACES.sub(lambda found: known.get(found[0]) or found[0], cure)
 
 
 def _later(at: float, now: float) -> float | None:

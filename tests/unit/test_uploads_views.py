@@ -95,6 +95,17 @@ def test_cure_of_a_held_drop_names_its_folder_and_upload(reason):
     assert cure_of(replace(HELD, hold=None)) == ""
 
 
+@pytest.mark.parametrize("reason", HoldReason)
+def test_cure_in_an_explanation_sends_nobody_to_an_explanation(reason):
+    """Who reads it has asked already; what else helps stays."""
+    held = replace(HELD, hold=reason, path=b"a; b.mov")
+    said = cure_of(held, b"/srv/out", is_explained=True)
+
+    assert said
+    assert "masv-watch explain" not in said
+    assert cure_of(held, b"/srv/out").startswith(said)
+
+
 def test_cure_of_what_left_with_a_volume_names_no_command_that_does_nothing():
     """Any volume is welcome in a removable hot folder: `adopt` has nothing to answer there."""
     away = replace(HELD, hold=HoldReason.ROOT_UNAVAILABLE)

@@ -99,7 +99,7 @@ def explanation(desk: Desk, path: str, caller: Caller) -> Tree:
     """
     with desk.walks:
         found = desk.explain(path.encode("utf-8", "surrogateescape"), caller)
-    body = explanation_body(found)
+    body = explanation_body(found, desk.records.view)
     row = body.get("drop")
     known = _ENDS.get(str(row["state"])) if body["verdict"] == "known" and row else None
     headline = known or str(body["verdict"]).replace("_", " ").capitalize()

@@ -16,7 +16,6 @@ from masv_watch.api.moves import Moves
 from masv_watch.api.server import Listeners
 from masv_watch.cloud.client import CloudClient
 from masv_watch.cloud.http import Http
-from masv_watch.explain import not_watched
 from masv_watch.files import never_sent
 from masv_watch.inquiries import Inquirer
 from masv_watch.login import Login
@@ -29,6 +28,7 @@ from masv_watch.transfer.bandwidth import LimitKeeper
 from masv_watch.transfer.throttle import Throttle
 from masv_watch.uploads import HotFolders, Links, Records, Uploads
 from masv_watch.watch.paths import Paths
+from masv_watch.watch.unwatched import not_watched
 from tests.doubles import FakeClock
 
 #: stands for the listener's own Host

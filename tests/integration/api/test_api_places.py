@@ -9,8 +9,8 @@ import pytest
 
 from masv_watch.api.places import MOST_ASKING, MOST_LOOKS, MOST_WALKS
 from masv_watch.api.server import THREADS
-from masv_watch.explain import not_watched
 from masv_watch.model import UploadState
+from masv_watch.watch.unwatched import not_watched
 from tests.integration.api.calling import UPLOADS, Short
 from tests.integration.api.conftest import Caller
 from tests.integration.api.looking import page_of

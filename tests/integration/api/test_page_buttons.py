@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from masv_watch.api.page.tokens import LIFE_S
-from masv_watch.explain import not_watched
 from masv_watch.model import (
     DropEvent,
     DropMode,
@@ -23,6 +22,7 @@ from masv_watch.model import (
     UploadState,
 )
 from masv_watch.uploads import FolderSight
+from masv_watch.watch.unwatched import not_watched
 from tests.integration.api.calling import Short, said
 from tests.integration.api.looking import page_of
 from tests.integration.store import making

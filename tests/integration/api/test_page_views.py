@@ -13,7 +13,6 @@ from masv_watch.api.page import finding, overview
 from masv_watch.api.places import MOST_LOOKS
 from masv_watch.api.server import THREADS
 from masv_watch.errors import NotFound
-from masv_watch.explain import not_watched
 from masv_watch.model import (
     After,
     Depth,
@@ -37,6 +36,7 @@ from masv_watch.model import (
     UploadType,
 )
 from masv_watch.uploads import FolderSight
+from masv_watch.watch.unwatched import not_watched
 from tests.integration.api.calling import Short
 from tests.integration.api.looking import Page, page_of
 from tests.integration.store import making

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import subprocess
 import urllib.parse
 
 import pytest
@@ -71,6 +73,7 @@ def test_explain_of_a_delivered_file_names_its_row(field):
 
     assert "has this content already" in said["why"]
     assert said["drop"]["state"] in ("taken", "done")
+    assert (said["drop"]["files"], said["drop"]["files_up"]) == (1, 1)
     assert f"masv-watch resend {said['drop']['id']}" in said["cure"]
 
 
@@ -90,7 +93,7 @@ def test_explain_of_what_a_pattern_leaves_out_names_the_line_of_the_rule(field):
     ("folder", "name", "verdict", "word"),
     [
         ("cards", "loose.mov", "held", "drop: each"),
-        ("marked", "b.mov", "held", "done marker"),
+        ("marked", "b.mov", "held", "b.mov.done"),
         ("out", "x.part", "left_out", ""),
     ],
 )
@@ -104,6 +107,27 @@ def test_explain_of_what_waits_says_what_helps(field, folder, name, verdict, wor
 
     assert said["verdict"] == verdict or said["drop"]["reason"] == "marker_missing"
     assert word in said["cure"]
+
+
+def test_explain_of_what_waits_for_its_done_marker_gives_the_command_that_writes_it(field):
+    """The answer names the marker and never itself; what its row says can be pasted, too."""
+    path = field.top / "marked" / "it's c.mov"
+    path.write_bytes(b"abc")
+    said = eventually(
+        lambda: (
+            (e := explained(field, path))["drop"]
+            and e["drop"]["reason"] == "marker_missing"
+            and e["verdict"] == "held"
+            and e
+        )
+    )
+
+    quoted = shlex.quote(str(path))
+    assert said["cure"] == f"once all of it is there: touch {shlex.quote(f'{path}.done')}"
+    assert f"masv-watch explain {quoted} gives the command" in said["drop"]["cure"]
+    assert "PATH" not in str(said)
+    subprocess.run(said["cure"].partition(": ")[2], shell=True, check=True)
+    field.until_delivered("marked", 1)
 
 
 def test_explain_of_a_name_that_is_not_utf_8_is_answered(field):
