@@ -81,7 +81,8 @@ class Openings:
             for spans, shut in ((schedule.windows, closed), (schedule.deliver, undelivered)):
                 if not is_open(spans, local_at(wall)):
                     turn = next_turn(spans, wall, local_at)
-                    shut[name] = None if turn is None else turn + ahead
+                    # the two clocks are read one after the other: a turn falls on a full second
+                    shut[name] = None if turn is None else float(round(turn + ahead))
         mixed = {name for name, one in ruled.items() if _goes_first(one.schedule)}
         return Turns(
             closed=closed,

@@ -72,6 +72,14 @@ def test_closed_window_names_when_it_opens_on_the_clock_of_the_store(house: Hous
     assert house.turns(12 * HOUR).closed == {"night": NOON + 31 * HOUR + house.ahead}
 
 
+@pytest.mark.parametrize("apart", [-0.004, 0.004])
+def test_closed_window_opens_on_the_full_second_however_the_clocks_are_read(house: House, apart):
+    """A few milliseconds early, and people read the minute before."""
+    house.ahead += apart
+
+    assert house.turns().closed == {"night": NOON + 7 * HOUR + 100.0}
+
+
 def test_reloaded_window_counts_at_once(house: House):
     """Live for what is on its way (behaviour 7.6)."""
     assert house.turns().closed
