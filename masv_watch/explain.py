@@ -45,6 +45,7 @@ from masv_watch.watch.examined import Examined, delivered_of
 from masv_watch.watch.generations import Relation
 from masv_watch.watch.intake import Intake
 from masv_watch.watch.markers import marker_of
+from masv_watch.watch.particulars import particulars, writers_named
 from masv_watch.watch.reaching import opened, reads_all
 from masv_watch.watch.rules import Fate, Matcher
 from masv_watch.watch.scan import Tree, one
@@ -149,6 +150,8 @@ class _Answer:
     drop: Drop | None = None
     #: what its upload froze; None while it has none, and for what goes beside an earlier one
     terms: Terms | None = None
+    #: the programs that write it; None where nobody looked, or who asks is not told
+    writers: str | None = None
 
     @property
     def is_inside(self) -> bool:
@@ -276,6 +279,15 @@ def _judge(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> E
         # the intake met it as well, and tells of it
         why = f"{shown(answer.top)} could not be judged: {fault_shown(error)}"
         return answer.give(Prospect.HELD, why, _finding("judged", False, why), cure=FAULT_CURE)
+    outcome = None if examined.assessed is None else examined.assessed.outcome
+    told = (*examined.findings, *particulars(tree, outcome))
+    if (
+        outcome is not None
+        and outcome.hold is HoldReason.OPEN_BY_WRITER
+        and answer.asked.caller.is_owner
+    ):
+        answer.writers = writers_named(root, tree)
+    examined = replace(examined, findings=told)
     if _is_behind(answer, examined, tree):
         return _of_delivered(answer, examined)
     return _of_examined(answer, examined, tree, is_paused=is_paused)
@@ -388,6 +400,9 @@ def _of_examined(answer: _Answer, found: Examined, tree: Tree, *, is_paused: boo
     if outcome.hold is HoldReason.MARKER_MISSING:
         cure = answer.mark(tree.kind) or cure
     why = outcome.note if outcome.note.startswith(shown(answer.top)) else f"{top}: {outcome.note}"
+    if outcome.hold is HoldReason.OPEN_BY_WRITER and answer.writers is not None:
+        why = f"{why}, by {answer.writers or 'a program that the daemon may not see'}"
+        cure += "" if answer.writers else f": lsof {quoted(answer.asked.path)} names it to root"
     onward = answer.onward() if related.drop is not None else Onward()
     if onward.is_held:
         # whatever it still waits for, its upload does not go

@@ -30,7 +30,7 @@ from masv_watch.model import DropMode, Prospect, Rule, Terms
 from masv_watch.names import shown
 from masv_watch.watch.outlooks import Outlook, Outlooks
 from masv_watch.watch.rules import Fate, Matcher
-from masv_watch.watch.scan import sweep
+from masv_watch.watch.scan import Tree, sweep
 from masv_watch.watch.tops import tops
 
 #: bytes of a listing
@@ -138,6 +138,7 @@ def _lines(rule: Rule, found: Outlook) -> Iterator[str]:
         yield f"    waits for  {shown(found.marker)}"
     draft = found.draft
     if draft is None:
+        yield from _left_out(tree)
         return
     yield f"    package    {printable(draft.name)}"
     if draft.message:
@@ -148,13 +149,17 @@ def _lines(rule: Rule, found: Outlook) -> Iterator[str]:
     for file in draft.drops[0].files:
         inside = f"{file.package_path}/{file.name}" if file.package_path else file.name
         yield f"    {shown(file.path)} -> {printable(inside)}"
-    for entry in tree.skipped:
-        yield f"    {shown(entry.path)}: left out: {entry.reason}{_at(entry.rule_at)}"
+    yield from _left_out(tree)
     for path in tree.empty_folders():
         yield f"    {shown(path)}/: left out: is an empty folder"
     told = len(tree.skipped) + len(tree.empty_folders())
     for remark in draft.drops[0].skipped[told:]:
         yield f"    {remark}"
+
+
+def _left_out(tree: Tree) -> Iterator[str]:
+    for entry in tree.skipped:
+        yield f"    {shown(entry.path)}: left out: {entry.reason}{_at(entry.rule_at)}"
 
 
 def _at(rule_at: str) -> str:

@@ -76,3 +76,4 @@ from masv_watch.files.volumes import volume_of as volume_of
 from masv_watch.files.writers import Writers as Writers
 from masv_watch.files.writers import find_writers as find_writers
 from masv_watch.files.writers import prepare as prepare
+from masv_watch.files.writers import programs_writing as programs_writing

@@ -67,7 +67,9 @@ def fates(out):
 def test_listing_is_answered_line_by_line_without_any_daemon(carry_out, place):
     """Each entry with its fate, the rule's line, its names inside, and whom it goes to."""
     configured(place)
-    (place / "list").write_text("clip.mov\t3200000000\nclip.xmp\nCARD/a.mov\t5\nCARD/b.tmp\nE/\n")
+    (place / "list").write_text(
+        "clip.mov\t3200000000\nclip.xmp\nCARD/a.mov\t5\nCARD/b.tmp\nE/b.tmp\n"
+    )
     status, out, err = carry_out("rules", "test", "list", "--folder", "out")
 
     assert (status, err) == (OK, "")
@@ -86,6 +88,7 @@ def test_listing_is_answered_line_by_line_without_any_daemon(carry_out, place):
         "      CARD/a.mov -> CARD/a.mov",
         "      CARD/b.tmp: left out: matches `*.tmp` of the built-in list",
         "  E/: held (empty): E holds no file that is sent (./masv-watch.yml:7)",
+        "      E/b.tmp: left out: matches `*.tmp` of the built-in list",
     ]
 
 

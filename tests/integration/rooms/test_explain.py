@@ -9,6 +9,7 @@ import pytest
 
 from masv_watch.errors import NotFound
 from masv_watch.explain import Asked, explain
+from masv_watch.files.writers import prepare
 from masv_watch.model import (
     Caller,
     DropMode,
@@ -314,6 +315,42 @@ def test_explain_of_a_delivered_file_does_not_take_over_what_became_of_a_late_on
     else:
         assert "CARD/1.mov was delivered; of its drop CARD only what came since goes" in first.why
         assert (second.prospect, second.ended) == (Prospect.HELD, None)
+
+
+def test_explain_of_a_folder_names_what_is_left_out_and_what_changed_last(make_room):
+    """That is what the cures of `empty` and `growing` promise."""
+    room = make_room()
+    (room.hot / "CARD").mkdir()
+    for name in ("a.mov", "b.mov", ".DS_Store", "x.tmp"):
+        (room.hot / "CARD" / name).write_bytes(b"abc")
+    os.mkfifo(room.hot / "CARD" / "pipe")
+    at = 4e9
+    os.utime(room.hot / "CARD" / "a.mov", (at, at))
+    room.pass_time(1)
+    said = {each.test: each.detail for each in ask(room, "CARD").findings}
+
+    assert said["newest"] == "CARD/a.mov changed last"
+    assert said["skipped"].startswith("3 left out: ")
+    for name in (".DS_Store", "x.tmp", "pipe"):
+        assert f"CARD/{name} " in said["skipped"]
+
+
+@pytest.mark.parametrize("is_owner", [True, False])
+def test_explain_of_what_is_open_for_writing_names_the_program(make_room, is_owner):
+    """To the owners: what runs for others is no one else's to learn (P8)."""
+    room = make_room()
+    room.hot.chmod(0o755)
+    prepare()
+    with (room.hot / "a.mov").open("wb") as file:
+        file.write(b"abc")
+        file.flush()
+        (room.hot / "a.mov").chmod(0o644)
+        room.pass_time(60)
+        said = ask(room, "a.mov", OWNER if is_owner else STRANGER)
+
+    assert said.prospect is Prospect.HELD
+    assert (f"(pid {os.getpid()})" in said.why) is is_owner
+    assert said.cure == "close the program that writes it"
 
 
 def test_explain_of_an_empty_folder_says_that_it_is_held(make_room):
