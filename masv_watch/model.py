@@ -2074,6 +2074,8 @@ class Effect:
     size: int = 0
     #: the upload that it is in; None while it is in none
     upload_id: str | None = None
+    #: to whom it would go, as people write it; "" for what would not go
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -234,7 +234,13 @@ def _effect(met: _Met) -> Effect | None:
         files=after.files or before.files,
         size=after.size or before.size,
         upload_id=None if row is None else row.upload_id,
+        to="" if kind is EffectKind.STOP else _whom(after),
     )
+
+
+def _whom(side: _Side) -> str:
+    told = side.told.get("to", "")
+    return "nobody" if told == _NOBODY else told
 
 
 def _kind(met: _Met) -> EffectKind | None:
@@ -270,6 +276,8 @@ def _reason(kind: EffectKind, before: _Side, after: _Side) -> str:
     return after.why or after.stand.value
 
 
+#: how an empty list is written
+_NOBODY = "none"
 #: what of a draft counts to people; of what is on its way only these are live
 _LIVE = ("priority", "recall")
 
@@ -383,7 +391,7 @@ def _said(value: object) -> str:
     if isinstance(value, frozenset):
         return ", ".join(sorted(map(_said, value))) or "none"
     if isinstance(value, tuple):
-        return ", ".join(map(_said, value)) or "none"
+        return ", ".join(map(_said, value)) or _NOBODY
     if is_dataclass(value) and not isinstance(value, type):
         told = (f"{each.name} {_said(getattr(value, each.name))}" for each in fields(value))
         return f"({', '.join(told)})"

@@ -86,6 +86,7 @@ def _effect(effect: Effect) -> shapes.EffectBody:
         "files": effect.files,
         "size": effect.size,
         "upload_id": effect.upload_id,
+        "to": effect.to,
     }
 
 

@@ -430,7 +430,7 @@ class KeyChangeBody(TypedDict):
 
 
 class EffectBody(TypedDict):
-    """What an edit does to one drop."""
+    """What an edit does to one drop; `to` is empty for what would not go."""
 
     kind: model.EffectKind
     path: str
@@ -439,6 +439,7 @@ class EffectBody(TypedDict):
     files: int
     size: int
     upload_id: str | None
+    to: str
 
 
 class FolderPlanBody(TypedDict):

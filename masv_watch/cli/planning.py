@@ -151,7 +151,11 @@ def _effect(tree: Json) -> Iterator[str]:
     kind, upload = tree["kind"], tree["upload_id"]
     holds = f"{count_text(tree['files'])}, {size_text(tree['size'])}" if tree["files"] else ""
     beside = "; ".join(each for each in (holds, upload and f"upload {upload}") if each)
-    line = f"{_SIGNS[kind]} {printable(tree['path'])} {_WORDS[kind]}: {printable(tree['why'])}"
+    does, to = _WORDS[kind], printable(tree.get("to", ""))
+    if to and kind != "alter":
+        # a daemon of before names nobody
+        does += f", for {to}" if kind == "hold" else f" to {to}"
+    line = f"{_SIGNS[kind]} {printable(tree['path'])} {does}: {printable(tree['why'])}"
     yield f"{line} ({printable(beside)})" if beside else line
     yield from (f"    {_key(each)}" for each in tree["changes"])
 

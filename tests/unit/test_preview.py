@@ -245,6 +245,26 @@ def test_loose_file_is_held_and_a_folder_stops_by_another_drop_mode():
     assert (stopped.kind, "is a folder" in stopped.why) == (EffectKind.STOP, True)
 
 
+@pytest.mark.parametrize(
+    ("to", "whom"),
+    [
+        (To(recipients=("b@x.example", "c@x.example")), "b@x.example, c@x.example"),
+        (To(recipients=()), "nobody"),
+        (To(portal="dailies", sender="s@x.example"), "portal dailies"),
+    ],
+)
+def test_effect_that_sends_or_holds_says_to_whom(to, whom):
+    """The leak that a preview is for; what stops goes to nobody."""
+    new = replace(RULE, to=to)
+    sent = effect(new, b"clip.mov", old=replace(RULE, ignore=("*.mov",)))
+    held = effect(replace(MARKED, to=to), b"clip.mov")
+    stopped = effect(replace(new, ignore=("*.mov",)), b"clip.mov")
+
+    assert (sent.kind, sent.to) == (EffectKind.SEND, whom)
+    assert (held.kind, held.to) == (EffectKind.HOLD, whom)
+    assert (stopped.kind, stopped.to) == (EffectKind.STOP, "")
+
+
 MARKED = replace(RULE, settle=Settle(done_marker="{name}.done"))
 
 
