@@ -79,6 +79,10 @@ def retry(options: argparse.Namespace) -> int:
         start = place("uploads", upload_id, "start")
         upload, tree = desk.caller.send("POST", start, answers.upload)
         does = "is tried again at once"
+    if upload.waiting is not None and upload.waiting.reason == "held":
+        raise Ended(
+            f"upload {upload.id} does not go on, for what is in it is held: {upload.waiting.cure}"
+        )
     desk.print(tree, f"upload {upload.id} {does}")
     return OK
 

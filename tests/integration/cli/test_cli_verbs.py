@@ -92,6 +92,17 @@ def test_retry_ends_the_wait_for_the_next_try(tell, wire):
     assert [call.path.rpartition("/")[2] for call in wire.calls] == ["resume", "start", "resume"]
 
 
+def test_retry_of_an_upload_that_is_held_says_that_it_does_not_go_on(tell, wire):
+    """What is in it cannot be read: to try again helps nobody, and a script has to see that."""
+    cure = "held: unreadable: let the daemon's user read it"
+    waiting = {"reason": "held", "since": None, "until": None, "ahead": None, "cure": cure[6:]}
+    wire.uploads[ONE].update(state="transferring", waiting=waiting)
+    status, out, err = tell("retry", ONE)
+
+    assert (status, out) == (FAILED, "")
+    assert f"upload {ONE} does not go on, for what is in it is {cure}" in err
+
+
 def test_verb_with_json_prints_the_answer_unchanged(tell, wire):
     """What the daemon said, value for value."""
     for words, tree in (

@@ -83,7 +83,10 @@ def test_plan_says_what_the_reload_then_does(field):
     assert told["slow"]["effects"][0]["changes"] == [
         {"key": "priority", "before": "3", "after": "8"}
     ]
-    assert "hot folder out changes\n  ignore: *.xmp -> none\n  + CARD would be sent to nobody: only" in lines
+    assert (
+        "hot folder out changes\n  ignore: *.xmp -> none\n  + CARD would be sent to nobody: only"
+        in lines
+    )
     assert "sandbox-key" not in lines + json.dumps(told)
 
     field.daemon.signal(signal.SIGHUP)
