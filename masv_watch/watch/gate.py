@@ -89,6 +89,21 @@ class Gate:
         """Say whether the root that was let in last carries our marker."""
         return self._whose is Whose.OURS
 
+    def proves(self, root: files.Root) -> bool:
+        """Say whether a root that was let in is the known one, whatever number its device has."""
+        volume, known = self.volume, self._known
+        if self.is_marked or volume is None:
+            return self.is_marked
+        if self._rule.removable:
+            # without a UUID the number is part of what its ledger is called
+            return bool(volume.uuid)
+        if known is None:
+            return False
+        if known.uuid and volume.uuid:
+            return known.uuid == volume.uuid
+        # a share that is mounted anew has another number, and its inode is that of many
+        return volume.is_network and self._knows(root)
+
     def open(
         self, now: float, *, expects: Callable[[], bool], was_removed: bool = False
     ) -> files.Root | None:

@@ -106,7 +106,7 @@ class Intake:
         self._dirty, self._sweep_at, self._not_before = True, 0.0, 0.0
         #: monotonic seconds since which the root is asked; None while it is not
         self.asking_since: float | None = None
-        #: (device, inode) of the root that `initial` was applied to
+        #: (device, inode) of the root that was met last, by `initial` or as the one that is known
         self._met: tuple[int, int] | None = None
         #: why the last look at the root broke off; "" after a whole sweep. Whether a sweep ended
         #: since the start, or the root is not there
@@ -344,7 +344,7 @@ class Intake:
         is_known = not (is_asked or is_restored or self.gate.is_accepted) and (
             self.ledger.is_adopted(self.rule.name, self.rule.path)
             if met is None
-            else met[0] == root.identity[0]
+            else met[0] == root.identity[0] or self.gate.proves(root)
         )
         if not is_known:
             trees = sweep(root, self._matcher, stop=self._stop)
