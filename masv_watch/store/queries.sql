@@ -78,7 +78,7 @@ UPDATE drops SET found_by = :found_by WHERE id = :id;
 
 -- name: drops_in_root
 SELECT * FROM drops WHERE state IN ('settling', 'held', 'queued', 'taken')
-AND hot_folder <> :but AND (hot_folder = :hot_folder
+AND (hot_folder = :hot_folder
     OR (hot_folder > :hot_folder || '@' AND hot_folder < :hot_folder || 'A')) ORDER BY id;
 
 -- name: delivered_before

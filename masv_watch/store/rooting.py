@@ -7,7 +7,7 @@ of the store; the contract stands in `store.rooting_contract`.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from masv_watch.model import (
     BatchMark,
@@ -84,12 +84,15 @@ class RootingVerbs:
         # asked at every start and reload, and done once
         return self.engine.write(rename) if self.engine.read(lambda tx: knows(tx, old)) else True
 
-    def close_root(self, hot_folder: str, path: bytes, why: str, *, but: str = "") -> int:
+    def close_root(
+        self, hot_folder: str, path: bytes, why: str, *, but: Collection[str] = ()
+    ) -> int:
         """Hold what lies in a root that is not there."""
 
         def close(tx: Transaction) -> int:
-            rows = tx.all("drops_in_root", hot_folder=hot_folder, but=but)
-            waiting = [row for row in rows if _waits_for_root(tx, row, path)]
+            rows = tx.all("drops_in_root", hot_folder=hot_folder)
+            away = [row for row in rows if row["hot_folder"] not in but]
+            waiting = [row for row in away if _waits_for_root(tx, row, path)]
             for row in waiting:
                 move_drop(tx, row, DropEvent.BLOCK, hold=_AWAY, note=why)
                 if row["state"] == DropState.TAKEN:
@@ -154,11 +157,15 @@ class RootingVerbs:
 
         self.engine.write(note)
 
-    def open_root(self, hot_folder: str) -> int:
+    def open_root(self, hot_folder: str, *, with_volumes: bool = True) -> int:
         """Let what lies in a root that is back go on."""
 
-        def open_(tx: Transaction) -> int:
+        def waiting(tx: Transaction) -> list[Row]:
             rows = tx.all("drops_held", hot_folder=hot_folder, hold=_AWAY)
+            return [row for row in rows if with_volumes or row["hot_folder"] == hot_folder]
+
+        def open_(tx: Transaction) -> int:
+            rows = waiting(tx)
             for row in rows:
                 release_one(tx, row)
                 if row["upload_id"] is not None:
@@ -167,8 +174,7 @@ class RootingVerbs:
                     tx.run("clear_file_retries", upload_id=row["upload_id"])
             return len(rows)
 
-        held = self.engine.read(lambda tx: tx.all("drops_held", hot_folder=hot_folder, hold=_AWAY))
-        return self.engine.write(open_) if held else 0
+        return self.engine.write(open_) if self.engine.read(waiting) else 0
 
 
 def _make_state_id(tx: Transaction) -> str:

@@ -6,7 +6,7 @@ the outside. Part of `store.contract`, whose laws hold here; implemented in `sto
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from masv_watch.model import BatchMark, FoundBy, RootRow
@@ -38,10 +38,12 @@ class Rooting(Protocol):
         """
         ...
 
-    def close_root(self, hot_folder: str, path: bytes, why: str, *, but: str = "") -> int:
+    def close_root(
+        self, hot_folder: str, path: bytes, why: str, *, but: Collection[str] = ()
+    ) -> int:
         """Hold what settles in a root that is not there, or is sent from it; give how many drops.
 
-        All volumes of a removable one are meant, except that whose ledger is named by `but`.
+        All volumes of a removable one are meant, except the ledgers that `but` names.
         What is held already, delivered, failed or sent from another path stays as it is.
         """
         ...
@@ -80,6 +82,9 @@ class Rooting(Protocol):
         """Note what found each of these drops, by their ids."""
         ...
 
-    def open_root(self, hot_folder: str) -> int:
-        """Let go on, at once, what was held because its root was not there; give how many drops."""
+    def open_root(self, hot_folder: str, *, with_volumes: bool = True) -> int:
+        """Let go on, at once, what was held because its root was not there; give how many drops.
+
+        What came on a volume goes on too, unless only what has no volume is meant.
+        """
         ...

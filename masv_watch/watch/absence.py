@@ -29,6 +29,8 @@ class Absence:
         """Begin as if an earlier process had left drops waiting."""
         self._rule = rule
         self._store = self._ledger = store
+        #: whether what came before volumes had ledgers of their own lies on the one that is there
+        self._has_earlier = False
         #: monotonic seconds at which it was first found away; None while it is there
         self.since: float | None = None
         self._is_noted = self._is_alarmed = False
@@ -66,11 +68,18 @@ class Absence:
         is_card = self._rule.removable
         return lifecycle.REINSERT if is_card else lifecycle.CURES[HoldReason.ROOT_UNAVAILABLE]
 
-    def turn_to(self, ledger: Store, name: str) -> None:
-        """Let wait what came on any other volume than the one that is there now."""
-        self._ledger, self._may_wait = ledger, True
+    def turn_to(self, ledger: Store, name: str, *, uuid: str) -> None:
+        """Let wait what came on any other volume than the one that is there now.
+
+        What came before volumes had ledgers of their own lies on the one that was known by then.
+        """
+        self._may_wait = True
+        before = self._store.root(self._rule.name)
+        is_earlier = before is None or before.uuid in ("", uuid)
+        self._ledger, self._has_earlier = ledger, is_earlier
+        here = (name, self._rule.name) if is_earlier else (name,)
         why = "its volume is not there; insert the one that it came on"
-        self._store.close_root(self._rule.name, self._rule.path, why, but=name)
+        self._store.close_root(self._rule.name, self._rule.path, why, but=here)
 
     def end(self) -> None:
         """Let go on what waited for the root, which is there."""
@@ -78,4 +87,6 @@ class Absence:
         self.since, self._is_noted, self._is_alarmed = None, False, False
         if self._may_wait:
             self._ledger.open_root(self._rule.name)
+            if self._has_earlier:
+                self._store.open_root(self._rule.name, with_volumes=False)
             self._may_wait = False

@@ -441,15 +441,17 @@ class Intake:
         finally:
             self.asking_since = None
         if root is not None and self.rule.removable and self.gate.volume is not None:
-            self._turn_to(volume_name(self.gate.volume))
+            self._turn_to(self.gate.volume)
         return root
 
-    def _turn_to(self, volume: str) -> None:
+    def _turn_to(self, found: files.Volume) -> None:
         """Go on with the ledger of the volume that is there."""
+        volume = volume_name(found)
         if volume == self._volume:
             return
         ledger = ledger_of(self._store, volume)
-        self.absence.turn_to(ledger, ledger_name(self.rule.name, volume))
+        name = ledger_name(self.rule.name, volume)
+        self.absence.turn_to(ledger, name, uuid=found.uuid)
         self.entries = self._new_entries(self.rule, store=ledger)
         self.ledger, self._volume, self._met = ledger, volume, None
         self.unmet.turn_to(ledger)

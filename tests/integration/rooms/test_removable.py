@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,33 @@ def test_what_waits_for_its_card_is_told_with_a_cure_that_can_be_carried_out(
     assert drop.note == "its volume is not there; insert the one that it came on"
     assert (said.prospect, said.drop, said.cure) == (Prospect.HELD, drop, REINSERT)
     assert f"drop {drop.id} came on volume {drop.volume}" in said.why
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_drop_on_its_way_goes_on_when_its_hot_folder_becomes_removable(
+    make_room, mounts, tmp_path, cards, is_there
+):
+    """It came before volumes had ledgers of their own, from the one that was there by then."""
+    room = make_room()
+    image = make_image(tmp_path / "disk", "33333333-2222-3333-4444-555555555555", "MEDIA")
+    mounts.image(room.hot, image)
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    assert room.state("a.mov") == ("taken", None)
+    room.rule = replace(room.rule, removable=True)
+    if not is_there:
+        mounts.leave(room.hot)
+        mounts.image(room.hot, cards[0])
+    room.begin()
+    room.pass_time(SETTLED_S)
+    meanwhile = room.state("a.mov")
+    if not is_there:
+        mounts.leave(room.hot)
+        mounts.image(room.hot, image)
+        room.pass_time(SETTLED_S)
+
+    assert meanwhile == ("taken", None if is_there else "root_unavailable")
+    assert room.state("a.mov") == ("taken", None)
 
 
 def test_a_full_card_is_sent_without_being_asked_unless_the_rule_asks(make_room, mounts, cards):
