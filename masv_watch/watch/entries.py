@@ -334,6 +334,8 @@ class Entries:
     ) -> None:
         drop = related.drop or self._store.see_drop(self.rule.name, tree.top)
         if loose:
+            # a sample tells nothing more, though one was asked for while it could not be read
+            self._memory.growing.pop(tree.top, None)
             self._hand.hold(drop, HoldReason.LOOSE_FILE, shown(tree.top))
             return
         known = self._remembered(root, tree, drop)

@@ -137,3 +137,21 @@ def test_what_is_not_to_be_sent_stays_so_once_it_can_be_read_again(make_room, de
     assert sent(room) == [names[1]]
     look(room)
     assert sent(room) == [names[1]]
+
+
+def test_loose_file_that_could_not_be_read_for_a_while_is_not_sampled_without_end(make_room):
+    """It waits for a person; a loop that turns a hundred times a second helps nobody."""
+    with bound_by_modes():
+        room = make_room(drop=DropMode.FOLDER)
+        (room.hot / "loose.mov").write_bytes(b"abc")
+        (room.hot / "loose.mov").chmod(0o000)
+        room.pass_time(LONG)
+        assert room.state("loose.mov") == ("held", "unreadable")
+        (room.hot / "loose.mov").chmod(0o644)
+        room.intake.hurry()
+        room.pass_time(LONG)
+        assert room.state("loose.mov") == ("held", "loose_file")
+        looks = room.pass_time(60)
+
+    # one for each second that the test lets pass
+    assert looks < 70
