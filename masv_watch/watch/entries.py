@@ -394,10 +394,11 @@ class Entries:
         known = self._memory.growing.get(tree.top)
         if known is None or known.drop_id != drop.id:
             # what comes into a delivered folder goes alone, once all of it is there
+            is_begun = drop.state is DropState.TAKEN and not drop.is_late
             is_early = (
                 self._is_early
                 and tree.kind == "folder"
-                and (drop.state is DropState.TAKEN or not self._has_past(root, tree))
+                and (is_begun or not self._has_past(root, tree))
             )
             known = Remembered(drop.id, arrivals=Arrivals() if is_early else None)
             self._memory.growing[tree.top] = known

@@ -22,6 +22,7 @@ from masv_watch.model import (
 from masv_watch.watch.hints import Sight
 from masv_watch.watch.intake import PERIOD_S, REPROBE_S
 from masv_watch.watch.limits import Limits
+from tests.integration.rooms.test_intake_redrops import LATE_S
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, SPACING_S, Room
 from tests.integration.store.making import claim, open_package, send_files
 
@@ -538,3 +539,22 @@ def test_late_file_of_a_delivered_folder_does_not_start_early(make_room):
 
     assert len(room.taken()) == 1
     assert room.state("CARD") == ("settling", None)
+
+
+def test_late_drop_that_changes_on_its_way_sends_nothing_that_was_delivered(make_room):
+    """What was delivered with the folder is not sent once more beside it."""
+    room, writer = arriving(make_room)
+    finish(room)
+    room.deliver(only(room))
+    room.pass_time(FOUND_S)
+    writer.write("late.mov", content=b"late")
+    room.pass_time(LATE_S + FOUND_S)
+    late = next(each for each in room.taken() if each.state is UploadState.TRANSFERRING)
+    assert room.files(late) == ["CARD/late.mov"]
+    writer.grow(FOUND_S + 4 * QUIET_S, "later.mov")
+    meanwhile = room.files(late)
+    room.pass_time(LATE_S + FOUND_S)
+
+    assert meanwhile == ["CARD/late.mov"]
+    assert room.files(late) == ["CARD/late.mov", "CARD/later.mov"]
+    assert room.drop("CARD").whole
