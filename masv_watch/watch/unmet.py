@@ -41,12 +41,15 @@ class Unmet:
         self._clock = clock
         self._stop = stop
         self._known: dict[bytes, Unread] = {}
+        #: whether the ledger may have other ones by now
+        self._is_stale = False
         self.turn_to(ledger)
 
     def turn_to(self, ledger: Store) -> None:
         """Take in what this ledger has of them now."""
         self._ledger = ledger
         self._known = {each.path: each for each in ledger.unread(self.rule.name)}
+        self._is_stale = False
 
     def hides(self, top: bytes, root: files.Root) -> bool:
         """Say whether a drop lies where `initial` has not been yet."""
@@ -63,13 +66,15 @@ class Unmet:
 
         Raises: SourceUnreadable when the root is gone.
         """
-        was_met = False
+        if self._is_stale:
+            self.turn_to(self._ledger)
         for unread in self._known.values():
             if not is_awake(unread, root):
                 continue
             trees = self._there(root, unread.path)
             if trees is not None:
-                was_met = True
+                # a look that breaks off at the next one must not meet this one again
+                self._is_stale = True
                 adopt_later(
                     self.rule,
                     unread,
@@ -79,7 +84,7 @@ class Unmet:
                     stop=self._stop,
                     root=root,
                 )
-        if was_met:
+        if self._is_stale:
             self.turn_to(self._ledger)
 
     def _there(self, root: files.Root, path: bytes) -> Iterable[Tree] | None:

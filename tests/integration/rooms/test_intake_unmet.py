@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from masv_watch.errors import SourceUnreadable
+from masv_watch.errors import SourceUnreadable, StoreError
 from masv_watch.explain import Asked, explain
 from masv_watch.files import Root
 from masv_watch.model import Caller, Depth, DropMode, Initial, Prospect, To
@@ -367,3 +367,33 @@ def test_what_is_not_met_follows_the_name_of_its_hot_folder(make_room):
     assert before
     assert room.store.unread("cold") == before
     assert room.store.unread("hot") == []
+
+
+def test_folder_that_was_met_is_not_met_again_when_the_look_breaks_off(make_room):
+    """What came into it since is new, and goes."""
+    room = make_room(drop=DropMode.FILE, depth=Depth.ANY, initial=Initial.IGNORE)
+    for day in ("day1", "day2"):
+        write(room, f"{day}/old.mov")
+        (room.hot / day).chmod(0o000)
+    room.pass_time(LONG)
+    for day in ("day1", "day2"):
+        (room.hot / day).chmod(0o755)
+    real, met = room.store.meet, []
+
+    def meet(*given, **named):
+        met.append(given)
+        if len(met) == 2:
+            raise StoreError("the disk of the state is full")
+        real(*given, **named)
+
+    room.store.meet = meet
+    room.intake.hurry()
+    room.clock.advance(60)
+    with pytest.raises(StoreError):
+        room.intake.tick()
+    room.store.meet = real
+    write(room, "day1/new.mov")
+    room.pass_time(LONG)
+
+    assert room.state("day1/old.mov") == ("ignored", None)
+    assert room.state("day1/new.mov") == ("taken", None)
