@@ -4,8 +4,13 @@
 SELECT 1 AS yes FROM roots WHERE hot_folder = :hot_folder AND path = :path;
 
 -- name: adopt
+--- what was noted of another path says nothing of this one
 INSERT INTO roots (hot_folder, path, adopted_at) VALUES (:hot_folder, :path, :now)
-ON CONFLICT (hot_folder) DO UPDATE SET path = excluded.path, adopted_at = excluded.adopted_at;
+ON CONFLICT (hot_folder) DO UPDATE SET path = excluded.path, adopted_at = excluded.adopted_at,
+    marked = CASE WHEN path = excluded.path THEN marked ELSE 0 END,
+    uuid = CASE WHEN path = excluded.path THEN uuid ELSE '' END,
+    place = CASE WHEN path = excluded.path THEN place ELSE '' END,
+    boot = CASE WHEN path = excluded.path THEN boot ELSE '' END;
 
 -- name: root
 SELECT * FROM roots WHERE hot_folder = :hot_folder;

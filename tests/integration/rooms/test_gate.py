@@ -390,3 +390,28 @@ def test_gate_decides_about_a_network_file_system_for_each_mount_below(make_room
     mounts.leave(share)
     room.pass_time(LOOK_S + PERIOD_S[Sight.BLIND])
     assert room.hints.mode("hot").sight is Sight.DEGRADED
+
+
+def test_new_path_whose_first_sweep_was_stopped_is_not_taken_for_a_replaced_root(make_room):
+    """What was noted of the earlier path says nothing of this one."""
+    room = make_room(initial=Initial.SEND)
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    assert room.store.root("hot").is_marked
+    other = room.top / "other"
+    other.mkdir()
+    for number in range(3):
+        (other / f"{number}.mov").write_bytes(b"new")
+    room.rule = replace(room.rule, path=os.fsencode(other))
+    intake = room.begin()
+    # SIGTERM comes once the root is met, and before its first sweep is through
+    adopt, stopping = room.store.adopt, []
+    room.store.adopt = lambda *given: (adopt(*given), stopping.append(True))
+    intake._stop = lambda: bool(stopping)
+    intake.tick()
+    room.store.adopt = adopt
+    intake = room.begin()
+    room.pass_time(SETTLED_S)
+
+    assert intake.gate.why == ""
+    assert room.state("0.mov") == ("taken", None)
