@@ -91,7 +91,8 @@ class Histories:
         #: what is being read, a piece at each look
         self._reading: tuple[_Read, files.Hashing] | None = None
         self._left = READ_AT_ONCE
-        self._files: dict[int, Mapping[bytes, SourceFile]] = {}
+        #: by drop and upload: what is sent anew may be other content
+        self._files: dict[tuple[int, str], Mapping[bytes, SourceFile]] = {}
         self._unreadable = Unreadable()
         #: drops on their way as they stand, each asked for once through one opened root: a thousand
         #: frames that settle at once are of one size, and each is compared with all before it
@@ -468,18 +469,19 @@ class Histories:
 
     def _files_below(self, drop: Drop, *, is_kept: bool = True) -> Mapping[bytes, SourceFile]:
         """Give the files of a delivered drop; what was delivered stays as it is."""
-        known = self._files.get(drop.id)
+        key = drop.id, drop.upload_id or ""
+        known = self._files.get(key)
         if known is not None:
             return known
         found = {
             file.path[len(drop.path) :]: file
-            for file in self._store.files(drop.upload_id or "")
+            for file in self._store.files(key[1])
             if file.drop_id == drop.id
         }
         if len(found) == 1 and is_kept:
             while len(self._files) >= _KEPT_FILES:
                 self._files.pop(next(iter(self._files)))
-            self._files[drop.id] = found
+            self._files[key] = found
         return found
 
 

@@ -385,3 +385,28 @@ def test_package_whose_links_have_ended_is_no_delivery_to_rely_on(make_room, how
     assert room.state("two") == (("taken" if is_sent else "duplicate"), None)
     owed = [task.kind for each in room.taken() for task in room.store.tasks(each.id)]
     assert owed == ([] if is_over else [TaskKind.DISPOSE])
+
+
+def test_copy_of_what_was_delivered_before_a_resend_is_compared_with_what_went_last(make_room):
+    """The package that lives holds other content by now."""
+    room = make_room(dedupe=Dedupe.SKIP)
+    (room.hot / "a").write_bytes(b"one")
+    delivered(room)
+    (first,) = room.taken()
+    # another one of the same size is compared with it, and its hashes are remembered
+    (room.hot / "x").write_bytes(b"xxx")
+    delivered(room)
+    room.store.resend_drop(room.drop("a").id)
+    (room.hot / "a").write_bytes(b"two")
+    room.intake.hurry()
+    delivered(room)
+    room.uploads.delete(first.id, takes_package=True)
+    (room.hot / "copy").write_bytes(b"two")
+    room.intake.hurry()
+    room.pass_time(2 * SETTLED_S)
+    twin = room.state("copy")
+    (room.hot / "old").write_bytes(b"one")
+    room.intake.hurry()
+    room.pass_time(2 * SETTLED_S)
+
+    assert (twin, room.state("old")) == (("duplicate", None), ("taken", None))
