@@ -88,6 +88,7 @@ def restore(options: argparse.Namespace) -> int:
                     "state": folder,
                     "before": done.beside or None,
                     "paused": done.paused,
+                    "letters": done.letters,
                     "hot_folders": list(done.hot_folders),
                 }
             )
@@ -121,6 +122,11 @@ def _sentences(done: copying.Restored, copy: str, folder: str) -> list[str]:
         lines.append(
             f"{counted(done.paused, 'upload')} on the way in the copy may be delivered by now:"
             " paused; masv-watch resume ID sends it, masv-watch delete ID forgets it"
+        )
+    if done.letters:
+        lines.append(
+            f"{counted(done.letters, 'letter')} owed in the copy may have left by now: held;"
+            " masv-watch start ID sends it, masv-watch delete ID forgets it"
         )
     return lines
 

@@ -245,7 +245,11 @@ def for_upload(upload: Upload) -> Act:
         return Act(path=place("uploads", upload.id, "resume"), does="goes on")
     if _is_shut(upload):
         return _past_the_window(upload)
-    if upload.waiting is not None and upload.waiting.reason == "digest":
+    reason = "" if upload.waiting is None else upload.waiting.reason
+    if upload.state == "complete" and reason == "held":
+        start = place("uploads", upload.id, "start")
+        return Act(path=start, does="is delivered; its letter leaves now, whatever left before")
+    if reason == "digest":
         start = place("uploads", upload.id, "start")
         return Act(path=start, does="is delivered; its letter leaves now, and waits for no others")
     if upload.is_finalizing:

@@ -51,6 +51,8 @@ class Restored:
     beside: str
     #: uploads that were on their way in the copy, and are paused now
     paused: int
+    #: letters that were owed in the copy, and wait now for a person's word
+    letters: int
     #: hot folders that the copy knows
     hot_folders: tuple[str, ...]
 
@@ -205,8 +207,8 @@ def restore(copy: str, folder: str, *, stamp: str, schema: int) -> Restored:
         _flush_folder(state)
         os.unlink(os.path.join(folder, _UNFINISHED))
         _flush_folder(state)
-    paused, folders = found
-    return Restored(beside=beside, paused=paused, hot_folders=folders)
+    paused, letters, folders = found
+    return Restored(beside=beside, paused=paused, letters=letters, hot_folders=folders)
 
 
 def _ask(stop: Callable[[], bool]) -> Callable[[int, int, int], None]:
@@ -225,11 +227,15 @@ def _bring_up_to_date(draft: str, schema: int) -> None:
         migrate(database, draft, known=schema)
 
 
-def _ask_first(database: sqlite3.Connection) -> tuple[int, tuple[str, ...]]:
+def _ask_first(database: sqlite3.Connection) -> tuple[int, int, tuple[str, ...]]:
     """Have a person asked about all that may have gone since the copy was made."""
     statements = load_statements()
     database.execute("BEGIN IMMEDIATE")
     paused = database.execute(statements["advance_restored_uploads"]).rowcount
+    letters = database.execute(statements["doubt_restored_letters"]).rowcount
+    # one that was made since is found again, so that nobody gets a second
+    database.execute(statements["ask_restored_links"])
+    database.execute(statements["doubt_restored_uploads"])
     # seen anew by the first sweep, which holds them by what stands there now
     database.execute(statements["forget_restored_drops"])
     database.execute(statements["note_restored"])
@@ -238,7 +244,7 @@ def _ask_first(database: sqlite3.Connection) -> tuple[int, tuple[str, ...]]:
     database.execute(statements["forget_receipt_chain"])
     rows = database.execute(statements["known_folders"]).fetchall()
     database.execute("COMMIT")
-    return paused, tuple(str(row[0]) for row in rows)
+    return paused, letters, tuple(str(row[0]) for row in rows)
 
 
 def _set_aside(folder: str, stamp: str) -> str:

@@ -86,7 +86,11 @@ class Joining(Protocol):
         ...
 
     def gathering_letters(self) -> Mapping[str, float]:
-        """Give until when the letters of uploads wait for others, by upload, store clock."""
+        """Give until when the letters of uploads wait for others, by upload, store clock.
+
+        Infinity: they may have left after the copy was made that was restored, and wait until a
+        person starts the upload.
+        """
         ...
 
     def companions(self, task: Task, *, template: str | None) -> int:

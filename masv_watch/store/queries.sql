@@ -667,8 +667,10 @@ DELETE FROM skipped WHERE upload_id = :upload_id AND drop_id = :drop_id;
 SELECT reason FROM skipped WHERE upload_id = :upload_id ORDER BY drop_id, reason;
 
 -- name: add_task
-INSERT INTO tasks (upload_id, kind, key, state, created_at, facts)
-VALUES (:upload_id, :kind, :key, 'due', :now, :facts)
+INSERT INTO tasks (upload_id, kind, key, state, created_at, facts, asked, in_doubt)
+SELECT :upload_id, :kind, :key, 'due', :now, :facts,
+    in_doubt = 1 AND :kind IN ('link', 'letter'), in_doubt = 1 AND :kind = 'letter'
+FROM uploads WHERE id = :upload_id
 ON CONFLICT (upload_id, kind, key) DO NOTHING;
 
 -- name: task
@@ -710,6 +712,7 @@ WHERE state = 'due' AND upload_id = :upload_id AND kind <> 'receipt';
 
 -- name: due_tasks
 SELECT * FROM tasks WHERE state = 'due' AND retry_at <= :now AND lease_until <= :now
+AND in_doubt = 0
 AND (kind <> 'letter' OR EXISTS (SELECT 1 FROM links WHERE links.upload_id = tasks.upload_id))
 AND (kind <> 'retire' OR NOT EXISTS (SELECT 1 FROM tasks AS owed
     WHERE owed.upload_id = tasks.upload_id AND owed.state = 'due'
@@ -720,7 +723,7 @@ AND instr(:kinds, ' ' || kind || ' ') > 0 ORDER BY retry_at, id LIMIT 1;
 
 -- name: next_task
 SELECT min(max(retry_at, lease_until)) AS at FROM tasks
-WHERE state = 'due' AND instr(:kinds, ' ' || kind || ' ') > 0;
+WHERE state = 'due' AND in_doubt = 0 AND instr(:kinds, ' ' || kind || ' ') > 0;
 
 -- name: claim_task
 UPDATE tasks SET fence = fence + 1, lease_until = :lease_until WHERE id = :id RETURNING *;
@@ -1314,6 +1317,15 @@ DELETE FROM drops WHERE state IN ('settling', 'held', 'queued') AND upload_id IS
 AND NOT EXISTS (SELECT 1 FROM files WHERE files.drop_id = drops.id)
 AND NOT EXISTS (SELECT 1 FROM sources WHERE sources.drop_id = drops.id);
 
+-- name: doubt_restored_letters
+UPDATE tasks SET in_doubt = 1, asked = 1 WHERE state = 'due' AND kind = 'letter';
+
+-- name: ask_restored_links
+UPDATE tasks SET asked = 1 WHERE state = 'due' AND kind = 'link';
+
+-- name: doubt_restored_uploads
+UPDATE uploads SET in_doubt = 1 WHERE state IN ('idle', 'finalizing');
+
 -- name: note_restored
 INSERT INTO meta (key, value) VALUES ('restored', '1')
 ON CONFLICT (key) DO UPDATE SET value = excluded.value;
@@ -1440,9 +1452,18 @@ UPDATE tasks SET retry_at = 0
 WHERE upload_id = :upload_id AND kind = 'letter' AND state = 'due' AND attempts = 0;
 
 -- name: gathering_letters
-SELECT upload_id, min(retry_at) AS at FROM tasks
-WHERE state = 'due' AND kind = 'letter' AND letter = '' AND attempts = 0 AND retry_at > :now
+SELECT upload_id, CASE WHEN max(in_doubt) = 1 THEN 9e999 ELSE min(retry_at) END AS at FROM tasks
+WHERE state = 'due' AND kind = 'letter'
+AND (in_doubt = 1 OR (letter = '' AND attempts = 0 AND retry_at > :now))
 GROUP BY upload_id;
+
+-- name: trust_upload
+UPDATE uploads SET in_doubt = 0 WHERE id = :upload_id;
+
+-- name: trust_letters
+UPDATE tasks SET in_doubt = 0, retry_at = 0 WHERE in_doubt = 1 AND state = 'due'
+AND (upload_id = :upload_id OR (letter <> '' AND letter IN (
+    SELECT letter FROM tasks WHERE upload_id = :upload_id AND state = 'due')));
 
 -- name: mailed
 SELECT at FROM mailed WHERE address = lower(:address) AND template = :template;

@@ -216,6 +216,8 @@ class SteeringVerbs:
             tx.run("set_started", id=upload_id)
             tx.run("clear_file_retries", upload_id=upload_id)
             tx.run("hasten_letters", upload_id=upload_id)
+            tx.run("trust_upload", upload_id=upload_id)
+            tx.run("trust_letters", upload_id=upload_id)
             tx.rings = True
 
         self.engine.write(start)

@@ -420,7 +420,7 @@ class Uploads:
         """
         upload = self.find(upload_id)
         waiting = None if upload.state is UploadState.TRANSFERRING else self.view(upload_id).waiting
-        windows = (WaitReason.WINDOW_CLOSED, WaitReason.RECALL, WaitReason.DIGEST)
+        windows = (WaitReason.WINDOW_CLOSED, WaitReason.RECALL, WaitReason.DIGEST, WaitReason.HELD)
         waits = waiting is not None and waiting.reason in windows
         if upload.state is not UploadState.TRANSFERRING and not waits:
             raise self._refusal(upload, "start")

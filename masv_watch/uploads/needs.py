@@ -8,6 +8,7 @@ Law 1. What ends by itself is no need: a growing file, a closed window, a retry 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from masv_watch.lifecycle import PATIENT
@@ -24,7 +25,7 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads.places import root_of
-from masv_watch.uploads.views import cure_of
+from masv_watch.uploads.views import MAY_HAVE_LEFT, cure_of
 
 #: of each kind that are looked at: a letter names fewer
 MOST = 200
@@ -45,6 +46,13 @@ def needs_of(store: Store) -> Iterator[Need]:
             yield _held(kind, root_of(store, kind.drop))
     failed = store.select_uploads(Selection(states=(UploadState.ERROR,), limit=MOST))
     yield from map(_failed, failed)
+    doubtful = [upload_id for upload_id, at in store.gathering_letters().items() if math.isinf(at)]
+    if doubtful:
+        yield Need(
+            key="letters in doubt",
+            text=f"of {len(doubtful):,} uploads a letter {MAY_HAVE_LEFT}",
+            cure=f"masv-watch start {doubtful[0]} sends it; masv-watch status names them all",
+        )
     for task, name in store.tasks_in_trouble(MOST):
         yield _task(task, name)
 

@@ -6,6 +6,7 @@ and times are handed in. Called by the desk.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ from masv_watch.model import (
     UploadType,
 )
 from masv_watch.names import quoted
+
+#: why a letter waits for a person
+MAY_HAVE_LEFT = "was owed in the copy that was restored, and may have left since"
 
 
 class WaitReason(StrEnum):
@@ -180,7 +184,7 @@ def waiting_for(
     `held` is a drop of it whose hold is all that it waits for, `root` the path of its hot folder,
     None where that is not known. `turns` say whose windows are
     closed, with the store time at which each opens. `owes_letter`: a letter of ours is to leave;
-    `letter_until`: it waits till then for others to its address.
+    `letter_until`: it waits till then for others to its address, infinity: for a person's word.
     """
     if turns.disk_trouble and upload.state in (UploadState.TRANSFERRING, UploadState.FINALIZING):
         cure = f"{turns.disk_trouble}: {lifecycle.CURES[HoldReason.STATE_DISK_LOW]}"
@@ -234,6 +238,9 @@ def _recallable(upload: UploadLine, *, by: str) -> Waiting:
 def _digest(upload: UploadLine, until: float | None) -> Waiting | None:
     if until is None:
         return None
+    if math.isinf(until):
+        cure = f"its letter {MAY_HAVE_LEFT}: masv-watch start {upload.id} sends it"
+        return Waiting(reason=WaitReason.HELD, cure=cure)
     cure = f"masv-watch start {upload.id} sends its letter now, with all that waits beside it"
     return Waiting(reason=WaitReason.DIGEST, until=until, cure=cure)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -214,6 +215,16 @@ def test_waiting_for_a_window_of_delivery_is_shown_where_it_keeps_something(
         assert (found.reason, found.until) == (WaitReason.WINDOW_CLOSED, NOW + 60)
     started = waits(replace(upload, is_started=True), turns=turns, owes_letter=owes_letter)
     assert started is None or started.reason is WaitReason.FINALIZING
+
+
+def test_waiting_of_a_letter_that_may_have_left_is_held_with_what_sends_it():
+    """No time ends it: a person says whether it goes."""
+    done = replace(MOVING, state=UploadState.COMPLETE, hot_folder="out")
+
+    found = waits(done, letter_until=math.inf)
+
+    assert (found.reason, found.until) == (WaitReason.HELD, None)
+    assert f"may have left since: masv-watch start {done.id} sends it" in found.cure
 
 
 def test_waiting_of_a_letter_for_others_names_when_it_leaves_and_what_sends_it_now():

@@ -99,6 +99,10 @@ CREATE TABLE unread (
     mounted INTEGER,
     PRIMARY KEY (hot_folder, path)
 ) WITHOUT ROWID;
+-- its letter may have left after the copy was made that was restored: a person says whether it goes
+ALTER TABLE tasks ADD COLUMN in_doubt INTEGER NOT NULL DEFAULT 0;
+-- so may those have that are owed once it is delivered
+ALTER TABLE uploads ADD COLUMN in_doubt INTEGER NOT NULL DEFAULT 0;
 -- On which file system the archive of each hot folder stood when something was moved to it last.
 CREATE TABLE archives (
     hot_folder TEXT NOT NULL,

@@ -181,6 +181,7 @@ class Wire:
             if words[0] == "start" and (seen["waiting"] or {}).get("reason") in {
                 "window_closed",
                 "digest",
+                "held",
             }:
                 # past its window it is what it was
                 allowed, after = {seen["state"]}, seen["state"]

@@ -224,6 +224,16 @@ def test_send_of_what_waits_for_the_next_letter_sends_its_letter_now(tell, wire)
     assert "to bob@example.com: is delivered; its letter leaves now" in said
 
 
+def test_send_of_what_was_delivered_and_owes_a_letter_in_doubt_sends_its_letter(tell, wire):
+    """A person who asks for it says that it did not leave."""
+    wire.add(ID, state="complete", waiting={**SHUT, "reason": "held"})
+    wire.details[ID] = {"to": ["bob@example.com"]}
+    status, _, said = tell("send", ID, "--yes")
+
+    assert (status, posted(wire)) == (OK, [f"{ONE}/start"])
+    assert "to bob@example.com: is delivered; its letter leaves now" in said
+
+
 @pytest.mark.parametrize("state", ["paused", "error"])
 def test_send_of_what_goes_on_into_a_closed_window_says_that_it_waits_still(tell, wire, state):
     """That it goes on is half of the truth."""

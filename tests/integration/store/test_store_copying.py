@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 from contextlib import closing
@@ -10,11 +11,20 @@ import pytest
 
 from masv_watch.errors import StoreUnusable
 from masv_watch.metrics import Metrics
+from masv_watch.model import Link, Secret, TaskEvent, TaskKind, UploadEvent, UploadState
 from masv_watch.store import copying, locking
 from masv_watch.store.migrating import migrate
 from masv_watch.store.sqlite import SCHEMA, open_store
 from tests.doubles import FakeClock
-from tests.integration.store.making import FOLDER, create
+from tests.integration.store.making import (
+    DISPOSE,
+    FOLDER,
+    LETTER,
+    LINK,
+    bring_upload,
+    create,
+    finalize,
+)
 from tests.waiting import eventually
 
 
@@ -29,6 +39,10 @@ def paths_in(copy) -> list[bytes]:
         return [row[0] for row in database.execute("SELECT path FROM drops ORDER BY id")]
     finally:
         database.close()
+
+
+def a_link(upload_id: str) -> Link:
+    return Link(upload_id=upload_id, id="1", secret=Secret("s"), expiry="")
 
 
 def fill(store, drops: int = 3000) -> None:
@@ -199,6 +213,36 @@ def _failing_for(name: str, real):
         real(source, to)
 
     return replace
+
+
+@pytest.mark.parametrize("state", [UploadState.IDLE, UploadState.FINALIZING])
+def test_letter_of_what_was_being_delivered_in_a_copy_waits_for_a_person(
+    sqlite_bench, tmp_path, state
+):
+    """It may have left since; the link is looked for first, and the source is dealt with."""
+    copy, folder = tmp_path / "copy.db", str(sqlite_bench.folder)
+    store = sqlite_bench.open()
+    upload_id = bring_upload(store, state).id
+    store.back_up(str(copy), with_key=True, stop=never)
+    sqlite_bench.close()
+    copying.restore(str(copy), folder, stamp="1", schema=SCHEMA)
+    store = sqlite_bench.open()
+    store.start_over()
+    if state is UploadState.IDLE:
+        store.advance_upload(upload_id, UploadEvent.FINALIZE)
+    store.claim_uploads(100, 600.0)
+    finalize(store, upload_id, tasks=(LINK, LETTER, DISPOSE))
+    link = store.claim_task([TaskKind.LINK], 600.0)
+    store.advance_task(link, TaskEvent.DONE, link=a_link(upload_id))
+    letter, disposal = (store.claim_task([kind], 600.0) for kind in (LETTER.kind, DISPOSE.kind))
+    at = store.next_task_at([TaskKind.LETTER])
+    until = store.gathering_letters()[upload_id]
+    store.start_upload(upload_id)
+
+    assert link.asked
+    assert (letter, at, until) == (None, None, math.inf)
+    assert not disposal.asked
+    assert store.claim_task([TaskKind.LETTER], 600.0).asked
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA))
