@@ -1575,6 +1575,13 @@ DELETE FROM archives WHERE hot_folder = :hot_folder;
 -- name: rename_archives
 UPDATE OR REPLACE archives SET hot_folder = :new WHERE hot_folder = :old;
 
+-- name: rename_bulletins
+UPDATE OR IGNORE bulletins SET hot_folder = :new WHERE hot_folder = :old;
+
+-- name: rename_asked
+UPDATE OR IGNORE meta SET key = 'asked:' || :new || substr(key, length('asked:' || :old) + 1)
+WHERE key = 'asked:' || :old OR (key > 'asked:' || :old || '@' AND key < 'asked:' || :old || 'A');
+
 -- name: archives_away
 SELECT * FROM archives WHERE why <> '' AND EXISTS (SELECT 1 FROM tasks
     JOIN drops ON drops.id = CAST(tasks.key AS INTEGER)

@@ -31,6 +31,8 @@ _RENAMES = (
     "rename_batch_marks",
     "rename_unread",
     "rename_archives",
+    "rename_bulletins",
+    "rename_asked",
 )
 _AWAY = HoldReason.ROOT_UNAVAILABLE
 

@@ -438,3 +438,22 @@ def test_hook_that_says_nothing_is_left_after_its_time():
         url = Secret(f"http://127.0.0.1:{silent.getsockname()[1]}/{TOKEN}")
         with pytest.raises(HookDeferred, match="does not answer"):
             webhook.post(url, b"{}", timeout_s=0.2)
+
+
+def test_what_waits_for_a_hook_is_told_after_its_hot_folder_was_renamed(world, listener):
+    """`was:` keeps what was not told yet, too: the hook is the same."""
+    told = hook(listener)
+    square = Square(world, told)
+    listener.close()
+    world.deliver(name="Day 1")
+    square.work()
+    waiting = world.store.untold_bulletins(1)
+    assert world.store.rename_folder(FOLDER, "renamed")
+    rule = Rule(name="renamed", path=b"/hot", to=To(recipients=()), notify=(told,))
+    world.settings = replace(world.settings, hot_folders=(rule,))
+    square.herald.tick()
+    square.pass_time(3600)
+    left = world.store.untold_bulletins(0)
+
+    assert len(waiting) == 1
+    assert [bulletin.hot_folder for bulletin, *_ in left] == ["renamed"]

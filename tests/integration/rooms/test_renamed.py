@@ -43,6 +43,20 @@ def test_renamed_hot_folder_sends_nothing_again_with_was(make_room: Any):
     assert len(room.store.uploads()) == 2
 
 
+def test_renamed_hot_folder_is_not_asked_about_once_more_after_a_restore(make_room: Any):
+    """What its first start on the restored state held was asked about under the earlier name."""
+    store = make_room().store
+    store.engine.write(lambda tx: tx.run("note_restored"))
+    for name in ("hot", "hotter"):
+        store.see_drop(name, b"a.mov")
+        store.note_asked(name)
+
+    assert store.rename_folder("hot", "new")
+    assert not store.asks_anew("new")
+    assert store.asks_anew("hot")
+    assert not store.asks_anew("hotter")
+
+
 def test_renamed_hot_folder_without_was_drops_from_view_what_settles(make_room: Any):
     """Removed: what settles goes from view, and the ledger stays (behaviour 7.4)."""
     room = make_room()
