@@ -16,7 +16,7 @@ from itertools import chain
 
 from masv_watch import files
 from masv_watch.loops import Clock
-from masv_watch.model import Drop, DropState, Finding, HoldReason, Objection, Rule
+from masv_watch.model import Drop, DropEvent, DropState, Finding, HoldReason, Objection, Rule
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.watch.addresses import addressing
@@ -39,6 +39,8 @@ from masv_watch.watch.settle import Entry, Seen, State, Verdict, judge
 from masv_watch.watch.sidecars import Beside, Sidecars, overridden
 from masv_watch.watch.tops import seen_at, unfollowed
 
+#: what is noted of a folder in which nothing is left
+CLEARED = "it is empty: what was in it was delivered, or recorded as seen"
 #: seconds between two questions to the kernel about a file that somebody writes
 WRITER_S = 15.0
 
@@ -116,6 +118,7 @@ class Assessor:
         rule, sidecar = self._overridden(root, beside, verdict, drop)
         past = self._past(tree, seen, drop, compared=compared, verdict=verdict, quiet=quiet)
         objections = (
+            *self._cleared(tree, verdict, drop),
             # of what is not sent nobody has to be asked how much it is
             *(each for each in past if each.ends is not None),
             *sidecar,
@@ -273,6 +276,17 @@ class Assessor:
         identities = (identity for _, identity in tree.files)
         found = too_old(identities, self._rule.age, arrived_at=arrived_at, at=self._rule.at)
         return None if found.passed else found
+
+    def _cleared(self, tree: Tree, verdict: Verdict, drop: Drop | None) -> tuple[Objection, ...]:
+        """End an empty folder whose content was delivered: there is nothing to ask anybody."""
+        is_open = drop is None or not (drop.state is DropState.TAKEN or drop.is_answered)
+        if verdict.hold is not HoldReason.EMPTY or not is_open:
+            return ()
+        if not self.histories.has_past(self._rule, tree.top):
+            return ()
+        finding = Finding(test="delivered", passed=False, detail=CLEARED)
+        ends = DropEvent.IGNORE
+        return (Objection(ends=ends, note=CLEARED, is_early=True, findings=(finding,)),)
 
     def _age(self, tree: Tree, entry: Entry, now: float) -> tuple[Objection, ...]:
         if not self._rule.age.min_s:

@@ -175,6 +175,9 @@ class _NoLedger:
     def recorded_before(self, _hot_folder: str, _path: bytes) -> Drop | None:
         return None
 
+    def was_delivered(self, _hot_folder: str, _path: bytes) -> bool:
+        return False
+
     def delivered_before(self, _hot_folder: str, _path: bytes) -> int:
         return 0
 

@@ -440,3 +440,38 @@ def test_drop_is_rebound_to_its_new_rule_once_it_is_taken(make_room):
     early = room.drop("b.mov").id
     with pytest.raises(IllegalTransition, match="is not on its way"):
         records.rebind(early)
+
+
+def test_delivered_folder_that_is_cleared_asks_nobody_and_what_comes_into_it_goes(card):
+    """Nothing is missing where all that it held was delivered."""
+    room = card
+    for name in ("a", "b"):
+        (room.hot / "CARD" / name).unlink()
+    room.pass_time(SETTLED_S)
+    assert room.state("CARD") == ("ignored", None)
+    assert room.drop("CARD").note.startswith("it is empty: what was in it was delivered")
+    rows = room.store.drops("hot")
+    room.begin()
+    room.pass_time(2 * SETTLED_S)
+    assert room.store.drops("hot") == rows
+    (room.hot / "CARD" / "c").write_bytes(b"c")
+    room.pass_time(LATE_S)
+
+    assert names(room) == ["CARD", "CARD (2)"]
+    assert room.files(room.taken()[1]) == ["CARD/c"]
+
+
+@pytest.mark.parametrize("how", ["sent again by a person", "forgotten"])
+def test_cleared_folder_that_somebody_wants_anew_is_held_until_a_file_comes(card, how):
+    """A word that cannot be kept is told of."""
+    room = card
+    if how == "forgotten":
+        room.store.forget_path("hot", b"CARD")
+    else:
+        room.store.resend_drop(room.drop("CARD").id)
+    for name in ("a", "b"):
+        (room.hot / "CARD" / name).unlink()
+    room.intake.hurry()
+    room.pass_time(SETTLED_S)
+
+    assert room.state("CARD") == ("held", "empty")
