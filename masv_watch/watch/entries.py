@@ -353,7 +353,6 @@ class Entries:
         )
         known.held = outcome.hold in _NOT_BY_TIME and not is_open and not (look and look.unsettled)
         known.retry_at = max(outcome.retry_at, now + _HELD_S * known.held)
-        warn_of_growth(self.rule, drop, known, now=self._store.now())
         if is_given_up(drop):
             self._see_out(tree.top, seen, drop, found.verdict)
         elif outcome.step is Step.GO:
@@ -365,6 +364,8 @@ class Entries:
                 disposal = self.assessor.histories.disposal(self.rule, tree, found.compared)
             self._end(tree, seen, drop, event=outcome.ends, note=outcome.note, disposal=disposal)
         else:
+            at = self._store.now()
+            warn_of_growth(self.rule, drop, known, now=at, quiet_s=found.quiet.seconds)
             warn_of_lack(self.rule, drop, known, found=found, now=now)
             if look is not None and known.arrivals is not None:
                 drop = self._hand_on(tree, drop, known.arrivals, look)

@@ -31,6 +31,8 @@ class Remembered:
     held: bool = False
     #: its files by their own; None where nothing of it goes before the whole
     arrivals: Arrivals | None = None
+    #: store clock, seconds: since when it was looked at and not held; None before the first look
+    open_since: float | None = None
     #: store clock, seconds: when a person was told that it still changes
     told_at: float = 0.0
     #: monotonic, seconds: since when it has waited for its sidecar; None while it does not

@@ -16,21 +16,32 @@ from masv_watch.uploads import cure_of
 from masv_watch.watch.assessing import Assessment
 from masv_watch.watch.completeness import is_overdue
 from masv_watch.watch.memory import Remembered
+from masv_watch.watch.redrops import LATE_FACTOR
 from masv_watch.watch.rules import IS_OURS
 
 log = logging.getLogger(__name__)
 
 _DAY_S = 24 * 3600.0
+#: quiet times within which everything that does not change goes, late and empty files too
+_SETTLES = LATE_FACTOR + 1
 
 
-def warn_of_growth(rule: Rule, drop: Drop, known: Remembered, *, now: float) -> None:
-    """Tell once a day of what has not settled for long (pains 10, 20); `now`: store clock."""
+def warn_of_growth(
+    rule: Rule, drop: Drop, known: Remembered, *, now: float, quiet_s: float
+) -> None:
+    """Tell once a day of what has not settled for long (pains 10, 20); `now`: store clock.
+
+    What was held all that time, and may go once it is quiet for `quiet_s`, is given the time to.
+    """
+    if known.held or known.open_since is None:
+        known.open_since = now
     if known.awaits:
         # it has settled, and does not change
         known.told_at = 0.0
         return
     is_late = drop.settled_at is None and now - drop.seen_at > rule.settle.warn_after_s
-    if not is_late or known.held or now - known.told_at < _DAY_S:
+    may_go = known.held or now - known.open_since <= _SETTLES * quiet_s
+    if not is_late or may_go or now - known.told_at < _DAY_S:
         return
     known.told_at = now
     log.warning(

@@ -7,11 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from masv_watch import files
-from masv_watch.model import DropMode, Settle
+from masv_watch.model import DropMode, Initial, Settle
 from masv_watch.watch.gaps import CAP_S, ENOUGH, FLOOR_S
 from masv_watch.watch.hints import Sight
 from masv_watch.watch.intake import PERIOD_S
@@ -61,6 +62,51 @@ def test_drop_whose_done_marker_is_no_file_says_so_and_sends_no_marker(make_room
     assert room.state("a.mov") == ("held", "marker_missing")
     assert room.drop("a.mov").note.startswith(f"a.mov.done is {what}, and a done marker is a file")
     assert room.drop("a.mov.done") is None
+
+
+@pytest.mark.parametrize("hold", ["marker_missing", "empty", "initial_ask"])
+def test_drop_that_was_held_for_long_goes_without_being_told_of_as_growing(make_room, caplog, hold):
+    """It waited for somebody and not for its bytes: nobody has to explain what changes."""
+    settle = Settle(quiet_s=QUIET_S, warn_after_s=60.0)
+    if hold == "marker_missing":
+        settle = replace(settle, done_marker="{name}.done")
+    initial = Initial.ASK if hold == "initial_ask" else Initial.SEND
+    room = make_room(settle=settle, initial=initial)
+    (room.hot / "a").mkdir()
+    if hold != "empty":
+        (room.hot / "a" / "b").write_bytes(b"abc")
+    room.pass_time(3600)
+    assert room.state("a") == ("held", hold)
+    if hold == "marker_missing":
+        (room.hot / "a.done").touch()
+    elif hold == "empty":
+        (room.hot / "a" / "b").write_bytes(b"abc")
+    else:
+        room.store.release_drop(room.drop("a").id)
+    room.intake.hurry()
+    room.pass_time(SETTLED_S)
+
+    assert room.state("a") == ("taken", None)
+    assert "a drop has not settled for long" not in [each.message for each in caplog.records]
+
+
+def test_drop_that_goes_on_changing_is_told_of_once_a_day_also_after_a_restart(make_room, caplog):
+    """What never becomes quiet is nobody's but a person's to see (pains 10, 20)."""
+    room = make_room(settle=Settle(quiet_s=QUIET_S, warn_after_s=60.0))
+
+    def grow(seconds: float) -> list[str]:
+        caplog.clear()
+        for number in range(int(seconds / LOOK_S)):
+            (room.hot / "a.mov").write_bytes(b"x" * (number + 1))
+            room.intake.hurry()
+            room.pass_time(LOOK_S)
+        return [each.message for each in caplog.records]
+
+    assert grow(50.0) == []
+    assert grow(100.0) == ["a drop has not settled for long"]
+    assert grow(100.0) == []
+    room.begin()
+    assert grow(100.0) == ["a drop has not settled for long"]
 
 
 def test_drop_whose_marker_is_removed_again_settles_anew(make_room):
