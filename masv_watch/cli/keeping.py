@@ -21,6 +21,7 @@ from masv_watch.names import shown
 from masv_watch.store import copies, copying, locking
 from masv_watch.store.sqlite import SCHEMA
 
+_OTHER = "use another copy; the state itself is not meant, masv-watch state check looks there"
 _KEY = "the key of its secrets"
 
 
@@ -65,7 +66,9 @@ def check(options: argparse.Namespace) -> int:
     elif not found:
         output.say(f"ok: {path} is whole")
     if found:
-        cure = "stop the daemon and run masv-watch state restore FROM"
+        # the file of the state may be named too; a rescued one of that name is no harm
+        is_copy = options.copy and os.path.basename(path) != copying.FILE
+        cure = _OTHER if is_copy else "stop the daemon and run masv-watch state restore FROM"
         raise StoreUnusable(f"{path} is damaged: {found}", hint=cure)
     return OK
 
