@@ -7,7 +7,7 @@ changes anything. Called by the command, and for the API by `inquiries`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from masv_watch.cloud.timekeeping import TimedLine, disagreement
 from masv_watch.config import confinement, world
 from masv_watch.config.handover import Loaded
 from masv_watch.config.origins import NOT_READ
-from masv_watch.config.problems import listed, printable
+from masv_watch.config.problems import as_records, listed, printable
 from masv_watch.config.units import show_duration
 from masv_watch.delivery import letters, mail
 from masv_watch.errors import CloudRefused, MasvWatchError, NoSession, SourceError
@@ -44,6 +44,11 @@ MOST_FOLDERS = 2_000_000
 COUNTING_S = 10.0
 #: what helps when the cloud knows no such portal
 _PORTAL = " - of vault.portal.massive.app the name is vault: look at the portal's address"
+#: what helps where it could not be asked and the failure itself names nothing
+_UNCHECKED = (
+    " - look at this machine's way there (name, route, proxy), then check again; --no-network"
+    " leaves it out"
+)
 
 #: problems, warnings and ok lines while they are gathered
 _Lists = tuple[list[str], list[str], list[str]]
@@ -79,7 +84,20 @@ def examine(
         _probe_mail(loaded, file, warnings, ok)
         proxies = Proxies(loaded.settings.masv.proxy, environ)
         _probe_cloud(loaded, file, (problems, warnings, ok), proxies)
-    return Inspection(problems=tuple(problems), warnings=tuple(warnings), ok=tuple(ok))
+    return Inspection(
+        problems=_in_order(problems, file), warnings=_in_order(warnings, file), ok=tuple(ok)
+    )
+
+
+def _in_order(lines: Iterable[str], file: str) -> tuple[str, ...]:
+    """Give lines in the order of the file, whatever found them; those of its parts behind it."""
+
+    def place(line: str) -> tuple[bool, str, int, int]:
+        (found,) = as_records((line,))
+        name = str(found["file"])
+        return name != printable(file), name, int(found["line"]), int(found["col"])
+
+    return tuple(sorted(lines, key=place))
 
 
 def _templates(loaded: Loaded) -> list[str]:
@@ -332,7 +350,8 @@ def _judged(lists: _Lists, place: str, key: str, *, cure: str = "") -> Iterator[
     except (NoSession, CloudRefused) as error:
         problems.append(f"{place}: {key}: {error}{'' if error.hint else cure}")
     except MasvWatchError as error:
-        warnings.append(f"{place}: {key}: warning: not checked: {error}")
+        helps = "" if error.hint else _UNCHECKED
+        warnings.append(f"{place}: {key}: warning: not checked: {error}{helps}")
 
 
 def _place(loaded: Loaded, key: str, file: str, *, at: str = "") -> str:

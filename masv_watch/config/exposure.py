@@ -17,6 +17,10 @@ from masv_watch.config.reading import Path, Reading, above, is_path, real_path
 from masv_watch.config.values import shown
 from masv_watch.model import Listen, Scheme
 
+_HOLDS_STATE = (
+    "contains the state folder, of which nothing is ever sent - name the folders beside it, or set"
+    " `state` to a folder elsewhere"
+)
 _FAR = "can be reached from other machines"
 
 
@@ -97,7 +101,7 @@ def _roots(reading: Reading, state: str) -> None:
         if real == kept or kept in above(real):
             reading.warn(at, "lies in the state folder, of which nothing is ever sent")
         elif real in above(kept):
-            reading.warn(at, "contains the state folder, of which nothing is ever sent")
+            reading.warn(at, _HOLDS_STATE)
 
 
 def _trusted(reading: Reading) -> None:

@@ -116,7 +116,10 @@ class _After:
             return
         if not _may(root, os.W_OK | os.X_OK):
             what = "moved" if self.after.delivered == "move" else "deleted"
-            message = f"no right to write in the hot folder: {self.sources} cannot be {what}"
+            message = (
+                f"no right to write in the hot folder: {self.sources} cannot be {what} - give this"
+                " user the right, or let `after` keep them"
+            )
             findings.warnings.append(f"{place}: {path}: warning: {message}")
             return
         if _is_sticky(root):
@@ -140,7 +143,10 @@ class _After:
         existing = _existing(target or b"/")
         if not _may(existing, os.W_OK | os.X_OK):
             shown = printable(os.fsdecode(existing))
-            message = f"no right to write in {shown}: {self.sources} cannot be moved"
+            message = (
+                f"no right to write in {shown}: {self.sources} cannot be moved - give this user the"
+                " right, or name another folder"
+            )
             findings.warnings.append(f"{place}: {path}: warning: {message}")
             return
         try:

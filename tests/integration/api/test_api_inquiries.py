@@ -223,7 +223,7 @@ def test_diagnosis_begins_with_what_is_wrong_and_holds_no_secret(desk):
 
     assert answer.status == 200
     assert "is held (loose_file)" in answer.tree["wrong"][0]
-    assert "nobody is told when something needs a person" in answer.tree["wrong"][-1]
+    assert "nobody is told when something needs a person" in answer.tree["wrong"][1]
     assert {
         "README.txt", "check.txt", "config.txt", "machine.txt", "health.json", "drops.json",
         "uploads.json", "hot_folders.json", "stats.json", "log.txt", "metrics.txt",

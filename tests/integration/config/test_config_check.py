@@ -186,3 +186,28 @@ def test_check_refuses_a_digest_out_of_its_bounds(tmp_path, digest):
     )
     with pytest.raises(ConfigError, match=r"mail\.digest: "):
         load.load(str(path), environ={})
+
+
+def test_check_tells_everything_in_the_order_of_the_file(tmp_path: Path) -> None:
+    """configuration.md 2.2: whatever found it, so that an editor goes down the file once."""
+    path = tmp_path / "masv-watch.yml"
+    path.write_text(
+        "version: 1\n"
+        f"state: {tmp_path}/state\n"
+        'masv: {team: acme, api_key: k, api_url: "http://127.0.0.1:1"}\n'
+        f"server: {{allowed_roots: [{tmp_path}]}}\n"
+        "hot_folders:\n"
+        f"  - {{name: one, path: {tmp_path}/missing, to: {{recipients: []}}}}\n"
+        f"  - {{name: two, path: {tmp_path}/lost, to: {{recipients: []}}, priority: 1}}\n"
+    )
+    path.chmod(0o600)
+
+    found = check.examine(load.load(str(path), environ={}), file=str(path), probe=True)
+
+    places = [tuple(map(int, one.split(":", 3)[1:3])) for one in found.warnings]
+    assert len({line for line, _ in places}) >= 4
+    assert places == sorted(places)
+    (unasked,) = [one for one in found.warnings if "not checked" in one]
+    assert "- look at this machine's way there" in unasked
+    (root,) = [one for one in found.warnings if "contains the state folder" in one]
+    assert "- name the folders beside it" in root
