@@ -112,6 +112,9 @@ def export(options: argparse.Namespace) -> int:
     while True:
         query = urlencode({**wanted, "after": after, "limit": _PAGE})
         drops, trees = desk.caller.get(f"{place('ledger')}?{query}", answers.drops)
+        if not drops and not after and wanted:
+            # one that was removed has its rows still; of one that never was the names are told
+            desk.caller.get(place("hot_folders", options.folder), lambda tree: tree)
         output.say(*(json.dumps(tree) for tree in trees))
         if len(drops) < _PAGE:
             return OK

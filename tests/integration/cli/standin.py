@@ -113,6 +113,7 @@ class Wire:
             "hot_folders": lambda: self._folders(words[1:]),
             "settings": lambda: (200, self._limit(call)),
             "explain": lambda: self._explain(call),
+            "ledger": lambda: (200, []),
         }
         if words[0] in rooms:
             return rooms[words[0]]()
@@ -211,9 +212,9 @@ class Wire:
             hint = f"known: {', '.join(self.folders)}"
             said = f"there is no hot folder '{words[0]}'"
             return 404, {"code": 1504, "message": said, "hint": hint}
-        return 200, {"drops": 2} if words[1] in {"release", "seed", "forget"} else self._folder(
-            words[0]
-        )
+        if words[1:] and words[1] in {"release", "seed", "forget"}:
+            return 200, {"drops": 2}
+        return 200, self._folder(words[0])
 
     def _folder(self, name: str) -> dict[str, Any]:
         return {

@@ -103,6 +103,18 @@ def test_retry_of_an_upload_that_is_held_says_that_it_does_not_go_on(tell, wire)
     assert f"upload {ONE} does not go on, for what is in it is {cure}" in err
 
 
+def test_export_of_a_hot_folder_that_never_was_names_those_that_are(tell):
+    """An empty ledger and a slip of the keyboard look the same otherwise."""
+    known, slip = (
+        tell("ledger", "export", "--folder", "out"),
+        tell("ledger", "export", "--folder", "ut"),
+    )
+
+    assert known == (OK, "", "")
+    assert slip[:2] == (FAILED, "")
+    assert "there is no hot folder 'ut' - known: out" in slip[2]
+
+
 def test_verb_with_json_prints_the_answer_unchanged(tell, wire):
     """What the daemon said, value for value."""
     for words, tree in (
