@@ -83,17 +83,13 @@ def _looked(source: bytes, target: Target) -> files.Load:
 def _assert_taken(target: Target, name: bytes, load_: files.Load) -> None:
     with files.Root.open(target.folder) as there:
         files.assert_free(there, name)
-    refusal = target.refusal(name, "folder" if load_.is_folder else "file")
+    kind = "folder" if load_.is_folder else "file"
+    refusal = target.refusal(name, kind)
     if refusal and target.rule is not None:
         raise Ended(
             f"{shown(name)} would never be sent by hot folder {target.rule.name}: it {refusal}"
-            f" - {_cure(load_)}"
+            f" - {target.cure(name, kind)}"
         )
-
-
-def _cure(load_: files.Load) -> str:
-    kind = "what lies in it" if load_.is_folder else "it in a folder"
-    return f"give another name with --as, or drop {kind}"
 
 
 def _record(load_: files.Load, path: bytes) -> dict[str, object]:

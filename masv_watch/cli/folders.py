@@ -39,22 +39,37 @@ class Target:
             return ""
         if not self.rule.is_enabled:
             return "lies in a hot folder that is disabled"
-        below = self.folder[len(self.rule.path) :].strip(b"/")
-        path = below + b"/" + name if below else name
-        matched = Matcher(self.rule).match(path, kind)
-        if matched.fate is Fate.SKIP:
-            return matched.reason
+        left_out = self._matched(self.rule, name, kind)
+        if left_out is not None:
+            return left_out
         standing = role(kind, self.rule.drop)
-        if below or self.rule.is_deep or standing.standing is Standing.TAKEN:
+        if self._below(self.rule) or self.rule.is_deep or standing.standing is Standing.TAKEN:
             return ""
         return standing.findings[-1].detail
+
+    def cure(self, name: bytes, kind: str) -> str:
+        """Say what helps an entry that the rule would never send."""
+        if self.rule is not None and not self.rule.is_enabled:
+            return "set `enabled: true` for it, then masv-watch reload"
+        instead = "drop what lies in it" if kind == "folder" else "drop it in a folder"
+        is_left_out = self.rule is not None and self._matched(self.rule, name, kind) is not None
+        return f"give another name with --as, or {instead}" if is_left_out else instead
+
+    def _below(self, rule: Rule) -> bytes:
+        return self.folder[len(rule.path) :].strip(b"/")
+
+    def _matched(self, rule: Rule, name: bytes, kind: str) -> str | None:
+        """Say what leaves an entry out; None for what is kept."""
+        below = self._below(rule)
+        matched = Matcher(rule).match(below + b"/" + name if below else name, kind)
+        return matched.reason if matched.fate is Fate.SKIP else None
 
     def waits_for(self, name: bytes, kind: str) -> Iterator[str]:
         """Say what a drop needs before it goes; nothing where it needs nothing."""
         rule = self.rule
         if rule is None:
             return
-        below = self.folder[len(rule.path) :].strip(b"/")
+        below = self._below(rule)
         top = below + b"/" + name if below else name
         if layout_of(rule).drop_of(top) != top or (rule.is_deep and kind == "folder"):
             # a part of a drop, an address, or a folder of drops

@@ -25,6 +25,7 @@ server: {{listen: "unix://{top}/nobody.sock"}}
 hot_folders:
   - {{name: out, path: {top}/out, to: {{recipients: []}}, ignore: ["*.xmp"]}}
   - {{name: cards, path: {top}/cards, drop: folder, to: {{recipients: []}}}}
+  - {{name: off, path: {top}/off, enabled: false, to: {{recipients: []}}}}
 """
 #: what is said of a file whose done marker lies in it
 INSIDE = "would have to lie in it, and it is a file - drop it in a folder"
@@ -45,7 +46,7 @@ UNASKED = (
 def folders(tmp_path, monkeypatch):
     """Give a place with a configuration, two hot folders and a source."""
     (tmp_path / "masv-watch.yml").write_text(CONFIG.format(top=tmp_path))
-    for name in ("out", "cards", "out/below"):
+    for name in ("out", "cards", "off", "out/below"):
         (tmp_path / name).mkdir()
     (tmp_path / "clip.mov").write_bytes(b"clip")
     monkeypatch.chdir(tmp_path)
@@ -171,10 +172,14 @@ def test_drop_without_a_daemon_goes_by_the_marker_alone(carry_out, folders, name
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--to", "out", "--as", "a.tmp"], "matches `*.tmp` of the built-in list"),
+        (
+            ["--to", "out", "--as", "a.tmp"],
+            "matches `*.tmp` of the built-in list - give another name with --as, or drop it in",
+        ),
         (["--to", "out", "--as", "a.xmp"], "matches `*.xmp` of the rule"),
         (["--to", "out/below", "--as", "a.xmp"], "matches `*.xmp` of the rule"),
-        (["--to", "cards"], "is a loose file, and folders are sent (drop: folder)"),
+        (["--to", "cards"], "folders are sent (drop: folder) - drop it in a folder"),
+        (["--to", "off"], "is disabled - set `enabled: true` for it, then masv-watch reload"),
     ],
 )
 def test_drop_that_its_rule_would_never_send_is_refused(carry_out, folders, words, said):
@@ -190,7 +195,7 @@ def test_drop_that_its_rule_would_never_send_is_refused(carry_out, folders, word
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["clip.mov", "--to", "ut"], "there is no hot folder 'ut' - known: out, cards"),
+        (["clip.mov", "--to", "ut"], "there is no hot folder 'ut' - known: out, cards, off"),
         (["clip.mov", "--to", "out", "--as", "a/b"], "takes one name without a slash"),
         (["clip.mov", "clip.mov", "--to", "out", "--as", "a"], "--as names one drop"),
         (["clip.mov", "clip.mov", "--to", "out"], "'clip.mov' is given twice"),
