@@ -172,8 +172,7 @@ def query_of_call(kind: type[T], *, has_paths: bool = False) -> T:
         return kind()
     from masv_watch.api import reading  # noqa: PLC0415 - as for a body
 
-    # a parameter that is given twice counts by its last value
-    return reading.read_query(kind, dict(given))
+    return reading.read_query(kind, reading.once(given, "the query"))
 
 
 def _may_be_empty(kind: type[Any]) -> bool:

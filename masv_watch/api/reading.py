@@ -11,8 +11,9 @@ import difflib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import partial
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -61,7 +62,10 @@ def _parsed(body: bytes) -> Any:
         raise BadRequest("the body is not UTF-8") from error
     try:
         return json.loads(
-            text, object_pairs_hook=_once, parse_int=_number, parse_constant=_no_number
+            text,
+            object_pairs_hook=partial(once, where="an object of the body"),
+            parse_int=_number,
+            parse_constant=_no_number,
         )
     except RecursionError as error:
         raise BadRequest("the body is nested too deep") from error
@@ -72,8 +76,13 @@ def _parsed(body: bytes) -> Any:
         )
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    _demand_few(len(pairs), "an object of the body")
+def once(pairs: Sequence[tuple[str, Any]], where: str) -> dict[str, Any]:
+    """Give names with their values; of two values nobody could say which was meant.
+
+    Raises:
+        Unprocessable: they are too many, or one is given twice; `facts["field"]` names it.
+    """
+    _demand_few(len(pairs), where)
     tree = dict(pairs)
     if len(tree) < len(pairs):
         counted = Counter(name for name, _ in pairs)

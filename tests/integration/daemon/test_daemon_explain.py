@@ -153,7 +153,13 @@ def test_explain_of_what_is_not_watched_or_not_there_says_so(field):
 
 def test_explain_of_a_query_that_is_none_names_the_parameter(field):
     """A relative path, a second parameter, no parameter: one clear error each."""
-    for query in ("path=a.mov", "", "path=/a&x=1", f"path={urllib.parse.quote('/a')}%00"):
+    for query in (
+        "path=a.mov",
+        "",
+        "path=/a&x=1",
+        "path=/a&path=/b",
+        f"path={urllib.parse.quote('/a')}%00",
+    ):
         status, body = ask(field.daemon.api, f"/api/v1/explain?{query}")
         assert status == 422, (query, body)
         assert body["field"] in ("path", "x")
