@@ -165,10 +165,7 @@ CURES: Mapping[HoldReason, str] = {
     HoldReason.UNSTABLE_SOURCE: (
         "find what rewrites it; masv-watch explain PATH tells when it is quiet enough"
     ),
-    HoldReason.LIMIT_EXCEEDED: (
-        "masv-watch release DROP sends it all the same; within its limits it goes by itself, within"
-        " that of a day on the next one"
-    ),
+    HoldReason.LIMIT_EXCEEDED: "masv-watch release DROP sends it all the same",
     HoldReason.EMPTY: (
         "put at least one file that can be sent into it; masv-watch explain PATH tells what is"
         " left out"

@@ -60,8 +60,13 @@ class Excess(Decision):
 
     @property
     def detail(self) -> str:
-        """Give what it has too much of, the same however much it is; "" when nothing."""
-        return "; ".join(finding.detail for finding in self.findings if not finding.passed)
+        """Give what it has too much of, the same however much it is; "" when nothing.
+
+        And that the next day ends it, where that day alone does.
+        """
+        failed = [finding.detail for finding in self.findings if not finding.passed]
+        ends = [] if self.retry_at is None else ["the next day it goes by itself"]
+        return "; ".join((*failed, *ends))
 
 
 def exceeds(seen: Seen, limits: Limits, past: Past = Past(), *, at: str = "") -> Excess:

@@ -70,7 +70,9 @@ def test_day_lets_go_what_fits_and_the_rest_on_the_next_local_day(make_met_room)
     room.pass_time(LONG)
     assert len(room.taken()) == 2
     assert room.state("c") == HELD
-    assert room.drop("c").note == "more than 100 B on one day: 1 file, 20 B, to nobody"
+    assert room.drop("c").note == (
+        "more than 100 B on one day; the next day it goes by itself: 1 file, 20 B, to nobody"
+    )
 
     room.pass_time(HOUR)
     assert room.state("c") == HELD

@@ -73,7 +73,7 @@ def test_day_holds_what_would_exceed_it_until_it_is_over() -> None:
     assert exceeds(holding(40 * MB), limits, past).hold is None
     found = exceeds(holding(41 * MB), limits, past, at="m.yml:9")
     assert (found.hold, found.retry_at) == (HoldReason.LIMIT_EXCEEDED, 5_000.0)
-    assert found.detail == "more than 100 MB on one day"
+    assert found.detail == "more than 100 MB on one day; the next day it goes by itself"
     assert {finding.rule_at for finding in found.findings} == {"m.yml:9"}
 
 
