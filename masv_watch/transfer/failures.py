@@ -27,13 +27,13 @@ from masv_watch.errors import (
 )
 from masv_watch.login import Login
 from masv_watch.metrics import Metrics
-from masv_watch.model import Partial, UploadEvent, UploadState
+from masv_watch.model import Partial, Upload, UploadEvent, UploadState
 from masv_watch.names import shown
 from masv_watch.retry import Next, decide, is_given_up, revival
 from masv_watch.store.contract import Store
 from masv_watch.transfer.claims import Claim, FileInHand, Key, Step
 from masv_watch.transfer.grip import Grip
-from masv_watch.transfer.packages import Packages
+from masv_watch.transfer.packages import MAY_BE_DELIVERED, Packages, way_on_in_doubt
 from masv_watch.transfer.silence import Silence
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Failures:
         elif isinstance(error, SourceChanged | SourceVanished):
             self._source_differs(key, error)
         elif isinstance(error, PackageGone):
-            self._fail(claim, PackageGone(error.message, hint=_GONE_CURE, **error.facts))
+            self._fail(claim, _gone(claim.upload, error))
         else:
             if isinstance(error, SourceUnreadable):
                 # the whole root may be away, which only its hot folder can tell
@@ -235,7 +235,7 @@ class Failures:
             return False
         hours = f"{after_s / 3600.0:.3g} h"
         resume = f"masv-watch resume {upload.id}"
-        in_doubt = " it may be delivered already:" if upload.finalize_asked else ""
+        in_doubt = f" {MAY_BE_DELIVERED}:" if upload.finalize_asked else ""
         down = NetworkDown(
             f"network: nothing got through for {hours}:{in_doubt} {error.message}",
             hint=f"look at the way to the cloud, then {resume}: it is not tried by itself any more"
@@ -336,6 +336,16 @@ class Failures:
             )
         self._store.note_deleted(claim.upload, was_finalized=False)
         self._grip.drop(claim)
+
+
+def _gone(upload: Upload, error: PackageGone) -> PackageGone:
+    """Say what helps an upload whose package the cloud has no more."""
+    if not upload.finalize_asked:
+        return PackageGone(error.message, hint=_GONE_CURE, **error.facts)
+    # it may have been delivered, and deleted after that
+    return PackageGone(
+        f"{MAY_BE_DELIVERED}: {error.message}", hint=way_on_in_doubt(upload), **error.facts
+    )
 
 
 def is_network(error: MasvWatchError) -> bool:

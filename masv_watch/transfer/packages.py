@@ -58,6 +58,9 @@ log = logging.getLogger(__name__)
 #: finalizes in a row that may be refused for missing files before a person must look: each costs
 #: sending those files again
 MOST_REFUSALS = 5
+#: how an error begins of an upload whose finalize may have taken effect
+MAY_BE_DELIVERED = "it may be delivered already"
+_ONCE_MORE = "drop the files once more"
 #: of the time for which a package has links, what may be over when it gets another one
 _SPENT = 0.05
 
@@ -204,9 +207,11 @@ class Packages:
             CloudRefused: a portal's package has no such way, or the cloud gave none.
         """
         if upload.terms.type is UploadType.PORTAL or upload.package_id is None:
+            expired = "the portal's package token has expired and cannot be renewed"
+            in_doubt = upload.finalize_asked
             raise CloudRefused(
-                "the portal's package token has expired and cannot be renewed",
-                hint="drop the files once more under another name",
+                f"{MAY_BE_DELIVERED}: {expired}" if in_doubt else expired,
+                hint=way_on_in_doubt(upload) if in_doubt else f"{_ONCE_MORE} under another name",
             )
         seen = read_package(self._cloud, self._login, upload)
         if seen.token is None:
@@ -292,7 +297,7 @@ class Packages:
             if says_unfinished(error):
                 self._send_missing(upload, error)
             if not says_finalized(error):
-                raise in_doubt(upload, error) from error
+                raise untold(upload, error) from error
         self._complete(upload)
 
     def _judge_refusal(self, upload: Upload, error: CloudRefused) -> None:
@@ -418,16 +423,25 @@ def held_package(upload: Upload) -> tuple[str, Secret]:
     return upload.package_id, upload.package_token
 
 
-def in_doubt(upload: Upload, error: CloudError) -> CloudRefused:
+def untold(upload: Upload, error: CloudError) -> CloudRefused:
     """Give the error for an upload whose finalize was asked for, and nobody tells its outcome."""
-    of_portal = upload.terms.type is UploadType.PORTAL
-    where = "ask the portal's owner" if of_portal else "look at MASV"
     return CloudRefused(
-        f"it may be delivered already: the cloud does not tell, and says {error.message}",
-        hint=f"{where} whether package {upload.package_id} was delivered before anything is sent"
-        f" once more; masv-watch resume {upload.id} asks the cloud again",
+        f"{MAY_BE_DELIVERED}, and the cloud does not tell: {error.message}",
+        hint=f"{_look_first(upload)} before anything is sent once more; masv-watch resume"
+        f" {upload.id} asks the cloud again",
         **error.facts,
     )
+
+
+def way_on_in_doubt(upload: Upload) -> str:
+    """Say what helps where the cloud cannot be asked any more whether something was delivered."""
+    return f"{_look_first(upload)}; only if not, {_ONCE_MORE} under another name"
+
+
+def _look_first(upload: Upload) -> str:
+    of_portal = upload.terms.type is UploadType.PORTAL
+    where = "ask the portal's owner" if of_portal else "look at MASV"
+    return f"{where} whether package {upload.package_id} was delivered"
 
 
 def _access(upload: Upload) -> tuple[object, ...]:

@@ -276,3 +276,37 @@ def test_batch_whose_finalize_was_given_up_takes_no_further_drop(room: Room):
 
     assert found is None
     assert _until_ended(room, upload_id).state == "complete"
+
+
+@pytest.mark.fault(62)
+def test_finalize_in_doubt_of_a_portal_whose_token_expired_is_told_before_it_is_sent_again(
+    room: Room,
+):
+    """Who drops it once more without a question sends it twice."""
+    room.sandbox.fault("after", FINALIZE)
+    room.sandbox.fault("status", READ, status=401, times=None)
+    room.sandbox.fault("status", FINALIZE, status=401, times=None)
+    room.build()
+    upload_id = room.drop("expired", 100, terms=PORTAL)
+    failed = room.until_state(upload_id, "error")
+
+    assert room.package(upload_id)["state"] == "finalized"
+    assert failed.error.startswith("it may be delivered already: the portal's package token")
+    assert f"ask the portal's owner whether package {failed.package_id} was" in failed.error
+
+
+@pytest.mark.fault(59)
+@pytest.mark.parametrize("terms", [TEAM, PORTAL], ids=["team", "portal"])
+def test_finalize_in_doubt_whose_package_is_gone_is_told_before_it_is_sent_again(
+    room: Room, terms: Terms
+):
+    """It may have been delivered, and deleted by a person after that."""
+    room.sandbox.fault("after", FINALIZE)
+    for route in (READ, FINALIZE):
+        room.sandbox.fault("status", route, status=404, times=None)
+    room.build()
+    upload_id = room.drop(f"gone {terms.type}", 100, terms=terms)
+    failed = room.until_state(upload_id, "error")
+
+    assert failed.error.startswith("it may be delivered already: ")
+    assert f"whether package {failed.package_id} was delivered; only if not" in failed.error
