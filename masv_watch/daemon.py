@@ -110,7 +110,10 @@ class Daemon:
             remember=self._remember,
         )
         self._paths = Paths(
-            lambda: self._settings, denied=self._own.marks, stop=lambda: self._stop_asked
+            lambda: self._settings,
+            denied=self._own.marks,
+            stop=lambda: self._stop_asked,
+            monotonic=self._clock.monotonic,
         )
         self.uploads = self._build_uploads()
         self._departure = self._build_departure(cloud)
@@ -248,6 +251,7 @@ class Daemon:
             self._login,
             settings=lambda: self._settings,
             look=self._paths.look_again,
+            rights=self._paths.rights,
             # built later, as its intakes need the front desk
             source_changed=lambda name: self._roster.hurry(name),  # noqa: PLW0108 - not there yet
             clock=self._clock,

@@ -43,16 +43,19 @@ class Departure:
         *,
         settings: Callable[[], Settings],
         look: Callable[[bytes, int | None], Identity],
+        rights: Callable[[bytes, int | None], files.Reach],
         source_changed: Callable[[str], None],
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         """Build everything; no thread runs before there is work.
 
-        `settings` are asked as they are now; `look` looks at a caller's source by his rights;
+        `settings` are asked as they are now; `look` looks at a caller's source by his rights,
+        `rights` gives within what it is opened;
         `source_changed` is told which hot folder to look at.
         """
         self._settings, self._store, self.bell = settings, store, Bell()
+        self._rights = rights
         self.meter = Meter(monotonic=clock.monotonic)
         self.openings = Openings(
             settings=settings,
@@ -132,6 +135,7 @@ class Departure:
             self._store,
             cloud,
             transfer=self._transfer,
+            rights=self._rights,
             throttle=throttle,
             on_sent=self._tuner.note,
             meter=self.meter,

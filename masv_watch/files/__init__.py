@@ -56,6 +56,7 @@ from masv_watch.files.observations import Observation as Observation
 from masv_watch.files.observations import is_same as is_same
 from masv_watch.files.observations import observed as observed
 from masv_watch.files.reach import LONGEST_PATH as LONGEST_PATH
+from masv_watch.files.reach import NoRight as NoRight
 from masv_watch.files.reach import Places as Places
 from masv_watch.files.reach import Reach as Reach
 from masv_watch.files.reach import groups_of as groups_of

@@ -17,6 +17,7 @@ import pwd
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from masv_watch.errors import SourceForbidden
 from masv_watch.files.approach import resolved_root
@@ -45,6 +46,10 @@ _VIRTUAL = frozenset(
 _MARKED_AT_MOST = 10_000
 
 
+class NoRight(PermissionError):
+    """The user whose rights are judged has none to it; the daemon's own may suffice."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """What one caller may have read for him."""
@@ -61,7 +66,7 @@ class Reach:
     @property
     def inodes(self) -> frozenset[int]:
         """Give the inodes that are never sent on one device or another."""
-        return frozenset(inode for _, inode in self.denied if inode != WHOLE)
+        return _inodes(self.denied)
 
     def examine(self, folder: int, name: bytes, path: bytes) -> os.stat_result:
         """Give the stat of an entry; a regular file must be the user's to read.
@@ -119,7 +124,7 @@ class Reach:
         except (OSError, ValueError) as error:
             raise PermissionError(errno.EACCES, "its access list cannot be read") from error
         if not is_granted(user, wish, guarded):
-            raise PermissionError(errno.EACCES, f"uid {self.uid} has no right to it")
+            raise NoRight(errno.EACCES, f"uid {self.uid} has no right to it")
 
 
 class Places:
@@ -181,6 +186,12 @@ def groups_of(uid: int) -> frozenset[int]:
         return frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid))
     except (KeyError, OSError):
         return frozenset()
+
+
+@lru_cache(maxsize=2)
+def _inodes(denied: frozenset[Mark]) -> frozenset[int]:
+    # asked for each root that is opened, which may be one for each of many small files
+    return frozenset(inode for _, inode in denied if inode != WHOLE)
 
 
 def _access_list(descriptor: int) -> bytes | None:

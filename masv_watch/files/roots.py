@@ -440,15 +440,20 @@ class Root:
 
 
 def check_identity(
-    root_path: bytes, path: bytes, identity: Identity, *, follow: Follow = Follow.NONE
+    root_path: bytes,
+    path: bytes,
+    identity: Identity,
+    *,
+    follow: Follow = Follow.NONE,
+    reach: Reach | None = None,
 ) -> None:
-    """Assure that a path still shows the identity that settled.
+    """Assure that a path still shows the identity that settled, and lies within a reach.
 
     Raises:
         SourceChanged: it shows another one.
         SourceVanished, SourceUnreadable, SourceForbidden: as `Root.identify`.
     """
-    with Root.open(root_path, follow=follow) as root:
+    with Root.open(root_path, follow=follow, reach=reach) as root:
         demand_same(root.identify(path), identity, path)
 
 

@@ -22,6 +22,7 @@ import xxhash
 
 from masv_watch.errors import SourceChanged
 from masv_watch.files.observations import demand_same, identity_of
+from masv_watch.files.reach import Reach
 from masv_watch.files.roots import Root
 from masv_watch.model import Follow, Identity, Verify
 from masv_watch.names import shown
@@ -45,10 +46,11 @@ class Slice:
         size: int,
         verify: Verify = Verify.FAST,
         follow: Follow = Follow.NONE,
+        reach: Reach | None = None,
         on_bytes: Callable[[int], None] | None = None,
         most: Callable[[int], int] | None = None,
     ) -> None:
-        """Describe the slice; nothing is opened yet.
+        """Describe the slice; nothing is opened yet, and what is opened lies within the reach.
 
         `most` is asked before each block how many of so many bytes may be handed over now; it may
         take its time, and it may raise.
@@ -68,6 +70,7 @@ class Slice:
         self._size = size
         self._verify = verify
         self._follow = follow
+        self._reach = reach
         self._on_bytes = on_bytes
         self._most = most
         self._descriptor = -1
@@ -83,12 +86,19 @@ class Slice:
         self.close()
         self._root = Root.open(self._root_path, follow=self._follow)
         try:
-            self._descriptor = self._root.open_file(self._path)
+            self._descriptor = self._open_file(self._root)
             self.check()
         except BaseException:
             self.close()
             raise
         return self
+
+    def _open_file(self, root: Root) -> int:
+        if self._reach is None:
+            return root.open_file(self._path)
+        # judged once, at the descriptor that is read: later looks are for the identity alone
+        with Root.open(self._root_path, follow=self._follow, reach=self._reach) as judged:
+            return judged.open_file(self._path)
 
     def close(self) -> None:
         """Close the file; hashes and `read_bytes` stay. May be called again."""

@@ -6,11 +6,13 @@ a retry and never chooses what comes next. Its functions run on the crew's worke
 Law 1. The intent is stored before the effect; an intent of an earlier try makes it look first.
 Law 2. A chunk counts only once its etag is stored; one stored for this version is never sent again.
 Law 3. A body is a fresh slice of the identity that settled; what is not that identity raises.
+Law 4. What a caller named is opened by his rights of that moment, as at first (P8).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypedDict
@@ -26,10 +28,13 @@ from masv_watch.errors import (
     EtagMismatch,
     FenceLost,
     MasvWatchError,
+    SourceForbidden,
+    SourceUnreadable,
     UrlExpired,
 )
 from masv_watch.metrics import Metrics
 from masv_watch.model import Chunk, SourceFile, Transfer
+from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.transfer.chunks import Span, cut, window
 from masv_watch.transfer.claims import Claim, FileInHand, Key, Step
@@ -56,6 +61,7 @@ class Sending:
         cloud: CloudClient,
         *,
         transfer: Callable[[], Transfer],
+        rights: Callable[[bytes, int | None], files.Reach],
         throttle: Throttle,
         on_sent: Callable[[int], None],
         meter: Meter,
@@ -63,11 +69,14 @@ class Sending:
     ) -> None:
         """Work with these; `transfer` gives the settings as they are now.
 
+        `rights` gives within what a caller's file is opened, by its path and its reader.
+
         `on_sent` is told the bytes of each block of a chunk of its own piece, `meter` of every one.
         """
         self._store = store
         self._cloud = cloud
         self._transfer = transfer
+        self._rights = rights
         self._throttle = throttle
         self._on_sent = on_sent
         self._meter = meter
@@ -109,6 +118,7 @@ class Sending:
             return
         whole = Span(number=1, offset=0, size=file.identity.size)
         with (
+            _refused_now(),
             self._meter.began(claim.upload) as sent,
             self._slice(claim, file, whole, sent, is_piece=False) as body,
         ):
@@ -148,9 +158,7 @@ class Sending:
     def open(self, claim: Claim, in_hand: FileInHand) -> None:
         """Add a file to the package and begin its multipart upload."""
         file = in_hand.file
-        files.check_identity(
-            claim.upload.root, file.path, file.identity, follow=claim.upload.terms.follow
-        )
+        self._look_at(claim, file)
         if in_hand.may_exist:
             self._clear_orphans(claim, file)
         self._note_opened(claim, self._begin(claim, file))
@@ -224,7 +232,10 @@ class Sending:
 
     def _send_bytes(self, claim: Claim, in_hand: FileInHand, span: Span) -> None:
         with self._meter.began(claim.upload) as sent:
-            with self._slice(claim, in_hand.file, span, sent, is_piece=True) as body:
+            with (
+                _refused_now(),
+                self._slice(claim, in_hand.file, span, sent, is_piece=True) as body,
+            ):
                 chunk = self._deliver(claim, in_hand, body, number=span.number)
             last = in_hand.acknowledge()
             self._store.note_etag(in_hand.file, claim.upload.fence, chunk, last=last)
@@ -309,9 +320,28 @@ class Sending:
             size=span.size,
             verify=self._transfer().verify,
             follow=claim.upload.terms.follow,
+            reach=self._reach(claim, file),
             on_bytes=on_bytes,
             most=most,
         )
+
+    def _look_at(self, claim: Claim, file: SourceFile) -> None:
+        """Assure that a source is the settled one, and its reader's to send."""
+        upload = claim.upload
+        with _refused_now():
+            files.check_identity(
+                upload.root,
+                file.path,
+                file.identity,
+                follow=upload.terms.follow,
+                reach=self._reach(claim, file),
+            )
+
+    def _reach(self, claim: Claim, file: SourceFile) -> files.Reach | None:
+        """Give within what a caller's file is read; a hot folder's is the daemon's own to read."""
+        if claim.upload.hot_folder is not None:
+            return None
+        return self._rights(file.path, file.reader)
 
     def _url(self, claim: Claim, in_hand: FileInHand, number: int, *, is_first: bool) -> Blueprint:
         """Give the URL of a chunk, used once; the first is asked for in windows."""
@@ -340,7 +370,7 @@ class Sending:
     def close(self, claim: Claim, in_hand: FileInHand) -> None:
         """Finalize a file whose chunks are all acknowledged."""
         file, upload = in_hand.file, claim.upload
-        files.check_identity(upload.root, file.path, file.identity, follow=upload.terms.follow)
+        self._look_at(claim, file)
         if in_hand.may_be_closed and self._is_closed(claim, file):
             self._note_closed(claim, file)
             return
@@ -362,6 +392,23 @@ class Sending:
     def _is_closed(self, claim: Claim, file: SourceFile) -> bool:
         whole = self._left_behind(claim).whole
         return file.cloud_id in whole and whole[file.cloud_id] in {None, file.identity.size}
+
+
+@contextmanager
+def _refused_now() -> Iterator[None]:
+    """End an upload for whose caller a source is closed by now (P8): no retry opens it."""
+    try:
+        yield
+    except SourceUnreadable as error:
+        if not isinstance(error.__cause__, files.NoRight):
+            raise
+        path = error.facts.get("path")
+        name = shown(b"/" + path) if isinstance(path, bytes) else "a source"
+        raise SourceForbidden(
+            f"{name} is not any more to be read by whoever named it",
+            hint="give him the right to it, then resume the upload; or delete the upload",
+            path=path,
+        ) from error
 
 
 def _demand_wanted(claim: Claim) -> None:

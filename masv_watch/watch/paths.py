@@ -12,6 +12,7 @@ Law 3. What is looked at is walked from "/" without following a link, and judged
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -41,6 +42,8 @@ from masv_watch.watch.gathering import gather
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import Tree
 
+#: seconds for which a user's groups, the roots and what is our own are known to the sender
+KNOWN_S = 5.0
 #: files and folders that one call may name and hold
 BUDGET = 1_000_000
 
@@ -58,9 +61,13 @@ class Paths:
         *,
         denied: Callable[[], frozenset[tuple[int, int]]],
         stop: Callable[[], bool] = lambda: False,
+        monotonic: Callable[[], float] = lambda: 0.0,
         budget: int = BUDGET,
     ) -> None:
         """Look with these; `denied` is what `files.never_sent` gives, `stop` ends a long look."""
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._known: dict[int | None, _Known] = {}
         self._settings = settings
         self._denied = denied
         self._stop = stop
@@ -97,8 +104,7 @@ class Paths:
             SourceForbidden: it is not the reader's to send any more, or is no file.
             SourceVanished, SourceUnreadable: as they say; only where the reader may know.
         """
-        uid = None if reader == TOKEN_HOLDER else reader
-        reach, refusal = self._reach(Caller(uid=uid, is_owner=reader is None))
+        reach, refusal = self._reach(_caller_of(reader))
         whole = b"/" + path
         if reach.roots is not None and Places(reach.roots).find(whole) != path:
             raise refusal.because(whole, "lies outside")
@@ -114,6 +120,32 @@ class Paths:
         if seen.kind != "file" or seen.identity is None:
             raise refusal.because(whole, f"is {seen.detail or 'a folder'}")
         return seen.identity
+
+    def rights(self, path: bytes, reader: int | None) -> Reach:
+        """Give within what a file of an earlier upload is opened to be sent, by the rules of now.
+
+        What is looked up of users, roots and of what is our own counts for some seconds, so that
+        thousands of small files do not each cost it; each folder and file is judged as it is then.
+
+        Raises:
+            SourceForbidden: it lies outside of what may be sent for its reader.
+        """
+        settings = self._settings()
+        with self._lock:
+            known, now = self._known.get(reader), self._monotonic()
+            if known is None or known.settings is not settings or now >= known.until:
+                reach, refusal = self._reach(_caller_of(reader))
+                known = self._known[reader] = _Known(
+                    settings=settings,
+                    until=now + KNOWN_S,
+                    reach=reach,
+                    places=None if reach.roots is None else Places(reach.roots),
+                    refusal=refusal,
+                )
+        whole = b"/" + path
+        if known.places is not None and known.places.find(whole) != path:
+            raise known.refusal.because(whole, "lies outside")
+        return known.reach
 
     def _reach(self, caller: Caller) -> tuple[Reach, _Refusal]:
         settings = self._settings()
@@ -152,6 +184,22 @@ class _Refusal:
         why = error.message.removeprefix(shown(at)).strip() if isinstance(at, bytes) else ""
         facts = {**error.facts, "path": path}
         return type(error)(f"{shown(path)} {why or error.message}", hint=error.hint, **facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What was looked up for one reader."""
+
+    settings: Settings
+    #: monotonic seconds
+    until: float
+    reach: Reach
+    places: Places | None
+    refusal: _Refusal
+
+
+def _caller_of(reader: int | None) -> Caller:
+    return Caller(uid=None if reader == TOKEN_HOLDER else reader, is_owner=reader is None)
 
 
 def _one_answer(allowed: tuple[bytes, ...] | None, hot_folders: int) -> _Refusal:

@@ -359,3 +359,30 @@ def test_unix_socket_admits_by_its_mode_and_then_by_the_uid(shared):
     assert trusted.status == 200
     assert apart.returncode == 7, apart
     assert apart.stdout == ""
+
+
+@pytest.mark.parametrize("end", ["closed", "not_allowed"])
+def test_file_that_its_caller_may_not_have_sent_any_more_is_not_sent(shared, end):
+    """His upload waits for the cloud; meanwhile he loses the right to what he named (P8).
+
+    Nothing of a closed folder shows at the file itself.
+    """
+    shared.reload(server=TRUSTED + shared.roots)
+    folder = shared.folder(f"project_{end}")
+    path = shared.file(folder, "secret.mov")
+    shared.sandbox.fault("status", "POST /v1/teams/[^/]*/packages", status=503, times=None)
+    asked = shared.ask(path, uid=STRANGER)
+    if end == "closed":
+        folder.chmod(0o700)
+    else:
+        shared.reload(server=f"{TRUSTED}, allowed_roots: [{shared.aside}]")
+    again = shared.ask(path, uid=STRANGER)
+    shared.sandbox.heal()
+    upload_id = asked.tree["upload_id"]
+    shared.call("POST", f"/uploads/{upload_id}/start", {})
+    details = shared.until(upload_id, "error")
+
+    assert (asked.status, again.status) == (201, 404)
+    assert ("to be read" if end == "closed" else "no such file") in str(details["error"])
+    held = [file for each in shared.sandbox.witness("packages") for file in each["files"]]
+    assert "secret.mov" not in [file["name"] for file in held]

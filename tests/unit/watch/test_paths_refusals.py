@@ -22,7 +22,7 @@ from masv_watch.errors import (
 )
 from masv_watch.files import LONGEST_PATH, never_sent
 from masv_watch.model import Caller, Masv, Rule, Server, Settings, To
-from masv_watch.watch.paths import Found, Paths
+from masv_watch.watch.paths import KNOWN_S, Found, Paths
 from tests.searching import examples
 
 USER = 61001
@@ -311,3 +311,34 @@ def test_look_again_for_the_owner_says_what_is_wrong(top: Path, name: str, kind:
         paths_of(top, is_set=False).look_again(os.fsencode(top / name)[1:], None)
 
     assert caught.value.message.startswith(str(top / name).removesuffix("/clip"))
+
+
+@pytest.mark.parametrize("name", ["secrets/clip", "media_evil/clip", "none/none", "disk/clip"])
+def test_rights_to_a_file_that_lies_outside_by_now_are_refused_as_a_look_would(
+    top: Path, name: str
+) -> None:
+    """The roots may have been narrowed since it was named."""
+    with pytest.raises(SourceForbidden, match="no such file below"):
+        paths_of(top).rights(os.fsencode(top / name)[1:], USER)
+
+
+def test_rights_are_looked_up_once_for_thousands_of_files() -> None:
+    """Each of them is opened within the same reach, for some seconds or until a reload."""
+    asked: list[int] = []
+    now = [0.0]
+    settings = [Settings(masv=Masv(), state="", server=Server()) for _ in range(2)]
+    current = settings[:1]
+
+    def denied() -> frozenset[tuple[int, int]]:
+        asked.append(1)
+        return frozenset()
+
+    paths = Paths(lambda: current[0], denied=denied, monotonic=lambda: now[0])
+    reach = paths.rights(b"a", None)
+    assert paths.rights(b"b", None) is reach
+    now[0] = KNOWN_S
+    paths.rights(b"c", None)
+    current[:] = settings[1:]
+    paths.rights(b"d", None)
+
+    assert len(asked) == 3
