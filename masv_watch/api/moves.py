@@ -14,7 +14,7 @@ import logging
 import threading
 from collections.abc import Callable, Generator, Iterator
 
-from masv_watch.api import bodies, shapes
+from masv_watch.api import shapes
 from masv_watch.errors import Busy, StoreError
 from masv_watch.loops import Bell
 from masv_watch.model import Move
@@ -44,14 +44,16 @@ class Moves:
         self._is_over = False
         store.listen(self._ring)
 
-    def follow(self, after: int | None) -> Stream:
+    def follow(self, after: int | None, tell: Callable[[Move], shapes.MoveBody]) -> Stream:
         """Give a stream of what moves after the move of this number; None: from now on.
+
+        `tell` gives a move as the caller may know it.
 
         Raises:
             Busy: there are as many streams as there may be.
         """
         start = self._store.newest_move() if after is None else after
-        stream = Stream(self._store, start, self._monotonic, self._forget)
+        stream = Stream(self._store, start, tell, monotonic=self._monotonic, forget=self._forget)
         with self._door:
             if self._is_over or len(self._streams) >= MOST:
                 raise Busy(
@@ -87,12 +89,15 @@ class Stream:
         self,
         store: Store,
         after: int,
+        tell: Callable[[Move], shapes.MoveBody],
+        *,
         monotonic: Callable[[], float],
         forget: Callable[[Stream], None],
     ) -> None:
         """Begin after a move; `forget` is told when it is over."""
         self._store = store
         self._last = after
+        self._tell = tell
         self._monotonic = monotonic
         self._forget = forget
         self._bell = Bell()
@@ -137,7 +142,7 @@ class Stream:
             moves = self._store.moves(self._last, AT_ONCE)
             if moves:
                 self._last = moves[-1].id
-                yield b"".join(_written(move) for move in moves)
+                yield b"".join(_event(move.id, move.noun, self._tell(move)) for move in moves)
             elif not self._bell.wait(SIGN_S):
                 yield b":\n\n"
 
@@ -150,10 +155,6 @@ class Stream:
         self._last = oldest - 1 if self._last < oldest else newest
         data: shapes.GapBody = {"oldest": oldest}
         return _event(max(0, self._last), "gap", data)
-
-
-def _written(move: Move) -> bytes:
-    return _event(move.id, move.noun, bodies.move_body(move))
 
 
 def _event(number: int, name: str, data: object) -> bytes:

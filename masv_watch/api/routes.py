@@ -25,7 +25,7 @@ from masv_watch.api.paging import page_of
 from masv_watch.api.plans import planning
 from masv_watch.api.receipting import receipting
 from masv_watch.api.recording import recording
-from masv_watch.api.telling import details_told, drop_told
+from masv_watch.api.telling import details_told, drop_told, move_teller
 from masv_watch.errors import Denied, Unprocessable
 from masv_watch.model import Secret
 from masv_watch.uploads import Uploads, UploadView, Wish
@@ -129,7 +129,7 @@ def _of_lists(desk: Desk) -> list[Route]:
     def moves() -> Iterable[bytes]:
         wanted, last = _query(asked.MovesAsked), _last_event()
         # a client that comes back by itself still asks with the query of its first time
-        return desk.moves.follow(wanted.after if last is None else last)
+        return desk.moves.follow(wanted.after if last is None else last, move_teller())
 
     return [
         Route(method="GET", path=f"{BASE}/uploads", answer=uploads, asks=asked.UploadsAsked,

@@ -1,4 +1,4 @@
-"""What a caller is told of a drop.
+"""What a caller is told of a drop and of what moves.
 
 Owns the line between what every admitted caller is told, by which he steers the queue, and what
 was read on the way to a verdict. Never reads a source: `explain` looks with the caller's own
@@ -11,10 +11,12 @@ Law 1. A drop's note can name what lies in it, or what a manifest of it names: i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from masv_watch.api import bodies, shapes
 from masv_watch.api.calls import caller_of_call
+from masv_watch.model import Move
 from masv_watch.uploads import DropView, UploadDetails
 
 #: what stands in place of a note
@@ -35,6 +37,19 @@ def details_told(details: UploadDetails, now: float) -> shapes.DetailsBody:
         drops = tuple(replace(drop, note=WITHHELD) if drop.note else drop for drop in details.drops)
         details = replace(details, drops=drops)
     return bodies.details_body(details, now)
+
+
+def move_teller() -> Callable[[Move], shapes.MoveBody]:
+    """Give what words the moves of a stream for this caller, long after his call was answered."""
+    is_told = _is_told_notes()
+
+    def tell(move: Move) -> shapes.MoveBody:
+        body = bodies.move_body(move)
+        if move.noun == "drop" and body["detail"] and not is_told:
+            body["detail"] = WITHHELD
+        return body
+
+    return tell
 
 
 def _is_told_notes() -> bool:

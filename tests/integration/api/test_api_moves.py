@@ -11,6 +11,7 @@ import weakref
 import pytest
 
 from masv_watch.api import moves
+from masv_watch.api.bodies import move_body
 from masv_watch.api.moves import AT_ONCE, LIFE_S, MOST, Moves
 from masv_watch.errors import Busy
 from masv_watch.metrics import Metrics
@@ -143,7 +144,7 @@ def test_stream_that_is_over_holds_nothing_of_what_it_read(bench):
     """A page that comes and goes leaves no moves behind until the next look for garbage."""
     store, _, moves = bench
     stir(store, 6)
-    stream = moves.follow(0)
+    stream = moves.follow(0, move_body)
     pieces = iter(stream)
     assert [next(pieces)[:5], next(pieces)[:3]] == [b"retry", b"id:"]
 
@@ -248,7 +249,7 @@ def test_stream_after_forgotten_moves_begins_with_a_gap(bench):
     clock.advance(100)
     young = stir(store, 3)
     store.forget_events(50)
-    pieces = iter(told.follow(old[1]))
+    pieces = iter(told.follow(old[1], move_body))
 
     assert next(pieces) == b"retry: 1000\n\n"
     gap, rest = next(pieces).decode(), next(pieces).decode()
@@ -265,7 +266,7 @@ def test_stream_that_missed_nothing_begins_without_a_gap(bench, missed):
     clock.advance(100)
     young = stir(store, 3)
     store.forget_events(50)
-    pieces = iter(told.follow(young[0] - 1 + missed))
+    pieces = iter(told.follow(young[0] - 1 + missed, move_body))
     next(pieces)
 
     assert next(pieces).startswith(b"id: %d\nevent: " % young[missed])
@@ -275,7 +276,7 @@ def test_stream_with_a_number_of_another_state_begins_with_a_gap(bench):
     """A state that was made anew counts from one again; waiting for its number would miss all."""
     store, _, told = bench
     known = stir(store, 2)
-    pieces = iter(told.follow(known[-1] + 500))
+    pieces = iter(told.follow(known[-1] + 500, move_body))
     next(pieces)
 
     assert next(pieces) == b'id: %d\nevent: gap\ndata: {"oldest": %d}\n\n' % (known[-1], known[0])
@@ -286,7 +287,7 @@ def test_stream_with_a_number_of_another_state_begins_with_a_gap(bench):
 def test_stream_ends_when_its_time_is_over(bench):
     """A client comes back by itself; nobody holds a place for ever."""
     store, clock, told = bench
-    stream = told.follow(None)
+    stream = told.follow(None, move_body)
     pieces = iter(stream)
     next(pieces)
     stir(store)
@@ -300,24 +301,24 @@ def test_stream_ends_when_its_time_is_over(bench):
 def test_stream_of_a_daemon_that_stops_is_refused(bench):
     """Nothing that would go on is begun any more, and what runs ends."""
     _, _, told = bench
-    pieces = iter(told.follow(None))
+    pieces = iter(told.follow(None, move_body))
     next(pieces)
 
     told.stop()
 
     assert list(pieces) == []
     with pytest.raises(Busy):
-        told.follow(None)
+        told.follow(None, move_body)
 
 
 def test_place_is_given_back_once_however_often_a_stream_is_closed(bench):
     """Two closes of one stream make no second place."""
     _, _, told = bench
-    streams = [told.follow(None) for _ in range(MOST)]
+    streams = [told.follow(None, move_body) for _ in range(MOST)]
 
     for _ in range(2):
         streams[0].close()
 
-    told.follow(None)
+    told.follow(None, move_body)
     with pytest.raises(Busy):
-        told.follow(None)
+        told.follow(None, move_body)

@@ -222,3 +222,25 @@ def test_note_of_a_drop_is_not_told_to_a_second_user():
     assert not any("canary" in json.dumps(tree) for _, tree in his)
     assert all("masv-watch explain" in json.dumps(tree) for _, tree in his[:6])
     assert all("incomplete" in json.dumps(tree) for _, tree in his[:6])
+
+
+@needs_root
+def test_note_of_a_drop_is_not_told_to_a_second_user_by_the_stream_of_moves():
+    """What the list of drops withholds is no more his by another way (P8)."""
+    folder = Path(tempfile.mkdtemp(prefix="masv-watch-"))
+    folder.chmod(0o755)
+    caller = Caller(folder / "daemon", trusted_users=(str(STRANGER),))
+    held = caller.store.see_drop("out", b"CARD")
+    note = "missing: canary.mxf"
+    caller.store.advance_drop(held.id, DropEvent.BLOCK, hold=HoldReason.INCOMPLETE, note=note)
+    url = f"{caller.url}/api/v1/events?after=0"
+
+    _, own = curl("--max-time", "3", url)
+    status, his = curl("--max-time", "3", url, uid=STRANGER)
+    caller.close()
+    shutil.rmtree(folder)
+
+    assert "canary" in str(own)
+    assert status == 200
+    assert "canary" not in str(his)
+    assert "masv-watch explain" in str(his)
