@@ -109,12 +109,7 @@ class Daemon:
             remembered=self.store.remembered_session(),
             remember=self._remember,
         )
-        self._paths = Paths(
-            lambda: self._settings,
-            denied=self._own.marks,
-            stop=lambda: self._stop_asked,
-            monotonic=self._clock.monotonic,
-        )
+        self._paths = self._build_paths()
         self.uploads = self._build_uploads()
         self._departure = self._build_departure(cloud)
         self._departure.adopt()
@@ -147,6 +142,12 @@ class Daemon:
             connections=2 * SMALL_WORKERS,
             proxies=Proxies(self._at_start.masv.proxy, self._environ),
         )
+
+    def _build_paths(self) -> Paths:
+        return Paths(
+            lambda: self._settings, denied=self._own.marks,
+            stop=lambda: self._stop_asked, monotonic=self._clock.monotonic,
+        )  # fmt: skip
 
     def _build_roster(self) -> Roster:
         return Roster(

@@ -50,12 +50,10 @@ class Departure:
     ) -> None:
         """Build everything; no thread runs before there is work.
 
-        `settings` are asked as they are now; `look` looks at a caller's source by his rights,
-        `rights` gives within what it is opened;
-        `source_changed` is told which hot folder to look at.
+        `settings` are asked as they are now; `look` looks at a caller's source by his rights, and
+        `rights` gives within what it is opened; `source_changed` is told where to look.
         """
         self._settings, self._store, self.bell = settings, store, Bell()
-        self._rights = rights
         self.meter = Meter(monotonic=clock.monotonic)
         self.openings = Openings(
             settings=settings,
@@ -72,7 +70,7 @@ class Departure:
         self._crew: Crew[Key] = Crew(lanes, bell=self.bell, clock=clock, metrics=metrics)
         effects = Effects(
             packages=Packages(store, cloud, login, self._access_code),
-            sending=self._sending(cloud, throttle, metrics),
+            sending=self._sending(cloud, throttle, rights, metrics=metrics),
             settling=Settling(store, look=look, quiet_s=_quiet_s, clock=clock),
             crew=self._crew,
             tuner=self._tuner,
@@ -130,12 +128,19 @@ class Departure:
     def _connections(self) -> int:
         return self._tuner.connections() + self.sender.extra
 
-    def _sending(self, cloud: CloudClient, throttle: Throttle, metrics: Metrics) -> Sending:
+    def _sending(
+        self,
+        cloud: CloudClient,
+        throttle: Throttle,
+        rights: Callable[[bytes, int | None], files.Reach],
+        *,
+        metrics: Metrics,
+    ) -> Sending:
         return Sending(
             self._store,
             cloud,
             transfer=self._transfer,
-            rights=self._rights,
+            rights=rights,
             throttle=throttle,
             on_sent=self._tuner.note,
             meter=self.meter,
