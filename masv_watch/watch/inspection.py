@@ -160,12 +160,16 @@ class _Made:
         return [
             placed
             for placed in tree.files
-            if placed[0] in found.unread and placed not in self.whole
+            if placed[0] in found.unread and not self._has(placed, found)
         ]
+
+    def _has(self, placed: Placed, found: Completeness) -> bool:
+        # an earlier list may have asked for other ways
+        return found.unread[placed[0]] <= self.whole.get(placed, {}).keys()
 
     def told(self, found: Completeness) -> str:
         """Say how far they are."""
-        done = sum(path in found.unread for path, _ in self.whole)
+        done = sum(each[0] in found.unread and self._has(each, found) for each in self.whole)
         return f"hashes of its lists are compared: {done} of {len(found.unread)} files are read"
 
     def read_on(

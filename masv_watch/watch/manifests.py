@@ -341,7 +341,7 @@ class _Known:
                 continue
             if not ways:
                 unknown += 1
-            elif path not in digests:
+            elif any(each.awaits(digests.get(path, {})) for each in sums):
                 self.shortage.unread[path] = ways
             else:
                 compared += 1

@@ -52,6 +52,10 @@ class Sum(NamedTuple):
         """Say whether one of the ways gave this hash."""
         return any(digests.get(way) == self.value for way in self.ways)
 
+    def awaits(self, digests: Mapping[str, str]) -> bool:
+        """Say whether a way that was not made yet may give this hash."""
+        return not self.fits(digests) and any(way not in digests for way in self.ways)
+
 
 def named(name: str, value: str) -> Sum | None:
     """Give a hash of a media hash list by the name of its element; None for what is no hash."""

@@ -524,3 +524,21 @@ def test_hashes_of_a_large_drop_are_made_over_several_looks_and_explained(
     assert room.state("d") == ("taken", None)
     words = "hashes of its lists are compared: {} of 4 files are read"
     assert told >= {words.format(0), words.format(1), words.format(2)}
+
+
+def test_mended_drop_with_a_new_list_in_another_way_goes_by_itself(make_room):
+    """A hash that nobody made is no wrong hash: the files are read for it."""
+    lists = Manifests(files=("*.md5", "*.sha1"), is_strict=True)
+    room = make_room(whole=whole(manifests=lists), drop=DropMode.FOLDER)
+    right, wrong = b"right" * 1000, b"wrong" * 1000
+    md5 = hashlib.md5(right, usedforsecurity=False).hexdigest()
+    sha1 = hashlib.sha1(right, usedforsecurity=False).hexdigest()
+    put(room.hot, {b"d/a.mov": wrong, b"d/b.mov": right})
+    put(room.hot, {b"d/l.md5": f"{md5}  a.mov\n{md5}  b.mov\n".encode()})
+    room.pass_time(SETTLED_S)
+    assert room.state("d") == ("held", "incomplete")
+    put(room.hot, {b"d/a.mov": right})
+    put(room.hot, {b"d/m.sha1": f"{sha1}  a.mov\n{sha1}  b.mov\n".encode()})
+    room.pass_time(AGAIN_S * 4)
+
+    assert (room.state("d"), note(room, "d")) == (("taken", None), "")
