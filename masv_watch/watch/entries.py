@@ -403,6 +403,9 @@ class Entries:
             )
             known = Remembered(drop.id, arrivals=Arrivals() if is_early else None)
             self._memory.growing[tree.top] = known
+        if not self._is_early and drop.state is not DropState.TAKEN:
+            # by the new rule it is whole before any of it goes
+            known.arrivals = None
         return known
 
     def _has_past(self, root: files.Root, tree: Tree) -> bool:

@@ -11,8 +11,9 @@ import pytest
 
 from masv_watch.lifecycle import is_arriving
 from masv_watch.metrics import Metrics
-from masv_watch.model import DropMode, Rule, UploadState
+from masv_watch.model import DropMode, Limits, Rule, UploadState
 from masv_watch.roster import Roster
+from tests.integration.rooms.test_early import FOUND_S, SETTLED_S, Writer
 from tests.integration.rooms.watched import QUIET_S, SPACING_S, Room
 from tests.integration.store.making import claim, open_package, send_files
 
@@ -91,3 +92,21 @@ def test_drop_that_was_whole_goes_on_without_its_hot_folder(make_room):
 
     (upload,) = room.taken()
     assert upload.state is UploadState.TRANSFERRING
+
+
+def test_limit_that_comes_while_a_folder_settles_keeps_it_whole_first(make_room):
+    """Every state before queued follows the new rule at once (behaviour 7.1)."""
+    room = make_room(drop=DropMode.FOLDER)
+    room.pass_time(1)
+    writer = Writer(room)
+    writer.write("a.mov")
+    room.intake.hurry()
+    writer.grow(4)
+    assert room.state("CARD") == ("settling", None)
+    room.intake.adopt(replace(room.rule, limits=Limits(size=10**12, is_own=True)))
+    writer.grow(FOUND_S + SETTLED_S)
+    meanwhile = room.taken(), room.state("CARD")
+    room.pass_time(FOUND_S + SETTLED_S)
+
+    assert meanwhile == ([], ("settling", None))
+    assert [room.files(each) for each in room.taken()] == [["CARD/a.mov", "CARD/growing.mov"]]
