@@ -76,12 +76,19 @@ def adopt(
     store.note_unread(rule.name, unread)
     if there.found and asks:
         store.hold_new(rule.name, there.found, HoldReason.INITIAL_ASK, anew=anew)
-        if rule.initial is Initial.IGNORE:
-            store.seed(rule.name)
-        else:
+        if rule.initial is not Initial.IGNORE:
             _say_held(rule, there, clock, sentence=_ANEW if anew else _FIRST)
+    if rule.initial is Initial.IGNORE and (there.found or _is_first(store, rule)):
+        # what a kill left held on the way to this is not found again
+        store.seed(rule.name)
     if there.found or there.unread:
         store.adopt(rule.name, rule.path)
+
+
+def _is_first(store: Store, rule: Rule) -> bool:
+    """Say whether a root was not met to the end before, nor vouched for by a person."""
+    known = store.root(rule.name)
+    return known is None or not (known.is_accepted or known.path == rule.path)
 
 
 def _turned(unread: Unread, initial: Initial, *, anew: bool) -> Unread:

@@ -668,3 +668,23 @@ def test_intake_gives_the_priority_of_a_reloaded_rule_to_what_comes_after(make_r
     room.pass_time(PERIOD_S[Sight.DEGRADED] + QUIET_S + LOOK_S)
 
     assert [upload.priority for upload in room.taken()] == [7]
+
+
+def test_kill_before_all_was_recorded_as_seen_leaves_nothing_held(make_room):
+    """`initial: ignore` records what was there; after a kill it goes on with that."""
+    room = make_room(initial=Initial.IGNORE)
+    (room.hot / "a.mov").write_bytes(b"x")
+    real = room.store.seed
+
+    def seed(*_given: object) -> int:
+        raise KeyboardInterrupt
+
+    room.store.seed = seed
+    with pytest.raises(KeyboardInterrupt):
+        room.intake.tick()
+    assert room.state("a.mov") == ("held", "initial_ask")
+    room.store.seed = real
+    room.begin()
+    room.pass_time(5 * QUIET_S)
+
+    assert room.state("a.mov") == ("ignored", None)
