@@ -46,6 +46,19 @@ class HistoryVerbs:
 
         return self.engine.read(asks)
 
+    def restored_at(self, hot_folder: str) -> float | None:
+        """Give when the state was restored, where its copy knew nothing of this hot folder."""
+
+        def at(tx: Transaction) -> float | None:
+            restored = tx.one("meta", key="restored")
+            if restored is None or tx.one("knows_ledger", hot_folder=hot_folder) is not None:
+                return None
+            moment = float(restored["value"])
+            # an earlier version noted no more than that it was
+            return None if moment == 1 else moment
+
+        return self.engine.read(at)
+
     def note_asked(self, hot_folder: str) -> None:
         """Note that what is new in a hot folder since the copy of the state is held."""
         self.engine.write(lambda tx: tx.run("set_meta", key=f"asked:{hot_folder}", value="1"))

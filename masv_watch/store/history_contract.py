@@ -26,6 +26,13 @@ class History(Protocol):
         """Say whether the state was restored, and what is new in this folder not held since."""
         ...
 
+    def restored_at(self, hot_folder: str) -> float | None:
+        """Give when the state was restored (unix), where its copy knew nothing of a hot folder.
+
+        None where it knew it, was not restored, or nobody knows when.
+        """
+        ...
+
     def note_asked(self, hot_folder: str) -> None:
         """Note that what is new in a hot folder since the copy of the state is held."""
         ...

@@ -1327,8 +1327,12 @@ UPDATE tasks SET asked = 1 WHERE state = 'due' AND kind = 'link';
 UPDATE uploads SET in_doubt = 1 WHERE state IN ('idle', 'finalizing');
 
 -- name: note_restored
-INSERT INTO meta (key, value) VALUES ('restored', '1')
+INSERT INTO meta (key, value) VALUES ('restored', strftime('%s', 'now'))
 ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- name: knows_ledger
+SELECT 1 AS yes WHERE EXISTS (SELECT 1 FROM drops WHERE hot_folder = :hot_folder)
+OR EXISTS (SELECT 1 FROM roots WHERE hot_folder = :hot_folder);
 
 -- name: forget_asked
 DELETE FROM meta WHERE substr(key, 1, 6) = 'asked:';

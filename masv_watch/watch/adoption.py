@@ -85,6 +85,21 @@ def adopt(
         store.adopt(rule.name, rule.path)
 
 
+def came_since(trees: Iterable[Tree], moment: float) -> bool:
+    """Say whether all that stands in a root was written after a moment (unix), none of it before.
+
+    Then nothing of it can have been sent by a state that was lost by then.
+    """
+    since_ns = int(moment * 1e9)
+    found = False
+    for tree in trees:
+        found = True
+        seen = (identity for _, identity in (*tree.files, *tree.folders))
+        if tree.unreadable or any(min(each.mtime_ns, each.ctime_ns) <= since_ns for each in seen):
+            return False
+    return found
+
+
 def _is_first(store: Store, rule: Rule) -> bool:
     """Say whether a root was not met to the end before, nor vouched for by a person."""
     known = store.root(rule.name)

@@ -28,7 +28,7 @@ from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
 from masv_watch.watch.absence import Absence
 from masv_watch.watch.absentees import Absentees
-from masv_watch.watch.adoption import adopt
+from masv_watch.watch.adoption import adopt, came_since
 from masv_watch.watch.closing import Closing
 from masv_watch.watch.cycles import Cycle, Standing, choose
 from masv_watch.watch.discovery import Discovery
@@ -340,7 +340,7 @@ class Intake:
         """Apply `initial` to a root that was never swept, or to another file system at its path."""
         met = self._met
         is_asked = bool(self.gate.question)
-        is_restored = self.ledger.asks_anew(self.rule.name)
+        is_restored = self.ledger.asks_anew(self.rule.name) and not self._came_since(root)
         is_known = not (is_asked or is_restored or self.gate.is_accepted) and (
             self.ledger.is_adopted(self.rule.name, self.rule.path)
             if met is None
@@ -370,6 +370,16 @@ class Intake:
             self.unmet.turn_to(self.ledger)
         self._met = root.identity
         self.unmet.look(root)
+
+    def _came_since(self, root: files.Root) -> bool:
+        """Say whether no earlier life of a restored state can have sent what stands in a root."""
+        moment = self.ledger.restored_at(self.rule.name)
+        if moment is None or self._stop():
+            return False
+        found = came_since(sweep(root, self._matcher, stop=self._stop), moment)
+        if found and not self._stop():
+            self.ledger.note_asked(self.rule.name)
+        return found
 
     def _sample(self, now: float) -> None:
         due = self.entries.due(now)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -254,3 +256,28 @@ def test_forget_reaches_every_volume_and_no_other_hot_folder(make_room, mounts, 
     mounts.image(room.hot, cards[0])
     room.pass_time(SETTLED_S)
     assert len(room.taken()) == 3
+
+
+@pytest.mark.parametrize(("age_s", "state"), [(0, ("taken", None)), (9e5, ("held", "initial_ask"))])
+def test_card_that_a_restored_state_never_saw_is_asked_about_where_it_may_have_been_sent(
+    make_room, mounts, tmp_path, age_s, state
+):
+    """What was written since the restore was sent by no earlier life of the state."""
+    room = make_room(removable=True, drop=DropMode.FOLDER)
+    restored_at = str(int(time.time()) - 3600)
+    room.store.engine.write(lambda tx: tx.run("set_meta", key="restored", value=restored_at))
+    mounts.image(room.hot, make_image(tmp_path / "card", ONE, "CARD"))
+    clip = room.hot / "DAY" / "a.mov"
+    clip.parent.mkdir()
+    clip.write_bytes(b"abc")
+    os.utime(clip, (time.time() - age_s, time.time() - age_s))
+    room.pass_time(SETTLED_S)
+    first = [(drop.state.value, drop.hold) for drop in room.store.drops() if drop.path == b"DAY"]
+    # the card comes back with more, and is known by now
+    (room.hot / "NEXT").mkdir()
+    (room.hot / "NEXT" / "b.mov").write_bytes(b"abc")
+    room.intake.hurry()
+    room.pass_time(SETTLED_S)
+
+    assert first == [state]
+    assert [drop.state for drop in room.store.drops() if drop.path == b"NEXT"] == ["taken"]

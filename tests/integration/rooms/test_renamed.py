@@ -174,3 +174,17 @@ def test_check_warns_of_a_root_with_the_marker_of_another_state(
     assert len(told) == is_told
     assert all("hot_folders[0].path: warning: " in one for one in told)
     assert all("masv-watch adopt old" in one for one in told)
+
+
+@pytest.mark.parametrize("ledger", ["{}", "{}@CARD"])
+def test_hot_folder_that_is_renamed_after_a_restore_is_not_asked_about_once_more(make_room, ledger):
+    """It was asked about under its earlier name."""
+    room = make_room()
+    room.store.engine.write(lambda tx: tx.run("set_meta", key="restored", value="1"))
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    room.store.note_asked(ledger.format("hot"))
+    assert room.store.rename_folder("hot", "new")
+
+    assert not room.store.asks_anew(ledger.format("new"))
+    assert room.store.asks_anew(ledger.format("hot"))
