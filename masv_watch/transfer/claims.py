@@ -234,5 +234,7 @@ class Key:
     #: the file that it is about; of several small ones the one that is being sent
     in_hand: FileInHand | None = None
     span: Span | None = None
+    #: refused finalizes in a row by the time that it was handed out
+    refusals: int = 0
     #: small files that are still to be sent, one after the other
     batch: deque[FileInHand] = field(default_factory=deque)

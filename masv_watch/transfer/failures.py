@@ -286,8 +286,8 @@ class Failures:
         """Count the failures in a row so far: what went through meanwhile began the count anew."""
         upload = key.claim.upload
         if key.step is Step.FINALIZE:
-            # between two refused finalizes everything else may go well
-            return max(upload.attempts, upload.refusals)
+            # between two refused finalizes everything else may go well; the row may count this one
+            return max(upload.attempts, key.refusals)
         if key.in_hand is None:
             return upload.attempts
         row = self._store.file(key.in_hand.file.id)

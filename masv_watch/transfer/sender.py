@@ -330,7 +330,8 @@ class Sender:
     def _hand_out_alone(self, claim: Claim, step: Step, piece: Callable[[], None]) -> None:
         if claim.out == 0:
             claim.is_alone = True
-            self._grip.give(Key(claim=claim, step=step), piece)
+            key = Key(claim=claim, step=step, refusals=claim.upload.refusals)
+            self._grip.give(key, piece)
 
     def _hand_out_files(self, claim: Claim) -> None:
         if not claim.files:
