@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 
 from masv_watch.api.reports import values_body
 from masv_watch.cli import output
@@ -22,7 +23,7 @@ from masv_watch.config.effective import effective
 from masv_watch.config.guarded import check_mode, read_text
 from masv_watch.config.importing import converted
 from masv_watch.config.load import find, load
-from masv_watch.config.problems import Wrong
+from masv_watch.config.problems import Wrong, printable
 from masv_watch.config.writing import Drafts
 
 #: bytes of a provisioning file and of a key
@@ -44,6 +45,7 @@ def init(options: argparse.Namespace) -> int:
     wishes = _wishes(options, has_key=key is not None)
     try:
         with Drafts() as drafts:
+            drafts.make_folder(beside)
             drafts.write(target, text_of(wishes))
             if key is not None:
                 book = f"masv_api_key: {json.dumps(key)}\n"
@@ -52,6 +54,9 @@ def init(options: argparse.Namespace) -> int:
             _describe(beside, drafts)
     except Wrong as wrong:
         raise Ended(wrong.message) from wrong
+    if not os.path.isdir(wishes.path):
+        shown = printable(wishes.path)
+        complain(f"{shown} is missing - mkdir -p {shlex.quote(shown)}; it is taken up once there")
     made = drafts.paths
     if options.json:
         say(json.dumps({"written": made}))

@@ -6,6 +6,7 @@ is written. Called by the commands that make a configuration.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from types import TracebackType
@@ -19,6 +20,7 @@ class Drafts:
     def __init__(self) -> None:
         """Begin with none."""
         self.paths: list[str] = []
+        self._folders: list[str] = []
 
     def __enter__(self) -> Drafts:
         """Give itself."""
@@ -35,6 +37,29 @@ class Drafts:
             for path in self.paths:
                 with suppress(OSError):
                     os.unlink(path)
+            for folder in reversed(self._folders):
+                with suppress(OSError):
+                    os.rmdir(folder)
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder, and those above it, where it is missing.
+
+        Raises:
+            Wrong: it cannot be made.
+        """
+        missing = []
+        while not os.path.lexists(path):
+            missing.append(path)
+            path = os.path.dirname(path)
+        for folder in reversed(missing):
+            try:
+                os.mkdir(folder)
+            except OSError as error:
+                raise Wrong(
+                    f"the folder {printable(folder)} cannot be made: {error.strerror} - make it as"
+                    " a user who may, or name another file"
+                ) from error
+            self._folders.append(folder)
 
     def write(self, path: str, text: str) -> None:
         """Write a new file that this user alone may read.
@@ -59,4 +84,6 @@ class Drafts:
             shown = printable(path)
             raise Wrong(f"{shown} is there already and stays - name another file") from None
         except OSError as error:
-            raise Wrong(f"{printable(path)} cannot be written: {error.strerror}") from error
+            cures = {errno.ENOENT: " - make its folder", errno.EACCES: " - name another file"}
+            cure = cures.get(error.errno or 0, "")
+            raise Wrong(f"{printable(path)} cannot be written: {error.strerror}{cure}") from error

@@ -78,6 +78,35 @@ def test_init_for_a_portal_needs_no_key(carry_out, here):
     assert carry_out("check", "--no-probe")[:1] == (OK,)
 
 
+def test_init_makes_the_folder_of_its_file_and_tells_of_a_hot_folder_that_is_missing(
+    carry_out, here
+):
+    """A hot folder is made by nobody: a slip of its name would be one."""
+    words = ("config", "init", "--path", "hto", "--team", "acme", "--recipient", "a@example.com")
+
+    status, out, err = carry_out(*words, "-c", "etc/masv/f.yml")
+
+    assert status == OK, err
+    assert f"{here}/etc/masv/f.yml is written" in out
+    assert f"{here}/hto is missing - mkdir -p {here}/hto;" in err
+    assert not (here / "hto").exists()
+
+
+def test_init_that_fails_takes_the_folder_that_it_made_back(carry_out, here):
+    """Nothing stays of it."""
+    words = ("config", "init", "--path", "hot", "--team", "a b", "--recipient", "a@example.com")
+
+    status, _, err = carry_out(*words, "-c", "etc/masv/f.yml")
+    (here / "file").touch()
+    below = carry_out(*words, "-c", "file/f.yml")
+
+    assert status == USAGE
+    assert "masv.team" in err
+    assert sorted(os.listdir(here)) == ["file", "hot"]
+    assert below[0] == FAILED
+    assert below[2].count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
