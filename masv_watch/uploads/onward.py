@@ -10,7 +10,7 @@ Law 1. What an error or an outcome names is told to the owners only: it may be o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from masv_watch.errors import NotFound
@@ -67,18 +67,36 @@ def onward_of(
         return Onward()
     source = _of_source(store.disposal(drop.id), is_owner=is_owner)
     if drop.state is not DropState.TAKEN or drop.upload_id is None:
-        return source
+        return _with(_deleted(drop, store), source)
     try:
         view = uploads.view(drop.upload_id)
     except NotFound:
         return Onward(why="its upload is being deleted", is_held=True)
     told = _Told(view, store=store, times=times, is_owner=is_owner).onward()
     if view.upload.state is UploadState.COMPLETE:
-        both = "; ".join(filter(None, (told.why, source.why)))
-        findings = (*told.findings, *source.findings)
-        cure = source.cure or told.cure
-        return Onward(why=both, cure=cure, is_delivered=True, findings=findings)
+        return replace(_with(told, source), is_delivered=True)
     return told
+
+
+def _with(told: Onward, source: Onward) -> Onward:
+    """Give what is to be said of an upload and of the source of a drop in it."""
+    return Onward(
+        why="; ".join(filter(None, (told.why, source.why))),
+        cure=source.cure or told.cure,
+        findings=(*told.findings, *source.findings),
+    )
+
+
+def _deleted(drop: Drop, store: Store) -> Onward:
+    """Say that what was delivered was deleted since; nobody can download a package that went."""
+    upload = None if drop.upload_id is None else store.upload(drop.upload_id)
+    if drop.state is not DropState.DONE or upload is None or upload.finalized_at is None:
+        return Onward()
+    if upload.state not in (UploadState.DELETING, UploadState.GONE):
+        return Onward()
+    how = "and its package with it" if upload.takes_package else "and its package stays"
+    why = f"its upload was deleted since, {how}"
+    return Onward(why=why, findings=(Finding(test="package", passed=False, detail=why),))
 
 
 def window(hot_folder: str, *, store: Store, uploads: Uploads, times: Times) -> Finding | None:

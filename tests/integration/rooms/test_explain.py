@@ -353,6 +353,23 @@ def test_explain_of_what_is_open_for_writing_names_the_program(make_room, is_own
     assert said.cure == "close the program that writes it"
 
 
+@pytest.mark.parametrize("takes_package", [True, False])
+def test_explain_of_a_delivered_drop_says_that_it_was_deleted_since(make_room, takes_package):
+    """Whoever reads that it was delivered sends nobody to a package that is gone."""
+    room = make_room()
+    upload = taken(room)
+    room.deliver(upload)
+    assert room.store.upload(upload.id).state == "complete"
+    before = ask(room, "a.mov")
+    room.store.delete_upload(upload.id, takes_package=takes_package)
+    said = ask(room, "a.mov")
+
+    assert "deleted" not in before.why
+    assert said.ended is DropState.DONE
+    assert "its upload was deleted since" in said.why
+    assert ("its package with it" in said.why) is takes_package
+
+
 def test_explain_of_an_empty_folder_says_that_it_is_held(make_room):
     """As the ledger has it, not that it settles."""
     room = make_room()
