@@ -122,10 +122,12 @@ def explained_lines(found: Explained) -> Iterator[str]:
     if found.cure:
         yield f"  {found.cure}"
     if found.hot_folder:
-        yield f"  hot folder {found.hot_folder}, to {', '.join(found.to) or 'nobody'}"
+        # of a disabled one nobody is asked to whom it would go
+        to = f", to {', '.join(found.to)}" if found.to else ""
+        yield f"  hot folder {found.hot_folder}{to}"
     if found.drop is not None:
         yield f"  ledger: {_row(found.drop)}"
-    yield from (_line(each) for each in found.findings)
+    yield from (_line(each, found.why) for each in found.findings)
 
 
 def _span(seconds: int) -> str:
@@ -138,9 +140,11 @@ def _row(drop: Drop) -> str:
     return f"drop {drop.id}, generation {drop.generation}, {drop.state}{held}{note}"
 
 
-def _line(each: Tested) -> str:
+def _line(each: Tested, said: str) -> str:
+    """Give a test in one line; what was `said` above is not said again."""
+    detail = "" if each.detail == said else each.detail
     at = f"  [{each.rule_at}]" if each.rule_at else ""
     left = ""
     if not each.has_passed and each.retry_in_s is not None:
         left = f", {_span(each.retry_in_s)} left"
-    return f"  {'yes' if each.has_passed else 'NO':<3}  {each.test:<14} {each.detail}{left}{at}"
+    return f"  {'yes' if each.has_passed else 'NO':<3}  {each.test:<14} {detail}{left}{at}".rstrip()

@@ -35,6 +35,22 @@ _TIMED = {
 }
 
 
+#: for what an upload waits, of what has no words of its own
+_WAITS = {
+    WaitReason.QUEUED: "its upload waits for its turn",
+    WaitReason.RETRYING: "its upload waits for its next try",
+    WaitReason.SETTLING: "its upload waits until the rest of it has settled",
+    WaitReason.HELD: "its upload waits for what in it is held",
+    WaitReason.WINDOW_CLOSED: "its upload waits for its window",
+    WaitReason.FINALIZING: "its upload is being finalized",
+    WaitReason.BATCH_OPEN: "its upload waits for further drops",
+    WaitReason.RECALL: "its upload can still be taken back",
+    WaitReason.DIGEST: "its letter waits for others to the same address",
+    WaitReason.AUTH: "its upload waits for a key that MASV takes",
+    WaitReason.STATE_DISK_LOW: "its upload waits for room on the disk of the state",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Onward(Decision):
     """What is to be said of a drop beyond its own row."""
@@ -144,7 +160,7 @@ class _Told:
         if waiting.reason in _TIMED and waiting.until is not None:
             return self._timed(waiting.reason, waiting.until, waiting.cure)
         ahead = f", {waiting.ahead} go first" if waiting.ahead else ""
-        why = f"its upload waits: {waiting.reason}{until}{ahead}"
+        why = f"{_WAITS[waiting.reason]}{until}{ahead}"
         if waiting.reason is WaitReason.RETRYING:
             # its cure is the error
             why += self._reason(waiting.cure)

@@ -24,6 +24,7 @@ from masv_watch.model import (
     Objection,
 )
 from masv_watch.names import shown
+from masv_watch.watch.amounts import human_size
 from masv_watch.watch.redrops import is_other_than_asked
 from masv_watch.watch.settle import Seen, is_same_signature
 
@@ -149,13 +150,18 @@ def _relation(
     if latest.state is DropState.TAKEN and (is_elsewhere or latest.whole):
         return _taken(latest, seen, row, is_elsewhere=is_elsewhere)
     if latest.hold is not None and latest.hold not in PASSING and not _is_stale(latest, seen):
-        return Relation.HELD, f"{row} is held: {latest.hold}, {latest.note or 'no note'}"
+        return Relation.HELD, f"{row} is held: {latest.hold}, {latest.note or _amount(latest)}"
     return Relation.SETTLING, f"{row} has not been whole yet"
 
 
 def _is_stale(latest: Drop, seen: Seen) -> bool:
     """Say whether a drop waits for an answer about files that are not the ones which are there."""
     return latest.hold is HoldReason.REDROP_ASK and is_other_than_asked(latest.asked, seen)
+
+
+def _amount(drop: Drop) -> str:
+    files = "1 file" if drop.file_count == 1 else f"{drop.file_count:,} files"
+    return f"{files}, {human_size(drop.size)}"
 
 
 def _taken(latest: Drop, seen: Seen, row: str, *, is_elsewhere: bool) -> tuple[Relation, str]:

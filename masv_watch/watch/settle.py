@@ -118,7 +118,7 @@ def judge(
     next_at = max(entry.sampled_at + pace.spacing_s, now)
     if enough and now < whole_at < next_at:
         next_at = whole_at
-    waited = f"{now - entry.since:.0f} of {pace.waiting_s:g} s unchanged"
+    waited = f"{min(now - entry.since, pace.waiting_s):.0f} of {pace.waiting_s:g} s unchanged"
     findings = (
         _readable(seen),
         _finding("changes", is_same, _changes(entry, now), retry_at=next_at),
@@ -130,7 +130,7 @@ def judge(
             f"{min(entry.samples, pace.samples)} of {pace.samples} samples",
             retry_at=next_at,
         ),
-        _finding("content", seen.files > 0, f"{seen.files} files, {seen.size} bytes"),
+        _finding("content", seen.files > 0, _held(seen)),
     )
     state, hold = _state(
         seen, enough and now >= whole_at, now >= entry.since + min(quiet_s, pace.waiting_s)
@@ -251,6 +251,11 @@ def _state(seen: Seen, settled: bool, unchanged: bool) -> tuple[State, HoldReaso
         return State.QUIET, None
     waits_empty = _is_empty_file(seen) and unchanged
     return State.EMPTY if waits_empty else State.GROWING, HoldReason.GROWING
+
+
+def _held(seen: Seen) -> str:
+    files = "1 file" if seen.files == 1 else f"{seen.files} files"
+    return f"{files}, {seen.size} byte" + "s" * (seen.size != 1)
 
 
 def _is_empty_file(seen: Seen) -> bool:

@@ -14,6 +14,7 @@ from masv_watch.model import (
     Caller,
     DropMode,
     DropState,
+    Initial,
     Late,
     Manifests,
     Prospect,
@@ -368,6 +369,19 @@ def test_explain_of_a_delivered_drop_says_that_it_was_deleted_since(make_room, t
     assert said.ended is DropState.DONE
     assert "its upload was deleted since" in said.why
     assert ("its package with it" in said.why) is takes_package
+
+
+def test_explain_counts_as_people_do(make_room):
+    """What was there at the first start, with how much it is; one file is no files."""
+    room = make_room(initial=Initial.ASK)
+    (room.hot / "a.mov").write_bytes(b"a")
+    room.pass_time(60)
+    held = ask(room, "a.mov")
+    (room.hot / "b.mov").write_bytes(b"abc")
+    said = {each.test: each.detail for each in ask(room, "b.mov").findings}
+
+    assert "is held: initial_ask, 1 file, 1 B" in held.why
+    assert said["content"] == "1 file, 3 bytes"
 
 
 def test_explain_of_an_empty_folder_says_that_it_is_held(make_room):

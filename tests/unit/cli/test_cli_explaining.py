@@ -45,6 +45,18 @@ def test_first_line_says_what_became_of_what_is_not_there_any_more(state, words)
     assert next(iter(explained_lines(found))) == words
 
 
+def test_lines_say_a_sentence_once_and_name_nobody_of_a_hot_folder_that_is_disabled():
+    """Where the only test is the reason, its line has the name of the test alone."""
+    tree = {
+        "path": "/srv/a", "verdict": "not_watched", "why": "it is disabled", "hot_folder": "out",
+        "to": [], "findings": [{"test": "enabled", "passed": False, "detail": "it is disabled"}],
+    }  # fmt: skip
+
+    assert list(explained_lines(explained(tree)))[1:] == [
+        "  it is disabled", "  hot folder out", "  NO   enabled",
+    ]  # fmt: skip
+
+
 def test_first_line_says_that_a_path_is_known_where_no_row_says_more():
     """And of every other verdict its own words."""
     for verdict, words in (("known", "is known already"), ("left_out", "is left out")):

@@ -213,3 +213,14 @@ def test_quiet_for_uses_the_rule_and_else_the_file_system() -> None:
     assert quiet_for(Settle(), "local") == 15.0
     assert quiet_for(Settle(), "network") == 60.0
     assert quiet_for(Settle(quiet_s=2.0), "network") == 2.0
+
+
+def test_judge_says_no_more_seconds_than_it_asks_for() -> None:
+    """Of what waits for something else it would read as a reckoning that does not add up."""
+    first = judge(None, sample(), 0.0, Settle(), quiet_s=3.0)
+    said = {each.test: each.detail for each in judge(
+        first.entry, sample(), 46.0, Settle(), quiet_s=3.0
+    ).findings}  # fmt: skip
+
+    assert said["quiet"] == "3 of 3 s unchanged"
+    assert said["content"] == "1 file, 10 bytes"
