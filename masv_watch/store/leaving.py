@@ -46,7 +46,6 @@ from masv_watch.store.sql import (
 #: seconds for which a package that stays in the cloud is told of
 _TOLD_S = 7 * 86400.0
 #: what is noted of a drop that is nowhere any more
-_VANISHED = "vanished while it was sent"
 #: states of an upload whose package may still be another one
 _OPEN = {UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE, UploadState.ERROR}
 
@@ -99,7 +98,7 @@ class LeavingVerbs:
 
         self.engine.write(fail)
 
-    def drop_vanished(self, drop_id: int, *, renamed: str = "") -> bool:
+    def drop_vanished(self, drop_id: int, note: str, *, is_renamed: bool = False) -> bool:
         """Take a drop that vanished out of its upload, unless it is the last one."""
 
         def vanish(tx: Transaction) -> bool:
@@ -107,16 +106,15 @@ class LeavingVerbs:
             upload = must(tx.one("upload", id=drop["upload_id"]), "upload")
             rest = [row for row in tx.all("drops_of", upload_id=upload["id"]) if row != drop]
             others = any(row["state"] == DropState.TAKEN for row in rest)
-            if upload["finalize_asked"] or not (others or renamed):
+            if upload["finalize_asked"] or not (others or is_renamed):
                 return False
-            note = f"renamed to {renamed} while it was sent" if renamed else _VANISHED
             move_drop(tx, drop, DropEvent.CANCEL, note=note)
             leave(tx, drop)
             for statement in ("leave_upload", "forget_settled"):
                 tx.run(statement, id=drop_id)
             # whoever has the upload in hand may be sending what left it
             tx.run("end_claim", id=upload["id"])
-            if not renamed:
+            if not is_renamed:
                 reason = f"{shown(bytes(drop['path']))}: {note}"
                 tx.run("add_skipped", upload_id=upload["id"], drop_id=0, reason=reason)
             return True

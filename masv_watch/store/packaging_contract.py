@@ -88,7 +88,7 @@ class Packaging(Protocol):
         """
         ...
 
-    def drop_vanished(self, drop_id: int, *, renamed: str = "") -> bool:
+    def drop_vanished(self, drop_id: int, note: str, *, is_renamed: bool = False) -> bool:
         """Take a drop that vanished out of its upload and note it; False when it is the last one.
 
         What the cloud has of it goes before the finalize; its path may come again as another drop.

@@ -60,7 +60,7 @@ from masv_watch.watch.rules import Matcher, Standing, role, starts_early
 from masv_watch.watch.scan import Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict
 from masv_watch.watch.successors import Successors
-from masv_watch.watch.tops import Same, Unlisted
+from masv_watch.watch.tops import Same, Unlisted, seen_at
 
 #: seconds between two looks at what only a change of its own can bring further: it rings or is
 #: found by a sweep, and to look more often would only warm the disk
@@ -172,7 +172,8 @@ class Entries:
 
     def end(self, root: files.Root, roll: Roll, hidden: set[bytes]) -> None:
         """Draw the consequence of a whole sweep that could not list these folders."""
-        self._notice_missing(root, roll.missing)
+        if roll.missing:
+            self._notice_missing(root, roll.missing)
         self._memory.told -= roll.untold
         self._memory.lose(roll.missing)
         self._memory.marks.end(hidden)
@@ -485,17 +486,14 @@ class Entries:
 
     def _notice_missing(self, root: files.Root, missing: set[bytes]) -> None:
         """Let go of what a whole sweep of a present root did not show any more."""
-        if not missing:
-            return
         living = [path for path in self._store.living_paths(self.rule.name) if path in missing]
-        growing = self._memory.growing
-        there = Successors(self.rule, store=self._store, root=root, growing=growing)
+        there = Successors(self.rule, store=self._store, root=root, growing=self._memory.growing)
         for drop in self._store.latest_drops(self.rule.name, living):
             if drop.state is not DropState.TAKEN:
                 self._hand.let_go(drop)
             elif not drop.whole:
                 self._memory.growing.pop(drop.path, None)
-                self._hand.miss(drop, there.of)
+                self._hand.miss(drop, there.of, there=seen_at(root, drop.path))
         for drop in self._store.given_up(self.rule.name):
             if drop.path in missing:
                 # whatever comes under its name from now on is new

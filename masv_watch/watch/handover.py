@@ -13,7 +13,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from masv_watch.errors import IllegalTransition, SourceVanished
+from masv_watch import files
+from masv_watch.errors import IllegalTransition, SourceError, SourceForbidden, SourceVanished
 from masv_watch.lifecycle import is_arriving
 from masv_watch.loops import Clock
 from masv_watch.model import (
@@ -41,6 +42,9 @@ from masv_watch.watch.settle import Seen
 
 log = logging.getLogger(__name__)
 
+_VANISHED = "vanished while it was sent"
+_LEFT_OUT = "its rule leaves it out by now"
+_FAILED = "an upload failed: a source vanished while it was sent"
 #: holds that the ledger keeps: those that end by themselves, and the question to a person
 _KEPT_HOLDS = PASSING | {HoldReason.REDROP_ASK}
 #: states of an upload in which something of it may wait for a window
@@ -205,10 +209,17 @@ class Handover:
         """Say whether a folder of this path is none that is sent, but one in which drops lie."""
         return self._rule.is_deep or path in addresses_of(self._rule)
 
-    def miss(self, drop: Drop, new_path: Callable[[Drop], bytes | None]) -> None:
+    def miss(
+        self,
+        drop: Drop,
+        new_path: Callable[[Drop], bytes | None],
+        *,
+        there: files.Observation | None,
+    ) -> None:
         """Draw the consequence of a taken drop that is gone and never became whole again.
 
-        `new_path` gives where all of it stands now and goes as another drop.
+        `new_path` gives where all of it stands now and goes as another drop. Where something is
+        `there` all the same, it is none by its rule any more.
         """
         if self.is_elsewhere(drop):
             return
@@ -217,12 +228,16 @@ class Handover:
             drop.id, "it vanished before it was sent", only_unsent=True
         ):
             return
-        if self._goes_without(drop, new_path):
+        is_left_out = there is not None and there.kind != "unreadable"
+        if self._goes_without(drop, new_path, _LEFT_OUT if is_left_out else _VANISHED):
+            return
+        if is_left_out:
+            self._fail_left_out(drop)
             return
         self.fail(
             drop,
             SourceVanished(
-                f"{shown(drop.path)} vanished while it was sent",
+                f"{shown(drop.path)} {_VANISHED}",
                 hint=self._way_on(drop),
             ),
         )
@@ -234,7 +249,20 @@ class Handover:
             f" here; else put it back, then masv-watch resume {drop.upload_id}"
         )
 
-    def _goes_without(self, drop: Drop, new_path: Callable[[Drop], bytes | None]) -> bool:
+    def _fail_left_out(self, drop: Drop) -> None:
+        error = SourceForbidden(
+            f"{shown(drop.path)} is still there, but {_LEFT_OUT}",
+            hint=(
+                "masv-watch explain says what leaves it out: change that in the rule and reload, or"
+                f" in the file, then masv-watch resume {drop.upload_id}; or masv-watch cancel"
+                f" {drop.id} ends it here"
+            ),
+        )
+        self.fail(drop, error, said="an upload failed: its rule leaves a source out by now")
+
+    def _goes_without(
+        self, drop: Drop, new_path: Callable[[Drop], bytes | None], note: str
+    ) -> bool:
         """Let the rest of its upload go without a drop that vanished, if there is a rest.
 
         One that goes on under another path leaves even an upload of its own.
@@ -243,14 +271,20 @@ class Handover:
         if upload is None or upload.state not in _STOPPABLE:
             return False
         path = new_path(drop)
-        name = "" if path is None else shown(path)
-        if not self._store.drop_vanished(drop.id, renamed=name):
+        if path is not None:
+            note = f"renamed to {shown(path)} while it was sent"
+        if not self._store.drop_vanished(drop.id, note, is_renamed=path is not None):
             return False
         told = {"upload": upload.id, "drop": shown(drop.path)}
-        if name:
+        if path is not None:
             log.info(
                 "a drop was renamed while it was sent, and goes under its new name",
-                extra={**told, "entry": name},
+                extra={**told, "entry": shown(path)},
+            )
+        elif note == _LEFT_OUT:
+            log.warning(
+                "a drop is left out by its rule by now; the rest goes",
+                extra={**told, "cure": "undo that in the rule, and it goes as a drop of its own"},
             )
         else:
             log.warning(
@@ -259,14 +293,14 @@ class Handover:
             )
         return True
 
-    def fail(self, drop: Drop, error: SourceVanished) -> None:
+    def fail(self, drop: Drop, error: SourceError, *, said: str = _FAILED) -> None:
         """Stop the upload of a drop that cannot be sent as it was begun."""
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
         if upload is None or upload.state not in _STOPPABLE or self.is_elsewhere(drop):
             return
         self._store.fail_vanished(upload.id, code=error.code, error=str(error))
         log.error(
-            "an upload failed: a source vanished while it was sent",
+            said,
             extra={
                 "upload": upload.id,
                 "drop": shown(drop.path),

@@ -110,3 +110,23 @@ def test_limit_that_comes_while_a_folder_settles_keeps_it_whole_first(make_room)
 
     assert meanwhile == ([], ("settling", None))
     assert [room.files(each) for each in room.taken()] == [["CARD/a.mov", "CARD/growing.mov"]]
+
+
+def test_drop_that_the_new_rule_leaves_out_is_not_said_to_have_vanished(make_room):
+    """It stands there: to put it back helps nobody."""
+    room = arriving(make_room)
+    (upload,) = room.taken()
+    kept = room.rule
+    room.rule = replace(room.rule, ignore=("/CARD/",))
+    room.begin()
+    room.pass_time(FOUND_S + SETTLED_S)
+    failed = room.store.upload(upload.id)
+    room.rule = kept
+    room.begin()
+    room.uploads.resume(upload.id)
+    room.pass_time(FOUND_S + SETTLED_S)
+
+    assert failed.state is UploadState.ERROR
+    assert "CARD is still there, but its rule leaves it out by now" in failed.error
+    assert room.store.upload(upload.id).state is UploadState.TRANSFERRING
+    assert room.drop("CARD").whole

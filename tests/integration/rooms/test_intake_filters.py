@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from masv_watch.model import Age, DropMode, Settle, Sizes
+from masv_watch.model import Age, DropMode, Settle, Sizes, UploadState
 from tests.integration.rooms.watched import QUIET_S, Room
+from tests.integration.store.making import claim, open_package
 
 LONG = QUIET_S * 3
 MINUTE = 60.0
@@ -139,3 +140,24 @@ def test_delivered_drop_that_grows_old_where_it_lies_is_not_sent_anew(make_met_r
         room.pass_time(1.0)
 
     assert len(room.taken()) == 1
+
+
+def test_file_that_grows_past_the_rule_on_its_way_is_not_said_to_have_vanished(make_room):
+    """What is left out by its size by now stands there."""
+    room = make_room(size=Sizes(most=10))
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(LONG)
+    (upload,) = room.taken()
+    claimed = claim(room.store, upload.id)
+    open_package(room.store, claimed)
+    (file,) = room.store.files(upload.id)
+    room.store.note_files_asked(upload.id, claimed.fence, [file.id])
+    (room.hot / "a.mov").write_bytes(b"more than ten bytes")
+    room.store.note_source_changed(file, claimed.fence, "a.mov changed")
+    room.store.let_go(upload.id, claimed.fence)
+    room.intake.hurry()
+    room.pass_time(2 * LONG)
+    upload = room.store.upload(upload.id)
+
+    assert upload.state is UploadState.ERROR
+    assert "a.mov is still there, but its rule leaves it out by now" in upload.error

@@ -90,8 +90,8 @@ def test_drop_of_a_batch_that_vanishes_goes_alone_where_the_rule_says_send_rest(
     room.until(lambda: room.upload(upload_id).sent == 1003)
     one = next(each for each in room.store.drops_of(upload_id) if each.id != two.id)
 
-    assert room.store.drop_vanished(two.id)
-    assert not room.store.drop_vanished(one.id)
+    assert room.store.drop_vanished(two.id, "vanished while it was sent")
+    assert not room.store.drop_vanished(one.id, "vanished while it was sent")
 
     assert names(room.until_complete(upload_id)) == ["f0"]
     assert room.store.skipped(upload_id) == ["two: vanished while it was sent"]
