@@ -69,7 +69,7 @@ class Closing:
                 extra={"hot_folder": self._rule.name, "marker": shown(path), "reason": why},
             )
         self._is_told = bool(why)
-        return mark_of(seen)
+        return _mark_of(seen)
 
     def take_in(self, mark: str | None) -> bool:
         """Take in what was sighted before a sweep, after the whole of it; say whether it is new."""
@@ -83,7 +83,7 @@ class Closing:
         elif mark is None:
             if known is not None and known.is_used:
                 self._store.forget_batch_mark(self._rule.name)
-        elif known is None or known.text != mark:
+        elif known is None or not _is_same(known.text, mark, self._rule):
             self._store.note_batch_mark(self._rule.name, mark)
             is_new = True
             log.info(
@@ -136,10 +136,10 @@ def used_marker(rule: Rule, store: Store) -> bytes | None:
         return None
     path = rule.batch_marker.encode("utf-8", "surrogateescape")
     with files.Root.open(rule.path) as root:
-        return path if mark_of(root.observe(path)) == mark.text else None
+        return path if _is_same(mark.text, _mark_of(root.observe(path)), rule) else None
 
 
-def mark_of(seen: files.Observation | None) -> str | None:
+def _mark_of(seen: files.Observation | None) -> str | None:
     """Tell a marker from any other at its path; None where no file stands, `UNTOLD` if hid."""
     found = None if seen is None else unfollowed(seen)
     if found is not None and found.kind == "unreadable":
@@ -147,3 +147,12 @@ def mark_of(seen: files.Observation | None) -> str | None:
     if found is None or found.kind != "file" or found.identity is None:
         return None
     return f"{found.identity.size}:{found.identity.mtime_ns}:{found.identity.inode}"
+
+
+def _is_same(known: str, mark: str | None, rule: Rule) -> bool:
+    """Say whether a marker is the one that was seen before."""
+    if mark is None or known == mark:
+        return known == mark
+    # where no inode is kept it would be a new one after each remount
+    is_alike = known.rpartition(":")[0] == mark.rpartition(":")[0]
+    return is_alike and not files.keeps_inodes(rule.path)

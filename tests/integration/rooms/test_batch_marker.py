@@ -346,3 +346,29 @@ def test_marker_keeps_its_word_when_the_hot_folder_is_renamed(make_batch):
 
     assert room.store.batch_mark("hot") is None
     assert room.store.batch_mark("warm").is_used
+
+
+@pytest.mark.parametrize(("keeps", "closed"), [(True, 2), (False, 1)])
+def test_used_marker_under_another_number_is_a_new_one_only_where_numbers_are_kept(
+    make_batch, monkeypatch, keeps, closed
+):
+    """After a remount of FAT every file has another inode, and nobody said that a batch is done."""
+    monkeypatch.setattr("masv_watch.files.keeps_inodes", lambda _path: keeps)
+    room = make_batch()
+    write(room, "a.mov")
+    room.pass_time(LONG)
+    mark(room)
+    assert is_used(room)
+    write(room, "b.mov")
+    room.pass_time(LONG)
+    marker, again = room.hot / "DONE", room.top / "again"
+    again.touch()
+    os.utime(again, ns=(marker.stat().st_mtime_ns,) * 2)
+    again.replace(marker)
+    room.intake.hurry()
+    room.pass_time(LONG)
+    write(room, "c.mov")
+    room.pass_time(LONG)
+
+    rest = [["b.mov"], ["c.mov"]] if closed == 2 else [["b.mov", "c.mov"]]
+    assert batches(room) == [["a.mov"], *rest]
