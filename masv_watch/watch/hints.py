@@ -230,9 +230,10 @@ class Hints:
         return ""
 
     def disarm(self, hot_folder: str) -> None:
-        """Stop listening to a hot folder; one that is not armed is fine."""
+        """Stop listening to a hot folder, and forget its end; one that is not armed is fine."""
         with self._lock:
             armed = self._armed.pop(hot_folder, None)
+            self._removed.discard(hot_folder)
             if armed:
                 self._unschedule(armed)
 
@@ -447,7 +448,6 @@ class Hints:
             at_limit = isinstance(error, OSError) and error.errno == errno.ENOSPC
             mode = Mode(sight=Sight.DEGRADED, why=why_deaf(path, error))
             return _Armed(path=path, identity=identity, mode=mode, is_at_limit=at_limit)
-        self._removed.discard(hot_folder)
         return _Armed(
             path=path,
             identity=identity,

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from watchdog.events import DirDeletedEvent
+from watchdog.observers.api import BaseObserver
 
 from masv_watch.files import Root, held_notifications
 from masv_watch.watch.hints import Hints, Sight
@@ -397,3 +398,27 @@ def test_late_word_of_the_end_of_an_earlier_root_says_nothing_about_the_next(
     assert not hints.was_removed("out")
     later.on_any_event(end)
     assert hints.was_removed("out")
+
+
+@pytest.mark.fault(6)
+@pytest.mark.parametrize("then", ["disarmed", "at the limit"])
+def test_word_of_the_end_of_a_root_counts_only_until_its_next_one_is_met(
+    hot: Path, hints: Hints, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """Whatever takes the place of that one later was seen by nobody to be made anew."""
+    hints.arm("out", os.fsencode(hot), identity=(1, 1))
+    handler = hints._armed["out"].handler
+    assert handler is not None
+    handler.on_any_event(DirDeletedEvent(os.fspath(hot)))
+    assert hints.was_removed("out")
+    if then == "disarmed":
+        hints.disarm("out")
+    else:
+
+        def refuse() -> BaseObserver:
+            raise OSError(errno.ENOSPC, "the limit of watches is reached")
+
+        monkeypatch.setattr(hints, "_running", refuse)
+        assert hints.arm("out", os.fsencode(hot), identity=(1, 2)).sight is Sight.DEGRADED
+
+    assert not hints.was_removed("out")
