@@ -195,14 +195,7 @@ class Daemon:
         return Desk(
             uploads=self.uploads,
             folders=HotFolders(self.store, self.uploads, sights=roster.sights, hurry=roster.hurry),
-            records=Records(
-                self.store,
-                hurry=roster.hurry,
-                terms=roster.terms,
-                is_there=roster.is_there,
-                sight=roster.sight,
-                password=roster.password,
-            ),
+            records=self._build_records(),
             links=Links(
                 self.uploads,
                 cloud,
@@ -231,6 +224,13 @@ class Daemon:
             inquiries=self._build_inquirer().callables,
             count_refused=self._count_refused,
         )
+
+    def _build_records(self) -> Records:
+        roster = self._roster
+        return Records(
+            self.store, hurry=roster.hurry, terms=roster.terms, is_there=roster.is_there,
+            sight=roster.sight, password=roster.password,
+        )  # fmt: skip
 
     def _count_refused(self, method: str, code: int) -> None:
         self._metrics.count("calls_refused", method=method, code=code)

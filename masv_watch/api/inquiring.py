@@ -26,7 +26,7 @@ from masv_watch.errors import ConfigError, Denied, Unprocessable
 
 def inquiring(desk: Desk) -> list[Route]:
     """Give the table of its calls."""
-    return [*_of_file(desk), *_of_looks(desk)]
+    return [*_of_file(desk), *_of_looks(desk), *_of_log(desk)]
 
 
 def _of_looks(desk: Desk) -> list[Route]:
@@ -52,16 +52,10 @@ def _of_looks(desk: Desk) -> list[Route]:
 
     def doctor() -> outlines.DiagnosisBody:
         _demand_owner("a diagnosis names everything that this daemon knows")
-        wanted = body_of_call(asked.DoctorAsked)
+        probe = body_of_call(asked.DoctorAsked).probe
         with look():
-            found = desk.inquiries.diagnose(
-                _answers(desk), metrics=desk.metrics(), probe=wanted.probe
-            )
+            found = desk.inquiries.diagnose(_answers(desk), metrics=desk.metrics(), probe=probe)
         return reports.diagnosis_body(found)
-
-    def log() -> list[str]:
-        _demand_owner("the log names folders, files and addresses")
-        return desk.inquiries.log()
 
     return [
         Route(method="POST", path=f"{BASE}/check", answer=check, takes=asked.CheckAsked,
@@ -74,6 +68,15 @@ def _of_looks(desk: Desk) -> list[Route]:
         Route(method="POST", path=f"{BASE}/doctor", answer=doctor, takes=asked.DoctorAsked,
               gives=outlines.DiagnosisBody, refuses=(422, 503),
               summary="Say what is wrong, the worst first, with all that a helper needs."),
+    ]  # fmt: skip
+
+
+def _of_log(desk: Desk) -> list[Route]:
+    def log() -> list[str]:
+        _demand_owner("the log names folders, files and addresses")
+        return desk.inquiries.log()
+
+    return [
         Route(method="GET", path=f"{BASE}/log", answer=log, gives=list[str],
               summary="Give the newest lines of the log, the oldest first; secrets as ***."),
     ]  # fmt: skip

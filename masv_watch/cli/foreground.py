@@ -54,7 +54,10 @@ def _built(loaded: Loaded, path: str) -> Daemon:
             return Daemon(loaded, path=path, environ=os.environ)
         except StoreFull as error:
             if not is_told:
-                log.error("the start waits for room for the state", extra={"reason": str(error)})
+                log.error(
+                    "the start waits for room for the state",
+                    extra={"code": error.code, "reason": error.message, "cure": error.hint},
+                )
                 heart.status(f"waiting for room: {error}")
                 is_told = True
         Bell().wait(ROOM_S)

@@ -24,7 +24,7 @@ from masv_watch.watch.closing import marker_for
 from masv_watch.watch.decision import Outcome, Step, decide
 from masv_watch.watch.filters import too_old, too_young
 from masv_watch.watch.gaps import Quiet, quiet_time
-from masv_watch.watch.generations import Related, Relation, as_before, may_be_known
+from masv_watch.watch.generations import PASSING, Related, Relation, as_before, may_be_known
 from masv_watch.watch.histories import Histories
 from masv_watch.watch.inspection import Checked, Inspector, Siblings
 from masv_watch.watch.lacks import covers
@@ -41,6 +41,8 @@ from masv_watch.watch.tops import seen_at, unfollowed
 
 #: what is noted of a folder in which nothing is left
 CLEARED = "it is empty: what was in it was delivered, or recorded as seen"
+#: holds that time alone does not end
+_NOT_BY_TIME = PASSING - {HoldReason.UNSTABLE_SOURCE}
 #: seconds between two questions to the kernel about a file that somebody writes
 WRITER_S = 15.0
 
@@ -66,6 +68,13 @@ class Assessment:
             return ""
         why = self.compared.findings[-1].detail
         return why if self.outcome.note == why else ""
+
+    @property
+    def is_beyond_time(self) -> bool:
+        """Say whether time alone does not end its hold."""
+        hold, is_quiet = self.outcome.hold, self.verdict.state is State.QUIET
+        # what a person is asked names all of it once it is quiet
+        return hold in _NOT_BY_TIME and (is_quiet or hold is not HoldReason.LIMIT_EXCEEDED)
 
 
 class Assessor:
@@ -105,14 +114,9 @@ class Assessor:
         now = self._clock.monotonic()
         quiet = self.quiet(drop, on_network=_lies_fresh(root, chain(tree.files, tree.folders)))
         beside = self._sidecars.look(self._rule, root, tree)
-        verdict = judge(
-            entry,
-            seen if beside is None else replace(seen, fence=beside.fenced(seen.fence)),
-            now,
-            self._rule.settle,
-            quiet_s=quiet.seconds,
-            marker=self._marker(root, tree, drop),
-        )
+        fenced = seen if beside is None else replace(seen, fence=beside.fenced(seen.fence))
+        marker = self._marker(root, tree, drop)
+        verdict = judge(entry, fenced, now, self._rule.settle, quiet_s=quiet.seconds, marker=marker)
         checked = self._checked(root, tree, seen, verdict)
         compared = self._compared(root, tree, drop, verdict=verdict)
         rule, sidecar = self._overridden(root, beside, verdict, drop)

@@ -39,7 +39,7 @@ from masv_watch.watch.clashes import Tops, as_findings, clashes_of
 from masv_watch.watch.decision import Step
 from masv_watch.watch.examined import Examined, delivered_of, is_urged, left_out, sent_of
 from masv_watch.watch.foresight import Foresight
-from masv_watch.watch.generations import PASSING, Related, Relation, relate
+from masv_watch.watch.generations import Related, Relation, relate
 from masv_watch.watch.grains import Grain
 from masv_watch.watch.handover import Going, Handover
 from masv_watch.watch.markers import urged_by
@@ -65,8 +65,6 @@ from masv_watch.watch.tops import Same, Unlisted, seen_at
 #: seconds between two looks at what only a change of its own can bring further: it rings or is
 #: found by a sweep, and to look more often would only warm the disk
 _HELD_S = 15.0
-#: holds that time alone does not end
-_NOT_BY_TIME = PASSING - {HoldReason.UNSTABLE_SOURCE}
 #: holds under which nothing of a drop goes, not even what has settled
 _KEEPS_ALL = (HoldReason.LIMIT_EXCEEDED, HoldReason.NO_RECIPIENT)
 #: relations in which somebody else has to move first
@@ -348,11 +346,7 @@ class Entries:
         known.note(tree, found.verdict)
         awaited, known.awaits = known.awaits, found.awaits
         look = self._look_inside(root, tree, known, found)
-        # what a person is asked names all of it once it is quiet
-        is_open = (
-            outcome.hold is HoldReason.LIMIT_EXCEEDED and found.verdict.state is not State.QUIET
-        )
-        known.held = outcome.hold in _NOT_BY_TIME and not is_open and not (look and look.unsettled)
+        known.held = found.is_beyond_time and not (look and look.unsettled)
         known.retry_at = max(outcome.retry_at, now + _HELD_S * known.held)
         if is_given_up(drop):
             self._see_out(tree.top, seen, drop, found.verdict)
