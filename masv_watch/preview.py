@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import NamedTuple
 
 from masv_watch.config.units import show_duration
+from masv_watch.config.wording import NOTHING, key_of, said, said_at
 from masv_watch.lifecycle import is_arriving
 from masv_watch.model import (
     Draft,
@@ -33,7 +34,6 @@ from masv_watch.model import (
     Rule,
     Secret,
 )
-from masv_watch.names import shown
 from masv_watch.watch.adoption import asks_first
 from masv_watch.watch.generations import Relation, relate
 from masv_watch.watch.outlooks import Outlook
@@ -240,7 +240,7 @@ def _effect(met: _Met) -> Effect | None:
 
 def _whom(side: _Side) -> str:
     told = side.told.get("to", "")
-    return "nobody" if told == _NOBODY else told
+    return "nobody" if told == NOTHING else told
 
 
 def _kind(met: _Met) -> EffectKind | None:
@@ -276,8 +276,6 @@ def _reason(kind: EffectKind, before: _Side, after: _Side) -> str:
     return after.why or after.stand.value
 
 
-#: how an empty list is written
-_NOBODY = "none"
 #: what of a draft counts to people; of what is on its way only these are live
 _LIVE = ("priority", "recall")
 
@@ -294,15 +292,15 @@ def _told_changes(before: _Side, after: _Side) -> tuple[KeyChange, ...]:
 def _told(draft: Draft) -> Mapping[str, str]:
     terms = draft.terms
     return {
-        "to": _said(terms.recipients) if terms.portal is None else f"portal {terms.portal}",
-        "sender": _said(terms.sender),
-        "letters": _said(terms.mail_to),
+        "to": said(terms.recipients) if terms.portal is None else f"portal {terms.portal}",
+        "sender": said(terms.sender),
+        "letters": said(terms.mail_to),
         "name": draft.name,
         "message": draft.message,
         "priority": str(draft.priority),
         "recall": show_duration(draft.recall_s),
         "files": str(len(draft.drops[0].files)),
-        "replaces": _said(terms.replaces),
+        "replaces": said(terms.replaces),
         "access": _access(draft),
         "after": terms.after.delivered + (f" to {terms.after.move_to}" * bool(terms.after.move_to)),
     }
@@ -362,9 +360,11 @@ def folder_plan(
     )
 
 
-def changes(
-    old: object, new: object, *, skip: frozenset[str] = frozenset({"at"})
-) -> tuple[KeyChange, ...]:
+#: of a rule, what is no key of it; a rename is told by its own
+_UNSAID = frozenset({"at", "was", "is_own"})
+
+
+def changes(old: object, new: object, *, skip: frozenset[str] = _UNSAID) -> tuple[KeyChange, ...]:
     """Give every value in which two nouns of a configuration differ; secrets are not compared."""
     return tuple(_changes(old, new, "", skip))
 
@@ -377,32 +377,4 @@ def _changes(old: object, new: object, place: str, skip: frozenset[str]) -> Iter
                 name = f"{place}.{each.name}" if place else each.name
                 yield from _changes(getattr(old, each.name), getattr(new, each.name), name, skip)
     elif old != new and not isinstance(old, Secret) and not isinstance(new, Secret):
-        is_time = place.endswith("_s")
-        unit = " s" if is_time else ""
-        yield KeyChange(
-            key=place[:-2] if is_time else place,
-            before=_said(old) + unit * (old is not None),
-            after=_said(new) + unit * (new is not None),
-        )
-
-
-def _said(value: object) -> str:
-    """Write a value of a configuration for people."""
-    if isinstance(value, frozenset):
-        return ", ".join(sorted(map(_said, value))) or "none"
-    if isinstance(value, tuple):
-        return ", ".join(map(_said, value)) or _NOBODY
-    if is_dataclass(value) and not isinstance(value, type):
-        told = (f"{each.name} {_said(getattr(value, each.name))}" for each in fields(value))
-        return f"({', '.join(told)})"
-    return _said_plainly(value)
-
-
-def _said_plainly(value: object) -> str:
-    if value is None:
-        return "not set"
-    if isinstance(value, bytes):
-        return shown(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        yield KeyChange(key=key_of(place), before=said_at(place, old), after=said_at(place, new))

@@ -13,10 +13,10 @@ from masv_watch.api.outlines import (
     RuleOfPackagesBody,
     RuleOfTimesBody,
 )
-from masv_watch.model import ANY_SIZE, After, Depth, DropMode, Rule, Span
+from masv_watch.config.wording import span_text
+from masv_watch.model import ANY_SIZE, After, Depth, DropMode, Rule
 from masv_watch.names import shown
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TAKES = {
     DropMode.EACH: "each file and each folder",
     DropMode.FILE: "each file",
@@ -104,21 +104,6 @@ def takes(rule: Rule) -> str:
     where = "however deep it lies" if rule.depth is Depth.ANY else "at its top"
     among = ", and in each address" if rule.to.by_subfolder and rule.depth is Depth.TOP else ""
     return f"{_TAKES[rule.drop]}{',' if rule.depth is Depth.ANY else ''} {where}{among}"
-
-
-def span_text(span: Span) -> str:
-    """Write days and hours as the configuration has them: `mon-fri 19:00-07:00`."""
-    days = sorted(span.days)
-    runs: list[list[int]] = []
-    for day in days:
-        if runs and runs[-1][-1] == day - 1:
-            runs[-1].append(day)
-        else:
-            runs.append([day])
-    named = [
-        _DAYS[run[0]] if len(run) == 1 else f"{_DAYS[run[0]]}-{_DAYS[run[-1]]}" for run in runs
-    ]
-    return f"{','.join(named)} {_clock(span.start)}-{_clock(span.end)}"
 
 
 def _after(after: After) -> str:

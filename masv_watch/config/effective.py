@@ -21,34 +21,12 @@ from masv_watch.config.origins import Broken, Plain
 from masv_watch.config.problems import path_text, printable
 from masv_watch.config.secrets import is_secret_place
 from masv_watch.config.units import show_duration, show_size
+from masv_watch.config.wording import NAMED
 from masv_watch.model import Rule, Secret, Settings
 from masv_watch.names import shown
 
 Path = tuple[str | int, ...]
 
-#: where the model has a key under another name; durations end with `_s` there
-_NAMED = {
-    "mail.from": "mail.sender",
-    "bandwidth": "bandwidth.lines",
-    "to.others": "to.sends_others",
-    "settle.open_check": "settle.asks_for_writers",
-    "bundles": "whole.cards",
-    "sequences.pattern": "whole.frames.patterns",
-    "sequences.gaps": "whole.frames.gaps",
-    "sequences.step": "whole.frames.step",
-    "manifest.files": "whole.manifests.files",
-    "manifest.required": "whole.manifests.required",
-    "companions": "whole.companions",
-    "incomplete": "whole.incomplete",
-    "size.min": "size.least",
-    "size.max": "size.most",
-    "schedule.open": "schedule.windows",
-    "deadline": "schedule.deadline",
-    "after.trash_for": "trash_for",
-    "enabled": "is_enabled",
-    "limits.per_drop": "limits.size",
-    "backup.key": "backup.with_key",
-}
 #: what stands for a default that is no plain value, or that depends on something else
 _TOLD = {
     "settle.quiet": "15s, 60s on a network file system",
@@ -185,7 +163,7 @@ def default_text(name: str, of: Rule | Settings) -> str:
     if name in _TOLD:
         return _TOLD[name]
     at: Any = of
-    for step in _NAMED.get(name, name).split("."):
+    for step in NAMED.get(name, name).split("."):
         at = getattr(at, step, getattr(at, f"{step}_s", None))
         is_time = at is not None and isinstance(at, float)
     if isinstance(at, Secret):

@@ -119,11 +119,11 @@ def show_duration(seconds: float) -> str:
 
 
 def show_size(amount: int) -> str:
-    """Write bytes with the largest unit that needs no fraction, powers of two first."""
-    for unit in ("TiB", "GiB", "MiB", "KiB", "TB", "GB", "MB", "kB"):
-        if amount and amount % _BYTES[unit] == 0:
-            return f"{amount // _BYTES[unit]} {unit}"
-    return f"{amount} B"
+    """Write bytes with the unit that needs no fraction and the fewest digits."""
+    units = ("TiB", "GiB", "MiB", "KiB", "TB", "GB", "MB", "kB")
+    exact = [unit for unit in units if amount and amount % _BYTES[unit] == 0]
+    unit = min(exact, key=lambda one: amount // _BYTES[one], default="B")
+    return f"{amount // _BYTES[unit]} {unit}"
 
 
 def _split(text: str, units: tuple[str, ...], example: str) -> tuple[Fraction, str]:

@@ -20,13 +20,16 @@ from masv_watch.model import (
     FolderChange,
     HoldReason,
     Initial,
+    Limits,
     LinkWish,
     Masv,
     Package,
     Rule,
+    Schedule,
     Secret,
     Settings,
     Settle,
+    Span,
     To,
 )
 from masv_watch.preview import Look, changes, folder_plan, pairs
@@ -443,6 +446,26 @@ def test_keys_are_told_with_both_values_and_without_secrets():
     assert [tuple(vars_(each)) for each in changes(RULE, rule)] == [
         ("settle.quiet", "not set", "30 s"), ("ignore", "none", "*.a, *.b"),
     ]  # fmt: skip
+
+
+def test_keys_are_told_as_the_file_has_them():
+    """Whoever reads a plan looks for its words in the file."""
+    windows = (Span(days=frozenset({0, 1}), start=60, end=61),)
+    to = To(recipients=(), by_subfolder=((b"a", ("a@x.example",)), (b"b", ("b@x.example",))))
+    limits = Limits(size=1000, is_own=True)
+    rule = replace(
+        RULE, was="old", limits=limits, schedule=Schedule(windows=windows),
+        to=replace(RULE.to, by_subfolder=to.by_subfolder), chunk_size=8 * 1024**2,
+        settle=Settle(asks_for_writers=False),
+    )  # fmt: skip
+
+    assert {each.key: (each.before, each.after) for each in changes(RULE, rule)} == {
+        "to.by_subfolder": ("none", "a: a@x.example; b: b@x.example"),
+        "settle.open_check": ("auto", "never"),
+        "schedule.open": ("none", "mon-tue 01:00-01:01"),
+        "limits.per_drop": ("15 TB", "1 kB"),
+        "chunk_size": ("not set", "8 MiB"),
+    }
 
 
 def vars_(change):

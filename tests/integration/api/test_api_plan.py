@@ -94,7 +94,7 @@ def test_folder_that_grows_between_both_looks_has_no_effect_by_itself(desk, tmp_
     answer = desk.short.ask(PLAN, "POST", edit(desk, chunk_size=6_000_000))
 
     (folder,) = json.loads(answer.body)["hot_folders"]
-    assert folder["keys"] == [{"key": "chunk_size", "before": "not set", "after": "6000000"}]
+    assert folder["keys"] == [{"key": "chunk_size", "before": "not set", "after": "6 MB"}]
     assert folder["effects"] == []
 
 
