@@ -33,6 +33,8 @@ _WORDS = {
     "hold": "would be held",
     "alter": "would go otherwise",
 }
+#: what a reload leaves for a restart, as its answer says too
+_AT_RESTART = frozenset({"state", "server.listen", "masv.api_url", "masv.proxy"})
 _CHANGES = {
     "new": "is new",
     "removed": "is removed: what is on its way goes on",
@@ -125,7 +127,7 @@ def _lines(tree: Json) -> list[str]:
     if not isinstance(tree, dict) or not {"keys", "hot_folders"} <= set(tree):
         raise NotOurs("it is no plan")
     try:
-        found = [_key(each) for each in tree["keys"]]
+        found = [_key(each) + _delay(each) for each in tree["keys"]]
         for folder in tree["hot_folders"]:
             found += _folder(folder)
     except (KeyError, TypeError, AttributeError) as error:
@@ -158,6 +160,14 @@ def _effect(tree: Json) -> Iterator[str]:
     line = f"{_SIGNS[kind]} {printable(tree['path'])} {does}: {printable(tree['why'])}"
     yield f"{line} ({printable(beside)})" if beside else line
     yield from (f"    {_key(each)}" for each in tree["changes"])
+
+
+def _delay(tree: Json) -> str:
+    """Say of a key outside of hot folders that a reload does not take it over."""
+    if tree["key"] not in _AT_RESTART:
+        return ""
+    lost = "; what the earlier one knows as delivered is not known there" * (tree["key"] == "state")
+    return f" (at the next restart, not by a reload{lost})"
 
 
 def _key(tree: Json) -> str:
