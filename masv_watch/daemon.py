@@ -266,6 +266,7 @@ class Daemon:
             settings=lambda: self._settings,
             ignored=self._roster.ignored,
             marks=self._roster.marks,
+            demand_home=self._roster.demand_home,
             register_secret=logs.register_secrets,
         )
         loops = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from masv_watch import files
@@ -24,6 +24,7 @@ from masv_watch.model import (
     DropEvent,
     DropState,
     Explanation,
+    Identity,
     LateDrops,
     Limits,
     Need,
@@ -39,13 +40,15 @@ from masv_watch.uploads import FolderLook, FolderSight, Uploads
 from masv_watch.watch.addresses import recipients_of
 from masv_watch.watch.canary import PERIOD_S, Canary
 from masv_watch.watch.closing import used_marker
+from masv_watch.watch.companions import goes_along, goes_into_trash
 from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.hints import Hints, Mode, Sight
+from masv_watch.watch.homes import demand_home
 from masv_watch.watch.intake import PERIOD_S as SWEEP_S
 from masv_watch.watch.intake import Intake
 from masv_watch.watch.ledgers import volume_shown
 from masv_watch.watch.markers import marks_of
-from masv_watch.watch.rules import Fate, Match, Matcher
+from masv_watch.watch.rules import Matcher
 from masv_watch.watch.sidecars import rebound
 from masv_watch.watch.turnstile import Turnstile
 from masv_watch.watch.unwatched import disabled, not_watched
@@ -399,8 +402,8 @@ class Roster:
             return lambda *_: False
         matcher = Matcher(rule)
         if after != "delete":
-            return lambda path, _size: _goes_along(matcher.match(path, "file"))
-        return lambda path, size: _goes_into_trash(matcher.match(path, "file"), size)
+            return lambda path, _size: goes_along(matcher.match(path, "file"))
+        return lambda path, size: goes_into_trash(matcher.match(path, "file"), size)
 
     def marks(self, hot_folder: str, path: bytes, kind: str) -> tuple[bytes, ...]:
         """Give the paths beside a drop that are markers of it, and go with it."""
@@ -409,6 +412,14 @@ class Roster:
             return ()
         used = used_marker(rule, self._store)
         return (*marks_of(rule, path, kind), *(() if used is None else (used,)))
+
+    def demand_home(self, root: files.Root, drop: Drop, expected: Mapping[bytes, Identity]) -> None:
+        """Make sure that an opened root is the one in which a drop was delivered.
+
+        Raises:
+            SourceUnreadable: something else stands at its path now.
+        """
+        demand_home(self._store, root, drop, expected)
 
     def _rule_of(self, name: str) -> Rule | None:
         """Give the rule of a hot folder, of a disabled one too: what was on its way goes on."""
@@ -440,23 +451,6 @@ def _watching(rule: Rule) -> Rule:
 def _disabled(rule: Rule) -> FolderSight:
     why = "it is disabled: set `enabled: true` for it, then masv-watch reload"
     return FolderSight(rule=rule, reason=why, last_sweep=None, notifications="off")
-
-
-#: tests that leave out what belongs to a drop all the same
-_ALONG = {"ours", "marker", "sidecar", "litter"}
-
-
-def _goes_along(match: Match) -> bool:
-    # under a temporary name something is still being written: it is neither moved nor removed
-    return match.fate is Fate.SKIP and not match.temporary
-
-
-def _goes_into_trash(match: Match, size: int) -> bool:
-    test = match.findings[-1].test
-    if match.fate is not Fate.SKIP or test not in _ALONG:
-        return False
-    # what somebody wrote into a marker was not sent
-    return test != "marker" or not size
 
 
 def _mode_shown(mode: Mode) -> str:

@@ -44,7 +44,7 @@ class Source:
     marks: tuple[bytes, ...] = ()
 
 
-def carry_out(source: Source) -> str:
+def carry_out(root: files.Root, source: Source) -> str:
     """Move or remove a source, and its markers with it; give what was done, for people.
 
     Raises:
@@ -52,18 +52,17 @@ def carry_out(source: Source) -> str:
         SourceVanished: it is neither there nor where an earlier try would have put it.
         SourceUnreadable, CannotMove: not now; it stays.
     """
-    with files.Root.open(source.root) as root:
-        if source.after.delivered == "delete":
-            moved = files.remove(root, source.drop.path, source.expected, ignored=source.ignored)
-            stay = _take_along(root, source, None)
-            kept = "".join(f"; {shown(path)} was not sent and stays" for path in stay)
-            return f"removed; until the trash is emptied it is at {shown(moved.target)}{kept}"
-        target = target_of(source, template_of(source.after))
-        moved = files.move(
-            root, source.drop.path, target, expected=source.expected, ignored=source.ignored
-        )
-        _take_along(root, source, moved.target)
-        return f"moved to {shown(moved.target)}"
+    if source.after.delivered == "delete":
+        moved = files.remove(root, source.drop.path, source.expected, ignored=source.ignored)
+        stay = _take_along(root, source, None)
+        kept = "".join(f"; {shown(path)} was not sent and stays" for path in stay)
+        return f"removed; until the trash is emptied it is at {shown(moved.target)}{kept}"
+    target = target_of(source, template_of(source.after))
+    moved = files.move(
+        root, source.drop.path, target, expected=source.expected, ignored=source.ignored
+    )
+    _take_along(root, source, moved.target)
+    return f"moved to {shown(moved.target)}"
 
 
 def _take_along(root: files.Root, source: Source, target: bytes | None) -> list[bytes]:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from masv_watch import files
 from masv_watch.cloud import wire
 from masv_watch.cloud.client import CloudClient
 from masv_watch.delivery import archives, dispose, receipts, retire
@@ -42,6 +43,7 @@ from masv_watch.model import (
     After,
     Drop,
     DropState,
+    Identity,
     Link,
     Secret,
     Settings,
@@ -75,6 +77,8 @@ class Outside:
     register_secret: Callable[[Secret], None]
     #: gives the markers beside a drop, by its hot folder, path and kind, which go with it
     marks: Callable[[str, bytes, str], tuple[bytes, ...]] = lambda *_: ()
+    #: raises where an opened root is not the one in which a drop of these files was delivered
+    demand_home: Callable[[files.Root, Drop, Mapping[bytes, Identity]], None] = lambda *_: None
 
 
 class Outbox:
@@ -208,8 +212,11 @@ class Outbox:
             self._store.advance_task(task, TaskEvent.WITHDRAWN, note="it is to be sent again")
             return
         source = self._source(drop, upload, task.facts)
-        archives.demand_there(self._store, source)
-        note = dispose.carry_out(source)
+        with files.Root.open(source.root) as root:
+            # first: beside a bare mount point an archive is not where it was either
+            self._outside.demand_home(root, drop, source.expected)
+            archives.demand_there(self._store, source)
+            note = dispose.carry_out(root, source)
         self._store.advance_task(task, TaskEvent.DONE, note=note)
         log.info("a delivered source was dealt with", extra={"drop": drop.id, "what": note})
 

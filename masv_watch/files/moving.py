@@ -91,6 +91,9 @@ def move(
         SourceUnreadable, SourceForbidden: the source cannot be looked at.
         CannotMove: the target is full, not writable, or no folder; the source stays.
     """
+    if root.observe(path) is None and not os.path.lexists(target.rpartition(b"/")[0]):
+        # no folder is made for what is not there
+        raise SourceVanished(f"{shown(path)} is neither there nor at its target", path=path)
     with _trouble(path, "moved"), _arrive(root, target.rpartition(b"/")[0]) as there:
         name = target.rpartition(b"/")[2]
         seen = survey(root, path)
@@ -120,6 +123,8 @@ def find_moved(root: Root, path: bytes, target: bytes, *, expected: Expected) ->
     Raises: CannotMove when the target cannot be looked at.
     """
     above, _, name = target.rpartition(b"/")
+    if not os.path.lexists(above):
+        return None
     try:
         with _trouble(path, "looked for"), _inside(root, above) as there:
             found = _find(there, name, path, expected)

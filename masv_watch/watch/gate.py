@@ -211,10 +211,11 @@ class Gate:
         # at another path it is another root
         self._known = row if row and (row.is_accepted or row.path == self._rule.path) else None
         self.volume = self._volume_of(root)
-        self._whose = self._owner(files.read_marker(root))
+        marker = files.read_marker(root)
+        self._whose = owner_of(marker, self._store.state_id(), self._rule.name)
         if self._whose is Whose.OURS:
             return judge_root(self._known, self._sight(root))
-        is_empty = next(_names(root), None) is None
+        is_empty = is_bare(root)
         sight = self._sight(root, is_empty=is_empty)
         verdict = judge_root(self._known, sight, expects=is_empty and expects())
         if verdict.state is RootState.REPLACED and not is_empty and self._knows(root):
@@ -236,13 +237,6 @@ class Gate:
             has_known=has_known,
             was_removed=self._was_removed,
         )
-
-    def _owner(self, marker: files.RootMarker | None) -> Whose:
-        if marker is None:
-            return Whose.NOBODY
-        if marker.state != self._store.state_id():
-            return Whose.FOREIGN
-        return Whose.OURS if marker.hot_folder == self._rule.name else Whose.NEIGHBOUR
 
     def _knows(self, root: files.Root) -> bool:
         """Say whether anything in the root is in the ledger by its name, or what lies below it."""
@@ -308,3 +302,17 @@ def _names(root: files.Root) -> Iterator[bytes]:
     for entry in root.list_folder():
         if entry.path not in _NOBODYS and not entry.path.endswith(b".masv-part"):
             yield entry.path
+
+
+def is_bare(root: files.Root) -> bool:
+    """Say whether nothing stands in a root but what nobody put there."""
+    return next(_names(root), None) is None
+
+
+def owner_of(marker: files.RootMarker | None, state: str, hot_folder: str) -> Whose:
+    """Say whom the marker of a root names, as a hot folder of this state sees it."""
+    if marker is None:
+        return Whose.NOBODY
+    if marker.state != state:
+        return Whose.FOREIGN
+    return Whose.OURS if marker.hot_folder == hot_folder else Whose.NEIGHBOUR

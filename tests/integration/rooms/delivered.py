@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import os
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,6 +47,7 @@ from masv_watch.model import (
 from masv_watch.names import sent_name
 from masv_watch.store.sqlite import SqliteStore, open_store
 from masv_watch.transfer.packages import tasks_for
+from masv_watch.watch.homes import demand_home
 from tests.doubles import BodyByReads, FakeClock
 from tests.processes import Sandbox, ask
 
@@ -125,6 +127,7 @@ class World:
                 lambda path, _size: path.endswith((b".DS_Store", b".done", b".masv.yml"))
             ),
             register_secret=self.secrets.append,
+            demand_home=partial(demand_home, self.store),
         )
         return Outbox(
             self.store,

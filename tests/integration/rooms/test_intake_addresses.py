@@ -196,7 +196,8 @@ def test_delivered_drop_is_moved_out_of_its_address_which_stays(make_room, targe
         ignored=lambda *_: False,
     )
 
-    carry_out(source)
+    with files.Root.open(source.root) as root:
+        carry_out(root, source)
 
     assert (room.hot / found).read_bytes() == b"x"
     assert (room.hot / "studio-a").is_dir()
