@@ -56,6 +56,7 @@ class Housekeeping:
         """Plan everything; nothing runs before `start`. `tidy` is told how long history is kept."""
         self._store, self._settings, self._tidy = store, settings, tidy
         self._clock, self._metrics = clock, metrics
+        metrics.count("backup_failures", 0)
         self._stopping = False
         self._pause = Bell()
         #: what failed at its last time, by its key

@@ -178,6 +178,8 @@ class Loop:
         """Start the thread; a loop is started once in its life."""
         if self._thread is not None:
             raise RuntimeError(f"loop {self.name} was started before")
+        # a counter that first appears at 1 shows no increase to who watches it
+        self._metrics.count("loop_crashes", 0, loop=self.name)
         self.beat()
         self._thread = start_thread(self.name, self.run)
 

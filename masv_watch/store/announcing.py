@@ -7,13 +7,28 @@ Owns the one line that each move has in the log. Never moves or reads anything. 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 
 from masv_watch.metrics import Metrics
+from masv_watch.model import DropState, TaskState, UploadState
 from masv_watch.names import shown
 from masv_watch.store.sql import Moved, Row
 
 log = logging.getLogger(__name__)
+
+_STATES: Mapping[str, type[StrEnum]] = {
+    "drop": DropState,
+    "task": TaskState,
+    "upload": UploadState,
+}
+
+
+def begin_counting(metrics: Metrics) -> None:
+    """Show every state with nothing that reached it, so that the first one is an increase."""
+    for noun, states in _STATES.items():
+        for state in states:
+            metrics.count("transitions", 0, noun=noun, after=str(state))
 
 
 def announce_all(

@@ -25,7 +25,7 @@ from masv_watch.errors import MasvWatchError, StoreBusy, StoreError, StoreFull, 
 from masv_watch.loops import Clock, start_thread, transaction_flag
 from masv_watch.metrics import Metrics
 from masv_watch.store.alarming import AlarmingVerbs
-from masv_watch.store.announcing import announce_all
+from masv_watch.store.announcing import announce_all, begin_counting
 from masv_watch.store.archiving import ArchivingVerbs
 from masv_watch.store.arriving import ArrivingVerbs
 from masv_watch.store.bulletins import BulletinVerbs
@@ -99,6 +99,7 @@ class SqliteEngine:
         self._path = os.path.join(folder, FILE)
         self._clock = clock
         self._metrics = metrics
+        begin_counting(metrics)
         self._statements = load_statements()
         #: what kept the last batch from being stored; "" when it was stored
         self.trouble = ""

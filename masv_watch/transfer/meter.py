@@ -101,8 +101,8 @@ class Meter:
         self._monotonic = monotonic
         self._door = threading.Lock()
         self._tallies: dict[str, _Tally] = {}
-        #: by hot folder; empty for what callers made
-        self._folders: dict[str, _Sums] = {}
+        #: by hot folder; empty for what callers made, which is told of from the start
+        self._folders: dict[str, _Sums] = {"": _Sums()}
         self._rate = Rate()
         self._busy = 0
         self._retries: Counter[tuple[str, int]] = Counter()

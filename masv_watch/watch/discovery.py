@@ -33,6 +33,8 @@ class Discovery:
         self._rule = rule
         self._hints = hints
         self._metrics = metrics
+        for by in (FoundBy.EVENT, FoundBy.SWEEP):
+            metrics.count("found_drops", 0, hot_folder=rule.name, by=by)
         #: names at the top that were announced, and when that was taken in, monotonic
         self._announced: dict[bytes, float] = {}
         #: drops that only the sweep found while events should have, by their row

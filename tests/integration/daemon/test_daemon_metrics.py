@@ -1,0 +1,68 @@
+"""What a daemon's page of metrics shows before anything happened, and of what is gone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from urllib.request import urlopen
+
+import pytest
+import yaml
+
+from tests.integration.daemon.field import Field
+from tests.processes import PROJECT
+
+RULES, BOARD = "contrib/prometheus/masv-watch.rules.yml", "contrib/grafana/masv-watch.json"
+
+
+@pytest.fixture(scope="module")
+def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
+    """Give a daemon with one hot folder."""
+    made = Field(tmp_path_factory.mktemp("metrics"), {"out": ""})
+    made.daemon.start().until_ready()
+    yield made
+    made.daemon.stop()
+    made.sandbox.end()
+
+
+def page(field: Field) -> str:
+    """Read the page of metrics."""
+    with urlopen(f"{field.daemon.api}/metrics", timeout=60) as answer:
+        return answer.read().decode()
+
+
+def asked_for_growth() -> set[str]:
+    """Give every counter whose growth an example asks for without minding a first value."""
+    rules = yaml.safe_load((PROJECT / RULES).read_text())
+    board = json.loads((PROJECT / BOARD).read_text())
+    alerts = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    panels = [each["expr"] for panel in board["panels"] for each in panel["targets"]]
+    growths = [
+        *(name for each in alerts for name in re.findall(r"(?:rate|increase)\((\w+)", each)),
+        *(
+            name
+            for each in panels
+            if " unless " not in each
+            for name in re.findall(r"increase\((\w+)", each)
+        ),
+    ]
+    return set(growths)
+
+
+def test_fresh_daemon_prints_every_counter_whose_growth_an_example_asks_for(field: Field) -> None:
+    """One that appears at 1 never grew for Prometheus: the first crash would call nobody."""
+    printed = set(re.findall(r"^(\w+)(?:\{.*\})? \S+$", page(field), re.MULTILINE))
+    asked = asked_for_growth()
+
+    assert {"masv_watch_loop_crashes_total", "masv_watch_transitions_total"} <= asked
+    assert asked <= printed
+    assert "masv_watch_backup_failures_total" in printed
+
+
+def test_fresh_daemon_counts_the_crashes_of_each_loop_from_nothing(field: Field) -> None:
+    """Each loop has its own line, as the alert names the one that crashed."""
+    crashes = re.findall(r'^masv_watch_loop_crashes_total\{loop="(.+)"\} (\d+)$', page(field), re.M)
+
+    assert {"sender", "letters", "canary", "intake-out"} <= {loop for loop, _ in crashes}
+    assert {number for _, number in crashes} == {"0"}
