@@ -175,7 +175,9 @@ class Roster:
         before = {_watching(each.intake.rule) for each in self._watched.values()}
         kept = {rule.name for rule in rules if _watching(rule) in before}
         for name in [name for name in self._watched if name not in kept]:
-            self._watched.pop(name).loop.stop(SWAP_S)
+            watched = self._watched.pop(name)
+            watched.loop.stop(SWAP_S)
+            watched.intake.gauges.end()
             self._hints.disarm(name)
         self._inherit(self._rules)
         for rule in rules:

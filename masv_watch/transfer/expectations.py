@@ -74,6 +74,8 @@ class Expectations:
         #: of each hot folder to which nothing came, the moment by which it should have
         self._missed: dict[str, float] = {}
         self._needs: tuple[Need, ...] = ()
+        #: hot folders of which a metric is shown
+        self._shown: frozenset[str] = frozenset()
 
     def tick(self) -> None:
         """Look whether a moment passed without a drop, and tell once of one that did."""
@@ -84,6 +86,10 @@ class Expectations:
         rules = self._settings().hot_folders
         asked = [rule for rule in rules if rule.is_enabled and rule.schedule.expect_by is not None]
         self._needs = tuple(need for rule in asked for need in self._look(rule))
+        names = frozenset(rule.name for rule in asked)
+        for gone in self._shown - names:
+            self._metrics.forget("nothing_arrived", hot_folder=gone)
+        self._shown = names
 
     def needs(self) -> tuple[Need, ...]:
         """Give what a person should know, one for each hot folder to which nothing came."""

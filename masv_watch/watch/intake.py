@@ -35,6 +35,7 @@ from masv_watch.watch.discovery import Discovery
 from masv_watch.watch.entries import Entries
 from masv_watch.watch.foresight import in_groups
 from masv_watch.watch.gate import Gate
+from masv_watch.watch.gauges import Gauges
 from masv_watch.watch.ground import Ground, Known
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.ledgers import ledger_name, ledger_of, volume_name
@@ -101,7 +102,8 @@ class Intake:
         self._turnstile = turnstile or Turnstile(monotonic=clock.monotonic)
         self.troubles, self._closing = Troubles(rule, metrics), Closing(rule, store)
         self._discovery = Discovery(rule, hints=hints, metrics=metrics)
-        self._clock, self._metrics, self._stop, self._known = clock, metrics, stop, Known()
+        self._clock, self._stop, self._known = clock, stop, Known()
+        self.gauges = Gauges(rule.name, metrics)
         self.unmet = Unmet(rule, self._matcher, ledger=store, clock=clock, stop=stop)
         self._dirty, self._sweep_at, self._not_before = True, 0.0, 0.0
         #: monotonic seconds since which the root is asked; None while it is not
@@ -224,13 +226,12 @@ class Intake:
                 self._clear_away(root)
             mode = self._hints.mode(self.rule.name)
         self._was_heard = mode.sight is Sight.EVENTS
-        self._metrics.gauge("notifications", self._was_heard, hot_folder=self.rule.name)
         ended = self._clock.monotonic()
         self._sweep_at = ended + (PERIOD_S[mode.sight] if is_whole else REPROBE_S)
         made, self.entries.foresight.made = self.entries.foresight.made, 0
         breath = _BREATH if made < FLOOD else 1.0
         self._not_before = ended + max(LEAST_PAUSE_S, breath * (ended - began))
-        self._metrics.gauge("sweep_seconds", ended - began, hot_folder=self.rule.name)
+        self.gauges.tell(is_heard=self._was_heard, sweep_s=ended - began)
 
     def _turn(self, *, is_awaited: bool) -> AbstractContextManager[float]:
         """Give the turn to look at everything: where nothing new is to be found, one among few."""

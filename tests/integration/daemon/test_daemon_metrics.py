@@ -12,8 +12,11 @@ import yaml
 
 from tests.integration.daemon.field import Field
 from tests.processes import PROJECT
+from tests.waiting import eventually
 
 RULES, BOARD = "contrib/prometheus/masv-watch.rules.yml", "contrib/grafana/masv-watch.json"
+#: what is shown of a hot folder once it was swept
+SWEPT = ("notifications", "sweep_seconds")
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +69,18 @@ def test_fresh_daemon_counts_the_crashes_of_each_loop_from_nothing(field: Field)
 
     assert {"sender", "letters", "canary", "intake-out"} <= {loop for loop, _ in crashes}
     assert {number for _, number in crashes} == {"0"}
+
+
+def test_gauges_of_a_hot_folder_end_with_it_at_a_reload(field: Field) -> None:
+    """An alert over one that was disabled would stand for ever, and what is left goes on."""
+    before = field.config.read_text()
+    named = {name: f'masv_watch_{name}{{hot_folder="out"}} ' for name in SWEPT}
+    missing = [name for name, line in named.items() if line not in page(field)]
+    field.config.write_text(before.replace("name: out", "name: out, enabled: false"))
+    assert field.command("reload").returncode == 0
+    left = [name for name, line in named.items() if line in page(field)]
+    field.config.write_text(before)
+    assert field.command("reload").returncode == 0
+
+    assert (missing, left) == ([], [])
+    eventually(lambda: all(line in page(field) for line in named.values()))

@@ -153,6 +153,15 @@ def test_notice_is_given_once_shown_as_long_as_nothing_comes_and_ends_with_a_dro
     assert 'nothing_arrived{hot_folder="hot"} 0' in told.metrics.text()
 
 
+def test_hot_folder_that_expects_nothing_any_more_has_no_metric(told: Told) -> None:
+    """An alert over what was removed could never end."""
+    told.pass_hours(49)
+    told.rule = replace(told.rule, schedule=Schedule(tz="UTC"))
+
+    assert told.pass_hours(0.25) == ()
+    assert "nothing_arrived{" not in told.metrics.text()
+
+
 def test_notice_is_not_given_again_after_a_restart(
     told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
