@@ -45,7 +45,8 @@ HELP: Mapping[str, str] = {
     "limit_bytes_per_second": "Limit of bandwidth that holds now; absent where there is none.",
     "limit_wait_seconds": "Time that blocks waited for a limit of bandwidth.",
     "loop_crashes": "Turns of a loop that ended in a fault of our own.",
-    "notifications": "1 while notifications work for a hot folder, 0 while only the sweep does.",
+    "notifications": "1 while notifications work for a hot folder, 0 while they should and do not;"
+    " absent where none can come, as on a network file system.",
     "observers_renewed": "Times at which notifications had stopped and were begun anew.",
     "recalls": "Recall windows that ended, by how: over, sent_now, taken_back or changed.",
     "resent_bytes": "Bytes handed over in chunks that failed, so that they are sent again.",

@@ -7,6 +7,7 @@ intake, ended by `roster`.
 from __future__ import annotations
 
 from masv_watch.metrics import Metrics
+from masv_watch.watch.hints import Sight
 
 
 class Gauges:
@@ -18,12 +19,16 @@ class Gauges:
         self._metrics = metrics
         self._is_over = False
 
-    def tell(self, *, is_heard: bool, sweep_s: float) -> None:
-        """Show what a sweep came to."""
+    def tell(self, sight: Sight, *, sweep_s: float) -> None:
+        """Show what a sweep came to, and nothing of notifications where none can come."""
         # one that hung outlives its hot folder
         if self._is_over:
             return
-        self._metrics.gauge("notifications", is_heard, hot_folder=self._hot_folder)
+        if sight is Sight.BLIND:
+            self._metrics.forget("notifications", hot_folder=self._hot_folder)
+        else:
+            is_heard = sight is Sight.EVENTS
+            self._metrics.gauge("notifications", is_heard, hot_folder=self._hot_folder)
         self._metrics.gauge("sweep_seconds", sweep_s, hot_folder=self._hot_folder)
 
     def end(self) -> None:

@@ -231,7 +231,7 @@ class Intake:
         made, self.entries.foresight.made = self.entries.foresight.made, 0
         breath = _BREATH if made < FLOOD else 1.0
         self._not_before = ended + max(LEAST_PAUSE_S, breath * (ended - began))
-        self.gauges.tell(is_heard=self._was_heard, sweep_s=ended - began)
+        self.gauges.tell(mode.sight, sweep_s=ended - began)
 
     def _turn(self, *, is_awaited: bool) -> AbstractContextManager[float]:
         """Give the turn to look at everything: where nothing new is to be found, one among few."""
