@@ -16,8 +16,9 @@ from typing import Literal
 Kind = Literal["local", "network"]
 
 _NETWORK = frozenset(
-    b"9p acfs afs autofs beegfs ceph cifs coda davfs glusterfs gpfs lustre ncp ncpfs nfs nfs4 "
-    b"ocfs2 orangefs prl_fs pvfs2 smb2 smb3 smbfs vboxsf virtiofs vmhgfs webdav".split()
+    b"9p acfs afs autofs beegfs ceph cifs coda cvfs cxfs davfs fhgfs fuse gfs gfs2 glusterfs gpfs "
+    b"lustre ncp ncpfs nfs nfs4 ocfs2 orangefs panfs prl_fs pvfs2 smb2 smb3 smbfs vboxsf virtiofs "
+    b"vmhgfs webdav wekafs".split()
 )
 _SECOND_NS = 10**9
 #: nanoseconds: what these keep of a time, or by how much they show one otherwise later (pain 19);
@@ -60,7 +61,7 @@ class Mount:
 
     @property
     def is_network(self) -> bool:
-        """Say whether other machines change it; `fuse.*` counts: what is behind is unknown."""
+        """Say whether other machines change it; FUSE counts: what is behind is unknown."""
         return self.kind in _NETWORK or self.kind.startswith(b"fuse.")
 
     @property

@@ -392,6 +392,25 @@ def test_kind_of_a_mount_is_read_from_the_kernels_list(mount: bytes, kind: str) 
     assert kind_of(mount, MOUNTS) == kind
 
 
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        *(
+            (kind, "network")
+            for kind in (b"cvfs", b"gfs2", b"panfs", b"wekafs", b"beegfs", b"gpfs")
+        ),
+        *((kind, "network") for kind in (b"lustre", b"ocfs2", b"9p", b"virtiofs", b"prl_fs")),
+        *((kind, "network") for kind in (b"vboxsf", b"fuse", b"fuse.mergerfs")),
+        *((kind, "local") for kind in (b"ext4", b"xfs", b"btrfs", b"zfs", b"exfat", b"fuseblk")),
+    ],
+)
+def test_file_system_that_other_machines_may_change_counts_as_network(
+    kind: bytes, expected: str
+) -> None:
+    """Notifications are blind there; plain FUSE names nobody behind it, `fuseblk` is a disk."""
+    assert kind_of(b"36", [b"36 35 0:60 / /mnt/san rw - %s san rw" % kind]) == expected
+
+
 def test_filesystem_kind_of_real_paths(hot: Path, tmp_path: Path) -> None:
     """A temporary folder is local, and one that cannot be looked at counts as local."""
     (tmp_path / "link").symlink_to(hot)
