@@ -92,11 +92,15 @@ def draft_of(
             size=tree.size,
         )
 
+    name = fill(rule.package.name)
+    if not name.strip():
+        # the cloud takes no package without one, and what was dropped always has one
+        name = fill("{name}")
     return Draft(
         hot_folder=rule.name,
         root=rule.path,
-        name=_numbered(fill(rule.package.name), 0 if replaces else earlier, is_late=drop.is_late),
-        message=_added(fill(rule.package.message), fill(rule.package.name), earlier)
+        name=_numbered(name, 0 if replaces else earlier, is_late=drop.is_late),
+        message=_added(fill(rule.package.message), name, earlier)
         if drop.is_late
         else fill(rule.package.message),
         terms=replace(terms_of(rule, tree.top), replaces=tuple(replaces)),

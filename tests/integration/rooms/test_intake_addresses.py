@@ -54,6 +54,17 @@ def sent(room: Room) -> dict[str, tuple[str, ...]]:
     return {upload.name: upload.terms.recipients for upload in room.taken()}
 
 
+@pytest.mark.parametrize("template", ["{ext}", " {ext} "])
+def test_package_whose_name_comes_out_blank_is_called_what_was_dropped(make_room, template):
+    """The cloud takes none without a name, and a folder has no ending."""
+    room = make_room(package=Package(name=template))
+    write(room, "studio-a/CARD/one.mov")
+
+    room.pass_time(LONG)
+
+    assert sent(room) == {"CARD": (ANNA,)}
+
+
 def test_what_lies_in_an_address_goes_to_those_it_names(make_room):
     """Files and folders, each a drop of its own; the address itself is none."""
     room = make_room(package=Package(name="{subfolder}: {name}"))
