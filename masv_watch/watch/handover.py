@@ -44,7 +44,6 @@ log = logging.getLogger(__name__)
 
 _VANISHED = "vanished while it was sent"
 _LEFT_OUT = "its rule leaves it out by now"
-_FAILED = "an upload failed: a source vanished while it was sent"
 #: holds that the ledger keeps: those that end by themselves, and the question to a person
 _KEPT_HOLDS = PASSING | {HoldReason.REDROP_ASK}
 #: states of an upload in which something of it may wait for a window
@@ -258,7 +257,11 @@ class Handover:
                 f" {drop.id} ends it here"
             ),
         )
-        self.fail(drop, error, said="an upload failed: its rule leaves a source out by now")
+        if self._stop(drop, error):
+            log.error(
+                "an upload failed: its rule leaves a source out by now",
+                extra=_told(drop, error),
+            )
 
     def _goes_without(
         self, drop: Drop, new_path: Callable[[Drop], bytes | None], note: str
@@ -293,24 +296,32 @@ class Handover:
             )
         return True
 
-    def fail(self, drop: Drop, error: SourceError, *, said: str = _FAILED) -> None:
+    def fail(self, drop: Drop, error: SourceVanished) -> None:
         """Stop the upload of a drop that cannot be sent as it was begun."""
+        if self._stop(drop, error):
+            log.error(
+                "an upload failed: a source vanished while it was sent",
+                extra=_told(drop, error),
+            )
+
+    def _stop(self, drop: Drop, error: SourceError) -> bool:
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
         if upload is None or upload.state not in _STOPPABLE or self.is_elsewhere(drop):
-            return
+            return False
         self._store.fail_vanished(upload.id, code=error.code, error=str(error))
-        log.error(
-            said,
-            extra={
-                "upload": upload.id,
-                "drop": shown(drop.path),
-                "code": error.code,
-                "reason": error.message,
-                "cure": error.hint,
-            },
-        )
+        return True
 
     def is_elsewhere(self, drop: Drop) -> bool:
         """Say whether a drop came from another path than the rule has now."""
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
         return upload is not None and upload.root != self._rule.path
+
+
+def _told(drop: Drop, error: SourceError) -> dict[str, object]:
+    return {
+        "upload": drop.upload_id,
+        "drop": shown(drop.path),
+        "code": error.code,
+        "reason": error.message,
+        "cure": error.hint,
+    }
