@@ -104,3 +104,11 @@ def kind_of(mode: int) -> str:
     if stat.S_ISDIR(mode):
         return "folder"
     return "link" if stat.S_ISLNK(mode) else "other"
+
+
+def lying(seen: Observation, above: bytes, real: bytes) -> Observation:
+    """Give an entry of a folder with where it lies, if a link led to that folder."""
+    if real == above or seen.real or seen.identity is None:
+        return seen
+    name = seen.path.rpartition(b"/")[2]
+    return replace(seen, real=(real + b"/" if real else b"") + name)

@@ -13,9 +13,8 @@ import errno
 import os
 import stat
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 from operator import attrgetter
 from types import TracebackType
@@ -36,7 +35,7 @@ from masv_watch.files.entries import (
     split,
 )
 from masv_watch.files.links import Links, is_link
-from masv_watch.files.observations import Observation, demand_same, identity_of, observed
+from masv_watch.files.observations import Observation, demand_same, identity_of, lying, observed
 from masv_watch.files.reach import Reach
 from masv_watch.files.rights import Wish
 from masv_watch.model import Follow, Identity
@@ -95,6 +94,8 @@ class Root:
         self._guarded = frozenset() if reach is None else reach.inodes
         self._folders: OrderedDict[bytes, int] = OrderedDict()
         status = os.fstat(descriptor)
+        #: folders below that are not entered, each with the clause that says why
+        self.withheld: Mapping[bytes, str] = {}
         #: (device, inode); the device compares only within one boot
         self.identity = (status.st_dev, status.st_ino)
 
@@ -276,7 +277,7 @@ class Root:
                 seen = self._observed(folder, name, path)
                 if seen is None:
                     self._assert_there()
-                return seen and _lying(seen, above, real)
+                return seen and lying(seen, above, real)
         except SourceVanished:
             return None
 
@@ -423,6 +424,8 @@ class Root:
         return start, [checked(name, relative) for name in rest.split(b"/")]
 
     def _step(self, folder: int, name: bytes, path: bytes) -> int:
+        if path in self.withheld:
+            raise SourceUnreadable(f"{shown(path)} {self.withheld[path]}", path=path)
         try:
             descriptor = os.open(name, _STEP, dir_fd=folder)
         except NotADirectoryError as error:
@@ -489,10 +492,4 @@ def _under(batch: Batch, above: bytes, real: bytes) -> Batch:
     """Give the entries of a folder that a link led to, each with where it lies."""
     plain = zip(batch.names, batch.stats, strict=True)
     seen = [observed(above + b"/" + os.fsencode(name), status) for name, status in plain]
-    return Batch([], [], [_lying(each, above, real) for each in (*seen, *batch.others)])
-
-
-def _lying(seen: Observation, above: bytes, real: bytes) -> Observation:
-    if real == above or seen.real or seen.identity is None:
-        return seen
-    return replace(seen, real=(real + b"/" if real else b"") + split(seen.path)[1])
+    return Batch([], [], [lying(each, above, real) for each in (*seen, *batch.others)])

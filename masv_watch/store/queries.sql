@@ -1538,6 +1538,21 @@ VALUES (:hot_folder, :path, :initial, :anew, :mounted);
 -- name: forget_unread
 DELETE FROM unread WHERE hot_folder = :hot_folder AND path = :path;
 
+-- name: submounts
+SELECT path FROM submounts WHERE hot_folder = :hot_folder AND root = :root ORDER BY path;
+
+-- name: add_submount
+INSERT OR IGNORE INTO submounts (hot_folder, root, path) VALUES (:hot_folder, :root, :path);
+
+-- name: forget_submount
+DELETE FROM submounts WHERE hot_folder = :hot_folder AND root = :root AND path = :path;
+
+-- name: forget_submounts
+DELETE FROM submounts WHERE hot_folder = :hot_folder;
+
+-- name: rename_submounts
+UPDATE OR REPLACE submounts SET hot_folder = :new WHERE hot_folder = :old;
+
 -- name: rename_unread
 UPDATE OR REPLACE unread SET hot_folder = :new || substr(hot_folder, length(:old) + 1)
 WHERE hot_folder = :old OR (hot_folder > :old || '@' AND hot_folder < :old || 'A');

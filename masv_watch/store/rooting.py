@@ -30,6 +30,7 @@ _RENAMES = (
     "rename_pause",
     "rename_batch_marks",
     "rename_unread",
+    "rename_submounts",
     "rename_archives",
     "rename_bulletins",
     "rename_asked",
@@ -68,7 +69,36 @@ class RootingVerbs:
 
     def accept_root(self, hot_folder: str) -> None:
         """Take whatever stands at a root's path for the root."""
-        self.engine.write(lambda tx: tx.run("accept_root", hot_folder=hot_folder, now=tx.now))
+
+        def accept(tx: Transaction) -> None:
+            tx.run("accept_root", hot_folder=hot_folder, now=tx.now)
+            tx.run("forget_submounts", hot_folder=hot_folder)
+
+        self.engine.write(accept)
+
+    def submounts(self, hot_folder: str, root: bytes) -> list[bytes]:
+        """List the folders below a root on which another file system was mounted."""
+        rows = self.engine.read(lambda tx: tx.all("submounts", hot_folder=hot_folder, root=root))
+        return [bytes(row["path"]) for row in rows]
+
+    def note_submounts(
+        self,
+        hot_folder: str,
+        root: bytes,
+        *,
+        mounted: Collection[bytes] = (),
+        gone: Collection[bytes] = (),
+    ) -> None:
+        """Note on which folders another file system is mounted, and which are gone."""
+
+        def note(tx: Transaction) -> None:
+            for path in mounted:
+                tx.run("add_submount", hot_folder=hot_folder, root=root, path=path)
+            for path in gone:
+                tx.run("forget_submount", hot_folder=hot_folder, root=root, path=path)
+
+        if mounted or gone:
+            self.engine.write(note)
 
     def rename_folder(self, old: str, new: str) -> bool:
         """Let all that is known of one hot folder be known of another."""

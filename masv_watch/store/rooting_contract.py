@@ -28,7 +28,31 @@ class Rooting(Protocol):
         ...
 
     def accept_root(self, hot_folder: str) -> None:
-        """Take whatever stands at the path for the root, as at a first start; its ledger stays."""
+        """Take whatever stands at the path for the root, as at a first start; its ledger stays.
+
+        What was mounted below it is forgotten.
+        """
+        ...
+
+    def submounts(self, hot_folder: str, root: bytes) -> Sequence[bytes]:
+        """List the folders below a root on which another file system was mounted once.
+
+        Each comes after the folders in which it lies.
+        """
+        ...
+
+    def note_submounts(
+        self,
+        hot_folder: str,
+        root: bytes,
+        *,
+        mounted: Collection[bytes] = (),
+        gone: Collection[bytes] = (),
+    ) -> None:
+        """Note on which folders below a root another file system is mounted.
+
+        Those that are gone, not only unmounted, are forgotten.
+        """
         ...
 
     def rename_folder(self, old: str, new: str) -> bool:

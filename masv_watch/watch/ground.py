@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from masv_watch.errors import SourceError
 from masv_watch.files import Root
+from masv_watch.watch.addresses import above
 from masv_watch.watch.fences import Numbers, joined, numbers_of
 
 #: folders of one hot folder that are remembered, about 100 bytes each
@@ -63,14 +64,30 @@ class Ground:
         self._room = LONGEST_PATH - len(root.path.rstrip(b"/")) - 1
         #: folders that lie too deep for that: they are walked to, and not watched
         self.too_deep = 0
-        self._sum = joined(0, b"", numbers_of(root.own_identity()))
+        numbers = numbers_of(root.own_identity())
+        self._sum = joined(0, b"", numbers)
+        self._device = numbers[-1]
+        #: folders on which another file system is mounted, each with its device
+        self.points: dict[bytes, int] = {}
 
-    def add(self, path: bytes, numbers: Numbers) -> None:
-        """Put a folder on it; one that was walked twice in the same sweep counts twice."""
+    def add(self, path: bytes, numbers: Numbers, *, is_led: bool = False) -> None:
+        """Put a folder on it; one that was walked twice in the same sweep counts twice.
+
+        `is_led` says that a link leads there.
+        """
+        if numbers[-1] != self._device_around(path) and not is_led:
+            self.points[path] = numbers[-1]
         self.too_deep += len(path) > self._room
         if len(self._paths) <= MOST:
             self._paths.append(path)
             self._sum = joined(self._sum, path, numbers)
+
+    def _device_around(self, path: bytes) -> int:
+        if self.points:
+            for each in above(path):
+                if each in self.points:
+                    return self.points[each]
+        return self._device
 
     @property
     def folders(self) -> int:

@@ -26,6 +26,7 @@ from masv_watch.metrics import Metrics
 from masv_watch.model import DropState, HoldReason, Initial, Rule
 from masv_watch.store.contract import Store
 from masv_watch.uploads import Uploads
+from masv_watch.watch import submounts
 from masv_watch.watch.absence import Absence
 from masv_watch.watch.absentees import Absentees
 from masv_watch.watch.adoption import adopt, came_since
@@ -310,6 +311,7 @@ class Intake:
         # what lies in a folder that could not be listed is not missing
         roll.spare(hidden)
         self.entries.end(root, roll, hidden)
+        submounts.note(ground.points.keys() - hidden, self.rule, self._store)
         self.troubles.lose(roll.unjudged)
         if self._closing.take_in(mark):
             # what settles waits no longer than its marker asks
@@ -453,6 +455,8 @@ class Intake:
             self.asking_since = None
         if root is not None and self.rule.removable and self.gate.volume is not None:
             self._turn_to(self.gate.volume)
+        if root is not None:
+            submounts.withhold(root, self.rule, self._store)
         return root
 
     def _turn_to(self, found: files.Volume) -> None:

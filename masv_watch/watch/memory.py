@@ -57,7 +57,10 @@ class Remembered:
     def note(self, tree: Tree, verdict: Verdict) -> None:
         """Keep what a look showed, for the next one."""
         self.entry = verdict.entry
-        self.place, self.is_quiet = place_of(tree), verdict.state is State.QUIET
+        self.is_quiet = verdict.state is State.QUIET
+        if tree.kind != "unreadable":
+            # what could not be looked at is the file that it was, not a folder
+            self.place = place_of(tree)
 
 
 @dataclass(slots=True)

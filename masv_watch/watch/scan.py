@@ -403,18 +403,18 @@ class _Walk:
             self._unreadable.append(LeftOut(path=entry.path, reason=entry.detail))
             return inside
         elif entry.kind == "folder":
-            self._go_into(entry.path, entry.identity, is_plain=is_plain)
+            self._go_into(entry.path, entry.identity, is_plain=is_plain, is_led=bool(entry.real))
             return inside
         elif self._keeps:
             self._files.append((entry.path, entry.identity))
         return joined(inside, name, numbers or numbers_of(entry.identity))
 
-    def _go_into(self, path: bytes, identity: Identity, *, is_plain: bool) -> None:
+    def _go_into(self, path: bytes, identity: Identity, *, is_plain: bool, is_led: bool) -> None:
         numbers = numbers_of(identity)
         if self._keeps:
             self._folders.append((path, identity))
         if self._ground is not None:
-            self._ground.add(path, numbers)
+            self._ground.add(path, numbers, is_led=is_led)
         self._ahead.append((path, numbers, is_plain))
 
     def _count(self, path: bytes) -> None:

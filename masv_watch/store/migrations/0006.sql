@@ -99,6 +99,14 @@ CREATE TABLE unread (
     mounted INTEGER,
     PRIMARY KEY (hot_folder, path)
 ) WITHOUT ROWID;
+-- On which folders below a root another file system was mounted.
+CREATE TABLE submounts (
+    hot_folder TEXT NOT NULL,
+    root BLOB NOT NULL,
+    -- below the root
+    path BLOB NOT NULL,
+    PRIMARY KEY (hot_folder, root, path)
+) WITHOUT ROWID;
 -- its letter may have left after the copy was made that was restored: a person says whether it goes
 ALTER TABLE tasks ADD COLUMN in_doubt INTEGER NOT NULL DEFAULT 0;
 -- so may those have that are owed once it is delivered
