@@ -154,6 +154,7 @@ class Housekeeping:
             return
         try:
             copies = {each: at for each, at in list_folder(backup.to).items() if is_copy(each)}
+            self._show_newest(at for at in copies.values() if at <= wall)
             if not is_due(copies.values(), wall):
                 return
             name = name_of(self._clock.local(wall))
@@ -166,8 +167,14 @@ class Housekeeping:
                 self._fail_backup(backup, error)
             return
         self._well("backup")
-        self._metrics.gauge("backup_last_success_timestamp_seconds", wall)
+        self._show_newest([wall])
         log.info("the state was backed up", extra={"to": to, "bytes": size})
+
+    def _show_newest(self, times: Iterable[float]) -> None:
+        """Show when the last copy was made: after a restart the files alone know it."""
+        newest = max(times, default=None)
+        if newest is not None:
+            self._metrics.gauge("backup_last_success_timestamp_seconds", newest)
 
     def _fail_backup(self, backup: Backup, error: Exception) -> None:
         self._metrics.count("backup_failures")

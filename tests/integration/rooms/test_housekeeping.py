@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from masv_watch.errors import StoreUnusable
-from masv_watch.housekeeping import BACKUP_S, Housekeeping
+from masv_watch.housekeeping import BACKUP_S, Housekeeping, name_of
 from masv_watch.metrics import Metrics
 from masv_watch.model import Backup, DropEvent, History
 from masv_watch.store.sqlite import open_store
@@ -28,12 +28,16 @@ class House:
             state=str(self.state), history=History(drops_s=DAY_S, events_s=DAY_S), backup=None
         )
         self.told: list[float] = []
+        self.begin(self.metrics)
+
+    def begin(self, metrics: Metrics) -> None:
+        """Start anew, as a restart of the daemon does."""
         self.keeping = Housekeeping(
             self.store,
             settings=lambda: self.settings,
             tidy=self.told.append,
             clock=self.clock,
-            metrics=self.metrics,
+            metrics=metrics,
         )
 
 
@@ -77,6 +81,32 @@ def test_copies_are_made_once_a_day_and_the_oldest_go(house, tmp_path, caplog):
     assert house.metrics.value("backup_last_success_timestamp_seconds") > 0
     assert len([one for one in caplog.records if one.message == "the state was backed up"]) == 4
     assert not house.keeping.needs()
+
+
+def test_time_of_the_newest_copy_is_shown_after_a_restart_whether_one_is_due_or_fails(
+    house, tmp_path
+):
+    """The alert of an old copy would be silent for a day, or for ever; the future counts not."""
+    copies = tmp_path / "copies"
+    house.settings.backup = Backup(to=str(copies))
+    house.keeping.back_up()
+    made_at = house.clock.wall()
+    _age(copies, house.clock)
+    ahead = copies / "masv-watch-21000101T000000.db"
+    ahead.write_bytes(b"made while the clock was ahead")
+    os.utime(ahead, (4_102_444_800, 4_102_444_800))
+    shown = []
+    for later_s in (60, BACKUP_S):
+        house.clock.advance(later_s)
+        metrics = Metrics()
+        house.begin(metrics)
+        # nothing can be put in the place of a folder
+        (copies / name_of(house.clock.local(house.clock.wall()))).mkdir()
+        house.keeping.back_up()
+        shown.append(metrics.value("backup_last_success_timestamp_seconds"))
+
+    assert shown == pytest.approx([made_at, made_at], rel=0, abs=1)
+    assert [need.key for need in house.keeping.needs()] == ["backup"]
 
 
 def test_copy_made_now_outlives_those_that_a_clock_ahead_has_named(house, tmp_path):
