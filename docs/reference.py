@@ -138,23 +138,38 @@ def _members(shape: Json, api: Json) -> list[str]:
     ]
 
 
-def kinds_of_metrics() -> dict[str, str]:
-    """Say of each metric whether it counts or measures, as the code uses it."""
-    told = r"\.(count|gauge)\(\s*\"(\w+)\""
-    texts = (file.read_text("utf-8") for file in (PROJECT / "masv_watch").rglob("*.py"))
-    return {name: kind for text in texts for kind, name in re.findall(told, text)}
+def uses_of_metrics() -> dict[str, tuple[str, set[str]]]:
+    """Say of each metric whether it counts or measures, and its labels, as the code uses it."""
+    found: dict[str, tuple[str, set[str]]] = {}
+    for file in (PROJECT / "masv_watch").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            name = node.args[0].value if _has_literal(node) else None  # type: ignore[attr-defined]
+            if node.func.attr in ("count", "gauge") and name in metrics.HELP:
+                _, labels = found.setdefault(name, (node.func.attr, set()))
+                # what is not written at the call is told of hot folders
+                labels |= {each.arg or "hot_folder" for each in node.keywords}
+    return found
+
+
+def _has_literal(call: ast.Call) -> bool:
+    return bool(call.args) and isinstance(call.args[0], ast.Constant)
 
 
 def reference_of_metrics() -> list[str]:
     """Write every metric under the name that it is printed with."""
-    kinds, lines = kinds_of_metrics(), []
+    uses, lines = uses_of_metrics(), []
     for name, help_ in sorted(metrics.HELP.items()):
         # what is not told by its name alone is told by its unit
         by_unit = "gauge" if name.endswith("_per_second") else "count"
-        is_counter = kinds.get(name, by_unit) == "count"
+        use, labels = uses.get(name, (by_unit, {"hot_folder"}))
+        is_counter = use == "count"
         whole = f"{metrics.PREFIX}{name}{'_total' if is_counter else ''}"
         kind = "Counter." if is_counter else "Gauge."
-        lines += entry(f"describe:: {whole}", f"{kind} {plain(help_)}")
+        told = ", ".join(literal(each) for each in sorted(labels))
+        said = f"Labels: {told}." if labels else ""
+        lines += entry(f"describe:: {whole}", f"{kind} {plain(help_)}", said)
     return lines
 
 

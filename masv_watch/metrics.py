@@ -29,8 +29,10 @@ HELP: Mapping[str, str] = {
     "chunks_acknowledged": "Chunks that the cloud acknowledged.",
     "chunks_kept": "Chunks of changed files that did not have to go again.",
     "cloud_answers": "Answers of the cloud's API by status.",
-    "config_last_reload_success": "1 when the last reload was taken over, 0 when it was refused.",
-    "config_last_reload_success_timestamp_seconds": "When a reload was taken over last.",
+    "config_last_reload_success": "1 when the last reload, or the start, took the configuration"
+    " over, 0 when it was refused.",
+    "config_last_reload_success_timestamp_seconds": "When a configuration was taken over last, as"
+    " of 1970.",
     "connections": "Connections that may carry chunks of large files now.",
     "connections_busy": "Connections that carry a chunk or wait for its acknowledgement.",
     "entry_faults": "Entries of hot folders that could not be judged: a fault of our own.",

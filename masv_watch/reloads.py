@@ -24,10 +24,11 @@ class Reloads:
     """What is asked of the main thread, and what it answered."""
 
     def __init__(self, ring: Callable[[], None], *, clock: Clock, metrics: Metrics) -> None:
-        """Begin with none; `ring` wakes the thread that reloads."""
+        """Begin with what the start took over; `ring` wakes the thread that reloads."""
         self._ring = ring
         self._clock = clock
         self._metrics = metrics
+        self._tell(is_taken=True)
         self._lock = threading.Lock()
         self._waiting: list[threading.Event] = []
         self._is_asked = False
@@ -72,13 +73,16 @@ class Reloads:
             waiting, self._waiting = self._waiting, []
         try:
             self.last = reload()
-            self._metrics.gauge("config_last_reload_success", self.last.is_taken)
-            if self.last.is_taken:
-                at = self._clock.wall()
-                self._metrics.gauge("config_last_reload_success_timestamp_seconds", at)
+            self._tell(is_taken=self.last.is_taken)
         finally:
             for each in waiting:
                 each.set()
+
+    def _tell(self, *, is_taken: bool) -> None:
+        self._metrics.gauge("config_last_reload_success", is_taken)
+        if is_taken:
+            at = self._clock.wall()
+            self._metrics.gauge("config_last_reload_success_timestamp_seconds", at)
 
 
 def with_cloud_of(now: Settings, at_start: Settings, new: Settings) -> Settings:

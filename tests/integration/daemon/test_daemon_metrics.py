@@ -63,6 +63,16 @@ def test_fresh_daemon_prints_every_counter_whose_growth_an_example_asks_for(fiel
     assert "masv_watch_backup_failures_total" in printed
 
 
+def test_fresh_daemon_shows_its_start_as_a_configuration_that_was_taken_over(field: Field) -> None:
+    """As Prometheus' own servers do: what is absent fits no alert and no panel."""
+    before_s = field.config.stat().st_mtime
+    found = re.findall(r"^masv_watch_config_last_reload_success(\w*) (\S+)$", page(field), re.M)
+    shown = {name: float(value) for name, value in found}
+
+    assert shown[""] == 1
+    assert shown["_timestamp_seconds"] >= before_s
+
+
 def test_fresh_daemon_counts_the_crashes_of_each_loop_from_nothing(field: Field) -> None:
     """Each loop has its own line, as the alert names the one that crashed."""
     crashes = re.findall(r'^masv_watch_loop_crashes_total\{loop="(.+)"\} (\d+)$', page(field), re.M)

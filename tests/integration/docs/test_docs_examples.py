@@ -224,6 +224,23 @@ def test_metrics_of_a_daemon_are_of_the_kind_that_the_reference_says(
     assert wrong == []
 
 
+def test_labels_of_a_daemons_metrics_are_those_that_the_reference_names(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes a query needs them; they are read from the code there as well."""
+    monkeypatch.syspath_prepend(str(PROJECT / "docs"))
+    import reference
+
+    _, text = town.get("/metrics")
+    printed = re.findall(r"^(\w+)\{(.+)\} \S+$", text, re.MULTILINE)
+    labels = {(name, label) for name, inside in printed for label in re.findall(r'(\w+)="', inside)}
+    said = " ".join(reference.reference_of_metrics()).split(".. describe:: ")
+    named = {each.split()[0]: each.partition("Labels: ")[2] for each in said if each.strip()}
+
+    assert ("masv_watch_transitions_total", "noun") in labels
+    assert [pair for pair in sorted(labels) if f"``{pair[1]}``" not in named[pair[0]]] == []
+
+
 def test_benchmarks_that_are_named_exist() -> None:
     """The commands beside the figures are those of the tree; tests of their own run them."""
     text = PERFORMANCE.read_text("utf-8")
