@@ -155,6 +155,16 @@ def test_documents_are_there_for_whoever_reaches_nothing_but_this_machine(instal
     assert f"Documentation=file://{docs}/runbook.txt" in unit
 
 
+def test_alerts_and_dashboard_come_with_the_package(installed, project):
+    """Where the page about monitoring says; whoever has the package has no source tree."""
+    examples = "/usr/share/doc/masv-watch/examples"
+    rules = installed.run("cat", f"{examples}/masv-watch.rules.yml").stdout
+    board = installed.run("cat", f"{examples}/masv-watch.grafana.json").stdout
+
+    assert rules == (project / "contrib/prometheus/masv-watch.rules.yml").read_text()
+    assert json.loads(board)["panels"]
+
+
 def test_service_within_its_limits_delivers_and_lives_on_through_an_upgrade(
     ground, sandbox, deb, tmp_path
 ):
