@@ -7,6 +7,7 @@ import os
 import stat
 
 import pytest
+import yaml
 
 OK, FAILED, USAGE = range(3)
 
@@ -105,6 +106,20 @@ def test_init_that_fails_takes_the_folder_that_it_made_back(carry_out, here):
     assert sorted(os.listdir(here)) == ["file", "hot"]
     assert below[0] == FAILED
     assert below[2].count("\n") == 1
+
+
+def test_init_leaves_the_quiet_time_to_the_folder_and_shows_how_to_say_it(carry_out, here):
+    """On a share the default is longer than any that a newcomer would write (P2)."""
+    words = ("--path", "hot", "--portal", "p", "--sender", "a@example.com")
+    assert carry_out("config", "init", *words)[0] == OK
+    file = here / "masv-watch.yml"
+    (folder,) = yaml.safe_load(file.read_text())["hot_folders"]
+    file.write_text(file.read_text().replace("# settle:", "settle:"))
+    (said,) = yaml.safe_load(file.read_text())["hot_folders"]
+
+    assert "settle" not in folder
+    assert said["settle"] == {"quiet": "15s"}
+    assert carry_out("check", "--no-probe")[0] == OK
 
 
 @pytest.mark.parametrize(
