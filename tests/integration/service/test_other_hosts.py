@@ -60,6 +60,16 @@ def test_launchd_agent_starts_what_the_parser_knows(agent):
     assert agent["UserName"] not in {"root", ""}
 
 
+def test_launchd_agent_is_not_slowed_down_and_says_how_its_log_ends(agent):
+    """As a background process macOS throttles its disk and processor; nothing rotates by itself."""
+    log = agent["StandardErrorPath"]
+    owner = f"{agent['UserName']}:{agent['GroupName']}"
+
+    assert agent["ProcessType"] == "Interactive"
+    assert f"\n    {log} {owner} 600 " in agent["file"].read_text()
+    assert f"kickstart -k system/{agent['Label']}\n" in agent["file"].read_text()
+
+
 def test_launchd_agent_is_as_private_and_patient_as_the_unit(agent, contrib):
     """The same rights on what it makes, the same time to end, no core dump with the key in it."""
     unit = (contrib / "systemd" / "masv-watch.service").read_text()
