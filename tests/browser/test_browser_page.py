@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ AXE_RUN = (
     "axe.run(document).then((all) => all.violations.map("
     "(each) => [each.id, each.nodes.map((node) => node.failureSummary)]))"
 )
+PICTURES = PROJECT / "build/pictures"
 PHONE, WIDE = 375, 1280
 MIB = 1024 * 1024
 HOSTILE = "</h3><script>window.hurt=1</script><img src=x onerror=window.hurt=1>\u202e"
@@ -365,6 +367,34 @@ def test_explain_box_and_search_work_without_script(desk, tab):
     assert tab.run(f"document.querySelectorAll('#history {row(desk.stopped)}').length") == 1
 
 
+def views(desk):
+    """Give the path of each view by a name for its picture."""
+    return {
+        "live": "/",
+        "nothing-found": "/?q=none",
+        "upload": f"/page/uploads/{desk.moving}",
+        "no-upload": "/page/uploads/none",
+        "explained": f"/page/explain?path={desk.top}/out/EMPTY",
+    }
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_page_in_each_view_is_kept_as_a_picture_that_fits_its_screen(desk, tab, width, theme):
+    """For whoever looks at them after a change of the page: build/pictures holds the last ones."""
+    tab.look_as(width=width, is_dark=theme == "dark")
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for name, path in views(desk).items():
+        tab.open(f"{desk.station.daemon.api}{path}")
+        file = PICTURES / f"{name}-{width}-{theme}.png"
+        file.unlink(missing_ok=True)
+        tab.picture(file, whole=True)
+        # the size stands behind the signature and the name of the first chunk
+        (seen,) = struct.unpack(">I", file.read_bytes()[16:20])
+        # a bar to scroll by is no part of the picture
+        assert width - 20 < seen <= width, name
+
+
 @pytest.mark.barriers
 @pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [WIDE, PHONE])
@@ -373,9 +403,7 @@ def test_page_has_no_barrier_that_a_checker_finds(desk, tab, width, is_dark):
     if not AXE.exists():
         pytest.fail("axe-core is not there: `make test-browser` fetches it")
     tab.look_as(width=width, is_dark=is_dark)
-    views = ("/", "/?q=none", f"/page/uploads/{desk.moving}", "/page/uploads/none",
-             f"/page/explain?path={desk.top}/out/EMPTY")  # fmt: skip
-    for view in views:
+    for view in views(desk).values():
         tab.open(f"{desk.station.daemon.api}{view}")
         tab.run(f"{AXE.read_text()};0")
         found = tab.run(AXE_RUN)
