@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from masv_watch.config.units import show_duration
 from masv_watch.delivery.letters import size_text
@@ -26,6 +27,7 @@ from masv_watch.watch.intake import PERIOD_S
 _HEARING_S, _STEP_S = 2.0, 0.1
 #: seconds between two clocks that nobody needs to know of
 _SAME_TIME_S = 5.0
+_LEARNED = "until the folder's own pauses are known; masv-watch status NAME shows what holds by now"
 _GRAINS = {1: "1 ns", 100: "100 ns", 1000: "1 us", 10**6: "1 ms", 10**7: "10 ms"}
 
 
@@ -210,7 +212,9 @@ def _identity(found: Sounding) -> Iterator[Probe]:
 
 
 def _quiet(found: Sounding, settle: Settle) -> Quiet:
-    return quiet_time(settle, "network" if found.mount.is_network else "local")
+    quiet = quiet_time(settle, "network" if found.mount.is_network else "local")
+    # what was learned is in the daemon's state, which is not asked here
+    return replace(quiet, why=_LEARNED) if settle.is_learned else quiet
 
 
 def _lease(found: Sounding, settle: Settle) -> Iterator[Probe]:

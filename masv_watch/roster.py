@@ -383,6 +383,7 @@ class Roster:
                     away_since=at(intake.asking_since if hangs else intake.absence.since),
                     question=intake.gate.question,
                     look=_look_of(intake, at),
+                    quiet=intake.entries.assessor.shown,
                 )
             )
         sights += [_disabled(rule) for rule in self._rules if not rule.is_enabled]

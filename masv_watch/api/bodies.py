@@ -28,6 +28,7 @@ from masv_watch.api.shapes import (
     LinkBody,
     LookBody,
     MoveBody,
+    QuietBody,
     RateLimitBody,
     SessionBody,
     StatsBody,
@@ -64,6 +65,7 @@ from masv_watch.names import shown
 from masv_watch.uploads import (
     DropView,
     FolderLook,
+    FolderQuiet,
     FolderView,
     SendingView,
     UploadDetails,
@@ -282,6 +284,7 @@ def folder_body(view: FolderView) -> FolderBody:
         "held": view.held,
         "by_subfolder": {shown(name): list(to) for name, to in rule.to.by_subfolder},
         "look": _look_body(view.sight.look),
+        "quiet": _quiet_body(view.sight.quiet),
         "rule": rule_body(rule),
     }
 
@@ -295,6 +298,10 @@ def _look_body(look: FolderLook | None) -> LookBody | None:
         "why": look.why,
         "everything_at": iso(look.full_at),
     }
+
+
+def _quiet_body(quiet: FolderQuiet | None) -> QuietBody | None:
+    return None if quiet is None else {"seconds": quiet.seconds, "why": quiet.why}
 
 
 def automation_body(view: FolderView) -> AutomationBody:

@@ -245,6 +245,13 @@ class LookBody(TypedDict):
     everything_at: str | None
 
 
+class QuietBody(TypedDict):
+    """How long what arrives in a hot folder must not change by now, and why so long."""
+
+    seconds: float
+    why: str
+
+
 class FolderBody(TypedDict):
     """A hot folder; it is `waiting` while its folder is away, `disabled` by its rule."""
 
@@ -268,6 +275,7 @@ class FolderBody(TypedDict):
     held: int
     by_subfolder: dict[str, list[str]]
     look: LookBody | None
+    quiet: QuietBody | None
     rule: RuleBody
 
 

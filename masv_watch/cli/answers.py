@@ -211,8 +211,17 @@ def hot_folder(tree: Json) -> HotFolder:
         drop=text(tree, "drop"),
         depth=text(tree, "depth"),
         takes=text(_rule(tree), "takes"),
+        quiet=_quiet(tree),
         rule=tuple(_asked_for(_rule(tree))),
     )
+
+
+def _quiet(tree: Json) -> str:
+    # there is none before the first look, and from a daemon of another age
+    said = tree.get("quiet") if isinstance(tree, dict) else None
+    if not isinstance(said, dict):
+        return ""
+    return f"{_written(said.get('seconds')) or 0} s, {text(said, 'why')}"
 
 
 def _rule(tree: Json) -> dict[str, Json]:

@@ -191,6 +191,8 @@ class HotFolder:
     depth: str = ""
     #: what it takes, as a clause; empty from a daemon that does not tell
     takes: str = ""
+    #: how long what arrives must not change by now, and why so long
+    quiet: str = ""
     #: what else its rule asks for, as it is called there and as people read it
     rule: tuple[tuple[str, str], ...] = ()
 

@@ -14,6 +14,7 @@ from masv_watch.uploads.desk import may_be_delivered as may_be_delivered
 from masv_watch.uploads.desk import reader_of as reader_of
 from masv_watch.uploads.folders import Batches as Batches
 from masv_watch.uploads.folders import FolderLook as FolderLook
+from masv_watch.uploads.folders import FolderQuiet as FolderQuiet
 from masv_watch.uploads.folders import FolderSight as FolderSight
 from masv_watch.uploads.folders import FolderView as FolderView
 from masv_watch.uploads.folders import HotFolders as HotFolders

@@ -33,6 +33,15 @@ class FolderLook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FolderQuiet:
+    """How long what arrives in a hot folder must not change, as its own loop has it."""
+
+    seconds: float
+    #: one clause for people
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSight:
     """How a hot folder's own loop sees it."""
 
@@ -56,6 +65,8 @@ class FolderSight:
     #: whether the last look was at everything or at the folders alone, and the tests that decided
     #: it; None before the first
     look: FolderLook | None = None
+    #: None before the first look at everything
+    quiet: FolderQuiet | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

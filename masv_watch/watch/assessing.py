@@ -19,6 +19,7 @@ from masv_watch.loops import Clock
 from masv_watch.model import Drop, DropEvent, DropState, Finding, HoldReason, Objection, Rule
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
+from masv_watch.uploads import FolderQuiet
 from masv_watch.watch.addresses import addressing
 from masv_watch.watch.closing import marker_for
 from masv_watch.watch.decision import Outcome, Step, decide
@@ -97,6 +98,8 @@ class Assessor:
         self._gaps: list[float] | None = None
         #: of the root's file system, and the monotonic second at which it was asked for
         self._kind: tuple[str, float] | None = None
+        #: the hot folder's quiet time at the last look at everything
+        self.shown: FolderQuiet | None = None
         self.histories = Histories(store, stop=stop)
         self._inspector = Inspector()
         self._sidecars = Sidecars()
@@ -106,6 +109,15 @@ class Assessor:
     def adopt(self, rule: Rule) -> None:
         """Take over a rule that says the same of what is watched."""
         self._rule = rule
+
+    def begin_look(self, now: float) -> None:
+        """Begin a look at everything; `now` is monotonic."""
+        self.histories.begin_look(now)
+        self._show()
+
+    def _show(self) -> None:
+        quiet = self.quiet()
+        self.shown = FolderQuiet(seconds=quiet.seconds, why=quiet.why)
 
     def assess(
         self, root: files.Root, tree: Tree, seen: Seen, *, drop: Drop | None, entry: Entry | None
@@ -230,6 +242,7 @@ class Assessor:
         if self._rule.settle.is_learned:
             self._store.note_gap(self._rule.name, gap)
             self._gaps = None
+            self._show()
 
     def not_written(self, root: files.Root, settled: Iterable[Placed]) -> tuple[Placed, ...]:
         """Leave out of files that settled those which somebody still has open for writing."""

@@ -152,7 +152,7 @@ class Entries:
     def begin(self, matcher: Matcher, *, odd: Collection[bytes] = ()) -> Roll:
         """Take in what the ledger says, and give whom a sweep should meet, the `odd` with them."""
         memory, store, name = self._memory, self._store, self.rule.name
-        self.assessor.histories.begin_look(self._clock.monotonic())
+        self.assessor.begin_look(self._clock.monotonic())
         memory.awaited.clear()
         memory.marks.begin()
         recognition = Recognition(

@@ -133,6 +133,14 @@ def test_oddity_is_told_with_what_follows(changed, test, state, words):
     assert words in told.result
 
 
+def test_learned_quiet_time_is_said_to_stand_in_the_status_of_the_hot_folder():
+    """What was learned is not known here, and is not said to be nothing."""
+    rule = replace(RULE, settle=Settle(is_learned=True))
+
+    assert "known; masv-watch status NAME shows" in line(GOOD, "quiet", rule).use
+    assert "drops known" not in line(GOOD, "quiet", rule).use
+
+
 def test_grain_coarser_than_the_quiet_time_is_bad():
     """A rewrite of the same size within one tick looks like no change (pain 19)."""
     coarse = replace(GOOD, mtime_grain_ns=2 * 10**9)

@@ -22,7 +22,7 @@ from masv_watch.model import (
     To,
     UploadState,
 )
-from masv_watch.uploads import FolderLook, FolderSight
+from masv_watch.uploads import FolderLook, FolderQuiet, FolderSight
 from tests.integration.api.calling import Short, said
 from tests.integration.store.making import claim, create, must, open_package, send_files
 
@@ -65,6 +65,7 @@ def desk(caller, caplog):
             last_event=1_700_000_001.0,
             mode="events, and a sweep every 300 s",
             known_by="its marker",
+            quiet=FolderQuiet(seconds=12.5, why="auto: of 6 drops"),
             look=FolderLook(
                 at=1_700_000_000.0,
                 is_full=False,
@@ -129,6 +130,7 @@ def test_hot_folders_are_listed_with_their_health(desk):
             "why": "nothing points to a change",
             "everything_at": "2023-11-14T22:13:10.000Z",
         },
+        "quiet": {"seconds": 12.5, "why": "auto: of 6 drops"},
         "rule": rule_body(desk.sights[0].rule),
     }
     assert answer.tree[0]["rule"]["quiet_s"] == 2.0

@@ -251,11 +251,13 @@ def test_hot_folder_that_learns_waits_as_long_as_its_writers_pause(make_room):
         room.pass_time(40)
         assert len(room.taken()) == number + 1
     learned = room.intake.entries.assessor.quiet()
+    shown = room.intake.entries.assessor.shown
     room.begin()
 
     assert 3 * 10 <= learned.seconds <= 3 * 18
     assert FLOOR_S < learned.seconds < CAP_S
     assert "of 5 drops" in learned.why
+    assert (shown.seconds, shown.why) == (learned.seconds, learned.why)
     assert room.intake.entries.assessor.quiet() == learned
 
 

@@ -55,17 +55,19 @@ def test_hot_folder_is_read_with_what_its_rule_asks_for():
     rule = {"takes": "each file", "quiet_s": 2.5, "portal": None, "removable": False, "only": [],
             "mail_to": ["a@x", "b\x1b@x"], "priority": 0, "has_password": True,
             "notify": [{"kind": "slack", "events": ["held", "failed"]}]}  # fmt: skip
-    tree = {"name": "out", "state": "watching", "drop": "file", "depth": "any", "rule": rule}
+    tree = {"name": "out", "state": "watching", "drop": "file", "depth": "any", "rule": rule,
+            "quiet": {"seconds": 10.0, "why": "auto"}}  # fmt: skip
 
     found = answers.hot_folder(tree)
 
     assert (found.drop, found.depth, found.takes) == ("file", "any", "each file")
+    assert found.quiet == "10 s, auto"
     assert dict(found.rule) == {
         "quiet_s": "2.5", "mail_to": "a@x, b\\x1b@x", "has_password": "yes",
         "notify": "slack: held, failed",
     }  # fmt: skip
     older = answers.hot_folder({"name": "out", "state": "watching", "rule": 7})
-    assert (older.drop, older.takes, older.rule) == ("", "", ())
+    assert (older.drop, older.takes, older.rule, older.quiet) == ("", "", (), "")
 
 
 def test_upload_of_an_older_daemon_has_nothing_where_keys_are_missing():
