@@ -232,6 +232,9 @@ PATIENT = frozenset(
 )
 """Reasons that end without a person: time, a writer or the window ends them, or all are told."""
 
+LACKING_S = 30 * 60.0
+"""Seconds for which what a drop lacks is waited for before anybody is told."""
+
 _SHOWN_UPLOAD: Mapping[UploadState, Shown] = {
     _U.TRANSFERRING: Shown.UPLOADING,
     _U.PAUSED: Shown.HELD,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from masv_watch.lifecycle import LACKING_S
 from masv_watch.model import Alarm, HeldKind, Need, Notice, Task
 from masv_watch.store.sql import Engine, Row, Transaction, drop_of, must, task_of
 
@@ -24,7 +25,8 @@ class AlarmingVerbs:
         """Give what is held, by hot folder and reason."""
 
         def read(tx: Transaction) -> list[HeldKind]:
-            return [_kind_of(tx, row) for row in tx.all("held_kinds")]
+            rows = tx.all("held_kinds", lacking_before=tx.now - LACKING_S)
+            return [_kind_of(tx, row) for row in rows]
 
         return self.engine.read(read)
 
@@ -110,7 +112,7 @@ class AlarmingVerbs:
                 tx.run("add_notice", address=address, subject=subject, text=text, now=tx.now)
             for key in told:
                 tx.run("tell_alarm", key=key, now=tx.now)
-                tx.run("tell_held", key=key, seen_at=seen_at)
+                tx.run("tell_held", key=key, seen_at=seen_at, lacking_before=seen_at - LACKING_S)
             for key in over:
                 tx.run("forget_alarm", key=key)
 

@@ -16,7 +16,10 @@ class Alarming(Protocol):
     """What needs a person, who was told, and the letters about it."""
 
     def held_kinds(self) -> Sequence[HeldKind]:
-        """Give what is held, by hot folder and reason."""
+        """Give what is held, by hot folder and reason, but for what may still come by itself.
+
+        A drop that lacks something counts once it has lacked it for `lifecycle.LACKING_S`.
+        """
         ...
 
     def disposal(self, drop_id: int) -> Task | None:

@@ -1138,11 +1138,13 @@ SELECT 'held ' || hot_folder || ' ' || hold AS key, count(*) AS number, min(id) 
     min(CASE WHEN told_as <> hold THEN held_at END) AS untold_since
 FROM drops
 WHERE state IN ('settling', 'held', 'queued', 'taken') AND hold IS NOT NULL
+AND (hold NOT IN ('incomplete', 'sidecar_missing') OR held_at <= :lacking_before)
 GROUP BY hot_folder, hold ORDER BY hot_folder, hold;
 
 -- name: tell_held
 UPDATE drops SET told_as = hold
 WHERE state IN ('settling', 'held', 'queued', 'taken') AND hold IS NOT NULL
+AND (hold NOT IN ('incomplete', 'sidecar_missing') OR held_at <= :lacking_before)
 AND held_at <= :seen_at AND 'held ' || hot_folder || ' ' || hold = :key;
 
 -- name: tasks_in_trouble

@@ -16,14 +16,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from masv_watch.lifecycle import LACKING_S
 from masv_watch.model import Decision, Finding, HoldReason, Rule
 from masv_watch.watch import bundles, manifests, sequences
 from masv_watch.watch.controls import Content
 from masv_watch.watch.lacks import kept_of
 from masv_watch.watch.listing import Lack, Listing, Shortage
 
-#: seconds for which a drop that lacks something is waited for before somebody is told
-WAIT_S = 30 * 60.0
 #: control files of one drop that are read; a P2 card has an index for each of at most 1000 clips
 MOST_READS = 20_000
 #: names in a note, and characters beyond which no further name is added
@@ -139,7 +138,7 @@ def is_overdue(since: float, now: float) -> bool:
 
     Both in seconds of the same monotonic clock.
     """
-    return now - since >= WAIT_S
+    return now - since >= LACKING_S
 
 
 def _is_asked(rule: Rule, listing: Listing) -> bool:

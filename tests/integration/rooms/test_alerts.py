@@ -9,6 +9,7 @@ import pytest
 
 from masv_watch.delivery.alarms import PAUSE_S
 from masv_watch.delivery.alerts import LOOK_S, Teller
+from masv_watch.lifecycle import LACKING_S
 from masv_watch.metrics import Metrics
 from masv_watch.model import Alerts, DropEvent, HoldReason, Need, Smtp, TaskKind
 from masv_watch.uploads import needs_of
@@ -63,7 +64,7 @@ class Office:
             pause = self.teller.tick()
             self.world.clock.advance(min(pause, until - self.world.clock.monotonic()))
 
-    def hold(self, path: bytes, hold: HoldReason = HoldReason.INCOMPLETE) -> int:
+    def hold(self, path: bytes, hold: HoldReason = HoldReason.LIMIT_EXCEEDED) -> int:
         """Hold the drop at a path; give its id."""
         drop = self.world.store.see_drop(FOLDER, path)
         self.world.store.advance_drop(drop.id, DropEvent.BLOCK, hold=hold)
@@ -262,13 +263,34 @@ def test_drop_that_is_held_for_a_reason_told_of_before_is_told_of_too(office: Of
     second = office.letters()
     office.pass_time(48 * 3600)
 
-    assert "CARD_A held as incomplete" in first[0]["text"]
+    assert "CARD_A held as limit_exceeded" in first[0]["text"]
     assert early == []
     assert {letter["subject"] for letter in second} == {ONE_NEED}
-    assert "CARD_B and 1 more held as incomplete" in second[0]["text"]
+    assert "CARD_B and 1 more held as limit_exceeded" in second[0]["text"]
     assert f"since {office.world.clock.local(held_at):%d %B %Y, %H:%M}" in second[0]["text"]
     assert f"masv-watch release {drop_id} " in second[0]["text"]
     assert office.letters() == []
+
+
+@pytest.mark.parametrize("hold", [HoldReason.INCOMPLETE, HoldReason.SIDECAR_MISSING])
+def test_drop_that_lacks_something_is_told_of_after_the_wait_for_it(
+    office: Office, hold: HoldReason
+):
+    """It may still come; one that joins others of which people know is waited for as well."""
+    office.hold(b"CARD_A", hold)
+    office.pass_time(LACKING_S - LOOK_S)
+    early = office.letters()
+    office.hold(b"CARD_B", hold)
+    office.pass_time(AFTER_S + 3 * LOOK_S)
+    first = office.letters()
+    office.pass_time(LACKING_S - AFTER_S - 5 * LOOK_S)
+    still_early = office.letters()
+    office.pass_time(2 * PAUSE_S)
+    second = office.letters()
+
+    assert (early, still_early) == ([], [])
+    assert f"CARD_A held as {hold}" in first[0]["text"]
+    assert f"CARD_B and 1 more held as {hold}" in second[0]["text"]
 
 
 def test_later_drops_are_told_of_once_an_hour_however_many_are_held(office: Office):
@@ -284,7 +306,7 @@ def test_later_drops_are_told_of_once_an_hour_however_many_are_held(office: Offi
 
     # two hours, two addresses
     assert len(letters) == 2 * 2
-    assert " and 12 more held as incomplete" in letters[-1]["text"]
+    assert " and 12 more held as limit_exceeded" in letters[-1]["text"]
 
 
 def test_drop_that_is_held_again_and_again_for_one_reason_is_told_of_once(office: Office):

@@ -14,6 +14,7 @@ import pytest
 
 from masv_watch.explain import Asked, explain
 from masv_watch.files import Root
+from masv_watch.lifecycle import LACKING_S
 from masv_watch.model import (
     Caller,
     Companion,
@@ -27,7 +28,6 @@ from masv_watch.model import (
 )
 from masv_watch.names import shown
 from masv_watch.watch import inspection
-from masv_watch.watch.completeness import WAIT_S
 from masv_watch.watch.controls import LARGEST, LARGEST_LIST
 from masv_watch.watch.hints import Sight
 from masv_watch.watch.inspection import Inspector
@@ -231,9 +231,9 @@ def test_drop_that_lacks_something_for_half_an_hour_is_told_of_once(
     room = make_room(whole=whole(frames=EXR))
     put(room.hot, {b"d/f.0001.exr": b"1", b"d/f.0003.exr": b"3"})
     with caplog.at_level(logging.WARNING):
-        room.pass_time(WAIT_S)
+        room.pass_time(LACKING_S)
         early = [r for r in caplog.records if "lacked" in r.message]
-        room.pass_time(WAIT_S)
+        room.pass_time(LACKING_S)
 
     late = [r for r in caplog.records if "lacked" in r.message]
     assert early == []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from masv_watch.explain import Asked, explain
-from masv_watch.lifecycle import CURES
+from masv_watch.lifecycle import CURES, LACKING_S
 from masv_watch.model import (
     SETTABLE,
     After,
@@ -25,7 +25,6 @@ from masv_watch.model import (
     To,
 )
 from masv_watch.uploads.records import Records
-from masv_watch.watch.completeness import WAIT_S
 from masv_watch.watch.controls import LARGEST
 from masv_watch.watch.markers import marks_of
 from tests.integration.rooms.test_reload import roster
@@ -315,7 +314,7 @@ def test_sidecar_that_is_missing_for_long_is_told_of_once(make_room: Any, caplog
     put(room, "a.mov")
     put(room, "b.mov")
     put(room, "c.mov")
-    room.pass_time(WAIT_S - 200)
+    room.pass_time(LACKING_S - 200)
     odd = put(room, "c.mov.masv.yml", "[odd\n")
     room.pass_time(140)
     assert room.state("c.mov") == ("held", "sidecar_invalid")
@@ -323,7 +322,7 @@ def test_sidecar_that_is_missing_for_long_is_told_of_once(make_room: Any, caplog
     put(room, "b.mov.masv.yml", "{}\n")
     room.pass_time(55)
     early = [one for one in caplog.records if "lacked" in one.message]
-    room.pass_time(WAIT_S - 200)
+    room.pass_time(LACKING_S - 200)
 
     assert early == []
     told = [one for one in caplog.records if "lacked" in one.message]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from masv_watch.lifecycle import LACKING_S
 from masv_watch.model import Companion, Frames, HoldReason, Incomplete, Manifests
-from masv_watch.watch.completeness import MOST_READS, WAIT_S, WHOLE, assess, is_overdue, reads
+from masv_watch.watch.completeness import MOST_READS, WHOLE, assess, is_overdue, reads
 from masv_watch.watch.listing import Listing
 from masv_watch.watch.rules import starts_early
 from tests.unit.watch.cards import identity, listing, rule
@@ -101,5 +102,5 @@ def test_control_files_that_are_read_are_each_named_once_and_bounded() -> None:
 @given(st.floats(0, 1e9), st.floats(0, 10_000))
 def test_drop_is_overdue_after_the_wait_and_not_before(since: float, passed: float) -> None:
     """Half an hour from the first look at which it lacked something."""
-    assert is_overdue(since, since + WAIT_S + 1 + passed)
-    assert not is_overdue(since, since + min(passed, WAIT_S - 1))
+    assert is_overdue(since, since + LACKING_S + 1 + passed)
+    assert not is_overdue(since, since + min(passed, LACKING_S - 1))
