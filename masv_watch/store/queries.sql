@@ -124,8 +124,7 @@ UPDATE drops SET generation = generation + 1 WHERE id = :id;
 UPDATE drops SET limit_waived = 1, waived = :waived, told_as = '' WHERE id = :id;
 
 -- name: waive_lack
-UPDATE drops SET lack_waived = 1, told_as = '' WHERE id = :id;
-UPDATE drops SET lack_waived = 1, lack_shown = :shown WHERE id = :id;
+UPDATE drops SET lack_waived = 1, lack_shown = :shown, told_as = '' WHERE id = :id;
 
 -- name: given_up
 SELECT * FROM drops WHERE hot_folder = :hot_folder AND state = 'cancelled' AND settled_at IS NULL
