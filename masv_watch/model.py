@@ -1087,6 +1087,10 @@ class Need:
     more_since: float | None = None
 
 
+#: what a person is asked once about several drops, as a hold keeps it, begins so
+ASKED_TOGETHER = "together "
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldKind:
     """The drops of one hot folder that are held for one reason."""

@@ -7,6 +7,7 @@ are written. Never asks, never prints and never colours. Called by the commands 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from masv_watch.cli.answers import printable
 from masv_watch.cli.seen import (
@@ -155,6 +156,17 @@ def drop_line(drop: Drop) -> str:
     said = ": ".join(word for word in (drop.reason, drop.note) if word)
     line = f"{line} ({said})" if said else line
     return " - ".join(word for word in (line, drop.cure) if word)
+
+
+def drop_lines(drops: Iterable[Drop]) -> Iterator[str]:
+    """Give each drop on one line, and on one those that are held for the very same."""
+    groups: dict[object, list[Drop]] = {}
+    for at, drop in enumerate(drops):
+        same = (drop.hot_folder, drop.reason, drop.note)
+        groups.setdefault(same if drop.state == "held" else at, []).append(drop)
+    for first, *others in groups.values():
+        more = f" and {len(others):,} more" if others else ""
+        yield drop_line(replace(first, path=f"{first.path}{more}"))
 
 
 def held_together(drops: Iterable[Drop]) -> list[tuple[Drop, ...]]:

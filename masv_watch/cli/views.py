@@ -53,9 +53,11 @@ def status(options: argparse.Namespace) -> int:
             json.dumps({**ready, "uploads": listed, "drops": held, "hot_folders": known, **counted})
         )
     elif screen is not None:
+        held = [drop for drop in drops if drop.state == "held"]
+        others = [drop for drop in drops if drop.state != "held"]
         with output.taken():
-            screen.status(health, uploads, drops[:_LISTED], folders, stats=stats)
-        _say_more(drops)
+            screen.status(health, uploads, [*others[:_LISTED], *held], folders, stats=stats)
+        _say_more(others)
     else:
         _status_lines(health, uploads, drops, folders, stats=stats)
     return OK
@@ -97,13 +99,15 @@ def _status_lines(
         if len(owed) > _LISTED:
             say(f"  and {len(owed) - _LISTED} more; masv-watch uploads lists them")
     say(*lines.gathering_lines(uploads))
-    say(*(lines.drop_line(drop) for drop in drops[:_LISTED]))
-    _say_more(drops)
+    said_of = list(lines.drop_lines(drops))
+    say(*said_of[:_LISTED])
+    if len(said_of) > _LISTED:
+        say(f"and {len(said_of) - _LISTED} more lines of what settles or is held; --json lists all")
 
 
 def _say_more(drops: list[seen.Drop]) -> None:
     if len(drops) > _LISTED:
-        say(f"and {len(drops) - _LISTED} more that settle or are held; --json lists all")
+        say(f"and {len(drops) - _LISTED} more that settle; --json lists all")
 
 
 def uploads(options: argparse.Namespace) -> int:

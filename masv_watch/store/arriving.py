@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from masv_watch import lifecycle
 from masv_watch.errors import IllegalTransition
 from masv_watch.model import (
+    ASKED_TOGETHER,
     Arrived,
     Drop,
     DropEvent,
@@ -23,6 +24,7 @@ from masv_watch.model import (
 )
 from masv_watch.store.ledger import (
     SENDS_ON,
+    SOME,
     leave,
     release_one,
     restart_file,
@@ -151,10 +153,28 @@ class ArrivingVerbs:
             hold = row["hold"]
             if hold is None or HoldReason(hold) not in lifecycle.RELEASABLE:
                 raise IllegalTransition(f"drop {drop_id} is not held for an answer", state=hold)
+            asked.append(row)
             release_one(tx, row)
             return drop_of(must(tx.one("drop", id=drop_id), f"drop {drop_id}"))
 
-        return self.engine.write(release)
+        asked: list[Row] = []
+        released = self.engine.write(release)
+        if asked[-1]["asked"].startswith(ASKED_TOGETHER):
+            self._release_alike(asked[-1])
+        return released
+
+    def _release_alike(self, drop: Row) -> None:
+        """Release what is held for the same question, a part after the other; a repeat goes on."""
+        same = {"hold": drop["hold"], "hot_folder": drop["hot_folder"], "asked": drop["asked"]}
+
+        def release(tx: Transaction) -> int:
+            rows = tx.all("some_asked_alike", **same, most=SOME)
+            for row in rows:
+                release_one(tx, row)
+            return len(rows)
+
+        while self.engine.write(release):
+            pass
 
 
 def _withdraw(tx: Transaction, drop: Row, note: str) -> None:

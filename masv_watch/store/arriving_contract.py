@@ -82,7 +82,8 @@ class Arriving(Protocol):
         """Release one drop from a hold that asks a person; give it as it is now.
 
         One that was held for its limits is not held for them again, as long as it holds and goes
-        to no more than was asked about.
+        to no more than was asked about. What its hot folder holds for the same question goes with
+        it, where that is one about several drops (`model.ASKED_TOGETHER`).
 
         Raises:
             NotFound: there is no such drop.

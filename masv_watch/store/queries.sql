@@ -70,6 +70,10 @@ SELECT * FROM drops WHERE state IN ('settling', 'held', 'queued', 'taken') AND h
 AND (state = 'held' OR (state = 'taken' AND :with_taken = 1)) AND (hot_folder = :hot_folder
     OR (hot_folder > :hot_folder || '@' AND hot_folder < :hot_folder || 'A')) LIMIT :most;
 
+-- name: some_asked_alike
+SELECT * FROM drops WHERE state IN ('settling', 'held', 'queued', 'taken') AND hold = :hold
+AND state IN ('held', 'taken') AND hot_folder = :hot_folder AND asked = :asked LIMIT :most;
+
 -- name: drop_below
 SELECT 1 AS yes FROM drops WHERE hot_folder = :hot_folder
 AND (path = :path OR (path > :first AND path < :behind)) LIMIT 1;

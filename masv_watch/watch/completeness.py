@@ -20,7 +20,7 @@ from masv_watch.lifecycle import LACKING_S
 from masv_watch.model import Decision, Finding, HoldReason, Rule
 from masv_watch.watch import bundles, manifests, sequences
 from masv_watch.watch.controls import Content
-from masv_watch.watch.lacks import kept_of
+from masv_watch.watch.lacks import asked_of_all, kept_of
 from masv_watch.watch.listing import Lack, Listing, Shortage
 
 #: control files of one drop that are read; a P2 card has an index for each of at most 1000 clips
@@ -124,12 +124,14 @@ def _joined(rule: Rule, tests: Iterable[tuple[str, Shortage]]) -> Completeness:
 def assess_loose(rule: Rule, loose: sequences.Loose | None) -> Completeness:
     """Say whether a loose file may go; None for one that is part of no sequence.
 
-    As long as one frame lacks, the whole sequence waits, so that no package holds half of it. Where
-    the rule only warns, one file of the sequence tells.
+    As long as one frame lacks, the whole sequence waits, so that no package holds half of it, and a
+    person's word about one of its files is one about all. Where the rule only warns, one file of
+    the sequence tells.
     """
     if loose is None:
         return WHOLE
     found = _joined(rule, [("sequences", loose.shortage)])
+    found = replace(found, asked=asked_of_all(found.asked))
     return found if loose.speaks else replace(found, warnings=())
 
 

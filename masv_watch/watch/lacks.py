@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
+from masv_watch.model import ASKED_TOGETHER
 from masv_watch.watch.listing import Lack
 
 #: things that are missing of which each is kept; of more only a hash of all
@@ -35,10 +36,20 @@ def covers(shown: str, now: str) -> bool:
     """
     if not shown or not now or shown == now:
         return True
-    before, after = json.loads(shown)["lacks"], json.loads(now)["lacks"]
+    before, after = _read(shown), _read(now)
     if isinstance(before, str) or isinstance(after, str):
         return False
     return all(any(_is_within(each, span) for span in before) for each in after)
+
+
+def asked_of_all(kept: str) -> str:
+    """Give the form in which each of several drops keeps what is missing of all of them."""
+    return f"{ASKED_TOGETHER}{kept}" if kept else ""
+
+
+def _read(kept: str) -> list[list[str]] | str:
+    lacks: list[list[str]] | str = json.loads(kept.removeprefix(ASKED_TOGETHER))["lacks"]
+    return lacks
 
 
 def _is_within(one: list[str], span: list[str]) -> bool:

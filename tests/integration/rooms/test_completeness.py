@@ -393,6 +393,22 @@ def test_loose_frames_wait_until_their_sequence_has_no_gap(make_room: Any, mode:
         assert len(room.taken()) == 1
 
 
+def test_release_of_a_loose_frame_lets_go_all_that_wait_for_the_same(make_room: Any) -> None:
+    """A person is asked once of a sequence; another one, and a folder that lacks it, are not."""
+    room = make_room(whole=whole(frames=EXR))
+    put(room.hot, {b"f.%04d.exr" % n: b"x" for n in (1, 2, 4)})
+    put(room.hot, {b"g.%04d.exr" % n: b"x" for n in (1, 3)})
+    put(room.hot, {b"%s/f.%04d.exr" % (folder, n): b"x" for folder in (b"c", b"d") for n in (1, 3)})
+    room.pass_time(SETTLED_S)
+    room.store.release_drop(room.drop("f.0002.exr").id)
+    room.store.release_drop(room.drop("c").id)
+    room.pass_time(AGAIN_S)
+
+    assert {room.state(f"f.{n:04}.exr") for n in (1, 2, 4)} == {("taken", None)}
+    assert {room.state(f"g.{n:04}.exr") for n in (1, 3)} == {("held", "incomplete")}
+    assert (room.state("c"), room.state("d")) == (("taken", None), ("held", "incomplete"))
+
+
 def test_loose_frames_go_on_when_earlier_ones_are_gone(make_room: Any) -> None:
     """What was delivered and moved away is no gap, and nobody waits for what a person took out."""
     room = make_room(whole=whole(frames=EXR))

@@ -276,6 +276,27 @@ def test_hot_folder_says_what_it_takes_where_that_is_not_plain(drop, depth, word
     assert bool(words) is ("takes" in line)
 
 
+def test_drops_that_are_held_for_the_very_same_stand_on_one_line():
+    """A flood of them hides no other; what settles has a line of its own."""
+    frames = [
+        Drop(
+            hot_folder="out", path=f"f.{n}", state="held", reason="incomplete", note="missing: f.3"
+        )
+        for n in (1, 2, 4)
+    ]
+    other = Drop(hot_folder="out", path="g", state="held", reason="incomplete", note="missing: g/1")
+    settling = [Drop(hot_folder="out", path=name, state="settling") for name in "xy"]
+
+    said = list(lines.drop_lines([*frames, *settling, other]))
+
+    assert said == [
+        "held: out/f.1 and 2 more (incomplete: missing: f.3)",
+        "settling: out/x",
+        "settling: out/y",
+        "held: out/g (incomplete: missing: g/1)",
+    ]
+
+
 def test_hot_folder_in_full_says_all_that_its_rule_asks_for():
     """By the names that it has there."""
     folder = HotFolder(
