@@ -36,6 +36,27 @@ def test_wish_without_an_effect_is_warned_of(tmp_path, keys, warning):
     assert any(warning in text for text in warned(tmp_path, keys))
 
 
+@pytest.mark.parametrize(
+    ("keys", "warning"),
+    [
+        ('ignore: ["*.xmp", "*"]', "leaves everything out"),
+        ('ignore: ["*", "!*.mov"]', ""),
+        ('only: ["*.mov"], ignore: ["*.mov", "*.xmp"]', "is all in `ignore`"),
+        ('only: ["*.mov", "*.wav"], ignore: ["*.mov"]', ""),
+        ('only: ["*.mov"], settle: {done_marker: "{stem}.mov"}', "names every file that `only`"),
+        ('only: ["*.mxf"], settle: {done_marker: "{stem}.mov"}', ""),
+        ('only: ["*.yml"], sidecar: "{name}.yml"', "names every file that `only`"),
+        ('limits: {domains: ["*.example.com"]}', "is no pattern: `*` stands for itself"),
+        ("limits: {domains: [example.com]}", ""),
+    ],
+)
+def test_filter_that_lets_nothing_through_is_warned_of(tmp_path, keys, warning):
+    """Else a hot folder watches for months and sends nothing."""
+    said = warned(tmp_path, f"{TO}, {keys}")
+
+    assert any(warning in text for text in said) if warning else not said
+
+
 def test_recall_of_a_hot_folder_comes_before_that_of_defaults_and_may_be_none(tmp_path):
     """And what neither says is none."""
     common = "defaults: {recall: 10m}\n"
