@@ -335,9 +335,8 @@ class Intake:
             self.ledger.adopt(self.rule.name, self.rule.path)
             is_adopted = True
         if is_adopted:
-            self.gate.mark(
-                root, self._clock.monotonic(), is_empty=is_empty and not self.gate.is_accepted
-            )
+            is_empty = is_empty and not self.gate.is_accepted
+            self.gate.mark(root, self._clock.monotonic(), is_empty=is_empty)
 
     def _meet(self, root: files.Root) -> None:
         """Apply `initial` to a root that was never swept, or to another file system at its path."""
