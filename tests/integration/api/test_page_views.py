@@ -187,6 +187,8 @@ def test_page_of_nothing_says_so(desk):
 
     for words in ("Nothing needs you", "no hot folder", "Nothing is under way", "Nothing was del"):
         assert words in text
+    # the daemon's own file is there, and config init would leave it alone
+    assert "config init -c new.yml" in text
 
 
 def test_hostile_names_are_text_and_no_markup(desk):
