@@ -146,7 +146,10 @@ class _Told:
         upload = self._view.upload
         if upload.state is UploadState.ERROR:
             why = f"its upload failed{self._reason(upload.error)}"
-            return self._give("upload", why, f"masv-watch retry {upload.id}", is_held=True)
+            # a sentence that ends with what helps first: a retry alone would fail for it again
+            is_told = self._is_owner and f"masv-watch resume {upload.id}" in upload.error
+            cure = "" if is_told else f"masv-watch retry {upload.id}"
+            return self._give("upload", why, cure, is_held=True)
         if upload.state is UploadState.PAUSED:
             cure = f"masv-watch resume {upload.id}"
             return self._give("paused", "its upload is paused", cure, is_held=True)

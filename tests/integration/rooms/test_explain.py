@@ -224,6 +224,19 @@ def test_explain_of_a_drop_whose_upload_does_not_go_names_the_command(make_room,
         assert "it broke" not in str(ask(room, "a.mov", STRANGER))
 
 
+def test_explain_of_what_vanished_on_its_way_gives_one_cure(make_room):
+    """The sentence ends with what is to be done first, and a retry alone would be in vain."""
+    room = make_room()
+    upload = taken(room)
+    error = f"a.mov vanished - put it back, then masv-watch resume {upload.id}"
+    room.store.advance_upload(upload.id, UploadEvent.FAIL, code=1102, error=error)
+    (room.hot / "a.mov").unlink()
+    said = ask(room, "a.mov")
+
+    assert error in said.why
+    assert said.cure == ""
+
+
 def test_explain_of_what_changed_on_its_way_says_that_its_upload_failed(make_room):
     """It settles again, and would not go for that."""
     room = make_room()
