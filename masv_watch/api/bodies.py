@@ -425,8 +425,9 @@ def iso(at: float | None) -> str | None:
 
 
 def _iso(at: float) -> str:
-    seconds = int(at // 1)
-    return f"{_second(seconds)}.{int((at - seconds) * 1000):03}Z"
+    # a sum of times is a hair beside its second
+    seconds, milliseconds = divmod(round(at * 1000), 1000)
+    return f"{_second(seconds)}.{milliseconds:03}Z"
 
 
 @lru_cache(maxsize=16_384)

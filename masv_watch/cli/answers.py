@@ -212,8 +212,15 @@ def hot_folder(tree: Json) -> HotFolder:
         depth=text(tree, "depth"),
         takes=text(_rule(tree), "takes"),
         quiet=_quiet(tree),
+        everything_at=text(_look(tree), "everything_at"),
         rule=tuple(_asked_for(_rule(tree))),
     )
+
+
+def _look(tree: Json) -> dict[str, Json]:
+    # there is none before the first one
+    said = tree.get("look") if isinstance(tree, dict) else None
+    return said if isinstance(said, dict) else {}
 
 
 def _quiet(tree: Json) -> str:

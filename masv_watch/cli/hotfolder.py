@@ -44,6 +44,8 @@ def _lines(folder: HotFolder, drops: Sequence[Drop], uploads: Sequence[Upload]) 
     yield f"{folder.path}, to {folder.to or 'nobody'}"
     if folder.takes:
         yield f"takes {folder.takes} (drop: {folder.drop}, depth: {folder.depth})"
+    if folder.everything_at:
+        yield f"everything in it was looked at {folder.everything_at}, else its folders alone"
     if folder.quiet:
         yield f"quiet once nothing changed for {folder.quiet}"
     for key, value in folder.rule:

@@ -175,6 +175,8 @@ class HotFolder:
     #: ISO 8601; empty before the first one
     last_sweep: str = ""
     last_event: str = ""
+    #: when everything in it was looked at, not its folders alone
+    everything_at: str = ""
     #: how changes are found, and why not by events
     mode: str = ""
     #: what tells its folder from any other

@@ -71,6 +71,10 @@ def _text(value: object, *, may_be_empty: bool = False, lines: bool = False) -> 
     if not plain and not may_be_empty:
         raise Wrong("is empty - write a value or remove the key")
     if any(not char.isprintable() and not (lines and char in "\n\t") for char in plain):
+        if lines:
+            raise Wrong(
+                "holds a control character - remove it; line breaks and tabs may stand there"
+            )
         raise Wrong("holds a line break or a control character - write it on one line")
     return plain
 

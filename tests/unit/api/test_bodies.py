@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from masv_watch.api.bodies import link_body
+from masv_watch.api.bodies import iso, link_body
 from masv_watch.cloud.wire import CreatedLink
 from masv_watch.model import Secret
+
+
+@pytest.mark.parametrize(
+    ("at", "written"),
+    [
+        (1_800_000_000.0, "2027-01-15T08:00:00.000Z"),
+        (1_799_999_999.9999998, "2027-01-15T08:00:00.000Z"),
+        (1_799_999_999.9994, "2027-01-15T07:59:59.999Z"),
+    ],
+)
+def test_time_that_is_a_sum_is_written_as_the_second_that_it_means(at: float, written: str):
+    """A window that opens at three is not told to open a millisecond before."""
+    assert iso(at) == written
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ def test_sidecar_sets_what_the_rule_lists_of_message_priority_and_recipients() -
         ("api_key: x", "1:1: top level: unknown key `api_key` - message, priority or recipients"),
         ("metadata: {a: b}", "1:1: top level: `metadata` goes nowhere: MASV takes none with a"),
         ("message:\n", "1:1: message: is empty - write a value or remove the key"),
+        ('message: "a\\0b"', "1:10: message: holds a control character - remove it; line breaks"),
         ("message: 5", "1:10: message: must be text, not the number 5 - put it in quotes"),
         ("message: '{nmae}'", "1:11: message: the placeholder `{nmae}` is not known"),
         ("message: " + "x" * 10_001, "1:10: message: holds 10001 characters - 10000 at most"),
