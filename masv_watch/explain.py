@@ -317,7 +317,9 @@ def _of_row(answer: _Answer) -> Explanation:
     drop, prospect = answer.drop, Prospect.SETTLING
     if drop is not None:
         prospect = _OF_STATES.get(drop.state, Prospect.KNOWN)
-        answer.drop = replace(drop, note=why if drop.note else "")
+        # what was asked names what lists in it name
+        note = why if drop.note else ""
+        answer.drop = replace(drop, note=note, asked="", waived="", lack_shown="")
     cure = "" if drop is None else answer.row_cure(drop)
     return answer.give(prospect, why, _finding("readable", False, why), cure=cure)
 
