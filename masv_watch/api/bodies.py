@@ -301,7 +301,9 @@ def _look_body(look: FolderLook | None) -> LookBody | None:
 
 
 def _quiet_body(quiet: FolderQuiet | None) -> QuietBody | None:
-    return None if quiet is None else {"seconds": quiet.seconds, "why": quiet.why}
+    if quiet is None:
+        return None
+    return {"seconds": quiet.seconds, "why": quiet.why, "writers": quiet.writers}
 
 
 def automation_body(view: FolderView) -> AutomationBody:

@@ -246,10 +246,14 @@ class LookBody(TypedDict):
 
 
 class QuietBody(TypedDict):
-    """How long what arrives in a hot folder must not change by now, and why so long."""
+    """How long what arrives in a hot folder must not change by now, and why so long.
+
+    `writers` says why programs that still write are not seen; empty where they are.
+    """
 
     seconds: float
     why: str
+    writers: str
 
 
 class FolderBody(TypedDict):

@@ -211,24 +211,21 @@ def hot_folder(tree: Json) -> HotFolder:
         drop=text(tree, "drop"),
         depth=text(tree, "depth"),
         takes=text(_rule(tree), "takes"),
-        quiet=_quiet(tree),
-        everything_at=text(_look(tree), "everything_at"),
+        quiet=_quiet(_section(tree, "quiet")),
+        writers=text(_section(tree, "quiet"), "writers"),
+        everything_at=text(_section(tree, "look"), "everything_at"),
         rule=tuple(_asked_for(_rule(tree))),
     )
 
 
-def _look(tree: Json) -> dict[str, Json]:
-    # there is none before the first one
-    said = tree.get("look") if isinstance(tree, dict) else None
+def _section(tree: Json, key: str) -> dict[str, Json]:
+    # there is none before the first look, and from a daemon of another age
+    said = tree.get(key) if isinstance(tree, dict) else None
     return said if isinstance(said, dict) else {}
 
 
-def _quiet(tree: Json) -> str:
-    # there is none before the first look, and from a daemon of another age
-    said = tree.get("quiet") if isinstance(tree, dict) else None
-    if not isinstance(said, dict):
-        return ""
-    return f"{_written(said.get('seconds')) or 0} s, {text(said, 'why')}"
+def _quiet(said: dict[str, Json]) -> str:
+    return f"{_written(said.get('seconds')) or 0} s, {text(said, 'why')}" if said else ""
 
 
 def _rule(tree: Json) -> dict[str, Json]:

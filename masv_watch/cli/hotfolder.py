@@ -48,6 +48,8 @@ def _lines(folder: HotFolder, drops: Sequence[Drop], uploads: Sequence[Upload]) 
         yield f"everything in it was looked at {folder.everything_at}, else its folders alone"
     if folder.quiet:
         yield f"quiet once nothing changed for {folder.quiet}"
+    if folder.writers:
+        yield f"programs that still write: {folder.writers}"
     for key, value in folder.rule:
         yield f"  {key}: {value}"
     told = [upload for upload in uploads if upload.state not in _OVER or lines.wants_a_look(upload)]

@@ -195,6 +195,8 @@ class HotFolder:
     takes: str = ""
     #: how long what arrives must not change by now, and why so long
     quiet: str = ""
+    #: why programs that still write are not seen
+    writers: str = ""
     #: what else its rule asks for, as it is called there and as people read it
     rule: tuple[tuple[str, str], ...] = ()
 

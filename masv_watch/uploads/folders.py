@@ -39,6 +39,8 @@ class FolderQuiet:
     seconds: float
     #: one clause for people
     why: str
+    #: why writers are not asked about, or were not seen at the last question; "" where they are
+    writers: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,8 @@ class Assessor:
         self._kind: tuple[str, float] | None = None
         #: the hot folder's quiet time at the last look at everything
         self.shown: FolderQuiet | None = None
+        #: why the last question about writers proved nothing; "" where it did
+        self._unknown = ""
         self.histories = Histories(store, stop=stop)
         self._inspector = Inspector()
         self._sidecars = Sidecars()
@@ -117,7 +119,8 @@ class Assessor:
 
     def _show(self) -> None:
         quiet = self.quiet()
-        self.shown = FolderQuiet(seconds=quiet.seconds, why=quiet.why)
+        writers = self._unknown if self._asks() else f"not asked: {self._why_not()}"
+        self.shown = FolderQuiet(seconds=quiet.seconds, why=quiet.why, writers=writers)
 
     def assess(
         self, root: files.Root, tree: Tree, seen: Seen, *, drop: Drop | None, entry: Entry | None
@@ -374,10 +377,7 @@ class Assessor:
 
     def _writers(self, root: files.Root, tree: Tree, now: float) -> Objection:
         if not self._asks() or _lies_fresh(root, tree.files):
-            why = "on a network file system the kernel knows no writer"
-            if not self._rule.settle.asks_for_writers:
-                why = "the rule says open_check: never"
-            return Objection(findings=(_writing(True, f"not asked: {why}"),))
+            return Objection(findings=(_writing(True, f"not asked: {self._why_not()}"),))
         found = files.find_writers(root, [path for path, _ in tree.files], stop=self._stop)
         if found.busy:
             note = f"{shown(found.busy[0])} is open for writing"
@@ -388,8 +388,14 @@ class Assessor:
                 retry_at=again,
                 findings=(_writing(False, note, retry_at=again),),
             )
-        said = f"cannot tell: {found.unknown}" if found.unknown else "no program writes it"
-        return Objection(findings=(_writing(True, said),))
+        self._unknown = f"cannot tell: {found.unknown}" if found.unknown else ""
+        self._show()
+        return Objection(findings=(_writing(True, self._unknown or "no program writes it"),))
+
+    def _why_not(self) -> str:
+        if not self._rule.settle.asks_for_writers:
+            return "the rule says open_check: never"
+        return "on a network file system the kernel knows no writer"
 
 
 def _still_asks(drop: Drop, detail: str, now: Question) -> bool:

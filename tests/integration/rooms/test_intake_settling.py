@@ -199,6 +199,27 @@ def test_rule_that_never_asks_for_writers_goes_by_time_alone(make_room):
         room.pass_time(60)
 
         assert len(room.taken()) == 1
+    assert (
+        room.intake.entries.assessor.shown.writers == "not asked: the rule says open_check: never"
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read leases are Linux's")
+@pytest.mark.usefixtures("_asked_of_the_kernel")
+def test_kernel_that_cannot_tell_who_writes_is_shown_until_it_can(make_room):
+    """Where time alone decides somebody should know, without explaining each file."""
+    room = make_room()
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(FOUND_S + SETTLED_S)
+    before = room.intake.entries.assessor.shown.writers
+    files.prepare()
+    (room.hot / "b.mov").write_bytes(b"abc")
+    room.pass_time(FOUND_S + SETTLED_S)
+
+    assert len(room.taken()) == 2
+    assert before.startswith("cannot tell: ")
+    assert room.intake.entries.assessor.shown.writers == ""
 
 
 def test_drop_that_changes_again_and_again_must_be_quiet_for_ever_longer(make_room):
