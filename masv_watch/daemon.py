@@ -254,7 +254,7 @@ class Daemon:
             look=self._paths.look_again,
             rights=self._paths.rights,
             # built later, as its intakes need the front desk
-            source_changed=lambda name: self._roster.hurry(name),  # noqa: PLW0108 - not there yet
+            source_changed=lambda name: self._roster.note_source_changed(name),  # noqa: PLW0108 - not there yet
             clock=self._clock,
             metrics=self._metrics,
         )

@@ -15,7 +15,7 @@ from masv_watch import files
 from masv_watch.config.dropins import is_below
 from masv_watch.errors import SourceError
 from masv_watch.explain import LINK, Asked, explain
-from masv_watch.lifecycle import RELEASABLE, is_arriving
+from masv_watch.lifecycle import is_arriving
 from masv_watch.loops import Bell, Clock, Loop
 from masv_watch.metrics import Metrics
 from masv_watch.model import (
@@ -24,6 +24,7 @@ from masv_watch.model import (
     DropEvent,
     DropState,
     Explanation,
+    HoldReason,
     Identity,
     LateDrops,
     Limits,
@@ -37,6 +38,7 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import FolderLook, FolderSight, Uploads
+from masv_watch.watch import orphans
 from masv_watch.watch.addresses import recipients_of
 from masv_watch.watch.canary import PERIOD_S, Canary
 from masv_watch.watch.closing import used_marker
@@ -202,15 +204,18 @@ class Roster:
 
         What still arrived there could never become whole, so that its upload goes with it.
         """
+        opened: set[str] = set()
         for drop in self._store.drops(living=True):
             watched = self._watched.get(drop.hot_folder)
+            if drop.hold is HoldReason.ROOT_UNAVAILABLE and drop.state is DropState.TAKEN:
+                opened.add(drop.hot_folder)
             if watched is not None and bool(drop.volume) != watched.intake.rule.removable:
                 # its ledger is not read any more
                 watched = None
-            if watched is None and self._still_asks(drop):
+            if watched is None and orphans.still_asks(self._rules, drop):
                 continue
             if watched is None and drop.state is not DropState.TAKEN:
-                note = self._why_unwatched(drop.hot_folder)
+                note = orphans.why_unwatched(self._rules, drop.hot_folder)
                 self._store.advance_drop(drop.id, DropEvent.CANCEL, note=note)
             elif is_arriving(drop) and not self._is_looked_at(drop, watched):
                 note = "it was arriving where no hot folder is configured any more"
@@ -219,15 +224,11 @@ class Roster:
                     "an upload ends: its drop was still arriving in a hot folder that is gone",
                     extra={"upload": drop.upload_id, "drop": shown(drop.path)},
                 )
-
-    def _still_asks(self, drop: Drop) -> bool:
-        """Say whether a drop of a disabled hot folder waits for a person: nobody answered it."""
-        is_disabled = any(r.name == drop.hot_folder and not r.is_enabled for r in self._rules)
-        return is_disabled and drop.state is DropState.HELD and drop.hold in RELEASABLE
-
-    def _why_unwatched(self, name: str) -> str:
-        is_known = any(rule.name == name for rule in self._rules)
-        return f"its hot folder is {'disabled' if is_known else 'not configured any more'}"
+            elif orphans.is_stuck(drop) and not self._is_looked_at(drop, watched):
+                orphans.fail(drop, self._store)
+        for name in opened - self._watched.keys():
+            # nobody says any more that its root is back: the sender finds out
+            self._store.open_root(name)
 
     def _is_looked_at(self, drop: Drop, watched: _Watched | None) -> bool:
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
@@ -294,6 +295,15 @@ class Roster:
         watched = self._watched.get(hot_folder)
         if watched is not None:
             watched.intake.hurry()
+
+    def note_source_changed(self, hot_folder: str | None) -> None:
+        """Have what changed on its way looked at, or told of where nobody looks any more."""
+        name = hot_folder or ""
+        watched = self._watched.get(name)
+        for drop in self._store.drops(name, living=True) if name else ():
+            if orphans.is_stuck(drop) and not self._is_looked_at(drop, watched):
+                orphans.fail(drop, self._store)
+        self.hurry(name)
 
     def is_there(self, hot_folder: str, path: bytes) -> bool | None:
         """Say whether something stands at a drop's path; None where its root cannot tell."""

@@ -1,0 +1,65 @@
+"""What is on its way from where no hot folder is watched any more, and cannot go on by itself.
+
+Owns what becomes of such a drop that has to settle again. Never looks at a root. Called by
+`roster` at a start, at a reload, and when the sender found a source changed.
+
+Law 1. Nothing waits for a look that nobody takes: its upload fails and says what helps (P3, P6).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from masv_watch.errors import SourceChanged
+from masv_watch.lifecycle import RELEASABLE, is_arriving
+from masv_watch.model import Drop, DropState, Rule, UploadState
+from masv_watch.names import shown
+from masv_watch.store.contract import Store
+
+log = logging.getLogger(__name__)
+
+_STOPPABLE = {UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE}
+
+
+def still_asks(rules: Iterable[Rule], drop: Drop) -> bool:
+    """Say whether a drop of a disabled hot folder waits for a person: nobody answered it."""
+    is_disabled = any(rule.name == drop.hot_folder and not rule.is_enabled for rule in rules)
+    return is_disabled and drop.state is DropState.HELD and drop.hold in RELEASABLE
+
+
+def why_unwatched(rules: Iterable[Rule], name: str) -> str:
+    """Say why nobody watches a hot folder, in one clause."""
+    is_known = any(rule.name == name for rule in rules)
+    return f"its hot folder is {'disabled' if is_known else 'not configured any more'}"
+
+
+def is_stuck(drop: Drop) -> bool:
+    """Say whether a drop on its way goes on only after somebody looked at it."""
+    return drop.state is DropState.TAKEN and not drop.whole and not is_arriving(drop)
+
+
+def fail(drop: Drop, store: Store) -> None:
+    """End the upload of a drop that has to settle again where nobody looks."""
+    upload = store.upload(drop.upload_id) if drop.upload_id else None
+    if upload is None or upload.state not in _STOPPABLE:
+        return
+    error = SourceChanged(
+        f"{shown(drop.path)} changed while it was sent, and {shown(upload.root)} is not watched any"
+        " more",
+        hint=(
+            f"let a hot folder {drop.hot_folder} watch that folder again, masv-watch reload, then"
+            f" masv-watch resume {upload.id}; or masv-watch cancel {drop.id} ends it"
+        ),
+    )
+    store.fail_vanished(upload.id, code=error.code, error=str(error))
+    log.error(
+        "an upload failed: its source changed where no hot folder is watched any more",
+        extra={
+            "upload": upload.id,
+            "drop": shown(drop.path),
+            "code": error.code,
+            "reason": error.message,
+            "cure": error.hint,
+        },
+    )
