@@ -16,6 +16,7 @@ Law 4. The same call again finishes what a crash left, or recognises that it is 
 from __future__ import annotations
 
 import errno
+import math
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -51,6 +52,8 @@ _DELIVERED: _Fields = ("size", "mtime_ns", "ctime_ns", "inode")
 _RENAMED: _Fields = ("size", "mtime_ns", "inode")
 #: file systems that know no hard links, and kernels that allow them only to a file's owner
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
+#: seconds by which nothing in a trash is overdue where somebody is there and his clock is right
+_OVERDUE_S = 30 * 86400.0
 #: FAT keeps every second second
 _GRAIN_NS = 2_000_000_000
 
@@ -163,8 +166,13 @@ def remove(root: Root, path: bytes, expected: Expected, *, ignored: Ignored | No
         return Moved(target=_absolute(root, bin_ + b"/" + name), how="trashed")
 
 
-def empty_trash(root: Root, older_than_s: float, now: float) -> Emptied:
+def empty_trash(
+    root: Root, older_than_s: float, now: float, *, watched_s: float = math.inf
+) -> Emptied:
     """Remove for good what was put into the trash at least so long ago (`now`: wall clock, s).
+
+    What seems to be far older, as by a clock that is years ahead, goes only after it was watched
+    for so long as well: `watched_s` says for how long the caller has been there.
 
     What cannot be removed is counted and left for the next time.
 
@@ -176,7 +184,8 @@ def empty_trash(root: Root, older_than_s: float, now: float) -> Emptied:
     except SourceVanished:
         return Emptied()
     for entry in bins:
-        if entry.identity and entry.identity.mtime_ns / 1e9 > now - older_than_s:
+        age_s = math.inf if entry.identity is None else now - entry.identity.mtime_ns / 1e9
+        if age_s < older_than_s or (age_s > older_than_s + _OVERDUE_S and watched_s < older_than_s):
             kept += 1
             continue
         try:

@@ -118,7 +118,7 @@ class Intake:
         self.last_sweep: float | None = None
         #: why the last look was a whole one, or not; monotonic s of it, and of the last whole one
         self.cycle: Cycle | None = None
-        self.looked_at, self.full_at = 0.0, -math.inf
+        self.looked_at, self.full_at, self._began_at = 0.0, -math.inf, clock.monotonic()
 
     def hurry(self) -> None:
         """Ask for a sweep soon: something may have changed."""
@@ -240,7 +240,8 @@ class Intake:
 
     def _clear_away(self, root: files.Root) -> None:
         if any(after.delivered == "delete" for after in self.rule.afters):
-            files.empty_trash(root, self.rule.trash_for_s, self._clock.wall())
+            watched_s = self._clock.monotonic() - self._began_at
+            files.empty_trash(root, self.rule.trash_for_s, self._clock.wall(), watched_s=watched_s)
         self._absentees.look(root, self.ledger, self.rule.name)
 
     def _is_idle(self, root: files.Root, now: float, *, is_asked: bool, is_heard: bool) -> bool:

@@ -55,3 +55,29 @@ def test_time_in_the_trash_follows_the_rule_as_it_is_now(make_room: Callable[...
     room.pass_time(1.0)
 
     assert trashed(room, "a.mov")
+
+
+def test_trash_survives_a_clock_that_is_decades_ahead(make_room: Callable[..., Room]):
+    """A wrong rule can be undone for a day, whatever a clock says for an hour (behaviour 10)."""
+    room = make_room(after=DELETE)
+    trashed(room, "a.mov")
+    room.clock.jump_wall(74 * 365 * 24 * HOUR_S)
+    room.begin()
+    room.intake.tidy(HOUR_S)
+    room.pass_time(1.0)
+
+    assert trashed(room, "a.mov")
+
+
+def test_trash_that_is_overdue_by_years_goes_once_it_was_watched_for_its_time(
+    make_room: Callable[..., Room],
+):
+    """Nothing stays for ever where nobody was for long."""
+    room = make_room(after=DELETE)
+    trashed(room, "a.mov")
+    room.clock.jump_wall(3 * 365 * 24 * HOUR_S)
+    room.clock.advance(24 * HOUR_S)
+    room.intake.tidy(HOUR_S)
+    room.pass_time(1.0)
+
+    assert not trashed(room, "a.mov")
