@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from masv_watch import files
 from masv_watch.config.dropins import is_below
@@ -25,7 +26,6 @@ from masv_watch.model import (
     DropState,
     Explanation,
     HoldReason,
-    Identity,
     LateDrops,
     Limits,
     Need,
@@ -93,6 +93,8 @@ class Roster:
         `denied` is never sent; `canary` is a folder of our own in which notifications are tried.
         """
         self._store = store
+        #: for whoever moves a source: raises where an opened root is not that of a drop
+        self.demand_home = partial(demand_home, store)
         self._uploads = uploads
         self._denied = denied
         self._clock = clock
@@ -425,14 +427,6 @@ class Roster:
             return ()
         used = used_marker(rule, self._store)
         return (*marks_of(rule, path, kind), *(() if used is None else (used,)))
-
-    def demand_home(self, root: files.Root, drop: Drop, expected: Mapping[bytes, Identity]) -> None:
-        """Make sure that an opened root is the one in which a drop was delivered.
-
-        Raises:
-            SourceUnreadable: something else stands at its path now.
-        """
-        demand_home(self._store, root, drop, expected)
 
     def _rule_of(self, name: str) -> Rule | None:
         """Give the rule of a hot folder, of a disabled one too: what was on its way goes on."""

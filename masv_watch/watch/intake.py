@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -40,12 +40,12 @@ from masv_watch.watch.gauges import Gauges
 from masv_watch.watch.ground import Ground, Known
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.ledgers import ledger_name, ledger_of, volume_name
-from masv_watch.watch.roll import Roll
+from masv_watch.watch.roll import one_by_one
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.sameness import RootState
 from masv_watch.watch.scan import Tree, changes, is_seen, one, sweep
 from masv_watch.watch.spared import spared_of
-from masv_watch.watch.tops import FAULTS, Alike, Same, Unlisted
+from masv_watch.watch.tops import FAULTS, Same, Unlisted
 from masv_watch.watch.troubles import Troubles
 from masv_watch.watch.turnstile import Turnstile
 from masv_watch.watch.unmet import Unmet
@@ -301,7 +301,7 @@ class Intake:
             ground=ground,
             stop=self._stop,
         )
-        for group in in_groups(_one_by_one(found, roll)):
+        for group in in_groups(one_by_one(found, roll)):
             self.entries.foresee(tree for _, tree in group)
             for top, tree in group:
                 roll.meet(top, is_drop=self._look_at(root, tree))
@@ -488,14 +488,3 @@ class Intake:
             or (drop.state is DropState.HELD and drop.hold is not HoldReason.ROOT_UNAVAILABLE)
             for drop in living
         )
-
-
-def _one_by_one(
-    found: Iterable[Tree | Same | Alike | Unlisted], roll: Roll
-) -> Iterator[tuple[bytes, Tree | Same | Unlisted]]:
-    """Give what has to be looked at, each with its name; what is alike only answers the roll."""
-    for seen in found:
-        if isinstance(seen, Alike):
-            yield from ((top, Same(top)) for top in roll.meet_alike(seen))
-        else:
-            yield seen.top, seen

@@ -54,7 +54,7 @@ def fail(drop: Drop, store: Store) -> None:
     )
     store.fail_vanished(upload.id, code=error.code, error=str(error))
     log.error(
-        "an upload failed: its source changed where no hot folder is watched any more",
+        "an upload failed: nobody watches its changed source",
         extra={
             "upload": upload.id,
             "drop": shown(drop.path),

@@ -11,12 +11,13 @@ Law 1. Only what was expected before the sweep can be missing after it: what bec
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from masv_watch.files import MARKER_NAME
 from masv_watch.watch.addresses import above, subfolder_of
-from masv_watch.watch.tops import Alike
+from masv_watch.watch.scan import Tree
+from masv_watch.watch.tops import Alike, Same, Unlisted
 
 
 class Roll:
@@ -64,3 +65,14 @@ class Roll:
         self.missing -= spared
         self.untold -= spared
         self.unjudged -= spared
+
+
+def one_by_one(
+    found: Iterable[Tree | Same | Alike | Unlisted], roll: Roll
+) -> Iterator[tuple[bytes, Tree | Same | Unlisted]]:
+    """Give what has to be looked at, each with its name; what is alike only answers the roll."""
+    for seen in found:
+        if isinstance(seen, Alike):
+            yield from ((top, Same(top)) for top in roll.meet_alike(seen))
+        else:
+            yield seen.top, seen
