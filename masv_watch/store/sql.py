@@ -198,7 +198,7 @@ def move_upload(
     return after
 
 
-def resume(tx: Transaction, row: Row) -> UploadState:
+def resume(tx: Transaction, row: Row, *, code: int | None = None, error: str = "") -> UploadState:
     """Let an upload go on in this transaction; of what may be delivered the cloud is asked first.
 
     Raises:
@@ -206,7 +206,7 @@ def resume(tx: Transaction, row: Row) -> UploadState:
     """
     state = UploadState(row["state"])
     event = lifecycle.resumption(state, is_asked=bool(row["finalize_asked"]))
-    return move_upload(tx, row, event)
+    return move_upload(tx, row, event, code=code, error=error)
 
 
 def refuse_in_doubt(upload: Row) -> None:

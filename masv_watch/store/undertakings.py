@@ -96,7 +96,7 @@ class UndertakingVerbs:
             if event is UploadEvent.RESUME:
                 tx.run("clear_upload_retry", id=upload_id)
                 tx.run("clear_file_retries", upload_id=upload_id)
-                return resume(tx, row)
+                return resume(tx, row, code=code, error=error)
             return move_upload(tx, row, event, code=code, error=error)
 
         return self.engine.write(advance)

@@ -12,6 +12,7 @@ import pytest
 from masv_watch import files
 from masv_watch.errors import SourceUnreadable, StoreError, StoreFull
 from masv_watch.explain import Asked, explain
+from masv_watch.metrics import Metrics
 from masv_watch.model import Caller, DropMode, Prospect, Settle
 from masv_watch.watch import intake, scan
 from masv_watch.watch.assessing import Assessor
@@ -251,7 +252,7 @@ def test_folder_that_may_not_be_entered_stops_no_neighbour_when_its_marker_is_lo
 def test_many_entries_that_cannot_be_judged_are_named_up_to_a_number(make_room):
     """A list that nobody reads names nothing."""
     room = make_room()
-    troubles = Troubles(room.rule, room.intake._metrics)
+    troubles = Troubles(room.rule, Metrics())
     for number in range(25):
         troubles.note(b"%d" % number, ValueError("odd\n\x1b[31m"), 0.0)
 
