@@ -316,12 +316,12 @@ def tell(figures: Figures, options: Any) -> None:
             f"MiB more during a full sweep, {name}",
             max(figures.of("steady_most", name)), limit=60, most=True,
         )  # fmt: skip
-        if name == SINGLE:
-            continue
         figures.goal(
             f"MiB more during the first sweep after a restart, {name}",
             max(figures.of("again_most", name)), limit=60, most=True,
         )  # fmt: skip
+        if name == SINGLE:
+            continue
         figures.goal(
             f"CPU milliseconds of an idle cycle, {name}",
             max(figures.of("idle_cpu_ms", name)), limit=50, most=True,
