@@ -77,6 +77,8 @@ class Door(Enum):
     STORAGE = "storage"
 
 
+#: what helps against a 402 (fault 66)
+_UNPAID = "look at the plan, the quota and the payment at MASV, then masv-watch resume ID"
 #: what a 401 says where somebody proves who he is, and what helps
 _NO_SESSION = {
     Door.KEY: (
@@ -224,7 +226,10 @@ def _at_cloud(refusal: _Refusal, door: Door) -> CloudError:
             status=status,
         )
     return CloudRefused(
-        f"{when}, the cloud refused ({status}){words}", status=status, says=refusal.says
+        f"{when}, the cloud refused ({status}){words}",
+        hint=_UNPAID if status == 402 else "",
+        status=status,
+        says=refusal.says,
     )
 
 

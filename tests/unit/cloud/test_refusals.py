@@ -315,3 +315,12 @@ def test_redirect_names_the_host_it_points_to_and_nothing_more():
 
     assert "other.example" in str(caught.value)
     assert "canary" not in str(caught.value)
+
+
+def test_refusal_for_want_of_money_or_room_says_where_to_look():
+    """No retry mends it, and the words of the cloud name no command (fault 66)."""
+    with pytest.raises(CloudRefused) as caught:
+        judge(answer(402, b'{"error": "quota exceeded"}'), doing="making a package", door=Door.KEY)
+
+    assert "quota exceeded" in caught.value.message
+    assert caught.value.hint.endswith("at MASV, then masv-watch resume ID")
