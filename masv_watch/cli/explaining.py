@@ -142,7 +142,7 @@ def _row(drop: Drop) -> str:
 
 def _line(each: Tested, said: str) -> str:
     """Give a test in one line; what was `said` above is not said again."""
-    detail = "" if each.detail == said else each.detail
+    detail = "as above" if each.detail and each.detail == said else each.detail
     at = f"  [{each.rule_at}]" if each.rule_at else ""
     left = ""
     if not each.has_passed and each.retry_in_s is not None:

@@ -46,14 +46,14 @@ def test_first_line_says_what_became_of_what_is_not_there_any_more(state, words)
 
 
 def test_lines_say_a_sentence_once_and_name_nobody_of_a_hot_folder_that_is_disabled():
-    """Where the only test is the reason, its line has the name of the test alone."""
+    """Where the only test is the reason, its line points to the sentence above."""
     tree = {
         "path": "/srv/a", "verdict": "not_watched", "why": "it is disabled", "hot_folder": "out",
         "to": [], "findings": [{"test": "enabled", "passed": False, "detail": "it is disabled"}],
     }  # fmt: skip
 
     assert list(explained_lines(explained(tree)))[1:] == [
-        "  it is disabled", "  hot folder out", "  NO   enabled",
+        "  it is disabled", "  hot folder out", "  NO   enabled        as above",
     ]  # fmt: skip
 
 
