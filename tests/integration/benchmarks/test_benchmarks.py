@@ -144,7 +144,7 @@ def test_sweep_slice_measures_find_and_every_form_of_the_tree(project, tmp_path)
         for figure in ("known_ms", "taken_s"):
             assert len(tree["figures"][figure][f"another hot folder, {kind}"]) == 2
     moving = [2, 60, 60, 50]
-    assert [goal["goal"] for goal in tree["goals"]] == [*moving, 2, 60, *moving]
+    assert [goal["goal"] for goal in tree["goals"]] == [*moving, 2, 60, 60, *moving]
 
 
 def test_idle_slice_measures_the_daemon_beside_the_bare_libraries(project, tmp_path):
