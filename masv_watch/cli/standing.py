@@ -1,7 +1,7 @@
 """Whether a hot folder's root is the one that it was, before a command writes into it.
 
 Owns the question to the daemon, the look at the marker, and the refusal. Never writes and never
-looks at anything else in the root. Called by `drop`.
+looks at anything else in the root. Called by `drop`, and for the marker by `unit`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def assert_stands(rule: Rule, options: argparse.Namespace) -> str:
         Ended: the daemon holds the root as away, or another one stands at its path.
     """
     path = shown(rule.path)
-    is_ours = _carries_marker(rule)
+    is_ours = carries_marker(rule)
     folder = _asked(rule, options)
     if folder is None:
         if is_ours:
@@ -54,12 +54,13 @@ def assert_stands(rule: Rule, options: argparse.Namespace) -> str:
     return ""
 
 
-def _carries_marker(rule: Rule) -> bool:
+def carries_marker(rule: Rule) -> bool:
+    """Say whether the folder of a rule is there with the marker of that hot folder."""
     try:
         with files.Root.open(rule.path) as root:
             marker = files.read_marker(root)
     except SourceError:
-        # the copying says what is wrong with it
+        # whoever goes on with it says what is wrong
         return False
     return marker is not None and marker.hot_folder == rule.name
 

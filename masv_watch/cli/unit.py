@@ -16,10 +16,10 @@ from pathlib import Path
 from masv_watch import files
 from masv_watch.cli.outcomes import FAILED, OK, Ended
 from masv_watch.cli.output import complain, say
+from masv_watch.cli.standing import carries_marker
 from masv_watch.config.dropins import GIVEN, dropin, needs_of, unfit
 from masv_watch.config.load import find, load
-from masv_watch.errors import SourceError
-from masv_watch.model import Rule, Settings
+from masv_watch.model import Settings
 from masv_watch.names import shown
 
 _NAME = "paths.conf"
@@ -62,18 +62,9 @@ def _guarded(settings: Settings) -> dict[bytes, bytes]:
     found = {}
     for rule in settings.hot_folders:
         point = files.mount_point(rule.path)
-        if point not in (None, b"/") and (rule.expect.filesystems or _carries_marker(rule)):
+        if point not in (None, b"/") and (rule.expect.filesystems or carries_marker(rule)):
             found[rule.path] = point
     return found
-
-
-def _carries_marker(rule: Rule) -> bool:
-    try:
-        with files.Root.open(rule.path) as root:
-            marker = files.read_marker(root)
-    except SourceError:
-        return False
-    return marker is not None and marker.hot_folder == rule.name
 
 
 def _write(folder: Path, text: str) -> Path:
