@@ -8,7 +8,7 @@ API from any thread.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from masv_watch.errors import Busy, ReloadRefused
@@ -16,6 +16,13 @@ from masv_watch.loops import Clock
 from masv_watch.metrics import Metrics
 from masv_watch.model import Reloaded, Settings
 
+#: keys that a reload leaves for a restart, each with its value
+AT_RESTART: Mapping[str, Callable[[Settings], object]] = {
+    "state": lambda settings: settings.state,
+    "server.listen": lambda settings: settings.server.listen,
+    "masv.api_url": lambda settings: settings.masv.api_url,
+    "masv.proxy": lambda settings: settings.masv.proxy,
+}
 #: seconds that a caller waits; the loop of a folder that is gone gets some of them to end
 PATIENCE_S = 30.0
 
@@ -94,10 +101,4 @@ def with_cloud_of(now: Settings, at_start: Settings, new: Settings) -> Settings:
 
 def waits_for_restart(at_start: Settings, new: Settings) -> list[str]:
     """List the keys whose change counts only after a restart."""
-    pairs = {
-        "state": (at_start.state, new.state),
-        "server.listen": (at_start.server.listen, new.server.listen),
-        "masv.api_url": (at_start.masv.api_url, new.masv.api_url),
-        "masv.proxy": (at_start.masv.proxy, new.masv.proxy),
-    }
-    return [key for key, (before, after) in pairs.items() if before != after]
+    return [key for key, value in AT_RESTART.items() if value(at_start) != value(new)]

@@ -24,6 +24,7 @@ from masv_watch.config.finding import find
 from masv_watch.config.load import load
 from masv_watch.delivery.letters import count_text, size_text
 from masv_watch.errors import ConfigError
+from masv_watch.reloads import AT_RESTART
 
 _SIGNS = {"send": "+", "send_anew": "!", "stop": "-", "hold": "=", "alter": "~"}
 _WORDS = {
@@ -33,8 +34,6 @@ _WORDS = {
     "hold": "would be held",
     "alter": "would go otherwise",
 }
-#: what a reload leaves for a restart, as its answer says too
-_AT_RESTART = frozenset({"state", "server.listen", "masv.api_url", "masv.proxy"})
 _CHANGES = {
     "new": "is new",
     "removed": "is removed: what is on its way goes on",
@@ -164,7 +163,7 @@ def _effect(tree: Json) -> Iterator[str]:
 
 def _delay(tree: Json) -> str:
     """Say of a key outside of hot folders that a reload does not take it over."""
-    if tree["key"] not in _AT_RESTART:
+    if tree["key"] not in AT_RESTART:
         return ""
     lost = "; what the earlier one knows as delivered is not known there" * (tree["key"] == "state")
     return f" (at the next restart, not by a reload{lost})"

@@ -92,9 +92,9 @@ class Packaging(Protocol):
         """Take a drop that vanished out of its upload and note it; False when it is the last one.
 
         What the cloud has of it goes before the finalize; its path may come again as another drop.
-        `renamed` names, escaped, where all of it stands and goes by itself: then the last one
-        leaves too and takes its upload along, and those who get the rest are told nothing. False
-        also when it may be delivered already.
+        `note` says in a clause why. `is_renamed` says that all of it stands elsewhere and goes by
+        itself: then the last one leaves too and takes its upload along, and those who get the rest
+        are told nothing. False also when it may be delivered already.
         """
         ...
 
