@@ -232,6 +232,9 @@ PATIENT = frozenset(
 )
 """Reasons that end without a person: time, a writer or the window ends them, or all are told."""
 
+OPEN = frozenset({_U.TRANSFERRING, _U.PAUSED, _U.IDLE})
+"""States in which what an upload holds may still change: nothing of it is being delivered."""
+
 LACKING_S = 30 * 60.0
 """Seconds for which what a drop lacks is waited for before anybody is told."""
 

@@ -17,7 +17,8 @@ from __future__ import annotations
 import logging
 
 from masv_watch import files
-from masv_watch.model import BatchMark, Drop, DropState, HoldReason, Identity, Rule, UploadState
+from masv_watch.lifecycle import OPEN
+from masv_watch.model import BatchMark, Drop, DropState, HoldReason, Identity, Rule
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.watch.markers import Marker
@@ -34,8 +35,6 @@ _AWAITED = {
     HoldReason.PAUSED,
     HoldReason.ROOT_UNAVAILABLE,
 }
-#: states of an upload that a drop can still become whole in
-_OPEN = {UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE}
 #: stands for a marker of which nobody can say whether it is there
 UNTOLD = ""
 #: stands for a marker that was seen, whatever became of it
@@ -113,7 +112,7 @@ class Closing:
         if drop.state is not DropState.TAKEN:
             return True
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
-        return not drop.whole and upload is not None and upload.state in _OPEN
+        return not drop.whole and upload is not None and upload.state in OPEN
 
 
 def marker_for(rule: Rule, store: Store, drop: Drop | None) -> Marker | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from masv_watch import files
 from masv_watch.errors import IllegalTransition, SourceError, SourceForbidden, SourceVanished
-from masv_watch.lifecycle import is_arriving
+from masv_watch.lifecycle import OPEN, is_arriving
 from masv_watch.loops import Clock
 from masv_watch.model import (
     Arrived,
@@ -25,7 +25,6 @@ from masv_watch.model import (
     DropState,
     HoldReason,
     Rule,
-    UploadState,
 )
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
@@ -46,13 +45,6 @@ _VANISHED = "vanished while it was sent"
 _LEFT_OUT = "its rule leaves it out by now"
 #: holds that the ledger keeps: those that end by themselves, and the question to a person
 _KEPT_HOLDS = PASSING | {HoldReason.REDROP_ASK}
-#: states of an upload in which something of it may wait for a window
-_UNTOLD = (UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE)
-_STOPPABLE = {
-    UploadState.TRANSFERRING,
-    UploadState.PAUSED,
-    UploadState.IDLE,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +133,7 @@ class Handover:
         drop = self._store.latest_drop(self._rule.name, top)
         taken = drop is not None and drop.state is DropState.TAKEN and drop.upload_id
         upload = self._store.upload(taken) if taken else None
-        if upload is None or upload.is_started or upload.state not in _UNTOLD:
+        if upload is None or upload.is_started or upload.state not in OPEN:
             return
         self._store.start_upload(upload.id)
         tell_urged(self._rule, top, upload.id)
@@ -271,7 +263,7 @@ class Handover:
         One that goes on under another path leaves even an upload of its own.
         """
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
-        if upload is None or upload.state not in _STOPPABLE:
+        if upload is None or upload.state not in OPEN:
             return False
         path = new_path(drop)
         if path is not None:
@@ -306,7 +298,7 @@ class Handover:
 
     def _stop(self, drop: Drop, error: SourceError) -> bool:
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
-        if upload is None or upload.state not in _STOPPABLE or self.is_elsewhere(drop):
+        if upload is None or upload.state not in OPEN or self.is_elsewhere(drop):
             return False
         self._store.fail_vanished(upload.id, code=error.code, error=str(error))
         return True

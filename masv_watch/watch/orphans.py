@@ -12,14 +12,12 @@ import logging
 from collections.abc import Iterable
 
 from masv_watch.errors import SourceChanged
-from masv_watch.lifecycle import RELEASABLE, is_arriving
-from masv_watch.model import Drop, DropState, Rule, UploadState
+from masv_watch.lifecycle import OPEN, RELEASABLE, is_arriving
+from masv_watch.model import Drop, DropState, Rule
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 
 log = logging.getLogger(__name__)
-
-_STOPPABLE = {UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE}
 
 
 def still_asks(rules: Iterable[Rule], drop: Drop) -> bool:
@@ -42,7 +40,7 @@ def is_stuck(drop: Drop) -> bool:
 def fail(drop: Drop, store: Store) -> None:
     """End the upload of a drop that has to settle again where nobody looks."""
     upload = store.upload(drop.upload_id) if drop.upload_id else None
-    if upload is None or upload.state not in _STOPPABLE:
+    if upload is None or upload.state not in OPEN:
         return
     error = SourceChanged(
         f"{shown(drop.path)} changed while it was sent, and {shown(upload.root)} is not watched any"
