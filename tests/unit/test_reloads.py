@@ -30,7 +30,7 @@ def test_changed_key_waits_for_a_restart_only_where_it_is_read_at_the_start_alon
 
 
 def test_settings_of_another_cloud_are_kept_from_it():
-    """A key that is new beside another host must not be shown to the earlier one, nor that to it."""
+    """The key of one cloud must not be shown to another one."""
     other = replace(START, masv=Masv(team="beta", api_url="https://other.example"))
     same = replace(START, masv=Masv(team="beta"))
 
