@@ -108,6 +108,7 @@ class Paths:
         whole = b"/" + path
         if reach.roots is not None and Places(reach.roots).find(whole) != path:
             raise refusal.because(whole, "lies outside")
+        refusal = refusal.once_named(whole)
         try:
             with Root.open(b"/", reach=reach) as root:
                 seen = root.observe(path)
@@ -175,6 +176,14 @@ class _Refusal:
         if self.sentence:
             return SourceForbidden(self.sentence, hint=self.hint, path=path)
         return SourceForbidden(f"{shown(path)} {why}", hint=hint, path=path)
+
+    def once_named(self, path: bytes) -> _Refusal:
+        """Give how a path is refused that was his to send when he named it."""
+        if not self.sentence:
+            return self
+        return _Refusal(
+            sentence=f"{shown(path)} is gone, or is not any more to be read by whoever named it"
+        )
 
     def of(self, error: SourceError, path: bytes) -> SourceError:
         """Give an error of the walk to a named path in the words for this caller."""
