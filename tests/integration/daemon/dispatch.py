@@ -63,6 +63,9 @@ def card(seed: int, small: int = 5) -> dict[str, bytes]:
     return {**files, "big.mov": rng.randbytes(2 * CHUNK + 11), "empty.txt": b""}
 
 
+_TAKEN_OVER = "the configuration was taken over"
+
+
 class Dispatch:
     """One sandbox and one daemon with a hot folder `out` to the team, and others as asked."""
 
@@ -106,8 +109,10 @@ class Dispatch:
         self.config.chmod(0o600)
 
     def reload(self) -> None:
-        """Let the daemon read its configuration again, which also ends every wait for a retry."""
+        """Have the daemon take its file over, which also ends every wait for a retry."""
+        before = self.daemon.text().count(_TAKEN_OVER)
         self.daemon.signal(signal.SIGHUP)
+        eventually(lambda: self.daemon.text().count(_TAKEN_OVER) > before, every=0.05)
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run one command as a user types it."""

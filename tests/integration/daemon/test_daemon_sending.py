@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -194,7 +195,7 @@ def test_broken_configuration_at_reload_changes_nothing_and_names_its_place(worl
     good = world.config.read_text()
     line = 2 + good.splitlines().index("hot_folders:")
     world.config.write_text(good.replace("{name: out,", "{name: out, dorp: file,"))
-    world.reload()
+    world.daemon.signal(signal.SIGHUP)
     place = f"{world.config}:{line}:"
     said = eventually(lambda: world.lines("the configuration is not taken over", place))
     world.drop("still here.mov", b"still here")
