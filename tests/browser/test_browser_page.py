@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -151,6 +152,34 @@ def test_page_shows_what_moves_and_goes_on_by_itself(desk, tab):
         assert words in tab.text()
     assert tab.complaints == []
     assert [url for url in tab.requests if not url.startswith(desk.station.daemon.api)] == []
+
+
+def test_page_shows_what_is_on_its_way_before_it_is_acknowledged(desk, tab):
+    """On a slow line a chunk takes half a minute: what has left of it is in the bar and in words.
+
+    Whoever hears the page hears it with the bar, and the second bar not at all.
+    """
+    for path in ("/", f"/page/uploads/{desk.moving}"):
+        tab.look_as(width=PHONE)
+        tab.open(f"{desk.station.daemon.api}{path}")
+        tab.until("!!document.querySelector('progress.ahead')", within=30)
+        found = tab.run(
+            "(() => { const ahead = document.querySelector('progress.ahead');"
+            " const bar = ahead.parentElement.firstElementChild;"
+            " const [one, two] = [bar, ahead].map((each) => each.getBoundingClientRect());"
+            " const facts = ahead.closest('.how, .one').querySelector('.facts');"
+            " return {bar: bar.value, ahead: ahead.value, facts: facts.innerText,"
+            " heard: bar.getAttribute('aria-valuetext'),"
+            " isHidden: ahead.getAttribute('aria-hidden'),"
+            " lies: one.x === two.x && one.y === two.y && one.width === two.width}; })()"
+        )
+
+        assert found["lies"]
+        assert found["ahead"] > found["bar"]
+        assert found["isHidden"] == "true"
+        said = re.search(r"\+ ([\d.]+ \w+) on its way", found["facts"])
+        assert said
+        assert found["heard"] == f"{found['bar']:g} %, and {said[1]} on its way"
 
 
 def test_hostile_name_is_shown_and_does_nothing(desk, tab):

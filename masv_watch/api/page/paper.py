@@ -109,6 +109,7 @@ def _environment() -> Any:
     )
     environment.globals.update(
         percent=words.percent,
+        percent_ahead=words.percent_ahead,
         ago=lambda iso, now: words.ago_text(words.moment(iso), now),
         until=lambda iso, now: words.duration_text(words.moment(iso) - now),
         address=_address,

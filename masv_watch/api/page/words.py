@@ -73,6 +73,11 @@ def percent(done: float, of: float) -> int:
     return min(int(done * 100 / of), 99)
 
 
+def percent_ahead(done: float, in_flight: float, of: float) -> int:
+    """Give how many of a hundred have left; what is on its way shows from its first byte on."""
+    return min(max(percent(done + in_flight, of), percent(done, of) + 1), 100)
+
+
 def counted(number: int, noun: str) -> str:
     """Write a number with its noun: `1 file`, `2 files`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -67,6 +67,16 @@ def test_all_is_sent_only_when_all_is_sent(done, of):
     assert 0 <= words.percent(done, of) <= 100
 
 
+@pytest.mark.parametrize(
+    ("done", "in_flight", "of", "wanted"),
+    [(0, 1, 10**12, 1), (500, 250, 1000, 75), (990, 5, 1000, 100), (0, 1000, 1000, 100)],
+)
+def test_what_is_on_its_way_shows_from_its_first_byte_on(done, in_flight, of, wanted):
+    """A chunk is nothing beside what takes a night, and still the line is seen to move."""
+    assert words.percent_ahead(done, in_flight, of) == wanted
+    assert words.percent_ahead(done, in_flight, of) > words.percent(done, of)
+
+
 def test_every_hold_and_wait_has_its_words():
     """A reason that is added later must be told as well."""
     assert set(marks.HOLDS) == set(HoldReason)
