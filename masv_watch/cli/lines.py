@@ -91,7 +91,7 @@ def _moving(rate: int, eta_s: int | None, in_flight: int) -> str:
     words = [
         rate_text(rate),
         "" if eta_s is None else f"{duration_text(eta_s)} left",
-        f"{size_text(in_flight)} in flight" if in_flight else "",
+        f"{size_text(in_flight)} on its way" if in_flight else "",
     ]
     return ", ".join(word for word in words if word)
 
@@ -119,7 +119,7 @@ def sending_line(stats: Stats) -> str:
         return ""
     if not moving:
         return f"sending: nothing moves, {size_text(stats.left)} to be sent"
-    busy = f" on {counted(stats.busy, 'connection')}" if stats.busy else ""
+    busy = f" over {counted(stats.busy, 'connection')}" if stats.busy else ""
     return f"sending: {moving}{busy}"
 
 

@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from masv_watch.cli import lines
+from masv_watch.cli import fitting, lines
 from masv_watch.cli.seen import Details, Drop, File, Health, HotFolder, Overview, Stats, Upload
 from masv_watch.delivery.letters import size_text
 
@@ -38,14 +37,12 @@ _STYLES = {
     "queued": "dim",
     "watching": "green",
 }
-#: which uploads a small screen shows first
-_ORDER = ("transferring", "error", "idle", "paused", "complete")
-#: and which does that is looked at for what needs somebody
-_TROUBLE_FIRST = ("error", "transferring", "idle", "paused", "complete")
 #: columns from which on a bar has room, and its own width
 _ROOMY, _BAR = 100, 16
 #: the numbers of a moving upload and the columns that they need
 _FIGURES = {"SENT": 5, "SIZE": 8, "RATE": 10, "LEFT": 8}
+#: those that a narrow screen does without, the first one first, and what a name needs
+_SPARED, _LEAST_NAME = ("SIZE", "LEFT", "RATE"), 10
 #: columns of a hot folder's name, from which on it pushes the others
 _NAME = 24
 #: files that `show` draws; piped, it lists all
@@ -150,46 +147,38 @@ class LiveScreen:
             return
         line = lines.sending_line(stats) if stats else ""
         together = [Text(line, no_wrap=True, overflow="ellipsis")] if line else []
-        shown, hidden = _that_fit(uploads, self._console.size.height - 4 - len(together))
+        fit = fitting.moving_first(uploads, self._console.size.height - 4 - len(together))
         short = lines.short_ids(upload.id for upload in uploads)
         is_roomy = self._console.width >= _ROOMY
         table = _live_table(self._console.width, max(map(len, short.values())), is_roomy)
-        below: list[RenderableType] = []
-        for upload in shown:
-            _add_live(table, upload, short[upload.id], is_roomy=is_roomy)
-            style = _STYLES["error"] if upload.failure else "yellow"
-            below += [
-                Text(f"{short[upload.id]}: {clause}", style, no_wrap=True, overflow="ellipsis")
-                for clause in _beside(upload)
-            ]
-        if hidden:
-            below.append(Text(f"and {hidden:,} more", style="dim"))
+        for upload in fit.shown:
+            _add_live(table, upload, short[upload.id])
+        below = _below(fit, short)
+        if fit.hidden:
+            below.append(Text(f"and {fit.hidden:,} more", style="dim"))
         self._draw(Group(table, *below, *together), remark)
 
     def overview(self, seen: Overview, remark: str = "") -> None:
         """Draw everything at once: the first lines are never pushed out by the last."""
         room = self._console.size.height - 3
         above = [_line(_health(seen.health))]
-        above += [_line(Text(f"look at: {each}", "yellow")) for each in seen.health.concerns[:5]]
+        concerns = [Text(f"look at: {each}", "yellow") for each in seen.health.concerns]
+        above += _first_lines(concerns, max(room // 6, 1), "more to look at")
         width = min(max((len(folder.name) for folder in seen.folders), default=0), _NAME)
-        rows = [_folder_row(folder, width) for folder in seen.folders[: max(room // 3, 1)]]
-        above += map(_line, rows)
-        if len(seen.folders) > max(room // 3, 1):
-            above.append(Text(f"and {len(seen.folders) - room // 3:,} more hot folders", "dim"))
-        below = _held_lines([drop for drop in seen.drops if drop.state == "held"], room // 3)
+        rows = [_folder_row(folder, width) for folder in seen.folders]
+        below = _held_lines([drop for drop in seen.drops if drop.state == "held"], room // 4)
+        spare = room - len(above) - len(below) - 3 - min(len(seen.uploads), room // 3)
+        above += _first_lines(rows, max(room // 5, min(room // 3, spare), 1), "more hot folders")
         sending = lines.sending_line(seen.stats) if seen.stats else ""
         above.append(_line(Text(sending or "sending: nothing")))
-        left = max(room - len(above) - len(below) - 2, 1)
-        shown, hidden = _that_fit(seen.uploads, left, order=_TROUBLE_FIRST)
+        fit = fitting.trouble_first(seen.uploads, max(room - len(above) - len(below) - 2, 2))
         short = lines.short_ids(upload.id for upload in seen.uploads)
         is_roomy = self._console.width >= _ROOMY
         table = _live_table(self._console.width, max(map(len, short.values()), default=8), is_roomy)
-        for upload in shown:
-            _add_live(table, upload, short[upload.id], is_roomy=is_roomy)
-            style = _STYLES["error"] if upload.failure else "yellow"
-            words = (f"{short[upload.id]}: {clause}" for clause in _beside(upload))
-            below += [_line(Text(word, style)) for word in words]
-        more = [Text(f"and {hidden:,} more uploads", "dim")] if hidden else []
+        for upload in fit.shown:
+            _add_live(table, upload, short[upload.id])
+        below += _below(fit, short)
+        more = [Text(f"and {fit.hidden:,} more uploads", "dim")] if fit.hidden else []
         end = Text("q ends", "dim")
         picture = table if seen.uploads else Text("no uploads", "dim")
         self._draw(Group(*above, picture, *more, *below, end), remark)
@@ -199,7 +188,7 @@ class LiveScreen:
         upload = details.upload
         pace = Table.grid(padding=(0, 2, 0, 0))
         pace.add_row(
-            _bar(upload, max(min(self._console.width - 48, 60), 8)), Text(lines.pace(upload))
+            _Bar(upload, max(min(self._console.width - 48, 60), 8)), Text(lines.pace(upload))
         )
         head: list[RenderableType] = [_head(upload), pace]
         moving = [file for file in details.files if file.state in {"transferring", "retrying"}]
@@ -217,20 +206,33 @@ def _table(*, expand: bool = False) -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=expand)
 
 
-def _add_live(table: Table, upload: Upload, name: str, *, is_roomy: bool) -> None:
-    bar = [_bar(upload)] if is_roomy else []
-    state = "queued" if _is_in_line(upload) else upload.state
-    table.add_row(Text(name), _state(state), Text(upload.name), *bar, *_figures(upload))
+def _add_live(table: Table, upload: Upload, name: str) -> None:
+    state = "queued" if fitting.is_in_line(upload) else upload.state
+    cells: dict[str, RenderableType] = {
+        "ID": Text(name),
+        "STATE": _state(state),
+        "PACKAGE": Text(upload.name),
+        "": _Bar(upload),
+        **_figures(upload),
+    }
+    table.add_row(*(cells[str(column.header)] for column in table.columns))
 
 
-def _is_in_line(upload: Upload) -> bool:
-    """Say whether an upload waits for its turn and for nothing else."""
-    return upload.waiting is not None and upload.waiting.reason == "queued"
+def _below(fit: fitting.Fit, short: Mapping[str, str]) -> list[RenderableType]:
+    """Give the lines about uploads that stand below their rows."""
+    said: list[RenderableType] = []
+    for upload, clause in fit.below:
+        kind = "dim" if clause == fitting.ahead(upload) else "yellow"
+        style = _STYLES["error"] if upload.failure else kind
+        said.append(_line(Text(f"{short[upload.id]}: {clause}", style)))
+    return said
 
 
-def _beside(upload: Upload) -> Iterator[str]:
-    """Say what a line of its own needs; that one waits for its turn is its state there."""
-    return lines.remarks(replace(upload, waiting=None) if _is_in_line(upload) else upload)
+def _first_lines(texts: Sequence[Text], room: int, noun: str) -> list[Text]:
+    """Give as many lines as there is room for, and say how many there are more."""
+    hidden = len(texts) - room
+    more = [Text(f"and {hidden:,} {noun}", "dim")] if hidden > 0 else []
+    return [*map(_line, texts[:room]), *more]
 
 
 def _line(text: Text) -> Text:
@@ -266,18 +268,29 @@ def _state(state: str) -> Text:
 
 def _live_table(width: int, id_width: int, is_roomy: bool) -> Table:
     """Give the columns of moving uploads; the package has what the others leave."""
-    before, after = {"ID": id_width, "STATE": 12}, _FIGURES
-    bar = {"": _BAR} if is_roomy else {}
-    taken = sum(columns + 2 for columns in (before | bar | after).values())
+    before = {"ID": id_width, "STATE": 12}
+    after = ({"": _BAR} if is_roomy else {}) | _figures_within(width, before)
+    taken = sum(columns + 2 for columns in (before | after).values())
     table = _table()
     for name, columns in before.items():
         table.add_column(name, no_wrap=True, width=columns)
-    table.add_column("PACKAGE", no_wrap=True, overflow="ellipsis", width=max(width - taken, 10))
-    for name, columns in bar.items():
-        table.add_column(name, width=columns)
+    name_width = max(width - taken, _LEAST_NAME)
+    table.add_column("PACKAGE", no_wrap=True, overflow="ellipsis", width=name_width)
     for name, columns in after.items():
         table.add_column(name, no_wrap=True, justify="right", width=columns)
     return table
+
+
+def _figures_within(width: int, beside: Mapping[str, int]) -> dict[str, int]:
+    """Give the numbers for which there is room beside other columns and a name."""
+    shown = dict(_FIGURES)
+    for name in _SPARED:
+        if (
+            sum(columns + 2 for columns in (*beside.values(), *shown.values())) + _LEAST_NAME
+            > width
+        ):
+            del shown[name]
+    return shown
 
 
 def _uploads_table(uploads: Sequence[Upload]) -> Table:
@@ -310,39 +323,37 @@ def _named(upload: Upload) -> Text:
     return text
 
 
-def _figures(upload: Upload) -> Iterable[Text]:
-    yield Text(lines.share(upload.sent, upload.size, upload.state))
-    yield Text(size_text(upload.size))
-    yield Text(lines.rate_text(upload.rate if upload.state == "transferring" else 0))
-    yield Text(lines.duration_text(upload.eta_s))
+def _figures(upload: Upload) -> Mapping[str, Text]:
+    return {
+        "SENT": Text(lines.share(upload.sent, upload.size, upload.state)),
+        "SIZE": Text(size_text(upload.size)),
+        "RATE": Text(lines.rate_text(upload.rate if upload.state == "transferring" else 0)),
+        "LEFT": Text(lines.duration_text(upload.eta_s)),
+    }
 
 
-def _bar(upload: Upload, width: int = _BAR) -> ProgressBar:
-    return ProgressBar(total=max(upload.size, 1), completed=_done(upload), width=width)
+class _Bar:
+    """What arrived, what is on its way and what is still here, told by colour and by form."""
+
+    def __init__(self, upload: Upload, width: int = _BAR) -> None:
+        whole = max(upload.size, 1)
+        self._done = min(_done(upload) * width // whole, width)
+        # what is on its way shows from its first byte on
+        sent = min(_done(upload) + upload.in_flight, whole)
+        self._ahead = -(-sent * width // whole) - self._done if upload.in_flight else 0
+        self._rest = width - self._done - self._ahead
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it."""
+        done, ahead, rest = "=-." if options.ascii_only else "━╍─"
+        yield Text.assemble(
+            (done * self._done, "cyan"), (ahead * self._ahead, "cyan"), (rest * self._rest, "dim")
+        )
 
 
 def _done(upload: Upload) -> int:
     # an upload without bytes is done when it is complete
     return upload.sent if upload.size else int(upload.state == "complete")
-
-
-def _that_fit(
-    uploads: Sequence[Upload], height: int, *, order: tuple[str, ...] = _ORDER
-) -> tuple[list[Upload], int]:
-    """Choose what a screen of this height shows: what moves first, then as listed."""
-
-    def rank(upload: Upload) -> tuple[int, bool]:
-        known = order.index(upload.state) if upload.state in order else len(order)
-        return known, upload.waiting is not None
-
-    chosen: list[Upload] = []
-    used = 0
-    for upload in sorted(uploads, key=rank):
-        used += 1 + sum(1 for _ in _beside(upload))
-        if chosen and used > height:
-            break
-        chosen.append(upload)
-    return chosen, len(uploads) - len(chosen)
 
 
 def _head(upload: Upload) -> Text:

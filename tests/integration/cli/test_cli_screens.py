@@ -115,7 +115,7 @@ def test_status_tells_how_the_sending_of_all_goes(standin, wire):
     )  # fmt: skip
     cost = "tried again 2 times, 4.2 MB sent again; last reason: a \\x1b[31m503"
     wanted = [
-        "sending: 123.4 MB/s, 0:01:05 left, 8.0 MB in flight on 3 connections",
+        "sending: 123.4 MB/s, 0:01:05 left, 8.0 MB on its way over 3 connections",
         f"since 2026-01-02T03:04:05.000Z: {cost}",
     ]
 
@@ -152,7 +152,7 @@ def test_show_of_a_moving_upload_tells_its_pace_and_what_failures_cost(standin, 
         [sys.executable, "-m", "masv_watch", "show", ONE, "--url", standin.url],
         cwd=PROJECT, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    pace = "12.3 MB/s, 0:01:15 left, 5.2 MB in flight"
+    pace = "12.3 MB/s, 0:01:15 left, 5.2 MB on its way"
     cost = "tried again 1 time, 4.2 MB sent again; last reason: no answer in time"
     why = "(no answer in time; tried 2 times, again at 2026-01-02T03:04:09.000Z)"
 
@@ -197,7 +197,7 @@ def test_watch_of_uploads_moves_until_interrupted_and_leaves_the_cursor(standin,
         terminal.until("moving.mov")
         terminal.until("98.7 MB/s   0:00:08")
         terminal.until("0:00:07")
-        terminal.until("sending: 123.4 MB/s, 0:01:05 left, 8.0 MB in flight on 3 connections")
+        terminal.until("sending: 123.4 MB/s, 0:01:05 left, 8.0 MB on its way over 3 connections")
         terminal.interrupt()
         status = terminal.end()
 

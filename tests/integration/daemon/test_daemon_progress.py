@@ -116,7 +116,7 @@ def test_stalled_upload_shows_no_rate_and_no_time_left(world: Dispatch):
     assert stats(world)["connections_busy"] == CONNECTIONS
     eventually(lambda: stats(world)["rate_bytes_per_s"] == 0, within=5)
     (line,) = [line for line in world.command("status").stdout.splitlines() if "sending" in line]
-    assert re.fullmatch(r"sending: \d+\.\d MB in flight on 4 connections", line)
+    assert re.fullmatch(r"sending: \d+\.\d MB on its way over 4 connections", line)
 
 
 @pytest.mark.fault(55)

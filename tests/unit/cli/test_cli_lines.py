@@ -54,8 +54,8 @@ def test_upload_line_of_a_failure_says_what_helps():
         ({}, ""),
         ({"rate": 12_300_000}, "12.3 MB/s"),
         ({"rate": 12_300_000, "eta_s": 75}, "12.3 MB/s, 0:01:15 left"),
-        ({"in_flight": 5_000_000}, "5.0 MB in flight"),
-        ({"rate": 10, "eta_s": 0, "in_flight": 7}, "10 B/s, 0:00:00 left, 7 B in flight"),
+        ({"in_flight": 5_000_000}, "5.0 MB on its way"),
+        ({"rate": 10, "eta_s": 0, "in_flight": 7}, "10 B/s, 0:00:00 left, 7 B on its way"),
         ({"rate": 10, "eta_s": 1, "state": "paused"}, ""),
     ],
 )
@@ -110,7 +110,7 @@ def test_trouble_of_what_is_done_stands_in_its_details_only():
         (Stats(left=1000, rate=10, eta_s=100), ["sending: 10 B/s, 0:01:40 left"]),
         (
             Stats(left=1000, in_flight=7, busy=1, resent=3, since="T"),
-            ["sending: 7 B in flight on 1 connection", "since T: 3 B sent again"],
+            ["sending: 7 B on its way over 1 connection", "since T: 3 B sent again"],
         ),
     ],
 )
