@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import struct
-from pathlib import Path
 
 import pytest
 
-from tests.browser.browsing import Browser
-from tests.integration.page.station import Station, sparse
+from tests.browser.desk import PHONE, WIDE, views
 from tests.processes import PROJECT
 from tests.waiting import eventually
 
@@ -20,81 +17,6 @@ AXE_RUN = (
     "axe.run(document).then((all) => all.violations.map("
     "(each) => [each.id, each.nodes.map((node) => node.failureSummary)]))"
 )
-PICTURES = PROJECT / "build/pictures"
-PHONE, WIDE = 375, 1280
-MIB = 1024 * 1024
-HOSTILE = "</h3><script>window.hurt=1</script><img src=x onerror=window.hurt=1>\u202e"
-FOLDERS = """
-bandwidth: 4 MB/s
-hot_folders:
-  - {{name: out, path: {top}/out, drop: folder, settle: {{quiet: 1s}}, to: {{recipients: []}}}}
-  - {{name: archive, path: {top}/archive, initial: ask, to: {{recipients: [a@example.com]}}}}
-  - {{name: away, path: {top}/not-there, to: {{recipients: []}}}}
-"""
-
-
-class Desk:
-    """A daemon with something in every state, and a browser."""
-
-    def __init__(self, top: Path) -> None:
-        self.station, self.top = Station(top), top
-        (top / "out").mkdir()
-        (top / "archive").mkdir()
-        (top / "archive/old.mov").write_bytes(b"old")
-        self.browser = Browser(top, "MAP never.example 127.0.0.1")
-        self.small = top / "small.mov"
-        self.small.write_bytes(b"take" * 1000)
-        self.large = sparse(top / "large.mov", 400 * MIB)
-
-    def start(self) -> None:
-        station = self.station
-        station.configure(
-            transfer="connections: 2, active_uploads: 1", more=FOLDERS.format(top=self.top)
-        )
-        station.start()
-        self.done = self.delivered("delivered")
-        station.sandbox.fault("status", "POST /v1/teams", status=422, body={"message": "no"})
-        self.stopped = station.create(self.small, package_name="stopped")
-        station.until(self.stopped, "error")
-        self.sent = station.create(self.small, package_name=HOSTILE)
-        station.until(self.sent, "idle")
-        self.moving = station.create(self.large, package_name="moving")
-        self.queued = station.create(self.large, package_name="queued")
-        (self.top / "out" / "EMPTY").mkdir()
-        eventually(lambda: len(self.held()) == 2, within=20, every=0.1)
-
-    def delivered(self, name: str) -> str:
-        upload_id = self.station.create(self.small, package_name=name)
-        self.station.until(upload_id, "idle")
-        self.station.call("POST", f"/uploads/{upload_id}/finalize", {})
-        self.station.until(upload_id, "complete")
-        return upload_id
-
-    def held(self) -> list[str]:
-        drops = self.station.call("GET", "/drops").tree
-        return sorted(each["path"] for each in drops if each["state"] == "held")
-
-    def close(self) -> None:
-        self.browser.close()
-        self.station.close()
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory):
-    desk = Desk(tmp_path_factory.mktemp("desk"))
-    try:
-        desk.start()
-        yield desk
-    finally:
-        desk.close()
-
-
-@pytest.fixture
-def tab(desk):
-    tab = desk.browser.tab()
-    tab.look_as()
-    yield tab
-    tab.close()
 
 
 def row(upload_id):
@@ -394,34 +316,6 @@ def test_explain_box_and_search_work_without_script(desk, tab):
     tab.click("form[role='search'] button")
     tab.until("location.search.includes('q=STOPPED') && document.readyState === 'complete'")
     assert tab.run(f"document.querySelectorAll('#history {row(desk.stopped)}').length") == 1
-
-
-def views(desk):
-    """Give the path of each view by a name for its picture."""
-    return {
-        "live": "/",
-        "nothing-found": "/?q=none",
-        "upload": f"/page/uploads/{desk.moving}",
-        "no-upload": "/page/uploads/none",
-        "explained": f"/page/explain?path={desk.top}/out/EMPTY",
-    }
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [WIDE, PHONE])
-def test_page_in_each_view_is_kept_as_a_picture_that_fits_its_screen(desk, tab, width, theme):
-    """For whoever looks at them after a change of the page: build/pictures holds the last ones."""
-    tab.look_as(width=width, is_dark=theme == "dark")
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    for name, path in views(desk).items():
-        tab.open(f"{desk.station.daemon.api}{path}")
-        file = PICTURES / f"{name}-{width}-{theme}.png"
-        file.unlink(missing_ok=True)
-        tab.picture(file, whole=True)
-        # the size stands behind the signature and the name of the first chunk
-        (seen,) = struct.unpack(">I", file.read_bytes()[16:20])
-        # a bar to scroll by is no part of the picture
-        assert width - 20 < seen <= width, name
 
 
 @pytest.mark.barriers
