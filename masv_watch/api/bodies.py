@@ -42,7 +42,6 @@ from masv_watch.cloud.wire import CreatedLink, Team
 from masv_watch.errors import (
     IllegalTransition,
     MasvWatchError,
-    PackageGone,
     ReloadRefused,
     Unprocessable,
 )
@@ -58,7 +57,6 @@ from masv_watch.model import (
     SourceFile,
     Task,
     TaskState,
-    UploadLine,
     UploadState,
 )
 from masv_watch.names import shown
@@ -71,6 +69,7 @@ from masv_watch.uploads import (
     UploadDetails,
     UploadView,
     Waiting,
+    failure_cure,
 )
 
 
@@ -107,16 +106,9 @@ def upload_body(view: UploadView) -> UploadBody:
         body["error"] = {
             "code": upload.error_code,
             "message": upload.error,
-            "cure": _cure(upload),
+            "cure": failure_cure(upload),
         }
     return body
-
-
-def _cure(upload: UploadLine) -> str:
-    if upload.error_code == PackageGone.code:
-        # resuming would only ask for the same package again
-        return "drop the files once more under another name"
-    return f"masv-watch resume {upload.id}"
 
 
 def stats_body(view: SendingView, since: float) -> StatsBody:

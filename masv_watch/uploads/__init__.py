@@ -38,6 +38,7 @@ from masv_watch.uploads.views import Waiting as Waiting
 from masv_watch.uploads.views import WaitReason as WaitReason
 from masv_watch.uploads.views import addressees as addressees
 from masv_watch.uploads.views import cure_of as cure_of
+from masv_watch.uploads.views import failure_cure as failure_cure
 from masv_watch.uploads.views import filled as filled
 from masv_watch.uploads.views import is_kept as is_kept
 from masv_watch.uploads.views import waiting_for as waiting_for

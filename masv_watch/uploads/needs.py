@@ -25,7 +25,7 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads.places import root_of
-from masv_watch.uploads.views import MAY_HAVE_LEFT, cure_of
+from masv_watch.uploads.views import MAY_HAVE_LEFT, cure_of, failure_cure
 
 #: of each kind that are looked at: a letter names fewer
 MOST = 200
@@ -80,10 +80,12 @@ def _held(kind: HeldKind, root: bytes | None) -> Need:
 
 def _failed(upload: UploadLine) -> Need:
     folder = f" of hot folder {upload.hot_folder}" if upload.hot_folder else ""
+    cure = failure_cure(upload)
     return Need(
         key=f"failed {upload.id}",
         text=f"upload {upload.name}{folder} failed: {upload.error}",
-        cure=f"masv-watch retry {upload.id}",
+        # many sentences end with it, behind what is to be done before
+        cure="" if cure in upload.error else cure,
     )
 
 

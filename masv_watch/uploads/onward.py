@@ -17,7 +17,7 @@ from masv_watch.errors import NotFound
 from masv_watch.model import Decision, Drop, DropState, Finding, Task, TaskState, UploadState
 from masv_watch.store.contract import Store
 from masv_watch.uploads.desk import Uploads
-from masv_watch.uploads.views import UploadView, WaitReason, delivery_shut
+from masv_watch.uploads.views import UploadView, WaitReason, delivery_shut, failure_cure
 
 #: what keeps an upload although nothing of it is wrong and nobody is at it
 _HELD = {
@@ -146,9 +146,9 @@ class _Told:
         upload = self._view.upload
         if upload.state is UploadState.ERROR:
             why = f"its upload failed{self._reason(upload.error)}"
-            # a sentence that ends with what helps first: a retry alone would fail for it again
-            is_told = self._is_owner and f"masv-watch resume {upload.id}" in upload.error
-            cure = "" if is_told else f"masv-watch retry {upload.id}"
+            # a sentence that ends with what helps first: a resume alone would fail for it again
+            cure = failure_cure(upload)
+            cure = "" if self._is_owner and cure in upload.error else cure
             return self._give("upload", why, cure, is_held=True)
         if upload.state is UploadState.PAUSED:
             cure = f"masv-watch resume {upload.id}"

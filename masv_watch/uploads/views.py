@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from masv_watch import lifecycle, recall
+from masv_watch.errors import PackageGone
 from masv_watch.model import (
     NO_TURNS,
     STILL,
@@ -130,9 +131,9 @@ class DropView:
     files_up: int = 0
 
 
-#: words of a cure that stand for something
 #: how the clause of a cure begins that says who knows more
 _ASKING = "masv-watch explain"
+#: words of a cure that stand for something
 _PLACES = re.compile(r"\b(?:NAME|DROP|ID|PATH)\b")
 
 
@@ -339,6 +340,14 @@ def is_kept(view: UploadView) -> bool:
     """Say whether an upload waits for a person, its window or the disk, and not for us."""
     kept = {WaitReason.HELD, WaitReason.WINDOW_CLOSED, WaitReason.STATE_DISK_LOW}
     return view.waiting is not None and view.waiting.reason in kept
+
+
+def failure_cure(upload: UploadLine) -> str:
+    """Say what helps an upload that failed, where its sentence does not say it."""
+    if upload.error_code == PackageGone.code:
+        # resuming would only ask for the same package again
+        return "drop the files once more under another name"
+    return f"masv-watch resume {upload.id}"
 
 
 def cure_of(drop: Drop, root: bytes | None = None, *, is_explained: bool = False) -> str:

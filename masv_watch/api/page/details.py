@@ -16,7 +16,8 @@ from masv_watch.api.page.buttons import Button
 from masv_watch.api.page.overview import LATER_MS, SOON_MS, ways_of
 from masv_watch.api.page.readers import demand_seen, sees_folders
 from masv_watch.logs import escaped
-from masv_watch.model import Caller, Drop, DropState
+from masv_watch.model import Caller, Drop, DropState, UploadState
+from masv_watch.uploads import UploadView
 
 #: files of one page, and how many of an upload make looking at it slow
 FILES, MANY_FILES = 200, 2000
@@ -34,6 +35,8 @@ _FILES = {
     "settling": ("waiting", "Settling"),
     "complete": ("good", "Sent"),
 }
+#: what is something else in an upload that stands still
+_MOVING = frozenset({"transferring", "retrying", "settling"})
 #: shape and word of a task's state
 _TASKS = {
     "due": ("waiting", "To be done"),
@@ -80,7 +83,7 @@ def upload_details(desk: Desk, upload_id: str, caller: Caller, *, after: int) ->
             for drop, row, can in zip(body["drops"], details.drops, drops, strict=False)
         ],
         "more_drops": max(len(details.drops) - DROPS, 0),
-        "rows": [{**file, **_told(_FILES[file["state"]])} for file in shown],
+        "rows": [{**file, **_told_file(file["state"], details.view)} for file in shown],
         "tasks": [{**task, **_told(_TASKS[task["state"]])} for task in body["tasks"]],
         "first": here if after else "",
         "next": f"{here}?after={after + FILES}" if len(body["files"]) > after + FILES else "",
@@ -115,6 +118,14 @@ def _of_known(desk: Desk, drop: Drop) -> tuple[Button, ...]:
         return ()
     taken = [drop.upload_id] if drop.upload_id is not None else []
     return buttons.of_drop(drop, ways_of(desk, desk.folders.list(), taken))
+
+
+def _told_file(state: str, view: UploadView) -> dict[str, str]:
+    """Tell a file's state; of an upload that stands still nothing in it moves or settles."""
+    if state in _MOVING and view.upload.state in (UploadState.ERROR, UploadState.PAUSED):
+        mark = marks.of_upload(view)
+        return _told((mark.shape, mark.word))
+    return _told(_FILES[state])
 
 
 def _told(mark: tuple[str, str]) -> dict[str, str]:

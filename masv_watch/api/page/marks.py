@@ -96,10 +96,15 @@ def of_upload(view: UploadView) -> Mark:
     return Mark(shape=shape, word=WAITS[reason])
 
 
-def of_drop(view: DropView) -> Mark:
-    """Tell the state of a drop that is not whole on its way yet."""
+def of_state(state: UploadState) -> Mark:
+    """Tell the state of an upload of which nothing else is known."""
+    return _UPLOADS.get(state, _DROPS[DropState.TAKEN])
+
+
+def of_drop(view: DropView, upload: Mark | None = None) -> Mark:
+    """Tell the state of a drop that is not whole on its way yet; `upload` is its upload's."""
     state = DropState.HELD if view.drop.hold is not None else view.drop.state
-    return _DROPS[state]
+    return upload if upload is not None and state is DropState.TAKEN else _DROPS[state]
 
 
 def of_folder(view: FolderView) -> Mark:

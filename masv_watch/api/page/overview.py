@@ -17,10 +17,12 @@ from masv_watch.api.page import buttons, marks
 from masv_watch.api.page.buttons import Ways
 from masv_watch.api.page.finding import Finder
 from masv_watch.api.page.holds import grouped
+from masv_watch.api.page.marks import Mark
 from masv_watch.api.page.questions import told
 from masv_watch.api.page.readers import sees_folders
 from masv_watch.api.page.words import counted, said
 from masv_watch.api.paging import page_by_age
+from masv_watch.errors import NotFound
 from masv_watch.lifecycle import SHOWN_AS
 from masv_watch.logs import escaped
 from masv_watch.model import Caller, Consigned, Selection, UploadState
@@ -48,8 +50,9 @@ def overview(desk: Desk, wanted: PageAsked, caller: Caller, finder: Finder) -> T
     """
     now = desk.now()
     counts = desk.uploads.counts(caller)
-    sections = _of_folders(desk, now) if sees_folders(caller) else {}
     under_way = _under_way(desk, wanted, caller)
+    shown = {row["upload_id"]: row["mark"] for row in under_way["rows"]}
+    sections = _of_folders(desk, now, shown) if sees_folders(caller) else {}
     is_moving = any(row["mark"].shape == "moving" for row in under_way["rows"])
     return {
         "now": now,
@@ -84,13 +87,13 @@ def _upload_row(view: UploadView, consigned: Consigned) -> Tree:
     }
 
 
-def drop_row(view: DropView, ways: Ways) -> Tree:
-    """Give a drop as a row of a list."""
+def drop_row(view: DropView, ways: Ways, upload: Mark | None = None) -> Tree:
+    """Give a drop as a row of a list; `upload` is how its upload is told."""
     rule = ways.rules.get(view.drop.hot_folder)
     path = b"" if rule is None else rule.path.rstrip(b"/") + b"/" + view.drop.path
     return {
         **bodies.drop_body(view),
-        "mark": marks.of_drop(view),
+        "mark": marks.of_drop(view, upload),
         "explained": f"/page/explain?{urlencode({'path': path})}" if path else "",
         "buttons": buttons.of_drop(view.drop, ways),
     }
@@ -114,7 +117,18 @@ def _folder_row(view: FolderView, batches: Batches, ways: Ways) -> Tree:
     }
 
 
-def _of_folders(desk: Desk, now: float) -> Tree:
+def _mark_of(desk: Desk, upload_id: str | None, shown: Mapping[str, Mark]) -> Mark | None:
+    """Give how an upload is told, in the same word as in the list that it stands in."""
+    if upload_id is None or upload_id in shown:
+        return shown.get(upload_id or "")
+    try:
+        return marks.of_state(desk.uploads.find(upload_id).state)
+    except NotFound:
+        # deleted a moment ago
+        return None
+
+
+def _of_folders(desk: Desk, now: float, shown: Mapping[str, Mark]) -> Tree:
     drops = desk.folders.drops()
     held = [view for view in drops if view.drop.hold is not None]
     arriving = [view for view in drops if view.drop.hold is None]
@@ -135,7 +149,10 @@ def _of_folders(desk: Desk, now: float) -> Tree:
             "total": len(held),
         },
         "arriving": {
-            "rows": [drop_row(view, ways) for view in arriving[:DROPS]],
+            "rows": [
+                drop_row(view, ways, _mark_of(desk, view.drop.upload_id, shown))
+                for view in arriving[:DROPS]
+            ],
             "more": max(len(arriving) - DROPS, 0),
             "total": len(arriving),
         },

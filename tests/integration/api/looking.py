@@ -51,6 +51,11 @@ class Page(HTMLParser):
         """Give the attributes of every element of a name."""
         return [attributes for name, attributes in self.elements if name == tag]
 
+    def mark(self, key):
+        """Give the word by which the state of a row is told."""
+        row = self.answer.body.decode().partition(f'data-key="{key}"')[2]
+        return re.search(r'class="mark [^>]*>.*?</svg>([^<]+)</span>', row, re.DOTALL)[1]
+
     @property
     def token(self):
         """Give the token with which the buttons of this page work."""

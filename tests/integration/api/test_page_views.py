@@ -166,6 +166,30 @@ def test_page_shows_uploads_with_progress_rate_retries_and_the_error_with_its_cu
     assert "1 delivered" in page.text
 
 
+def test_drop_whose_source_changed_is_told_by_one_word_in_all_lists(desk):
+    """Nothing of an upload that stopped settles or is on its way, and its cure is said once."""
+    upload_id, (drop,) = making.create(desk.store, b"moved.mov")
+    fence = making.claim(desk.store, upload_id).fence
+    (file,) = desk.store.files(upload_id)
+    desk.store.note_source_changed(file, fence, "it vanished")
+    error = f"moved.mov vanished - put it back, then masv-watch resume {upload_id}"
+    before = marks_of(desk, upload_id, drop)
+    desk.store.fail_vanished(upload_id, code=1102, error=error)
+
+    assert before == {"Settling"}
+    assert marks_of(desk, upload_id, drop) == {"Stopped"}
+    # where its upload stands on another page, too
+    assert page_of(desk, "/?show=paused").mark(f"drop-{drop.id}") == "Stopped"
+    for path in ("/", f"/page/uploads/{upload_id}"):
+        assert page_of(desk, path).text.count(f"masv-watch resume {upload_id}") == 1
+
+
+def marks_of(desk, upload_id, drop):
+    """Give by which words an upload, its drop and its file are told."""
+    first, details = page_of(desk), page_of(desk, f"/page/uploads/{upload_id}")
+    return {first.mark(upload_id), first.mark(f"drop-{drop.id}"), details.mark("file-1")}
+
+
 def test_upload_in_its_recall_window_says_when_it_goes_and_how_it_is_taken_back(desk):
     """Whoever dropped it into the wrong folder looks here; both ways on are buttons, too."""
     waits = making.bring_upload(desk.store, UploadState.IDLE, b"wrong.mov")

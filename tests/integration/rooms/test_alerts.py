@@ -9,12 +9,23 @@ import pytest
 
 from masv_watch.delivery.alarms import PAUSE_S
 from masv_watch.delivery.alerts import LOOK_S, Teller
+from masv_watch.errors import PackageGone
 from masv_watch.lifecycle import LACKING_S
 from masv_watch.metrics import Metrics
-from masv_watch.model import Alerts, DropEvent, HoldReason, Need, Smtp, TaskKind
+from masv_watch.model import (
+    Alerts,
+    DropEvent,
+    HoldReason,
+    Need,
+    Smtp,
+    TaskKind,
+    UploadEvent,
+    UploadState,
+)
 from masv_watch.uploads import needs_of
 from masv_watch.uploads.needs import TASKS
 from tests.integration.rooms.delivered import FOLDER, World
+from tests.integration.store import making
 from tests.processes import free_port
 
 IT, DESK = "it@example.com", "desk@example.com"
@@ -373,6 +384,27 @@ def test_holds_failures_and_refused_letters_are_needs_with_their_commands(office
     assert refused.is_final
     assert "the letter to nobody does not get through" in refused.text
     assert refused.cure.startswith("masv-watch show ")
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "cure"),
+    [
+        (1, "it broke", "masv-watch resume {id}"),
+        (1102, "a.mov vanished - put it back, then masv-watch resume {id}", ""),
+        (PackageGone.code, "it is gone", "drop the files once more under another name"),
+    ],
+)
+def test_failed_upload_is_a_need_with_one_cure(office: Office, code, error, cure):
+    """The one that its sentence ends with; another behind it would be tried first, in vain."""
+    store = office.world.store
+    upload = making.bring_upload(store, UploadState.TRANSFERRING, b"a.mov")
+    told = error.format(id=upload.id)
+    store.advance_upload(upload.id, UploadEvent.FAIL, code=code, error=told)
+
+    (need,) = needs_of(store)
+
+    assert need.text.endswith(f"failed: {told}")
+    assert need.cure == cure.format(id=upload.id)
 
 
 def test_a_letter_that_fails_again_and_again_is_a_need_until_it_goes(office: Office):

@@ -216,7 +216,7 @@ def test_explain_of_a_drop_whose_upload_does_not_go_names_the_command(make_room,
         "paused": "its upload is paused",
         "deleted": "its upload is being deleted",
     }[how] in said.why
-    cures = {"failed": f"masv-watch retry {upload.id}", "paused": f"masv-watch resume {upload.id}"}
+    cures = {"failed": f"masv-watch resume {upload.id}", "paused": f"masv-watch resume {upload.id}"}
     assert said.cure == cures.get(how, "")
     (room.hot / "a.mov").chmod(0o644)
     if how == "failed" and os.geteuid() == 0:
@@ -225,7 +225,7 @@ def test_explain_of_a_drop_whose_upload_does_not_go_names_the_command(make_room,
 
 
 def test_explain_of_what_vanished_on_its_way_gives_one_cure(make_room):
-    """The sentence ends with what is to be done first, and a retry alone would be in vain."""
+    """The sentence ends with what is to be done first, and a resume alone would be in vain."""
     room = make_room()
     upload = taken(room)
     error = f"a.mov vanished - put it back, then masv-watch resume {upload.id}"
@@ -249,7 +249,7 @@ def test_explain_of_what_changed_on_its_way_says_that_its_upload_failed(make_roo
 
     assert said.prospect is Prospect.HELD
     assert "its upload failed: it broke" in said.why
-    assert said.cure == f"masv-watch retry {upload.id}"
+    assert said.cure == f"masv-watch resume {upload.id}"
 
 
 @pytest.mark.parametrize("end", [TaskEvent.DONE, TaskEvent.REFUSED, None])
