@@ -2034,6 +2034,9 @@ class FolderChange(StrEnum):
 
     NEW = "new"
     REMOVED = "removed"
+    #: `enabled` of a hot folder that is in both configurations
+    ENABLED = "enabled"
+    DISABLED = "disabled"
     #: another name for the same path: the ledger knows nothing under it
     RENAMED = "renamed"
     CHANGED = "changed"

@@ -12,7 +12,7 @@ Law 3. A comparison holds no list of files: a hot folder may have millions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import NamedTuple
 
@@ -164,7 +164,7 @@ def _after(look: Look) -> _Side:
     row = look.row_after
     if look.after is None and row is not None and row.state is DropState.TAKEN:
         # its rule is gone: what was whole goes on, what still arrived can never become so
-        why = "it was arriving where no hot folder is configured any more"
+        why = "it was arriving where nobody watches any more"
         return _Side(stand=Prospect.NOT_WATCHED, why=why) if is_arriving(row) else _Side(
             stand=Prospect.ON_ITS_WAY
         )  # fmt: skip
@@ -358,6 +358,14 @@ def folder_plan(
         frozen=found.frozen,
         notes=(*notes, *found.notes),
     )
+
+
+def turned(plan: FolderPlan, before: Set[str], after: Set[str]) -> FolderChange:
+    """Give what an edit does to a hot folder, by the names of the disabled ones, too."""
+    if plan.change is FolderChange.NEW and plan.name in before:
+        return FolderChange.ENABLED
+    is_kept = plan.change is FolderChange.REMOVED and plan.name in after
+    return FolderChange.DISABLED if is_kept else plan.change
 
 
 #: of a rule, what is no key of it; a rename is told by its own

@@ -21,7 +21,7 @@ from masv_watch.config import portable
 from masv_watch.errors import Busy, SourceError, Unprocessable
 from masv_watch.loops import Clock
 from masv_watch.model import FolderPlan, Follow, Plan, Rule, Settings
-from masv_watch.preview import Look, changes, folder_plan, pairs
+from masv_watch.preview import Look, changes, folder_plan, pairs, turned
 from masv_watch.store.contract import Store
 from masv_watch.watch.addresses import Layout, subfolder_of
 from masv_watch.watch.outlooks import Outlook, Outlooks
@@ -71,6 +71,7 @@ class Rehearsal:
             ) from error
         local = self._clock.local(self._clock.wall())
         folders = []
+        known = ({rule.name for rule in old.hot_folders}, {rule.name for rule in new.hot_folders})
         for before, after in pairs(_watched(old), _watched(new)):
             if before is not None and after is not None and not changes(before, after):
                 continue
@@ -78,7 +79,7 @@ class Rehearsal:
             walk = _Walk(self, before, after, matcher=matcher, local=local)
             found = walk.plan()
             if found is not None:
-                folders.append(found)
+                folders.append(replace(found, change=turned(found, *known)))
         keys = changes(replace(old, hot_folders=()), replace(new, hot_folders=()))
         return Plan(keys=keys, folders=tuple(folders))
 
@@ -107,7 +108,7 @@ class Rehearsal:
 
 
 def _watched(settings: Settings) -> tuple[Rule, ...]:
-    """Give the hot folders of which anything is sent: to disable one is to remove it."""
+    """Give the hot folders of which anything is sent: a disabled one is as if it were not there."""
     return tuple(rule for rule in settings.hot_folders if rule.is_enabled)
 
 

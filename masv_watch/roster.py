@@ -220,7 +220,7 @@ class Roster:
                 note = orphans.why_unwatched(self._rules, drop.hot_folder)
                 self._store.advance_drop(drop.id, DropEvent.CANCEL, note=note)
             elif is_arriving(drop) and not self._is_looked_at(drop, watched):
-                note = "it was arriving where no hot folder is configured any more"
+                note = "it was arriving where nobody watches any more"
                 self._store.abandon(drop.id, note)
                 log.warning(
                     "an upload ends: its drop was still arriving in a hot folder that is gone",

@@ -37,6 +37,8 @@ _WORDS = {
 _CHANGES = {
     "new": "is new",
     "removed": "is removed: what is on its way goes on",
+    "enabled": "is enabled",
+    "disabled": "is disabled: what is on its way goes on",
     "renamed": "is renamed",
     "changed": "changes",
 }

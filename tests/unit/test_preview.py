@@ -18,6 +18,7 @@ from masv_watch.model import (
     DropState,
     EffectKind,
     FolderChange,
+    FolderPlan,
     HoldReason,
     Initial,
     Limits,
@@ -32,7 +33,7 @@ from masv_watch.model import (
     Span,
     To,
 )
-from masv_watch.preview import Look, changes, folder_plan, pairs
+from masv_watch.preview import Look, changes, folder_plan, pairs, turned
 from masv_watch.watch.outlooks import Outlooks
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.scan import one, sweep
@@ -330,6 +331,25 @@ def test_removed_hot_folder_lets_go_what_waits_and_keeps_what_is_on_its_way():
     assert {each.path: each.kind for each in found.effects} == {
         b"b.mov": EffectKind.STOP, b"c": EffectKind.STOP,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "before", "after", "told"),
+    [
+        (FolderChange.NEW, set(), {"out"}, FolderChange.NEW),
+        (FolderChange.NEW, {"out"}, {"out"}, FolderChange.ENABLED),
+        (FolderChange.REMOVED, {"out"}, set(), FolderChange.REMOVED),
+        (FolderChange.REMOVED, {"out"}, {"out"}, FolderChange.DISABLED),
+        (FolderChange.CHANGED, {"out"}, {"out"}, FolderChange.CHANGED),
+    ],
+)
+def test_hot_folder_that_stays_in_the_file_is_enabled_or_disabled(change, before, after, told):
+    """Who reads that it is removed looks for it in the file, where it still is."""
+    plan = FolderPlan(
+        name="out", change=change, was="", keys=(), effects=(), more=0, frozen=0, notes=()
+    )
+
+    assert turned(plan, before, after) is told
 
 
 def test_folder_that_cannot_be_looked_at_is_told_by_its_rows():

@@ -128,6 +128,23 @@ def test_plan_tells_of_a_renamed_hot_folder_and_of_one_that_cannot_be_looked_at(
         assert [(each["kind"], each["path"]) for each in told[name]["effects"]] == [("stop", path)]
 
 
+def test_plan_of_a_hot_folder_that_is_disabled_or_enabled_says_so(field):
+    """It is neither removed nor new: its rule stays where it is, and its ledger with it."""
+    eventually(lambda: "g.mov" in drops(field))
+    edited(field, "name: gone,", "name: gone, enabled: false,")
+    off = field.command("plan").stdout
+    field.daemon.signal(signal.SIGHUP)
+    eventually(lambda: "g.mov" not in drops(field))
+    edited(field, "name: gone, enabled: false,", "name: gone,")
+    on = field.command("plan").stdout
+
+    assert off.startswith(
+        "hot folder gone is disabled: what is on its way goes on\n  - g.mov would"
+    )
+    assert on.startswith("hot folder gone is enabled\n")
+    assert "g.mov would be sent" in on
+
+
 def test_plan_without_a_daemon_says_where_it_was_looked_for(field):
     """4: only the daemon knows its rules and its ledger."""
     field.daemon.stop()
