@@ -72,7 +72,11 @@ def decide(
                 asked=each.asked,
             )
     if not is_quiet:
-        note = next((found.detail for found in verdict.findings if not found.passed), "")
+        failed = [found for found in verdict.findings if not found.passed]
+        if verdict.hold is HoldReason.MARKER_MISSING:
+            # after a start all is seen anew, but that is not what keeps it
+            failed.sort(key=lambda found: found.test != "marker")
+        note = failed[0].detail if failed else ""
         return Outcome(
             step=Step.WAIT,
             hold=verdict.hold,

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from masv_watch.model import Finding, HoldReason, Objection, Settle
 from masv_watch.watch.decision import Step, decide
+from masv_watch.watch.markers import Marker
 from masv_watch.watch.settle import Seen, State, Verdict, judge
 
 NONE = Objection(findings=(Finding(test="none", passed=True, detail="nothing against it"),))
@@ -51,6 +52,16 @@ def test_decide_goes_exactly_when_it_is_quiet_unopposed_and_no_writer_was_found(
         assert outcome.note
     shown = {found.test for found in outcome.findings}
     assert {each.findings[0].test for each in objections} <= shown
+
+
+def test_decide_of_a_first_sample_without_its_marker_says_which_is_missing() -> None:
+    """After a reload all is seen anew: "changed or first seen now" would be read as the reason."""
+    seen = Seen(kind="file", signature="s", fence="f", files=1, size=1)
+    marker = Marker(path=b"a.done", identity=None)
+    outcome = decide(judge(None, seen, 0.0, Settle(), quiet_s=10, marker=marker))
+
+    assert outcome.hold is HoldReason.MARKER_MISSING
+    assert outcome.note.startswith("a.done is not there")
 
 
 def test_decide_lets_the_first_objection_count_and_only_an_early_one_before_it_settled() -> None:
