@@ -25,7 +25,7 @@ from masv_watch.api.paging import page_of
 from masv_watch.api.plans import planning
 from masv_watch.api.receipting import receipting
 from masv_watch.api.recording import recording
-from masv_watch.api.telling import details_told, drop_told, move_teller
+from masv_watch.api.telling import details_told, drop_told, move_teller, stats_told, upload_teller
 from masv_watch.errors import Denied, Unprocessable
 from masv_watch.model import Secret
 from masv_watch.uploads import Uploads, UploadView, Wish
@@ -98,7 +98,7 @@ def _of_creates(desk: Desk) -> list[Route]:
         sources = _body(asked.FilesAdded).sources()
         with desk.walks:
             desk.uploads.add_files(upload_id, sources, _caller())
-        return bodies.upload_body(desk.uploads.view(upload_id))
+        return upload_teller(desk.uploads)(desk.uploads.view(upload_id))
 
     return [
         Route(method="POST", path=f"{BASE}/uploads", answer=create_team, status=201,
@@ -118,18 +118,18 @@ def _of_creates(desk: Desk) -> list[Route]:
 def _of_lists(desk: Desk) -> list[Route]:
     def uploads() -> list[shapes.UploadBody]:
         wanted = _query(asked.UploadsAsked)
-        return [bodies.upload_body(view) for view in _page(desk.uploads, wanted)]
+        return list(map(upload_teller(desk.uploads), _page(desk.uploads, wanted)))
 
     def upload(upload_id: str) -> shapes.DetailsBody:
-        return details_told(desk.uploads.details(upload_id), desk.now())
+        return details_told(desk.uploads.details(upload_id), desk.now(), desk.uploads)
 
     def stats() -> shapes.StatsBody:
-        return bodies.stats_body(desk.uploads.sending(desk.flow()), desk.counted_since)
+        return stats_told(desk.uploads.sending(desk.flow()), desk.counted_since)
 
     def moves() -> Iterable[bytes]:
         wanted, last = _query(asked.MovesAsked), _last_event()
         # a client that comes back by itself still asks with the query of its first time
-        return desk.moves.follow(wanted.after if last is None else last, move_teller())
+        return desk.moves.follow(wanted.after if last is None else last, move_teller(desk.uploads))
 
     return [
         Route(method="GET", path=f"{BASE}/uploads", answer=uploads, asks=asked.UploadsAsked,
@@ -192,13 +192,13 @@ def _of_steering(desk: Desk) -> list[Route]:
         def steered(upload_id: str) -> shapes.UploadBody:
             _body(asked.Nothing)
             verb(upload_id)
-            return bodies.upload_body(uploads.view(upload_id))
+            return upload_teller(uploads)(uploads.view(upload_id))
 
         return steered
 
     def prioritize(upload_id: str) -> shapes.UploadBody:
         uploads.prioritize(upload_id, _body(asked.Prioritized).priority)
-        return bodies.upload_body(uploads.view(upload_id))
+        return upload_teller(uploads)(uploads.view(upload_id))
 
     def delete(upload_id: str) -> shapes.CreatedBody:
         takes_package = _query(asked.DeletionAsked).package == "delete"

@@ -13,11 +13,22 @@ import pytest
 
 from masv_watch.api import app
 from masv_watch.api.calls import Health
+from masv_watch.api.telling import WITHHELD_UPLOAD
 from masv_watch.errors import SourceUnreadable
-from masv_watch.model import Auth, DropEvent, HoldReason, Masv
+from masv_watch.model import (
+    Auth,
+    Draft,
+    DropEvent,
+    HoldReason,
+    Masv,
+    Terms,
+    UploadEvent,
+    UploadType,
+)
 from tests.integration.api.calling import UPLOADS
 from tests.integration.api.conftest import Caller
 from tests.integration.api.listening import JSON, STRANGER, curl
+from tests.integration.store import making
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a second user needs root")
 LOGIN = "/api/v1/login"
@@ -244,3 +255,62 @@ def test_note_of_a_drop_is_not_told_to_a_second_user_by_the_stream_of_moves():
     assert status == 200
     assert "canary" not in str(his)
     assert "masv-watch explain" in str(his)
+
+
+@needs_root
+def test_what_was_met_on_the_way_of_an_upload_is_told_to_who_named_its_files():
+    """Why it failed and what was left out names what lies beside it; he steers it all the same."""
+    folder = Path(tempfile.mkdtemp(prefix="masv-watch-"))
+    folder.chmod(0o755)
+    caller = Caller(folder / "daemon", trusted_users=(str(STRANGER),))
+    store = caller.store
+    ids = {
+        whose: failed_upload(store, whose, reader=reader)
+        for whose, reader in (("roots", None), ("his", STRANGER))
+    }
+    waits = making.claim(store, making.create(store, b"waits.mov")[0])
+    again = store.now() + 3600
+    store.let_go(waits.id, waits.fence, retry_at=again, attempts=1, error="canary-roots is away")
+    targets = {
+        whose: (UPLOADS, f"{UPLOADS}/{upload_id}", "/api/v1/events?after=0")
+        for whose, upload_id in ids.items()
+    }
+
+    def asked(whose, uid):
+        found = [curl("--max-time", "3", f"{caller.url}{target}", uid=uid)[1]
+                 for target in targets[whose]]  # fmt: skip
+        one = f"{caller.url}{UPLOADS}/{ids[whose]}"
+        found.append(curl("-X", "PATCH", "-H", JSON, "-d", '{"priority": 2}', one, uid=uid)[1])
+        return found
+
+    owner, own, other = asked("roots", 0), asked("his", STRANGER), asked("roots", STRANGER)
+    caller.close()
+    shutil.rmtree(folder)
+
+    assert all("canary-roots" in str(each) for each in owner)
+    assert all("canary-his" in str(each) for each in own)
+    assert not any("canary-roots" in str(each) for each in other)
+    details = other[1]
+    assert [file["reason"] for file in details["files"]] == [WITHHELD_UPLOAD]
+    assert (details["state"], details["error"]["code"]) == ("error", 1102)
+    assert details["error"]["cure"] == f"masv-watch resume {ids['roots']}"
+    assert "who named every file" in details["error"]["message"]
+    assert details["skipped"] == [f"1 left out: {WITHHELD_UPLOAD}"]
+
+
+def failed_upload(store, whose, *, reader):
+    """Make an upload that failed and left something out, as files of this user."""
+    canary = f"canary-{whose}.mov"
+    file = making.file_draft(f"srv/{whose}.mov".encode())
+    terms = Terms(type=UploadType.TEAM, recipients=(), idle_s=None)
+    draft = Draft(
+        hot_folder=None, root=b"/", name=whose, message="", terms=terms, files=(file,),
+        skipped=(f"{canary} (cannot be read)",), reader=reader,
+    )  # fmt: skip
+    upload_id = store.create_upload(draft)
+    fence = making.claim(store, upload_id).fence
+    (sent,) = store.files(upload_id)
+    later = store.now() + 3600
+    store.note_file_retry(sent, fence, attempts=1, retry_at=later, error=f"beside {canary}")
+    store.advance_upload(upload_id, UploadEvent.FAIL, code=1102, error=f"{canary} vanished")
+    return upload_id
