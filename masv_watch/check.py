@@ -23,6 +23,7 @@ from masv_watch.config.problems import as_records, listed, printable
 from masv_watch.config.units import show_duration
 from masv_watch.delivery import letters, mail
 from masv_watch.errors import CloudRefused, MasvWatchError, NoSession, SourceError
+from masv_watch.figures import counted
 from masv_watch.files import Counted
 from masv_watch.login import Login
 from masv_watch.loops import Clock, SystemClock
@@ -69,7 +70,7 @@ def examine(
     problems = [*_templates(loaded)]
     warnings = [*loaded.warnings, *_unwatched(loaded, file), *_renamed(loaded), *_apart(loaded)]
     count = len(loaded.settings.hot_folders)
-    ok = [f"ok: {file}: {count} hot folder{'' if count == 1 else 's'}", *_waiting(loaded)]
+    ok = [f"ok: {file}: {counted(count, 'hot folder')}", *_waiting(loaded)]
     if probe:
         seen = world.probe(loaded.settings, places=loaded.places, file=file)
         problems += seen.problems

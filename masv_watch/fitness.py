@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from masv_watch.config.units import show_duration
 from masv_watch.delivery.letters import size_text
+from masv_watch.figures import counted
 from masv_watch.files import Reach, is_kernels_own
 from masv_watch.loops import Bell, Clock
 from masv_watch.model import Fitness, Probe, ProbeState, Rule, Settle, Treatment
@@ -297,7 +298,7 @@ def _user() -> str:
 
 
 def _folders(count: int) -> str:
-    return f"{count:,} folder{'' if count == 1 else 's'}"
+    return counted(count, "folder")
 
 
 def _probe(test: str, state: str, result: str, use: str) -> Probe:

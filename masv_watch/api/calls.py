@@ -18,6 +18,7 @@ from masv_watch.api.moves import Moves
 from masv_watch.api.places import MOST_ASKING, MOST_WALKS, Places
 from masv_watch.config.handover import Effective, Imported
 from masv_watch.errors import BadRequest, NotFound
+from masv_watch.figures import counted
 from masv_watch.login import Login
 from masv_watch.model import (
     Caller,
@@ -55,7 +56,7 @@ class Health:
         """Say it in one line, as `systemctl status` shows it, for so many hot folders."""
         if not self.ready:
             return self.why
-        watching = f"watching {folders} hot folder{'' if folders == 1 else 's'}"
+        watching = f"watching {counted(folders, 'hot folder')}"
         if not self.concerns:
             return watching
         more = f" (and {len(self.concerns) - 1} more)" if len(self.concerns) > 1 else ""

@@ -20,6 +20,7 @@ from masv_watch.cli.views import follow
 from masv_watch.cli.whereabouts import secret_of
 from masv_watch.config import units
 from masv_watch.config.problems import Wrong
+from masv_watch.figures import counted
 
 
 def create(options: argparse.Namespace) -> int:
@@ -60,7 +61,7 @@ def files(options: argparse.Namespace) -> int:
     path = place("uploads", desk.upload_id(options.id), "files")
     body = {"paths": absolute(options.paths)}
     upload, tree = desk.caller.send("POST", path, answers.upload, body, within_s=WALK_S)
-    desk.print(tree, f"upload {upload.id} has {lines.counted(upload.file_count, 'file')}")
+    desk.print(tree, f"upload {upload.id} has {counted(upload.file_count, 'file')}")
     return OK
 
 

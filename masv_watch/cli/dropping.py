@@ -21,7 +21,8 @@ from masv_watch.cli.outcomes import OK, Ended, WrongUsage
 from masv_watch.cli.output import complain, say
 from masv_watch.cli.standing import assert_stands
 from masv_watch.cli.whereabouts import shown_word
-from masv_watch.delivery.letters import count_text, size_text
+from masv_watch.delivery.letters import size_text
+from masv_watch.figures import counted
 from masv_watch.loops import SystemClock
 from masv_watch.names import shown
 
@@ -54,8 +55,8 @@ def drop(options: argparse.Namespace) -> int:
         if not options.json:
             complain(*(f"masv-watch: left out: {clause}" for clause in load_.left_out))
             complain(*target.waits_for(name, "folder" if load_.is_folder else "file"))
-            counted = f"{count_text(load_.files)}, {size_text(load_.size)}"
-            say(f"{shown(path)} is dropped ({counted})")
+            told = f"{counted(load_.files, 'file')}, {size_text(load_.size)}"
+            say(f"{shown(path)} is dropped ({told})")
     if remark:
         complain(f"masv-watch: warning: {remark}")
     if options.json:

@@ -11,11 +11,11 @@ import json
 import os
 
 from masv_watch.cli import output
-from masv_watch.cli.lines import counted
 from masv_watch.cli.outcomes import OK, Ended, WrongUsage
 from masv_watch.config.finding import find
 from masv_watch.config.load import load
 from masv_watch.errors import StoreUnusable
+from masv_watch.figures import counted
 from masv_watch.loops import SystemClock
 from masv_watch.names import shown
 from masv_watch.store import copies, copying, locking

@@ -25,6 +25,7 @@ from masv_watch.cli.seen import (
 )
 from masv_watch.config.units import show_rate
 from masv_watch.delivery.letters import size_text
+from masv_watch.figures import counted
 
 #: reasons for which an upload waits in the normal course of things
 _IN_TURN = frozenset({"queued", "finalizing", "digest"})
@@ -299,11 +300,6 @@ _SAID_BY = {
 def _pace_line(whose: str, pace: Pace) -> str:
     rate = f"at most {show_rate(pace.rate // 8)}" if pace.rate else "no limit"
     return f"{whose}: {rate}{f' until {pace.until}' if pace.until else ''}"
-
-
-def counted(count: int, noun: str) -> str:
-    """Say how many there are of something."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def rate_text(bytes_per_s: int) -> str:

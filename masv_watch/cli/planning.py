@@ -16,14 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from masv_watch.cli.answers import Json, NotOurs, printable
 from masv_watch.cli.caller import WALK_S, place
 from masv_watch.cli.desk import desk_of
-from masv_watch.cli.lines import counted
 from masv_watch.cli.outcomes import OK, USAGE, AnswerLost, DaemonUnreachable, lines_of
 from masv_watch.cli.output import complain, say
 from masv_watch.config import portable
 from masv_watch.config.finding import find
 from masv_watch.config.load import load
-from masv_watch.delivery.letters import count_text, size_text
+from masv_watch.delivery.letters import size_text
 from masv_watch.errors import ConfigError
+from masv_watch.figures import counted
 from masv_watch.reloads import AT_RESTART
 
 _SIGNS = {"send": "+", "send_anew": "!", "stop": "-", "hold": "=", "alter": "~"}
@@ -152,7 +152,7 @@ def _folder(tree: Json) -> Iterator[str]:
 
 def _effect(tree: Json) -> Iterator[str]:
     kind, upload = tree["kind"], tree["upload_id"]
-    holds = f"{count_text(tree['files'])}, {size_text(tree['size'])}" if tree["files"] else ""
+    holds = f"{counted(tree['files'], 'file')}, {size_text(tree['size'])}" if tree["files"] else ""
     beside = "; ".join(each for each in (holds, upload and f"upload {upload}") if each)
     does, to = _WORDS[kind], printable(tree.get("to", ""))
     if to and kind != "alter":

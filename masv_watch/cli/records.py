@@ -17,9 +17,9 @@ from masv_watch.cli import answers, output
 from masv_watch.cli.caller import place
 from masv_watch.cli.desk import Desk, desk_of
 from masv_watch.cli.explaining import Explained, explained
-from masv_watch.cli.lines import counted
 from masv_watch.cli.outcomes import OK, Ended, Refused, WrongUsage
 from masv_watch.cli.seen import Drop, Upload
+from masv_watch.figures import counted
 
 #: drops of one page of an export
 _PAGE = 1000

@@ -24,7 +24,8 @@ from masv_watch.cli.output import say
 from masv_watch.cli.whereabouts import shown_word
 from masv_watch.config.guarded import read_text
 from masv_watch.config.problems import Wrong
-from masv_watch.delivery.letters import count_text, size_text
+from masv_watch.delivery.letters import size_text
+from masv_watch.figures import counted
 from masv_watch.loops import SystemClock
 from masv_watch.model import DropMode, Prospect, Rule, Terms
 from masv_watch.names import shown
@@ -131,7 +132,7 @@ def _lines(rule: Rule, found: Outlook) -> Iterator[str]:
     if found.prospect is Prospect.HELD:
         yield f"{name}: held ({found.hold}): {found.why} ({rule.at})"
     else:
-        sums = f"{count_text(len(tree.files))}, {size_text(tree.size)}"
+        sums = f"{counted(len(tree.files), 'file')}, {size_text(tree.size)}"
         joins = ", joins the open package" if rule.drop is DropMode.BATCH else ""
         yield f"{name}: sent ({rule.at}), {sums}{joins}"
     if found.marker is not None and found.prospect is Prospect.GOES:

@@ -23,6 +23,7 @@ from rich.text import Text
 from masv_watch.cli import fitting, lines
 from masv_watch.cli.seen import Details, Drop, File, Health, HotFolder, Overview, Stats, Upload
 from masv_watch.delivery.letters import size_text
+from masv_watch.figures import counted
 
 #: one style for each documented state and for the states of drops and files
 _STYLES = {
@@ -362,7 +363,7 @@ def _head(upload: Upload) -> Text:
     text = Text()
     text.append(upload.name, style="bold")
     text.append("  ").append_text(_state(upload.state))
-    text.append(f"  {share}  {sent}, {lines.counted(upload.file_count, 'file')}")
+    text.append(f"  {share}  {sent}, {counted(upload.file_count, 'file')}")
     text.append(f"\n{upload.id}", style="dim")
     origin = f"hot folder {upload.hot_folder}" if upload.hot_folder else "made by a call"
     words = [f"{upload.type} package", origin, f"created {upload.created_at}"]

@@ -19,6 +19,7 @@ from masv_watch.cloud.wire import link_url
 from masv_watch.config import timetable
 from masv_watch.config.problems import Wrong
 from masv_watch.delivery.letters import size_text
+from masv_watch.figures import counted
 from masv_watch.model import Secret
 
 _DONE = {
@@ -56,7 +57,7 @@ def _steer(options: argparse.Namespace, verb: str) -> int:
             "POST", place("uploads", verb), lambda tree: answers.count(tree, "changed")
         )
         does = "paused" if verb == "pause" else "resumed"
-        desk.print(tree, f"{does} {lines.counted(count, 'upload')}")
+        desk.print(tree, f"{does} {counted(count, 'upload')}")
     elif getattr(options, "tag", None) is not None:
         _steer_tagged(desk, options.tag, verb)
     elif getattr(options, "folder", None) is not None:
@@ -116,7 +117,7 @@ def release(options: argparse.Namespace) -> int:
     return _answer_initial(
         options,
         "release",
-        lambda count: f"released {lines.counted(count, 'drop')}: sent once quiet",
+        lambda count: f"released {counted(count, 'drop')}: sent once quiet",
     )
 
 
@@ -125,7 +126,7 @@ def seed(options: argparse.Namespace) -> int:
     return _answer_initial(
         options,
         "seed",
-        lambda count: f"recorded {lines.counted(count, 'drop')} as seen: never sent",
+        lambda count: f"recorded {counted(count, 'drop')} as seen: never sent",
     )
 
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 
 from masv_watch import files
 from masv_watch.cli.endings import Ending
-from masv_watch.cli.lines import counted
 from masv_watch.cli.outcomes import FAILED, OK, WrongUsage
 from masv_watch.cli.output import say
 from masv_watch.cli.whereabouts import shown_word
@@ -27,6 +26,7 @@ from masv_watch.delivery import proving, receipt
 from masv_watch.delivery.letters import size_text
 from masv_watch.delivery.receipt import Flaw, Receipt
 from masv_watch.errors import SourceError
+from masv_watch.figures import counted
 from masv_watch.loops import SystemClock
 from masv_watch.names import shown, unsent_name
 from masv_watch.store import signing

@@ -19,6 +19,7 @@ from masv_watch.cli.desk import Desk, desk_of
 from masv_watch.cli.outcomes import OK, DaemonUnreachable, Refused, WrongUsage
 from masv_watch.cli.output import say
 from masv_watch.cli.tagged import chosen
+from masv_watch.figures import counted
 from masv_watch.loops import Bell, SystemClock
 
 T = TypeVar("T")
@@ -93,7 +94,7 @@ def _status_lines(
     say(*(lines.upload_line(upload) for upload in uploads if lines.wants_a_look(upload)))
     owed = [upload for upload in uploads if upload.state == "complete" and upload.open_tasks]
     if owed:
-        count = lines.counted(len(owed), "upload")
+        count = counted(len(owed), "upload")
         say(f"delivered, but still to be mailed or moved: {count}")
         say(*(f"  masv-watch show {upload.id}: {upload.name}" for upload in owed[:_LISTED]))
         if len(owed) > _LISTED:

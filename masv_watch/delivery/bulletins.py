@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 
-from masv_watch.delivery.letters import count_text, safe, size_text
+from masv_watch.delivery.letters import safe, size_text
+from masv_watch.figures import counted
 from masv_watch.model import Bulletin, HookKind, Told, Upload
 
 #: characters of a name or reason that are told
@@ -50,7 +51,7 @@ def _slack(said: dict[str, object], host: str) -> str:
     what = f"{word}: {_plain(said['name'])} (hot folder {_plain(said['hot_folder'])})"
     files, size = said["files"], said["bytes"]
     if word == _WORDS[Told.DELIVERED] and isinstance(files, int) and isinstance(size, int):
-        what += f", {count_text(files)}, {size_text(size)}"
+        what += f", {counted(files, 'file')}, {size_text(size)}"
     if said["reason"]:
         what += f" - {_plain(said['reason'])}"
     if word != _WORDS[Told.DELIVERED]:

@@ -21,6 +21,7 @@ from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 
 from masv_watch.errors import MailDeferred, MailRefused
+from masv_watch.figures import counted
 from masv_watch.logs import escaped
 
 #: names that a letter shows before it says "and N more"
@@ -100,11 +101,6 @@ def size_text(size: int) -> str:
         if value < 999.95 or unit == _UNITS[-1]:
             break
     return f"{value:.1f} {unit}"
-
-
-def count_text(count: int) -> str:
-    """Say a number of files."""
-    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def expiry_text(expiry: str) -> str:
@@ -232,7 +228,7 @@ def _joint(deliveries: Sequence[Delivery]) -> dict[str, object]:
     return {
         "deliveries": [_briefly(each) for each in deliveries],
         "sender": safe(deliveries[0].sender),
-        "file_count": count_text(count),
+        "file_count": counted(count, "file"),
         "count": count,
         "size": size_text(size),
         "size_bytes": size,
@@ -262,7 +258,7 @@ def _context(delivery: Delivery, listed: int, left_out: int) -> dict[str, object
         "message": _lines(delivery.message),
         "hot_folder": safe(delivery.hot_folder),
         "sender": safe(delivery.sender),
-        "file_count": count_text(delivery.file_count),
+        "file_count": counted(delivery.file_count, "file"),
         "count": delivery.file_count,
         "size": size_text(delivery.size),
         "size_bytes": delivery.size,
@@ -296,7 +292,7 @@ def _joint_subject(deliveries: Sequence[Delivery]) -> str:
 
 def _subject(delivery: Delivery) -> str:
     name = _cut(safe(delivery.package_name), SUBJECT_NAME)
-    counts = f"{count_text(delivery.file_count)}, {size_text(delivery.size)}"
+    counts = f"{counted(delivery.file_count, 'file')}, {size_text(delivery.size)}"
     return _literal(f"Delivered: {name} ({counts})")
 
 

@@ -6,6 +6,7 @@ self-test and for the check before a start. Never counts and never listens. Call
 
 from __future__ import annotations
 
+from masv_watch import figures
 from masv_watch.files.notifications import Counted, Held
 from masv_watch.watch.ground import LONGEST_PATH
 
@@ -53,7 +54,7 @@ def shortages(counted: Counted, held: Held) -> list[str]:
 
 def told(counted: Counted) -> str:
     """Give the number of folders in words."""
-    number = f"{counted.folders} folder{'' if counted.folders == 1 else 's'}"
+    number = figures.counted(counted.folders, "folder")
     return f"at least {number}" if counted.is_cut else number
 
 

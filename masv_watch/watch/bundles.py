@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from masv_watch import patterns
+from masv_watch.figures import counted
 from masv_watch.model import (
     Card,
     CardIndex,
@@ -57,7 +58,7 @@ def judge(cards: Sequence[Card], listing: Listing, contents: Mapping[bytes, Cont
             if bases:
                 _Look(listing, bases, shortage).at(layout, contents)
         if known:
-            seen.append(f"{len(known)} {card.name} card{'' if len(known) == 1 else 's'}")
+            seen.append(counted(len(known), f"{card.name} card"))
     shortage.scope = ", ".join(seen) or "no card"
     return shortage
 
@@ -72,7 +73,7 @@ def judge_companions(wants: Sequence[Companion], listing: Listing) -> Shortage:
                 path = found.base + _pattern(text).fill(found.words, found.number)
                 if not listing.has(path):
                     shortage.miss(path)
-    shortage.scope = f"{count} file{'' if count == 1 else 's'} with companions"
+    shortage.scope = f"{counted(count, 'file')} with companions"
     return shortage
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from masv_watch.figures import counted
 from masv_watch.lifecycle import is_given_up
 from masv_watch.model import (
     Decision,
@@ -160,8 +161,7 @@ def _is_stale(latest: Drop, seen: Seen) -> bool:
 
 
 def _amount(drop: Drop) -> str:
-    files = "1 file" if drop.file_count == 1 else f"{drop.file_count:,} files"
-    return f"{files}, {human_size(drop.size)}"
+    return f"{counted(drop.file_count, 'file')}, {human_size(drop.size)}"
 
 
 def _taken(latest: Drop, seen: Seen, row: str, *, is_elsewhere: bool) -> tuple[Relation, str]:

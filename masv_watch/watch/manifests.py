@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
 
+from masv_watch.figures import counted
 from masv_watch.model import Manifests
 from masv_watch.names import shown
 from masv_watch.patterns import fold, parse
@@ -100,8 +101,7 @@ def judge(
             continue
         count += survey.names
     compared = known.compare(digests)
-    plural = "" if len(lists) == 1 else "s"
-    shortage.scope = f"{len(lists)} list{plural} with {count} names and sizes; {compared}"
+    shortage.scope = f"{counted(len(lists), 'list')} with {count} names and sizes; {compared}"
     return shortage
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from masv_watch.figures import counted
 from masv_watch.model import DeliveredAt, DeliveredFile, Finding, Identity
 from masv_watch.names import shown
 from masv_watch.watch.redrops import Compared, Kind, Placed
@@ -197,7 +198,7 @@ def _renamed(files: Sequence[Placed], top: bytes, origins: Mapping[bytes, Delive
     )
     if len(tops) == 1 and is_whole:
         more = next(iter(origins.values())).files - len(files)
-        left = f", with {more} more file{'' if more == 1 else 's'}" if more > 0 else ""
+        left = f", with {counted(more, 'more file')}" if more > 0 else ""
         return f"it was delivered as {shown(tops[0])}{left}"
     if is_all and len(files) == 1:
         return f"it was delivered as {shown(next(iter(origins.values())).path)}"

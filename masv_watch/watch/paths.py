@@ -25,6 +25,7 @@ from masv_watch.errors import (
     SourceVanished,
     Unprocessable,
 )
+from masv_watch.figures import counted
 from masv_watch.files import LONGEST_PATH, Places, Reach, Root, groups_of
 from masv_watch.model import (
     TOKEN_HOLDER,
@@ -212,7 +213,7 @@ def _caller_of(reader: int | None) -> Caller:
 
 
 def _one_answer(allowed: tuple[bytes, ...] | None, hot_folders: int) -> _Refusal:
-    hot = f"{hot_folders} hot folder{'' if hot_folders == 1 else 's'}"
+    hot = counted(hot_folders, "hot folder")
     if allowed is None:
         return _Refusal(
             sentence=f"no such file below server.allowed_roots (not set, {hot}); "

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 
+from masv_watch.figures import counted
 from masv_watch.model import Rule, Terms, To
 from masv_watch.watch.addresses import recipients_of
 from masv_watch.watch.amounts import human_size
@@ -36,8 +37,8 @@ class Question:
         """Write it for people: 3 files, 9.0 kB, to a@b.example."""
         rest = len(self.to) - _NAMED
         names = (*self.to[:_NAMED], *((f"{rest} more",) if rest > 0 else ()))
-        counted = f"{self.files:,} file{'' if self.files == 1 else 's'}"
-        return f"{counted}, {human_size(self.size)}, to {', '.join(names) or 'nobody'}"
+        number = counted(self.files, "file")
+        return f"{number}, {human_size(self.size)}, to {', '.join(names) or 'nobody'}"
 
     @property
     def kept(self) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from masv_watch.figures import counted
 from masv_watch.model import (
     Decision,
     Dedupe,
@@ -146,11 +147,11 @@ def _compared(
     same: int,
 ) -> Compared:
     if unread:
-        detail = f"{_counted(unread)} with another time and the same size to be read first"
+        detail = f"{_number(unread)} with another time and the same size to be read first"
         return Compared(kind=Kind.UNREAD, unread=tuple(unread), findings=(_finding(False, detail),))
     if unsure:
         detail = (
-            f"{_counted(unsure)} with another time and the same size, and no hash of what was"
+            f"{_number(unsure)} with another time and the same size, and no hash of what was"
             " delivered was kept"
         )
         return Compared(
@@ -163,7 +164,7 @@ def _compared(
         detail = "every file of it was delivered as it is"
         return Compared(kind=Kind.SAME, delivered=same, findings=(_finding(False, detail),))
     kind = Kind.LATE if same else Kind.ANEW
-    detail = f"{_counted(new)} new or changed, {same} delivered before"
+    detail = f"{_number(new)} new or changed, {same} delivered before"
     sent = tuple(new) if same else files
     return Compared(kind=kind, new=sent, delivered=same, findings=(_finding(True, detail),))
 
@@ -189,7 +190,7 @@ def mixed(files: Sequence[Placed], past: Drop) -> Compared:
     """Give a folder of which nobody knows what was recorded: a person is to decide."""
     size = sum(identity.size for _, identity in files)
     detail = (
-        f"it holds {_counted(files)}, {size} bytes; {past.file_count} with {past.size} bytes are"
+        f"it holds {_number(files)}, {size} bytes; {past.file_count} with {past.size} bytes are"
         f" not to be sent ({past.note or past.state}), and they are not all as they were"
     )
     return Compared(kind=Kind.UNSURE, new=files, findings=(_finding(False, detail),))
@@ -302,9 +303,7 @@ def _wait(note: str, at: float, findings: tuple[Finding, ...]) -> Objection:
 def _ask(found: Compared) -> Objection:
     size = sum(identity.size for _, identity in found.new)
     which = "these alone, beside the first" if found.delivered else "all of it again"
-    note = (
-        f"{found.findings[-1].detail}; release sends {which}: {_counted(found.new)}, {size} bytes"
-    )
+    note = f"{found.findings[-1].detail}; release sends {which}: {_number(found.new)}, {size} bytes"
     return Objection(hold=HoldReason.REDROP_ASK, note=note, findings=found.findings)
 
 
@@ -312,5 +311,5 @@ def _finding(passed: bool, detail: str) -> Finding:
     return Finding(test="redrop", passed=passed, detail=detail)
 
 
-def _counted(files: Sequence[Placed]) -> str:
-    return f"{len(files)} file{'' if len(files) == 1 else 's'}"
+def _number(files: Sequence[Placed]) -> str:
+    return counted(len(files), "file")

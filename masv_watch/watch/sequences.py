@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+from masv_watch.figures import counted
 from masv_watch.model import Frames
 from masv_watch.names import shown
 from masv_watch.patterns import Found, Pattern, parse
@@ -84,7 +85,7 @@ def judge(wants: Frames, listing: Listing) -> Shortage:
     for pattern, row in _rows(wants, listing):
         count += len(row) > 1
         _note(shortage, pattern, row, step=wants.step)
-    shortage.scope = f"{count} sequence{'' if count == 1 else 's'}"
+    shortage.scope = counted(count, "sequence")
     return shortage
 
 

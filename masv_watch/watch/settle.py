@@ -20,6 +20,7 @@ from enum import StrEnum
 
 import xxhash
 
+from masv_watch.figures import counted
 from masv_watch.model import Decision, Finding, HoldReason, Identity, Settle
 from masv_watch.watch.columns import in_order
 from masv_watch.watch.gaps import SPACING_S, pause_between, quiet_time
@@ -118,6 +119,7 @@ def judge(
     next_at = max(entry.sampled_at + pace.spacing_s, now)
     if enough and now < whole_at < next_at:
         next_at = whole_at
+    held = f"{counted(seen.files, 'file')}, {counted(seen.size, 'byte')}"
     waited = f"{min(now - entry.since, pace.waiting_s):.0f} of {pace.waiting_s:g} s unchanged"
     findings = (
         _readable(seen),
@@ -130,7 +132,7 @@ def judge(
             f"{min(entry.samples, pace.samples)} of {pace.samples} samples",
             retry_at=next_at,
         ),
-        _finding("content", seen.files > 0, _held(seen)),
+        _finding("content", seen.files > 0, held),
     )
     state, hold = _state(
         seen, enough and now >= whole_at, now >= entry.since + min(quiet_s, pace.waiting_s)
@@ -251,11 +253,6 @@ def _state(seen: Seen, settled: bool, unchanged: bool) -> tuple[State, HoldReaso
         return State.QUIET, None
     waits_empty = _is_empty_file(seen) and unchanged
     return State.EMPTY if waits_empty else State.GROWING, HoldReason.GROWING
-
-
-def _held(seen: Seen) -> str:
-    files = "1 file" if seen.files == 1 else f"{seen.files} files"
-    return f"{files}, {seen.size} byte" + "s" * (seen.size != 1)
 
 
 def _is_empty_file(seen: Seen) -> bool:

@@ -20,9 +20,10 @@ from masv_watch.api.page.holds import grouped
 from masv_watch.api.page.marks import Mark
 from masv_watch.api.page.questions import told
 from masv_watch.api.page.readers import sees_folders
-from masv_watch.api.page.words import counted, said
+from masv_watch.api.page.words import said
 from masv_watch.api.paging import page_by_age
 from masv_watch.errors import NotFound
+from masv_watch.figures import counted
 from masv_watch.lifecycle import SHOWN_AS
 from masv_watch.logs import escaped
 from masv_watch.model import Caller, Consigned, Selection, UploadState

@@ -17,6 +17,7 @@ from typing import Any
 from masv_watch import __version__
 from masv_watch.api.page import words
 from masv_watch.errors import MasvWatchError
+from masv_watch.figures import counted
 from masv_watch.logs import redacted
 
 HTML = "text/html; charset=utf-8"
@@ -104,7 +105,7 @@ def _environment() -> Any:
         size=words.size_text,
         rate=words.rate_text,
         duration=words.duration_text,
-        counted=words.counted,
+        counted=counted,
         time=words.time_text,
     )
     environment.globals.update(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from masv_watch.api.page.words import counted
+from masv_watch.figures import counted
 
 #: addresses that a question names; the others are counted
 _NAMED = 8

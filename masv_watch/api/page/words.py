@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from masv_watch.figures import counted
+
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -21,7 +23,7 @@ def size_text(size: float) -> str:
     while unit < len(_UNITS) - 1 and value >= (999.95 if unit else 1000):
         value, unit = value / 1000, unit + 1
     if not unit:
-        return f"{int(value)} byte{'' if value == 1 else 's'}"
+        return counted(int(value), "byte")
     return f"{value:.1f} {_UNITS[unit]}"
 
 
@@ -76,11 +78,6 @@ def percent(done: float, of: float) -> int:
 def percent_ahead(done: float, in_flight: float, of: float) -> int:
     """Give how many of a hundred have left; what is on its way shows from its first byte on."""
     return min(max(percent(done + in_flight, of), percent(done, of) + 1), 100)
-
-
-def counted(number: int, noun: str) -> str:
-    """Write a number with its noun: `1 file`, `2 files`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def said(rule: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ def test_shortage_of_watches_names_need_holders_limit_and_the_whole_command() ->
 
     (told,) = shortages(Counted(folders=8000, is_cut=False), held)
     assert told == (
-        "8000 folders need a watch each and other programs of this user hold 500, but the kernel"
+        "8,000 folders need a watch each and other programs of this user hold 500, but the kernel"
         " allows 8192: run sysctl fs.inotify.max_user_watches=10200"
     )
 
@@ -28,7 +28,7 @@ def test_shortage_says_when_the_counting_was_given_up() -> None:
     """A number that is only a lower bound is never given as the whole need."""
     (told,) = shortages(Counted(folders=9000, is_cut=True), ROOMY)
 
-    assert told.startswith("at least 9000 folders need")
+    assert told.startswith("at least 9,000 folders need")
     assert told.endswith("or more, as the counting was given up")
 
 
