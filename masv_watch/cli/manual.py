@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from masv_watch import __version__
+from masv_watch import __date__, __version__
 from masv_watch.cli.grammar import Command, Flag, Word, command_of
 from masv_watch.cli.outcomes import OK, STATUSES
 from masv_watch.cli.output import say
@@ -41,7 +41,8 @@ def page(parser: argparse.ArgumentParser) -> str:
     """Write the page for a command line."""
     whole = command_of(parser)
     lines = [
-        f'.TH MASV\\-WATCH 1 "" "masv\\-watch {_plain(__version__)}" "User Commands"',
+        # no day of its making, so that a build can be repeated
+        f'.TH MASV\\-WATCH 1 {__date__} "masv\\-watch {_plain(__version__)}" "User Commands"',
         ".SH NAME",
         f"masv\\-watch \\- {_plain(_SUMMARY)}",
         ".SH SYNOPSIS",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+from datetime import date
 
 import pytest
 
+from masv_watch import __date__, __version__
 from masv_watch.cli import completion, manual
 from masv_watch.cli.grammar import command_of
 from masv_watch.cli.table import parser
@@ -42,15 +45,23 @@ def test_grammar_holds_every_command_with_its_help():
 
 
 def test_manual_page_is_read_without_a_warning():
-    """By both readers of manual pages; a date is left out so that a build can be repeated."""
+    """By both readers of manual pages."""
     page = manual.page(parser())
 
     linted = run(tool("mandoc", "mandoc"), "-T", "lint", "-W", "warning", text=page)
     formatted = run(tool("groff", "groff-base"), "-man", "-ww", "-Tutf8", text=page)
 
-    told = [line for line in linted.stdout.splitlines() if "missing date" not in line]
-    assert told == []
+    assert linted.stdout == ""
     assert (formatted.returncode, formatted.stderr) == (0, "")
+
+
+def test_manual_page_has_the_day_of_its_version():
+    """Not that of its making: a build can be repeated, and a reader sees how old it is."""
+    assert date.fromisoformat(__date__).isoformat() == __date__
+    assert manual.page(parser()).startswith(f".TH MASV\\-WATCH 1 {__date__} ")
+    changes = (PROJECT / "CHANGELOG.rst").read_text()
+    released = re.findall(rf"^{re.escape(__version__)}\b.*$", changes, re.MULTILINE)
+    assert all(__date__ in title for title in released)
 
 
 def test_manual_page_names_every_command_flag_and_status():
