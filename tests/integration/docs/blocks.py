@@ -101,6 +101,8 @@ def steps_of(block: Block) -> list[Step]:
             steps.append(Step(command=line[2:]))
         elif line.startswith("> "):
             steps[-1] = Step(command=f"{steps[-1].command}\n{line[2:]}")
+        elif steps and not steps[-1].shown and steps[-1].command.endswith("\\"):
+            steps[-1] = Step(command=f"{steps[-1].command}\n{line}")
         else:
             assert steps, f"{block.name}: a session begins with `$ `"
             steps[-1] = Step(command=steps[-1].command, shown=(*steps[-1].shown, line))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from masv_watch import cli
 from tests.integration.docs.blocks import (
@@ -41,6 +43,8 @@ SESSIONS = [
     if page not in {README, TUTORIAL}
     and any(block.language == "console" and not block.reason for block in blocks_of(page))
 ]
+#: the caption of what is no configuration of ours
+PROMETHEUS = "prometheus.yml"
 LIMIT = "/api/v1/settings/upload_rate_limit"
 HEAD = {
     "version": "version: 1\n",
@@ -82,7 +86,13 @@ def test_blocks_are_written_in_what_is_carried_out_or_is_no_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "block", [one for one in BLOCKS if one.language == "yaml" and not one.reason], ids=named
+    "block",
+    [
+        one
+        for one in BLOCKS
+        if one.language == "yaml" and not one.reason and one.caption != PROMETHEUS
+    ],
+    ids=named,
 )
 def test_yaml_block_passes_the_check(
     block: Block,
@@ -239,6 +249,24 @@ def test_labels_of_a_daemons_metrics_are_those_that_the_reference_names(
 
     assert ("masv_watch_transitions_total", "noun") in labels
     assert [pair for pair in sorted(labels) if f"``{pair[1]}``" not in named[pair[0]]] == []
+
+
+def test_scrape_of_prometheus_is_answered_as_the_page_asks_for_it(town: Town) -> None:
+    """By a call with the token of its file; and each key is one that Prometheus has."""
+    (block,) = [one for one in BLOCKS if one.caption == PROMETHEUS]
+    ((job,),) = yaml.safe_load(block.text).values()
+    file = town.ground.top / "state" / "api-token"
+    call = urllib.request.Request(f"{town.daemon.api}{job.pop('metrics_path', '/metrics')}")
+    kind = job.pop("authorization")
+    call.add_header("Authorization", f"{kind.pop('type', 'Bearer')} {file.read_text().strip()}")
+    with urllib.request.urlopen(call, timeout=30) as answer:
+        text = answer.read().decode()
+
+    assert "masv_watch_needs " in text
+    assert set(kind) == {"credentials_file"}
+    assert set(job) == {"job_name", "static_configs", "scheme"}
+    (targets,) = (each["targets"] for each in job["static_configs"])
+    assert [re.fullmatch(r"[\w.-]+:\d+", each) is not None for each in targets] == [True]
 
 
 def test_benchmarks_that_are_named_exist() -> None:

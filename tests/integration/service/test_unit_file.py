@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.docs.blocks import blocks_of, steps_of
+
 UNIT = "masv-watch.service"
 
 
@@ -112,6 +114,35 @@ def test_unit_with_every_drop_in_is_still_without_a_word(installed, shipped):
         "lease",
         "nas",
         "onfailure",
+    ]
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+
+
+def test_blocks_of_the_page_about_the_service_make_a_unit_without_a_word(
+    installed, project, monkeypatch
+):
+    """What a reader copies: the drop-in of a site, and who is told when it stays down."""
+    blocks = list(blocks_of(project / "docs/howto/service.rst"))
+    (site,) = [each for each in blocks if each.language == "ini"]
+    (told,) = [each for each in blocks if "masv-watch-failed" in each.text]
+    monkeypatch.chdir(project)
+    for step in steps_of(told):
+        # no reader's machine is changed, nor that of the tests
+        command = step.command.replace("sudo ", "")
+        if "systemctl" not in command:
+            subprocess.run(
+                command.replace("/etc/systemd/system", str(installed.parent)),
+                shell=True,
+                check=True,
+            )
+    place = re.match(r"# /etc/systemd/system/(\S+)\n", site.text)
+    (installed.parent / place[1]).write_text(site.text)
+
+    answer = ask(tool("systemd-analyze"), "verify", installed)
+
+    assert sorted(each.name for each in installed.with_name(f"{UNIT}.d").iterdir()) == [
+        "onfailure.conf",
+        "site.conf",
     ]
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
 
