@@ -59,8 +59,8 @@ from masv_watch.watch.roll import Roll
 from masv_watch.watch.rules import Matcher, Standing, role, starts_early
 from masv_watch.watch.scan import Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict
-from masv_watch.watch.successors import Successors
-from masv_watch.watch.tops import Same, Unlisted, seen_at
+from masv_watch.watch.tops import Kept, Same, Unlisted
+from masv_watch.watch.vanishing import let_go
 
 #: seconds between two looks at what only a change of its own can bring further: it rings or is
 #: found by a sweep, and to look more often would only warm the disk
@@ -69,8 +69,10 @@ _HELD_S = 15.0
 _KEEPS_ALL = (HoldReason.LIMIT_EXCEEDED, HoldReason.NO_RECIPIENT)
 #: relations in which somebody else has to move first
 _ELSEWHO = (Relation.HELD, Relation.ELSEWHERE)
+#: relations in which nothing is to be done until what stands there changes
+_KNOWN = (Relation.SAME, Relation.ON_ITS_WAY)
 #: relations in which no further test is made
-_SETTLED = (*_ELSEWHO, Relation.SAME, Relation.ON_ITS_WAY)
+_SETTLED = (*_ELSEWHO, *_KNOWN)
 
 
 class Entries:
@@ -94,8 +96,11 @@ class Entries:
         self._is_early = starts_early(rule).is_early
         self._memory, self._tops, self._grain = Memory(), Tops(), Grain(clock)
         self.hasten, self.put_off = self._memory.hasten, self._memory.put_off
-        self.sight = self._memory.sight
+        self.sight, self.due_at = self._memory.sight, self._memory.due_at
+        self.unsettled_for_long = self._memory.unsettled_for_long
         self.foresight = Foresight(rule.name, store)
+        #: gives what the ledger keeps of a folder that is known again by that (`begin`)
+        self.kept: Callable[[bytes], Kept | None] = lambda _top: None
         #: something has to be looked for soon, in a sweep
         self._is_dirty = False
 
@@ -128,10 +133,6 @@ class Entries:
         was, self._is_dirty = self._is_dirty, False
         return was
 
-    def due_at(self) -> float | None:
-        """Give the monotonic second at which the next sample is of use; None without one."""
-        return min((known.retry_at for known in self._memory.growing.values()), default=None)
-
     def due(self, now: float) -> list[bytes]:
         """List the entries of which a sample is due, for a look at them."""
         self.assessor.histories.begin_look(now)
@@ -156,9 +157,14 @@ class Entries:
         memory.awaited.clear()
         memory.marks.begin()
         recognition = Recognition(
-            self.rule, store=store, matcher=matcher, others=(memory.growing, odd)
+            self.rule,
+            store=store,
+            matcher=matcher,
+            others=(memory.growing, odd),
+            is_elsewhere=self._hand.is_elsewhere,
+            grain_ns=self._grain.ns,
         )
-        memory.marks.recognised = recognition.places
+        memory.marks.recognised, self.kept = recognition.places, recognition.kept
         if memory.has_concluded:
             # a person wants it again, or the sender missed it or saw it change, perhaps for a
             # moment only (fault 7)
@@ -171,7 +177,14 @@ class Entries:
     def end(self, root: files.Root, roll: Roll, hidden: set[bytes]) -> None:
         """Draw the consequence of a whole sweep that could not list these folders."""
         if roll.missing:
-            self._notice_missing(root, roll.missing)
+            let_go(
+                roll.missing,
+                self.rule,
+                root,
+                store=self._store,
+                hand=self._hand,
+                memory=self._memory,
+            )
         self._memory.told -= roll.untold
         self._memory.lose(roll.missing)
         self._memory.marks.end(hidden)
@@ -215,12 +228,21 @@ class Entries:
 
     def look_at(self, root: files.Root, tree: Tree | Same | Unlisted) -> bool:
         """Draw the consequence of one sample of a top-level entry; say whether it is a drop."""
+        if isinstance(tree, Same) and tree.seen is not None:
+            self._know_again(tree.top, tree.seen)
         if not isinstance(tree, Tree):
             return isinstance(tree, Same)
         is_drop = self._follow(root, tree)
         if is_drop and self.rule.schedule.heeds_marks and is_urged(root, tree):
             self._hand.urge(tree.top)
         return is_drop
+
+    def _know_again(self, top: bytes, seen: Seen) -> None:
+        if self.relate(top, seen, is_loose=False).relation in _KNOWN:
+            self._memory.conclude(top, seen)
+        else:
+            # its row moved while it was walked
+            self._is_dirty = True
 
     def _follow(self, root: files.Root, tree: Tree) -> bool:
         standing = role(tree.kind, self.rule.drop)
@@ -382,10 +404,6 @@ class Entries:
         )
         return replace(look, settled=self.assessor.not_written(root, look.settled))
 
-    def unsettled_for_long(self) -> int:
-        """Count the entries of which `settle.warn_after` was told."""
-        return sum(known.told_at > 0 for known in list(self._memory.growing.values()))
-
     def _remembered(self, root: files.Root, tree: Tree, drop: Drop) -> Remembered:
         known = self._memory.growing.get(tree.top)
         if known is None or known.drop_id != drop.id:
@@ -477,18 +495,3 @@ class Entries:
     def _clashes(self, tree: Tree) -> tuple[str, ...]:
         latest = partial(self._store.latest_drop, self.rule.name)
         return (*clashes_of(tree), *self._tops.beside(tree.top, latest))
-
-    def _notice_missing(self, root: files.Root, missing: set[bytes]) -> None:
-        """Let go of what a whole sweep of a present root did not show any more."""
-        living = [path for path in self._store.living_paths(self.rule.name) if path in missing]
-        there = Successors(self.rule, store=self._store, root=root, growing=self._memory.growing)
-        for drop in self._store.latest_drops(self.rule.name, living):
-            if drop.state is not DropState.TAKEN:
-                self._hand.let_go(drop)
-            elif not drop.whole:
-                self._memory.growing.pop(drop.path, None)
-                self._hand.miss(drop, there.of, there=seen_at(root, drop.path))
-        for drop in self._store.given_up(self.rule.name):
-            if drop.path in missing:
-                # whatever comes under its name from now on is new
-                self._store.note_given_up(drop.id, "")

@@ -103,6 +103,17 @@ def relate(
     )
 
 
+def kept_signature(latest: Drop | None, *, is_elsewhere: bool = False) -> str:
+    """Give the signature with which a folder is the newest row of its path and brings nothing.
+
+    "" where whatever stands there has to be looked at; `is_elsewhere` is that of `relate`.
+    """
+    if latest is None or never_sent(latest):
+        return ""
+    is_on_its_way = latest.state is DropState.TAKEN and latest.whole and not is_elsewhere
+    return latest.signature if is_on_its_way or latest.state in _ENDED else ""
+
+
 def never_sent(drop: Drop) -> bool:
     """Say whether a drop ended because it vanished before it was sent: it may come again."""
     return drop.state is DropState.CANCELLED and drop.settled_at is None

@@ -297,6 +297,7 @@ class Intake:
             root,
             self._matcher,
             known=self.entries.concluded,
+            kept=self.entries.kept,
             marks=self.entries.marks,
             ground=ground,
             stop=self._stop,

@@ -94,6 +94,14 @@ class Memory:
         known = self.growing.get(drop.path)
         return known.sight if known is not None and known.drop_id == drop.id else ""
 
+    def due_at(self) -> float | None:
+        """Give the monotonic second at which the next sample is of use; None without one."""
+        return min((known.retry_at for known in self.growing.values()), default=None)
+
+    def unsettled_for_long(self) -> int:
+        """Count the entries of which `settle.warn_after` was told; any thread."""
+        return sum(known.told_at > 0 for known in list(self.growing.values()))
+
     def hasten(self, now: float) -> None:
         """Have all that settles sampled by a monotonic second."""
         for known in self.growing.values():

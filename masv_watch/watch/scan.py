@@ -20,14 +20,16 @@ from masv_watch.model import Identity
 from masv_watch.names import shown
 from masv_watch.watch.addresses import subfolder_of
 from masv_watch.watch.columns import Growing, bytes_of
+from masv_watch.watch.condensing import Ahead, Condensed, Run
 from masv_watch.watch.fences import Numbers, all_joined, folded, joined, numbers_of, raw_of, told
 from masv_watch.watch.ground import Ground
 from masv_watch.watch.marks import Marks
 from masv_watch.watch.rules import Fate, Matcher
-from masv_watch.watch.settle import Entry, Seen, signature
+from masv_watch.watch.settle import Entry, Seen, is_same_signature, signature
 from masv_watch.watch.tops import (
     FAULTS,
     Alike,
+    Kept,
     KnownBy,
     Same,
     Unlisted,
@@ -146,6 +148,7 @@ def changes(
     matcher: Matcher,
     *,
     known: KnownBy,
+    kept: Callable[[bytes], Kept | None] = lambda _top: None,
     marks: Marks | None = None,
     ground: Ground | None = None,
     budget: int = BUDGET,
@@ -153,6 +156,7 @@ def changes(
 ) -> Iterator[Tree | Same | Alike | Unlisted]:
     """Sweep as `sweep`, making no list of what still has the fence that `known` gives for it.
 
+    Nor of a folder that still has the signature which is `kept` of it; it comes with what was seen.
     Loose files whose `marks` are known come together, without a look at their names.
 
     Every folder that is walked is put on the `ground`. One on the way to drops that cannot be
@@ -177,6 +181,12 @@ def changes(
                 now = _Walk(root, matcher, budget=budget, stop=stop, ground=ground).glance(top)
             if now == fence:
                 yield Same(top.path)
+                continue
+        elif top.kind == "folder" and (before := kept(top.path)) is not None:
+            walk = _Walk(root, matcher, budget=budget, stop=stop, ground=ground)
+            seen = walk.condense(top, grain_ns=before.grain_ns)
+            if seen is not None and is_same_signature(before.signature, seen.signature):
+                yield Same(top.path, seen)
                 continue
         again = _Walk(root, matcher, budget=budget, stop=stop, ground=ground)
         tree = _fenced(root, again.look, top)
@@ -296,8 +306,22 @@ class _Walk:
         self._folders: list[Placed] = []
         self._skipped: list[LeftOut] = []
         self._unreadable: list[LeftOut] = []
-        #: folders still to be listed, and whether every name on the way to them is plain
-        self._ahead: list[tuple[bytes, Numbers, bool]] = []
+        self._ahead: list[Ahead | Run] = []
+        self._condensed: Condensed | None = None
+
+    def condense(self, top: Observation, *, grain_ns: int) -> Seen | None:
+        """Give what `Tree.seen` would of a folder that holds a file; None as from a glance."""
+        self._condensed = found = Condensed(grain_ns=grain_ns)
+        fence = self.glance(top)
+        if fence is None or not found.files:
+            return None
+        return Seen(
+            kind=top.kind,
+            signature=found.signature(),
+            fence=fence,
+            files=found.files,
+            size=found.size,
+        )
 
     def glance(self, top: Observation) -> str | None:
         """Give the fence around an entry; None when it cannot be read in whole, or was stopped."""
@@ -334,8 +358,13 @@ class _Walk:
     def _over(self, top: Observation) -> None:
         above = subfolder_of(top.path)
         self._sum = self._note(top, above, 0, is_plain=self._matcher.keeps_way(above))
+        self._turn(above)
         while self._ahead:
-            folder, numbers, is_plain = self._ahead.pop()
+            ahead = self._ahead.pop()
+            if isinstance(ahead, Run):
+                self._take(ahead)
+                continue
+            folder, numbers, is_plain = ahead
             inside = -1
             try:
                 inside = self._inside(folder, is_plain=is_plain)
@@ -346,6 +375,18 @@ class _Walk:
                     self._root.observe(MARKER_NAME)
                     self._unreadable.append(LeftOut(path=folder, reason=reason_of(error, folder)))
             self._sum = folded(self._sum, folder, numbers, inside)
+            self._turn(folder)
+
+    def _turn(self, folder: bytes) -> None:
+        """Go on in the order of paths where that counts."""
+        if self._condensed is not None:
+            self._ahead.extend(self._condensed.turn(folder))
+
+    def _take(self, run: Run) -> None:
+        if self._stop():
+            raise _StoppedError
+        if self._condensed is not None:
+            self._condensed.take(run)
 
     def _inside(self, folder: bytes, *, is_plain: bool) -> int:
         """Take in what one folder holds and give its sum."""
@@ -363,6 +404,9 @@ class _Walk:
                     )
             else:
                 inside = all_joined(inside, names, stats)
+                if self._condensed is not None:
+                    self._weigh(len(names))
+                    self._condensed.add_all(names, stats)
             for entry in others:
                 if self._stop():
                     raise _StoppedError
@@ -405,9 +449,16 @@ class _Walk:
         elif entry.kind == "folder":
             self._go_into(entry.path, entry.identity, is_plain=is_plain, is_led=bool(entry.real))
             return inside
-        elif self._keeps:
-            self._files.append((entry.path, entry.identity))
+        else:
+            self._keep(entry.path, entry.identity)
         return joined(inside, name, numbers or numbers_of(entry.identity))
+
+    def _keep(self, path: bytes, identity: Identity) -> None:
+        if self._keeps:
+            self._files.append((path, identity))
+        elif self._condensed is not None:
+            name = path.rpartition(b"/")[2]
+            self._condensed.add(name, identity.size, identity.mtime_ns)
 
     def _go_into(self, path: bytes, identity: Identity, *, is_plain: bool, is_led: bool) -> None:
         numbers = numbers_of(identity)
@@ -415,10 +466,17 @@ class _Walk:
             self._folders.append((path, identity))
         if self._ground is not None:
             self._ground.add(path, numbers, is_led=is_led)
-        self._ahead.append((path, numbers, is_plain))
+        if self._condensed is not None:
+            self._condensed.lead((path, numbers, is_plain))
+        else:
+            self._ahead.append((path, numbers, is_plain))
 
     def _count(self, path: bytes) -> None:
         """Hold what is kept against the budget; a glance keeps nothing."""
-        self._cost += self._keeps * (1 + len(path) // _PATH_UNIT)
+        if self._keeps or self._condensed is not None:
+            self._weigh(1 + len(path) // _PATH_UNIT)
+
+    def _weigh(self, cost: int) -> None:
+        self._cost += cost
         if self._cost > self._budget:
             raise _FullError

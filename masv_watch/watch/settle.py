@@ -183,9 +183,30 @@ def signature(files: Files, *, grain_ns: int = 0) -> str:
     Where the file system may show a time otherwise than it was, one with the times cut to the grain
     comes behind it (`is_same_signature`).
     """
-    listed = in_order(files)
-    exact = _hashed(listed, grain_ns=1)
-    return f"{exact}~{grain_ns}~{_hashed(listed, grain_ns=grain_ns)}" if grain_ns else exact
+    signing = Signing(grain_ns=grain_ns)
+    for path, identity in in_order(files):
+        signing.add(path, identity.size, identity.mtime_ns)
+    return signing.result()
+
+
+class Signing:
+    """A signature whose files come one by one, in the order of their paths."""
+
+    def __init__(self, *, grain_ns: int) -> None:
+        """Begin without a file; `grain_ns` is that of `signature`."""
+        self._grain_ns = grain_ns
+        self._exact, self._cut = xxhash.xxh3_128(), xxhash.xxh3_128()
+
+    def add(self, path: bytes, size: int, mtime_ns: int) -> None:
+        """Take in the next file."""
+        self._exact.update(_hashed_of(path, size, mtime_ns))
+        if self._grain_ns:
+            self._cut.update(_hashed_of(path, size, mtime_ns - mtime_ns % self._grain_ns))
+
+    def result(self) -> str:
+        """Give the signature of what came."""
+        exact: str = self._exact.hexdigest()
+        return f"{exact}~{self._grain_ns}~{self._cut.hexdigest()}" if self._grain_ns else exact
 
 
 def signature_of(path: bytes, size: int, mtime_ns: int) -> str:
@@ -206,14 +227,6 @@ def is_of(files: Files, kept: str) -> bool:
     _, _, cut = kept.partition("~")
     grain_ns = int(cut.partition("~")[0] or 0)
     return is_same_signature(signature(files, grain_ns=grain_ns), kept)
-
-
-def _hashed(files: Files, *, grain_ns: int) -> str:
-    hasher = xxhash.xxh3_128()
-    for path, identity in files:
-        mtime_ns = identity.mtime_ns - identity.mtime_ns % grain_ns
-        hasher.update(_hashed_of(path, identity.size, mtime_ns))
-    return hasher.hexdigest()
 
 
 def _hashed_of(path: bytes, size: int, mtime_ns: int) -> bytes:

@@ -22,6 +22,7 @@ from masv_watch.watch.fences import numbers_of
 from masv_watch.watch.ground import Ground
 from masv_watch.watch.marks import Marks
 from masv_watch.watch.rules import Fate, Match, Matcher
+from masv_watch.watch.settle import Seen
 
 #: gives the fence by which a drop is known; None where it has to be looked at
 KnownBy = Callable[[bytes], str | None]
@@ -44,6 +45,17 @@ class Same:
     """A drop in which nothing changed since it was last looked at in full."""
 
     top: bytes
+    #: of a folder that is known by its signature, what was seen of it; None of one by its fence
+    seen: Seen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the ledger keeps of a folder about which nothing is to be done while it is like that."""
+
+    signature: str
+    #: by how much the file system may show a time otherwise than it was
+    grain_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 from masv_watch.files import Root
 from masv_watch.model import Depth, DropEvent, DropMode, Frames, LateDrops, Schedule, Wholeness
 from masv_watch.watch.scan import Tree, changes
-from masv_watch.watch.tops import Alike
+from masv_watch.watch.tops import Alike, Same
 from tests.integration.rooms.watched import QUIET_S, Room
 
 LONG = QUIET_S * 4
@@ -133,3 +133,109 @@ def test_ledger_is_the_same_after_a_restart(make_met_room, setting):
     assert len(before) == 3
     assert rows(room) == before
     assert room.intake.is_at_rest
+
+
+def folders_again(room: Room) -> tuple[list[str], list[str]]:
+    """Start anew; give the folders that are known again, and those that have to be looked at."""
+    room.begin()
+    entries = room.intake.entries
+    entries.begin(room.intake.matcher)
+    with Root.open(os.fsencode(room.hot)) as root:
+        found = list(changes(root, room.intake.matcher, known=entries.concluded, kept=entries.kept))
+    known = [os.fsdecode(each.top) for each in found if isinstance(each, Same)]
+    looked = [os.fsdecode(each.top) for each in found if isinstance(each, Tree) and each.is_drop]
+    return sorted(known), sorted(looked)
+
+
+def test_folder_that_ended_or_is_on_its_way_is_known_again_and_any_other_is_looked_at(
+    make_met_room,
+):
+    """No list is made of what the ledger knows by its signature."""
+    room = make_met_room(drop=DropMode.FOLDER)
+    kinds = ["delivered", "private", "grown", "touched", "cancelled", "forgotten", "taken"]
+    for kind in kinds:
+        write(room, f"{kind}/a.mov", kind.encode())
+        write(room, f"{kind}/b/c.mov")
+    settle(room)
+    for upload in room.taken():
+        if "taken/a.mov" not in room.files(upload):
+            room.store.start_over()
+            room.deliver(upload)
+    write(room, "cancelled/d.mov", b"once more")
+    settle(room)
+    (again,) = [each for each in room.store.drops("hot", living=True) if each.path == b"cancelled"]
+    room.store.advance_drop(again.id, DropEvent.CANCEL)
+    room.store.forget_path("hot", b"forgotten")
+    write(room, "grown/a.mov", b"grown now")
+    write(room, "new/a.mov")
+    os.utime(room.hot / "touched" / "b" / "c.mov", ns=(10**18, 10**18))
+    (room.hot / "private" / "a.mov").chmod(0o600)
+
+    known, looked = folders_again(room)
+
+    assert known == ["delivered", "private", "taken"]
+    assert looked == ["cancelled", "forgotten", "grown", "new", "touched"]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"schedule": Schedule(late_drops=LateDrops.URGENT)},
+        {"drop": DropMode.BATCH},
+        {"drop": DropMode.FILE},
+    ],
+    ids=["marks", "batch", "file"],
+)
+def test_folder_is_looked_at_after_a_restart_where_more_than_its_row_counts(make_met_room, setting):
+    """A marker beside it, its neighbours in one package, or that no folder is sent by now."""
+    room = make_met_room(drop=DropMode.FOLDER)
+    write(room, "CARD/a.mov")
+    settle(room)
+    room.rule = replace(room.rule, **setting)
+
+    known, looked = folders_again(room)
+
+    assert (known, looked) == ([], ["CARD"])
+
+
+def test_folders_leave_the_ledger_as_it_is_after_a_restart(make_met_room):
+    """What is known again is concluded: it is not looked at once more, and what changes then is."""
+    room = make_met_room(drop=DropMode.FOLDER)
+    for top in ("first", "second"):
+        write(room, f"{top}/a.mov", top.encode())
+    settle(room)
+    room.store.start_over()
+    room.deliver(next(each for each in room.taken() if room.files(each) == ["first/a.mov"]))
+    before = rows(room)
+
+    room.begin()
+    room.intake.tick()
+
+    assert rows(room) == before
+    assert room.intake.is_at_rest
+    assert {*room.intake.entries._memory.concluded} == {b"first", b"second"}
+    write(room, "first/b.mov", b"late")
+    settle(room)
+    assert [each for each in rows(room) if each not in before]
+
+
+def test_folder_whose_row_moves_while_it_is_walked_is_looked_at_by_the_next_sweep(make_met_room):
+    """A person had it forgotten just then: it goes again, as he asked for."""
+    room = make_met_room(drop=DropMode.FOLDER)
+    write(room, "CARD/a.mov")
+    settle(room)
+    room.store.start_over()
+    room.deliver(room.taken()[0])
+    room.begin()
+    entries = room.intake.entries
+    entries.begin(room.intake.matcher)
+    with Root.open(os.fsencode(room.hot)) as root:
+        found = changes(root, room.intake.matcher, known=entries.concluded, kept=entries.kept)
+        (seen,) = (each for each in found if isinstance(each, Same))
+        room.store.forget_path("hot", b"CARD")
+        assert entries.look_at(root, seen)
+
+    assert entries.take_dirt()
+    assert not entries.concluded(b"CARD")
+    settle(room)
+    assert len(room.taken()) == 2
