@@ -50,6 +50,12 @@ RULES: dict[str, dict[str, Any]] = {
     SINGLE: {},
     FILES: {"drop": DropMode.FILE, "depth": Depth.ANY},
 }
+ELSEWHERE, RESTARTED = "another hot folder", "beside it after a restart"
+#: milliseconds after which a sweep that is told to stop has, and in which the sweep of another hot
+#: folder finds its file, however much goes on elsewhere
+STOP_MS = KNOWN_MS = 1000
+#: how many times as long its file may take until it is taken
+DELAY = 1.5
 #: seconds between two looks of a hot folder that nothing rings for, and between two full ones
 PERIOD_S = 300.0
 HOUR_S = 3600.0
@@ -57,6 +63,15 @@ HOUR_S = 3600.0
 LOOKS = 10
 #: seconds after which one of them is not waited for any more
 GIVEN_UP_S = 60.0
+
+
+def beside(name: str) -> str:
+    """Name what goes on while another hot folder is looked at."""
+    return f"beside {name}"
+
+
+#: all that may go on meanwhile
+BESIDE = [*map(beside, RULES), RESTARTED]
 
 
 class Looks:
@@ -220,7 +235,7 @@ def neighbour(
         taken_s = time.perf_counter() - began
         if not is_taken(store, path):
             raise CannotMeasureError("a file was not taken")
-        figures.add(f"another hot folder, {name}", known_ms=known_ms, taken_s=taken_s)
+        figures.add(f"{ELSEWHERE}, {name}", known_ms=known_ms, taken_s=taken_s)
     ended.set()
     if sweep is not None:
         thread.join()
@@ -286,19 +301,18 @@ def run() -> None:
                 figures.add(name, **told)
             looks[name] = Looks(hot, place, FakeClock(), **RULES[name])
         compare(figures, tree, looks)
-        moving = [name for name in (DROPS, FILES) if name in hots]
-        for name in moving:
+        for name in hots:
             idle(figures, name, looks[name])
             cancel(figures, name, looks[name])
         count = options.neighbours
         neighbour(figures, state, "alone", count)
-        for name in moving:
-            neighbour(figures, state, f"beside {name}", count, sweep=looks[name].full)
+        for name in hots:
+            neighbour(figures, state, beside(name), count, sweep=looks[name].full)
         for each in looks.values():
             each.store.close()
         if FILES in hots:
             first = partial(anew, top, state / str([*hots].index(FILES)))
-            neighbour(figures, state, "beside it after a restart", count, sweep=first)
+            neighbour(figures, state, RESTARTED, count, sweep=first)
     tell(figures, options)
 
 
@@ -320,11 +334,26 @@ def tell(figures: Figures, options: Any) -> None:
             f"MiB more during the first sweep after a restart, {name}",
             max(figures.of("again_most", name)), limit=60, most=True,
         )  # fmt: skip
-        if name == SINGLE:
-            continue
         figures.goal(
             f"CPU milliseconds of an idle cycle, {name}",
             max(figures.of("idle_cpu_ms", name)), limit=50, most=True,
+        )  # fmt: skip
+        figures.goal(
+            f"milliseconds until a sweep that is told to stop has, {name}",
+            max(figures.of("stop_ms", name)), limit=STOP_MS, most=True,
+        )  # fmt: skip
+    alone = figures.median("taken_s", f"{ELSEWHERE}, alone")
+    for name in BESIDE:
+        sender = f"{ELSEWHERE}, {name}"
+        if not figures.has("taken_s", sender):
+            continue
+        figures.goal(
+            f"milliseconds until a new file is in the ledger, the most, {sender}",
+            max(figures.of("known_ms", sender)), limit=KNOWN_MS, most=True,
+        )  # fmt: skip
+        figures.goal(
+            f"seconds until it is taken, over those alone, {sender}",
+            figures.median("taken_s", sender) / alone, limit=DELAY, most=True,
         )  # fmt: skip
     taken = [] if not figures.has("taken_most", SINGLE) else [
         figures.table("taken_most", "MiB more until the drop is taken, the most"),

@@ -22,6 +22,14 @@ class CannotMeasureError(Exception):
     """Something that the measurement needs is missing or went wrong: no figure is better."""
 
 
+class GoalsMissedError(Exception):
+    """Everything was measured and told, and these goals were missed."""
+
+
+#: exit statuses of a benchmark
+NO_FIGURE, GOALS_MISSED = 2, 3
+
+
 class Figures:
     """What one run of one benchmark measured."""
 
@@ -92,7 +100,11 @@ class Figures:
         })  # fmt: skip
 
     def tell(self, tables: Sequence[str], path: str | None) -> None:
-        """Print tables and goals, and write the JSON where it was asked for."""
+        """Print tables and goals, and write the JSON where it was asked for.
+
+        Raises:
+            GoalsMissedError: after all that, where one was missed.
+        """
         print(f"\n{self.title}\n\n{machine()}; rounds, interleaved: {self.rounds}.\n")
         print("\n\n".join(tables) + "\n")
         for goal in self._goals:
@@ -108,6 +120,8 @@ class Figures:
                 "figures": self._values, "goals": self._goals,
             }  # fmt: skip
             Path(path).write_text(json.dumps(tree, indent=1) + "\n")
+        if missed := [goal["what"] for goal in self._goals if not goal["reached"]]:
+            raise GoalsMissedError("; ".join(missed))
 
 
 def plain(value: float) -> str:
@@ -153,12 +167,15 @@ def parser(text: str | None, *, rounds: int) -> argparse.ArgumentParser:
 
 
 def main(measure: Callable[[], None]) -> int:
-    """Run a benchmark; a missed goal is no failure, but having no figure is one."""
+    """Run a benchmark and give its exit status: a missed goal is another one than no figure."""
     try:
         measure()
     except CannotMeasureError as error:
         print(f"\nCANNOT MEASURE: {error}", file=sys.stderr)
-        return 2
+        return NO_FIGURE
+    except GoalsMissedError as error:
+        print(f"\nGOALS MISSED: {error}", file=sys.stderr)
+        return GOALS_MISSED
     return 0
 
 
