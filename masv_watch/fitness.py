@@ -20,7 +20,9 @@ from masv_watch.loops import Bell, Clock
 from masv_watch.model import Fitness, Probe, ProbeState, Rule, Settle, Treatment
 from masv_watch.selftest import Heard, Sounding, sound
 from masv_watch.watch.budget import watches_line
+from masv_watch.watch.drift import named
 from masv_watch.watch.gaps import Quiet, quiet_time
+from masv_watch.watch.gate import MOUNT_CURE
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.intake import PERIOD_S
 
@@ -190,7 +192,7 @@ def _settling(found: Sounding, rule: Rule | None) -> Iterator[Probe]:
     elif not found.unwritable:
         use = "every copy looks new: drops are told by what the file system writes"
         yield _probe("mtime", "note", "a time that a program sets is not kept", use)
-    yield from _identity(found)
+    yield from _identity(found, rule)
     yield from _lease(found, settle)
     if found.skew_s is not None:
         is_same = abs(found.skew_s) <= _SAME_TIME_S
@@ -200,16 +202,22 @@ def _settling(found: Sounding, rule: Rule | None) -> Iterator[Probe]:
         yield _probe("clock", "ok" if is_same else "note", result, use)
 
 
-def _identity(found: Sounding) -> Iterator[Probe]:
+def _identity(found: Sounding, rule: Rule | None) -> Iterator[Probe]:
     if found.keeps_inode is None or found.keeps_ctime is None:
         return
     if found.keeps_inode and found.keeps_ctime:
         result = "inode and change time of an untouched file stay"
         yield _probe("identity", "ok", result, "both are part of a file's identity")
         return
-    what = "inode" if not found.keeps_inode else "change time"
+    kept = {"inode": found.keeps_inode, "ctime_ns": found.keeps_ctime}
+    what = named(frozenset(name for name, is_kept in kept.items() if not is_kept))
+    result = f"{what} of an untouched file: another at a later look"
+    if found.mount.is_network and not (rule and rule.removable):
+        use = f"left out once the watch saw it, and what goes is read twice: {MOUNT_CURE}"
+        yield _probe("identity", "note", result, use)
+        return
     use = "every look seems a change, so nothing settles: mount it with stable inodes"
-    yield _probe("identity", "bad", f"the {what} of an untouched file changes", use)
+    yield _probe("identity", "bad", result, use)
 
 
 def _quiet(found: Sounding, settle: Settle) -> Quiet:

@@ -306,6 +306,11 @@ class Objection(Decision):
     asked: str = ""
 
 
+#: what stands in an identity for what its file system does not keep
+UNKEPT_INODE = 0
+UNKEPT_CTIME_NS = -(1 << 63)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """What must not change between settle and finalize: the fence around every read."""
@@ -318,6 +323,11 @@ class Identity:
     ctime_ns: int
     inode: int
     device: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether its file system keeps all of it; if not, only the bytes tell a rewrite."""
+        return self.inode != UNKEPT_INODE and self.ctime_ns != UNKEPT_CTIME_NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

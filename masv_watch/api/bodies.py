@@ -295,7 +295,12 @@ def _look_body(look: FolderLook | None) -> LookBody | None:
 def _quiet_body(quiet: FolderQuiet | None) -> QuietBody | None:
     if quiet is None:
         return None
-    return {"seconds": quiet.seconds, "why": quiet.why, "writers": quiet.writers}
+    return {
+        "seconds": quiet.seconds,
+        "why": quiet.why,
+        "writers": quiet.writers,
+        "told_by": quiet.told_by,
+    }
 
 
 def automation_body(view: FolderView) -> AutomationBody:

@@ -248,12 +248,14 @@ class LookBody(TypedDict):
 class QuietBody(TypedDict):
     """How long what arrives in a hot folder must not change by now, and why so long.
 
-    `writers` says why programs that still write are not seen; empty where they are.
+    `writers` says why programs that still write are not seen; empty where they are. `told_by` says
+    what of a file does not count as a change, on a share that does not keep it; else empty.
     """
 
     seconds: float
     why: str
     writers: str
+    told_by: str
 
 
 class FolderBody(TypedDict):

@@ -213,6 +213,7 @@ def hot_folder(tree: Json) -> HotFolder:
         takes=text(_rule(tree), "takes"),
         quiet=_quiet(_section(tree, "quiet")),
         writers=text(_section(tree, "quiet"), "writers"),
+        told_by=text(_section(tree, "quiet"), "told_by"),
         everything_at=text(_section(tree, "look"), "everything_at"),
         rule=tuple(_asked_for(_rule(tree))),
     )

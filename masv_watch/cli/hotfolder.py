@@ -50,6 +50,8 @@ def _lines(folder: HotFolder, drops: Sequence[Drop], uploads: Sequence[Upload]) 
         yield f"quiet once nothing changed for {folder.quiet}"
     if folder.writers:
         yield f"programs that still write: {folder.writers}"
+    if folder.told_by:
+        yield f"a change is told {folder.told_by}"
     for key, value in folder.rule:
         yield f"  {key}: {value}"
     told = [upload for upload in uploads if upload.state not in _OVER or lines.wants_a_look(upload)]

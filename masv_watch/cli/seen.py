@@ -197,6 +197,8 @@ class HotFolder:
     quiet: str = ""
     #: why programs that still write are not seen
     writers: str = ""
+    #: what of a file does not count as a change, and why
+    told_by: str = ""
     #: what else its rule asks for, as it is called there and as people read it
     rule: tuple[tuple[str, str], ...] = ()
 

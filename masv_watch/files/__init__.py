@@ -25,6 +25,7 @@ from masv_watch.files.dropping import Load as Load
 from masv_watch.files.dropping import assert_free as assert_free
 from masv_watch.files.dropping import bring as bring
 from masv_watch.files.dropping import look as look
+from masv_watch.files.fence import check_identity as check_identity
 from masv_watch.files.footing import footing_of as footing_of
 from masv_watch.files.markers import MARKER_NAME as MARKER_NAME
 from masv_watch.files.markers import RootMarker as RootMarker
@@ -52,6 +53,7 @@ from masv_watch.files.notifications import count_folders as count_folders
 from masv_watch.files.notifications import folders_below as folders_below
 from masv_watch.files.notifications import held_notifications as held_notifications
 from masv_watch.files.notifications import watch_limit as watch_limit
+from masv_watch.files.observations import Fields as Fields
 from masv_watch.files.observations import Observation as Observation
 from masv_watch.files.observations import is_same as is_same
 from masv_watch.files.observations import observed as observed
@@ -67,7 +69,6 @@ from masv_watch.files.received import walk_received as walk_received
 from masv_watch.files.roots import Batch as Batch
 from masv_watch.files.roots import Fresh as Fresh
 from masv_watch.files.roots import Root as Root
-from masv_watch.files.roots import check_identity as check_identity
 from masv_watch.files.roots import identify_all as identify_all
 from masv_watch.files.slices import Slice as Slice
 from masv_watch.files.small import read_blocks as read_blocks

@@ -21,11 +21,11 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from masv_watch.errors import CannotMove, SourceChanged, SourceError, SourceVanished
-from masv_watch.files.observations import Observation
+from masv_watch.files.observations import Observation, as_far_as, unkept_of, without
 from masv_watch.files.roots import Root
 from masv_watch.files.trees import (
     content_hash,
@@ -99,7 +99,7 @@ def move(
         raise SourceVanished(f"{shown(path)} is neither there nor at its target", path=path)
     with _trouble(path, "moved"), _arrive(root, target.rpartition(b"/")[0]) as there:
         name = target.rpartition(b"/")[2]
-        seen = survey(root, path)
+        seen = _as_kept(survey(root, path), expected)
         earlier = _find(there, name, path, expected)
         if earlier is not None and _finish(root, there, (path, earlier), seen):
             # a crash between the two halves of the last name change leaves the copy's first name
@@ -256,6 +256,19 @@ def _make_folders(root: Root, relative: bytes, *, mode: int) -> None:
         root.folder(relative)
 
 
+def _as_kept(seen: dict[bytes, Observation], expected: Expected) -> dict[bytes, Observation]:
+    """Give what stands there without what the file system did not keep of what was delivered."""
+    unkept = frozenset[str]().union(*map(unkept_of, expected.values()))
+    if not unkept:
+        return seen
+    return {
+        at: entry
+        if entry.identity is None
+        else replace(entry, identity=without(entry.identity, unkept))
+        for at, entry in seen.items()
+    }
+
+
 def _demand(
     seen: Mapping[bytes, Observation],
     expected: Expected,
@@ -317,8 +330,9 @@ def _demand_arrived(
         raise
 
 
-def _agree(one: Identity, other: Identity, fields: _Fields) -> bool:
-    return all(getattr(one, field) == getattr(other, field) for field in fields)
+def _agree(seen: Identity, wanted: Identity, fields: _Fields) -> bool:
+    known = as_far_as(seen, wanted)
+    return all(getattr(seen, field) == getattr(known, field) for field in fields)
 
 
 def _find(there: Root, name: bytes, path: bytes, expected: Expected) -> bytes | None:

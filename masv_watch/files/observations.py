@@ -11,8 +11,11 @@ import stat
 from dataclasses import dataclass, replace
 
 from masv_watch.errors import SourceChanged
-from masv_watch.model import Identity
+from masv_watch.model import UNKEPT_CTIME_NS, UNKEPT_INODE, Identity
 from masv_watch.names import shown
+
+#: fields of an identity that a file system may not keep
+Fields = frozenset[str]
 
 #: what a column of the store holds; the kernel's times go further (a file of 2400)
 _FIRST_NS, _LAST_NS = -(1 << 63), (1 << 63) - 1
@@ -45,36 +48,70 @@ class Observation:
     real: bytes = b""
 
 
-def observed(path: bytes, status: os.stat_result) -> Observation:
-    """Give what a stat shows of an entry."""
+def observed(path: bytes, status: os.stat_result, unkept: Fields = frozenset()) -> Observation:
+    """Give what a stat shows of an entry, but for what its file system does not keep."""
     kind = kind_of(status.st_mode)
     known = kind in ("file", "folder")
     return Observation(
         path=path,
         kind=kind,
-        identity=identity_of(status) if known else None,
+        identity=without(identity_of(status), unkept) if known else None,
         nlink=status.st_nlink,
         detail="" if known else described(status.st_mode),
     )
 
 
 def demand_same(seen: Identity, wanted: Identity, path: bytes) -> None:
-    """Raise SourceChanged, naming the fields, unless both identities are equal in all five."""
+    """Raise SourceChanged, naming the fields, unless both identities are equal (`is_same`)."""
     if is_same(seen, wanted):
         return
+    known = as_far_as(seen, wanted)
     fields = ("size", "mtime_ns", "ctime_ns", "inode", "device")
-    differ = [name for name in fields if getattr(seen, name) != getattr(wanted, name)]
+    differ = [name for name in fields if getattr(seen, name) != getattr(known, name)]
     raise SourceChanged(
         f"{shown(path)} is not as it settled: {', '.join(differ)} changed", path=path
     )
 
 
 def is_same(seen: Identity, wanted: Identity) -> bool:
-    """Say whether both identities are equal in all five fields.
+    """Say whether both identities are equal in all five fields, as far as the wanted one is known.
 
-    A device below 0 is not known: its number holds within one boot only (behaviour 3).
+    A device below 0 is not: its number holds within one boot only (behaviour 3). Nor is what the
+    file system did not keep when it was taken.
     """
-    return seen == (wanted if wanted.device >= 0 else replace(wanted, device=seen.device))
+    return seen == wanted or seen == as_far_as(seen, wanted)
+
+
+def as_far_as(seen: Identity, wanted: Identity) -> Identity:
+    """Give a wanted identity, completed by what is seen where it is not known."""
+    return replace(
+        wanted,
+        device=wanted.device if wanted.device >= 0 else seen.device,
+        inode=seen.inode if wanted.inode == UNKEPT_INODE else wanted.inode,
+        ctime_ns=seen.ctime_ns if wanted.ctime_ns == UNKEPT_CTIME_NS else wanted.ctime_ns,
+    )
+
+
+def unkept_of(identity: Identity) -> Fields:
+    """Name what the file system did not keep of an identity."""
+    if identity.is_whole:
+        return frozenset()
+    kept = {
+        "inode": identity.inode != UNKEPT_INODE,
+        "ctime_ns": identity.ctime_ns != UNKEPT_CTIME_NS,
+    }
+    return frozenset(name for name, is_kept in kept.items() if not is_kept)
+
+
+def without(identity: Identity, unkept: Fields) -> Identity:
+    """Give an identity without what its file system does not keep."""
+    if not unkept:
+        return identity
+    return replace(
+        identity,
+        inode=UNKEPT_INODE if "inode" in unkept else identity.inode,
+        ctime_ns=UNKEPT_CTIME_NS if "ctime_ns" in unkept else identity.ctime_ns,
+    )
 
 
 def identity_of(status: os.stat_result) -> Identity:

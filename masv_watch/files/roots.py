@@ -35,7 +35,7 @@ from masv_watch.files.entries import (
     split,
 )
 from masv_watch.files.links import Links, is_link
-from masv_watch.files.observations import Observation, demand_same, identity_of, lying, observed
+from masv_watch.files.observations import Fields, Observation, identity_of, lying, observed
 from masv_watch.files.reach import Reach
 from masv_watch.files.rights import Wish
 from masv_watch.model import Follow, Identity
@@ -94,6 +94,8 @@ class Root:
         self._guarded = frozenset() if reach is None else reach.inodes
         self._folders: OrderedDict[bytes, int] = OrderedDict()
         status = os.fstat(descriptor)
+        #: what the file system of the root itself does not keep, and is not shown
+        self.unkept: Fields = frozenset()
         #: folders below that are not entered, each with the clause that says why
         self.withheld: Mapping[bytes, str] = {}
         #: (device, inode); the device compares only within one boot
@@ -150,6 +152,14 @@ class Root:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def leave_out(self, unkept: Fields) -> None:
+        """Show nothing more of what the file system of the root itself does not keep.
+
+        What a path is compared with is not touched: `identify` gives all of an identity.
+        """
+        self.unkept = unkept
+        self._is_bare = self._is_bare and not unkept
 
     def is_fresh(self, *devices: int) -> bool:
         """Say whether what lies on one of these devices is opened for its identity."""
@@ -409,7 +419,8 @@ class Root:
         except OSError as error:
             detail = f"cannot be examined: {error.strerror}"
             return Observation(path=path, kind="unreadable", identity=None, detail=detail)
-        return observed(path, status)
+        is_own = status.st_dev == self.identity[0]
+        return observed(path, status, self.unkept if is_own else frozenset())
 
     def _status(self, folder: int, name: bytes, path: bytes) -> os.stat_result:
         if self._reach is not None:
@@ -440,24 +451,6 @@ class Root:
         self._folders[path] = descriptor
         while len(self._folders) > _KEPT_FOLDERS:
             os.close(self._folders.popitem(last=False)[1])
-
-
-def check_identity(
-    root_path: bytes,
-    path: bytes,
-    identity: Identity,
-    *,
-    follow: Follow = Follow.NONE,
-    reach: Reach | None = None,
-) -> None:
-    """Assure that a path still shows the identity that settled, and lies within a reach.
-
-    Raises:
-        SourceChanged: it shows another one.
-        SourceVanished, SourceUnreadable, SourceForbidden: as `Root.identify`.
-    """
-    with Root.open(root_path, follow=follow, reach=reach) as root:
-        demand_same(root.identify(path), identity, path)
 
 
 def identify_all(

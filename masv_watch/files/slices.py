@@ -255,6 +255,12 @@ class Slice:
         if self._on_bytes:
             self._on_bytes(0)
 
+    def forget_cached(self) -> None:
+        """Have the next bytes read from where they lie, and not from this machine's memory."""
+        if hasattr(os, "posix_fadvise"):
+            descriptor = self._open_descriptor()
+            os.posix_fadvise(descriptor, self._offset, self._size, os.POSIX_FADV_DONTNEED)
+
     @property
     def left(self) -> int:
         """Give the bytes that were not handed over yet."""

@@ -14,7 +14,7 @@ from contextlib import suppress
 import xxhash
 
 from masv_watch.errors import SourceChanged
-from masv_watch.files.observations import Observation
+from masv_watch.files.observations import Observation, is_same
 from masv_watch.files.roots import Root
 from masv_watch.files.slices import Slice
 from masv_watch.model import Identity
@@ -123,7 +123,7 @@ def remove_sources(root: Root, seen: Mapping[bytes, Observation]) -> None:
             with suppress(OSError):
                 os.rmdir(name, dir_fd=root.folder(above))
         elif entry.kind == "file":
-            if root.identify(path) != entry.identity:
+            if entry.identity is None or not is_same(root.identify(path), entry.identity):
                 raise SourceChanged(f"{shown(path)} changed while it was copied", path=path)
             os.unlink(name, dir_fd=root.folder(above))
         elif entry.kind == "link":

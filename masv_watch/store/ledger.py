@@ -12,6 +12,7 @@ from dataclasses import replace
 from masv_watch import lifecycle
 from masv_watch.errors import IllegalTransition
 from masv_watch.model import (
+    UNKEPT_INODE,
     Drop,
     DropDraft,
     DropEvent,
@@ -396,7 +397,11 @@ def _settle_again(tx: Transaction, draft: DropDraft) -> None:
         for file in tx.all("files_of_drop", drop_id=row["id"], upload_id=row["upload_id"])
     }
     staying = {new.path for new in draft.files}
-    renamed = {_content(new.identity) for new in draft.files if new.path not in known}
+    renamed = {
+        _content(new.identity)
+        for new in draft.files
+        if new.path not in known and new.identity.inode != UNKEPT_INODE
+    }
     for path, file in known.items():
         if path in draft.delivered:
             take_out_file(tx, file)
@@ -422,7 +427,9 @@ def take_in_file(tx: Transaction, drop: Row, known: Row | None, new: FileDraft) 
     if known is None:
         add_file(tx, drop["upload_id"], drop["id"], new)
         return True
-    if not _is_version(known, new):
+    # what changed and shows the same is known by its bytes alone, where not all of it is kept
+    is_in_doubt = bool(known["stale"]) and not new.identity.is_whole
+    if is_in_doubt or not _is_version(known, new):
         _renew(tx, known, new)
         return True
     if identity_of(known) == new.identity and not (known["stale"] or known["error"]):

@@ -44,6 +44,7 @@ from masv_watch.transfer.leftbehind import Listing, listing_of
 from masv_watch.transfer.limits import KnownLimits
 from masv_watch.transfer.meter import Meter, Sent
 from masv_watch.transfer.packages import delete_cloud_file, held_package
+from masv_watch.transfer.rereading import demand_sent, hashing_of
 from masv_watch.transfer.throttle import Throttle
 
 #: chunk URLs asked for at once; they expire, so not for a whole large file
@@ -135,6 +136,7 @@ class Sending:
         chunk = None
         try:
             chunk = self._deliver(claim, in_hand, body, number=1)
+            self._read_again(claim, in_hand, [chunk])
             self._cloud.close_file(*held_package(claim.upload), **_closing(in_hand.file, [chunk]))
         except MasvWatchError:
             self._note_opened(claim, in_hand.file)
@@ -318,7 +320,7 @@ class Sending:
             file.identity,
             offset=span.offset,
             size=span.size,
-            verify=self._transfer().verify,
+            verify=hashing_of(file, self._transfer()),
             follow=claim.upload.terms.follow,
             reach=self._reach(claim, file),
             on_bytes=on_bytes,
@@ -371,6 +373,7 @@ class Sending:
         """Finalize a file whose chunks are all acknowledged."""
         file, upload = in_hand.file, claim.upload
         self._look_at(claim, file)
+        self._read_again(claim, in_hand, self._store.chunks(file.id))
         if in_hand.may_be_closed and self._is_closed(claim, file):
             self._note_closed(claim, file)
             return
@@ -384,6 +387,27 @@ class Sending:
                 self._keeping.judge(claim, in_hand, error)
                 raise
         self._note_closed(claim, file)
+
+    def _read_again(self, claim: Claim, in_hand: FileInHand, chunks: Sequence[Chunk]) -> None:
+        """Assure by its bytes that a file is as it was sent, where nothing else can tell it."""
+        file = in_hand.file
+        if file.identity.is_whole or in_hand.is_reread:
+            return
+
+        def cut(offset: int, size: int) -> files.Slice:
+            return files.Slice(
+                claim.upload.root,
+                file.path,
+                file.identity,
+                offset=offset,
+                size=size,
+                follow=claim.upload.terms.follow,
+                reach=self._reach(claim, file),
+                on_bytes=lambda _size: _demand_wanted(claim),
+            )
+
+        demand_sent(file, chunks, cut)
+        in_hand.is_reread = True
 
     def _note_closed(self, claim: Claim, file: SourceFile) -> None:
         self._store.note_file_closed(file, claim.upload.fence)

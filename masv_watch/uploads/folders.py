@@ -41,6 +41,8 @@ class FolderQuiet:
     why: str
     #: why writers are not asked about, or were not seen at the last question; "" where they are
     writers: str = ""
+    #: what of a file does not count as a change, and why, one clause; "" where all of it does
+    told_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

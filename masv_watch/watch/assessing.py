@@ -20,6 +20,7 @@ from masv_watch.model import Drop, DropEvent, DropState, Finding, HoldReason, Ob
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import FolderQuiet
+from masv_watch.watch import drift
 from masv_watch.watch.addresses import addressing
 from masv_watch.watch.closing import marker_for
 from masv_watch.watch.decision import Outcome, Step, decide
@@ -102,6 +103,8 @@ class Assessor:
         self.shown: FolderQuiet | None = None
         #: why the last question about writers proved nothing; "" where it did
         self._unknown = ""
+        #: what the root's file system did not keep at the last look
+        self.unkept: files.Fields = frozenset()
         self.histories = Histories(store, stop=stop)
         self._inspector = Inspector()
         self._sidecars = Sidecars()
@@ -120,7 +123,9 @@ class Assessor:
     def _show(self) -> None:
         quiet = self.quiet()
         writers = self._unknown if self._asks() else f"not asked: {self._why_not()}"
-        self.shown = FolderQuiet(seconds=quiet.seconds, why=quiet.why, writers=writers)
+        self.shown = FolderQuiet(
+            seconds=quiet.seconds, why=quiet.why, writers=writers, told_by=drift.said(self.unkept)
+        )
 
     def assess(
         self, root: files.Root, tree: Tree, seen: Seen, *, drop: Drop | None, entry: Entry | None
@@ -137,6 +142,7 @@ class Assessor:
         rule, sidecar = self._overridden(root, beside, verdict, drop)
         past = self._past(tree, seen, drop, compared=compared, verdict=verdict, quiet=quiet)
         objections = (
+            *_untold(root),
             *self._cleared(tree, verdict, drop),
             # of what is not sent nobody has to be asked how much it is
             *(each for each in past if each.ends is not None),
@@ -396,6 +402,13 @@ class Assessor:
         if not self._rule.settle.asks_for_writers:
             return "the rule says open_check: never"
         return "on a network file system the kernel knows no writer"
+
+
+def _untold(root: files.Root) -> tuple[Objection, ...]:
+    if not root.unkept:
+        return ()
+    finding = Finding(test="identity", passed=True, detail=drift.said(root.unkept))
+    return (Objection(findings=(finding,)),)
 
 
 def _still_asks(drop: Drop, detail: str, now: Question) -> bool:

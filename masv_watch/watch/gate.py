@@ -19,6 +19,7 @@ from masv_watch.errors import SourceForbidden, SourceUnreadable
 from masv_watch.model import Initial, RootRow, Rule
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
+from masv_watch.watch.drift import Drift, named
 from masv_watch.watch.sameness import (
     RootSight,
     RootState,
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 _NAMES = 1000
 #: seconds that a marker has to be missing before it is written again
 MISSED_S = 15.0
+#: what makes a share keep what tells a change
+MOUNT_CURE = "mount it so that both stay, for SMB with serverino"
 #: what stands in a root that nobody put there
 _NOBODYS = {files.MARKER_NAME, b".masv-trash", b"lost+found"}
 #: rules that ask nobody even about a root with the marker of another
@@ -78,6 +81,7 @@ class Gate:
         self.question = ""
         #: of the root that was let in last
         self.volume: files.Volume | None = None
+        self._drift = Drift()
 
     @property
     def is_accepted(self) -> bool:
@@ -135,6 +139,7 @@ class Gate:
                     self._show(RootState.REPLACED, unexpected)
                     return None
                 verdict = self._judge(root, expects)
+                self._look_for_drift(root, now)
             except SourceUnreadable as error:
                 self._refuse(error)
                 return None
@@ -144,6 +149,32 @@ class Gate:
             self._let_in(verdict, now)
             unless_let_in.pop_all()
         return root
+
+    @property
+    def unkept(self) -> files.Fields:
+        """Give what of an identity the root's file system does not keep; any thread may ask."""
+        return self._drift.fields
+
+    def _look_for_drift(self, root: files.Root, now: float) -> None:
+        """Have the root show nothing that its file system makes up anew at every look."""
+        if not self.is_marked or self.volume is None or not self.volume.is_network:
+            return
+        before, seen = self.unkept, root.observe(files.MARKER_NAME)
+        if seen is not None and seen.identity is not None:
+            self._drift.note(seen.identity, now)
+        root.leave_out(self.unkept)
+        if self.unkept != before:
+            self._tell_drift()
+
+    def _tell_drift(self) -> None:
+        told = {"hot_folder": self._rule.name, "file": shown(files.MARKER_NAME)}
+        if not self.unkept:
+            log.info("a share keeps inode and change time of an untouched file again", extra=told)
+            return
+        log.warning(
+            "a share does not keep what tells a change: it is left out, and every file read twice",
+            extra={**told, "what": named(self.unkept), "cure": MOUNT_CURE},
+        )
 
     def mark(self, root: files.Root, now: float, *, is_empty: bool) -> None:
         """Write the marker into an adopted root that has none, and note what the root shows.

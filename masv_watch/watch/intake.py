@@ -289,6 +289,7 @@ class Intake:
 
     def _look_at_all(self, root: files.Root) -> None:
         self._meet(root)
+        self.entries.assessor.unkept = root.unkept
         roll = self.entries.begin(self._matcher, odd=self.troubles.tops)
         hidden: set[bytes] = set()
         ground = Ground(root)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from masv_watch.model import DeliveredFile, Identity, Rule
+from masv_watch.model import UNKEPT_CTIME_NS, DeliveredFile, Identity, Rule
 from masv_watch.names import shown
 from masv_watch.watch.addresses import Layout
 
@@ -75,7 +75,8 @@ def is_left_over(
 
     What was delivered as it is needs no marker again. A change is younger by its `ctime`; where
     nothing was delivered before, a younger `mtime` of the marker makes up for that: trees that are
-    copied with their times bring the marker in any order.
+    copied with their times bring the marker in any order. Where no `ctime` is kept only `mtime` can
+    say it, and in doubt the marker is asked for once more.
     """
     for path, identity in files:
         before = delivered.get(path)
@@ -84,9 +85,11 @@ def is_left_over(
             identity.mtime_ns,
         ):
             continue
-        if marker.ctime_ns < identity.ctime_ns and (
-            delivered or marker.mtime_ns < identity.mtime_ns
-        ):
+        is_older = marker.mtime_ns < identity.mtime_ns
+        if UNKEPT_CTIME_NS in (marker.ctime_ns, identity.ctime_ns):
+            if is_older:
+                return True
+        elif marker.ctime_ns < identity.ctime_ns and (delivered or is_older):
             return True
     return False
 

@@ -27,7 +27,9 @@ def opened(relative: bytes, caller: Caller, intake: Intake) -> Root:
         _demand_reach(relative, caller, intake)
     reach = Reach(roots=None, uid=None, gids=frozenset(), denied=intake.denied())
     is_fresh = files.filesystem_kind(intake.rule.path) == "network"
-    return Root.open(intake.rule.path, fresh=is_fresh, reach=reach, follow=intake.rule.follow)
+    root = Root.open(intake.rule.path, fresh=is_fresh, reach=reach, follow=intake.rule.follow)
+    root.leave_out(intake.gate.unkept)
+    return root
 
 
 def reads_all(top: bytes, caller: Caller, intake: Intake) -> bool:

@@ -94,6 +94,17 @@ def test_change_that_is_not_announced_makes_sweeps_decide():
     )  # fmt: skip
 
 
+def test_share_that_keeps_neither_inode_nor_change_time_is_told_to_be_read_twice():
+    """Drops go there all the same; on a local disk, and without a marker, nothing would."""
+    share = replace(GOOD, mount=replace(GOOD.mount, is_network=True), keeps_ctime=False)
+
+    assert line(share, "identity").state == "note"
+    assert "read twice" in line(share, "identity").use
+    for rule in (None, replace(RULE, removable=True)):
+        told = line(share, "identity", rule)
+        assert told.state == ("note" if rule is None else "bad")
+
+
 def test_need_of_notifications_beyond_the_limit_names_the_exact_command():
     """The number that is needed and the line that sets it (pain 32)."""
     many = replace(GOOD, need=Need(folders=8000, is_cut=False, used=500, limit=8192))
@@ -108,8 +119,8 @@ def test_need_of_notifications_beyond_the_limit_names_the_exact_command():
     [
         ({"mtime_grain_ns": 2 * 10**9}, "mtime", "ok", "times are kept to 2 s"),
         ({"mtime_grain_ns": None}, "mtime", "note", "is not kept"),
-        ({"keeps_inode": False}, "identity", "bad", "the inode of an untouched file changes"),
-        ({"keeps_ctime": False}, "identity", "bad", "the change time of an untouched file"),
+        ({"keeps_inode": False}, "identity", "bad", "inode of an untouched file"),
+        ({"keeps_ctime": False}, "identity", "bad", "change time of an untouched file"),
         ({"lease": Lease(sees_writers=False, why_not="no")}, "lease", "note", "not seen: no"),
         ({"skew_s": -75.0}, "clock", "note", "75 s behind this machine's"),
         ({"skew_s": 90.0}, "clock", "note", "90 s ahead of this machine's"),

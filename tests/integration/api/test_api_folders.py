@@ -65,7 +65,12 @@ def desk(caller, caplog):
             last_event=1_700_000_001.0,
             mode="events, and a sweep every 300 s",
             known_by="its marker",
-            quiet=FolderQuiet(seconds=12.5, why="auto: of 6 drops", writers="cannot tell: so"),
+            quiet=FolderQuiet(
+                seconds=12.5,
+                why="auto: of 6 drops",
+                writers="cannot tell: so",
+                told_by="without inode",
+            ),
             look=FolderLook(
                 at=1_700_000_000.0,
                 is_full=False,
@@ -130,7 +135,12 @@ def test_hot_folders_are_listed_with_their_health(desk):
             "why": "nothing points to a change",
             "everything_at": "2023-11-14T22:13:10.000Z",
         },
-        "quiet": {"seconds": 12.5, "why": "auto: of 6 drops", "writers": "cannot tell: so"},
+        "quiet": {
+            "seconds": 12.5,
+            "why": "auto: of 6 drops",
+            "writers": "cannot tell: so",
+            "told_by": "without inode",
+        },
         "rule": rule_body(desk.sights[0].rule),
     }
     assert answer.tree[0]["rule"]["quiet_s"] == 2.0

@@ -8,13 +8,14 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from masv_watch.errors import CannotMove, SourceChanged, SourceVanished
 from masv_watch.files import Root, empty_trash, find_moved, move, moving, remove, trees
-from masv_watch.model import Identity
+from masv_watch.model import UNKEPT_CTIME_NS, UNKEPT_INODE, Identity
 
 
 @pytest.fixture
@@ -331,6 +332,27 @@ def test_move_to_another_file_system_keeps_what_changes_meanwhile(
     shutil.rmtree(top)
 
     assert (hot / "clip.mov").read_bytes() == b"newer"
+
+
+def test_move_on_a_share_that_keeps_neither_inode_nor_change_time_goes_by_the_rest(
+    hot: Path, root: Root, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not kept when it was delivered proves nothing later (behaviour 3)."""
+    kept = {"inode": UNKEPT_INODE, "ctime_ns": UNKEPT_CTIME_NS}
+    expected = {at: replace(each, **kept) for at, each in delivered(hot, "CARD").items()}
+    before, real = content(hot / "CARD"), trees.content_hash
+
+    def drifting(*args: object) -> str:
+        for path in (hot / "CARD").rglob("*"):
+            if path.is_file():
+                path.chmod(0o640)
+        return real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trees, "content_hash", drifting)
+    moved = move(root, b"CARD", os.fsencode(archive / "CARD"), expected=expected)
+
+    assert content(Path(os.fsdecode(moved.target))) == before
+    assert not (hot / "CARD").exists()
 
 
 def test_move_to_a_target_that_cannot_be_used_leaves_the_source(

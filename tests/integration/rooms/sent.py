@@ -165,6 +165,8 @@ class Room:
         #: uploads that send at the same time
         self.slots = 4
         self.verify = Verify.FAST
+        #: what of an identity the file system of the hot folder does not keep
+        self.unkept: files.Fields = frozenset()
         #: which changed files of callers were looked at again, and by whose rights
         self.looks: list[tuple[bytes, int | None]] = []
         #: what such a look raises, where a test says so
@@ -317,6 +319,7 @@ class Room:
         """Describe a folder as it stands now."""
         found = []
         with files.Root.open(os.fsencode(self.root)) as root:
+            root.leave_out(self.unkept)
             for path in sorted((self.root / name).iterdir()):
                 inside = f"{name}/{path.name}"
                 identity = root.observe(os.fsencode(inside)).identity

@@ -56,14 +56,14 @@ def test_hot_folder_is_read_with_what_its_rule_asks_for():
             "mail_to": ["a@x", "b\x1b@x"], "priority": 0, "has_password": True,
             "notify": [{"kind": "slack", "events": ["held", "failed"]}]}  # fmt: skip
     tree = {"name": "out", "state": "watching", "drop": "file", "depth": "any", "rule": rule,
-            "quiet": {"seconds": 10.0, "why": "auto", "writers": "not asked"},
+            "quiet": {"seconds": 10.0, "why": "auto", "writers": "not asked", "told_by": "size"},
             "look": {"everything_at": "2026-01-02T03:04:05.000Z"}}  # fmt: skip
 
     found = answers.hot_folder(tree)
 
     assert (found.drop, found.depth, found.takes) == ("file", "any", "each file")
     assert (found.quiet, found.everything_at) == ("10 s, auto", "2026-01-02T03:04:05.000Z")
-    assert found.writers == "not asked"
+    assert (found.writers, found.told_by) == ("not asked", "size")
     assert dict(found.rule) == {
         "quiet_s": "2.5", "mail_to": "a@x, b\\x1b@x", "has_password": "yes",
         "notify": "slack: held, failed",

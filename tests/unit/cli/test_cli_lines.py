@@ -302,17 +302,18 @@ def test_hot_folder_in_full_says_all_that_its_rule_asks_for():
     folder = HotFolder(
         name="out", state="watching", path="/srv/out", drop="file", depth="any",
         takes="each file, however deep it lies", rule=(("quiet_s", "2"), ("mail_to", "a@x")),
-        quiet="2 s, as the rule says", writers="not asked: why",
+        quiet="2 s, as the rule says", writers="not asked: why", told_by="without inode",
         everything_at="2026-01-02T03:04:05.000Z",
     )  # fmt: skip
 
     said = list(hotfolder._lines(folder, (), ()))
 
-    assert said[2:8] == [
+    assert said[2:9] == [
         "takes each file, however deep it lies (drop: file, depth: any)",
         "everything in it was looked at 2026-01-02T03:04:05.000Z, else its folders alone",
         "quiet once nothing changed for 2 s, as the rule says",
         "programs that still write: not asked: why",
+        "a change is told without inode",
         "  quiet_s: 2",
         "  mail_to: a@x",
     ]

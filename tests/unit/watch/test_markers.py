@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masv_watch.model import DeliveredFile, HoldReason, Identity, Rule, Settle, To
+from masv_watch.model import UNKEPT_CTIME_NS, DeliveredFile, HoldReason, Identity, Rule, Settle, To
 from masv_watch.watch.addresses import Layout
 from masv_watch.watch.markers import Marker, is_left_over, marker_of, shape_of
 from masv_watch.watch.rules import Fate, Matcher
@@ -125,6 +127,17 @@ def test_marker_that_is_older_than_a_change_is_left_over(mtime_ns, ctime_ns, is_
 
     delivered = {b"a": WAS} if is_known else {}
     assert is_left_over(marker, [(b"a", changed)], delivered) is is_left
+
+
+@pytest.mark.parametrize(("mtime_ns", "is_left"), [(9, False), (10, False), (11, True)])
+def test_marker_where_no_change_time_is_kept_is_left_over_by_its_modification_time(
+    mtime_ns, is_left
+):
+    """There nothing else tells whether it speaks for what came since."""
+    marker = Identity(size=0, mtime_ns=10, ctime_ns=UNKEPT_CTIME_NS, inode=3, device=4)
+    changed = replace(marker, size=1, mtime_ns=mtime_ns)
+
+    assert is_left_over(marker, [(b"a", changed)], {}) is is_left
 
 
 def test_judge_with_a_marker_that_was_left_over_waits_for_one_of_its_own() -> None:
