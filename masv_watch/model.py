@@ -1494,6 +1494,8 @@ class Drop:
     is_unwanted: bool = False
     #: as it was seen last by then (`watch.memory`); "" where that is not known
     cancelled_as: str = ""
+    #: wall clock, seconds: what it was found too old by; None where it did not end for its age
+    judged_at: float | None = None
     #: of a removable hot folder, the volume that it came on; "" otherwise
     volume: str = ""
     found_by: FoundBy = FoundBy.UNKNOWN

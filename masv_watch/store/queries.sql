@@ -47,6 +47,11 @@ AND state IN ('settling', 'held', 'queued', 'taken');
 SELECT path FROM drops WHERE hot_folder = :hot_folder
 AND state IN ('settling', 'held', 'queued', 'taken') AND (state <> 'taken' OR whole = 0);
 
+-- name: judged_ahead
+SELECT path FROM drops WHERE hot_folder = :hot_folder AND judged_at > :wall AND state = 'ignored'
+AND NOT EXISTS (SELECT 1 FROM drops AS newer WHERE newer.hot_folder = drops.hot_folder
+    AND newer.path = drops.path AND newer.generation > drops.generation);
+
 -- name: ended_signatures
 -- each span is the place of a path in all of them, from 1, and its length
 SELECT drops.path, drops.signature FROM json_each(:spans) AS span CROSS JOIN drops
@@ -1012,7 +1017,7 @@ AND settled_at > :since;
 
 -- name: conclude_drop
 UPDATE drops SET signature = :signature, size = :size, file_count = :file_count,
-    settled_at = :now WHERE id = :id;
+    settled_at = :now, judged_at = :judged_at WHERE id = :id;
 
 -- name: add_source
 INSERT INTO sources (drop_id, path, size, mtime_ns, ctime_ns, inode, device)

@@ -381,7 +381,7 @@ def sealed(seal: Seal, secret: Secret | None) -> str | None:
 #: columns of a drop that need no reading
 _OF_DROP = (
     "id", "generation", "note", "upload_id", "signature", "size", "file_count", "seen_at",
-    "settled_at", "asked", "waived", "answered_for", "lack_shown",
+    "settled_at", "asked", "waived", "answered_for", "lack_shown", "judged_at",
 )  # fmt: skip
 
 

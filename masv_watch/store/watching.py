@@ -79,6 +79,12 @@ class WatchingVerbs:
         rows = self.engine.read(lambda tx: tx.all("unsettled_paths", hot_folder=hot_folder))
         return [bytes(row["path"]) for row in rows]
 
+    def judged_ahead(self, hot_folder: str, wall: float) -> list[bytes]:
+        """List the paths of what was found too old by a clock that was later than this second."""
+        wanted = {"hot_folder": hot_folder, "wall": wall}
+        rows = self.engine.read(lambda tx: tx.all("judged_ahead", **wanted))
+        return [bytes(row["path"]) for row in rows]
+
     def ended_signatures(self, hot_folder: str, paths: Sequence[bytes]) -> dict[bytes, str]:
         """Give the signatures of those paths whose newest row ended with content that is known."""
         # one statement for all: each of its own would take three times as long
@@ -223,6 +229,7 @@ class WatchingVerbs:
         files: int,
         note: str,
         disposal: Disposal | None = None,
+        judged_at: float | None = None,
     ) -> None:
         """End a drop without sending it."""
 
@@ -241,6 +248,7 @@ class WatchingVerbs:
                 size=size,
                 file_count=files,
                 now=tx.now,
+                judged_at=judged_at,
             )
             if disposal is not None:
                 owe_disposal(tx, drop_id, disposal)

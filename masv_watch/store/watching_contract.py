@@ -38,6 +38,10 @@ class Watching(Protocol):
         """List those of them that were not taken, or not in whole."""
         ...
 
+    def judged_ahead(self, hot_folder: str, wall: float) -> Sequence[bytes]:
+        """List the paths of what was found too old by a clock that was later than this second."""
+        ...
+
     def ended_signatures(self, hot_folder: str, paths: Sequence[bytes]) -> Mapping[bytes, str]:
         """Give the signatures of those paths whose newest row ended with content that is known.
 
@@ -153,8 +157,11 @@ class Watching(Protocol):
         files: int,
         note: str,
         disposal: Disposal | None = None,
+        judged_at: float | None = None,
     ) -> None:
         """End a drop without sending it: this content is not judged again.
+
+        `judged_at` is the wall clock, seconds, by which it was too old, where that is the reason.
 
         One that is on its way leaves its upload; the last one takes the upload along.
 

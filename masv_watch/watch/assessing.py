@@ -10,7 +10,7 @@ Law 1. Whoever asks with the same facts gets the same answer: explaining can nev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -24,7 +24,7 @@ from masv_watch.watch import drift
 from masv_watch.watch.addresses import addressing
 from masv_watch.watch.closing import marker_for
 from masv_watch.watch.decision import Outcome, Step, decide
-from masv_watch.watch.filters import too_old, too_young
+from masv_watch.watch.filters import WENT_BACK_S, is_misjudged, too_old, too_young
 from masv_watch.watch.gaps import Quiet, quiet_time
 from masv_watch.watch.generations import PASSING, Related, Relation, as_before, may_be_known
 from masv_watch.watch.histories import Histories
@@ -225,7 +225,10 @@ class Assessor:
         found = self.histories.objection(self._rule, tree, found=compared, moment=moment)
         if drop is None or not may_be_known(drop):
             return (found,)
-        return (as_before(self._store.ended_before(drop), seen), found)
+        before = self._store.ended_before(drop)
+        if before is not None and self.is_misjudged(tree, before):
+            return (found,)
+        return (as_before(before, seen), found)
 
     def quiet(self, drop: Drop | None = None, *, on_network: bool = False) -> Quiet:
         """Give the quiet time of the hot folder, or of a drop of it that changed too often.
@@ -297,11 +300,31 @@ class Assessor:
         is_taken = drop is not None and drop.state is DropState.TAKEN
         if self._rule.age.max_s is None or is_taken or not is_open:
             return None
-        wall = self._clock.wall()
-        arrived_at = wall if drop is None else drop.seen_at + wall - self._store.now()
+        arrived_at = self._clock.wall() if drop is None else self._arrived_at(drop)
         identities = (identity for _, identity in tree.files)
         found = too_old(identities, self._rule.age, arrived_at=arrived_at, at=self._rule.at)
         return None if found.passed else found
+
+    def judged_ahead(self) -> Sequence[bytes]:
+        """List the paths of what was found too old by a clock that went back since."""
+        if self._rule.age.max_s is None:
+            return ()
+        return self._store.judged_ahead(self._rule.name, self._clock.wall() + WENT_BACK_S)
+
+    def is_misjudged(self, tree: Tree, latest: Drop) -> bool:
+        """Say whether a drop ended as too old by a clock that went back since."""
+        if latest.state is not DropState.IGNORED or latest.judged_at is None:
+            return False
+        return is_misjudged(
+            (identity for _, identity in tree.files),
+            self._rule.age,
+            judged_at=latest.judged_at,
+            arrived_at=self._arrived_at(latest),
+            wall=self._clock.wall(),
+        )
+
+    def _arrived_at(self, drop: Drop) -> float:
+        return drop.seen_at + self._clock.wall() - self._store.now()
 
     def _cleared(self, tree: Tree, verdict: Verdict, drop: Drop | None) -> tuple[Objection, ...]:
         """End an empty folder whose content was delivered: there is nothing to ask anybody."""

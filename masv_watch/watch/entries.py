@@ -21,7 +21,6 @@ from masv_watch.errors import SourceVanished
 from masv_watch.lifecycle import is_given_up
 from masv_watch.loops import Clock
 from masv_watch.model import (
-    Disposal,
     Drop,
     DropEvent,
     DropMode,
@@ -39,9 +38,9 @@ from masv_watch.watch.clashes import Tops, as_findings, clashes_of
 from masv_watch.watch.decision import Step
 from masv_watch.watch.examined import Examined, delivered_of, is_urged, left_out, sent_of
 from masv_watch.watch.foresight import Foresight
-from masv_watch.watch.generations import Related, Relation, relate
+from masv_watch.watch.generations import Related, Relation, misjudged, relate
 from masv_watch.watch.grains import Grain
-from masv_watch.watch.handover import Going, Handover
+from masv_watch.watch.handover import Ending, Going, Handover
 from masv_watch.watch.markers import urged_by
 from masv_watch.watch.marks import Marks
 from masv_watch.watch.memory import Memory, Remembered, is_other
@@ -156,11 +155,12 @@ class Entries:
         self.assessor.begin_look(self._clock.monotonic())
         memory.awaited.clear()
         memory.marks.begin()
+        ahead = self.assessor.judged_ahead()
         recognition = Recognition(
             self.rule,
             store=store,
             matcher=matcher,
-            others=(memory.growing, odd),
+            others=(memory.growing, odd, ahead),
             is_elsewhere=self._hand.is_elsewhere,
             grain_ns=self._grain.ns,
         )
@@ -168,7 +168,7 @@ class Entries:
         if memory.has_concluded:
             # a person wants it again, or the sender missed it or saw it change, perhaps for a
             # moment only (fault 7)
-            for path in chain(store.unsettled_paths(name), store.forgotten_paths(name)):
+            for path in chain(store.unsettled_paths(name), store.forgotten_paths(name), ahead):
                 memory.doubt(path)
         recorded = chain(store.living_paths(name), (each.path for each in store.given_up(name)))
         read = chain(self.assessor.siblings.tops, self.assessor.histories.tops, self._tops.tops)
@@ -265,7 +265,7 @@ class Entries:
         self._memory.concluded.pop(tree.top, None)
         is_loose = standing.standing is Standing.HELD
         row = self.foresight.take(tree.top)
-        related = self.relate(tree.top, seen, is_loose=is_loose, row=row)
+        related = self.relate(tree.top, seen, is_loose=is_loose, row=row, tree=tree)
         if (old := self.assessor.too_old(tree, related)) is not None:
             self._leave_out(tree, seen, related.drop, old.detail)
             return True
@@ -290,7 +290,7 @@ class Entries:
             return Examined(reason=reason, findings=standing.findings)
         seen = self._seen(tree)
         is_loose = standing.standing is Standing.HELD
-        related = self.relate(tree.top, seen, is_loose=is_loose)
+        related = self.relate(tree.top, seen, is_loose=is_loose, tree=tree)
         if (old := self.assessor.too_old(tree, related)) is not None:
             return Examined(reason=old.detail, findings=(*standing.findings, old))
         findings = (*standing.findings, *related.findings)
@@ -310,16 +310,26 @@ class Entries:
     def _seen(self, tree: Tree, before: Entry | None = None) -> Seen:
         return tree.seen(before, grain_ns=self._grain.ns(self.rule))
 
-    def relate(self, top: bytes, seen: Seen, *, is_loose: bool, row: Drop | None = None) -> Related:
+    def relate(
+        self,
+        top: bytes,
+        seen: Seen,
+        *,
+        is_loose: bool,
+        row: Drop | None = None,
+        tree: Tree | None = None,
+    ) -> Related:
         """Say what a look is to the ledger, or to its newest row where that is known."""
         latest = row or self._store.latest_drop(self.rule.name, top)
+        if latest is not None and tree is not None and self.assessor.is_misjudged(tree, latest):
+            return misjudged(latest)
         is_elsewhere = latest is not None and self._hand.is_elsewhere(latest)
         return relate(latest, seen, is_loose=is_loose, is_elsewhere=is_elsewhere)
 
     def _leave_out(self, tree: Tree, seen: Seen, drop: Drop | None, reason: str) -> None:
         """Record what came too old, so that only other content under its name is judged again."""
         drop = drop or self._store.see_drop(self.rule.name, tree.top)
-        self._end(tree, seen, drop, note=reason)
+        self._end(tree, seen, drop, Ending(note=reason, judged_at=self._clock.wall()))
         tell_skipped(self.rule, tree.top, reason, told=self._memory.told)
 
     def remembered(self, top: bytes) -> Entry | None:
@@ -379,7 +389,8 @@ class Entries:
             disposal = None
             if outcome.ends is DropEvent.SAME_CONTENT:
                 disposal = self.assessor.histories.disposal(self.rule, tree, found.compared)
-            self._end(tree, seen, drop, event=outcome.ends, note=outcome.note, disposal=disposal)
+            ending = Ending(event=outcome.ends, note=outcome.note, disposal=disposal)
+            self._end(tree, seen, drop, ending)
         else:
             at = self._store.now()
             warn_of_growth(self.rule, drop, known, now=at, quiet_s=found.quiet.seconds)
@@ -446,26 +457,9 @@ class Entries:
             arrivals.hand_on(path for path, _ in look.settled)
         return self._store.latest_drop(self.rule.name, tree.top) or drop
 
-    def _end(
-        self,
-        tree: Tree,
-        seen: Seen,
-        drop: Drop,
-        *,
-        note: str,
-        event: DropEvent | None = None,
-        disposal: Disposal | None = None,
-    ) -> None:
+    def _end(self, tree: Tree, seen: Seen, drop: Drop, ending: Ending) -> None:
         """End a drop of which nothing is to be sent."""
-        self._store.conclude_drop(
-            drop.id,
-            event or DropEvent.IGNORE,
-            signature=seen.signature,
-            size=seen.size,
-            files=seen.files,
-            note=note,
-            disposal=disposal,
-        )
+        self._hand.end(drop, seen, ending)
         self._memory.conclude(tree.top, seen)
         self.assessor.histories.forget(tree.top)
 

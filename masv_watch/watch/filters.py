@@ -7,6 +7,8 @@ Law 1. A size is asked of each file, an age of a whole drop: an age moves by its
        whose files grew too old one after the other would look like new content each time.
 Law 2. A drop is as old as it was when it was seen first: what waited for a window or a person is
        never too old for that.
+       Only a clock that went back by more than a day since makes it be judged again, and only where
+       the times of its files are none of the future.
 Law 3. A time that cannot be believed keeps nothing for ever. Each file is at least as old as it was
        seen unchanged, also one from the future; one from before 1980 is never too old.
 """
@@ -20,6 +22,10 @@ from masv_watch.watch.amounts import human_size, human_time
 
 #: seconds since 1970: FAT, the oldest clock that files come from, begins here
 _BELIEVED_S = 315_532_800.0
+#: seconds by which a clock that is set right does not go back
+WENT_BACK_S = 86400.0
+#: seconds by which the clock of a writer may be ahead of this machine's
+_AHEAD_S = 3600.0
 
 
 def misfits(size: int, wants: Sizes) -> str:
@@ -40,6 +46,21 @@ def too_old(files: Iterable[Identity], wants: Age, *, arrived_at: float, at: str
     limit = human_time(wants.max_s)
     detail = f"was {'not ' if passed else ''}older than {limit} when it was seen first"
     return _finding(passed, detail, at)
+
+
+def is_misjudged(
+    files: Iterable[Identity], wants: Age, *, judged_at: float, arrived_at: float, wall: float
+) -> bool:
+    """Say whether what was found too old was so by a clock that ran ahead (wall clock, seconds).
+
+    `judged_at` is what the clock showed then, `arrived_at` when the drop was seen first by the
+    clock as it runs now.
+    """
+    newest = max((identity.mtime_ns for identity in files), default=0) / 1e9
+    if wants.max_s is None or wall >= judged_at - WENT_BACK_S:
+        return False
+    # a clock that lost its battery shows 1970: by that one nothing is judged anew
+    return -_AHEAD_S <= arrived_at - newest <= wants.max_s
 
 
 def too_young(

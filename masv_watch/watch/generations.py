@@ -114,6 +114,13 @@ def kept_signature(latest: Drop | None, *, is_elsewhere: bool = False) -> str:
     return latest.signature if is_on_its_way or latest.state in _ENDED else ""
 
 
+def misjudged(latest: Drop) -> Related:
+    """Say that what was found too old is new again, as the clock was wrong then."""
+    detail = f"drop {latest.id} was too old by a clock that ran ahead; it is judged again"
+    finding = Finding(test="ledger", passed=True, detail=detail)
+    return Related(relation=Relation.NEW, drop=None, findings=(finding,))
+
+
 def never_sent(drop: Drop) -> bool:
     """Say whether a drop ended because it vanished before it was sent: it may come again."""
     return drop.state is DropState.CANCELLED and drop.settled_at is None

@@ -19,6 +19,7 @@ from masv_watch.lifecycle import OPEN, is_arriving
 from masv_watch.loops import Clock
 from masv_watch.model import (
     Arrived,
+    Disposal,
     Drop,
     DropDraft,
     DropEvent,
@@ -63,6 +64,18 @@ class Going:
     relinks: str | None = None
     #: what it goes without, one clause each
     remarks: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a drop ends of which nothing is to be sent."""
+
+    note: str
+    event: DropEvent = DropEvent.IGNORE
+    #: what its source is owed
+    disposal: Disposal | None = None
+    #: wall clock, seconds: what it was too old by, where that is the reason
+    judged_at: float | None = None
 
 
 class Handover:
@@ -127,6 +140,19 @@ class Handover:
             log.info("a drop was not taken", extra={"drop": drop.id, "reason": str(error)})
             return False
         return True
+
+    def end(self, drop: Drop, seen: Seen, ending: Ending) -> None:
+        """End a drop of which nothing is to be sent."""
+        self._store.conclude_drop(
+            drop.id,
+            ending.event,
+            signature=seen.signature,
+            size=seen.size,
+            files=seen.files,
+            note=ending.note,
+            disposal=ending.disposal,
+            judged_at=ending.judged_at,
+        )
 
     def urge(self, top: bytes) -> None:
         """Let a drop go at once whose marker says so, whatever its window is."""

@@ -149,3 +149,6 @@ CREATE TABLE links_by_hand (
 CREATE INDEX links_by_hand_of ON links_by_hand (upload_id);
 -- What was missing of a drop when a person let it go (`watch.lacks`); empty: not known.
 ALTER TABLE drops ADD COLUMN lack_shown TEXT NOT NULL DEFAULT '';
+-- The wall clock by which a drop was found too old, seconds; NULL: it did not end for its age.
+ALTER TABLE drops ADD COLUMN judged_at REAL;
+CREATE INDEX drops_judged ON drops (hot_folder, judged_at) WHERE judged_at IS NOT NULL;

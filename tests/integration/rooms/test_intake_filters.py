@@ -125,6 +125,59 @@ def test_drop_that_turns_out_old_when_its_copy_ends_is_left_out(make_met_room):
     assert len(room.taken()) == 1
 
 
+@pytest.mark.parametrize("restarts", [True, False], ids=["at starts", "while it runs"])
+@pytest.mark.parametrize("leap_s", [75 * 365 * DAY, 40 * DAY], ids=["2100", "a month"])
+def test_drop_that_was_too_old_by_a_clock_that_ran_ahead_goes_once_it_is_right(
+    make_met_room, restarts, leap_s
+):
+    """For one start, or for a moment; what was too old before that stays so."""
+    room = make_met_room(age=Age(max_s=DAY))
+    write(room, "old.mov", age=2 * DAY)
+    room.pass_time(LONG)
+    room.clock.jump_wall(leap_s)
+    if restarts:
+        room.restart()
+    write(room, "new.mov", age=leap_s)
+    write(room, "CARD/new.mov", age=leap_s)
+    room.intake.hurry()
+    room.pass_time(LONG)
+    for name in ("old.mov", "new.mov", "CARD"):
+        assert room.state(name) == ("ignored", None)
+
+    room.clock.jump_wall(-leap_s)
+    if restarts:
+        room.restart()
+    room.intake.hurry()
+    room.intake.tick()
+    assert [room.state(name) for name in ("new.mov", "CARD")] == [("settling", None)] * 2
+    room.pass_time(LONG)
+
+    assert sorted(upload.name for upload in room.taken()) == ["CARD", "new.mov"]
+    assert room.state("old.mov") == ("ignored", None)
+    room.intake.hurry()
+    room.pass_time(LONG)
+    assert room.drop("old.mov").generation == 1
+
+
+@pytest.mark.parametrize("restarts", [True, False], ids=["at a start", "while it runs"])
+@pytest.mark.parametrize("back_s", [50 * 365 * DAY, 3 * DAY, 3600.0])
+def test_drop_that_was_too_old_stays_so_by_a_clock_that_runs_behind(
+    make_met_room, restarts, back_s
+):
+    """One that lost its battery shows 1970, and by that nothing is old."""
+    room = make_met_room(age=Age(max_s=DAY))
+    write(room, "old.mov", age=DAY + MINUTE)
+    room.pass_time(LONG)
+    room.clock.jump_wall(-back_s)
+    if restarts:
+        room.restart()
+    room.intake.hurry()
+    room.pass_time(LONG)
+
+    assert room.state("old.mov") == ("ignored", None)
+    assert room.drop("old.mov").generation == 1
+
+
 def test_delivered_drop_that_grows_old_where_it_lies_is_not_sent_anew(make_met_room):
     """An age moves by itself; what is known stays known."""
     room = make_met_room(age=Age(max_s=DAY))

@@ -95,6 +95,13 @@ class Room:
         )
         return self.intake
 
+    def restart(self) -> Intake:
+        """End the daemon and start it anew, with the clocks as they are by then."""
+        self.store.close()
+        self.store = open_store(str(self.top / "state"), clock=self.clock, metrics=Metrics())
+        self.uploads = Uploads(self.store, auth_until=lambda: None)
+        return self.begin()
+
     def pass_time(self, seconds: float) -> int:
         """Tick as a loop does for so long; give how often."""
         until = self.clock.monotonic() + seconds
