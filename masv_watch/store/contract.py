@@ -391,6 +391,13 @@ class Store(
         """Give the store clock's seconds; a jump of the wall clock never moves it."""
         ...
 
+    def ago(self, seconds: float) -> float:
+        """Give the store time since which so much time passed.
+
+        What the clock leapt from one run to the next by more than a month does not count.
+        """
+        ...
+
     def listen(self, ring: Callable[[], None]) -> None:
         """Have `ring` called after every commit that moved a state."""
         ...

@@ -24,7 +24,7 @@ from urllib.parse import quote
 from masv_watch.errors import StoreUnusable
 from masv_watch.store.migrating import migrate
 from masv_watch.store.seal import Seal
-from masv_watch.store.sql import load_statements
+from masv_watch.store.statements import load_statements
 
 FILE, KEY = "masv-watch.db", "seal.key"
 #: of a copy, the file that holds its key

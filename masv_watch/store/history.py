@@ -94,7 +94,7 @@ class HistoryVerbs:
 
     def over_uploads(self, older_than_s: float, *, limit: int) -> list[str]:
         """List uploads that have been over for so long, and their drops with them."""
-        before = self.engine.now() - older_than_s
+        before = self.engine.ago(older_than_s)
         rows = self.engine.read(lambda tx: tx.all("over_uploads", before=before, limit=limit))
         return [str(row["id"]) for row in rows]
 

@@ -127,11 +127,10 @@ class ObligationVerbs:
         """Remove the notes of moves that are at least so old; give how many."""
 
         def forget(tx: Transaction) -> int:
-            before = tx.now - older_than_s
             tx.run("forget_repeats", before=before)
             return tx.run("forget_events", before=before, limit=_FORGOTTEN_AT_ONCE)
 
-        removed = 0
+        removed, before = 0, self.engine.ago(older_than_s)
         while some := self.engine.write(forget):
             removed += some
         return removed

@@ -1,6 +1,6 @@
 """Named statements, transactions over them, and rows as nouns.
 
-Owns how a statement is found, how a row becomes a noun, and the one place where a state is moved
+Owns how a row becomes a noun, and the one place where a state is moved
 and announced. Never opens a database (`store.sqlite` does) and holds no verb of the contract. Used
 by the three rooms of verbs beside it.
 """
@@ -8,11 +8,9 @@ by the three rooms of verbs beside it.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from importlib.resources import files as package_files
 from typing import Any, Protocol, TypeVar
 
 from masv_watch import lifecycle, recall
@@ -53,7 +51,6 @@ Statements = Mapping[str, str]
 _TWO_64 = 2**64
 #: parameters whose text may come from outside: the cloud, a mail server, a file system
 _FREE_TEXT = {"error", "note", "detail", "reason"}
-_NAMED = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +127,10 @@ class Engine(Protocol):
         """Give the store clock's seconds."""
         ...
 
+    def ago(self, seconds: float) -> float:
+        """Give the store time since which so much time passed, without what the clock leapt."""
+        ...
+
     def listen(self, ring: Callable[[], None]) -> None:
         """Have `ring` called after every commit that moved a state."""
         ...
@@ -141,16 +142,6 @@ class Engine(Protocol):
     def close(self) -> None:
         """Finish what is queued and close."""
         ...
-
-
-def load_statements() -> dict[str, str]:
-    """Read `queries.sql` into statements by name, comments stripped."""
-    text = package_files("masv_watch.store").joinpath("queries.sql").read_text(encoding="utf-8")
-    found = _NAMED.split(text)
-    return {
-        name: "\n".join(line for line in body.splitlines() if not line.startswith("--")).strip()
-        for name, body in zip(found[1::2], found[2::2], strict=True)
-    }
 
 
 def move_upload(

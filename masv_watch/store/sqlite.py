@@ -13,6 +13,7 @@ Law 5. No caller waits for ever: should the writer end, it answers everybody tha
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import sqlite3
@@ -34,6 +35,7 @@ from masv_watch.store.creation import CreationVerbs
 from masv_watch.store.duplicates import DuplicateVerbs
 from masv_watch.store.history import HistoryVerbs
 from masv_watch.store.joining import JoiningVerbs
+from masv_watch.store.leaps import Leap, ago, with_leap
 from masv_watch.store.leaving import LeavingVerbs
 from masv_watch.store.ledger import LedgerVerbs
 from masv_watch.store.locking import take_lock
@@ -51,7 +53,8 @@ from masv_watch.store.rooting import RootingVerbs
 from masv_watch.store.seal import Seal
 from masv_watch.store.sealing import known_seal
 from masv_watch.store.searching import SearchingVerbs
-from masv_watch.store.sql import Moved, Row, Transaction, load_statements
+from masv_watch.store.sql import Moved, Row, Transaction
+from masv_watch.store.statements import load_statements
 from masv_watch.store.steering import SteeringVerbs
 from masv_watch.store.undertakings import UndertakingVerbs
 from masv_watch.store.upkeep import UpkeepVerbs
@@ -83,6 +86,8 @@ JOB_ERRORS = (
 )
 #: by what moved, the statement that gives the names which people know it by
 _NAMED = {"upload": "named_upload", "drop": "named_drop", "task": "named_task"}
+#: of `meta`: the leaps of the clock, as a list of pairs
+_LEAPS = "leaps"
 #: the newest migration that this version knows
 SCHEMA = 6
 
@@ -122,6 +127,10 @@ class SqliteEngine:
     def now(self) -> float:
         """Give seconds that follow the boot clock from the newest time that was ever stored."""
         return self._clock.boottime() + self._offset
+
+    def ago(self, seconds: float) -> float:
+        """Give the store time since which so much time passed, without what the clock leapt."""
+        return ago(self.now(), seconds, self._leaps)
 
     def listen(self, ring: Callable[[], None]) -> None:
         """Have `ring` called after every commit that moved a state."""
@@ -188,8 +197,21 @@ class SqliteEngine:
         return connection
 
     def _find_offset(self) -> float:
-        row = self._connection.execute(self._statements["newest_time"]).fetchone()
-        return max(self._clock.wall(), float(row["at"])) - self._clock.boottime()
+        newest = float(self._run("newest_time")["at"])
+        opened = max(self._clock.wall(), newest)
+        known = self._known_leaps()
+        self._leaps = with_leap(known, newest, opened)
+        if self._leaps != known:
+            self._run("set_meta", key=_LEAPS, value=json.dumps(self._leaps))
+        return opened - self._clock.boottime()
+
+    def _known_leaps(self) -> tuple[Leap, ...]:
+        row = self._run("meta", key=_LEAPS)
+        found = [] if row is None else json.loads(row["value"])
+        return tuple((float(before), float(after)) for before, after in found)
+
+    def _run(self, statement: str, **values: Any) -> Any:
+        return self._connection.execute(self._statements[statement], values).fetchone()
 
     def _serve(self) -> None:
         jobs: list[Write[Any]] = []
@@ -339,6 +361,10 @@ class SqliteStore(
     def now(self) -> float:
         """Give the store clock's seconds."""
         return self.engine.now()
+
+    def ago(self, seconds: float) -> float:
+        """Give the store time since which so much time passed."""
+        return self.engine.ago(seconds)
 
     def trouble(self) -> str:
         """Give what kept the last write from being stored; "" when it was stored."""

@@ -54,7 +54,7 @@ class Absentees:
             if self._stop():
                 return
             found = ledger.ended_drops(hot_folder, after=self._after, limit=BATCH)
-            until = ledger.now() - kept_s
+            until = ledger.ago(kept_s)
             ids: dict[Fate, list[int]] = {fate: [] for fate in Fate}
             for drop in found:
                 ids[fate_of(drop, _stands(root, drop.path), until=until)].append(drop.id)

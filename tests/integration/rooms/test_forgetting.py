@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -77,6 +78,52 @@ def test_files_that_stand_are_never_sent_again_whatever_is_forgotten(tmp_path_fa
         assert [upload.id for upload in room.taken()] == [upload.id for upload in left]
     finally:
         room.close()
+
+
+@pytest.mark.parametrize("comes_back", [True, False], ids=["for one start", "for good"])
+def test_clock_that_leaps_has_nothing_forgotten_that_was_missed_for_a_day(make_room, comes_back):
+    """What was delivered and is gone for a day is known when it comes back in 2100 or 2026."""
+    leap_s = 74 * 365 * DAY_S
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    deliver_all(room)
+    (room.hot / "a.mov").rename(room.top / "a.mov")
+    keep_house(room)
+    room.clock.advance(DAY_S)
+    keep_house(room)
+    room.clock.jump_wall(leap_s)
+    room.restart()
+    removed = keep_house(room)
+    if comes_back:
+        room.clock.jump_wall(-leap_s)
+        room.restart()
+        removed += keep_house(room)
+    room.clock.advance(DAY_S)
+    removed += keep_house(room)
+    assert not room.store.ended_drops("hot", after=0, limit=9)[0].is_over
+    (room.top / "a.mov").rename(room.hot / "a.mov")
+    room.pass_time(SWEEP_S)
+
+    assert removed == 0
+    assert len(room.taken()) == 1
+
+
+def test_machine_that_is_switched_on_after_years_forgets_what_was_missed_long_before(make_room):
+    """The time in which it ran counts."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    deliver_all(room)
+    (room.hot / "a.mov").rename(room.top / "a.mov")
+    keep_house(room)
+    room.clock.advance(KEPT_S / 2)
+    keep_house(room)
+    room.restart(after_s=3 * KEPT_S)
+    assert keep_house(room) == 0
+    room.clock.advance(KEPT_S / 2 + DAY_S)
+
+    assert keep_house(room) > 0
 
 
 def test_folder_that_stands_is_known_though_files_in_it_are_gone(make_room):

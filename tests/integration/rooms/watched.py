@@ -95,9 +95,10 @@ class Room:
         )
         return self.intake
 
-    def restart(self) -> Intake:
-        """End the daemon and start it anew, with the clocks as they are by then."""
+    def restart(self, *, after_s: float = 0.0) -> Intake:
+        """End the daemon and start it anew later, with the clocks as they are by then."""
         self.store.close()
+        self.clock.advance(after_s)
         self.store = open_store(str(self.top / "state"), clock=self.clock, metrics=Metrics())
         self.uploads = Uploads(self.store, auth_until=lambda: None)
         return self.begin()

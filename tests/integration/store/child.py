@@ -17,8 +17,8 @@ from typing import Any
 from masv_watch.errors import StoreError
 from masv_watch.loops import SystemClock
 from masv_watch.metrics import Metrics
-from masv_watch.store.sql import load_statements
 from masv_watch.store.sqlite import SqliteStore, open_store
+from masv_watch.store.statements import load_statements
 
 DOOR = threading.Lock()
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from masv_watch.store.sql import load_statements
 from masv_watch.store.sqlite import SCHEMA
+from masv_watch.store.statements import load_statements
 
 STATEMENTS = load_statements()
 #: what runs at every tick, or once for each file that is sent
