@@ -25,7 +25,6 @@ from masv_watch.model import (
     DropEvent,
     DropState,
     Explanation,
-    HoldReason,
     LateDrops,
     Limits,
     Need,
@@ -53,6 +52,7 @@ from masv_watch.watch.markers import marks_of
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.sidecars import rebound
 from masv_watch.watch.turnstile import Turnstile
+from masv_watch.watch.untended import Untended
 from masv_watch.watch.unwatched import disabled, not_watched
 
 log = logging.getLogger(__name__)
@@ -110,6 +110,8 @@ class Roster:
             vital=False,
         )
         self._turnstile = Turnstile(monotonic=clock.monotonic)
+        #: what is on its way from where nobody watches
+        self.untended = Untended(store, clock=clock, metrics=metrics)
         #: as they are configured, those that are not watched, too
         self._rules = list(rules)
         self._inherit(self._rules)
@@ -148,8 +150,8 @@ class Roster:
 
     @property
     def loops(self) -> list[Loop]:
-        """Give the loop of each hot folder, and that of the canary."""
-        return [*(each.loop for each in self._all()), self._canary]
+        """Give the loop of each hot folder, that of what nobody watches, and the canary's."""
+        return [*(each.loop for each in self._all()), self.untended.loop, self._canary]
 
     def start(self) -> None:
         """Start every loop."""
@@ -206,11 +208,9 @@ class Roster:
 
         What still arrived there could never become whole, so that its upload goes with it.
         """
-        opened: set[str] = set()
+        untended: list[Drop] = []
         for drop in self._store.drops(living=True):
             watched = self._watched.get(drop.hot_folder)
-            if drop.hold is HoldReason.ROOT_UNAVAILABLE and drop.state is DropState.TAKEN:
-                opened.add(drop.hot_folder)
             if watched is not None and bool(drop.volume) != watched.intake.rule.removable:
                 # its ledger is not read any more
                 watched = None
@@ -226,11 +226,9 @@ class Roster:
                     "an upload ends: its drop was still arriving in a hot folder that is gone",
                     extra={"upload": drop.upload_id, "drop": shown(drop.path)},
                 )
-            elif orphans.is_stuck(drop) and not self._is_looked_at(drop, watched):
-                orphans.fail(drop, self._store)
-        for name in opened - self._watched.keys():
-            # nobody says any more that its root is back: the sender finds out
-            self._store.open_root(name)
+            elif drop.state is DropState.TAKEN and not self._is_looked_at(drop, watched):
+                untended.append(drop)
+        self.untended.tend(untended)
 
     def _is_looked_at(self, drop: Drop, watched: _Watched | None) -> bool:
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
@@ -299,12 +297,12 @@ class Roster:
             watched.intake.hurry()
 
     def note_source_changed(self, hot_folder: str | None) -> None:
-        """Have what changed on its way looked at, or told of where nobody looks any more."""
+        """Have what changed on its way looked at, by whoever looks after it."""
         name = hot_folder or ""
         watched = self._watched.get(name)
         for drop in self._store.drops(name, living=True) if name else ():
             if orphans.is_stuck(drop) and not self._is_looked_at(drop, watched):
-                orphans.fail(drop, self._store)
+                self.untended.hurry(drop)
         self.hurry(name)
 
     def is_there(self, hot_folder: str, path: bytes) -> bool | None:
@@ -358,7 +356,7 @@ class Roster:
             if crashes >= CRASHES:
                 text = f"hot folder {name}: its loop crashed {crashes} times in a row; see the log"
                 found.append(Need(key=f"loop {each.loop.name}", text=text))
-        return found
+        return found + self.untended.needs()
 
     def blindness(self) -> list[Need]:
         """Say where events should work and do not, one sentence each; the sweep goes on there."""

@@ -117,13 +117,23 @@ class RootingVerbs:
         return self.engine.write(rename) if self.engine.read(lambda tx: knows(tx, old)) else True
 
     def close_root(
-        self, hot_folder: str, path: bytes, why: str, *, but: Collection[str] = ()
+        self,
+        hot_folder: str,
+        path: bytes,
+        why: str,
+        *,
+        but: Collection[str] = (),
+        only: Collection[int] | None = None,
     ) -> int:
         """Hold what lies in a root that is not there."""
 
         def close(tx: Transaction) -> int:
             rows = tx.all("drops_in_root", hot_folder=hot_folder)
-            away = [row for row in rows if row["hot_folder"] not in but]
+            away = [
+                row
+                for row in rows
+                if row["hot_folder"] not in but and (only is None or row["id"] in only)
+            ]
             waiting = [row for row in away if _waits_for_root(tx, row, path)]
             for row in waiting:
                 move_drop(tx, row, DropEvent.BLOCK, hold=_AWAY, note=why)
@@ -189,12 +199,23 @@ class RootingVerbs:
 
         self.engine.write(note)
 
-    def open_root(self, hot_folder: str, *, with_volumes: bool = True) -> int:
+    def open_root(
+        self,
+        hot_folder: str,
+        *,
+        with_volumes: bool = True,
+        only: Collection[int] | None = None,
+    ) -> int:
         """Let what lies in a root that is back go on."""
 
         def waiting(tx: Transaction) -> list[Row]:
             rows = tx.all("drops_held", hot_folder=hot_folder, hold=_AWAY)
-            return [row for row in rows if with_volumes or row["hot_folder"] == hot_folder]
+            return [
+                row
+                for row in rows
+                if (with_volumes or row["hot_folder"] == hot_folder)
+                and (only is None or row["id"] in only)
+            ]
 
         def open_(tx: Transaction) -> int:
             rows = waiting(tx)

@@ -63,12 +63,19 @@ class Rooting(Protocol):
         ...
 
     def close_root(
-        self, hot_folder: str, path: bytes, why: str, *, but: Collection[str] = ()
+        self,
+        hot_folder: str,
+        path: bytes,
+        why: str,
+        *,
+        but: Collection[str] = (),
+        only: Collection[int] | None = None,
     ) -> int:
         """Hold what settles in a root that is not there, or is sent from it; give how many drops.
 
         All volumes of a removable one are meant, except the ledgers that `but` names.
-        What is held already, delivered, failed or sent from another path stays as it is.
+        What is held already, delivered, failed or sent from another path stays as it is, and what
+        is not among `only` these drops.
         """
         ...
 
@@ -106,9 +113,16 @@ class Rooting(Protocol):
         """Note what found each of these drops, by their ids."""
         ...
 
-    def open_root(self, hot_folder: str, *, with_volumes: bool = True) -> int:
+    def open_root(
+        self,
+        hot_folder: str,
+        *,
+        with_volumes: bool = True,
+        only: Collection[int] | None = None,
+    ) -> int:
         """Let go on, at once, what was held because its root was not there; give how many drops.
 
-        What came on a volume goes on too, unless only what has no volume is meant.
+        What came on a volume goes on too, unless only what has no volume is meant, or `only` these
+        drops.
         """
         ...

@@ -1,7 +1,7 @@
 """Whether an opened root is the hot folder that a delivered source came from.
 
-Owns that question for whoever moves or removes a source, watched or not. Never touches a source.
-Handed to the outbox by `daemon`.
+Owns that question for whoever moves or removes a source, watched or not, and of what is on its way
+from where nobody watches. Never touches a source. Handed to the outbox by `daemon`.
 
 Law 1. Nothing is missing from a bare mount point, and nothing is made in one (fault 8).
 Law 2. What is unknown proves nothing: a root of which nothing was noted is let in.
@@ -44,6 +44,21 @@ def demand_home(
                 f" {drop.hot_folder} if this one is to take its place"
             ),
         )
+
+
+def why_not_home(
+    store: Store, root: files.Root, hot_folder: str, expected: Mapping[bytes, Identity]
+) -> str:
+    """Say why an opened root cannot be believed to be that of what is on its way; "" when it is.
+
+    Where nothing was noted of it, or of another path by now, an empty folder may be a mount point.
+    """
+    if _shows_any(root, expected):
+        return ""
+    known = store.root(hot_folder)
+    if (known is None or known.path != root.path) and is_bare(root):
+        return "is empty, as a mount point is"
+    return _difference(store, root, hot_folder)
 
 
 def _difference(store: Store, root: files.Root, hot_folder: str) -> str:

@@ -1,7 +1,7 @@
 """What is on its way from where no hot folder is watched any more, and cannot go on by itself.
 
-Owns what becomes of such a drop that has to settle again. Never looks at a root. Called by
-`roster` at a start, at a reload, and when the sender found a source changed.
+Owns what becomes of such a drop that has to settle again and cannot. Never looks at a root. Called
+by `roster` at a start and at a reload, and by `untended` once it looked.
 
 Law 1. Nothing waits for a look that nobody takes: its upload fails and says what helps (P3, P6).
 """
