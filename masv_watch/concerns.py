@@ -7,6 +7,7 @@ and never decides who is told. Built by `daemon`; views are called by any thread
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from masv_watch import files, lifecycle
@@ -17,7 +18,7 @@ from masv_watch.model import HoldReason, Need, Selection, UploadState
 from masv_watch.roster import CRASHES, Roster
 from masv_watch.store.contract import Store
 from masv_watch.store.peeking import file_of
-from masv_watch.uploads import Uploads, archives_away, needs_of
+from masv_watch.uploads import archives_away, needs_of, undeleted
 
 #: what a letter cannot say of itself, and what ends by itself
 _UNTOLD = frozenset({"notice", "slow"})
@@ -33,7 +34,6 @@ class Concerns:
         self,
         store: Store,
         roster: Roster,
-        uploads: Uploads,
         *,
         login: Login,
         state: str,
@@ -48,7 +48,6 @@ class Concerns:
         self._loops = loops
         self._store = store
         self._roster = roster
-        self._uploads = uploads
         self._login = login
         self._state = state
         self._departure = departure
@@ -80,7 +79,7 @@ class Concerns:
         found += self._roster.needs()
         found += _crashing(self._loops())
         found += self._departure.expectations.needs()
-        found += self._uploads.undeleted()
+        found += undeleted(self._store)
         found += archives_away(self._store)
         if self.refused:
             text = f"the last reload was refused, the earlier goes on: {self.refused}"
@@ -91,7 +90,7 @@ class Concerns:
         if slow_s > 0:
             text = f"the cloud asked us to send nothing for another {slow_s:.0f} s"
             found.append(Need(key="slow", text=text))
-        found += self._unreached()
+        found += (*self._unreached(), *self._unpaid())
         pause_s = self._login.pause_s()
         if pause_s is not None:
             cure = self._login.cure()
@@ -109,6 +108,21 @@ class Concerns:
         if why and self._store.select_uploads(_ON_THEIR_WAY):
             text = f"nothing gets through to the cloud: {why}; it is tried again and again"
             yield Need(key="cloud", text=text, cure="masv-watch check says what stands in the way")
+
+    def _unpaid(self) -> Iterator[Need]:
+        """Say who has no quota left, while something waits for it."""
+        waiting = Counter(each.payer for each in self._store.unpaid().values())
+        for short in self._store.shortages():
+            number = waiting[short.payer]
+            if number:
+                wait_s = max(short.ask_at - self._store.now(), 0.0)
+                uploads = "1 upload waits" if number == 1 else f"{number:,} uploads wait"
+                yield Need(
+                    key=f"quota {short.payer}",
+                    text=f"MASV wants more quota or a payment of {short.payer}, {uploads}:"
+                    f" {short.why}; asked again in {wait_s:.0f} s",
+                    cure="raise the quota at MASV, or pay what is owed there",
+                )
 
     def sentences(self) -> tuple[str, ...]:
         """Give them as sentences, with what keeps nothing from working but could do better."""

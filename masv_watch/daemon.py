@@ -164,7 +164,6 @@ class Daemon:
         return Concerns(
             self.store,
             self._roster,
-            self.uploads,
             login=self._login,
             state=self._settings.state,
             departure=self._departure,

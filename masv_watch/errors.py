@@ -180,6 +180,14 @@ class NetworkDown(CloudError):
     remedy = Remedy.OPERATOR
 
 
+class CloudUnpaid(CloudError):
+    """The cloud refuses for want of quota or payment (402; fault 66)."""
+
+    code = 1210
+    remedy = Remedy.SLOW
+    status = 422
+
+
 class NoSession(CloudError):
     """The API key is refused or missing; code and words are masv-agent's own (fault 58)."""
 

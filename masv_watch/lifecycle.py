@@ -186,7 +186,10 @@ CURES: Mapping[HoldReason, str] = {
     ),
     HoldReason.AUTH: "correct masv.api_key, then masv-watch reload (or systemctl restart"
     " masv-watch, where it is a credential)",
-    HoldReason.QUOTA: "raise the quota at MASV, then masv-watch resume ID",
+    HoldReason.QUOTA: (
+        "raise the quota at MASV, or pay what is owed there, and it goes on by itself; masv-watch"
+        " retry ID tries at once"
+    ),
     HoldReason.OPERATOR: "masv-watch release DROP",
 }
 """The one-line cure of each hold reason."""
@@ -224,9 +227,10 @@ PATIENT = frozenset(
         HoldReason.UNSTABLE_SOURCE,
         HoldReason.WINDOW_CLOSED,
         HoldReason.PAUSED,
-        # told of as the root, the key or the disk itself
+        # told of as the root, the key, the quota or the disk itself
         HoldReason.ROOT_UNAVAILABLE,
         HoldReason.AUTH,
+        HoldReason.QUOTA,
         HoldReason.STATE_DISK_LOW,
     }
 )

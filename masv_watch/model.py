@@ -1314,6 +1314,13 @@ class Terms:
     #: downloads of each link; None: as the cloud has it
     downloads: int | None = None
 
+    @property
+    def payer(self) -> str:
+        """Name whose quota its bytes count against, as a clause."""
+        if self.portal is not None:
+            return f"portal {self.portal}"
+        return "the team" if self.team is None else f"team {self.team}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropDraft:

@@ -28,7 +28,7 @@ LONGEST_S = 300.0
 LONGEST_ASKED_S = 3600.0
 #: seconds: waits of the slow class; the last repeats
 SLOW_S = (60.0, 300.0, 1800.0, 3600.0)
-#: seconds: pauses of all calls of a refused key; the last repeats
+#: seconds: pauses of a refused key, and of whom the cloud wants paid first; the last repeats
 AUTH_S = (60.0, 300.0, 900.0, 3600.0)
 #: seconds: failures that lie further apart are two outages, for nobody tried in between; what is
 #: sent at night alone fails every night
@@ -36,6 +36,10 @@ ONE_OUTAGE_S = 86400.0
 #: seconds from one try of what was given up to the next, and from the first on how long
 REVIVE_S = 3600.0
 REVIVED_FOR_S = 7 * 86400.0
+
+
+#: seconds: what nobody waits for any more for so long after its time is over
+UNWAITED_S = 60.0
 
 
 class Next(Enum):
@@ -66,6 +70,36 @@ class Outage:
     at: float
     #: when it was given up first; None: it was not
     gave_up_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortage:
+    """A quota that does not suffice, or a payment that is owed, as the cloud said last."""
+
+    #: whose it is (`Terms.payer`)
+    payer: str
+    #: seconds, one clock: its first refusal, and when the cloud is asked again
+    since: float
+    ask_at: float
+    #: refusals that were counted
+    refusals: int
+    #: what the newest of them was about
+    step: str
+    #: its words
+    why: str
+
+
+def shortage(before: Shortage | None, payer: str, *, step: str, why: str, now: float) -> Shortage:
+    """Give the shortage that one more refusal belongs to; of several at once the first counts."""
+    if before is None or now - before.ask_at > ONE_OUTAGE_S:
+        return Shortage(
+            payer=payer, since=now, ask_at=now + auth_pause_s(1), refusals=1, step=step, why=why
+        )
+    if now < before.ask_at:
+        return before
+    refusals = before.refusals + 1
+    ask_at = now + auth_pause_s(refusals)
+    return replace(before, ask_at=ask_at, refusals=refusals, step=step, why=why)
 
 
 def outage(before: Outage | None, mark: str, now: float) -> Outage:

@@ -73,13 +73,16 @@ def retry(options: argparse.Namespace) -> int:
     """Let a failed upload go on, and one that waits for its next try be tried at once."""
     desk = desk_of(options)
     upload_id = desk.upload_id(options.id)
-    upload, tree = desk.caller.send("POST", place("uploads", upload_id, "resume"), answers.upload)
+    upload, tree = desk.caller.get(place("uploads", upload_id), answers.upload)
+    if not _waits_for(upload, "quota"):
+        resume = place("uploads", upload_id, "resume")
+        upload, tree = desk.caller.send("POST", resume, answers.upload)
     does = "goes on"
-    if upload.waiting is not None and upload.waiting.reason == "retrying":
+    if _waits_for(upload, "retrying", "quota"):
         start = place("uploads", upload_id, "start")
         upload, tree = desk.caller.send("POST", start, answers.upload)
         does = "is tried again at once"
-    if upload.waiting is not None and upload.waiting.reason == "held":
+    if upload.waiting is not None and _waits_for(upload, "held"):
         raise Ended(
             f"upload {upload.id} does not go on, for what is in it is held: {upload.waiting.cure}"
         )
@@ -158,8 +161,12 @@ def _waits_still(tree: answers.Json) -> Iterator[str]:
         yield f"it waits for its window{_opening(upload)}: {upload.waiting.cure}"
 
 
+def _waits_for(upload: Upload, *reasons: str) -> bool:
+    return upload.waiting is not None and upload.waiting.reason in reasons
+
+
 def _is_shut(upload: Upload) -> bool:
-    return upload.waiting is not None and upload.waiting.reason == "window_closed"
+    return _waits_for(upload, "window_closed")
 
 
 def _opening(upload: Upload) -> str:

@@ -22,6 +22,7 @@ from masv_watch.errors import (
     CloudGarbled,
     CloudRefused,
     CloudThrottled,
+    CloudUnpaid,
     CloudUnreachable,
     NoSession,
     PackageGone,
@@ -78,7 +79,7 @@ class Door(Enum):
 
 
 #: what helps against a 402 (fault 66)
-_UNPAID = "look at the plan, the quota and the payment at MASV, then masv-watch resume ID"
+_UNPAID = "look at the plan, the quota and the payment at MASV"
 #: what a 401 says where somebody proves who he is, and what helps
 _NO_SESSION = {
     Door.KEY: (
@@ -225,11 +226,12 @@ def _at_cloud(refusal: _Refusal, door: Door) -> CloudError:
             f"{when}, the cloud did not find the package or what is in it ({status}){words}",
             status=status,
         )
+    if status == 402:
+        return CloudUnpaid(
+            f"{when}, the cloud refused ({status}){words}", hint=_UNPAID, status=status
+        )
     return CloudRefused(
-        f"{when}, the cloud refused ({status}){words}",
-        hint=_UNPAID if status == 402 else "",
-        status=status,
-        says=refusal.says,
+        f"{when}, the cloud refused ({status}){words}", status=status, says=refusal.says
     )
 
 

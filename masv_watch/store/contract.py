@@ -50,6 +50,7 @@ from masv_watch.store.recalls_contract import Recalls
 from masv_watch.store.receipts_contract import Receipts
 from masv_watch.store.relinking_contract import Relinking
 from masv_watch.store.rooting_contract import Rooting
+from masv_watch.store.shortages_contract import Shortages
 from masv_watch.store.steering_contract import Steering
 from masv_watch.store.watching_contract import Watching
 
@@ -241,9 +242,13 @@ class Undertakings(Protocol):
         retry_at: float = 0.0,
         attempts: int = 0,
         error: str = "",
+        code: int | None = None,
         toll: Toll = NO_TOLL,
     ) -> None:
-        """End a claim; the upload is not claimed again before `retry_at`."""
+        """End a claim; the upload is not claimed again before `retry_at`.
+
+        `error` says why, `code` which of our errors that is where what waits is told by it.
+        """
         ...
 
     def next_files(
@@ -379,6 +384,7 @@ class Store(
     Archiving,
     Joining,
     Outages,
+    Shortages,
     Bulletins,
     Alarming,
     History,

@@ -142,6 +142,7 @@ class ObligationVerbs:
             tx.run("hurry_uploads")
             tx.run("hurry_files")
             tx.run("hurry_tasks")
+            tx.run("hurry_shortages", now=tx.now)
             tx.rings = True
 
         self.engine.write(hurry)

@@ -480,7 +480,8 @@ UPDATE uploads SET lease_until = :lease_until WHERE id = :id AND fence = :fence 
 
 -- name: let_go
 UPDATE uploads SET lease_until = 0, retry_at = :retry_at, attempts = :attempts,
-    error = CASE WHEN state <> 'error' THEN :error ELSE error END
+    error = CASE WHEN state <> 'error' THEN :error ELSE error END,
+    error_code = CASE WHEN state <> 'error' THEN :code ELSE error_code END
 WHERE id = :id AND fence = :fence;
 
 -- name: fenced
@@ -491,7 +492,8 @@ UPDATE uploads SET package_asked_at = coalesce(package_asked_at, :now)
 WHERE id = :id AND fence = :fence;
 
 -- name: note_package
-UPDATE uploads SET package_id = :package_id, package_token = :token, attempts = 0, error = ''
+UPDATE uploads SET package_id = :package_id, package_token = :token, attempts = 0, error = '',
+    error_code = NULL
 WHERE id = :id AND fence = :fence;
 
 -- name: note_finalize_asked
@@ -1619,3 +1621,33 @@ SELECT * FROM archives WHERE why <> '' AND EXISTS (SELECT 1 FROM tasks
 
 -- name: hurry_disposals
 UPDATE tasks SET retry_at = 0 WHERE state = 'due' AND kind = 'dispose' AND retry_at > 0;
+
+-- name: shortage
+SELECT * FROM shortages WHERE payer = :payer;
+
+-- name: shortages
+SELECT * FROM shortages ORDER BY since, payer;
+
+-- name: note_shortage
+INSERT INTO shortages (payer, since, ask_at, refusals, step, why)
+VALUES (:payer, :since, :ask_at, :refusals, :step, :why)
+ON CONFLICT (payer) DO UPDATE SET since = excluded.since, ask_at = excluded.ask_at,
+    refusals = excluded.refusals, step = excluded.step, why = excluded.why;
+
+-- name: end_shortage
+DELETE FROM shortages WHERE payer = :payer;
+
+-- name: hurry_shortages
+UPDATE shortages SET ask_at = :now WHERE ask_at > :now;
+
+-- name: refused_for
+SELECT id, terms FROM uploads
+WHERE state IN ('transferring', 'finalizing') AND error_code = :code;
+
+-- name: hurry_refused
+UPDATE uploads SET retry_at = 0, error = '', error_code = NULL WHERE id = :id AND error_code = :code;
+
+-- name: waits_for_payment
+SELECT id, terms FROM uploads WHERE state IN ('transferring', 'finalizing') AND lease_until <= :now
+AND (error_code = :code
+    OR (state = 'transferring' AND package_id IS NULL AND relinks IS NULL AND started = 0));

@@ -53,6 +53,7 @@ from masv_watch.store.rooting import RootingVerbs
 from masv_watch.store.seal import Seal
 from masv_watch.store.sealing import known_seal
 from masv_watch.store.searching import SearchingVerbs
+from masv_watch.store.shortages import ShortageVerbs
 from masv_watch.store.sql import Moved, Row, Transaction
 from masv_watch.store.statements import load_statements
 from masv_watch.store.steering import SteeringVerbs
@@ -314,6 +315,7 @@ class SqliteStore(
     PackagingVerbs,
     LeavingVerbs,
     OutageVerbs,
+    ShortageVerbs,
     VersionVerbs,
     SearchingVerbs,
     SteeringVerbs,

@@ -142,6 +142,7 @@ class UndertakingVerbs:
         retry_at: float = 0.0,
         attempts: int = 0,
         error: str = "",
+        code: int | None = None,
         toll: Toll = NO_TOLL,
     ) -> None:
         """End a claim."""
@@ -154,6 +155,7 @@ class UndertakingVerbs:
                 retry_at=retry_at,
                 attempts=attempts,
                 error=error,
+                code=code,
             )
             _add_toll(tx, upload_id, toll)
 

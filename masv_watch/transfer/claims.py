@@ -134,6 +134,8 @@ class Claim:
     retry_at: float = 0.0
     attempts: int = 0
     error: str = ""
+    #: which of our errors that is, where what waits is told by it
+    error_code: int | None = None
     #: it was claimed in order to be deleted
     is_deletion: bool = field(init=False)
 

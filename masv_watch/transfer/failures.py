@@ -14,6 +14,7 @@ from masv_watch.errors import (
     CloudError,
     CloudRefused,
     CloudThrottled,
+    CloudUnpaid,
     FenceLost,
     MasvWatchError,
     NetworkDown,
@@ -32,6 +33,7 @@ from masv_watch.names import shown
 from masv_watch.retry import Next, decide, is_given_up, revival
 from masv_watch.store.contract import Store
 from masv_watch.transfer.claims import Claim, FileInHand, Key, Step
+from masv_watch.transfer.dues import Dues
 from masv_watch.transfer.grip import Grip
 from masv_watch.transfer.packages import MAY_BE_DELIVERED, Packages, way_on_in_doubt
 from masv_watch.transfer.silence import Silence
@@ -72,6 +74,11 @@ class Failures:
         #: store clock, seconds: nothing is handed out before, because the cloud asked for it
         self.slow_until = 0.0
         self._silence = Silence(store)
+        self._dues = Dues(store, metrics)
+
+    def tick(self) -> None:
+        """Do what is due without a failure."""
+        self._dues.tick()
 
     def weigh(self, key: Key, error: MasvWatchError) -> None:
         """Draw the consequence of one failure.
@@ -79,6 +86,10 @@ class Failures:
         Raises: StoreError, IllegalTransition, FenceLost when the row is not as it was in hand.
         """
         claim = key.claim
+        if isinstance(error, CloudUnpaid) and "ask_at" in error.facts:
+            # the cloud was not asked
+            self._await_payment(key, error)
+            return
         claim.left_behind.doubt()
         self._metrics.count("failures", step=key.step, code=error.code)
         self._silence.note_failure(claim.upload.id, error, is_network=is_network(error))
@@ -96,6 +107,8 @@ class Failures:
             self._source_differs(key, error)
         elif isinstance(error, PackageGone):
             self._fail(claim, _gone(claim.upload, error))
+        elif isinstance(error, CloudUnpaid) and claim.upload.state is not UploadState.DELETING:
+            self._await_payment(key, error)
         else:
             if isinstance(error, SourceUnreadable):
                 # the whole root may be away, which only its hot folder can tell
@@ -108,6 +121,7 @@ class Failures:
         """Take it that the cloud is reached; a look at a source says nothing of that."""
         if key.step is not Step.LOOK_AGAIN:
             self._silence.note_reached()
+            self._dues.passed(key.claim.upload, key.step)
 
     def unreached(self) -> str:
         """Say why nothing has got through for so long that a person should look; "" while it does.
@@ -149,6 +163,13 @@ class Failures:
         self._grip.end(
             claim, retry_at=at, error=f"the cloud does not believe us: {self._login.cure()}"
         )
+
+    def _await_payment(self, key: Key, error: CloudUnpaid) -> None:
+        """Let an upload wait, as all of who pays for it do, until the cloud is asked again."""
+        upload, ask_at = key.claim.upload, error.facts.get("ask_at")
+        if not isinstance(ask_at, float):
+            ask_at = self._dues.refused(upload, key.step, error).ask_at
+        self._grip.end(key.claim, retry_at=ask_at, error=error.message, code=error.code)
 
     def _source_differs(self, key: Key, error: MasvWatchError) -> None:
         claim, in_hand = key.claim, key.in_hand

@@ -92,9 +92,12 @@ class Grip:
         if in_hand is not None and in_hand.stopped and in_hand.out == 0:
             key.claim.forget(in_hand)
 
-    def end(self, claim: Claim, *, retry_at: float = 0.0, error: str = "") -> None:
+    def end(
+        self, claim: Claim, *, retry_at: float = 0.0, error: str = "", code: int | None = None
+    ) -> None:
         """Let a claim go once nothing of it is out; it is not claimed again before `retry_at`."""
         claim.retry_at, claim.error, claim.ending = retry_at, error, True
+        claim.error_code = code
         self.let_go_when_still(claim)
 
     def let_go_when_still(self, claim: Claim) -> None:
@@ -109,6 +112,7 @@ class Grip:
                 retry_at=claim.retry_at if waits else 0.0,
                 attempts=claim.attempts if waits else 0,
                 error=claim.error if waits else "",
+                code=claim.error_code if waits else None,
                 toll=toll,
             )
         self.claims.pop(claim.upload.id, None)

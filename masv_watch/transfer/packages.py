@@ -26,6 +26,7 @@ from masv_watch.errors import (
     CloudError,
     CloudGarbled,
     CloudRefused,
+    CloudUnpaid,
     CloudUnreachable,
     FenceLost,
     NoSession,
@@ -98,12 +99,22 @@ class Packages:
             return
         if upload.relinks is not None and self._relink(upload, upload.relinks):
             return
+        self._demand_quota(upload)
         asked_before = upload.package_asked_at is not None
         self._store.note_package_asked(upload.id, upload.fence)
         if upload.terms.type is UploadType.PORTAL:
             self._open_at_portal(upload)
         else:
             self._open_in_team(upload, asked_before=asked_before)
+
+    def _demand_quota(self, upload: Upload) -> None:
+        """Ask for no package of whom the cloud refused one a short while ago.
+
+        A person who starts the upload has it asked for all the same.
+        """
+        found = None if upload.is_started else self._store.shortage(upload.terms.payer)
+        if found is not None and self._store.now() < found.ask_at:
+            raise CloudUnpaid(found.why, ask_at=found.ask_at)
 
     def awaits(self, upload: Upload) -> bool:
         """Say whether an upload waits for the delivery of the package that is to serve it."""

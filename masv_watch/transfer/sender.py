@@ -139,6 +139,7 @@ class Sender:
         if not self._stopping:
             for claim in self._take_up():
                 self._attend(claim)
+        self._failures.tick()
         self._grip.meter.keep(self._grip.claims)
         self._metrics.gauge("uploads_in_hand", len(self._grip.claims))
         self._effects.tuner.tick(is_full=self._grip.crew.is_full(Lane.LARGE))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from masv_watch.errors import (
     CloudRefused,
     CloudThrottled,
+    CloudUnpaid,
     EtagMismatch,
     MasvWatchError,
     NoSession,
@@ -34,7 +35,15 @@ SILENCE_S = 120.0
 #: back-off, and as much for a try that runs into its deadlines
 MISSED_S = 2 * LONGEST_S
 
-_ANSWERS = (CloudRefused, EtagMismatch, NoSession, PackageGone, TokenExpired, UrlExpired)
+_ANSWERS = (
+    CloudRefused,
+    CloudUnpaid,
+    EtagMismatch,
+    NoSession,
+    PackageGone,
+    TokenExpired,
+    UrlExpired,
+)
 _TOO_MANY = 429
 _TRIED = (UploadState.TRANSFERRING, UploadState.FINALIZING, UploadState.DELETING)
 

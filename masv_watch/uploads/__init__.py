@@ -24,6 +24,7 @@ from masv_watch.uploads.links import Links as Links
 from masv_watch.uploads.links import read_package as read_package
 from masv_watch.uploads.needs import archives_away as archives_away
 from masv_watch.uploads.needs import needs_of as needs_of
+from masv_watch.uploads.needs import undeleted as undeleted
 from masv_watch.uploads.onward import Onward as Onward
 from masv_watch.uploads.onward import Times as Times
 from masv_watch.uploads.onward import onward_of as onward_of

@@ -24,7 +24,6 @@ from masv_watch.model import (
     DropDraft,
     FilesNamed,
     Flow,
-    Need,
     Selection,
     TaskKind,
     TaskState,
@@ -36,6 +35,7 @@ from masv_watch.model import (
     UploadState,
     UploadType,
 )
+from masv_watch.retry import Shortage
 from masv_watch.store.contract import Store
 from masv_watch.uploads.places import root_of
 from masv_watch.uploads.receipts import Receipts
@@ -58,6 +58,18 @@ _SHOWN_ID = 64
 _SHOWN_TEAM = 64
 #: teams that a hint lists
 _LISTED = 20
+
+
+#: for what of an upload whose bytes are up may wait that a person can start past
+_STARTABLE = frozenset(
+    {
+        WaitReason.WINDOW_CLOSED,
+        WaitReason.RECALL,
+        WaitReason.DIGEST,
+        WaitReason.HELD,
+        WaitReason.QUOTA,
+    }
+)
 
 
 class Uploads:
@@ -187,11 +199,10 @@ class Uploads:
         self, wanted: Selection | None = None, *, waiting_only: bool = False
     ) -> list[UploadView]:
         """List the uploads of a selection, every one oldest first without it."""
-        traffic = self._traffic()
-        uploads = self._store.select_uploads(wanted or Selection())
+        traffic, uploads = self._traffic(), self._store.select_uploads(wanted or Selection())
         open_tasks, refused = self._store.open_tasks(), self._store.refused_tasks()
         unsettled, held = self._store.unsettled(), self._held()
-        turns = self._turns()
+        turns, unpaid = self._turns(), self._store.unpaid()
         letters = self._store.due_letters() if turns.undelivered else set()
         gathering = self._store.gathering_letters()
         # a long queue takes long to read, and only who stands in it asks for his place
@@ -206,6 +217,7 @@ class Uploads:
                 now=now,
                 ahead=ahead.get(upload.id),
                 auth_until=auth_until,
+                quota_until=_asked_at(unpaid, upload.id),
                 settling=upload.id in unsettled,
                 held=held.get(upload.id),
                 root=root_of(self._store, held.get(upload.id)),
@@ -237,27 +249,6 @@ class Uploads:
         """Count the uploads that are a caller's, by their state; those being deleted left out."""
         return self._store.upload_states(reader_of(caller))
 
-    def undeleted(self) -> Sequence[Need]:
-        """Say which deleted uploads the cloud still has, and why: no list shows them any more."""
-        wanted = Selection(states=(UploadState.DELETING,))
-        stays = [
-            Need(
-                key=f"stray {stray.package_id}",
-                text=f"package {stray.package_id} of upload {stray.upload_id}: {stray.why}",
-                cure=f"look for package {stray.package_id} at MASV, and delete it there",
-                is_final=True,
-            )
-            for stray in self._store.strays()
-        ]
-        return stays + [
-            Need(
-                key=f"deleted {upload.id}",
-                text=f"upload {upload.id} was deleted and waits for the cloud: {upload.error}",
-            )
-            for upload in self._store.select_uploads(wanted)
-            if upload.error
-        ]
-
     def view(self, upload_id: str) -> UploadView:
         """Give one upload as the list shows it.
 
@@ -278,6 +269,7 @@ class Uploads:
             now=self._store.now(),
             ahead=queued.index(upload_id) if upload_id in queued else None,
             auth_until=self._auth_until(),
+            quota_until=_asked_at(self._store.unpaid(), upload_id),
             settling=upload_id in self._store.unsettled(),
             held=held,
             root=root_of(self._store, held),
@@ -420,8 +412,7 @@ class Uploads:
         """
         upload = self.find(upload_id)
         waiting = None if upload.state is UploadState.TRANSFERRING else self.view(upload_id).waiting
-        windows = (WaitReason.WINDOW_CLOSED, WaitReason.RECALL, WaitReason.DIGEST, WaitReason.HELD)
-        waits = waiting is not None and waiting.reason in windows
+        waits = waiting is not None and waiting.reason in _STARTABLE
         if upload.state is not UploadState.TRANSFERRING and not waits:
             raise self._refusal(upload, "start")
         self._store.start_upload(upload_id)
@@ -467,6 +458,11 @@ class Uploads:
 
     def _facts(self, upload: Upload) -> dict[str, object]:
         return {"state": lifecycle.SHOWN_AS[upload.state], "allowed": calls_for(upload)}
+
+
+def _asked_at(unpaid: Mapping[str, Shortage], upload_id: str) -> float | None:
+    found = unpaid.get(upload_id)
+    return None if found is None else found.ask_at
 
 
 def may_be_delivered(upload: Upload | UploadLine) -> IllegalTransition:

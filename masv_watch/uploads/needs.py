@@ -57,6 +57,23 @@ def needs_of(store: Store) -> Iterator[Need]:
         yield _task(task, name)
 
 
+def undeleted(store: Store) -> Iterator[Need]:
+    """Say which deleted uploads the cloud still has, and why: no list shows them any more."""
+    for stray in store.strays():
+        yield Need(
+            key=f"stray {stray.package_id}",
+            text=f"package {stray.package_id} of upload {stray.upload_id}: {stray.why}",
+            cure=f"look for package {stray.package_id} at MASV, and delete it there",
+            is_final=True,
+        )
+    for upload in store.select_uploads(Selection(states=(UploadState.DELETING,))):
+        if upload.error:
+            yield Need(
+                key=f"deleted {upload.id}",
+                text=f"upload {upload.id} was deleted and waits for the cloud: {upload.error}",
+            )
+
+
 def archives_away(store: Store) -> Iterator[Need]:
     """Give every archive to which nothing can be moved, with what helps in the sentence."""
     for each in store.archives_away():

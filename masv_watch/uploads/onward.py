@@ -24,6 +24,7 @@ _HELD = {
     WaitReason.HELD,
     WaitReason.WINDOW_CLOSED,
     WaitReason.AUTH,
+    WaitReason.QUOTA,
     WaitReason.STATE_DISK_LOW,
 }
 #: what ends at its time by itself
@@ -47,6 +48,7 @@ _WAITS = {
     WaitReason.RECALL: "its upload can still be taken back",
     WaitReason.DIGEST: "its letter waits for others to the same address",
     WaitReason.AUTH: "its upload waits for a key that MASV takes",
+    WaitReason.QUOTA: "its upload waits for more quota or a payment at MASV",
     WaitReason.STATE_DISK_LOW: "its upload waits for room on the disk of the state",
 }
 

@@ -52,6 +52,7 @@ class WaitReason(StrEnum):
     #: its letter waits for the next one to its address
     DIGEST = "digest"
     AUTH = "auth"
+    QUOTA = "quota"
     STATE_DISK_LOW = "state_disk_low"
 
 
@@ -172,6 +173,7 @@ def waiting_for(
     now: float,
     ahead: int | None,
     auth_until: float | None,
+    quota_until: float | None = None,
     settling: bool = False,
     held: Drop | None = None,
     root: bytes | None = None,
@@ -182,6 +184,7 @@ def waiting_for(
     """Say what keeps an upload from moving at this store time, or None when nothing does.
 
     `ahead` counts the uploads that get a slot first; None for one that does not wait for a slot.
+    `quota_until` is when the cloud is asked again that wants more quota for it; None: it does not.
     `held` is a drop of it whose hold is all that it waits for, `root` the path of its hot folder,
     None where that is not known. `turns` say whose windows are
     closed, with the store time at which each opens. `owes_letter`: a letter of ours is to leave;
@@ -190,19 +193,27 @@ def waiting_for(
     if turns.disk_trouble and upload.state in (UploadState.TRANSFERRING, UploadState.FINALIZING):
         cure = f"{turns.disk_trouble}: {lifecycle.CURES[HoldReason.STATE_DISK_LOW]}"
         return Waiting(reason=WaitReason.STATE_DISK_LOW, cure=cure)
+    unpaid = None if quota_until is None else _unpaid(upload, _later(quota_until, now))
     if upload.state is not UploadState.TRANSFERRING:
-        found = _delivery(upload, now=now, turns=turns, owes_letter=owes_letter)
+        found = unpaid or _delivery(upload, now=now, turns=turns, owes_letter=owes_letter)
         return found or _digest(upload, letter_until)
     if auth_until is not None and upload.type is UploadType.TEAM:
         cure = lifecycle.CURES[HoldReason.AUTH]
         return Waiting(reason=WaitReason.AUTH, until=auth_until, cure=cure)
     is_shut = upload.hot_folder in turns.closed and not upload.is_started
-    if upload.retry_at > now and upload.error and not is_shut:
-        return Waiting(reason=WaitReason.RETRYING, until=upload.retry_at, cure=upload.error)
+    is_retried = upload.retry_at > now and bool(upload.error)
+    if (unpaid is not None or is_retried) and not is_shut:
+        until = upload.retry_at
+        return unpaid or Waiting(reason=WaitReason.RETRYING, until=until, cure=upload.error)
     if held is not None and held.hold is not None:
         return Waiting(reason=WaitReason.HELD, cure=f"{held.hold}: {cure_of(held, root)}")
     closed = turns.closed if is_shut else {}
     return _turn(upload, now=now, ahead=ahead, settling=settling, closed=closed)
+
+
+def _unpaid(upload: UploadLine, until: float | None) -> Waiting:
+    cure = lifecycle.CURES[HoldReason.QUOTA].replace("ID", upload.id)
+    return Waiting(reason=WaitReason.QUOTA, until=until, cure=cure)
 
 
 def _delivery(upload: UploadLine, *, now: float, turns: Turns, owes_letter: bool) -> Waiting | None:
@@ -338,7 +349,12 @@ def calls_for(upload: Upload) -> list[str]:
 
 def is_kept(view: UploadView) -> bool:
     """Say whether an upload waits for a person, its window or the disk, and not for us."""
-    kept = {WaitReason.HELD, WaitReason.WINDOW_CLOSED, WaitReason.STATE_DISK_LOW}
+    kept = {
+        WaitReason.HELD,
+        WaitReason.WINDOW_CLOSED,
+        WaitReason.QUOTA,
+        WaitReason.STATE_DISK_LOW,
+    }
     return view.waiting is not None and view.waiting.reason in kept
 
 

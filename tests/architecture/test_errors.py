@@ -27,6 +27,7 @@ PUBLISHED = {
     1207: "PackageGone",
     1208: "TokenExpired",
     1209: "NetworkDown",
+    1210: "CloudUnpaid",
     262146: "NoSession",
     1300: "StoreError",
     1301: "StoreBusy",

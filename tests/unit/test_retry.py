@@ -144,6 +144,31 @@ def test_refused_key_pauses_longer_each_time(failures, pause_s):
     assert auth_pause_s(failures) == pause_s
 
 
+def refused_at(*times: float, before: retry.Shortage | None = None) -> retry.Shortage:
+    """Give the shortage that refusals at these seconds make."""
+    for at in times:
+        before = retry.shortage(before, "the team", step="open_package", why=f"at {at}", now=at)
+    assert before is not None
+    return before
+
+
+def test_shortage_counts_one_refusal_of_several_before_the_next_try() -> None:
+    """Many uploads are refused together: that says no more than one of them (fault 66)."""
+    together, later = refused_at(0, 1, 59), refused_at(0, 60, 61)
+
+    assert (together.refusals, together.ask_at, together.why) == (1, 60, "at 0")
+    assert (later.refusals, later.ask_at, later.why) == (2, 60 + 300, "at 60")
+    assert later.since == 0
+
+
+def test_shortage_after_a_day_without_a_try_is_another_one() -> None:
+    """Nobody asked in between, so that nobody knows that it lasted."""
+    before = refused_at(0, 60)
+
+    assert refused_at(before.ask_at + retry.ONE_OUTAGE_S, before=before).refusals == 3
+    assert refused_at(before.ask_at + retry.ONE_OUTAGE_S + 1, before=before).refusals == 1
+
+
 def down_at(*times: float, mark: str = "0", before: retry.Outage | None = None) -> retry.Outage:
     """Give the outage that failures at these seconds make."""
     for at in times:

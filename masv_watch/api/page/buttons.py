@@ -37,6 +37,7 @@ _STARTABLE = {
     WaitReason.WINDOW_CLOSED: "Send now",
     WaitReason.DIGEST: "Send the letter now",
     WaitReason.RETRYING: "Retry now",
+    WaitReason.QUOTA: "Retry now",
 }
 #: what takes another package yet, as long as no finalize was asked for
 _OPEN = frozenset(

@@ -59,9 +59,12 @@ WAITS = {
     WaitReason.RECALL: "Can be taken back",
     WaitReason.DIGEST: "Its letter waits for others",
     WaitReason.AUTH: "MASV refuses the key",
+    WaitReason.QUOTA: "The quota at MASV is used up",
     WaitReason.STATE_DISK_LOW: "The disk of the state is full",
 }
-_TROUBLES = frozenset({WaitReason.HELD, WaitReason.AUTH, WaitReason.STATE_DISK_LOW})
+_TROUBLES = frozenset(
+    {WaitReason.HELD, WaitReason.AUTH, WaitReason.QUOTA, WaitReason.STATE_DISK_LOW}
+)
 
 _UPLOADS = {
     UploadState.TRANSFERRING: Mark(shape="moving", word="Sending"),

@@ -152,3 +152,15 @@ ALTER TABLE drops ADD COLUMN lack_shown TEXT NOT NULL DEFAULT '';
 -- The wall clock by which a drop was found too old, seconds; NULL: it did not end for its age.
 ALTER TABLE drops ADD COLUMN judged_at REAL;
 CREATE INDEX drops_judged ON drops (hot_folder, judged_at) WHERE judged_at IS NOT NULL;
+-- Whose quota does not suffice, or who owes a payment, as the cloud said last.
+CREATE TABLE shortages (
+    -- whose it is, in words
+    payer TEXT PRIMARY KEY,
+    since REAL NOT NULL,
+    -- when the cloud is asked again
+    ask_at REAL NOT NULL,
+    refusals INTEGER NOT NULL,
+    -- what the newest refusal was about, and its words
+    step TEXT NOT NULL,
+    why TEXT NOT NULL
+) WITHOUT ROWID;

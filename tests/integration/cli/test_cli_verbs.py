@@ -86,10 +86,13 @@ def test_retry_ends_the_wait_for_the_next_try(tell, wire):
     waits = tell("retry", ONE)[1]
     wire.uploads[ONE].update(state="error", waiting=None)
     failed = tell("retry", ONE)[1]
+    wire.uploads[ONE].update(state="transferring", waiting={**waiting, "reason": "quota"})
+    unpaid = tell("retry", ONE)[1]
 
-    assert waits == f"upload {ONE} is tried again at once\n"
+    posted = [call.path.rpartition("/")[2] for call in wire.calls if call.method == "POST"]
+    assert waits == unpaid == f"upload {ONE} is tried again at once\n"
     assert failed == f"upload {ONE} goes on\n"
-    assert [call.path.rpartition("/")[2] for call in wire.calls] == ["resume", "start", "resume"]
+    assert posted == ["resume", "start", "resume", "start"]
 
 
 def test_retry_of_an_upload_that_is_held_says_that_it_does_not_go_on(tell, wire):

@@ -21,7 +21,7 @@ from masv_watch.login import Login
 from masv_watch.metrics import Metrics
 from masv_watch.model import After, Masv, Secret, Terms, Turns, UploadEvent, UploadType
 from masv_watch.transfer.leaving import Leaving
-from masv_watch.uploads import Records
+from masv_watch.uploads import Records, undeleted
 from tests.integration.rooms.sent import CHUNK, FOLDER, Door, Hold, Nth, Room, raising
 
 OLD = Terms(type=UploadType.TEAM, recipients=("old@example.com",))
@@ -283,7 +283,7 @@ def test_package_that_the_cloud_keeps_is_told_once_and_never_finalized(room: Roo
 
     (told,) = [one for one in caplog.records if "stays in the cloud" in one.message]
     assert (told.package, told.cure) == (old, "delete the package at MASV")
-    (need,) = room.desk.undeleted()
+    (need,) = undeleted(room.store)
     assert f"package {old} of upload {upload_id}: it was left for another one" in need.text
     room.clock.advance(1e6)
     assert room.store.left_packages() == []

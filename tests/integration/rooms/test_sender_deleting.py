@@ -26,6 +26,7 @@ from masv_watch.model import (
     UploadState,
     UploadType,
 )
+from masv_watch.uploads import undeleted
 from tests.integration.rooms.sent import CHUNK, Door, Hold, Room, Watched
 
 LOST = CloudUnreachable("the answer was lost")
@@ -228,12 +229,12 @@ def test_delete_during_a_finalize_that_a_portal_cannot_tell_of_leaves_the_packag
 
     assert room.cloud_state(gone.package_id) == "new"
     assert room.requests("DELETE", f"/v1/packages/{gone.package_id}") == []
-    (told,) = room.desk.undeleted()
+    (told,) = undeleted(room.store)
     assert told.text.startswith(f"package {gone.package_id} of upload {upload_id}: ")
     assert "does not tell whether it was delivered" in told.text
     assert told.is_final
     room.clock.advance(8 * 86400)
-    assert room.desk.undeleted() == []
+    assert list(undeleted(room.store)) == []
 
 
 def test_delete_before_the_finalize_goes_out_keeps_it_in(room: Room):
@@ -344,7 +345,7 @@ def test_delete_that_the_cloud_refuses_for_good_is_told_with_its_cure_and_ends(
     (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert told.cure == "delete the package at MASV"
     assert told.package == room.upload(upload_id).package_id
-    (need,) = room.desk.undeleted()
+    (need,) = undeleted(room.store)
     assert f"package {told.package} of upload {upload_id}: it was to be deleted" in need.text
 
 

@@ -20,6 +20,7 @@ from masv_watch.errors import (
     CloudGarbled,
     CloudRefused,
     CloudThrottled,
+    CloudUnpaid,
     CloudUnreachable,
     NoSession,
     PackageGone,
@@ -51,7 +52,10 @@ def answer(status: int, body: bytes = b"", **headers: str) -> Answer:
         (401, Door.PACKAGE, TokenExpired),
         (401, Door.PUBLIC, CloudRefused),
         (401, Door.STORAGE, UrlExpired),
-        (402, Door.KEY, CloudRefused),
+        (402, Door.KEY, CloudUnpaid),
+        (402, Door.PUBLIC, CloudUnpaid),
+        (402, Door.PACKAGE, CloudUnpaid),
+        (402, Door.STORAGE, CloudRefused),
         (403, Door.KEY, CloudRefused),
         (403, Door.USER, CloudRefused),
         (403, Door.SIGN_IN, CloudRefused),
@@ -318,9 +322,9 @@ def test_redirect_names_the_host_it_points_to_and_nothing_more():
 
 
 def test_refusal_for_want_of_money_or_room_says_where_to_look():
-    """No retry mends it, and the words of the cloud name no command (fault 66)."""
-    with pytest.raises(CloudRefused) as caught:
+    """Only somebody at MASV mends it, and the cloud's own words do not say so (fault 66)."""
+    with pytest.raises(CloudUnpaid) as caught:
         judge(answer(402, b'{"error": "quota exceeded"}'), doing="making a package", door=Door.KEY)
 
     assert "quota exceeded" in caught.value.message
-    assert caught.value.hint.endswith("at MASV, then masv-watch resume ID")
+    assert caught.value.hint.endswith("the quota and the payment at MASV")

@@ -1,0 +1,90 @@
+"""The verbs about quotas that do not suffice: since when, until when, and what waits.
+
+Owns one row for each who pays. Never judges a refusal: `transfer.dues` does. Part of the store; the
+contract stands in `store.shortages_contract`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+
+from masv_watch.errors import CloudUnpaid
+from masv_watch.retry import UNWAITED_S, Shortage, shortage
+from masv_watch.store.sql import Engine, Row, Transaction, rows_as, terms_of
+
+_CODE = CloudUnpaid.code
+
+
+class ShortageVerbs:
+    """`shortages_contract.Shortages` in SQL."""
+
+    engine: Engine
+
+    def shortage(self, payer: str) -> Shortage | None:
+        """Give the shortage of whom an upload's bytes count against, or None."""
+        row = self.engine.read(lambda tx: tx.one("shortage", payer=payer))
+        return None if row is None else _shortage_of(row)
+
+    def shortages(self) -> list[Shortage]:
+        """List all of them."""
+        return rows_as(self.engine.read(lambda tx: tx.all("shortages")), _shortage_of)
+
+    def note_shortage(self, payer: str, *, step: str, why: str) -> Shortage:
+        """Store that the cloud refused a step."""
+
+        def note(tx: Transaction) -> Shortage:
+            row = tx.one("shortage", payer=payer)
+            before = None if row is None else _shortage_of(row)
+            found = shortage(before, payer, step=step, why=why, now=tx.now)
+            tx.run("note_shortage", **asdict(found))
+            return found
+
+        return self.engine.write(note)
+
+    def end_shortage(self, payer: str) -> None:
+        """Forget a shortage."""
+
+        def end(tx: Transaction) -> None:
+            tx.run("end_shortage", payer=payer)
+            for row in tx.all("refused_for", code=_CODE):
+                if terms_of(row).payer == payer:
+                    tx.run("hurry_refused", id=row["id"], code=_CODE)
+            tx.rings = True
+
+        self.engine.write(end)
+
+    def unpaid(self) -> Mapping[str, Shortage]:
+        """Give the ids of uploads that wait."""
+        return self.engine.read(lambda tx: dict(_waiting(tx)))
+
+    def forget_shortages(self) -> Sequence[str]:
+        """Forget those for which nobody waits."""
+
+        def forget(tx: Transaction) -> list[str]:
+            waited = {each.payer for _, each in _waiting(tx)}
+            over = [
+                each.payer
+                for each in rows_as(tx.all("shortages"), _shortage_of)
+                if each.payer not in waited and tx.now - each.ask_at > UNWAITED_S
+            ]
+            for payer in over:
+                tx.run("end_shortage", payer=payer)
+            return over
+
+        return self.engine.write(forget)
+
+
+def _waiting(tx: Transaction) -> Iterator[tuple[str, Shortage]]:
+    known = {each.payer: each for each in rows_as(tx.all("shortages"), _shortage_of)}
+    if not known:
+        return
+    for row in tx.all("waits_for_payment", now=tx.now, code=_CODE):
+        found = known.get(terms_of(row).payer)
+        if found is not None:
+            yield str(row["id"]), found
+
+
+def _shortage_of(row: Row) -> Shortage:
+    keys = ("payer", "since", "ask_at", "refusals", "step", "why")
+    return Shortage(**{key: row[key] for key in keys})

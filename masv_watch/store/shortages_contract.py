@@ -1,0 +1,41 @@
+"""The part of the store's contract about quotas that do not suffice.
+
+Owns the promises of each verb, not how an engine keeps them. Never moves bytes and never speaks to
+the outside. Part of `store.contract`, whose laws hold here; implemented in `store.shortages`.
+Alone, because the contract has no lines left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from masv_watch.retry import Shortage
+
+
+class Shortages(Protocol):
+    """Who has no quota left or owes a payment, and what waits for it."""
+
+    def shortage(self, payer: str) -> Shortage | None:
+        """Give the shortage of whom an upload's bytes count against, or None."""
+        ...
+
+    def shortages(self) -> Sequence[Shortage]:
+        """List all of them, the oldest first."""
+        ...
+
+    def note_shortage(self, payer: str, *, step: str, why: str) -> Shortage:
+        """Store that the cloud refused a step; one of several before the next try counts."""
+        ...
+
+    def end_shortage(self, payer: str) -> None:
+        """Forget a shortage, and let what waited for its end be tried at once."""
+        ...
+
+    def unpaid(self) -> Mapping[str, Shortage]:
+        """Give the ids of uploads that wait for the end of a shortage."""
+        ...
+
+    def forget_shortages(self) -> Sequence[str]:
+        """Forget those whose time has come and for which nobody waits; give whose they were."""
+        ...

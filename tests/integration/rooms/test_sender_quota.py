@@ -1,0 +1,251 @@
+"""A cloud that wants more quota or a payment: nothing fails, all of that team waits and goes on."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from masv_watch.errors import CloudUnpaid
+from masv_watch.model import Partial, Terms, UploadType
+from masv_watch.retry import AUTH_S, UNWAITED_S
+from masv_watch.uploads import WaitReason
+from tests.integration.rooms.sent import CHUNK, Door, Room
+
+CREATES = "POST /v1/teams/[^/]+/packages$"
+ADDS = "POST /v1/packages/[^/]+/files$"
+FINALIZE = "POST /v1/packages/[^/]+/finalize$"
+PORTAL = Terms(type=UploadType.PORTAL, portal="dailies", sender="dit@example.com")
+OTHER_TEAM = Terms(type=UploadType.TEAM, team="acme")
+WORDS = {"error": "the quota is used up"}
+
+
+def refuse(room: Room, route: str = CREATES) -> None:
+    """Let the cloud ask for payment from now on."""
+    room.sandbox.fault("status", route, status=402, body=WORDS, times=None)
+
+
+def waits(room: Room, *upload_ids: str) -> list[Any]:
+    """Turn the room until all of these wait for quota; give what each waits for."""
+
+    def there() -> list[Any]:
+        found = [room.desk.view(upload_id).waiting for upload_id in upload_ids]
+        is_all = all(each is not None and each.reason is WaitReason.QUOTA for each in found)
+        rows = map(room.upload, upload_ids)
+        is_put_off = all(row.retry_at > room.store.now() for row in rows)
+        return found if is_all and is_put_off else []
+
+    return list(room.until(there))
+
+
+class Asked:
+    """The creates that the cloud was asked for since."""
+
+    def __init__(self, room: Room) -> None:
+        """Begin to count."""
+        self._room, self._before = room, 0
+        self._before = self.now()
+
+    def now(self) -> int:
+        """Give how many there were."""
+        found = self._room.requests("POST", "/v1/teams/")
+        return sum(each["path"].endswith("/packages") for each in found) - self._before
+
+
+def told(caplog: pytest.LogCaptureFixture, words: str) -> list[Any]:
+    """Give the lines of the log that hold some words."""
+    return [each for each in caplog.records if words in each.getMessage()]
+
+
+@pytest.mark.fault(66)
+def test_every_upload_of_a_team_without_quota_waits_and_goes_on_by_itself(
+    room: Room, caplog: pytest.LogCaptureFixture
+):
+    """None fails, the cloud is asked once for each pause, and each is delivered once."""
+    caplog.set_level(logging.INFO)
+    asked = Asked(room)
+    refuse(room)
+    room.build()
+    room.slots = 1
+    first = room.drop("first", 100)
+    (waiting,) = waits(room, first)
+    others = [room.drop(f"other{number}", 100) for number in range(5)]
+    late = waits(room, *others)
+    before = asked.now()
+    room.clock.advance(AUTH_S[0] - 5.0)
+    for _ in range(20):
+        room.turn()
+    still = asked.now()
+    room.sandbox.heal()
+    room.clock.advance(6.0)
+    packages = [room.until_complete(upload_id) for upload_id in (first, *others)]
+
+    assert waiting.until - room.store.now() <= AUTH_S[0]
+    assert waiting.cure.endswith(f"masv-watch retry {first} tries at once")
+    assert {each.until for each in late} == {waiting.until}
+    assert (before, still) == (1, 1)
+    assert {package["finalize_calls"] for package in packages} == {1}
+    assert len({package["id"] for package in packages}) == 6
+    (began,) = told(caplog, "the cloud wants more quota or a payment")
+    assert (began.code, began.levelname) == (CloudUnpaid.code, "ERROR")
+    assert "raise the quota at MASV" in began.cure
+    assert began.of == "the team"
+    assert len(told(caplog, "nothing waits for quota or a payment any more")) == 1
+    assert room.metrics.value("quota_refused") == 0
+
+
+def test_quota_that_stays_short_is_asked_for_ever_more_rarely_and_hourly_at_last(room: Room):
+    """As with a refused key: a minute, five, fifteen, then each hour; for as long as it takes."""
+    asked = Asked(room)
+    refuse(room)
+    room.build()
+    upload_id = room.drop("patient", 100)
+    pauses = []
+    for _ in range(len(AUTH_S) + 2):
+        (waiting,) = waits(room, upload_id)
+        pauses.append(round(waiting.until - room.store.now()))
+        room.clock.advance(pauses[-1] + 0.01)
+        known = asked.now()
+        room.until(lambda known=known: asked.now() > known)
+
+    assert pauses == [*AUTH_S, AUTH_S[-1], AUTH_S[-1]]
+    assert room.upload(upload_id).state == "transferring"
+
+
+def test_shortage_survives_a_restart_with_its_time_and_is_not_told_of_again(
+    room: Room, caplog: pytest.LogCaptureFixture
+):
+    """A daemon that is restarted again and again asks no more often than one that is not."""
+    asked = Asked(room)
+    refuse(room)
+    room.build()
+    upload_id = room.drop("kept", 100)
+    (before,) = waits(room, upload_id)
+    room.restart()
+    (after,) = waits(room, upload_id)
+
+    assert after.until == before.until
+    assert asked.now() == 1
+    assert len(told(caplog, "the cloud wants more quota")) == 1
+    assert room.metrics.value("quota_refused") == 1
+
+
+def test_start_of_one_upload_tries_at_once_and_lets_all_others_go_on(room: Room):
+    """A person who raised the quota waits for no clock."""
+    asked = Asked(room)
+    refuse(room)
+    room.build()
+    one, other = room.drop("one", 100), room.drop("other", 100)
+    waits(room, one, other)
+    before = asked.now()
+    room.store.start_upload(one)
+    room.until(lambda: asked.now() == before + 1)
+    in_vain = waits(room, one, other)
+    room.sandbox.heal()
+    room.store.start_upload(one)
+    packages = [room.until_complete(one), room.until_complete(other)]
+
+    assert len(in_vain) == 2
+    assert asked.now() == before + 3
+    assert {package["finalize_calls"] for package in packages} == {1}
+
+
+def test_reload_asks_at_once(room: Room):
+    """Whoever changed the key may have changed the account."""
+    refuse(room)
+    room.build()
+    upload_id = room.drop("reloaded", 100)
+    waits(room, upload_id)
+    room.sandbox.heal()
+    room.store.hurry()
+
+    assert room.until_complete(upload_id)["finalize_calls"] == 1
+
+
+def test_portal_and_another_team_go_on_while_a_team_has_no_quota(room: Room):
+    """A quota is of one team: what is sent for others waits for nothing."""
+    room.sandbox.fault("status", CREATES, status=402, body=WORDS)
+    room.build()
+    upload_id = room.drop("short", 100)
+    waits(room, upload_id)
+    portal, other = room.drop("portal", 100, terms=PORTAL), room.drop("team", 100, terms=OTHER_TEAM)
+
+    assert room.until_complete(portal)["finalize_calls"] == 1
+    assert room.until_complete(other)["finalize_calls"] == 1
+    (still,) = waits(room, upload_id)
+    assert still.until > room.store.now()
+
+
+@pytest.mark.parametrize(("route", "sizes"), [(ADDS, (100, 2 * CHUNK)), (FINALIZE, (100,))])
+def test_quota_that_is_over_midway_keeps_what_was_sent_and_the_package(
+    room: Room, route: str, sizes: tuple[int, ...]
+):
+    """The same package goes on; what was acknowledged does not go again."""
+    refuse(room, route)
+    room.build()
+    upload_id = room.drop("midway", *sizes, terms=Terms(type=UploadType.TEAM))
+    (waiting,) = waits(room, upload_id)
+    package_id = room.upload(upload_id).package_id
+    fresh = room.drop("fresh", 100)
+    (gated,) = waits(room, fresh)
+    room.sandbox.heal()
+    room.clock.advance(AUTH_S[0] + 0.1)
+    package, after = room.until_complete(upload_id), room.until_complete(fresh)
+    room.clock.advance(2 * UNWAITED_S)
+    room.until(lambda: not room.store.shortages())
+
+    assert waiting.until == gated.until
+    assert package["id"] == package_id
+    assert (package["state"], after["state"]) == ("finalized", "finalized")
+    assert {put["attempts"] for put in room.sandbox.witness("puts")} == {1}
+
+
+def test_file_refused_for_quota_is_not_left_out_of_its_package(room: Room):
+    """`partial: send_rest` is about files that the cloud never takes."""
+    room.sandbox.fault("status", ADDS, status=402, body=WORDS, times=1)
+    room.build()
+    upload_id = room.drop(
+        "whole", 100, 200, terms=Terms(type=UploadType.TEAM, partial=Partial.SEND_REST)
+    )
+    waits(room, upload_id)
+    room.clock.advance(AUTH_S[0] + 0.1)
+
+    assert len(room.until_complete(upload_id)["files"]) == 2
+
+
+def test_deletion_waits_for_no_quota(room: Room):
+    """A person gets rid of what waits, package or not, and nobody is told of it any more."""
+    refuse(room, ADDS)
+    room.build()
+    upload_id = room.drop("gone", 100)
+    waits(room, upload_id)
+    room.desk.delete(upload_id)
+    room.until(lambda: room.upload(upload_id).state == "gone")
+    room.clock.advance(AUTH_S[0] + 2 * UNWAITED_S)
+    room.until(lambda: not room.store.shortages())
+
+    assert room.metrics.value("quota_refused") == 0
+
+
+def test_lost_answer_of_a_create_under_a_shortage_makes_no_second_delivery(room: Room):
+    """The intent is stored before each try, and what was left behind is never delivered."""
+    real = room.cloud.create_team_package
+    lost = []
+
+    def create(*given: Any, **named: Any) -> Any:
+        made = real(*given, **named)
+        if not lost:
+            lost.append(made.id)
+            raise CloudUnpaid("the proxy says 402 after it was made")
+        return made
+
+    room.build(cloud=Door(room.cloud, create_team_package=create))
+    upload_id = room.drop("lost", 100)
+    waits(room, upload_id)
+    room.clock.advance(AUTH_S[0] + 0.1)
+    package = room.until_complete(upload_id)
+
+    delivered = [each["id"] for each in room.sandbox.packages() if each["name"] == "lost"]
+    assert package["id"] != lost[0]
+    assert delivered == [package["id"]]
