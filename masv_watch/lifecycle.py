@@ -190,7 +190,7 @@ CURES: Mapping[HoldReason, str] = {
         "raise the quota at MASV, or pay what is owed there, and it goes on by itself; masv-watch"
         " retry ID tries at once"
     ),
-    HoldReason.OPERATOR: "masv-watch release DROP",
+    HoldReason.OPERATOR: "masv-watch release DROP lets it go",
 }
 """The one-line cure of each hold reason."""
 

@@ -155,6 +155,10 @@ def _of_drops(desk: Desk) -> list[Route]:
         _body(asked.Nothing)
         return drop_told(desk.folders.release_drop(_number_of(drop_id, "drop")))
 
+    def hold(drop_id: str) -> shapes.DropBody:
+        _body(asked.Nothing)
+        return drop_told(desk.folders.hold_drop(_number_of(drop_id, "drop")))
+
     return [
         Route(method="GET", path=f"{BASE}/drops", answer=drops, asks=asked.DropsAsked,
               gives=list[shapes.DropBody], refuses=(422,),
@@ -162,6 +166,9 @@ def _of_drops(desk: Desk) -> list[Route]:
         Route(method="POST", path=f"{BASE}/drops/<drop_id>/release", answer=release,
               takes=asked.Nothing, gives=shapes.DropBody, refuses=(404, 409, 422),
               summary="Send a drop that is held until a person says so."),
+        Route(method="POST", path=f"{BASE}/drops/<drop_id>/hold", answer=hold,
+              takes=asked.Nothing, gives=shapes.DropBody, refuses=(404, 409, 422),
+              summary="Hold a drop that is not on its way until a person releases it."),
     ]  # fmt: skip
 
 

@@ -49,6 +49,19 @@ def rebind(options: argparse.Namespace) -> int:
     return _on_drop(options, "rebind", "goes to whom its rule names now")
 
 
+def hold(options: argparse.Namespace) -> int:
+    """Hold a drop that is not on its way until it is released."""
+    desk, what = desk_of(options), str(options.what)
+    if "/" in what or os.path.lexists(what):
+        found = _explained(desk, os.path.abspath(os.fsencode(what)))
+        if found.drop is None:
+            raise Ended(f"{found.path} is no drop yet: {found.why} - nothing was held")
+        what = str(found.drop.id)
+    drop, tree = desk.caller.send("POST", place("drops", what, "hold"), answers.drop)
+    desk.print(tree, f"{drop.hot_folder}/{drop.path}: held until masv-watch release {what}")
+    return OK
+
+
 def _on_drop(options: argparse.Namespace, verb: str, does: str) -> int:
     desk = desk_of(options)
     drop, tree = desk.caller.send("POST", place("drops", options.drop, verb), answers.drop)

@@ -313,6 +313,8 @@ def _folders(commands: Any) -> None:
     which = release.add_mutually_exclusive_group(required=True)
     which.add_argument("drop", metavar="DROP", nargs="?", help="its number, as `status` names it")
     which.add_argument("--folder", metavar="NAME", help="what this hot folder's first start held")
+    hold = _call(commands, "hold", records.hold, "hold what is not on its way until it is released")
+    hold.add_argument("what", metavar="DROP|PATH", help="a drop, or the path that it has")
     ledger = commands.add_parser(
         "ledger",
         help="steer the record of what was seen and sent",

@@ -25,6 +25,7 @@ from masv_watch.model import (
 from masv_watch.store.ledger import (
     SENDS_ON,
     SOME,
+    is_kept_by_person,
     leave,
     release_one,
     restart_file,
@@ -44,6 +45,7 @@ from masv_watch.store.sql import (
 )
 
 _OVER = {UploadState.DELETING, UploadState.GONE}
+_BY_PERSON = "a person said so"
 
 
 class ArrivingVerbs:
@@ -145,6 +147,22 @@ class ArrivingVerbs:
         row = self.engine.read(lambda tx: tx.one("drop", id=drop_id))
         return None if row is None else drop_of(row)
 
+    def hold_drop(self, drop_id: int) -> Drop:
+        """Hold one drop until a person releases it."""
+
+        def hold(tx: Transaction) -> Drop:
+            row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
+            if not is_kept_by_person(row):
+                _demand_not_gone(tx, row)
+                if row["state"] == DropState.HELD:
+                    move_drop(tx, row, DropEvent.RELEASE)
+                    row = must(tx.one("drop", id=drop_id), "drop")
+                move_drop(tx, row, DropEvent.BLOCK, hold=HoldReason.OPERATOR, note=_BY_PERSON)
+                tx.rings = True
+            return drop_of(must(tx.one("drop", id=drop_id), f"drop {drop_id}"))
+
+        return self.engine.write(hold)
+
     def release_drop(self, drop_id: int) -> Drop:
         """Release one drop from a hold that asks a person."""
 
@@ -175,6 +193,25 @@ class ArrivingVerbs:
 
         while self.engine.write(release):
             pass
+
+
+def _demand_not_gone(tx: Transaction, drop: Row) -> None:
+    """Refuse to hold what an upload has, or what ended."""
+    state = DropState(drop["state"])
+    if state in (DropState.SETTLING, DropState.HELD, DropState.QUEUED):
+        return
+    hint = f"it ended as {state} before"
+    if state is DropState.TAKEN:
+        upload = must(tx.one("upload", id=drop["upload_id"]), "upload")
+        hint = f"masv-watch pause {upload['id']} stops its upload"
+        if upload["finalize_asked"] or upload["state"] == UploadState.COMPLETE:
+            hint = f"it is delivered, or may be already: masv-watch show {upload['id']} tells"
+    raise IllegalTransition(
+        f"drop {drop['id']} is {state} and cannot be held any more",
+        hint=hint,
+        state=str(state),
+        allowed=[],
+    )
 
 
 def _withdraw(tx: Transaction, drop: Row, note: str) -> None:

@@ -78,6 +78,17 @@ class Arriving(Protocol):
         """Give one drop, or None."""
         ...
 
+    def hold_drop(self, drop_id: int) -> Drop:
+        """Hold one drop that no upload has until a person releases it; give it as it is now.
+
+        No look at its source ends that, whatever becomes of the source.
+
+        Raises:
+            NotFound: there is no such drop.
+            IllegalTransition: an upload has it, or it ended; nothing is changed.
+        """
+        ...
+
     def release_drop(self, drop_id: int) -> Drop:
         """Release one drop from a hold that asks a person; give it as it is now.
 

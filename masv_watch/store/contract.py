@@ -116,11 +116,14 @@ class Ledger(Protocol):
         hold: HoldReason | None = None,
         note: str = "",
         asked: str = "",
+        by_look: bool = False,
     ) -> Drop:
         """Move one drop, setting why it is held and what a person is asked.
 
+        `by_look`: a look at its source wants it, which never moves what a person holds.
+
         Raises:
-            IllegalTransition: the table has no such pair; nothing is changed.
+            IllegalTransition: the table has no such pair, or a person holds it; nothing is changed.
         """
         ...
 

@@ -149,12 +149,14 @@ class LedgerVerbs:
         self.engine.write(hold)
 
     def advance_drop(self, drop_id: int, event: DropEvent, *, hold: HoldReason | None = None,
-                     note: str = "", asked: str = "") -> Drop:  # fmt: skip
+                     note: str = "", asked: str = "", by_look: bool = False) -> Drop:  # fmt: skip
         """Move one drop."""
 
         def advance(tx: Transaction) -> Drop:
             row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
             refuse(tx, row, event)
+            if by_look and is_kept_by_person(row):
+                raise IllegalTransition(f"a person holds drop {drop_id}")
             if row["state"] == DropState.TAKEN and event is DropEvent.CHANGE:
                 # never without its upload
                 unsettle(tx, drop_id, note)
@@ -272,6 +274,11 @@ def release_one(tx: Transaction, drop: Row) -> None:
         tx.run("waive_lack", id=drop["id"], shown=drop["asked"])
     if drop["state"] == DropState.TAKEN:
         tx.run("clear_upload_retry", id=drop["upload_id"])
+
+
+def is_kept_by_person(drop: Row) -> bool:
+    """Say whether a person holds a drop that no upload has: no look at it ends that."""
+    return (drop["state"], drop["hold"]) == (DropState.HELD, HoldReason.OPERATOR)
 
 
 def stop_sending(tx: Transaction, drop: Row, hold: HoldReason) -> None:

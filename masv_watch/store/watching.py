@@ -21,7 +21,7 @@ from masv_watch.model import (
     Identity,
 )
 from masv_watch.store.duplicates import owe_disposal
-from masv_watch.store.ledger import leave, make_way, refuse
+from masv_watch.store.ledger import is_kept_by_person, leave, make_way, refuse
 from masv_watch.store.receipts import keep_for_receipt
 from masv_watch.store.sql import (
     Engine,
@@ -235,6 +235,8 @@ class WatchingVerbs:
 
         def conclude(tx: Transaction) -> None:
             row = must(tx.one("drop", id=drop_id), f"drop {drop_id}")
+            if is_kept_by_person(row):
+                return
             if row["state"] == DropState.HELD:
                 move_drop(tx, row, DropEvent.RELEASE)
                 row = must(tx.one("drop", id=drop_id), "drop")

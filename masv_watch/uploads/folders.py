@@ -163,6 +163,17 @@ class HotFolders:
         counts = self._store.files_up().get(drop.id, (0, 0))
         return drop_view(drop, counts, root=root_of(self._store, drop))
 
+    def hold_drop(self, drop_id: int) -> DropView:
+        """Hold a drop that is not on its way until a person releases it.
+
+        Raises:
+            NotFound: there is no such drop.
+            IllegalTransition: it is on its way, or ended.
+        """
+        drop = self._store.hold_drop(drop_id)
+        self._hurry(drop.hot_folder)
+        return drop_view(drop, root=root_of(self._store, drop))
+
     def scan(self, name: str) -> None:
         """Have a hot folder swept soon.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from masv_watch import files
 from masv_watch.errors import IllegalTransition, SourceError, SourceForbidden, SourceVanished
@@ -96,9 +97,19 @@ class Handover:
         """Hold a drop for a reason, unless it is held for the very same."""
         if reason is None or (drop.hold, drop.note, drop.asked) == (reason, note, asked):
             return
+        moved: Drop | None = drop
         if drop.state is DropState.HELD:
-            drop = self._store.advance_drop(drop.id, DropEvent.RELEASE)
-        self._store.advance_drop(drop.id, DropEvent.BLOCK, hold=reason, note=note, asked=asked)
+            moved = self._move(drop, DropEvent.RELEASE)
+        if moved is not None:
+            self._move(drop, DropEvent.BLOCK, hold=reason, note=note, asked=asked)
+
+    def _move(self, drop: Drop, event: DropEvent, **more: Any) -> Drop | None:
+        """Move a drop as a look at it says, unless a person was faster: what he said counts."""
+        try:
+            return self._store.advance_drop(drop.id, event, by_look=True, **more)
+        except IllegalTransition as error:
+            log.info("a drop was not moved", extra={"drop": drop.id, "reason": str(error)})
+            return None
 
     def wait(self, drop: Drop, outcome: Outcome, awaits: str, *, before: str) -> None:
         """Have a drop's row say why it does not go, where that is worth a row.
@@ -112,7 +123,7 @@ class Handover:
             # it stays asked while it changes: a day that passes is no answer
             return
         elif drop.hold is not None:
-            self._store.advance_drop(drop.id, DropEvent.RELEASE)
+            self._move(drop, DropEvent.RELEASE)
         elif drop.note != awaits and (awaits or drop.note == before):
             self._store.note_awaited(drop.id, awaits)
 
@@ -194,7 +205,7 @@ class Handover:
 
     def _create(self, tree: Tree, drop: Drop, draft: DropDraft, going: Going) -> None:
         if drop.state is DropState.HELD:
-            self._store.advance_drop(drop.id, DropEvent.RELEASE)
+            self._store.advance_drop(drop.id, DropEvent.RELEASE, by_look=True)
         earlier = self._store.delivered_before(self._rule.name, tree.top)
         local = self._clock.local(self._clock.wall())
         wanted = draft_of(
@@ -211,7 +222,12 @@ class Handover:
         return self._rule.name in self._store.paused_folders()
 
     def let_go(self, drop: Drop) -> None:
-        """End a drop that is gone and not taken; one that was delivered before stays delivered."""
+        """End a drop that is gone and not taken; one that was delivered before stays delivered.
+
+        What a person holds stays held: whatever comes under its name is what he said it of.
+        """
+        if drop.hold is HoldReason.OPERATOR:
+            return
         upload = self._store.upload(drop.upload_id) if drop.upload_id else None
         if upload is not None and upload.finalized_at is not None:
             event, note = DropEvent.FINISH, "delivered; gone before it was sent once more"
@@ -220,7 +236,7 @@ class Handover:
             event = DropEvent.CANCEL
         else:
             event, note = DropEvent.CANCEL, "it vanished before it was sent"
-        self._store.advance_drop(drop.id, event, note=note)
+        self._move(drop, event, note=note)
 
     def _leads_on(self, path: bytes) -> bool:
         """Say whether a folder of this path is none that is sent, but one in which drops lie."""

@@ -43,6 +43,8 @@ _STARTABLE = {
 _OPEN = frozenset(
     {UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE, UploadState.ERROR}
 )
+#: what would go by itself
+_HOLDABLE = frozenset({DropState.SETTLING, DropState.HELD, DropState.QUEUED})
 #: what a finalize waits for before it is asked for
 _UNASKED = frozenset({WaitReason.RECALL, WaitReason.WINDOW_CLOSED})
 
@@ -154,6 +156,8 @@ def of_drop(drop: Drop, ways: Ways) -> tuple[Button, ...]:
     if drop.hold in lifecycle.RELEASABLE:
         asks = questions.release_drop(path, hot_folder, to)
         found.append(Button(label="Release", target=f"{target}/release", asks=asks))
+    elif drop.state in _HOLDABLE:
+        found.append(Button(label="Hold", target=f"{target}/hold"))
     if DropEvent.CANCEL in lifecycle.DROP[drop.state]:
         found += _cancelling(drop, to)
     if DropEvent.RESEND in lifecycle.DROP[drop.state]:

@@ -105,6 +105,7 @@ def _of_drops(desk: Desk) -> dict[str, Callable[..., Answer]]:
     records = desk.records
     verbs: dict[str, tuple[Callable[[int], DropView], str]] = {
         "release": (desk.folders.release_drop, "is released"),
+        "hold": (desk.folders.hold_drop, "is held until somebody releases it"),
         "cancel": (records.cancel, "is cancelled: it is not sent"),
         "resend": (records.resend, "is sent once more"),
         "rebind": (records.rebind, "goes to whom its rule names now"),

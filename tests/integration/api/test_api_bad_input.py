@@ -89,12 +89,13 @@ def writing(caller):
         *(("POST", f"{one}/{verb}") for verb in ("files", "link", "start", "pause", "resume")),
         *(("POST", f"{folder}/{verb}") for verb in ("scan", "pause", "release", "seed")),
         ("POST", "/api/v1/drops/1/release"),
+        ("POST", "/api/v1/drops/1/hold"),
     ]
 
 
 @pytest.mark.usefixtures("unchanged")
 @FUZZ
-@given(body=st.binary(max_size=200), number=st.integers(0, 13))
+@given(body=st.binary(max_size=200), number=st.integers(0, 14))
 def test_body_of_any_bytes_is_refused_with_a_sentence(caller, body, number):
     """Whatever comes, the answer is JSON with code and sentence, and no row is made."""
     method, path = writing(caller)[number]
@@ -108,7 +109,7 @@ def test_body_of_any_bytes_is_refused_with_a_sentence(caller, body, number):
 
 
 @FUZZ
-@given(tree=TREES, number=st.integers(0, 13))
+@given(tree=TREES, number=st.integers(0, 14))
 def test_body_of_any_json_is_answered_or_refused_with_a_sentence(caller, tree, number):
     """A tree of any shape is no crash, however odd its texts and numbers are."""
     method, path = writing(caller)[number]
@@ -334,6 +335,7 @@ def test_piece_of_a_url_in_any_spelling_names_nothing(caller, piece):
         *(("POST", f"{one}/{verb}") for verb in ("pause", "resume", "finalize", "start", "link")),
         *(("POST", f"{folder}/{verb}") for verb in ("scan", "pause", "release", "finalize")),
         ("POST", f"/api/v1/drops/{piece}/release"),
+        ("POST", f"/api/v1/drops/{piece}/hold"),
     ]
 
     for method, path in calls:

@@ -135,6 +135,33 @@ def test_release_of_what_no_word_can_end_is_409_with_the_cure(desk, reason):
     assert desk.hurried == []
 
 
+def test_hold_of_a_drop_that_settles_lasts_until_its_release(desk):
+    """Its hot folder is looked at soon, so that no look from before goes on with it."""
+    drop = desk.store.see_drop("out", b"a")
+    held = desk.short.ask(f"{DROPS}/{drop.id}/hold", "POST")
+    again = desk.short.ask(f"{DROPS}/{drop.id}/hold", "POST", {})
+    released = desk.short.ask(f"{DROPS}/{drop.id}/release", "POST")
+
+    assert (held.status, held.tree["state"], held.tree["reason"]) == (200, "held", "operator")
+    assert held.tree["cure"] == f"masv-watch release {drop.id} lets it go"
+    assert again.tree == held.tree
+    assert (released.status, released.tree["state"]) == (200, "settling")
+    assert desk.hurried == ["out", "out", "out"]
+
+
+def test_hold_of_what_is_on_its_way_is_409_and_names_what_stops_it(desk):
+    """Nothing is changed by it."""
+    upload_id, (drop,) = making.create(desk.store, b"whole")
+    before = desk.store.drop(drop.id)
+    answer = desk.short.ask(f"{DROPS}/{drop.id}/hold", "POST")
+
+    assert (answer.status, said(answer)[0]) == (409, 1506)
+    assert answer.tree["hint"] == f"masv-watch pause {upload_id} stops its upload"
+    assert (answer.tree["state"], answer.tree["allowed"]) == ("taken", [])
+    assert desk.store.drop(drop.id) == before
+    assert desk.short.ask(f"{DROPS}/99/hold", "POST").status == 404
+
+
 def test_release_of_what_is_not_held_is_409(desk):
     """A second word does nothing."""
     drop = desk.store.see_drop("out", b"a")

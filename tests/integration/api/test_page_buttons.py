@@ -202,6 +202,22 @@ def test_upload_whose_finalize_goes_out_between_look_and_cancel_is_not_cancelled
     assert state_of(desk, upload.id) is UploadState.FINALIZING
 
 
+def test_drop_that_settles_is_held_and_released_by_its_buttons(desk):
+    """One of the two stands beside it; a release takes the hold back, so nothing is asked first."""
+    drop = desk.store.see_drop("dailies", b"growing.mov")
+    hold, release = f"drops/{drop.id}/hold", f"drops/{drop.id}/release"
+    before = page_of(desk)
+    answer = press(desk, hold)
+    after = page_of(desk)
+
+    assert [each.get("data-title") for each in buttons(before, hold)] == [None]
+    assert (hold in before.targets, release in before.targets) == (True, False)
+    assert answer.tree["said"] == "growing.mov is held until somebody releases it."
+    assert desk.store.drop(drop.id).hold is HoldReason.OPERATOR
+    assert (hold in after.targets, release in after.targets) == (False, True)
+    assert "it waits for a person's word" in after.text
+
+
 def test_drop_that_has_not_gone_is_cancelled_once_it_was_asked_about(desk):
     """What settles and what is held: by name, with its hot folder and whom its rule names."""
     settling = desk.store.see_drop("dailies", b"lab/growing.mov")

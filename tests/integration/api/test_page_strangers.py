@@ -111,7 +111,7 @@ def test_second_user_presses_only_buttons_of_his_own(shared):
         assert shared.store.upload(upload_id).state is UploadState.TRANSFERRING
     for verb in ("pause", "adopt", "seed", "release", "finalize"):
         assert press(f"hot_folders/secret-project/{verb}") == 403
-    for verb in ("release", "cancel", "rebind", "resend"):
+    for verb in ("release", "hold", "cancel", "rebind", "resend"):
         assert press(f"drops/{shared.held}/{verb}") == 403
     assert shared.store.drop(shared.held).state is DropState.SETTLING
     assert press(f"uploads/{shared.his}/pause", page_of(shared).token) == 403

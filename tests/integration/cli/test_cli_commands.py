@@ -22,7 +22,7 @@ OK, FAILED, USAGE, STATE, UNREACHABLE, NO_LISTEN = range(6)
 COMMANDS = (
     "run", "check", "status", "uploads", "show", "events", "create", "files", "pause", "resume",
     "finalize", "delete", "link", "start", "priority", "limit", "scan", "adopt", "release",
-    "ledger", "sandbox",
+    "hold", "ledger", "sandbox",
 )  # fmt: skip
 
 

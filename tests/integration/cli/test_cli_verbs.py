@@ -50,6 +50,7 @@ def wire(standin):
         (("release", "--folder", "out"), "POST hot_folders/out/release",
          "released 2 drops: sent once quiet"),
         (("release", "7"), "POST drops/7/release", "released out/CARD7: sent once quiet"),
+        (("hold", "7"), "POST drops/7/hold", "out/CARD7: held until masv-watch release 7"),
         (("ledger", "seed", "out"), "POST hot_folders/out/seed",
          "recorded 2 drops as seen: never sent"),
     ],
