@@ -19,6 +19,7 @@ from masv_watch.model import (
     Auth,
     Draft,
     DropEvent,
+    Flow,
     HoldReason,
     Masv,
     Terms,
@@ -283,6 +284,8 @@ def test_what_was_met_on_the_way_of_an_upload_is_told_to_who_named_its_files():
         found.append(curl("-X", "PATCH", "-H", JSON, "-d", '{"priority": 2}', one, uid=uid)[1])
         return found
 
+    caller.flow = Flow(retries=1, reason="canary-roots is away")
+    stats = [curl(f"{caller.url}/api/v1/stats", uid=uid)[1]["retries"] for uid in (0, STRANGER)]
     owner, own, other = asked("roots", 0), asked("his", STRANGER), asked("roots", STRANGER)
     caller.close()
     shutil.rmtree(folder)
@@ -290,6 +293,7 @@ def test_what_was_met_on_the_way_of_an_upload_is_told_to_who_named_its_files():
     assert all("canary-roots" in str(each) for each in owner)
     assert all("canary-his" in str(each) for each in own)
     assert not any("canary-roots" in str(each) for each in other)
+    assert [each["last_reason"] for each in stats] == ["canary-roots is away", WITHHELD_UPLOAD]
     details = other[1]
     assert [file["reason"] for file in details["files"]] == [WITHHELD_UPLOAD]
     assert (details["state"], details["error"]["code"]) == ("error", 1102)
