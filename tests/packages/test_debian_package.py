@@ -165,6 +165,14 @@ def test_alerts_and_dashboard_come_with_the_package(installed, project):
     assert json.loads(board)["panels"]
 
 
+@pytest.mark.parametrize("name", ["masv-watch-failed.service", "drop-ins/onfailure.conf"])
+def test_what_tells_that_the_service_stays_down_comes_with_the_package(installed, project, name):
+    """Where the page about the service says; what it runs is for the site to write."""
+    shipped = installed.run("cat", f"/usr/share/doc/masv-watch/examples/{name}").stdout
+
+    assert shipped == (project / "contrib/systemd" / name).read_text()
+
+
 def test_service_within_its_limits_delivers_and_lives_on_through_an_upgrade(
     ground, sandbox, deb, tmp_path
 ):
