@@ -312,3 +312,8 @@ class _Remembering:
     def is_fresh(self, *devices: int) -> bool:
         """Say whether what lies on one of these devices is opened for its identity."""
         return self._root.is_fresh(*devices)
+
+    @property
+    def unkept(self) -> files.Fields:
+        """Give what the file system does not keep, as the root has learned."""
+        return self._root.unkept

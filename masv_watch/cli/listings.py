@@ -18,7 +18,7 @@ from decimal import Decimal
 from masv_watch.cli.outcomes import WrongUsage
 from masv_watch.cli.whereabouts import shown_word
 from masv_watch.errors import SourceUnreadable
-from masv_watch.files import Batch, Observation
+from masv_watch.files import Fields, Batch, Observation
 from masv_watch.model import Identity
 from masv_watch.names import shown
 
@@ -58,6 +58,11 @@ class Listing:
     def observe(self, path: bytes) -> Observation | None:
         """Give one entry; None when it is not listed."""
         return self._folders.get(path.rpartition(b"/")[0], {}).get(path)
+
+    @property
+    def unkept(self) -> Fields:
+        """Say that all is kept that is listed."""
+        return frozenset()
 
     def is_fresh(self, *_devices: int) -> bool:
         """Say that nothing lies on another file system: that is not listed."""
