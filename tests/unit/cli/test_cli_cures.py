@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import shlex
 import subprocess
 
 import pytest
@@ -14,6 +12,7 @@ from masv_watch.cli import table
 from masv_watch.model import Drop, DropState, HoldReason
 from masv_watch.names import quoted
 from masv_watch.uploads import cure_of
+from tests.pasting import commands
 from tests.searching import examples
 
 ROOT = b"/srv/hot folder"
@@ -29,35 +28,14 @@ def drop(hold: HoldReason) -> Drop:
     )  # fmt: skip
 
 
-def commands(cure: str, capsys: pytest.CaptureFixture[str]) -> list[argparse.Namespace]:
-    """Read each of our commands in a sentence as the command line reads it."""
-    found = []
-    for text in cure.split("masv-watch ")[1:]:
-        words = shlex.split(text.rstrip(".;,"))
-        for count in range(1, len(words) + 1):
-            try:
-                read = table.parser().parse_args([word.rstrip(";,") for word in words[:count]])
-            except SystemExit:
-                continue
-            if hasattr(read, "command"):
-                found.append(read)
-                break
-        else:
-            pytest.fail(f"no command: masv-watch {text}")
-    capsys.readouterr()
-    return found
-
-
 @pytest.mark.parametrize("hold", list(HoldReason))
-def test_cure_of_every_hold_holds_a_command_that_can_be_pasted(
-    hold: HoldReason, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_cure_of_every_hold_holds_a_command_that_can_be_pasted(hold: HoldReason) -> None:
     """Behaviour 1: one complete command line, with the drop, the upload, the folder it is about."""
-    found = commands(cure_of(drop(hold), ROOT), capsys)
+    found = commands(cure_of(drop(hold), ROOT))
 
     assert found
-    for each in found:
-        told = vars(each)
+    for words in found:
+        told = vars(table.parser().parse_args(words))
         assert told.get("path", "/srv/hot folder/CARD (1)/DROP it's").encode() == (
             ROOT + b"/" + PATH
         )
