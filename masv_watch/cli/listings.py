@@ -18,7 +18,7 @@ from decimal import Decimal
 from masv_watch.cli.outcomes import WrongUsage
 from masv_watch.cli.whereabouts import shown_word
 from masv_watch.errors import SourceUnreadable
-from masv_watch.files import Fields, Batch, Observation
+from masv_watch.files import Batch, Fields, Observation
 from masv_watch.model import Identity
 from masv_watch.names import shown
 

@@ -102,6 +102,11 @@ class Match(Decision):
     temporary: bool = False
 
     @property
+    def is_unfinished(self) -> bool:
+        """Say whether its name is one under which something is still being written."""
+        return self.temporary and self.findings[-1].test != "size"
+
+    @property
     def reason(self) -> str:
         """Give the clause that led to leaving it out; "" for what is kept."""
         return self.findings[-1].detail if self.fate is Fate.SKIP else ""

@@ -79,6 +79,8 @@ class Tree:
     skipped: tuple[LeftOut, ...] = ()
     #: as long as there is one, nothing of the tree is sent
     unreadable: tuple[LeftOut, ...] = ()
+    #: one file of it under a temporary name; empty where there is none
+    unfinished: bytes = b""
     #: what it took of the budget
     cost: int = 0
     #: a fault of our own that ended the walk; nothing of the tree is sent then
@@ -108,6 +110,7 @@ class Tree:
             files=len(self.files),
             size=self.size,
             unreadable=tuple(str(entry) for entry in self.unreadable),
+            unfinished=shown(self.unfinished),
         )
 
     def empty_folders(self) -> tuple[bytes, ...]:
@@ -306,6 +309,7 @@ class _Walk:
         self._folders: list[Placed] = []
         self._skipped: list[LeftOut] = []
         self._unreadable: list[LeftOut] = []
+        self._unfinished = b""
         self._ahead: list[Ahead | Run] = []
         self._condensed: Condensed | None = None
 
@@ -321,6 +325,7 @@ class _Walk:
             fence=fence,
             files=found.files,
             size=found.size,
+            unfinished=shown(self._unfinished),
         )
 
     def glance(self, top: Observation) -> str | None:
@@ -352,6 +357,7 @@ class _Walk:
             folders=tuple(self._folders),
             skipped=tuple(self._skipped),
             unreadable=tuple(self._unreadable),
+            unfinished=self._unfinished,
             cost=self._cost,
         )
 
@@ -441,6 +447,8 @@ class _Walk:
             if self._keeps:
                 at = match.findings[-1].rule_at
                 self._skipped.append(LeftOut(path=entry.path, reason=match.reason, rule_at=at))
+            if match.is_unfinished:
+                self._unfinished = self._unfinished or entry.path
             if not match.temporary or entry.identity is None:
                 return inside
         elif entry.identity is None:

@@ -10,6 +10,8 @@ Law 3. Quiet needs both: the quiet time on the monotonic clock, and enough sampl
 Law 4. An entry that cannot be read in whole is never quiet: nothing is sent without the rest.
 Law 5. A done marker takes the place of time, never of sameness: it is waited for however long. One
        that was left over from before a change says nothing of what came since.
+Law 6. While a temporary name stands in a folder its writer only pauses: four times the quiet time
+       is asked of it, and no more, as one may be left over for ever (pain 21).
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ Files = Iterable[tuple[bytes, Identity]]
 
 #: a change is noticed at most so much later, however long the quiet time
 _LONGEST_SPACING_S = 15.0
-#: writers create a file first and fill it later
-_EMPTY_FACTOR = 4
+#: writers create a file first and fill it later, and put it under its name last
+_UNFINISHED_FACTOR = 4
 #: seconds and samples that do once a done marker is there
 MARKED_QUIET_S = 2.0
 _MARKED_SAMPLES = 2
@@ -65,6 +67,8 @@ class Seen:
     size: int
     #: what cannot be read, one clause each, names escaped
     unreadable: tuple[str, ...] = ()
+    #: a file of it under a temporary name, escaped; empty where there is none
+    unfinished: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +125,8 @@ def judge(
         next_at = whole_at
     held = f"{counted(seen.files, 'file')}, {counted(seen.size, 'byte')}"
     waited = f"{min(now - entry.since, pace.waiting_s):.0f} of {pace.waiting_s:g} s unchanged"
+    if seen.unfinished and pace.waiting_s > quiet_s:
+        waited += f", four times as long as {seen.unfinished} stands in it"
     findings = (
         _readable(seen),
         _finding("changes", is_same, _changes(entry, now), retry_at=next_at),
@@ -159,7 +165,7 @@ def _pace(seen: Seen, wants: Settle, quiet_s: float, marker: Marker | None) -> _
         )
     longest_s = SPACING_S if wants.is_learned else _LONGEST_SPACING_S
     return _Pace(
-        waiting_s=quiet_s * _EMPTY_FACTOR if _is_empty_file(seen) else quiet_s,
+        waiting_s=quiet_s * _UNFINISHED_FACTOR if _is_unfinished(seen) else quiet_s,
         samples=wants.samples,
         spacing_s=min(quiet_s / max(wants.samples, 1), longest_s),
     )
@@ -270,6 +276,10 @@ def _state(seen: Seen, settled: bool, unchanged: bool) -> tuple[State, HoldReaso
 
 def _is_empty_file(seen: Seen) -> bool:
     return seen.kind == "file" and seen.size == 0
+
+
+def _is_unfinished(seen: Seen) -> bool:
+    return _is_empty_file(seen) or bool(seen.unfinished)
 
 
 def _readable(seen: Seen) -> Finding:

@@ -17,6 +17,7 @@ from masv_watch.watch.gaps import CAP_S, ENOUGH, FLOOR_S
 from masv_watch.watch.hints import Sight
 from masv_watch.watch.intake import PERIOD_S
 from masv_watch.watch.restless import MANY
+from masv_watch.watch.scan import one
 from masv_watch.watch.settle import MARKED_QUIET_S
 from tests.integration.rooms.watched import LOOK_S, QUIET_S
 
@@ -47,6 +48,41 @@ def test_drop_with_a_done_marker_waits_for_it_and_goes_two_seconds_after(make_ro
 
     assert [room.files(upload) for upload in room.taken()] == [["a.mov"]]
     assert room.drop("a.mov.done") is None
+
+
+@pytest.mark.parametrize("name", ["b.mov.part", "sub/b.mov.filepart", "b.crdownload", "b.tmp"])
+def test_folder_in_which_a_temporary_name_stands_waits_four_times_as_long(make_room, name):
+    """A copy that stalls goes on, and nothing of it goes as an addition later (pain 21)."""
+    room = make_room(drop=DropMode.FOLDER, early=False)
+    (room.hot / "CARD" / "sub").mkdir(parents=True)
+    (room.hot / "CARD" / "a.mov").write_bytes(b"abc")
+    copy = room.hot / "CARD" / name
+    copy.write_bytes(b"half")
+    room.pass_time(3 * QUIET_S)
+    assert room.state("CARD") == ("settling", None)
+    with files.Root.open(room.rule.path) as root:
+        seen = room.intake.entries.examine(root, one(root, b"CARD", room.intake.matcher))
+    (said,) = [each for each in seen.findings if each.test == "quiet"]
+    assert said.detail.endswith(f"four times as long as CARD/{name} stands in it")
+    copy.rename(copy.with_suffix(""))
+    room.intake.hurry()
+    room.pass_time(SETTLED_S)
+
+    assert [len(room.files(upload)) for upload in room.taken()] == [2]
+
+
+@pytest.mark.parametrize("name", ["b.mov.part", "Thumbs.db", "notes.txt"])
+def test_folder_in_which_a_temporary_name_was_left_over_goes_all_the_same(make_room, name):
+    """For ever nobody waits, and what is left out for another reason costs no time."""
+    room = make_room(drop=DropMode.FOLDER, early=False, only=("*.mov",))
+    (room.hot / "CARD").mkdir()
+    (room.hot / "CARD" / "a.mov").write_bytes(b"abc")
+    (room.hot / "CARD" / name).write_bytes(b"half")
+    room.pass_time(2 * QUIET_S)
+    assert len(room.taken()) == (name != "b.mov.part")
+    room.pass_time(4 * QUIET_S)
+
+    assert [room.files(upload) for upload in room.taken()] == [["CARD/a.mov"]]
 
 
 @pytest.mark.parametrize(("make", "what"), [(os.mkdir, "a folder"), (os.mkfifo, "a FIFO")])

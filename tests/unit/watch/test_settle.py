@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from masv_watch.model import HoldReason, Identity, Settle
+from masv_watch.watch.markers import Marker
 from masv_watch.watch.settle import (
     Entry,
     Seen,
@@ -51,6 +53,45 @@ def test_judge_of_an_unchanging_file_becomes_quiet_and_not_before_its_time(
     assert verdict.hold is None
     assert quiet_s * 0.999999 - 1e-3 <= waited <= quiet_s * 1.1 + 15
     assert count >= samples
+
+
+@given(st.floats(1, 1000), st.lists(st.booleans(), min_size=1, max_size=6), st.floats(0.1, 4.2))
+def test_judge_of_a_folder_asks_four_times_the_quiet_time_while_a_temporary_name_stands_in_it(
+    quiet_s: float, versions: list[bool], look: float
+) -> None:
+    """Whatever came, went and was renamed before: the last change decides (pain 21)."""
+    known: Entry | None = None
+    now, seen = 0.0, sample()
+    for version, is_unfinished in enumerate(versions):
+        name = "CARD/b.mov.part" if is_unfinished else ""
+        seen = replace(sample(version, kind="folder"), unfinished=name)
+        now += look * quiet_s
+        known = judge(known, seen, now, Settle(), quiet_s=quiet_s).entry
+    began, asked_s = now, quiet_s * (4 if versions[-1] else 1)
+    for _ in range(1000):
+        verdict = judge(known, seen, now, Settle(), quiet_s=quiet_s)
+        assert (verdict.state is State.QUIET) is (
+            verdict.entry.samples >= 3 and now >= began + asked_s
+        )
+        if verdict.state is State.QUIET:
+            break
+        known, now = verdict.entry, max(verdict.retry_at, now + 1e-6)
+
+    assert asked_s * 0.999 <= now - began <= asked_s * 1.1 + 15
+    (said,) = [each.detail for each in verdict.findings if each.test == "quiet"]
+    assert said.endswith("four times as long as CARD/b.mov.part stands in it") is versions[-1]
+
+
+def test_judge_of_a_folder_with_a_done_marker_waits_for_no_temporary_name() -> None:
+    """Its writer said that it is done."""
+    seen = replace(sample(kind="folder"), unfinished="CARD/b.mov.part")
+    marker = Marker(path=b"CARD.done", identity=ID)
+    known: Entry | None = None
+    for now in (0.0, 1.1, 2.2):
+        verdict = judge(known, seen, now, Settle(), quiet_s=60.0, marker=marker)
+        known = verdict.entry
+
+    assert verdict.state is State.QUIET
 
 
 @given(
