@@ -22,11 +22,13 @@ from masv_watch.store.contract import Store
 from masv_watch.uploads import FolderQuiet
 from masv_watch.watch import drift
 from masv_watch.watch.addresses import addressing
+from masv_watch.watch.awaiting import Awaiting
 from masv_watch.watch.closing import marker_for
 from masv_watch.watch.decision import Outcome, Step, decide
 from masv_watch.watch.filters import WENT_BACK_S, is_misjudged, too_old, too_young
 from masv_watch.watch.gaps import Quiet, quiet_time
 from masv_watch.watch.generations import PASSING, Related, Relation, as_before, may_be_known
+from masv_watch.watch.grains import Grain
 from masv_watch.watch.histories import Histories
 from masv_watch.watch.inspection import Checked, Inspector, Siblings
 from masv_watch.watch.lacks import covers
@@ -105,7 +107,8 @@ class Assessor:
         self._unknown = ""
         #: what the root's file system did not keep at the last look
         self.unkept: files.Fields = frozenset()
-        self.histories = Histories(store, stop=stop)
+        self.histories = Histories(store, stop=stop, grain_ns=Grain(clock).ns)
+        self._awaiting = Awaiting(store, self.histories.compare)
         self._inspector = Inspector()
         self._sidecars = Sidecars()
         #: loose files, as `entries` sees them
@@ -117,8 +120,13 @@ class Assessor:
 
     def begin_look(self, now: float) -> None:
         """Begin a look at everything; `now` is monotonic."""
-        self.histories.begin_look(now)
+        self.begin_samples(now)
         self._show()
+
+    def begin_samples(self, now: float) -> None:
+        """Begin a look at some; `now` is monotonic."""
+        self.histories.begin_look(now)
+        self._awaiting.begin_look(now)
 
     def _show(self) -> None:
         quiet = self.quiet()
@@ -205,7 +213,7 @@ class Assessor:
     ) -> Compared | None:
         if verdict.state is not State.QUIET:
             return None
-        return self.histories.compare(self._rule, root, tree, drop)
+        return self._awaiting.compare(self._rule, root, tree, drop)
 
     def _past(
         self,

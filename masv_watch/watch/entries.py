@@ -134,7 +134,7 @@ class Entries:
 
     def due(self, now: float) -> list[bytes]:
         """List the entries of which a sample is due, for a look at them."""
-        self.assessor.histories.begin_look(now)
+        self.assessor.begin_samples(now)
         return [top for top, known in self._memory.growing.items() if known.retry_at <= now]
 
     def lose_root(self) -> None:

@@ -36,7 +36,6 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.watch.drafts import terms_of
-from masv_watch.watch.grains import grain_ns_of
 from masv_watch.watch.moves import Moved, is_continued, known_of, lacking_of, to_be_read, told
 from masv_watch.watch.ongoing import CHUNK_BYTES, Unreadable, beside, shape_of, standing
 from masv_watch.watch.origins import Origins
@@ -81,10 +80,11 @@ _Going = tuple[Earlier, Mapping[bytes, Placed]]
 class Histories:
     """The past of one hot folder's drops."""
 
-    def __init__(self, store: Store, *, stop: Callable[[], bool]) -> None:
-        """Ask this store; `stop` ends a long reading."""
-        self._store = store
-        self._stop = stop
+    def __init__(
+        self, store: Store, *, stop: Callable[[], bool], grain_ns: Callable[[Rule], int]
+    ) -> None:
+        """Ask this store; `stop` ends a long reading, `grain_ns` gives what `grains` does."""
+        self._store, self._stop, self._grain_ns = store, stop, grain_ns
         self._contents: dict[bytes, dict[_Read, str]] = {}
         #: what was read of drops that were taken since: copies of them may come
         self._taken: dict[_Read, str] = {}
@@ -160,7 +160,7 @@ class Histories:
             known,
             contents,
             is_wanted=is_wanted,
-            grain_ns=grain_ns_of(rule) if known else 0,
+            grain_ns=self._grain_ns(rule) if known else 0,
         )
 
     def _moved(
@@ -177,7 +177,7 @@ class Histories:
             rule,
             root,
             tree,
-            grain_ns=grain_ns_of(rule),
+            grain_ns=self._grain_ns(rule),
             below=self._files_below,
             was_disposed=self._was_disposed,
         )
@@ -203,7 +203,7 @@ class Histories:
         objection = answer(found, rule, moment=moment, added_of_late=added)
         if objection.hold is not HoldReason.REDROP_ASK:
             return objection
-        return replace(objection, asked=asked_for(tree.files, grain_ns=grain_ns_of(rule)))
+        return replace(objection, asked=asked_for(tree.files, grain_ns=self._grain_ns(rule)))
 
     def replaced(self, rule: Rule, top: bytes, found: Compared | None) -> Sequence[str]:
         """List the uploads whose packages a compared drop replaces."""
