@@ -94,20 +94,6 @@ class Ledger(Protocol):
         """Do what `see_drop` does for each path, all of them or none."""
         ...
 
-    def hold_new(
-        self,
-        hot_folder: str,
-        found: Sequence[tuple[bytes, str, int, int]],
-        reason: HoldReason,
-        *,
-        anew: bool = False,
-    ) -> None:
-        """Make drops that are held at once, of (path, signature, size, file count) each.
-
-        Of paths that were never seen; with `anew` also of those whose last drop ended.
-        """
-        ...
-
     def advance_drop(
         self,
         drop_id: int,

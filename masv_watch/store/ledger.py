@@ -121,33 +121,6 @@ class LedgerVerbs:
 
         return self.engine.write(lambda tx: [see(tx, path) for path in paths])
 
-    def hold_new(
-        self,
-        hot_folder: str,
-        found: Sequence[tuple[bytes, str, int, int]],
-        reason: HoldReason,
-        *,
-        anew: bool = False,
-    ) -> None:
-        """Make drops that are held at once."""
-
-        def hold(tx: Transaction) -> None:
-            for path, signature, size, file_count in found:
-                latest = tx.one("latest_drop", hot_folder=hot_folder, path=path)
-                if latest is None or (anew and DropState(latest["state"]) not in _LIVING):
-                    add_drop(
-                        tx,
-                        (hot_folder, path),
-                        latest,
-                        DropState.HELD,
-                        hold=reason,
-                        signature=signature,
-                        size=size,
-                        file_count=file_count,
-                    )
-
-        self.engine.write(hold)
-
     def advance_drop(self, drop_id: int, event: DropEvent, *, hold: HoldReason | None = None,
                      note: str = "", asked: str = "", by_look: bool = False) -> Drop:  # fmt: skip
         """Move one drop."""

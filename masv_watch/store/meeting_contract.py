@@ -1,4 +1,4 @@
-"""The part of the store's contract about what could not be read when its hot folder was met first.
+"""The part of the store's contract about what was there when a hot folder was met first.
 
 Owns the promises of each verb, not how an engine keeps them. Never looks at a root. Part of
 `store.contract`, whose laws hold here; implemented in `store.meeting`.
@@ -11,14 +11,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from masv_watch.model import Unread
+from masv_watch.model import HoldReason, Unread
 
 #: path, signature, size and number of files of a drop
 Met = tuple[bytes, str, int, int]
 
 
 class Meeting(Protocol):
-    """What `initial` still has to be applied to."""
+    """What `initial` still has to be applied to.
+
+    Drops that are held by the thousands are so in parts, in between which others write. The first
+    part notes that they are, until the last one: after a crash the rest is held whatever is left.
+    """
+
+    def hold_new(
+        self,
+        hot_folder: str,
+        found: Sequence[Met],
+        reason: HoldReason,
+        *,
+        anew: bool = False,
+    ) -> None:
+        """Make drops that are held at once.
+
+        Of paths that were never seen; with `anew` also of those whose last drop ended.
+        """
+        ...
+
+    def is_holding(self, hot_folder: str) -> bool:
+        """Say whether a crash came while what was there first was held (`hold_new`)."""
+        ...
 
     def unread(self, hot_folder: str) -> Sequence[Unread]:
         """List what could not be read when the hot folder was met first."""
@@ -44,6 +66,7 @@ class Meeting(Protocol):
 
         Of drops that are on their way, or that a person ended, nothing changes. `is_recorded` says
         that they are not to be sent; `rest` is what still cannot be read there. Whatever was found,
-        this path is met, unless it is of the rest.
+        this path is met, unless it is of the rest. After a crash in between it is as unread as it
+        was, and what stands there is held however little is left.
         """
         ...

@@ -819,6 +819,9 @@ SELECT value FROM meta WHERE key = :key;
 INSERT INTO meta (key, value) VALUES (:key, :value)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value;
 
+-- name: forget_meta
+DELETE FROM meta WHERE key = :key;
+
 -- name: unsealed_uploads
 SELECT id, package_token FROM uploads
 WHERE package_token IS NOT NULL AND package_token NOT LIKE 'sealed:%';
@@ -1612,6 +1615,11 @@ UPDATE OR IGNORE bulletins SET hot_folder = :new WHERE hot_folder = :old;
 -- name: rename_asked
 UPDATE OR IGNORE meta SET key = 'asked:' || :new || substr(key, length('asked:' || :old) + 1)
 WHERE key = 'asked:' || :old OR (key > 'asked:' || :old || '@' AND key < 'asked:' || :old || 'A');
+
+-- name: rename_holding
+UPDATE OR IGNORE meta SET key = 'holding:' || :new || substr(key, length('holding:' || :old) + 1)
+WHERE key = 'holding:' || :old
+OR (key > 'holding:' || :old || '@' AND key < 'holding:' || :old || 'A');
 
 -- name: archives_away
 SELECT * FROM archives WHERE why <> '' AND EXISTS (SELECT 1 FROM tasks

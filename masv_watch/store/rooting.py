@@ -34,6 +34,7 @@ _RENAMES = (
     "rename_archives",
     "rename_bulletins",
     "rename_asked",
+    "rename_holding",
 )
 _AWAY = HoldReason.ROOT_UNAVAILABLE
 

@@ -66,7 +66,10 @@ def adopt(
     there = _weigh(rule, trees, store=store, clock=clock, anew=anew)
     if stop():
         return
+    # a crash came while more than this was held: what is left is no less of it
+    is_holding = store.is_holding(rule.name)
     asks = asks_first(rule.initial, drops=len(there.found), size=there.size)
+    asks = asks or (is_holding and rule.initial is not Initial.SEND)
     initial = Initial.ASK if asks and rule.initial is Initial.AUTO else rule.initial
     unread = [_turned(each, initial, anew=anew) for each in before]
     if initial is not Initial.SEND:
@@ -74,9 +77,10 @@ def adopt(
         unread += [_like(like, path, root) for path in there.unread]
     # first: what is held already no longer tells how much there was to ask about
     store.note_unread(rule.name, unread)
-    if there.found and asks:
-        store.hold_new(rule.name, there.found, HoldReason.INITIAL_ASK, anew=anew)
-        if rule.initial is not Initial.IGNORE:
+    if (there.found and asks) or is_holding:
+        held = there.found if asks else ()
+        store.hold_new(rule.name, held, HoldReason.INITIAL_ASK, anew=anew)
+        if held and rule.initial is not Initial.IGNORE:
             _say_held(rule, there, clock, sentence=_ANEW if anew else _FIRST)
     if rule.initial is Initial.IGNORE and (there.found or _is_first(store, rule)):
         # what a kill left held on the way to this is not found again
