@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 from masv_watch.watch.fences import Numbers
@@ -22,6 +23,9 @@ from masv_watch.watch.settle import Signing
 #: folders still to be listed, and whether every name on the way to them is plain
 Ahead = tuple[bytes, Numbers, bool]
 
+#: one object for a file, in the order of the names: none of them holds a zero
+_RECORD = b"%b\0%d\0%d"
+_SIZE, _MTIME_NS = attrgetter("st_size"), attrgetter("st_mtime_ns")
 #: files that are hashed between two questions whether to go on
 _AT_ONCE = 4096
 
@@ -47,15 +51,20 @@ class Condensed:
 
     def add(self, name: bytes, size: int, mtime_ns: int) -> None:
         """Take in a file of the folder that is listed."""
-        # one object each, and in the order of the names: none of them holds a zero
-        self._records.append(b"%b\0%d\0%d" % (name, size, mtime_ns))
+        self._records.append(_RECORD % (name, size, mtime_ns))
         self.files += 1
         self.size += size
 
     def add_all(self, names: Sequence[str], stats: Sequence[Any]) -> None:
         """Take in files of the folder that is listed, by their stats."""
-        for name, status in zip(names, stats, strict=True):
-            self.add(os.fsencode(name), status.st_size, status.st_mtime_ns)
+        if not names:
+            return
+        sizes = list(map(_SIZE, stats))
+        encoded = os.fsencode("/".join(names)).split(b"/")
+        rows = zip(encoded, sizes, map(_MTIME_NS, stats), strict=True)
+        self._records += map(_RECORD.__mod__, rows)
+        self.files += len(sizes)
+        self.size += sum(sizes)
 
     def lead(self, folder: Ahead) -> None:
         """Take in a folder that lies in the one that is listed."""
@@ -74,10 +83,10 @@ class Condensed:
 
     def take(self, run: Run) -> None:
         """Hash files whose turn it is."""
-        above = run.folder + b"/"
+        above, add = run.folder + b"/", self._signing.add
         for record in run.records:
             name, size, mtime_ns = record.split(b"\0")
-            self._signing.add(above + name, int(size), int(mtime_ns))
+            add(above + name, int(size), int(mtime_ns))
 
     def signature(self) -> str:
         """Give the signature of what was taken."""

@@ -202,10 +202,11 @@ class Signing:
         """Begin without a file; `grain_ns` is that of `signature`."""
         self._grain_ns = grain_ns
         self._exact, self._cut = xxhash.xxh3_128(), xxhash.xxh3_128()
+        self._update = self._exact.update
 
     def add(self, path: bytes, size: int, mtime_ns: int) -> None:
         """Take in the next file."""
-        self._exact.update(_hashed_of(path, size, mtime_ns))
+        self._update(_hashed_of(path, size, mtime_ns))
         if self._grain_ns:
             self._cut.update(_hashed_of(path, size, mtime_ns - mtime_ns % self._grain_ns))
 

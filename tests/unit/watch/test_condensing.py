@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
+from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +72,22 @@ def test_condensed_tree_has_the_signature_of_its_list(tree, grain_ns, at_once):
 
     assert found.signature() == signature(files, grain_ns=grain_ns)
     assert (found.files, found.size) == (len(files), sum(each.size for _, each in files))
+
+
+@given(files=st.dictionaries(_names, _numbers, max_size=5))
+def test_files_that_are_taken_in_together_are_those_that_are_taken_in_one_by_one(files):
+    """Names that are no text and an empty list as well."""
+    one_by_one, together = Condensed(grain_ns=0), Condensed(grain_ns=0)
+    for name, numbers in files.items():
+        one_by_one.add(name, *numbers)
+    stats = [SimpleNamespace(st_size=size, st_mtime_ns=at) for size, at in files.values()]
+    together.add_all([*map(os.fsdecode, files)], stats)
+
+    for each in (one_by_one, together):
+        for run in each.turn(b"CARD"):
+            each.take(run)
+    assert together.signature() == one_by_one.signature()
+    assert (together.files, together.size) == (one_by_one.files, one_by_one.size)
 
 
 def test_condensed_tree_holds_one_folder_at_a_time():
