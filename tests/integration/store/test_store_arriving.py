@@ -29,7 +29,7 @@ from tests.integration.store.benches import Bench
 from tests.integration.store.making import FOLDER, LEASE_S
 
 A, B, C = (
-    making.file_draft(name, inode=number) for number, name in enumerate((b"d/a", b"d/b", b"d/c"))
+    making.file_draft(name, inode=number) for number, name in enumerate((b"d/a", b"d/b", b"d/c"), 1)
 )
 
 
