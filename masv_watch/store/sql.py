@@ -1,8 +1,8 @@
 """Named statements, transactions over them, and rows as nouns.
 
-Owns how a row becomes a noun, and the one place where a state is moved
-and announced. Never opens a database (`store.sqlite` does) and holds no verb of the contract. Used
-by the three rooms of verbs beside it.
+Owns how a row becomes a noun, and the one place where a state is moved and announced. Never opens a
+database (`store.sqlite` does) and holds no verb of the contract. Used by the rooms of verbs beside
+it.
 """
 
 from __future__ import annotations
