@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -39,6 +40,15 @@ def deliver_all(room: Room) -> None:
             # every lease of the one before has ended
             room.clock.advance(60)
             room.deliver(upload)
+
+
+def with_one_delivered(make_room: Callable[..., Room]) -> Room:
+    """Give a room in which a.mov was delivered, and stands still."""
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    deliver_all(room)
+    return room
 
 
 @given(fates=st.lists(st.sampled_from(["stay", "go", "go and come"]), min_size=1, max_size=6))
@@ -84,10 +94,7 @@ def test_files_that_stand_are_never_sent_again_whatever_is_forgotten(tmp_path_fa
 def test_clock_that_leaps_has_nothing_forgotten_that_was_missed_for_a_day(make_room, comes_back):
     """What was delivered and is gone for a day is known when it comes back in 2100 or 2026."""
     leap_s = 74 * 365 * DAY_S
-    room = make_room()
-    (room.hot / "a.mov").write_bytes(b"abc")
-    room.pass_time(SETTLED_S)
-    deliver_all(room)
+    room = with_one_delivered(make_room)
     (room.hot / "a.mov").rename(room.top / "a.mov")
     keep_house(room)
     room.clock.advance(DAY_S)
@@ -111,10 +118,7 @@ def test_clock_that_leaps_has_nothing_forgotten_that_was_missed_for_a_day(make_r
 
 def test_machine_that_is_switched_on_after_years_forgets_what_was_missed_long_before(make_room):
     """The time in which it ran counts."""
-    room = make_room()
-    (room.hot / "a.mov").write_bytes(b"abc")
-    room.pass_time(SETTLED_S)
-    deliver_all(room)
+    room = with_one_delivered(make_room)
     (room.hot / "a.mov").rename(room.top / "a.mov")
     keep_house(room)
     room.clock.advance(KEPT_S / 2)
@@ -149,10 +153,7 @@ def test_folder_that_stands_is_known_though_files_in_it_are_gone(make_room):
 
 def test_hot_folder_that_is_away_misses_nothing_and_one_made_anew_forgets_nothing(make_room):
     """A root that is not there says nothing; what was missed counts only until it is back."""
-    room = make_room()
-    (room.hot / "a.mov").write_bytes(b"abc")
-    room.pass_time(SETTLED_S)
-    deliver_all(room)
+    room = with_one_delivered(make_room)
     missed = []
     room.hot.rename(room.top / "elsewhere")
     keep_house(room)

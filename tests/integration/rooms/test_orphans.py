@@ -194,11 +194,6 @@ def test_source_that_changes_in_a_watched_hot_folder_settles_again(make_room):
     room.pass_time(SETTLED_S)
     (upload,) = room.taken()
     roster = roster_of(room, room.rule)
-    claimed = claim(room.store, upload.id)
-    open_package(room.store, claimed)
-    (file,) = room.store.files(upload.id)
-    room.store.note_source_changed(file, claimed.fence, "changed while it was read")
-    room.store.let_go(upload.id, claimed.fence)
-    roster.note_source_changed("hot")
+    miss(room, upload, roster)
 
     assert room.store.upload(upload.id).state is UploadState.TRANSFERRING
