@@ -226,7 +226,9 @@ PATIENT = frozenset(
         HoldReason.OPEN_BY_WRITER,
         HoldReason.UNSTABLE_SOURCE,
         HoldReason.WINDOW_CLOSED,
+        # a person wants it so
         HoldReason.PAUSED,
+        HoldReason.OPERATOR,
         # told of as the root, the key, the quota or the disk itself
         HoldReason.ROOT_UNAVAILABLE,
         HoldReason.AUTH,
@@ -234,7 +236,7 @@ PATIENT = frozenset(
         HoldReason.STATE_DISK_LOW,
     }
 )
-"""Reasons that end without a person: time, a writer or the window ends them, or all are told."""
+"""Reasons of which nobody is told: they end by themselves, a person set them, or all are told."""
 
 OPEN = frozenset({_U.TRANSFERRING, _U.PAUSED, _U.IDLE})
 """States in which what an upload holds may still change: nothing of it is being delivered."""

@@ -45,7 +45,7 @@ HOLDS = {
     HoldReason.STATE_DISK_LOW: "the disk of the state is full",
     HoldReason.AUTH: "MASV refuses the key",
     HoldReason.QUOTA: "the quota at MASV is used up",
-    HoldReason.OPERATOR: "it waits for a person's word",
+    HoldReason.OPERATOR: "somebody held it by hand",
 }
 
 WAITS = {

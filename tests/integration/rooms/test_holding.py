@@ -21,7 +21,7 @@ from masv_watch.model import (
     Prospect,
     Settle,
 )
-from masv_watch.uploads import HotFolders, Records
+from masv_watch.uploads import HotFolders, Records, needs_of
 from tests.integration.rooms.watched import QUIET_S
 
 from .test_intake_redrops import SETTLED_S
@@ -201,6 +201,17 @@ def test_drop_that_ended_or_never_was_is_not_held(make_room):
 
     assert ended.value.hint == "it ended as cancelled before"
     assert room.drop("x").state is DropState.CANCELLED
+
+
+def test_drop_that_a_person_holds_is_listed_and_alarms_nobody(make_room):
+    """He wants it so: neither the page's warning nor a letter asks for what he did himself."""
+    room = make_room()
+    settling(room)
+    view = hold(room, "x")
+
+    (kind,) = room.store.held_kinds()
+    assert (kind.drop.id, kind.drop.hold) == (view.drop.id, HoldReason.OPERATOR)
+    assert list(needs_of(room.store)) == []
 
 
 def test_held_drop_is_explained_and_can_be_cancelled(make_room):

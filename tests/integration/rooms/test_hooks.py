@@ -81,10 +81,11 @@ def hook(listener, kind=HookKind.WEBHOOK, *events):
 
 
 def test_hook_is_told_once_of_what_was_delivered_failed_and_held(world, listener):
-    """Each with what finds it again; what ends by itself is nobody's to be told."""
+    """Each with what finds it again; of what ends by itself, or a person wants so, nobody is."""
     square = Square(world, hook(listener))
     held = square.hold(b"reel\n1", HoldReason.NO_RECIPIENT)
     square.hold(b"grows", HoldReason.GROWING)
+    square.hold(b"kept", HoldReason.OPERATOR)
     sent = world.deliver(name="Day 1 <!channel>")
     square.work()
     square.build()
@@ -201,7 +202,7 @@ def test_hook_is_told_at_once_of_what_moved_behind_a_flood(world, listener):
     """However many moves came before it, no pause lies between two readings of them."""
     square = Square(world, hook(listener, HookKind.WEBHOOK, Told.DELIVERED))
     for number in range(700):
-        square.hold(b"%d.mov" % number, HoldReason.OPERATOR)
+        square.hold(b"%d.mov" % number, HoldReason.REDROP_ASK)
     world.deliver(name="behind it")
     square.work()
 
@@ -212,7 +213,7 @@ def test_hook_in_the_place_of_another_is_not_told_what_it_never_asked_for(world,
     """A reload may take the first of several out; a customer's hears of no hold (P8)."""
     listener.answers = [(503, {})]
     square = Square(world, hook(listener, HookKind.WEBHOOK, Told.HELD))
-    square.hold(b"a.mov", HoldReason.OPERATOR)
+    square.hold(b"a.mov", HoldReason.REDROP_ASK)
     square.work()
     square.tell(hook(listener, HookKind.WEBHOOK, Told.DELIVERED))
     square.pass_time(3601)
@@ -233,9 +234,9 @@ def test_hook_that_does_not_answer_is_asked_once_and_keeps_no_neighbour(world, l
     listener.answers = [(503, {})] * 2
     square = Square(world, hook(listener), hook(neighbour))
     for number in range(4):
-        square.hold(b"%d.mov" % number, HoldReason.OPERATOR)
+        square.hold(b"%d.mov" % number, HoldReason.REDROP_ASK)
     square.work()
-    square.hold(b"fresh.mov", HoldReason.OPERATOR)
+    square.hold(b"fresh.mov", HoldReason.REDROP_ASK)
     square.pass_time(30)
     during = (len(listener.told), len(neighbour.told))
     square.pass_time(31)
@@ -252,8 +253,8 @@ def test_hook_that_refuses_one_thing_is_told_the_next(world, listener):
     """A quick no is about what was told: nothing else waits for it."""
     listener.answers = [(400, {})]
     square = Square(world, hook(listener))
-    square.hold(b"refused.mov", HoldReason.OPERATOR)
-    square.hold(b"taken.mov", HoldReason.OPERATOR)
+    square.hold(b"refused.mov", HoldReason.REDROP_ASK)
+    square.hold(b"taken.mov", HoldReason.REDROP_ASK)
     square.work()
 
     assert [body["name"] for _, body in listener.told] == ["refused.mov", "taken.mov"]
@@ -263,11 +264,11 @@ def test_hooks_that_change_their_places_get_each_its_own(world, listener, neighb
     """A reload may sort them anew; a customer's channel hears of no other's failure (P8)."""
     listener.answers = [(503, {})]
     square = Square(world, hook(listener), hook(neighbour))
-    square.hold(b"a.mov", HoldReason.OPERATOR)
+    square.hold(b"a.mov", HoldReason.REDROP_ASK)
     square.work()
     square.tell(hook(neighbour), hook(listener))
     square.pass_time(61)
-    square.hold(b"b.mov", HoldReason.OPERATOR)
+    square.hold(b"b.mov", HoldReason.REDROP_ASK)
     square.pass_time(10)
 
     for each, names in ((listener, ["a.mov", "a.mov", "b.mov"]), (neighbour, ["a.mov", "b.mov"])):
@@ -282,7 +283,7 @@ def test_hook_in_the_place_of_one_that_moved_or_left_gets_nothing_of_it(
     listener.answers = [(503, {})]
     hooks = (hook(listener),) if stays else (hook(listener), hook(neighbour))
     square = Square(world, *hooks)
-    square.hold(b"a.mov", HoldReason.OPERATOR)
+    square.hold(b"a.mov", HoldReason.REDROP_ASK)
     square.work()
     square.tell(hook(neighbour), *((hook(listener),) if stays else ()))
     square.pass_time(61)
@@ -294,14 +295,14 @@ def test_hook_in_the_place_of_one_that_moved_or_left_gets_nothing_of_it(
 def test_what_waits_for_a_hook_that_took_something_is_told_to_no_other(world, listener, neighbour):
     """One that stands in its place is somebody else; only a mistyped address is corrected."""
     square = Square(world, hook(listener))
-    square.hold(b"before.mov", HoldReason.OPERATOR)
+    square.hold(b"before.mov", HoldReason.REDROP_ASK)
     square.work()
     listener.answers = [(503, {})]
-    square.hold(b"secret.mov", HoldReason.OPERATOR)
+    square.hold(b"secret.mov", HoldReason.REDROP_ASK)
     square.work()
     square.tell(hook(neighbour))
     square.pass_time(61)
-    square.hold(b"after.mov", HoldReason.OPERATOR)
+    square.hold(b"after.mov", HoldReason.REDROP_ASK)
     square.pass_time(10)
 
     assert [body["name"] for _, body in neighbour.told] == ["after.mov"]
@@ -314,11 +315,11 @@ def test_what_waits_for_a_hook_is_told_to_no_other_a_month_after_that_took_somet
 ):
     """What was told is forgotten by then; whose the rest is, is not (P8)."""
     square = Square(world, hook(listener))
-    square.hold(b"before.mov", HoldReason.OPERATOR)
+    square.hold(b"before.mov", HoldReason.REDROP_ASK)
     square.work()
     world.clock.advance(31 * 86400.0)
     listener.answers = [(503, {})] * 9
-    square.hold(b"secret.mov", HoldReason.OPERATOR)
+    square.hold(b"secret.mov", HoldReason.REDROP_ASK)
     square.work()
     square.tell(hook(neighbour))
     square.build()
@@ -332,13 +333,13 @@ def test_hook_in_the_place_of_another_is_told_what_that_one_was_told_of_too(
 ):
     """It is somebody else, who knows nothing of it when it happens again."""
     square = Square(world, hook(listener))
-    held = square.hold(b"again.mov", HoldReason.OPERATOR)
+    held = square.hold(b"again.mov", HoldReason.REDROP_ASK)
     square.work()
     square.tell(hook(neighbour))
     square.work()
     for _ in range(2):
         world.store.advance_drop(held, DropEvent.RELEASE)
-        reason = HoldReason.OPERATOR
+        reason = HoldReason.REDROP_ASK
         world.store.advance_drop(held, DropEvent.BLOCK, hold=reason, note="say so")
         square.pass_time(10)
 
@@ -352,11 +353,11 @@ def test_hook_gets_once_what_waits_for_two_mistyped_ones_that_stood_in_its_place
         for _ in range(2)
     )
     square = Square(world, first)
-    held = square.hold(b"once.mov", HoldReason.OPERATOR)
+    held = square.hold(b"once.mov", HoldReason.REDROP_ASK)
     square.work()
     square.tell(second, first)
     world.store.advance_drop(held, DropEvent.RELEASE)
-    world.store.advance_drop(held, DropEvent.BLOCK, hold=HoldReason.OPERATOR, note="say so")
+    world.store.advance_drop(held, DropEvent.BLOCK, hold=HoldReason.REDROP_ASK, note="say so")
     square.pass_time(10)
     square.tell(hook(listener))
     square.pass_time(3601)
@@ -368,7 +369,7 @@ def test_hook_is_known_again_by_what_shows_nothing_of_its_address(world, listene
     """The address is a secret: the state holds none of it in clear."""
     listener.answers = [(503, {})]
     square = Square(world, hook(listener))
-    square.hold(b"a.mov", HoldReason.OPERATOR)
+    square.hold(b"a.mov", HoldReason.REDROP_ASK)
     square.work()
     world.store.tend()
     held = b"".join(path.read_bytes() for path in (world.top / "state").iterdir())
@@ -382,7 +383,7 @@ def test_what_an_earlier_version_noted_goes_to_the_hook_in_its_place(world, list
     """An upgrade loses nothing that waits."""
     listener.answers = [(503, {})]
     square = Square(world, hook(listener))
-    square.hold(b"a.mov", HoldReason.OPERATOR)
+    square.hold(b"a.mov", HoldReason.REDROP_ASK)
     square.work()
     world.store.close()
     with sqlite3.connect(f"{world.settings.state}/masv-watch.db") as database:
@@ -400,7 +401,7 @@ def test_all_that_waited_too_long_for_a_hook_is_given_up_together(world, listene
     listener.answers = [(503, {})] * 200
     square = Square(world, hook(listener))
     for number in range(5):
-        square.hold(b"%d.mov" % number, HoldReason.OPERATOR)
+        square.hold(b"%d.mov" % number, HoldReason.REDROP_ASK)
     square.work()
     square.pass_time(LIFE_S + 1)
     tried = len(listener.told)
