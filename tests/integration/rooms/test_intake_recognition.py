@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -192,6 +193,22 @@ def test_folder_is_looked_at_after_a_restart_where_more_than_its_row_counts(make
     write(room, "CARD/a.mov")
     settle(room)
     room.rule = replace(room.rule, **setting)
+
+    known, looked = folders_again(room)
+
+    assert (known, looked) == ([], ["CARD"])
+
+
+def test_folder_that_is_on_its_way_from_another_path_is_looked_at_where_its_copy_stands(
+    make_met_room,
+):
+    """Its row is that of the other one: nothing tells yet what this one is to it."""
+    room = make_met_room(drop=DropMode.FOLDER)
+    write(room, "CARD/a.mov")
+    settle(room)
+    shutil.copytree(room.hot, room.top / "moved")
+    room.hot = room.top / "moved"
+    room.rule = replace(room.rule, path=os.fsencode(room.hot))
 
     known, looked = folders_again(room)
 
