@@ -70,6 +70,8 @@ T = TypeVar("T")
 BATCH = 256
 #: seconds that another process (a backup) may keep the database from us
 BUSY_S = 10.0
+#: prepared statements that the writing connection keeps: about all that it has
+STATEMENTS = 256
 #: what every connection begins with; temp_store 2 is the memory, whatever ails /tmp
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=2")
 #: what a job may raise without harm to its neighbours; its caller gets it
@@ -188,10 +190,11 @@ class SqliteEngine:
         if self._closed:
             raise StoreUnusable("the store is closed", hint="see the log for why it ended")
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, statements: int = STATEMENTS) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-        )
+            self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False,
+            cached_statements=statements,
+        )  # fmt: skip
         connection.row_factory = sqlite3.Row
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
