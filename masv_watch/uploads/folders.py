@@ -215,11 +215,15 @@ class HotFolders:
     def seed(self, name: str) -> int:
         """Record what the first start held in a hot folder as seen; give how many drops.
 
+        One that is not configured any more may be asked about, too: that is how its questions end.
+
         Raises:
             NotFound: no such hot folder, or nothing is held there.
         """
-        self.view(name)
-        return self._answered(name, self._store.seed(name))
+        drops = self._store.seed(name)
+        if not drops:
+            self.view(name)
+        return self._answered(name, drops)
 
     def adopt(self, name: str) -> None:
         """Take whatever stands at a hot folder's path for its root; its ledger stays.

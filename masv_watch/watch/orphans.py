@@ -13,17 +13,25 @@ from collections.abc import Iterable
 
 from masv_watch.errors import SourceChanged
 from masv_watch.lifecycle import OPEN, RELEASABLE, is_arriving
-from masv_watch.model import Drop, DropState, Rule
+from masv_watch.model import Drop, DropState, HoldReason, Rule
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 
 log = logging.getLogger(__name__)
 
 
+#: what only a person's word holds, so that no later look would hold it again
+_BY_WORD = frozenset({HoldReason.INITIAL_ASK, HoldReason.OPERATOR})
+
+
 def still_asks(rules: Iterable[Rule], drop: Drop) -> bool:
-    """Say whether a drop of a disabled hot folder waits for a person: nobody answered it."""
-    is_disabled = any(rule.name == drop.hot_folder and not rule.is_enabled for rule in rules)
-    return is_disabled and drop.state is DropState.HELD and drop.hold in RELEASABLE
+    """Say whether a drop waits for a person where nobody looks: nobody answered it.
+
+    A hot folder may be away for one reload only; what was held would go by itself once it is back.
+    """
+    mine = [rule for rule in rules if rule.name == drop.hot_folder]
+    kept = _BY_WORD if all(rule.is_enabled for rule in mine) else RELEASABLE
+    return drop.state is DropState.HELD and drop.hold in kept
 
 
 def why_unwatched(rules: Iterable[Rule], name: str) -> str:

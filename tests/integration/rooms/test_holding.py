@@ -22,6 +22,7 @@ from masv_watch.model import (
     Settle,
 )
 from masv_watch.uploads import HotFolders, Records, needs_of
+from tests.integration.rooms.rostered import roster
 from tests.integration.rooms.watched import QUIET_S
 
 from .test_intake_redrops import SETTLED_S
@@ -201,6 +202,20 @@ def test_drop_that_ended_or_never_was_is_not_held(make_room):
 
     assert ended.value.hint == "it ended as cancelled before"
     assert room.drop("x").state is DropState.CANCELLED
+
+
+def test_held_drop_stays_held_while_its_hot_folder_is_away_for_a_reload(make_room):
+    """No later look would hold it again: it would go as soon as it is watched again."""
+    room = make_room()
+    settling(room)
+    hold(room, "x")
+
+    roster(room)
+    room.begin()
+    room.pass_time(SETTLED_S)
+
+    assert room.state("x") == ("held", "operator")
+    assert room.taken() == []
 
 
 def test_drop_that_a_person_holds_is_listed_and_alarms_nobody(make_room):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from masv_watch.errors import IllegalTransition
+from masv_watch.errors import IllegalTransition, NotFound
 from masv_watch.model import (
     After,
     Caller,
@@ -28,7 +28,7 @@ from masv_watch.model import (
     To,
     UploadType,
 )
-from masv_watch.uploads import HotFolders
+from masv_watch.uploads import HotFolders, needs_of
 from tests.integration.rooms.rostered import busy, roster
 from tests.integration.rooms.test_intake_redrops import SETTLED_S
 from tests.integration.rooms.watched import QUIET_S, Room
@@ -160,20 +160,40 @@ def test_hot_folder_that_is_disabled_lets_what_is_on_its_way_go_on_and_keeps_its
     assert "enabled: true" in said.cure
 
 
-def test_hot_folder_that_is_disabled_keeps_the_questions_that_nobody_answered(make_room: Any):
-    """Else `enabled: true` would send all that `initial` had held (P8)."""
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_hot_folder_that_nobody_watches_keeps_the_questions_that_nobody_answered(
+    make_room: Any, is_removed: bool
+):
+    """Else all that `initial` had held would go once it is watched again (P8)."""
     room = make_room(initial=Initial.ASK)
     (room.hot / "old.mov").write_bytes(b"abc")
     room.pass_time(SETTLED_S)
     assert room.state("old.mov") == ("held", "initial_ask")
     made = roster(room, room.rule)
-    made.swap([replace(room.rule, is_enabled=False)])
+    made.swap([] if is_removed else [replace(room.rule, is_enabled=False)])
 
     room.begin()
     room.pass_time(SETTLED_S)
 
     assert room.state("old.mov") == ("held", "initial_ask")
     assert room.taken() == []
+
+
+def test_questions_of_a_removed_hot_folder_end_by_recording_them(make_room: Any):
+    """The cure beside them can be pasted, though no rule has that name any more."""
+    room = make_room(initial=Initial.ASK)
+    (room.hot / "old.mov").write_bytes(b"abc")
+    room.pass_time(SETTLED_S)
+    made = roster(room)
+    view = HotFolders(room.store, room.uploads, sights=made.sights, hurry=made.hurry)
+    (need,) = needs_of(room.store)
+
+    assert "masv-watch ledger seed hot" in need.cure
+    assert view.seed("hot") == 1
+    assert room.state("old.mov") == ("ignored", None)
+    assert list(needs_of(room.store)) == []
+    with pytest.raises(NotFound, match="no hot folder"):
+        view.seed("hot")
 
 
 def test_hot_folder_that_is_disabled_still_says_what_goes_with_a_source(make_room: Any):
