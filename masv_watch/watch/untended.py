@@ -51,7 +51,20 @@ PATIENCE_S = 5.0
 #: files of a drop by which its root is known again
 _SAMPLE = 100
 
-Place = tuple[str, bytes]
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One root; of a removable one, each volume that stood there is another."""
+
+    hot_folder: str
+    path: bytes
+    #: "" where it is not removable
+    volume: str
+
+    @property
+    def key(self) -> str:
+        """Name it among all that needs a person."""
+        return f"untended {self.hot_folder} {shown(self.path)} {self.volume}".rstrip()
 
 
 @dataclass(slots=True)
@@ -105,15 +118,16 @@ class Untended:
         """Say which roots a person should look at, one sentence each."""
         now, found = self._clock.monotonic(), []
         if self._asking is not None and now - self._asking[1] >= PATIENCE_S:
-            (name, path), _ = self._asking
+            place, _ = self._asking
             text = (
-                f"hot folder {name}: {shown(path)}, which nobody watches any more, does not answer"
+                f"hot folder {place.hot_folder}: {shown(place.path)}, which nobody watches any"
+                " more, does not answer; look at the mount"
             )
-            found.append(Need(key=f"root {name}", text=f"{text}; look at the mount"))
-        for (name, path), away in tuple(self._away.items()):
+            found.append(Need(key=place.key, text=text))
+        for place, away in tuple(self._away.items()):
             if now - away.since >= ALARM_S:
-                text = f"hot folder {name}: {_sentence(path, away)}"
-                found.append(Need(key=f"root {name}", text=text, cure=_cure(away)))
+                text = f"hot folder {place.hot_folder}: {_sentence(place.path, away)}"
+                found.append(Need(key=place.key, text=text, cure=_cure(away)))
         return found
 
     def tick(self) -> float | None:
@@ -142,22 +156,22 @@ class Untended:
             if drop is None or upload is None or drop.state is not DropState.TAKEN:
                 self._drops.pop(drop_id, None)
             elif upload.state in OPEN:
-                found.setdefault((drop.hot_folder, upload.root), []).append((drop, upload))
+                place = Place(drop.hot_folder, upload.root, drop.volume)
+                found.setdefault(place, []).append((drop, upload))
             elif upload.state is not UploadState.ERROR:
                 self._drops.pop(drop_id, None)
         return found
 
     def _why_away(self, place: Place, found: Sequence[tuple[Drop, Upload]]) -> str:
-        name, path = place
         try:
-            with files.Root.open(path) as root:
-                drop = found[0][0]
-                if drop.volume and volume_name(files.volume_of(root)) != drop.volume:
+            with files.Root.open(place.path) as root:
+                if place.volume and volume_name(files.volume_of(root)) != place.volume:
                     return "is not the volume that it came on"
-                return why_not_home(self._store, root, name, self._sample(drop))
+                sample = self._sample(found[0][0])
+                return why_not_home(self._store, root, place.hot_folder, sample)
         except SourceError as error:
             said = error.message.removeprefix("the folder ")
-            return said.removeprefix(shown(path)).strip()
+            return said.removeprefix(shown(place.path)).strip()
 
     def _sample(self, drop: Drop) -> Mapping[bytes, Identity]:
         known = self._drops.get(drop.id)
@@ -175,18 +189,18 @@ class Untended:
         if away is None:
             away = self._away[place] = _Away(since=now, why=why, drop=first, number=len(found))
         away.why, away.drop, away.number = why, first, len(found)
-        name, path = place
         ids = [drop.id for drop, _ in found if drop.hold is None]
         if ids:
-            self._store.close_root(name, path, f"{shown(path)} {why}", only=ids)
+            said = f"{shown(place.path)} {why}"
+            self._store.close_root(place.hot_folder, place.path, said, only=ids)
         if now - away.since >= ALARM_S and not away.is_told:
             away.is_told = True
             log.error(
                 "a folder that nobody watches is away",
                 extra={
-                    "hot_folder": name,
+                    "hot_folder": place.hot_folder,
                     "code": SourceUnreadable.code,
-                    "reason": _sentence(path, away),
+                    "reason": _sentence(place.path, away),
                     "cure": _cure(away),
                 },
             )
@@ -195,7 +209,7 @@ class Untended:
         self._away.pop(place, None)
         ids = [drop.id for drop, _ in found if drop.hold is HoldReason.ROOT_UNAVAILABLE]
         if ids:
-            self._store.open_root(place[0], only=ids)
+            self._store.open_root(place.hot_folder, only=ids)
         for drop, upload in found:
             if orphans.is_stuck(drop):
                 self._settle(drop, upload)

@@ -13,7 +13,7 @@ from masv_watch.model import Rule, Upload, UploadState
 from masv_watch.roster import Roster
 from masv_watch.uploads.needs import needs_of
 from masv_watch.watch.absence import ALARM_S
-from masv_watch.watch.untended import PATIENCE_S
+from masv_watch.watch.untended import PATIENCE_S, Place
 from tests.integration.rooms.test_intake_redrops import SETTLED_S
 from tests.integration.rooms.watched import Room
 from tests.integration.store.making import claim, open_package
@@ -138,7 +138,7 @@ def test_root_that_does_not_answer_is_told_of(make_room: Any) -> None:
     room = make_room()
     taken(room)
     untended = roster_of(room).untended
-    untended._asking = ("hot", room.rule.path), room.clock.monotonic()
+    untended._asking = Place("hot", room.rule.path, ""), room.clock.monotonic()
     assert untended.needs() == []
     room.clock.advance(PATIENCE_S)
 

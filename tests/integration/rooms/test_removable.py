@@ -23,11 +23,14 @@ from masv_watch.model import (
     Limits,
     Prospect,
     To,
+    Upload,
+    UploadState,
 )
 from masv_watch.uploads import Records, cure_of
 from masv_watch.watch.absence import ALARM_S
 from masv_watch.watch.intake import REPROBE_S
-from tests.integration.rooms.watched import QUIET_S
+from tests.integration.rooms.test_orphans import miss, roster_of
+from tests.integration.rooms.watched import QUIET_S, Room
 from tests.mounted import Mounts, make_image
 
 ONE = "11111111-2222-3333-4444-555555555555"
@@ -137,6 +140,52 @@ def test_drops_of_a_card_that_left_wait_until_the_same_one_is_back(make_room, mo
     assert [drop.hold for drop in room.store.drops_of(first.id)] == [None]
     assert [drop.hold for drop in room.store.drops_of(second.id)] == ["root_unavailable"]
     assert len(room.taken()) == 2
+
+
+def both_on_their_way(room: Room, mounts: Mounts, cards: tuple[Path, Path]) -> list[Upload]:
+    """Let each card be taken; the second one stays."""
+    mounts.image(room.hot, cards[0])
+    room.pass_time(SETTLED_S)
+    mounts.leave(room.hot)
+    room.pass_time(SETTLED_S)
+    mounts.image(room.hot, cards[1])
+    room.pass_time(SETTLED_S)
+    return room.taken()
+
+
+def test_each_card_of_a_removed_hot_folder_waits_for_itself_alone(make_room, mounts, cards):
+    """One that is away holds no other up, and nothing of one is looked for on another."""
+    room = make_room(removable=True, drop=DropMode.FOLDER)
+    first, second = both_on_their_way(room, mounts, cards)
+    roster = roster_of(room)
+    roster.untended.tick()
+    with_second = [room.store.drops_of(each.id)[0].hold for each in (first, second)]
+    mounts.leave(room.hot)
+    mounts.image(room.hot, cards[0])
+    miss(room, second, roster)
+    roster.untended.tick()
+    with_first = [room.store.drops_of(each.id)[0].hold for each in (first, second)]
+    kept = room.store.upload(second.id).state
+    mounts.leave(room.hot)
+    mounts.image(room.hot, cards[1])
+    roster.untended.tick()
+
+    assert with_second == ["root_unavailable", None]
+    assert with_first == [None, "root_unavailable"]
+    assert kept is UploadState.TRANSFERRING
+    assert room.store.drops_of(second.id)[0].whole
+
+
+def test_each_card_of_a_removed_hot_folder_that_is_away_is_told_of(make_room, mounts, cards):
+    """An alarm knows each by a name of its own."""
+    room = make_room(removable=True, drop=DropMode.FOLDER)
+    both_on_their_way(room, mounts, cards)
+    untended = roster_of(room).untended
+    mounts.leave(room.hot)
+    untended.tick()
+    room.clock.advance(ALARM_S)
+
+    assert len({need.key for need in untended.needs()}) == 2
 
 
 def test_what_waits_for_its_card_is_told_with_a_cure_that_can_be_carried_out(
