@@ -186,13 +186,19 @@ class Roster:
             watched.intake.gauges.end()
             self._hints.disarm(name)
         self._inherit(self._rules)
-        for rule in rules:
-            if rule.name not in self._watched:
-                self._watched[rule.name] = self._watch(rule)
-                self._watched[rule.name].loop.start()
-            else:
-                self._watched[rule.name].intake.adopt(rule)
-        self._forget_removed()
+        begun: list[Loop] = []
+        try:
+            for rule in rules:
+                if rule.name not in self._watched:
+                    watched = self._watched[rule.name] = self._watch(rule)
+                    begun.append(watched.loop)
+                else:
+                    self._watched[rule.name].intake.adopt(rule)
+            self._forget_removed()
+        finally:
+            # what is watched from now on is let go by then: nobody else closes or fails it
+            for loop in begun:
+                loop.start()
 
     def _inherit(self, rules: Iterable[Rule]) -> None:
         """Let a hot folder that was renamed have the ledger of its earlier name."""
@@ -299,9 +305,9 @@ class Roster:
     def note_source_changed(self, hot_folder: str | None) -> None:
         """Have what changed on its way looked at, by whoever looks after it."""
         name = hot_folder or ""
-        watched = self._watched.get(name)
         for drop in self._store.drops(name, living=True) if name else ():
-            if orphans.is_stuck(drop) and not self._is_looked_at(drop, watched):
+            # asked anew of each: a reload may have it watched meanwhile
+            if orphans.is_stuck(drop) and not self._is_looked_at(drop, self._watched.get(name)):
                 self.untended.hurry(drop)
         self.hurry(name)
 

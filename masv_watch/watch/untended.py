@@ -5,14 +5,16 @@ when somebody is told. Never looks for anything new. Built by `roster`; `tick` i
 of its own, the rest by any thread.
 
 Law 1. A bare mount point proves nothing here either: nothing fails for it (fault 8).
-Law 2. What stands there as it settled goes on; what does not can never settle again, as nobody
+Law 2. Nothing follows from a look for what is watched again by then: its own watcher decides.
+Law 3. What stands there as it settled goes on; what does not can never settle again, as nobody
        watches it: its upload fails and says what helps (P3, P6).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -97,6 +99,8 @@ class Untended:
             at_most_s=IDLE_S,
             vital=False,
         )
+        # held by whatever follows from a look, and by whoever says what is looked at
+        self._lock = threading.Lock()
         #: numbers of drops, each with some of its files as they settled, once they were asked for
         self._drops: dict[int, Mapping[bytes, Identity] | None] = {}
         self._away: dict[Place, _Away] = {}
@@ -105,13 +109,15 @@ class Untended:
 
     def tend(self, drops: Iterable[Drop]) -> None:
         """Look after these drops from now on, and after no other."""
-        known = self._drops
-        self._drops = {drop.id: known.get(drop.id) for drop in drops}
+        with self._lock:
+            known = self._drops
+            self._drops = {drop.id: known.get(drop.id) for drop in drops}
         self.loop.bell.ring()
 
     def hurry(self, drop: Drop) -> None:
         """Look at the root of a drop soon."""
-        self._drops.setdefault(drop.id, None)
+        with self._lock:
+            self._drops.setdefault(drop.id, None)
         self.loop.bell.ring()
 
     def needs(self) -> list[Need]:
@@ -177,22 +183,28 @@ class Untended:
         known = self._drops.get(drop.id)
         if known is None:
             known = {row.path: row.identity for row in islice(self._files(drop), _SAMPLE)}
-            self._drops[drop.id] = known
+            with self._lock:
+                if drop.id in self._drops:
+                    self._drops[drop.id] = known
         return known
 
     def _files(self, drop: Drop) -> Iterator[SourceFile]:
         return (row for row in self._store.files(drop.upload_id or "") if row.drop_id == drop.id)
 
     def _wait(self, place: Place, found: Sequence[tuple[Drop, Upload]], why: str) -> None:
-        now, first = self._clock.monotonic(), found[0][0]
+        with self._lock:
+            waiting = [drop for drop, _ in found if drop.id in self._drops]
+            ids = [drop.id for drop in waiting if drop.hold is None]
+            if ids:
+                said = f"{shown(place.path)} {why}"
+                self._store.close_root(place.hot_folder, place.path, said, only=ids)
+        if not waiting:
+            return
+        now, first = self._clock.monotonic(), waiting[0]
         away = self._away.get(place)
         if away is None:
-            away = self._away[place] = _Away(since=now, why=why, drop=first, number=len(found))
-        away.why, away.drop, away.number = why, first, len(found)
-        ids = [drop.id for drop, _ in found if drop.hold is None]
-        if ids:
-            said = f"{shown(place.path)} {why}"
-            self._store.close_root(place.hot_folder, place.path, said, only=ids)
+            away = self._away[place] = _Away(since=now, why=why, drop=first, number=len(waiting))
+        away.why, away.drop, away.number = why, first, len(waiting)
         if now - away.since >= ALARM_S and not away.is_told:
             away.is_told = True
             log.error(
@@ -207,9 +219,11 @@ class Untended:
 
     def _go_on(self, place: Place, found: Sequence[tuple[Drop, Upload]]) -> None:
         self._away.pop(place, None)
-        ids = [drop.id for drop, _ in found if drop.hold is HoldReason.ROOT_UNAVAILABLE]
-        if ids:
-            self._store.open_root(place.hot_folder, only=ids)
+        with self._lock:
+            tended = [drop for drop, _ in found if drop.id in self._drops]
+            ids = [drop.id for drop in tended if drop.hold is HoldReason.ROOT_UNAVAILABLE]
+            if ids:
+                self._store.open_root(place.hot_folder, only=ids)
         for drop, upload in found:
             if orphans.is_stuck(drop):
                 self._settle(drop, upload)
@@ -226,7 +240,7 @@ class Untended:
                     if isinstance(found, SourceError) or not files.is_same(
                         found, rows[path].identity
                     ):
-                        orphans.fail(drop, self._store)
+                        self._act(drop, orphans.fail)
                         return
         except SourceError:
             return
@@ -244,10 +258,22 @@ class Untended:
             ),
             is_late=drop.is_late,
         )
-        try:
-            self._store.settle_again(draft)
-        except IllegalTransition as error:
-            log.info("a drop was not taken", extra={"drop": drop.id, "reason": str(error)})
+        self._act(drop, lambda _, store: _take_again(draft, store))
+
+    def _act(self, drop: Drop, act: Callable[[Drop, Store], None]) -> None:
+        """Do what follows from a look at a drop, unless somebody else looked after it meanwhile."""
+        with self._lock:
+            known = self._store.drop(drop.id)
+            if known is None or drop.id not in self._drops or not orphans.is_stuck(known):
+                return
+            act(known, self._store)
+
+
+def _take_again(draft: DropDraft, store: Store) -> None:
+    try:
+        store.settle_again(draft)
+    except IllegalTransition as error:
+        log.info("a drop was not taken", extra={"drop": draft.drop_id, "reason": str(error)})
 
 
 def _sentence(path: bytes, away: _Away) -> str:

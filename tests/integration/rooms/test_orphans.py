@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from masv_watch.metrics import Metrics
-from masv_watch.model import Rule, Upload, UploadState
+from masv_watch.model import Rule, SourceFile, Upload, UploadState
 from masv_watch.roster import Roster
 from masv_watch.uploads.needs import needs_of
 from masv_watch.watch.absence import ALARM_S
-from masv_watch.watch.untended import PATIENCE_S, Place
+from masv_watch.watch.untended import PATIENCE_S, Place, Untended
+from tests.integration.rooms.sent import Door, Nth
 from tests.integration.rooms.test_intake_redrops import SETTLED_S
 from tests.integration.rooms.watched import Room
 from tests.integration.store.making import claim, open_package
@@ -143,6 +146,108 @@ def test_root_that_does_not_answer_is_told_of(make_room: Any) -> None:
     room.clock.advance(PATIENCE_S)
 
     assert [need.text.endswith("does not answer; look at the mount") for need in untended.needs()]
+
+
+def slow(room: Room, instead: Callable[[Untended], None], *, nth: int = 1) -> Untended:
+    """Look after what is on its way; something happens while a root keeps the look waiting.
+
+    Its files are asked for first to know the root again, and then to compare all of them.
+    """
+    happen = Nth(lambda: None, nth, lambda: instead(made))
+
+    def files_of(upload_id: str) -> list[SourceFile]:
+        found = room.store.files(upload_id)
+        happen()
+        return found
+
+    made = Untended(Door(room.store, files=files_of), clock=room.clock, metrics=Metrics())
+    made.tend(room.store.drops(living=True))
+    return made
+
+
+def let_go(untended: Untended) -> None:
+    """Have all of it watched again, as a reload does."""
+    untended.tend(())
+
+
+def test_drop_that_is_watched_again_while_its_root_answers_late_is_let_go(make_room: Any) -> None:
+    """The look that hung across the reload does not take it back."""
+    room = make_room()
+    taken(room)
+    untended = slow(room, let_go)
+    untended.tick()
+
+    assert untended.tick() is None
+
+
+def test_drop_that_is_watched_again_during_a_look_at_a_bare_root_is_not_held(
+    make_room: Any,
+) -> None:
+    """Its own watcher, which found the root in place, would not let it go on."""
+    room = make_room()
+    taken(room)
+    room.hot.rename(room.top / "away")
+    room.hot.mkdir()
+    untended = slow(room, let_go)
+    untended.tick()
+    room.clock.advance(ALARM_S)
+
+    assert room.state("a.mov") == ("taken", None)
+    assert untended.needs() == []
+
+
+def test_changed_drop_that_is_watched_again_during_a_look_does_not_fail(make_room: Any) -> None:
+    """It settles again where it is watched."""
+    room = make_room()
+    upload = taken(room)
+    untended = slow(room, let_go, nth=2)
+    (room.hot / "a.mov").write_bytes(b"other content")
+    miss(room, upload, roster_of(room))
+    untended.tick()
+
+    assert room.store.upload(upload.id).state is UploadState.TRANSFERRING
+
+
+def test_drop_that_settled_again_during_a_look_does_not_fail(make_room: Any) -> None:
+    """It was watched for a while, and is not any more: what the look found is of before."""
+    room = make_room()
+    upload = taken(room)
+
+    def settle(_: Untended) -> None:
+        room.intake.hurry()
+        room.pass_time(SETTLED_S)
+
+    untended = slow(room, settle, nth=2)
+    miss(room, upload, roster_of(room))
+    (room.hot / "a.mov").write_bytes(b"other content")
+    untended.tick()
+
+    assert room.drop("a.mov").whole
+    assert room.store.upload(upload.id).state is UploadState.TRANSFERRING
+
+
+def test_hot_folder_is_watched_again_only_once_nobody_else_looks_after_it(make_room: Any) -> None:
+    """Else what was on its way from there would be closed behind the back of its watcher."""
+    room = make_room()
+    taken(room)
+    roster = roster_of(room)
+    watching: list[bool] = []
+
+    def drops(*given: Any, **named: Any) -> Any:
+        if threading.current_thread() is threading.main_thread():
+            watching.append(any(each.name == "intake-hot" for each in threading.enumerate()))
+        return room.store.drops(*given, **named)
+
+    roster._store = Door(room.store, drops=drops)
+    try:
+        roster.swap([room.rule])
+    finally:
+        (loop, *_) = roster.loops
+        loop.stop(5.0)
+
+    assert watching == [False]
+    assert loop.name == "intake-hot"
+    assert roster.untended.tick() is None
 
 
 def test_nothing_is_looked_at_where_all_is_watched(make_room: Any) -> None:
