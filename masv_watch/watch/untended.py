@@ -123,8 +123,10 @@ class Untended:
     def needs(self) -> list[Need]:
         """Say which roots a person should look at, one sentence each."""
         now, found = self._clock.monotonic(), []
-        if self._asking is not None and now - self._asking[1] >= PATIENCE_S:
-            place, _ = self._asking
+        # read once: the loop ends its question meanwhile
+        asking = self._asking
+        if asking is not None and now - asking[1] >= PATIENCE_S:
+            place, _ = asking
             text = (
                 f"hot folder {place.hot_folder}: {shown(place.path)}, which nobody watches any"
                 " more, does not answer; look at the mount"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -146,6 +147,30 @@ def test_root_that_does_not_answer_is_told_of(make_room: Any) -> None:
     room.clock.advance(PATIENCE_S)
 
     assert [need.text.endswith("does not answer; look at the mount") for need in untended.needs()]
+
+
+class Answering(Untended):
+    """One whose root answers while somebody asks what needs him."""
+
+    asked: Iterator[Any]
+
+    @property
+    def _asking(self) -> Any:
+        return next(self.asked)
+
+    @_asking.setter
+    def _asking(self, value: Any) -> None:
+        self.asked = chain([value], repeat(None))
+
+
+def test_root_that_answers_while_its_need_is_said_breaks_nothing(make_room: Any) -> None:
+    """Who asks is on another thread than the look."""
+    room = make_room()
+    untended = Answering(room.store, clock=room.clock, metrics=Metrics())
+    untended._asking = Place("hot", room.rule.path, ""), room.clock.monotonic()
+    room.clock.advance(PATIENCE_S)
+
+    assert len(untended.needs()) == 1
 
 
 def slow(room: Room, instead: Callable[[Untended], None], *, nth: int = 1) -> Untended:
