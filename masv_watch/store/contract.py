@@ -188,8 +188,8 @@ class Undertakings(Protocol):
         """Give one file, or None."""
         ...
 
-    def skipped(self, upload_id: str) -> list[str]:
-        """List what was left out of an upload, with the reason each."""
+    def skipped(self, upload_id: str, *, drop_id: int | None = None) -> list[str]:
+        """List what was left out of an upload, or of one drop of it, with the reason each."""
         ...
 
     def advance_upload(

@@ -79,10 +79,15 @@ class UndertakingVerbs:
         row = self.engine.read(lambda tx: tx.one("file", id=file_id))
         return None if row is None else file_of(row)
 
-    def skipped(self, upload_id: str) -> list[str]:
-        """List what was left out of an upload."""
-        rows = self.engine.read(lambda tx: tx.all("skipped", upload_id=upload_id))
-        return [str(row["reason"]) for row in rows]
+    def skipped(self, upload_id: str, *, drop_id: int | None = None) -> list[str]:
+        """List what was left out of an upload, or of one drop of it."""
+
+        def read(tx: Transaction) -> list[Row]:
+            if drop_id is None:
+                return tx.all("skipped", upload_id=upload_id)
+            return tx.all("skipped_of", upload_id=upload_id, drop_id=drop_id)
+
+        return [str(row["reason"]) for row in self.engine.read(read)]
 
     def advance_upload(
         self, upload_id: str, event: UploadEvent, *, code: int | None = None, error: str = ""

@@ -258,6 +258,8 @@ class Untended:
                 )
                 for row in rows.values()
             ),
+            # nobody looked for anything new: what was left out of it is what it was
+            skipped=tuple(self._store.skipped(upload.id, drop_id=drop.id)),
             is_late=drop.is_late,
         )
         self._act(drop, lambda _, store: _take_again(draft, store))

@@ -125,6 +125,27 @@ def test_upload_waits_while_a_bare_mount_point_stands_where_nobody_watches(
     assert room.store.upload(upload.id).state is UploadState.TRANSFERRING
 
 
+def test_what_was_left_out_of_a_drop_that_settles_where_nobody_watches_stays_noted(
+    make_room: Any,
+) -> None:
+    """The letter and the receipt name it."""
+    room = make_room()
+    card = room.hot / "CARD"
+    (card / "empty").mkdir(parents=True)
+    (card / "a.mov").write_bytes(b"abc")
+    os.mkfifo(card / "pipe")
+    room.pass_time(2 * SETTLED_S)
+    (upload,) = room.taken()
+    noted = room.store.skipped(upload.id)
+    roster = roster_of(room)
+    miss(room, upload, roster)
+    roster.untended.tick()
+
+    assert len(noted) == 2
+    assert room.drop("CARD").whole
+    assert room.store.skipped(upload.id) == noted
+
+
 def test_source_that_was_removed_where_nobody_watches_is_told_of(make_room: Any) -> None:
     """Its folder is there, and empty because somebody emptied it."""
     room = make_room()
