@@ -93,6 +93,31 @@ def test_large_file_without_a_peer_says_which_and_measures_nothing(project, tmp_
     assert "goal:" not in done.stdout
 
 
+def test_page_slice_measures_every_view_and_holds_a_browser_against_the_goal(project, tmp_path):
+    """By HTTP and drawn; what a person waits for is what the goal is about."""
+    out = tmp_path / "figures.json"
+
+    done = bench(project, "bench_page", "--uploads", "40", "--files", "80", "--json", str(out))
+
+    assert is_measured(done), done.stdout + done.stderr
+    tree = json.loads(out.read_text())
+    for kind in ("page", "bare"):
+        assert len(tree["figures"][kind]) == 6
+        assert all(value > 0 for values in tree["figures"][kind].values() for value in values)
+    assert [(goal["goal"], goal["at_most"]) for goal in tree["goals"]] == [(1000, True)]
+    drawn = tree["figures"]["page"]["first view, in a browser"]
+    assert tree["goals"][0]["measured"] == drawn[0]
+
+
+def test_page_without_a_browser_says_so_and_measures_nothing(project, tmp_path):
+    """That nobody could look is never taken for a page that opened in time."""
+    done = bench(project, "bench_page", environ={"PATH": str(tmp_path)})
+
+    assert done.returncode == 2
+    assert "CANNOT MEASURE: chromium-headless-shell is missing" in done.stderr
+    assert "goal:" not in done.stdout
+
+
 def test_missed_goal_is_told_and_a_reached_one_too(capsys):
     """Each goal has one line with its verdict."""
     figures = Figures("A title", 1)
