@@ -72,7 +72,8 @@ def examine(
     count = len(loaded.settings.hot_folders)
     ok = [f"ok: {file}: {counted(count, 'hot folder')}", *_waiting(loaded)]
     if probe:
-        seen = world.probe(loaded.settings, places=loaded.places, file=file)
+        bare = _bare(loaded)
+        seen = world.probe(loaded.settings, places=loaded.places, file=file, bare=bare)
         problems += seen.problems
         warnings += seen.warnings
         ok += seen.ok
@@ -176,6 +177,27 @@ def _marked_by_others(loaded: Loaded) -> list[str]:
             f" where the other is gone, masv-watch adopt {rule.name}"
         )
     return warnings
+
+
+def _bare(loaded: Loaded) -> dict[bytes, files.Intended]:
+    """Give the hot folders that lie on a bare mount point, as far as the gate will think so."""
+    known, found = known_roots(loaded.settings.state), {}
+    for rule in loaded.settings.hot_folders:
+        is_known = known.get(rule.name) == rule.path or _carries_marker(rule)
+        if is_known or rule.removable or rule.expect.filesystems:
+            continue
+        lacks = files.bare_point(rule.path)
+        if lacks is not None:
+            found[rule.path] = lacks
+    return found
+
+
+def _carries_marker(rule: Rule) -> bool:
+    try:
+        with files.Root.open(rule.path) as root:
+            return files.read_marker(root) is not None
+    except SourceError:
+        return False
 
 
 def _waiting(loaded: Loaded) -> list[str]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from masv_watch.config.problems import printable
-from masv_watch.files import filesystem_kind
+from masv_watch.files import Intended, filesystem_kind
 from masv_watch.model import After, Rule, Scheme, Server, Settings
 
 _EFFECTIVE = os.access in os.supports_effective_ids
@@ -35,14 +35,22 @@ class Findings:
 
 
 def probe(
-    settings: Settings, *, places: Mapping[str, str] | None = None, file: str = "configuration"
+    settings: Settings,
+    *,
+    places: Mapping[str, str] | None = None,
+    file: str = "configuration",
+    bare: Mapping[bytes, Intended] | None = None,
 ) -> Findings:
-    """Look at every path and user that a configuration names; `places` come from `Loaded`."""
+    """Look at every path and user that a configuration names; `places` come from `Loaded`.
+
+    `bare` are the hot folders that run will wait for, because something is to be mounted first.
+    """
     findings = Findings()
     known = places or {}
     for number, rule in enumerate(settings.hot_folders):
         path = f"hot_folders[{number}].path"
-        _root(findings, rule, path, known.get(path, f"{rule.at or file}:1"))
+        place = known.get(path, f"{rule.at or file}:1")
+        _root(findings, rule, path, place, lacks=(bare or {}).get(rule.path))
         for key, after in (("delivered", rule.after), ("duplicate", rule.after_duplicate)):
             path = f"hot_folders[{number}].after.{key}"
             if after is not None:
@@ -57,7 +65,14 @@ def probe(
     return findings
 
 
-def _root(findings: Findings, rule: Rule, path: str, place: str) -> None:
+#: what helps where something is to be mounted first
+_MOUNT = (
+    "mount it before the service starts, which the drop-in that `masv-watch service paths` writes"
+    " sees to"
+)
+
+
+def _root(findings: Findings, rule: Rule, path: str, place: str, *, lacks: Intended | None) -> None:
     shown = printable(os.fsdecode(rule.path))
     try:
         found = os.stat(rule.path)
@@ -66,6 +81,8 @@ def _root(findings: Findings, rule: Rule, path: str, place: str) -> None:
             # what cannot be seen is said
             more = ", whose name ends with a blank," if shown.endswith(" ") else ""
             message = f"{shown}{more} is missing: run will wait for it - mount it or make it"
+            if lacks is not None:
+                message = f"{shown} is missing: {lacks.lack}: run will wait for it - {_MOUNT}"
         else:
             message = f"{shown} cannot be looked at ({_why(error)}): run will wait for it"
         findings.warnings.append(f"{place}: {path}: warning: {message}")
@@ -77,6 +94,11 @@ def _root(findings: Findings, rule: Rule, path: str, place: str) -> None:
         message = (
             f"{shown} cannot be read by this user: nothing of it will be sent - give it to a group"
             " of this user and run chmod g+rx on it"
+        )
+        findings.warnings.append(f"{place}: {path}: warning: {message}")
+    elif lacks is not None:
+        message = (
+            f"{shown} lies on a bare mount point: {lacks.lack}: run will wait for it - {_MOUNT}"
         )
         findings.warnings.append(f"{place}: {path}: warning: {message}")
     else:

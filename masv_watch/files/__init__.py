@@ -27,6 +27,8 @@ from masv_watch.files.dropping import bring as bring
 from masv_watch.files.dropping import look as look
 from masv_watch.files.fence import check_identity as check_identity
 from masv_watch.files.footing import footing_of as footing_of
+from masv_watch.files.intended import Intended as Intended
+from masv_watch.files.intended import bare_point as bare_point
 from masv_watch.files.markers import MARKER_NAME as MARKER_NAME
 from masv_watch.files.markers import RootMarker as RootMarker
 from masv_watch.files.markers import read_marker as read_marker

@@ -100,11 +100,11 @@ def parse_mounts(mountinfo: Iterable[bytes]) -> list[Mount]:
             Mount(
                 number=fields[0],
                 device=device,
-                point=_unescaped(fields[4]),
+                point=unescaped(fields[4]),
                 kind=kind,
-                source=_unescaped(source),
+                source=unescaped(source),
                 is_read_only=b"ro" in {*here, *below},
-                root=_unescaped(fields[3]),
+                root=unescaped(fields[3]),
                 is_closed=b"ro" in here and b"ro" not in below,
             )
         )
@@ -179,7 +179,8 @@ def resolved(path: bytes) -> bytes:
     return os.path.realpath(path)
 
 
-def _unescaped(text: bytes) -> bytes:
+def unescaped(text: bytes) -> bytes:
+    """Give a field of such a list as whoever wrote it meant it."""
     return _ESCAPED.sub(lambda found: bytes((int(found[1], 8) & 0xFF,)), text)
 
 

@@ -54,12 +54,13 @@ class Gate:
         store: Store,
         volume_of: Callable[[files.Root], files.Volume] = files.volume_of,
         mounts: Callable[[], list[files.Mount]] = files.mounts,
+        bare_point: Callable[[bytes], files.Intended | None] = files.bare_point,
     ) -> None:
         """Begin without knowing the root; `denied` is what `files.never_sent` gives.
 
-        The last two let a test stand for a network file system.
+        The last three let a test stand for a network file system, and for what is to be mounted.
         """
-        self._mounts = mounts
+        self._mounts, self._bare_point = mounts, bare_point
         #: network file systems that are mounted below the root
         self.below: tuple[files.Mount, ...] = ()
         self._rule = rule
@@ -266,8 +267,16 @@ class Gate:
             is_network=volume.is_network,
             is_empty=is_empty,
             has_known=has_known,
+            lack=self._lack(),
             was_removed=self._was_removed,
         )
+
+    def _lack(self) -> str:
+        """Say what is not mounted below a root of which nothing is known, nor said by its rule."""
+        if self._known is not None or self._rule.removable or self._rule.expect.filesystems:
+            return ""
+        point = self._bare_point(self._rule.path)
+        return "" if point is None else point.lack
 
     def _knows(self, root: files.Root) -> bool:
         """Say whether anything in the root is in the ledger by its name, or what lies below it."""
@@ -294,9 +303,10 @@ class Gate:
 
     def _sentence(self, verdict: RootVerdict) -> str:
         path, name = shown(self._rule.path), self._rule.name
+        what = "the file system that was there" if self._known else "what belongs there"
         return (
-            f"{path} {verdict.findings[0].detail}; mount the file system that was there, or say"
-            f" masv-watch adopt {name} if this one is to take its place"
+            f"{path} {verdict.findings[0].detail}; mount {what}, or say masv-watch adopt {name} if"
+            " this one is to take its place"
         )
 
     def _let_in(self, verdict: RootVerdict, now: float) -> None:

@@ -55,6 +55,8 @@ class RootSight:
     is_empty: bool = False
     #: something stands in it that the ledger knows by its name
     has_known: bool = False
+    #: why it lies on a bare mount point, as far as this machine is told what to mount; "" if not
+    lack: str = ""
     #: the folder that was known was seen to be deleted, not moved away or unmounted
     was_removed: bool = False
 
@@ -133,6 +135,8 @@ def _anothers(known: RootRow | None, seen: RootSight) -> RootVerdict:
 
 
 def _without_marker(known: RootRow | None, seen: RootSight) -> RootVerdict:
+    if known is None and seen.lack:
+        return _replaced(f"lies on a bare mount point: {seen.lack}")
     if known is None:
         return _present("was not known before")
     difference = _difference(known, seen)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from masv_watch import files
 from tests.processes import PROJECT, Daemon, Sandbox, ask, free_port
 
 #: runs the command with another list of mounts, one in which all is on NFS
@@ -28,6 +29,8 @@ mounts._MOUNTS = sys.argv[1].encode()
 from masv_watch.cli import main
 sys.exit(main(sys.argv[2:]))
 """
+#: runs the command on a machine whose table of mounts is the given one
+_WITH_FSTAB = 'mount --bind "$0" /etc/fstab && exec "$@"'
 #: runs the command as a user whom no right is given but by modes
 _PLAIN = ["setpriv", "--bounding-set=-all"]
 
@@ -131,6 +134,24 @@ def before_the_mount(ground: Ground) -> None:
     (ground.top / "out").rmdir()
 
 
+def _named_in_fstab(ground: Ground, point: Path) -> None:
+    fstab = ground.top / "fstab"
+    fstab.write_text(f"# what is mounted\nnas:/hot {point} nfs4 nofail,_netdev 0 0\n")
+    within = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _WITH_FSTAB]
+    if subprocess.run([*within, str(fstab), "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody have mounts of his own")
+    ground.by = [*within, str(fstab)]
+
+
+def before_the_mount_of_an_empty_folder(ground: Ground) -> None:
+    _named_in_fstab(ground, ground.top / "out")
+
+
+def before_the_mount_above(ground: Ground) -> None:
+    before_the_mount(ground)
+    _named_in_fstab(ground, ground.top)
+
+
 def clock_wrong(ground: Ground) -> None:
     (ground.top / "offset").write_text(str(-3 * 86400))
     ground.program = ["-m", "tests.integration.daemon.clocked", str(ground.top / "offset")]
@@ -150,6 +171,11 @@ MISTAKES = [
     (smtp_wrong, "check", 0, "mail.smtp: warning:", "check mail.smtp.host and mail.smtp.port"),
     (two_daemons, "run", 3, "held by another masv-watch, process", "stop that one first"),
     (before_the_mount, "check", 0, "is missing: run will wait", "mount it or make it"),
+    (before_the_mount_of_an_empty_folder, "check", 0,
+     "out lies on a bare mount point: /etc/fstab names a file system for",
+     "mount it before the service starts, which the drop-in that `masv-watch service paths`"),
+    (before_the_mount_above, "check", 0, "out is missing: /etc/fstab names a file system for",
+     "mount it before the service starts, which the drop-in that `masv-watch service paths`"),
     (clock_wrong, "check", 0, "clock is 3 days behind", "timedatectl set-ntp true"),
 ]  # fmt: skip
 
@@ -197,6 +223,21 @@ def test_configuration_without_a_mistake_is_told_nothing(tmp_path, sandbox):
     said = ground.run("check")
 
     assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_folder_that_carries_a_marker_is_no_bare_mount_point_whatever_the_table_says(
+    tmp_path, sandbox
+):
+    """As one that was adopted, because the table is older than the disk."""
+    ground = Ground(top=tmp_path, sandbox=sandbox)
+    (tmp_path / "out").mkdir()
+    before_the_mount_of_an_empty_folder(ground)
+    with files.Root.open(bytes(tmp_path / "out")) as root:
+        assert files.write_marker(root, files.RootMarker(state="", hot_folder="out")) == ""
+
+    said = ground.run("check")
+
+    assert "bare mount point" not in said.stderr
 
 
 def test_daemon_whose_state_lies_on_nfs_says_so_in_log_and_status(tmp_path, sandbox):

@@ -129,6 +129,24 @@ def test_judge_root_without_a_marker_goes_by_uuid_then_by_numbers_of_this_boot(
 
 
 @pytest.mark.parametrize(
+    ("known", "whose", "state"),
+    [
+        (None, Whose.NOBODY, RootState.REPLACED),
+        (None, Whose.OURS, RootState.PRESENT),
+        (UNMARKED, Whose.NOBODY, RootState.PRESENT),
+        (RootRow(path=b"", is_accepted=True), Whose.NOBODY, RootState.PRESENT),
+    ],
+)
+def test_judge_root_on_a_bare_mount_point_closes_only_where_nothing_is_known_of_it(
+    known: RootRow | None, whose: Whose, state: RootState
+) -> None:
+    """A table may be old: what was noted, the marker and a person's word count for more."""
+    verdict = judge_root(known, replace(SEEN, whose=whose, lack="none is mounted there"))
+
+    assert verdict.state is state
+
+
+@pytest.mark.parametrize(
     ("name", "state"),
     [
         ("ENOENT", RootState.MISSING),
