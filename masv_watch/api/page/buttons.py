@@ -120,7 +120,8 @@ def of_upload(view: UploadView, to: Sequence[str] = (), *, drops: int = 0) -> tu
     if UploadEvent.PAUSE in legal:
         found.append(("Pause", "pause"))
     if UploadEvent.RESUME in legal and upload.error_code != PackageGone.code:
-        found.append(("Retry" if upload.state is UploadState.ERROR else "Resume", "resume"))
+        # what failed, too: the cure beside it is `masv-watch resume`
+        found.append(("Resume", "resume"))
     if upload.state is UploadState.COMPLETE and upload.type is UploadType.TEAM:
         found.append(("Make a link", "link"))
     verbs = [Button(label=label, target=f"uploads/{upload.id}/{verb}") for label, verb in found]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from masv_watch.api.page import buttons
+from masv_watch.errors import PackageGone
 from masv_watch.model import Drop, DropState, UploadLine, UploadState, UploadType
 from masv_watch.uploads import UploadView, Waiting, WaitReason
+from masv_watch.uploads.views import failure_cure
 
 TO = ("client@example.com",)
 DROP = Drop(
@@ -57,6 +61,19 @@ def test_upload_can_be_taken_back_as_long_as_nobody_got_it(
         delivers = each.label == "Send now" and (is_up or reason is WaitReason.RECALL)
         is_asked = each.asks is not None and TO[0] in each.asks.text
         assert is_asked is (each.label in ("Cancel", "Finalize") or delivers), each
+
+
+def test_button_of_an_upload_that_failed_has_the_word_of_the_cure_beside_it() -> None:
+    """And where no command helps there is none."""
+    failed = view(UploadState.ERROR, None)
+    gone = replace(failed, upload=failed.upload._replace(error_code=PackageGone.code))
+
+    labels = [each.label for each in buttons.of_upload(failed, TO)]
+
+    assert failure_cure(failed.upload) == f"masv-watch {labels[0].lower()} u1"
+    assert labels == ["Resume", "Cancel"]
+    assert not failure_cure(gone.upload).startswith("masv-watch")
+    assert [each.label for each in buttons.of_upload(gone, TO)] == ["Cancel"]
 
 
 @pytest.mark.parametrize(
