@@ -40,6 +40,11 @@ def marker(hot: Path) -> dict[str, str]:
     return json.loads((hot / ".masv-watch").read_text())
 
 
+def last_reads(hot: Path) -> dict[str, int]:
+    """Give when the kernel saw each file read last; its mount has to be `strictatime`."""
+    return {each.name: each.stat().st_atime_ns for each in hot.glob("*.mov")}
+
+
 def test_gate_writes_the_marker_at_adoption_and_not_into_an_empty_root(make_room):
     """An empty folder may be a bare mount point; the first drop shows that it is none."""
     room = make_room()
@@ -80,11 +85,14 @@ def test_gate_writing_the_marker_restarts_no_clock(make_room):
 
 
 @pytest.mark.fault(8)
-def test_gate_of_two_hundred_delivered_drops_sends_nothing_again(make_room, mounts, tmp_path):
-    """Emptied mount point, remount, another device number, restore with new inodes: 0 sent."""
+def test_gate_of_two_hundred_delivered_drops_sends_and_reads_nothing_again(
+    make_room, mounts, tmp_path
+):
+    """Emptied mount point, remount, another device number, restore with new inodes: 0 sent, and
+    0 bytes read."""
     room = make_room(initial=Initial.SEND)
     image = make_image(tmp_path / "disk", ONE, "MEDIA")
-    mounts.image(room.hot, image)
+    mounts.image(room.hot, image, "strictatime")
     for number in range(200):
         (room.hot / f"{number}.mov").write_bytes(b"abc")
     room.pass_time(SETTLED_S)
@@ -92,7 +100,8 @@ def test_gate_of_two_hundred_delivered_drops_sends_nothing_again(make_room, moun
         # uploads that were claimed beside it are free again
         room.store.start_over()
         room.deliver(upload)
-    sent = len(room.taken())
+    sent, read_at = len(room.taken()), last_reads(room.hot)
+    device = room.hot.stat().st_dev
     mounts.leave(room.hot)
     room.pass_time(2 * ALARM_S)
     assert room.state("0.mov") == ("done", None)
@@ -103,9 +112,11 @@ def test_gate_of_two_hundred_delivered_drops_sends_nothing_again(make_room, moun
     # another loop device has another number
     spare = tmp_path / "spare"
     mounts.image(spare, make_image(tmp_path / "other", TWO, "OTHER"))
-    mounts.image(room.hot, image)
+    mounts.image(room.hot, image, "strictatime")
     room.pass_time(REPROBE_S + SETTLED_S)
     assert room.intake.gate.why == ""
+    assert room.hot.stat().st_dev != device
+    assert last_reads(room.hot) == read_at
     mounts.leave(room.hot)
     # a restore to another disk: same names, sizes and times, new inodes and a new UUID
     mounts.image(room.hot, image)
@@ -114,10 +125,13 @@ def test_gate_of_two_hundred_delivered_drops_sends_nothing_again(make_room, moun
             shutil.copy2(each, spare / each.name)
     mounts.leave(room.hot)
     mounts.leave(spare)
-    mounts.image(room.hot, tmp_path / "other")
+    mounts.image(room.hot, tmp_path / "other", "strictatime")
+    read_at = last_reads(room.hot)
     room.pass_time(REPROBE_S + SETTLED_S)
 
     assert "masv-watch adopt hot" in closed
+    assert last_reads(room.hot) == read_at
+    assert len(read_at) == sent
     assert sent == 200
     assert len(room.taken()) == sent
     assert room.intake.gate.why == ""
