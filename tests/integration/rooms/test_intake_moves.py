@@ -17,6 +17,7 @@ from masv_watch.model import (
     Depth,
     DropMode,
     Late,
+    Prospect,
     Redrop,
     TaskDraft,
     TaskEvent,
@@ -86,11 +87,25 @@ def test_delivered_file_moved_into_a_new_folder_is_not_sent_again(card, monkeypa
     assert names(card) == ["CARD", "loose"]
     assert card.state("sorted") == ("duplicate", None)
     assert card.drop("sorted").note == "renamed: it was delivered as loose"
-    assert "renamed: it was delivered as loose" in str(ask(card, "sorted"))
+    for path in ("sorted", "sorted/deep/loose"):
+        assert "renamed: it was delivered as loose" in ask(card, path).why
     # and once more, by a path that nothing was delivered under
     (card.hot / "sorted" / "deep" / "loose").rename(card.hot / "other")
     card.pass_time(SETTLED_S)
     assert names(card) == ["CARD", "loose"]
+
+
+def test_delivered_folder_moved_into_a_new_folder_is_not_sent_again_and_explain_says_why(card):
+    """One folder deeper it is another path of each file, and no other content."""
+    (card.hot / "sorted").mkdir()
+    (card.hot / "CARD").rename(card.hot / "sorted" / "CARD")
+    card.pass_time(SETTLED_S)
+
+    assert names(card) == ["CARD", "loose"]
+    for path in ("sorted", "sorted/CARD", "sorted/CARD/b"):
+        said = ask(card, path)
+        assert said.prospect is Prospect.KNOWN
+        assert "renamed: every file of it was delivered, 3 under other paths, as CARD/" in said.why
 
 
 def test_file_moved_out_of_a_delivered_folder_is_not_sent_again_nor_is_the_rest(card):
@@ -100,6 +115,7 @@ def test_file_moved_out_of_a_delivered_folder_is_not_sent_again_nor_is_the_rest(
 
     assert names(card) == ["CARD", "loose"]
     assert card.drop("best take").note == "renamed: it was delivered as CARD/b"
+    assert "renamed: it was delivered as CARD/b" in ask(card, "best take").why
     assert card.state("CARD") == ("duplicate", None)
     assert not card.store.drops("hot", living=True)
 
@@ -180,6 +196,7 @@ def test_delivered_drop_that_a_server_moved_by_copying_is_not_sent_again(card, n
 
     assert names(card) == ["CARD", "loose"]
     assert card.drop("moved").note == f"renamed: it was delivered as {name}"
+    assert f"renamed: it was delivered as {name}" in ask(card, "moved").why
 
 
 def test_files_that_were_copied_together_from_several_drops_are_not_sent_again(card):

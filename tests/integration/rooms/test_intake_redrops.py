@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from masv_watch.errors import IllegalTransition
-from masv_watch.model import DropMode, Late, Redrop, To, UploadState
+from masv_watch.model import DropMode, Late, Prospect, Redrop, To, UploadState
 from masv_watch.uploads import Records
 from masv_watch.watch.drafts import terms_of
 from masv_watch.watch.redrops import LATE_FACTOR
+from tests.integration.rooms.test_explain import ask
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
 
 FOUND_S = 15.0
@@ -320,8 +321,10 @@ def test_new_content_under_a_delivered_name_follows_the_rule(make_room, redrop, 
 
 
 @pytest.mark.parametrize("is_folder", [True, False])
-def test_delivered_drop_that_is_renamed_is_not_sent_again(make_room, is_folder):
-    """The ledger follows the name, and the row says why."""
+def test_delivered_drop_that_is_renamed_is_not_sent_again_and_explain_says_why(
+    make_room, is_folder
+):
+    """The ledger follows the name; the row says why, and so does whoever is asked."""
     room = make_room()
     if is_folder:
         (room.hot / "old" / "deep").mkdir(parents=True)
@@ -335,9 +338,14 @@ def test_delivered_drop_that_is_renamed_is_not_sent_again(make_room, is_folder):
     assert names(room) == ["old"]
     assert room.state("new") == ("duplicate", None)
     assert "delivered as old" in room.drop("new").note
+    for path in ("new", "new/deep/a") if is_folder else ("new",):
+        said = ask(room, path)
+        assert said.prospect is Prospect.KNOWN
+        assert "renamed: it was delivered as old" in said.why
     (room.hot / "new").rename(room.hot / "newer")
     room.pass_time(SETTLED_S)
     assert names(room) == ["old"]
+    assert "renamed: it was delivered as" in ask(room, "newer").why
 
 
 def test_copy_of_a_delivered_drop_beside_it_is_sent(make_room):
