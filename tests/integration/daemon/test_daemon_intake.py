@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ FOLDERS = {
     "dailies": "drop: batch, finalize: {idle: 3s}",
     "quick": "",
     "gone": "",
+    "lease": "",
 }
 
 TEMPORARY = {
@@ -293,6 +295,18 @@ def test_drop_that_vanishes_before_it_settles_leaves_a_cancelled_row_only(field:
 
     assert [package["name"] for package in packages] == ["b.mov"]
     assert not [line for line in field.lines("gone") if "ERROR" in line or "WARNING" in line]
+
+
+@pytest.mark.fault(13)
+def test_daemon_goes_on_after_the_signal_of_a_broken_lease(field: Field):
+    """The kernel sends it for a writer that opens a file just then, and its default is the end."""
+    process = field.daemon.process
+    assert process is not None
+    os.kill(process.pid, signal.SIGIO)
+    (field.top / "lease" / "a.mov").write_bytes(b"abc")
+
+    assert [package["name"] for package in field.until_delivered("lease", 1)] == ["a.mov"]
+    assert process.poll() is None
 
 
 def test_daemon_has_neither_crashed_nor_complained(field: Field):

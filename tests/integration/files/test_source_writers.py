@@ -26,6 +26,38 @@ print("holds", flush=True)
 sys.stdin.read()
 """
 
+#: looks as the daemon does, and holds each lease until the kernel says that somebody breaks it
+_LOOKER = """
+import fcntl, os, sys, time
+from masv_watch import files
+
+files.prepare()
+real = fcntl.fcntl
+
+def held(descriptor, order, value=0):
+    answer = real(descriptor, order, value)
+    if (order, value) == (fcntl.F_SETLEASE, fcntl.F_RDLCK):
+        print("leased", flush=True)
+        while real(descriptor, fcntl.F_GETLEASE) == fcntl.F_RDLCK:
+            time.sleep(0.001)
+    return answer
+
+fcntl.fcntl = held
+with files.Root.open(os.fsencode(sys.argv[1])) as root:
+    files.find_writers(root, [b"a.mov"])
+    print("looked", flush=True)
+    sys.stdin.readline()
+    fcntl.fcntl = real
+    print(files.find_writers(root, [b"a.mov"]).busy, flush=True)
+"""
+_WRITER = """
+import os, sys, time
+began = time.monotonic()
+descriptor = os.open(sys.argv[1], os.O_WRONLY)
+print(time.monotonic() - began, flush=True)
+sys.stdin.read()
+"""
+
 
 @pytest.fixture(autouse=True)
 def _ignored_signal() -> Iterator[None]:
@@ -52,12 +84,7 @@ def test_find_writers_names_a_file_that_another_process_has_open(
     root: files.Root, tmp_path: Path, how: str
 ) -> None:
     """A writable mapping counts too when its descriptor is closed already."""
-    holder = subprocess.Popen(
-        [sys.executable, "-c", _HOLDER, str(tmp_path / "CARD/clips/b.mov"), how],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    holder = _process(_HOLDER, tmp_path / "CARD/clips/b.mov", how)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "holds\n"
     paths = [b"a.mov", b"CARD/clips/b.mov", b"CARD/clips/c.mov"]
@@ -65,6 +92,40 @@ def test_find_writers_names_a_file_that_another_process_has_open(
     assert files.find_writers(root, paths).busy == (b"CARD/clips/b.mov",)
     holder.communicate("")
     assert files.find_writers(root, paths) == files.Writers()
+
+
+@pytest.mark.fault(13)
+def test_find_writers_that_a_writer_meets_on_its_lease_lives_lets_him_in_and_sees_him_next(
+    tmp_path: Path, root: files.Root
+) -> None:
+    """The kernel sends the signal whose default ends a process, and has the writer wait.
+
+    Nobody's lease ends by itself before the kernel's time is over: he came in because we let go.
+    """
+    looker = _process(_LOOKER, tmp_path)
+    assert looker.stdout is not None
+    assert looker.stdout.readline() == "leased\n"
+    writer = _process(_WRITER, tmp_path / "a.mov")
+    assert writer.stdout is not None
+    waited_s = float(writer.stdout.readline())
+    assert looker.stdout.readline() == "looked\n"
+    seen, _ = looker.communicate("again\n")
+    writer.communicate("")
+
+    assert waited_s < float(Path("/proc/sys/fs/lease-break-time").read_text())
+    assert looker.returncode == 0
+    assert seen == "(b'a.mov',)\n"
+
+
+def _process(code: str, *words: object) -> subprocess.Popen[str]:
+    """Run a program of Python that is talked with line by line."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, words)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
 
 
 def test_find_writers_is_not_disturbed_by_readers_and_lists_as_many_as_it_is_asked_for(
