@@ -46,7 +46,7 @@ from masv_watch.watch.generations import Relation
 from masv_watch.watch.intake import Intake
 from masv_watch.watch.markers import marker_of
 from masv_watch.watch.particulars import particulars, writers_named
-from masv_watch.watch.reaching import opened, reads_all
+from masv_watch.watch.reaching import opened, reads_all, standing
 from masv_watch.watch.rules import Fate, Matcher
 from masv_watch.watch.scan import Tree, one
 from masv_watch.watch.tops import FAULTS, matched, unfollowed
@@ -93,11 +93,13 @@ def explain(
     top = layout_of(rule).drop_of(asked.relative)
     times = Times(at=clock.monotonic(), local=clock.local)
     answer = _Answer(asked=asked, rule=rule, top=top, times=times, store=store, uploads=uploads)
-    away = "its folder does not answer" if intake.hangs(answer.at) else intake.gate.why
+    hangs = intake.hangs(answer.at)
+    away = "its folder does not answer" if hangs else intake.gate.why
     if away:
-        gate = Finding(test="root", passed=False, detail=away)
+        gate = _finding("root", False, away)
+        found = () if hangs else standing(asked.relative, asked.caller, intake)
         cure = answer.cure(HoldReason.ROOT_UNAVAILABLE)
-        return answer.give(Prospect.NO_ROOT, away, gate, cure=cure)
+        return answer.give(Prospect.NO_ROOT, away, gate, *found, cure=cure)
     if not top:
         return _of_no_drop(answer, intake)
     answer.drop = intake.ledger.latest_drop(rule.name, top)

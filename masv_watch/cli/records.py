@@ -18,13 +18,15 @@ from masv_watch.cli.caller import place
 from masv_watch.cli.desk import Desk, desk_of
 from masv_watch.cli.explaining import Explained, explained
 from masv_watch.cli.outcomes import OK, Ended, Refused, WrongUsage
-from masv_watch.cli.seen import Drop, Upload
+from masv_watch.cli.seen import Drop, HotFolder, Upload
 from masv_watch.figures import counted
 
 #: drops of one page of an export
 _PAGE = 1000
 #: holds that a person's word ends, or that let a drop go as it is
 _RELEASED = frozenset({"initial_ask", "limit_exceeded", "redrop_ask", "operator", "incomplete"})
+#: the test of a path in a root that is not the one that it was
+_STANDS = "there"
 _ENDED = frozenset({"done", "cancelled", "superseded", "duplicate", "ignored"})
 
 
@@ -37,6 +39,8 @@ class Act:
     does: str
     #: calls that follow, where one is not enough
     then: tuple[str, ...] = ()
+    #: what it means for others than what is sent, a line each
+    beside: tuple[str, ...] = ()
 
 
 def resend(options: argparse.Namespace) -> int:
@@ -142,20 +146,12 @@ def send(options: argparse.Namespace) -> int:
     desk = desk_of(options)
     what: str = options.what
     if "/" in what or os.path.lexists(what):
-        found = _explained(desk, os.path.abspath(os.fsencode(what)))
-        if found.drop is not None and _is_sent(found.drop):
-            act, goes = _of_upload(desk, found.drop.upload_id)
-        else:
-            act, goes = _for_path(found), f"{found.path} to {', '.join(found.to) or 'nobody'}"
+        act, goes = _of_path(desk, os.path.abspath(os.fsencode(what)))
     elif what.isascii() and what.isdigit() and len(what) < 8:
-        drop, _ = desk.caller.get(place("drops", what), answers.drop)
-        if _is_sent(drop):
-            act, goes = _of_upload(desk, drop.upload_id)
-        else:
-            act, goes = for_drop(drop), f"{drop.hot_folder}/{drop.path} to {_told(desk, drop)}"
+        act, goes = _of_drop(desk, desk.caller.get(place("drops", what), answers.drop)[0])
     else:
         act, goes = _of_upload(desk, desk.upload_id(what))
-    output.complain(f"{goes}: {act.does}")
+    output.complain(f"{goes}: {act.does}", *act.beside)
     if not options.yes:
         if not output.is_asked():
             raise WrongUsage("nobody can be asked here - say --yes to do it")
@@ -199,25 +195,83 @@ def _is_sent(drop: Drop) -> bool:
     return drop.state == "taken" and bool(drop.upload_id) and not is_held
 
 
+def _of_path(desk: Desk, path: bytes) -> tuple[Act, str]:
+    found = _explained(desk, path)
+    if found.drop is not None and _is_sent(found.drop):
+        return _of_upload(desk, found.drop.upload_id)
+    act = _for_root(desk, found) if found.verdict == "no_root" else None
+    return act or _for_path(found), f"{found.path} to {', '.join(found.to) or 'nobody'}"
+
+
+def _of_drop(desk: Desk, drop: Drop) -> tuple[Act, str]:
+    if _is_sent(drop):
+        return _of_upload(desk, drop.upload_id)
+    found, to = _told(desk, drop)
+    is_rootless = drop.reason == "root_unavailable"
+    act = _for_root(desk, found) if found is not None and is_rootless else None
+    return act or for_drop(drop), f"{drop.hot_folder}/{drop.path} to {to}"
+
+
 def _of_upload(desk: Desk, upload_id: str) -> tuple[Act, str]:
-    found, _ = desk.caller.get(place("uploads", upload_id), answers.details)
-    upload = found.upload
+    details, _ = desk.caller.get(place("uploads", upload_id), answers.details)
+    upload = details.upload
+    if upload.state == "transferring" and _waits_for(upload, "held"):
+        drops, _ = desk.caller.get(place("drops"), answers.drops)
+        held = (each for each in drops if each.upload_id == upload.id and not _is_sent(each))
+        drop = next(held, None)
+        if drop is not None:
+            return _of_drop(desk, drop)
     what = f"{upload.name} ({counted(upload.file_count, 'file')})"
-    return for_upload(upload), f"{what} to {', '.join(found.to) or 'nobody'}"
+    return for_upload(upload), f"{what} to {', '.join(details.to) or 'nobody'}"
 
 
-def _told(desk: Desk, drop: Drop) -> str:
-    """Say to whom the rule of a drop sends it now."""
-    folders, _ = desk.caller.get(place("hot_folders"), answers.hot_folders)
-    folder = next((one for one in folders if one.name == drop.hot_folder), None)
+def _told(desk: Desk, drop: Drop) -> tuple[Explained | None, str]:
+    """Explain a drop, where that can be, and say to whom its rule sends it now."""
+    folder = _folder(desk, drop.hot_folder)
     if folder is None:
-        return "nobody: no hot folder has its name any more"
+        return None, "nobody: no hot folder has its name any more"
     try:
         found = _explained(desk, os.fsencode(f"{folder.path}/{drop.path}"))
     except Refused:
         # a name with escapes is not found by them
-        return folder.to or "nobody"
-    return ", ".join(found.to) or "nobody"
+        return None, folder.to or "nobody"
+    return found, ", ".join(found.to) or "nobody"
+
+
+def _folder(desk: Desk, name: str) -> HotFolder | None:
+    folders, _ = desk.caller.get(place("hot_folders"), answers.hot_folders)
+    return next((one for one in folders if one.name == name), None)
+
+
+def _for_root(desk: Desk, found: Explained) -> Act | None:
+    """Give the call that takes another root, in which something stands, for that of a hot folder.
+
+    None where the root is away and no other is in its place.
+
+    Raises:
+        Ended: it does not stand there, and the call would give it up.
+    """
+    name = found.hot_folder
+    stands = [each.has_passed for each in found.findings if each.test == _STANDS]
+    if not stands or f"masv-watch adopt {name}" not in found.why:
+        return None
+    if not stands[0]:
+        raise Ended(
+            f"{found.path} cannot be hurried, for it does not stand in what is there now:"
+            f" {found.why}, which gives up what does not stand in it"
+        )
+    folder = _folder(desk, name)
+    waiting = 0 if folder is None else folder.settling + folder.held
+    to = "nobody" if folder is None else folder.to or "nobody"
+    given_up = f"of {counted(waiting, 'drop')} in wait, what does not stand in it is given up"
+    return Act(
+        path=place("hot_folders", name, "adopt"),
+        does=f"goes once quiet, for hot folder {name} takes what stands at its path for its root",
+        beside=(
+            f"this is about all of hot folder {name}: {found.why}",
+            f"what is new in it counts as at a first start and may go to {to}; {given_up}",
+        ),
+    )
 
 
 def _for_path(found: Explained) -> Act:

@@ -12,9 +12,14 @@ from __future__ import annotations
 from masv_watch import files
 from masv_watch.errors import NotFound, SourceError
 from masv_watch.files import Reach, Root, groups_of
-from masv_watch.model import Caller
+from masv_watch.model import Caller, Finding
+from masv_watch.names import shown
 from masv_watch.watch.intake import Intake
+from masv_watch.watch.sameness import RootState
 from masv_watch.watch.scan import BUDGET
+
+#: the test of a path in a root that is not believed to be the known one
+STANDS = "there"
 
 
 def opened(relative: bytes, caller: Caller, intake: Intake) -> Root:
@@ -30,6 +35,22 @@ def opened(relative: bytes, caller: Caller, intake: Intake) -> Root:
     root = Root.open(intake.rule.path, fresh=is_fresh, reach=reach, follow=intake.rule.follow)
     root.leave_out(intake.gate.unkept)
     return root
+
+
+def standing(relative: bytes, caller: Caller, intake: Intake) -> tuple[Finding, ...]:
+    """Say whether a path stands in the root that took the place of the known one.
+
+    Nothing where no other is there, or where this caller may not learn it.
+    """
+    if intake.gate.root_state is not RootState.REPLACED or not relative:
+        return ()
+    try:
+        with opened(relative, caller, intake) as root:
+            is_there = root.observe(relative) is not None
+    except (NotFound, SourceError):
+        return ()
+    detail = f"{shown(relative)} {'stands' if is_there else 'does not stand'} in what is there now"
+    return (Finding(test=STANDS, passed=is_there, detail=detail),)
 
 
 def reads_all(top: bytes, caller: Caller, intake: Intake) -> bool:

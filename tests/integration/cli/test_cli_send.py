@@ -214,6 +214,62 @@ def test_send_of_a_path_on_its_way_does_what_its_upload_needs(tell, wire, state)
     assert f"take.mov (1 file) to bob@example.com: {words}" in said
 
 
+ANOTHER = "/srv/out is another folder; mount the one before, or say masv-watch adopt out"
+
+
+@pytest.mark.parametrize("what", ["7", "/srv/out/a.mov", ID])
+@pytest.mark.parametrize("stands", [True, False, None])
+def test_send_of_what_another_root_has_adopts_it_and_of_what_it_has_not_never(
+    tell, wire, what, stands
+):
+    """By its number, its path or its upload; None: the root is away, and no other is there."""
+    held(wire, DropState.TAKEN, HoldReason.ROOT_UNAVAILABLE, "mount it", upload_id=ID)
+    wire.add(ID, waiting={"reason": "held", "until": None, "ahead": 0, "cure": "mount it"})
+    found = [] if stands is None else [{"test": "there", "passed": stands, "detail": ""}]
+    wire.explained = {
+        "verdict": "no_root", "hot_folder": "out", "to": ["anna@example.com"], "why": ANOTHER,
+        "cure": "mount it", "findings": found,
+    }  # fmt: skip
+    _, _, before = tell("send", what)
+    unasked = posted(wire)
+    status, _, said = tell("send", what, "--yes")
+
+    assert unasked == []
+    assert posted(wire) == (["/api/v1/hot_folders/out/adopt"] if stands else [])
+    assert status == (OK if stands else FAILED)
+    if stands:
+        for told in (before, said):
+            assert "a.mov to anna@example.com: goes once quiet, for hot folder out takes" in told
+            assert f"this is about all of hot folder out: {ANOTHER}" in told
+            assert "may go to all@example.com; of 1 drop in wait, what does not stand" in told
+    else:
+        assert ("gives up what does not stand in it" in said) is (stands is False)
+        assert ("mount it" in said) is (stands is None)
+
+
+def test_send_in_a_root_that_no_word_lets_in_adopts_nothing(tell, wire):
+    """On a file system that the rule does not expect only the right mount helps."""
+    wire.explained = {
+        "verdict": "no_root", "hot_folder": "out", "to": ["anna@example.com"],
+        "why": "/srv/out lies on ext4 and not on nfs", "cure": "mount it",
+        "findings": [{"test": "there", "passed": True, "detail": ""}],
+    }  # fmt: skip
+    status, _, said = tell("send", "/srv/out/a.mov", "--yes")
+
+    assert (status, posted(wire)) == (FAILED, [])
+    assert "/srv/out/a.mov cannot be sent: /srv/out lies on ext4 and not on nfs - mount it" in said
+
+
+def test_send_of_an_upload_that_is_held_does_what_the_drop_in_it_needs(tell, wire):
+    """Its place in the row of those that wait is not what keeps it."""
+    held(wire, DropState.TAKEN, HoldReason.INCOMPLETE, upload_id=ID)
+    wire.add(ID, waiting={"reason": "held", "until": None, "ahead": 0, "cure": "masv-watch x"})
+    status, _, said = tell("send", ID, "--yes")
+
+    assert (status, posted(wire)) == (OK, [RELEASE])
+    assert "out/a.mov to anna@example.com: released from its hold: incomplete" in said
+
+
 def test_send_of_what_waits_for_the_next_letter_sends_its_letter_now(tell, wire):
     """It is delivered; what can still be hurried is the letter."""
     wire.add(ID, state="complete", waiting={**SHUT, "reason": "digest"})

@@ -121,6 +121,30 @@ def test_explain_in_a_hot_folder_that_is_away_says_so_with_its_cure(make_room):
     assert not said.findings[0].passed
 
 
+@AS_ROOT
+def test_explain_in_another_root_says_whether_it_stands_there_to_whoever_may_read_it(make_room):
+    """It is adopted for the sake of what stands there; nobody else learns that it does (P8)."""
+    room = make_room()
+    (room.hot / "first.mov").write_bytes(b"first")
+    room.pass_time(60)
+    room.hot.rename(room.hot.with_name("elsewhere"))
+    room.hot.mkdir(mode=0o755)
+    for name, mode in (("open.mov", 0o644), ("closed.mov", 0o600)):
+        (room.hot / name).write_bytes(b"abc")
+        (room.hot / name).chmod(mode)
+    room.pass_time(60)
+
+    def there(name: str, caller: Caller = OWNER) -> list[bool]:
+        said = ask(room, name, caller)
+        assert said.prospect is Prospect.NO_ROOT
+        assert "masv-watch adopt hot" in said.why
+        return [each.passed for each in said.findings if each.test == "there"]
+
+    assert (there("open.mov"), there("closed.mov"), there("first.mov")) == ([True], [True], [False])
+    assert there("open.mov", STRANGER) == [True]
+    assert there("closed.mov", STRANGER) == there("first.mov", STRANGER) == []
+
+
 def test_explain_of_a_paused_hot_folder_names_the_command_that_resumes(make_room):
     """It would go, and a person stands in its way."""
     room = make_room()
