@@ -100,6 +100,13 @@ class SourceForbidden(SourceError):
     status = 404
 
 
+class SourceBusy(SourceUnreadable):
+    """Another program or machine has the file in use and lets nobody open it now (pain 6)."""
+
+    code = 1106
+    remedy = Remedy.SOON
+
+
 class CannotJudge(SourceError):
     """An entry of a hot folder could not be judged because of a fault of our own."""
 

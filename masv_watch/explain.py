@@ -288,7 +288,8 @@ def _judge(answer: _Answer, intake: Intake, root: Root, *, is_paused: bool) -> E
         and outcome.hold is HoldReason.OPEN_BY_WRITER
         and answer.asked.caller.is_owner
     ):
-        answer.writers = writers_named(root, tree)
+        # on a share it may be another machine
+        answer.writers = writers_named(root, tree) or (None if tree.busy else "")
     examined = replace(examined, findings=told)
     if _is_behind(answer, examined, tree):
         return _of_delivered(answer, examined)

@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 
-from masv_watch.errors import SourceForbidden, SourceUnreadable
+from masv_watch.errors import SourceBusy, SourceForbidden, SourceUnreadable
 from masv_watch.files.observations import described, identity_of, kind_of
 from masv_watch.files.reach import Reach
 from masv_watch.model import Identity
@@ -18,6 +18,10 @@ from masv_watch.names import shown
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _EFFECTIVE = os.access in os.supports_effective_ids
+
+#: what an open answers while somebody else has the file in use: a share mode of a file server, a
+#: lease, a program that runs from it (pain 6)
+BUSY = frozenset({errno.EAGAIN, errno.EBUSY, errno.ETXTBSY})
 
 #: what to do about an error of the operating system
 HINTS = {
@@ -98,8 +102,10 @@ def assert_readable(folder: int, name: bytes, status: os.stat_result) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def fresh_status(folder: int, name: bytes, status: os.stat_result) -> os.stat_result:
-    """Give the stat of a file as its server has it now; that of a link by now stays as it was.
+def fresh_status(folder: int, name: bytes, status: os.stat_result) -> tuple[os.stat_result, str]:
+    """Give the stat of a file as its server has it now, and why that could not be asked; "" if so.
+
+    That of a link by now, and of a file that is in use elsewhere, stays as it was.
 
     Raises: OSError.
     """
@@ -107,10 +113,12 @@ def fresh_status(folder: int, name: bytes, status: os.stat_result) -> os.stat_re
         descriptor = os.open(name, _READ, dir_fd=folder)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            return status
+            return status, ""
+        if error.errno in BUSY:
+            return status, _in_use(error)
         raise
     try:
-        return os.fstat(descriptor)
+        return os.fstat(descriptor), ""
     finally:
         os.close(descriptor)
 
@@ -118,6 +126,29 @@ def fresh_status(folder: int, name: bytes, status: os.stat_result) -> os.stat_re
 def forbidden(path: bytes, why: str) -> SourceForbidden:
     """Give the error of what is never sent; `why` follows the name."""
     return SourceForbidden(f"{shown(path)} {why}", path=path)
+
+
+def unreadable(path: bytes, error: OSError) -> SourceUnreadable:
+    """Give the error of what cannot be read now."""
+    number = error.errno or 0
+    name = errno.errorcode.get(number, str(error.errno))
+    if number in BUSY:
+        return SourceBusy(
+            f"{shown(path)} {_in_use(error)}",
+            hint="close what has it open; it is tried again by itself",
+            path=path,
+            errno=name,
+        )
+    return SourceUnreadable(
+        f"{shown(path)} cannot be read: {error.strerror}",
+        hint=HINTS.get(number, ""),
+        path=path,
+        errno=name,
+    )
+
+
+def _in_use(error: OSError) -> str:
+    return f"is in use by another program or machine: {error.strerror}"
 
 
 def no_root(path: bytes, error: OSError | ValueError) -> SourceUnreadable:

@@ -46,9 +46,14 @@ class Observation:
     detail: str = ""
     #: where it was found, when a link led to it; empty: at its own path
     real: bytes = b""
+    #: that others have a file in use and let nobody open it, one clause; its identity is then what
+    #: its folder knows. "" for all else
+    busy: str = ""
 
 
-def observed(path: bytes, status: os.stat_result, unkept: Fields = frozenset()) -> Observation:
+def observed(
+    path: bytes, status: os.stat_result, unkept: Fields = frozenset(), *, busy: str = ""
+) -> Observation:
     """Give what a stat shows of an entry, but for what its file system does not keep."""
     kind = kind_of(status.st_mode)
     known = kind in ("file", "folder")
@@ -58,6 +63,7 @@ def observed(path: bytes, status: os.stat_result, unkept: Fields = frozenset()) 
         identity=without(identity_of(status), unkept) if known else None,
         nlink=status.st_nlink,
         detail="" if known else described(status.st_mode),
+        busy=busy,
     )
 
 

@@ -23,7 +23,6 @@ from typing import NamedTuple
 from masv_watch.errors import SourceError, SourceForbidden, SourceUnreadable, SourceVanished
 from masv_watch.files.approach import approach
 from masv_watch.files.entries import (
-    HINTS,
     allowed,
     assert_readable,
     checked,
@@ -33,6 +32,7 @@ from masv_watch.files.entries import (
     no_root,
     open_regular,
     split,
+    unreadable,
 )
 from masv_watch.files.links import Links, is_link
 from masv_watch.files.observations import Fields, Observation, identity_of, lying, observed
@@ -373,12 +373,7 @@ class Root:
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise forbidden(path, "is a symbolic link") from error
-            raise SourceUnreadable(
-                f"{shown(path)} cannot be read: {error.strerror}",
-                hint=HINTS.get(error.errno or 0, ""),
-                path=path,
-                errno=errno.errorcode.get(error.errno or 0, str(error.errno)),
-            ) from error
+            raise unreadable(path, error) from error
 
     def _assert_there(self) -> None:
         try:
@@ -405,12 +400,13 @@ class Root:
 
     def look(self, folder: int, name: bytes, path: bytes) -> Observation | None:
         """Give one entry of an open folder below and follow nothing; None when it is gone."""
+        busy = ""
         try:
             status = self._status(folder, name, path)
             if stat.S_ISREG(status.st_mode):
                 assert_readable(folder, name, status)
                 if self.is_fresh(status.st_dev):
-                    status = fresh_status(folder, name, status)
+                    status, busy = fresh_status(folder, name, status)
         except FileNotFoundError:
             return None
         except SourceForbidden as error:
@@ -420,7 +416,7 @@ class Root:
             detail = f"cannot be examined: {error.strerror}"
             return Observation(path=path, kind="unreadable", identity=None, detail=detail)
         is_own = status.st_dev == self.identity[0]
-        return observed(path, status, self.unkept if is_own else frozenset())
+        return observed(path, status, self.unkept if is_own else frozenset(), busy=busy)
 
     def _status(self, folder: int, name: bytes, path: bytes) -> os.stat_result:
         if self._reach is not None:

@@ -18,7 +18,7 @@ import signal
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from masv_watch.errors import SourceError
+from masv_watch.errors import SourceBusy, SourceError
 from masv_watch.files.roots import Root
 from masv_watch.names import shown
 
@@ -57,7 +57,8 @@ def find_writers(
 ) -> Writers:
     """Ask the kernel which of these files are open for writing, until `most` of them are.
 
-    A file that is not there or cannot be opened is passed over: other tests see that.
+    So is one that others have in use and let nobody open. A file that is not there or cannot be
+    opened for another reason is passed over: other tests see that.
     """
     if not hasattr(fcntl, "F_SETLEASE"):
         return Writers(unknown="this system knows no leases")
@@ -83,10 +84,11 @@ def _writes(root: Root, path: bytes) -> str | None:
     """Give None while somebody writes, "" when nobody does, else why that is not known."""
     try:
         descriptor = root.open_file(path, is_afresh=False)
-    except SourceError as error:
-        # somebody holds a write lease of his own: a file server, for a client that writes
-        is_leased = error.facts.get("errno") == "EAGAIN"
-        return None if is_leased else ""
+    except SourceBusy:
+        # as of a file server that holds a lease for a client of its own
+        return None
+    except SourceError:
+        return ""
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)

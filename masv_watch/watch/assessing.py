@@ -264,9 +264,12 @@ class Assessor:
             self._gaps = None
             self._show()
 
-    def not_written(self, root: files.Root, settled: Iterable[Placed]) -> tuple[Placed, ...]:
-        """Leave out of files that settled those which somebody still has open for writing."""
-        placed = tuple(settled)
+    def not_written(
+        self, root: files.Root, tree: Tree, settled: Iterable[Placed]
+    ) -> tuple[Placed, ...]:
+        """Leave out of files of a tree that settled those which somebody still writes."""
+        in_use = {each.path for each in tree.busy}
+        placed = tuple(each for each in settled if each[0] not in in_use)
         if not placed or not self._asks() or _lies_fresh(root, placed):
             return placed
         found = files.find_writers(
@@ -413,18 +416,14 @@ class Assessor:
         return self._kind[0]
 
     def _writers(self, root: files.Root, tree: Tree, now: float) -> Objection:
+        if tree.busy:
+            # pain 6: whatever the rule says, it cannot be sent, and that is no fault of anybody's
+            return _written(str(tree.busy[0]), now)
         if not self._asks() or _lies_fresh(root, tree.files):
             return Objection(findings=(_writing(True, f"not asked: {self._why_not()}"),))
         found = files.find_writers(root, [path for path, _ in tree.files], stop=self._stop)
         if found.busy:
-            note = f"{shown(found.busy[0])} is open for writing"
-            again = now + WRITER_S
-            return Objection(
-                hold=HoldReason.OPEN_BY_WRITER,
-                note=note,
-                retry_at=again,
-                findings=(_writing(False, note, retry_at=again),),
-            )
+            return _written(f"{shown(found.busy[0])} is open for writing", now)
         self._unknown = f"cannot tell: {found.unknown}" if found.unknown else ""
         self._show()
         return Objection(findings=(_writing(True, self._unknown or "no program writes it"),))
@@ -471,6 +470,16 @@ def _lacking(checked: Checked | None, drop: Drop | None, now: float) -> tuple[Ob
 
 def _lies_fresh(root: files.Root, placed: Iterable[Placed]) -> bool:
     return root.is_fresh(*{identity.device for _, identity in placed})
+
+
+def _written(note: str, now: float) -> Objection:
+    again = now + WRITER_S
+    return Objection(
+        hold=HoldReason.OPEN_BY_WRITER,
+        note=note,
+        retry_at=again,
+        findings=(_writing(False, note, retry_at=again),),
+    )
 
 
 def _writing(passed: bool, detail: str, *, retry_at: float | None = None) -> Finding:

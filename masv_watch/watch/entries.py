@@ -413,7 +413,7 @@ class Entries:
             self.rule.settle,
             quiet_s=found.quiet.seconds,
         )
-        return replace(look, settled=self.assessor.not_written(root, look.settled))
+        return replace(look, settled=self.assessor.not_written(root, tree, look.settled))
 
     def _remembered(self, root: files.Root, tree: Tree, drop: Drop) -> Remembered:
         known = self._memory.growing.get(tree.top)

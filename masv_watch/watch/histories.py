@@ -104,7 +104,7 @@ class Histories:
         """Say what a settled tree is to what was delivered under its name, or another one."""
         is_asked = drop is not None and drop.hold is HoldReason.REDROP_ASK
         found = replace(self._compare(rule, root, tree, drop), is_asked=is_asked)
-        return replace(found, stuck=self._unreadable.why(found.unread)) if found.unread else found
+        return self._unreadable.told(found)
 
     def _compare(self, rule: Rule, root: files.Root, tree: Tree, drop: Drop | None) -> Compared:
         if drop is not None and drop.is_answered:
@@ -303,7 +303,7 @@ class Histories:
         except SourceError as error:
             self._reading = None
             if not self._stop():
-                self._unreadable.note((path, identity), str(error))
+                self._unreadable.note((path, identity), error)
             return False
         self._unreadable.lose((path, identity))
         if hashed is not None:

@@ -11,11 +11,12 @@ Law 3. A file that cannot be read holds back nobody but its own drop.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from masv_watch.errors import SourceBusy, SourceError
 from masv_watch.files import Root
 from masv_watch.model import Identity, SourceFile
-from masv_watch.watch.redrops import Placed
+from masv_watch.watch.redrops import Compared, Placed
 from masv_watch.watch.tops import seen_at
 from masv_watch.watch.twins import Contents, Likeness
 
@@ -46,7 +47,7 @@ class Unreadable:
     def __init__(self) -> None:
         """Begin without one."""
         self._now = 0.0
-        self._known: dict[Placed, tuple[float, str]] = {}
+        self._known: dict[Placed, tuple[float, SourceError]] = {}
 
     def begin(self, now: float) -> None:
         """Let go of what was found too long before a monotonic second."""
@@ -55,7 +56,7 @@ class Unreadable:
         for placed in over:
             del self._known[placed]
 
-    def note(self, placed: Placed, why: str) -> None:
+    def note(self, placed: Placed, why: SourceError) -> None:
         """Remember why a file could not be read just now."""
         self.lose(placed)
         self._known[placed] = (self._now + UNREADABLE_S, why)
@@ -68,8 +69,19 @@ class Unreadable:
 
     def why(self, files: Iterable[Placed]) -> str:
         """Say why the first of some files that could not be read could not; "" without one."""
+        error = self._first(files)
+        return "" if error is None else str(error)
+
+    def told(self, found: Compared) -> Compared:
+        """Give a comparison with why it gets no further, where what it waits for was tried."""
+        error = self._first(found.unread)
+        if error is None:
+            return found
+        return replace(found, stuck=str(error), is_in_use=isinstance(error, SourceBusy))
+
+    def _first(self, files: Iterable[Placed]) -> SourceError | None:
         found = (self._known.get(placed) for placed in files)
-        return next((known[1] for known in found if known is not None), "")
+        return next((known[1] for known in found if known is not None), None)
 
 
 def standing(root: Root, files: Mapping[bytes, SourceFile]) -> Mapping[bytes, Placed] | None:

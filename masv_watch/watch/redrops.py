@@ -78,6 +78,8 @@ class Compared(Decision):
     unread: tuple[Placed, ...] = ()
     #: why one of these cannot be read; "" where none was tried in vain
     stuck: str = ""
+    #: whether it cannot because others have it in use
+    is_in_use: bool = False
     #: files that were delivered as they are
     delivered: int = 0
     #: the earlier drop of another name that it is like, or may be
@@ -228,7 +230,8 @@ def answer(found: Compared, rule: Rule, *, moment: Moment, added_of_late: int) -
     detail, findings = found.findings[-1].detail, found.findings
     if found.kind in (Kind.UNREAD, Kind.ONGOING):
         waits = _wait(found.stuck or detail, moment.now + ONGOING_S, findings)
-        return replace(waits, hold=HoldReason.UNREADABLE) if found.stuck else waits
+        stuck = HoldReason.OPEN_BY_WRITER if found.is_in_use else HoldReason.UNREADABLE
+        return replace(waits, hold=stuck) if found.stuck else waits
     if found.kind is Kind.SAME:
         return Objection(ends=DropEvent.SAME_CONTENT, note=detail, findings=findings)
     if found.kind in (Kind.RENAMED, Kind.TWIN):

@@ -79,6 +79,8 @@ class Tree:
     skipped: tuple[LeftOut, ...] = ()
     #: as long as there is one, nothing of the tree is sent
     unreadable: tuple[LeftOut, ...] = ()
+    #: files of it that others have in use and let nobody open, each with why
+    busy: tuple[LeftOut, ...] = ()
     #: one file of it under a temporary name; empty where there is none
     unfinished: bytes = b""
     #: what it took of the budget
@@ -309,6 +311,7 @@ class _Walk:
         self._folders: list[Placed] = []
         self._skipped: list[LeftOut] = []
         self._unreadable: list[LeftOut] = []
+        self._busy: list[LeftOut] = []
         self._unfinished = b""
         self._ahead: list[Ahead | Run] = []
         self._condensed: Condensed | None = None
@@ -357,6 +360,7 @@ class _Walk:
             folders=tuple(self._folders),
             skipped=tuple(self._skipped),
             unreadable=tuple(self._unreadable),
+            busy=tuple(self._busy),
             unfinished=self._unfinished,
             cost=self._cost,
         )
@@ -459,6 +463,8 @@ class _Walk:
             return inside
         else:
             self._keep(entry.path, entry.identity)
+            if entry.busy:
+                self._busy.append(LeftOut(path=entry.path, reason=entry.busy))
         return joined(inside, name, numbers or numbers_of(entry.identity))
 
     def _keep(self, path: bytes, identity: Identity) -> None:

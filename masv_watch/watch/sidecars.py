@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from masv_watch import files
-from masv_watch.errors import SourceError
+from masv_watch.errors import SourceBusy, SourceError
 from masv_watch.model import (
     Finding,
     HoldReason,
@@ -95,7 +95,11 @@ class Sidecars:
             return _invalid(rule, f"{shown(beside.path)} {beside.why}, and a sidecar is a file")
         if beside.identity is None:
             return NOTHING, _missing(rule, beside, is_required=wants.required)
-        override, problems = self._said(rule, root, beside.path, beside.identity)
+        try:
+            override, problems = self._said(rule, root, beside.path, beside.identity)
+        except SourceBusy as error:
+            # whoever writes it is not done
+            return NOTHING, _objection(HoldReason.OPEN_BY_WRITER, error.message, rule)
         if problems:
             return _invalid(rule, "; ".join(problems))
         sets = ", ".join(override.keys) or "nothing"
@@ -112,6 +116,8 @@ class Sidecars:
         name = shown(path)
         try:
             content = files.read_small(root, path, identity, most=LARGEST)
+        except SourceBusy:
+            raise
         except SourceError as error:
             # not remembered: the next look reads it again
             return NOTHING, (error.message,)
@@ -169,14 +175,15 @@ def _missing(rule: Rule, beside: Beside, *, is_required: bool) -> Objection:
     if not is_required:
         finding = _finding(True, f"{detail}, and it need not be", rule)
         return Objection(findings=(finding,))
-    return Objection(
-        hold=HoldReason.SIDECAR_MISSING, note=detail, findings=(_finding(False, detail, rule),)
-    )
+    return _objection(HoldReason.SIDECAR_MISSING, detail, rule)
 
 
 def _invalid(rule: Rule, why: str) -> tuple[Override, Objection]:
-    finding = _finding(False, why, rule)
-    return NOTHING, Objection(hold=HoldReason.SIDECAR_INVALID, note=why, findings=(finding,))
+    return NOTHING, _objection(HoldReason.SIDECAR_INVALID, why, rule)
+
+
+def _objection(hold: HoldReason, why: str, rule: Rule) -> Objection:
+    return Objection(hold=hold, note=why, findings=(_finding(False, why, rule),))
 
 
 def _finding(passed: bool, detail: str, rule: Rule) -> Finding:

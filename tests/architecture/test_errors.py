@@ -15,6 +15,7 @@ PUBLISHED = {
     1101: "SourceChanged",
     1102: "SourceVanished",
     1103: "SourceUnreadable",
+    1106: "SourceBusy",
     1104: "SourceForbidden",
     1105: "CannotJudge",
     1200: "CloudError",

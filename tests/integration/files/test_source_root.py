@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from masv_watch.errors import (
+    SourceBusy,
     SourceChanged,
     SourceError,
     SourceForbidden,
@@ -22,6 +24,7 @@ from masv_watch.errors import (
 )
 from masv_watch.files import Root, check_identity, filesystem_kind, identify_all
 from masv_watch.files.mounts import kind_of
+from tests.in_use import REFUSALS, InUse
 
 NOBODY = 65534
 
@@ -365,6 +368,23 @@ def test_observe_of_an_opened_file_gives_the_same_identity(hot: Path, fresh: boo
 
         assert root.observe(b"f").identity == root.identify(b"f")
     assert kinds == {b"f": "file", b"l": "link", b"p": "other"}
+
+
+@pytest.mark.parametrize("number", REFUSALS, ids=os.strerror)
+def test_file_that_is_in_use_is_seen_as_its_folder_knows_it_and_told_as_such(
+    hot: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """It is there and what it was: nobody may only open it now (pain 6)."""
+    (hot / "f").write_bytes(b"12")
+    InUse(monkeypatch, "f", number)
+    why = f"is in use by another program or machine: {os.strerror(number)}"
+    with Root.open(os.fsencode(hot), fresh=True) as root:
+        (seen,) = root.list_folder()
+        with pytest.raises(SourceBusy, match=f"f {why}") as raised:
+            root.open_file(b"f")
+
+        assert (seen.kind, seen.identity, seen.busy) == ("file", root.identify(b"f"), why)
+    assert raised.value.facts["errno"] == errno.errorcode[number]
 
 
 MOUNTS = [

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from masv_watch import files
+from tests.in_use import REFUSALS, InUse, leased
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="read leases are Linux's")
 
@@ -139,6 +140,25 @@ def test_find_writers_is_not_disturbed_by_readers_and_lists_as_many_as_it_is_ask
             assert len(files.find_writers(root, paths).busy) == 1
             assert len(files.find_writers(root, paths, most=3).busy) == 2
         kept.close()
+
+
+def test_find_writers_names_a_file_that_another_process_has_a_lease_on(
+    root: files.Root, tmp_path: Path
+) -> None:
+    """As a file server has for a client: the open itself is refused, and nobody has it open."""
+    with leased(tmp_path / "a.mov"):
+        assert files.find_writers(root, [b"a.mov"]).busy == (b"a.mov",)
+    assert files.find_writers(root, [b"a.mov"]) == files.Writers()
+
+
+@pytest.mark.parametrize("number", REFUSALS, ids=os.strerror)
+def test_find_writers_names_a_file_that_nobody_may_open_while_it_is_in_use(
+    root: files.Root, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Nobody knows that it is not written."""
+    InUse(monkeypatch, "b.mov", number)
+
+    assert files.find_writers(root, [b"a.mov", b"CARD/clips/b.mov"]).busy == (b"CARD/clips/b.mov",)
 
 
 def test_find_writers_passes_over_what_is_gone_a_link_or_a_fifo(

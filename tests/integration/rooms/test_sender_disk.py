@@ -1,4 +1,4 @@
-"""A disk that fails while it is read: the sender waits for it, and makes up no byte."""
+"""A source that cannot be read for a while: the sender waits for it, and makes up no byte."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from masv_watch.model import Verify
+from masv_watch.retry import LONGEST_S
+from tests.in_use import REFUSALS, InUse
 from tests.integration.rooms.sent import CHUNK, Room
 
 
@@ -70,3 +72,31 @@ def test_file_on_a_failing_disk_waits_ever_longer_and_arrives_as_it_is(
     puts = room.sandbox.witness("puts")
     # the chunk that could be read went once
     assert [put["ok"] for put in puts if put["package"] == package["id"]] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("number", REFUSALS, ids=os.strerror)
+def test_file_that_is_in_use_when_its_turn_comes_goes_soon_after_it_is_not(
+    room: Room, monkeypatch: pytest.MonkeyPatch, number: int
+):
+    """Whoever has it open closes it in his own time: that is no fault of rights (pain 6)."""
+    use = InUse(monkeypatch, "f0", number)
+    room.build()
+    upload_id = room.drop("card", 10)
+
+    def refused_often() -> bool:
+        room.clock.advance(5.0)
+        return use.refusals >= 5
+
+    room.until(refused_often)
+    room.until(lambda: room.upload(upload_id).error)
+    upload, waiting = room.upload(upload_id), room.desk.view(upload_id).waiting
+    freed_at = room.store.now()
+    use.is_refused = False
+    room.until_state(upload_id, "complete")
+
+    assert upload.state == "transferring"
+    assert waiting is not None
+    assert f"card/f0 is in use by another program or machine: {os.strerror(number)}" in waiting.cure
+    assert "close what has it open" in waiting.cure
+    assert room.store.now() - freed_at <= LONGEST_S
+    assert room.package(upload_id)["finalize_calls"] == 1

@@ -216,16 +216,19 @@ def test_answer_to_late_files_waits_four_times_the_quiet_time():
 
 
 @pytest.mark.parametrize(
-    ("kind", "stuck", "hold"),
+    ("kind", "stuck", "is_in_use", "hold"),
     [
-        (Kind.UNREAD, "", HoldReason.GROWING),
-        (Kind.UNREAD, "a cannot be read", HoldReason.UNREADABLE),
-        (Kind.ONGOING, "", HoldReason.GROWING),
+        (Kind.UNREAD, "", False, HoldReason.GROWING),
+        (Kind.UNREAD, "a cannot be read", False, HoldReason.UNREADABLE),
+        (Kind.UNREAD, "a is in use", True, HoldReason.OPEN_BY_WRITER),
+        (Kind.ONGOING, "", False, HoldReason.GROWING),
     ],
 )
-def test_answer_to_what_others_bring_further_waits_without_a_look_at_once(kind, stuck, hold):
+def test_answer_to_what_others_bring_further_waits_without_a_look_at_once(
+    kind, stuck, is_in_use, hold
+):
     """Whoever reads on looks sooner; what cannot be read is said to be that."""
-    found = replace(_found(Kind.FIRST), kind=kind, stuck=stuck)
+    found = replace(_found(Kind.FIRST), kind=kind, stuck=stuck, is_in_use=is_in_use)
     said = answer(found, _rule(), moment=LATE_NOW, added_of_late=0)
 
     assert (said.hold, said.retry_at) == (hold, LATE_NOW.now + ONGOING_S)
