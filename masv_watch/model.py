@@ -1656,6 +1656,9 @@ class SourceFile:
     #: of its whole content, with how it is made (`files.hashes`); empty until it is closed, and
     #: with `verify: size`
     hash: str = ""
+    #: of its chunks, from the first, those that were read again since the last was acknowledged,
+    #: and were the same
+    reread: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

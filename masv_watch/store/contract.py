@@ -348,6 +348,16 @@ class Versions(Protocol):
         """Store that other bytes go to this number, before they do: what is kept there is over."""
         ...
 
+    def note_reread(self, file: SourceFile, fence: int, number: int) -> None:
+        """Store that the chunks of a file up to this number were read again, and were the same.
+
+        An acknowledgement after that, and a next version, begin it anew.
+
+        Raises:
+            FenceLost: the file is another version than the claimer has in hand; nothing is stored.
+        """
+        ...
+
     def prove(self, upload_id: str) -> list[FileProof]:
         """Show of every file of an upload, by path, which one version the cloud put together.
 

@@ -55,6 +55,15 @@ class VersionVerbs:
 
         self.engine.write(forget)
 
+    def note_reread(self, file: SourceFile, fence: int, number: int) -> None:
+        """Store that the chunks of a file up to this number were read again, and were the same."""
+
+        def note(tx: Transaction) -> None:
+            hold_fence(tx, file.upload_id, fence)
+            tx.run("note_reread", id=hold_version(tx, file)["id"], number=number)
+
+        self.engine.write(note)
+
     def prove(self, upload_id: str) -> list[FileProof]:
         """Show of every file of an upload which one version the cloud has."""
 

@@ -65,8 +65,6 @@ class FileInHand:
     #: nothing more of it is handed out, and its row is read again once nothing of it is out
     stopped: bool = False
     urls: dict[int, Blueprint] = field(default_factory=dict)
-    #: it was read again since its last chunk was sent, and had the same bytes
-    is_reread: bool = False
 
     def cut(self, held: Sequence[Chunk]) -> None:
         """Find the chunks that the storage does not have, now that the chunk size is known."""

@@ -1,24 +1,26 @@
 """Whether a file still has the bytes that were sent of it, read once more before it is closed.
 
-Owns that second look at files whose file system does not keep what tells a rewrite. Never sends a
-byte and never stores. Used by `transfer.sending`, on the crew's workers.
+Owns that second look at files whose file system does not keep what tells a rewrite, and how far it
+came. Never sends a byte. Used by `transfer.sending`, on the crew's workers.
 
 Law 1. Where an identity is not whole, bytes take the place of what it lacks: a file is closed only
-       after it was read twice with the same result (P2).
+       after each of its chunks was read again, once the last of them had gone, with the hash under
+       which it was acknowledged (P2). No hash proves nothing.
+Law 2. How far it came is stored with every chunk: a window, a restart or a failed close has none of
+       it read once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 
 from masv_watch import files
-from masv_watch.errors import SourceChanged
+from masv_watch.errors import CloudUnreachable, FenceLost, SourceChanged
 from masv_watch.model import Chunk, SourceFile, Transfer, Verify
 from masv_watch.names import shown
-
-#: gives a fresh slice of the file: offset and size
-Cut = Callable[[int, int], files.Slice]
+from masv_watch.store.contract import Store
+from masv_watch.transfer.claims import Claim
 
 
 def hashing_of(file: SourceFile, transfer: Transfer) -> Verify:
@@ -28,16 +30,50 @@ def hashing_of(file: SourceFile, transfer: Transfer) -> Verify:
     return transfer.verify
 
 
-def demand_sent(file: SourceFile, chunks: Iterable[Chunk], cut: Cut) -> None:
-    """Read a file again, from where it lies, and compare it with what was sent of it.
+class Rereading:
+    """The second reads over one store."""
 
-    Raises:
-        SourceChanged: it has other bytes by now.
-        SourceVanished, SourceUnreadable, SourceForbidden: as `files.Slice`.
-    """
-    for chunk in sorted(chunks, key=lambda chunk: chunk.number):
-        offset = (chunk.number - 1) * (file.chunk_size or 0)
-        with cut(offset, chunk.size) as body:
+    def __init__(
+        self, store: Store, *, reach: Callable[[Claim, SourceFile], files.Reach | None]
+    ) -> None:
+        """Work with these; `reach` gives within what a file is read."""
+        self._store = store
+        self._reach = reach
+
+    def demand_sent(self, claim: Claim, file: SourceFile) -> None:
+        """Assure by its bytes that a file is as it was sent, where nothing else can tell it.
+
+        Raises:
+            SourceChanged: it has other bytes by now.
+            SourceVanished, SourceUnreadable, SourceForbidden: as `files.Slice`.
+            FenceLost: its source settled anew meanwhile.
+            CloudUnreachable: its upload is not wanted now.
+        """
+        if file.identity.is_whole:
+            return
+        row = self._store.file(file.id)
+        if row is None or row.version != file.version:
+            raise FenceLost(f"file {file.id} began anew meanwhile")
+        for chunk in self._store.chunks(file.id)[row.reread :]:
+            self._demand_same(claim, file, chunk)
+            self._store.note_reread(file, claim.upload.fence, chunk.number)
+
+    def _demand_same(self, claim: Claim, file: SourceFile, chunk: Chunk) -> None:
+        def on_bytes(_size: int) -> None:
+            if claim.abort.is_set():
+                raise CloudUnreachable("sending was stopped")
+
+        body = files.Slice(
+            claim.upload.root,
+            file.path,
+            file.identity,
+            offset=(chunk.number - 1) * (file.chunk_size or 0),
+            size=chunk.size,
+            follow=claim.upload.terms.follow,
+            reach=self._reach(claim, file),
+            on_bytes=on_bytes,
+        )
+        with body:
             body.forget_cached()
             for _ in iter(partial(body.read), b""):
                 pass

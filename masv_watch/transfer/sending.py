@@ -44,7 +44,7 @@ from masv_watch.transfer.leftbehind import Listing, listing_of
 from masv_watch.transfer.limits import KnownLimits
 from masv_watch.transfer.meter import Meter, Sent
 from masv_watch.transfer.packages import delete_cloud_file, held_package
-from masv_watch.transfer.rereading import demand_sent, hashing_of
+from masv_watch.transfer.rereading import Rereading, hashing_of
 from masv_watch.transfer.throttle import Throttle
 
 #: chunk URLs asked for at once; they expire, so not for a whole large file
@@ -82,6 +82,7 @@ class Sending:
         self._on_sent = on_sent
         self._meter = meter
         self._keeping = Keeping(store, cloud, transfer=transfer, metrics=metrics)
+        self._rereading = Rereading(store, reach=self._reach)
         self._limits = KnownLimits(cloud)
 
     def worth_handing_out(self) -> int:
@@ -114,7 +115,8 @@ class Sending:
         What was reached is stored when it cannot be ended, so that the next try goes on from there.
         """
         file = in_hand.file
-        if file.cloud_id is not None or in_hand.may_exist:
+        # what was acknowledged is stored before it is read again
+        if file.cloud_id is not None or in_hand.may_exist or not file.identity.is_whole:
             self._ship_by_steps(claim, in_hand)
             return
         whole = Span(number=1, offset=0, size=file.identity.size)
@@ -136,7 +138,6 @@ class Sending:
         chunk = None
         try:
             chunk = self._deliver(claim, in_hand, body, number=1)
-            self._read_again(claim, in_hand, [chunk])
             self._cloud.close_file(*held_package(claim.upload), **_closing(in_hand.file, [chunk]))
         except MasvWatchError:
             self._note_opened(claim, in_hand.file)
@@ -373,7 +374,7 @@ class Sending:
         """Finalize a file whose chunks are all acknowledged."""
         file, upload = in_hand.file, claim.upload
         self._look_at(claim, file)
-        self._read_again(claim, in_hand, self._store.chunks(file.id))
+        self._rereading.demand_sent(claim, file)
         if in_hand.may_be_closed and self._is_closed(claim, file):
             self._note_closed(claim, file)
             return
@@ -387,27 +388,6 @@ class Sending:
                 self._keeping.judge(claim, in_hand, error)
                 raise
         self._note_closed(claim, file)
-
-    def _read_again(self, claim: Claim, in_hand: FileInHand, chunks: Sequence[Chunk]) -> None:
-        """Assure by its bytes that a file is as it was sent, where nothing else can tell it."""
-        file = in_hand.file
-        if file.identity.is_whole or in_hand.is_reread:
-            return
-
-        def cut(offset: int, size: int) -> files.Slice:
-            return files.Slice(
-                claim.upload.root,
-                file.path,
-                file.identity,
-                offset=offset,
-                size=size,
-                follow=claim.upload.terms.follow,
-                reach=self._reach(claim, file),
-                on_bytes=lambda _size: _demand_wanted(claim),
-            )
-
-        demand_sent(file, chunks, cut)
-        in_hand.is_reread = True
 
     def _note_closed(self, claim: Claim, file: SourceFile) -> None:
         self._store.note_file_closed(file, claim.upload.fence)

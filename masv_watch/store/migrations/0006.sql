@@ -164,3 +164,5 @@ CREATE TABLE shortages (
     step TEXT NOT NULL,
     why TEXT NOT NULL
 ) WITHOUT ROWID;
+-- How many chunks of a file were read again since the last was acknowledged (`transfer.rereading`).
+ALTER TABLE files ADD COLUMN reread INTEGER NOT NULL DEFAULT 0;

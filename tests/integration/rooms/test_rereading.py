@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from masv_watch.model import Verify
-from tests.integration.rooms.sent import CHUNK, Door, Room
+from masv_watch.errors import CloudUnreachable, StoreFull
+from masv_watch.model import NO_TURNS, Chunk, SourceFile, Turns, Verify
+from masv_watch.transfer.sender import CLOSING_S
+from tests.integration.rooms.sent import CHUNK, FOLDER, Door, Hold, Nth, Room, raising
 
+SHUT = Turns(closed={FOLDER: None})
 SIZES = pytest.mark.parametrize("size", [7, 2 * CHUNK])
 VERIFIES = pytest.mark.parametrize("verify", Verify)
 
@@ -96,3 +100,82 @@ def test_file_on_a_share_that_keeps_everything_is_read_once(room: Room):
 
     room.until(lambda: room.file(upload_id).stale)
     assert "ctime_ns changed" in room.file(upload_id).error
+
+
+def test_second_read_that_a_closed_window_ends_goes_on_where_it_came_to(room: Room):
+    """A file whose reading lasts longer than its window is read in several."""
+    on_a_share(room, Verify.FAST, "ctime_ns")
+    note = Hold(room.store.note_reread, nth=2)
+    room.build(store=Door(room.store, note_reread=note))
+    upload_id = room.drop("CARD", 4 * CHUNK)
+    room.until(note.reached.is_set)
+    room.turns = SHUT
+    room.turn()
+    room.clock.advance(CLOSING_S)
+    room.turn()
+    note.go_on.set()
+    room.until(lambda: not room.crew.busy)
+    assert room.file(upload_id).reread == 2
+    assert not room.file(upload_id).closed
+    room.turns = NO_TURNS
+
+    room.until_complete(upload_id)
+    assert note.calls == 4
+
+
+@pytest.mark.fault(34)
+@pytest.mark.parametrize("killed_at", [1, 3, 4])
+def test_second_read_that_a_kill_ends_goes_on_from_the_last_chunk_that_was_stored(
+    room: Room, killed_at: int
+):
+    """As sending does: at most the chunk that was being read is read once more (P4)."""
+    on_a_share(room, Verify.FAST, "ctime_ns")
+    upload_id = room.drop("CARD", 4 * CHUNK)
+    killed = Nth(room.store.note_reread, killed_at, raising(StoreFull("killed")))
+    room.build(store=Door(room.store, note_reread=killed))
+    room.until(lambda: killed.calls == killed_at and not room.crew.busy)
+    noted: list[int] = []
+
+    def note(file: SourceFile, fence: int, number: int) -> None:
+        noted.append(number)
+        room.store.note_reread(file, fence, number)
+
+    room.restart(store=Door(room.store, note_reread=note))
+    room.store.hurry()
+
+    room.until_complete(upload_id)
+    assert noted == list(range(killed_at, 5))
+
+
+@SIZES
+def test_close_that_fails_has_nothing_read_a_third_time(room: Room, size: int):
+    """What was read twice stays so: one hiccup of the cloud costs no second day of reading."""
+    on_a_share(room, Verify.FAST, "ctime_ns")
+    note = Nth(room.store.note_reread)
+    close = Nth(room.cloud.close_file, 1, raising(CloudUnreachable("503")))
+    room.build(store=Door(room.store, note_reread=note), cloud=Door(room.cloud, close_file=close))
+    upload_id = room.drop("CARD", size)
+
+    room.until_state(upload_id, "complete")
+    assert close.calls == 2
+    assert note.calls == max(size // CHUNK, 1)
+
+
+def test_chunk_that_has_no_hash_counts_as_changed(room: Room):
+    """Nothing says what was sent of it, so it goes again with one."""
+    on_a_share(room, Verify.FAST, "ctime_ns")
+    put: list[Chunk] = []
+
+    def note(file: SourceFile, fence: int, chunk: Chunk, *, last: bool) -> None:
+        put.append(chunk)
+        bare = chunk if len(put) > 2 else replace(chunk, hash="")
+        room.store.note_etag(file, fence, bare, last=last)
+
+    room.build(store=Door(room.store, note_etag=note))
+    upload_id = room.drop("CARD", 2 * CHUNK)
+    room.until(lambda: room.file(upload_id).stale)
+    assert not room.file(upload_id).closed
+    room.settle_again(upload_id)
+
+    room.until_complete(upload_id)
+    assert len(put) == 4

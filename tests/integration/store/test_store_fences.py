@@ -39,6 +39,7 @@ ON_UPLOADS: dict[str, Callable[[Store, Upload, SourceFile], object]] = {
     "note_file_lost": lambda s, u, f: s.note_file_lost(f, u.fence),
     "note_etag": lambda s, u, f: s.note_etag(f, u.fence, CHUNK, last=True),
     "forget_kept": lambda s, u, f: s.forget_kept(f, u.fence, 1),
+    "note_reread": lambda s, u, f: s.note_reread(f, u.fence, 1),
     "note_file_closed": lambda s, u, f: s.note_file_closed(f, u.fence),
     "note_file_retry": lambda s, u, f: s.note_file_retry(
         f, u.fence, attempts=9, retry_at=9e9, error="z"

@@ -176,6 +176,7 @@ LATE: dict[str, Callable[[Store, SourceFile, int], object]] = {
     "note_etag": lambda s, f, fence: s.note_etag(f, fence, chunk(1), last=True),
     "note_file_closed": lambda s, f, fence: s.note_file_closed(f, fence),
     "forget_kept": lambda s, f, fence: s.forget_kept(f, fence, 1),
+    "note_reread": lambda s, f, fence: s.note_reread(f, fence, 1),
 }
 
 
@@ -198,6 +199,44 @@ def test_late_answer_for_an_earlier_version_in_the_same_cloud_file_is_not_noted(
     with pytest.raises(FenceLost, match="began anew"):
         LATE[verb](store, old, upload.fence)
     assert bench.rows() == before
+
+
+def reread(store: Store, upload: Upload) -> int:
+    """Give how many chunks of the only file were read again."""
+    (file,) = store.files(upload.id)
+    return file.reread
+
+
+def test_chunks_that_were_read_again_are_known_after_a_restart(bench: Bench, store: Store) -> None:
+    """Whoever reads on goes on behind them; asked twice it is the same."""
+    upload, file = begun(store, 35, 4)
+    store.note_reread(file, upload.fence, 1)
+    store.note_reread(file, upload.fence, 2)
+    before = bench.rows()
+    store.note_reread(file, upload.fence, 2)
+    assert bench.rows() == before
+
+    assert reread(bench.open(), upload) == 2
+
+
+ANEW: dict[str, Callable[[Store, Upload, SourceFile], object]] = {
+    "acknowledged": lambda s, u, f: s.note_etag(f, u.fence, chunk(4, 5), last=True),
+    "next version": lambda s, u, f: settle(s, 35),
+    "next version of nothing": lambda s, u, f: settle(s, 3),
+    "lost": lambda s, u, f: s.note_file_lost(f, u.fence),
+}
+
+
+@pytest.mark.parametrize("why", list(ANEW))
+def test_chunks_that_were_read_again_are_none_once_other_bytes_may_be_there(
+    store: Store, why: str
+) -> None:
+    """A second read counts only behind the last acknowledgement of its own version (P2)."""
+    upload, file = begun(store, 35, 4)
+    store.note_reread(file, upload.fence, 3)
+    ANEW[why](store, upload, file)
+
+    assert reread(store, upload) == 0
 
 
 def test_etag_that_comes_before_the_change_settles_is_kept_for_the_next_version(

@@ -35,6 +35,14 @@ which = st.sampled_from([DROPPED, NAMED])
 picks = st.integers(0, 99)
 Content = tuple[str, int]
 
+#: verbs of a worker about the version that he has in hand, and what an old one says
+OF_ONE_VERSION: dict[str, tuple[object, ...]] = {
+    "note_file_closed": (),
+    "note_etag": (Chunk(number=1, size=CHUNK, etag="old", hash="old"),),
+    "forget_kept": (1,),
+    "note_reread": (1,),
+}
+
 
 def changed(content: Content, how: str, at: int) -> Content:
     """Give a content that is another one in part, as most changes are."""
@@ -225,6 +233,16 @@ class VersionsMachine(RuleBasedStateMachine):
         return False
 
     @rule(path=which, pick=picks)
+    def read_again(self, path: bytes, pick: int) -> None:
+        """A worker reads chunks of a file that is sent once more."""
+        file = self.file(path)
+        if file.cloud_id is None or file.closed or self.missing(file):
+            return
+        number = file.reread + 1 + pick % 2
+        if number <= len(self.store.chunks(file.id)):
+            self.store.note_reread(file, self.fence, number)
+
+    @rule(path=which, pick=picks)
     def put_unheard(self, path: bytes, pick: int) -> None:
         """A chunk reaches the storage; its etag is slow to come back."""
         file = self.file(path)
@@ -255,7 +273,7 @@ class VersionsMachine(RuleBasedStateMachine):
             assert is_mine
 
     @precondition(lambda self: self.old)
-    @rule(pick=picks, verb=st.sampled_from(["note_file_closed", "note_etag", "forget_kept"]))
+    @rule(pick=picks, verb=st.sampled_from(list(OF_ONE_VERSION)))
     def wake_old(self, pick: int, verb: str) -> None:
         """Whoever has an earlier version in hand changes nothing."""
         file, fence = self.old[pick % len(self.old)]
@@ -263,10 +281,7 @@ class VersionsMachine(RuleBasedStateMachine):
         assert now is not None
         if file.cloud_id is None or self.is_same_version(now, file, fence):
             return
-        given = {
-            "note_etag": (Chunk(number=1, size=CHUNK, etag="old", hash="old"),),
-            "forget_kept": (1,),
-        }.get(verb, ())
+        given = OF_ONE_VERSION[verb]
         more = {"last": True} if verb == "note_etag" else {}
         try:
             getattr(self.store, verb)(file, fence, *given, **more)
@@ -317,6 +332,8 @@ class VersionsMachine(RuleBasedStateMachine):
         files = self.store.files(self.upload_id)
         for file in files:
             assert file.sent == sum(chunk.size for chunk in self.store.chunks(file.id))
+            # nothing is read again before all of its version is there
+            assert not file.reread or not self.missing(file)
         upload = self.upload
         assert upload.sent == sum(file.sent for file in files)
         assert upload.size == sum(file.identity.size for file in files)
