@@ -115,12 +115,14 @@ class Concerns:
         for short in self._store.shortages():
             number = waiting[short.payer]
             if number:
-                wait_s = max(short.ask_at - self._store.now(), 0.0)
+                wait_s = short.ask_at - self._store.now()
+                # that may be its turn, its window or its hold, which is told of there
+                again = f"in {wait_s:.0f} s" if wait_s > 0 else "as soon as one of them may go"
                 uploads = "1 upload waits" if number == 1 else f"{number:,} uploads wait"
                 yield Need(
                     key=f"quota {short.payer}",
                     text=f"MASV wants more quota or a payment of {short.payer}, {uploads}:"
-                    f" {short.why}; asked again in {wait_s:.0f} s",
+                    f" {short.why}; asked again {again}",
                     cure="raise the quota at MASV, or pay what is owed there",
                 )
 

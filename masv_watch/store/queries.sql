@@ -1660,6 +1660,8 @@ WHERE state IN ('transferring', 'finalizing') AND error_code = :code;
 UPDATE uploads SET retry_at = 0, error = '', error_code = NULL WHERE id = :id AND error_code = :code;
 
 -- name: waits_for_payment
-SELECT id, terms FROM uploads WHERE state IN ('transferring', 'finalizing') AND lease_until <= :now
-AND (error_code = :code
-    OR (state = 'transferring' AND package_id IS NULL AND relinks IS NULL AND started = 0));
+-- what has no package yet is not asked for before its payer's time, unless a person started it
+SELECT * FROM (SELECT id, terms, retry_at, coalesce(error_code = :code, 0) AS is_refused,
+        package_id IS NULL AND relinks IS NULL AND started = 0 AS needs_one
+    FROM uploads WHERE state IN ('transferring', 'finalizing') AND lease_until <= :now) AS found
+WHERE is_refused OR needs_one;

@@ -7,7 +7,7 @@ contract stands in `store.shortages_contract`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from masv_watch.errors import CloudUnpaid
 from masv_watch.retry import UNWAITED_S, Shortage, shortage
@@ -55,7 +55,7 @@ class ShortageVerbs:
         self.engine.write(end)
 
     def unpaid(self) -> Mapping[str, Shortage]:
-        """Give the ids of uploads that wait."""
+        """Give the ids of uploads that wait, and until when."""
         return self.engine.read(lambda tx: dict(_waiting(tx)))
 
     def forget_shortages(self) -> Sequence[str]:
@@ -81,8 +81,13 @@ def _waiting(tx: Transaction) -> Iterator[tuple[str, Shortage]]:
         return
     for row in tx.all("waits_for_payment", now=tx.now, code=_CODE):
         found = known.get(terms_of(row).payer)
-        if found is not None:
-            yield str(row["id"]), found
+        if found is None:
+            continue
+        own_at = row["retry_at"] if row["is_refused"] else 0.0
+        at = max(own_at, found.ask_at) if row["needs_one"] else own_at
+        # what was not refused waits for nothing but its turn once the cloud may be asked
+        if row["is_refused"] or at > tx.now:
+            yield str(row["id"]), replace(found, ask_at=at)
 
 
 def _shortage_of(row: Row) -> Shortage:

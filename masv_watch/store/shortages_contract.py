@@ -33,7 +33,12 @@ class Shortages(Protocol):
         ...
 
     def unpaid(self) -> Mapping[str, Shortage]:
-        """Give the ids of uploads that wait for the end of a shortage."""
+        """Give the ids of uploads that wait for the end of a shortage.
+
+        Each with its shortage, whose `ask_at` is when the cloud is asked again for that upload. One
+        that was refused waits until the cloud has taken what it refused; any other only as long as
+        nobody may ask for it.
+        """
         ...
 
     def forget_shortages(self) -> Sequence[str]:

@@ -185,6 +185,7 @@ def waiting_for(
 
     `ahead` counts the uploads that get a slot first; None for one that does not wait for a slot.
     `quota_until` is when the cloud is asked again that wants more quota for it; None: it does not.
+    From then on it waits for whatever else keeps it.
     `held` is a drop of it whose hold is all that it waits for, `root` the path of its hot folder,
     None where that is not known. `turns` say whose windows are
     closed, with the store time at which each opens. `owes_letter`: a letter of ours is to leave;
@@ -193,7 +194,7 @@ def waiting_for(
     if turns.disk_trouble and upload.state in (UploadState.TRANSFERRING, UploadState.FINALIZING):
         cure = f"{turns.disk_trouble}: {lifecycle.CURES[HoldReason.STATE_DISK_LOW]}"
         return Waiting(reason=WaitReason.STATE_DISK_LOW, cure=cure)
-    unpaid = None if quota_until is None else _unpaid(upload, _later(quota_until, now))
+    unpaid = _unpaid(upload, quota_until) if (quota_until or now) > now else None
     if upload.state is not UploadState.TRANSFERRING:
         found = unpaid or _delivery(upload, now=now, turns=turns, owes_letter=owes_letter)
         return found or _digest(upload, letter_until)

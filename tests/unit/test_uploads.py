@@ -131,13 +131,22 @@ def test_waiting_for_a_refused_key_comes_before_everything_else():
 def test_upload_without_quota_says_so_until_the_cloud_is_asked_again():
     """Moving or being finalized; outside its hours it would not go anyway."""
     moving = waits(MOVING, quota_until=NOW + 60, ahead=2)
-    finalizing = waits(replace(MOVING, state=UploadState.FINALIZING), quota_until=NOW - 1)
+    finalizing = waits(replace(MOVING, state=UploadState.FINALIZING), quota_until=NOW + 1)
     shut = waits(MOVING, quota_until=NOW + 60, turns=Turns(closed={MOVING.hot_folder: NOW + 9}))
 
     assert (moving.reason, moving.until) == (WaitReason.QUOTA, NOW + 60)
     assert f"masv-watch retry {MOVING.id} tries at once" in moving.cure
-    assert (finalizing.reason, finalizing.until) == (WaitReason.QUOTA, None)
+    assert (finalizing.reason, finalizing.until) == (WaitReason.QUOTA, NOW + 1)
     assert shut.reason is WaitReason.WINDOW_CLOSED
+
+
+def test_upload_for_which_the_cloud_is_asked_any_moment_waits_for_its_turn_and_not_for_quota():
+    """Nobody is sent to MASV for what only stands in the queue."""
+    queued = waits(MOVING, quota_until=NOW, ahead=2)
+    finalizing = waits(replace(MOVING, state=UploadState.FINALIZING), quota_until=NOW - 1)
+
+    assert queued.reason is WaitReason.QUEUED
+    assert finalizing.reason is WaitReason.FINALIZING
 
 
 def test_waiting_of_a_portals_upload_has_nothing_to_do_with_the_key():

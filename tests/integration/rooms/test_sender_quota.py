@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from masv_watch import once
 from masv_watch.errors import CloudUnpaid
-from masv_watch.model import Partial, Terms, UploadType
+from masv_watch.model import Partial, Terms, Turns, UploadType
 from masv_watch.retry import AUTH_S, UNWAITED_S
 from masv_watch.uploads import WaitReason
-from tests.integration.rooms.sent import CHUNK, Door, Room
+from tests.integration.rooms.sent import CHUNK, FOLDER, Door, Room
 
 CREATES = "POST /v1/teams/[^/]+/packages$"
 ADDS = "POST /v1/packages/[^/]+/files$"
@@ -199,6 +200,47 @@ def test_quota_that_is_over_midway_keeps_what_was_sent_and_the_package(
     assert package["id"] == package_id
     assert (package["state"], after["state"]) == ("finalized", "finalized")
     assert {put["attempts"] for put in room.sandbox.witness("puts")} == {1}
+
+
+def test_refusal_of_a_file_is_over_once_it_passed_though_others_wait_for_their_windows(room: Room):
+    """What nothing refused does not keep an alarm alive, nor waits for anything but its turn."""
+    room.sandbox.fault("status", ADDS, status=402, body=WORDS, times=1)
+    room.build()
+    refused = room.drop("refused", 100)
+    waits(room, refused)
+    room.turns = Turns(closed={FOLDER: room.store.now() + 1e6})
+    other = room.drop("other", 100)
+    room.clock.advance(AUTH_S[0] + 0.1)
+    room.store.start_upload(refused)
+    room.until_complete(refused)
+    waiting = room.desk.view(other).waiting
+    alarming = room.store.unpaid()
+    room.clock.advance(2 * UNWAITED_S)
+    room.until(lambda: not room.store.shortages())
+
+    assert waiting is not None
+    assert waiting.reason is WaitReason.QUEUED
+    assert not alarming
+    assert room.metrics.value("quota_refused") == 0
+
+
+def test_run_that_sends_once_tries_what_an_earlier_one_left_without_quota(room: Room):
+    """What it left is kept for that run only: hours later the quota may be raised."""
+    refuse(room)
+    room.build()
+    left = room.drop("left", 100)
+    waits(room, left)
+    ends = once.is_done(room.store, room.desk)
+    room.clock.advance(7200.0)
+    room.sandbox.heal()
+    room.store.start_over()
+    new = room.drop("new", 100)
+    ends_at_once = once.is_done(room.store, room.desk)
+    packages = [room.until_complete(each) for each in (left, new)]
+
+    assert ends
+    assert not ends_at_once
+    assert {package["finalize_calls"] for package in packages} == {1}
 
 
 def test_file_refused_for_quota_is_not_left_out_of_its_package(room: Room):

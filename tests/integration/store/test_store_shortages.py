@@ -1,0 +1,66 @@
+"""Quotas that do not suffice, as rows: who waits for them, how long, and what ends the wait."""
+
+from __future__ import annotations
+
+from masv_watch.errors import CloudUnpaid
+from masv_watch.model import Draft, Terms, UploadType
+from masv_watch.retry import AUTH_S, UNWAITED_S
+from masv_watch.store.contract import Store
+from tests.doubles import FakeClock
+from tests.integration.store import making
+from tests.integration.store.making import file_draft
+
+TEAM = Terms(type=UploadType.TEAM, idle_s=None)
+CREATE, ADD = "open_package", "ship_file"
+
+
+def make(store: Store, name: str, terms: Terms = TEAM) -> str:
+    """Make an upload of one file."""
+    files = (file_draft(f"srv/{name}".encode()),)
+    return store.create_upload(
+        Draft(hot_folder=None, root=b"/", name=name, message="", terms=terms, files=files)
+    )
+
+
+def refuse(store: Store, upload_id: str, step: str = CREATE) -> float:
+    """Claim an upload and have the cloud refuse a step of it; give when it is asked again."""
+    upload = making.claim(store, upload_id)
+    found = store.note_shortage(upload.terms.payer, step=step, why="no quota")
+    let_wait(store, upload_id, upload.fence, found.ask_at)
+    return found.ask_at
+
+
+def let_wait(store: Store, upload_id: str, fence: int, until: float) -> None:
+    """End a claim as a refusal does."""
+    store.let_go(upload_id, fence, retry_at=until, error="no quota", code=CloudUnpaid.code)
+
+
+def test_upload_that_nothing_refused_waits_only_until_the_cloud_may_be_asked(
+    store: Store, clock: FakeClock
+) -> None:
+    """What was refused waits on, until the cloud has taken it."""
+    refused = make(store, "refused")
+    ask_at = refuse(store, refused)
+    queued = make(store, "queued")
+    before = store.unpaid()
+    clock.advance(AUTH_S[0] + 1)
+    after = store.unpaid()
+
+    assert {key: each.ask_at for key, each in before.items()} == {refused: ask_at, queued: ask_at}
+    assert set(after) == {refused}
+
+
+def test_shortage_is_forgotten_though_others_of_that_payer_stand_in_the_queue(
+    store: Store, clock: FakeClock
+) -> None:
+    """Whom it refused is gone; what comes next is asked for anyway."""
+    refused = make(store, "refused")
+    refuse(store, refused, ADD)
+    make(store, "queued")
+    store.delete_upload(refused, takes_package=False)
+    early = store.forget_shortages()
+    clock.advance(AUTH_S[0] + UNWAITED_S + 1)
+
+    assert not early
+    assert store.forget_shortages() == [TEAM.payer]
+    assert not store.shortages()
