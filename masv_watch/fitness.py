@@ -31,6 +31,8 @@ _HEARING_S, _STEP_S = 2.0, 0.1
 #: seconds between two clocks that nobody needs to know of
 _SAME_TIME_S = 5.0
 _LEARNED = "until the folder's own pauses are known; masv-watch status NAME shows what holds by now"
+_SEEN = "only programs that the daemon can see count"
+_NEVER = "not asked: the rule says open_check: never"
 _GRAINS = {1: "1 ns", 100: "100 ns", 1000: "1 us", 10**6: "1 ms", 10**7: "10 ms"}
 
 
@@ -230,16 +232,17 @@ def _lease(found: Sounding, settle: Settle) -> Iterator[Probe]:
     if found.lease is None:
         return
     if not found.lease.sees_writers:
-        use = "the quiet time alone decides"
+        use = f"{_SEEN}; where there is none the quiet time alone decides"
+        use = use if settle.asks_for_writers else _NEVER
         yield _probe("lease", "note", f"writers are not seen: {found.lease.why_not}", use)
         return
     whose = "of every user" if found.lease.of_every_user else "that belong to this user"
     result = f"writers on this machine are seen, in files {whose}"
     use = "the kernel is asked for them before a drop goes"
-    if found.mount.is_network:
-        use = "not asked: those on other machines are not seen"
-    elif not settle.asks_for_writers:
-        use = "not asked: the rule says open_check: never"
+    if not settle.asks_for_writers:
+        use = _NEVER
+    elif found.mount.is_network:
+        use = f"{_SEEN}: those on other machines are not seen"
     yield _probe("lease", "ok", result, use)
 
 

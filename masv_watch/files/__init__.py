@@ -59,6 +59,8 @@ from masv_watch.files.observations import Fields as Fields
 from masv_watch.files.observations import Observation as Observation
 from masv_watch.files.observations import is_same as is_same
 from masv_watch.files.observations import observed as observed
+from masv_watch.files.programs import programs_writing as programs_writing
+from masv_watch.files.programs import written_below as written_below
 from masv_watch.files.reach import LONGEST_PATH as LONGEST_PATH
 from masv_watch.files.reach import NoRight as NoRight
 from masv_watch.files.reach import Places as Places
@@ -80,4 +82,3 @@ from masv_watch.files.volumes import volume_of as volume_of
 from masv_watch.files.writers import Writers as Writers
 from masv_watch.files.writers import find_writers as find_writers
 from masv_watch.files.writers import prepare as prepare
-from masv_watch.files.writers import programs_writing as programs_writing

@@ -15,7 +15,7 @@ import errno
 import fcntl
 import os
 import signal
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from masv_watch.errors import SourceBusy, SourceError
@@ -100,58 +100,3 @@ def _writes(root: Root, path: bytes) -> str | None:
     finally:
         os.close(descriptor)
     return ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
-    """A process of this machine."""
-
-    pid: int
-    name: bytes
-
-
-def programs_writing(root: bytes, paths: Collection[bytes], *, most: int) -> tuple[Program, ...]:
-    """Name the programs that have one of these files below a root open for writing.
-
-    Only those whose open files this process may see. No file is looked at: one on a mount that
-    hangs would keep whoever asks.
-    """
-    wanted = {os.path.realpath(root).rstrip(b"/") + b"/" + path for path in paths}
-    found: list[Program] = []
-    for pid in sorted(int(name) for name in _listed(b"/proc") if name.isdigit()):
-        if len(found) < most and _has_open(pid, wanted):
-            found.append(Program(pid=pid, name=_read(b"/proc/%d/comm" % pid).rstrip(b"\n")))
-    return tuple(found)
-
-
-def _has_open(pid: int, wanted: Collection[bytes]) -> bool:
-    for number in _listed(b"/proc/%d/fd" % pid):
-        try:
-            target = os.readlink(b"/proc/%d/fd/%b" % (pid, number))
-        except OSError:
-            continue
-        if target in wanted and _is_for_writing(_read(b"/proc/%d/fdinfo/%b" % (pid, number))):
-            return True
-    return False
-
-
-def _is_for_writing(told: bytes) -> bool:
-    flags = next(
-        (line.split()[1] for line in told.splitlines() if line.startswith(b"flags:")), b"0"
-    )
-    return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
-
-
-def _listed(folder: bytes) -> list[bytes]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
-
-
-def _read(path: bytes) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return b""

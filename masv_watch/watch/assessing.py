@@ -17,7 +17,6 @@ from itertools import chain
 from masv_watch import files
 from masv_watch.loops import Clock
 from masv_watch.model import Drop, DropEvent, DropState, Finding, HoldReason, Objection, Rule
-from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import FolderQuiet
 from masv_watch.watch import drift
@@ -42,13 +41,12 @@ from masv_watch.watch.scan import Placed, Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict, judge
 from masv_watch.watch.sidecars import Beside, Sidecars, overridden
 from masv_watch.watch.tops import seen_at, unfollowed
+from masv_watch.watch.writing import WRITER_S, Writing, lies_fresh
 
 #: what is noted of a folder in which nothing is left
 CLEARED = "it is empty: what was in it was delivered, or recorded as seen"
 #: holds that time alone does not end
 _NOT_BY_TIME = PASSING - {HoldReason.UNSTABLE_SOURCE}
-#: seconds between two questions to the kernel about a file that somebody writes
-WRITER_S = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +101,7 @@ class Assessor:
         self._kind: tuple[str, float] | None = None
         #: the hot folder's quiet time at the last look at everything
         self.shown: FolderQuiet | None = None
-        #: why the last question about writers proved nothing; "" where it did
-        self._unknown = ""
+        self._writing = Writing(clock, stop=stop)
         #: what the root's file system did not keep at the last look
         self.unkept: files.Fields = frozenset()
         self.histories = Histories(store, stop=stop, grain_ns=Grain(clock).ns)
@@ -130,7 +127,7 @@ class Assessor:
 
     def _show(self) -> None:
         quiet = self.quiet()
-        writers = self._unknown if self._asks() else f"not asked: {self._why_not()}"
+        writers = self._writing.told(self._rule, is_local=self._filesystem() == "local")
         self.shown = FolderQuiet(
             seconds=quiet.seconds, why=quiet.why, writers=writers, told_by=drift.said(self.unkept)
         )
@@ -140,7 +137,7 @@ class Assessor:
     ) -> Assessment:
         """Make every test of one look; `drop` is its row, `entry` what is remembered of it."""
         now = self._clock.monotonic()
-        quiet = self.quiet(drop, on_network=_lies_fresh(root, chain(tree.files, tree.folders)))
+        quiet = self.quiet(drop, on_network=lies_fresh(root, chain(tree.files, tree.folders)))
         beside = self._sidecars.look(self._rule, root, tree)
         fenced = seen if beside is None else replace(seen, fence=beside.fenced(seen.fence))
         marker = self._marker(root, tree, drop)
@@ -164,7 +161,7 @@ class Assessor:
         )
         outcome = decide(verdict, objections)
         if outcome.step is Step.ASK:
-            outcome = decide(verdict, objections, writers=self._writers(root, tree, now))
+            outcome = decide(verdict, objections, writers=self._writers(root, tree))
         return Assessment(
             verdict=verdict,
             outcome=outcome,
@@ -268,15 +265,8 @@ class Assessor:
         self, root: files.Root, tree: Tree, settled: Iterable[Placed]
     ) -> tuple[Placed, ...]:
         """Leave out of files of a tree that settled those which somebody still writes."""
-        in_use = {each.path for each in tree.busy}
-        placed = tuple(each for each in settled if each[0] not in in_use)
-        if not placed or not self._asks() or _lies_fresh(root, placed):
-            return placed
-        found = files.find_writers(
-            root, [path for path, _ in placed], most=len(placed), stop=self._stop
-        )
-        busy = set(found.busy)
-        return tuple(each for each in placed if each[0] not in busy) if busy else placed
+        is_local = self._filesystem() == "local"
+        return self._writing.not_written(self._rule, root, tree, settled, is_local=is_local)
 
     def _excess(
         self, rule: Rule, tree: Tree, seen: Seen, drop: Drop | None, *, is_quiet: bool
@@ -405,9 +395,6 @@ class Assessor:
         is_stale = is_left_over(seen.identity, tree.files, delivered)
         return Marker(path=path, identity=seen.identity, is_stale=is_stale)
 
-    def _asks(self) -> bool:
-        return self._rule.settle.asks_for_writers and self._filesystem() == "local"
-
     def _filesystem(self) -> str:
         """Name the kind of the root's file system; asked once a second, not for each file."""
         now = self._clock.monotonic()
@@ -415,23 +402,12 @@ class Assessor:
             self._kind = files.filesystem_kind(self._rule.path), now
         return self._kind[0]
 
-    def _writers(self, root: files.Root, tree: Tree, now: float) -> Objection:
-        if tree.busy:
-            # pain 6: whatever the rule says, it cannot be sent, and that is no fault of anybody's
-            return _written(str(tree.busy[0]), now)
-        if not self._asks() or _lies_fresh(root, tree.files):
-            return Objection(findings=(_writing(True, f"not asked: {self._why_not()}"),))
-        found = files.find_writers(root, [path for path, _ in tree.files], stop=self._stop)
-        if found.busy:
-            return _written(f"{shown(found.busy[0])} is open for writing", now)
-        self._unknown = f"cannot tell: {found.unknown}" if found.unknown else ""
-        self._show()
-        return Objection(findings=(_writing(True, self._unknown or "no program writes it"),))
-
-    def _why_not(self) -> str:
-        if not self._rule.settle.asks_for_writers:
-            return "the rule says open_check: never"
-        return "on a network file system the kernel knows no writer"
+    def _writers(self, root: files.Root, tree: Tree) -> Objection:
+        is_local = self._filesystem() == "local"
+        found = self._writing.objection(self._rule, root, tree, is_local=is_local)
+        if found.hold is None:
+            self._show()
+        return found
 
 
 def _untold(root: files.Root) -> tuple[Objection, ...]:
@@ -466,21 +442,3 @@ def _lacking(checked: Checked | None, drop: Drop | None, now: float) -> tuple[Ob
         )
     hold = None if waived else found.hold
     return (Objection(hold=hold, note=found.note, findings=found.findings, asked=found.asked),)
-
-
-def _lies_fresh(root: files.Root, placed: Iterable[Placed]) -> bool:
-    return root.is_fresh(*{identity.device for _, identity in placed})
-
-
-def _written(note: str, now: float) -> Objection:
-    again = now + WRITER_S
-    return Objection(
-        hold=HoldReason.OPEN_BY_WRITER,
-        note=note,
-        retry_at=again,
-        findings=(_writing(False, note, retry_at=again),),
-    )
-
-
-def _writing(passed: bool, detail: str, *, retry_at: float | None = None) -> Finding:
-    return Finding(test="writer", passed=passed, detail=detail, retry_at=retry_at)

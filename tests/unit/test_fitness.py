@@ -79,10 +79,16 @@ def test_quiet_time_of_the_rule_wins():
 def test_writers_are_asked_about_as_the_rule_and_the_file_system_allow():
     """The line tells what the last test before a drop goes will do (pain 6)."""
     never = replace(RULE, settle=Settle(asks_for_writers=False))
+    share = replace(GOOD, mount=NETWORK)
+    leaseless = replace(GOOD, lease=Lease(sees_writers=False, why_not="no"))
 
     assert line(GOOD, "lease").use == "the kernel is asked for them before a drop goes"
     assert line(GOOD, "lease", never).use == "not asked: the rule says open_check: never"
-    assert "other machines" in line(replace(GOOD, mount=NETWORK), "lease").use
+    for found in (share, leaseless):
+        assert line(found, "lease").use.startswith("only programs that the daemon can see count")
+        assert line(found, "lease", never).use == "not asked: the rule says open_check: never"
+    assert "other machines" in line(share, "lease").use
+    assert "the quiet time alone" in line(leaseless, "lease").use
 
 
 def test_change_that_is_not_announced_makes_sweeps_decide():

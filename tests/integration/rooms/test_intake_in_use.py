@@ -14,9 +14,9 @@ import pytest
 from masv_watch import files
 from masv_watch.explain import Asked, explain
 from masv_watch.model import Caller, Dedupe, DropMode, Prospect, Settle, Sidecar
-from masv_watch.watch.assessing import WRITER_S
 from masv_watch.watch.hints import Sight
 from masv_watch.watch.intake import PERIOD_S
+from masv_watch.watch.writing import WRITER_S
 from tests.in_use import REFUSALS, InUse, leased
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
 
@@ -194,3 +194,109 @@ def test_drop_whose_sidecar_is_in_use_waits_for_who_writes_that(make_room, monke
     assert held == ("held", "open_by_writer")
     assert note.startswith("a.mov.yml is in use by ")
     assert len(room.taken()) == 1
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """Count how often the processes of this machine are gone through."""
+    counted: list[object] = []
+    real = os.listdir
+
+    def listdir(path: object = ".") -> object:
+        if path == b"/proc":
+            counted.append(path)
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    return counted
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+@pytest.mark.parametrize("kind", ["share", "disk"])
+def test_drop_that_a_program_writes_is_held_where_the_kernel_cannot_tell(
+    make_room, on_a_share, kind
+):
+    """On a share it never can; on a disk not of the files of others, nor without leases."""
+    if kind == "share":
+        on_a_share()
+    room = make_room()
+    with (room.hot / "a.mov").open("wb") as writer:
+        writer.write(b"abc")
+        writer.flush()
+        room.pass_time(LONG_S)
+        held, note, said = room.state("a.mov"), room.drop("a.mov").note, ask(room, "a.mov")
+    room.pass_time(WRITER_S + LOOK_S)
+
+    assert (held, note) == (("held", "open_by_writer"), "a.mov is open for writing")
+    assert (said.prospect, f"(pid {os.getpid()})" in said.why) == (Prospect.HELD, True)
+    assert [room.files(upload) for upload in room.taken()] == [["a.mov"]]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_file_of_a_folder_on_a_share_that_a_program_writes_does_not_go_with_the_others(
+    make_room, on_a_share
+):
+    """What starts early is asked about as well."""
+    on_a_share()
+    room = make_room(drop=DropMode.FOLDER)
+    (room.hot / "CARD").mkdir()
+    (room.hot / "CARD" / "a.mov").write_bytes(b"abc")
+    with (room.hot / "CARD" / "b.mov").open("wb") as writer:
+        writer.write(b"abc")
+        writer.flush()
+        room.pass_time(LONG_S)
+        [upload] = room.taken()
+        early, state = room.files(upload), room.state("CARD")
+    room.pass_time(WRITER_S + LOOK_S)
+
+    assert (early, state) == (["CARD/a.mov"], ("taken", "open_by_writer"))
+    assert room.files(upload) == ["CARD/a.mov", "CARD/b.mov"]
+
+
+def test_drops_that_go_at_once_have_the_processes_gone_through_once(
+    make_met_room, on_a_share, passes
+):
+    """And a hot folder in which nothing would go never has."""
+    on_a_share()
+    room = make_met_room()
+    for number in range(30):
+        (room.hot / f"{number}.mov").write_bytes(b"%d" % number)
+    room.pass_time(PERIOD_S[Sight.BLIND] + 2 * QUIET_S)
+    taken, asked = len(room.taken()), len(passes)
+    room.pass_time(3600.0)
+
+    assert (taken, asked, len(passes)) == (30, 1, 1)
+
+
+def test_rule_that_never_asks_for_writers_has_no_process_looked_at(make_room, on_a_share, passes):
+    """`open_check: never` is for programs that keep everything open."""
+    on_a_share()
+    room = make_room(settle=Settle(quiet_s=QUIET_S, asks_for_writers=False))
+    with (room.hot / "a.mov").open("wb") as writer:
+        writer.write(b"abc")
+        writer.flush()
+        room.pass_time(LONG_S)
+
+        assert len(room.taken()) == 1
+    assert passes == []
+
+
+def test_drop_on_a_share_says_which_writers_nobody_would_have_seen(make_room, on_a_share):
+    """`explain` lists the test and what it does not prove, and the status of the folder does."""
+    on_a_share()
+    room = make_room()
+    (room.hot / "a.mov").write_bytes(b"abc")
+    room.pass_time(LOOK_S)
+
+    def writer_tests():
+        room.intake.tick()
+        room.clock.advance(LOOK_S)
+        return [each for each in ask(room, "a.mov").findings if each.test == "writer"]
+
+    [writer] = next(filter(None, (writer_tests() for _ in range(100))))
+    why = "cannot tell: on a network file system the kernel knows no writer"
+
+    assert writer.passed
+    assert writer.detail == f"{why}; no program that the daemon can see writes it"
+    shown = room.intake.entries.assessor.shown.writers
+    assert shown == f"{why}; only programs that the daemon can see count"
