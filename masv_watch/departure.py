@@ -7,14 +7,14 @@ started and stopped by `daemon`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from masv_watch import files
 from masv_watch.cloud.client import CloudClient
 from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock
 from masv_watch.metrics import Metrics
-from masv_watch.model import Identity, Secret, Settings, Settle, Transfer
+from masv_watch.model import Identity, Rule, Secret, Settings, Settle, Transfer
 from masv_watch.store.contract import Store
 from masv_watch.transfer.bandwidth import LimitKeeper
 from masv_watch.transfer.claims import Key
@@ -29,6 +29,7 @@ from masv_watch.transfer.sending import Sending
 from masv_watch.transfer.settling import Settling
 from masv_watch.transfer.throttle import Throttle
 from masv_watch.transfer.tuner import Tuner
+from masv_watch.watch.gaps import quiet_time
 from masv_watch.watch.settle import quiet_for
 
 
@@ -71,7 +72,7 @@ class Departure:
         effects = Effects(
             packages=Packages(store, cloud, login, self._access_code),
             sending=self._sending(cloud, throttle, rights, metrics=metrics),
-            settling=Settling(store, look=look, quiet_s=_quiet_s, clock=clock),
+            settling=Settling(store, look=look, quiet_s=_callers_quiet_s, clock=clock),
             crew=self._crew,
             tuner=self._tuner,
             meter=self.meter,
@@ -141,6 +142,7 @@ class Departure:
             cloud,
             transfer=self._transfer,
             rights=rights,
+            quiet_s=self._quiet_s,
             throttle=throttle,
             on_sent=self._tuner.note,
             meter=self.meter,
@@ -152,8 +154,25 @@ class Departure:
         rules = self._settings().hot_folders
         return next((rule.to.access_code for rule in rules if rule.name == hot_folder), None)
 
+    def _quiet_s(self, path: bytes, hot_folder: str | None) -> float:
+        rules = self._settings().hot_folders
+        rule = next((rule for rule in rules if rule.name == hot_folder), None)
+        return quiet_of(path, rule, gaps=self._store.gaps)
 
-def _quiet_s(path: bytes) -> float:
+
+def _callers_quiet_s(path: bytes) -> float:
     """Give how long a caller's changed file must be quiet; `path` is below "/"."""
-    above = b"/" + path.rpartition(b"/")[0]
-    return quiet_for(Settle(), files.filesystem_kind(above))
+    return quiet_of(b"/" + path, None, gaps=lambda _name: ())
+
+
+def quiet_of(path: bytes, rule: Rule | None, *, gaps: Callable[[str], Sequence[float]]) -> float:
+    """Give how long a file at an absolute path must be quiet, in seconds.
+
+    As its hot folder wants it, or, without a rule, as a caller's is. `gaps` gives the pauses that a
+    hot folder learned.
+    """
+    kind = files.filesystem_kind(path.rpartition(b"/")[0] or b"/")
+    if rule is None:
+        return quiet_for(Settle(), kind)
+    known = gaps(rule.name) if rule.settle.is_learned else ()
+    return quiet_time(rule.settle, kind, known).seconds

@@ -1659,6 +1659,8 @@ class SourceFile:
     #: of its chunks, from the first, those that were read again since the last was acknowledged,
     #: and were the same
     reread: int = 0
+    #: store clock, seconds: when a chunk of it was acknowledged last; 0 before, and once it is lost
+    sent_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -564,8 +564,8 @@ UPDATE files SET size = :size, mtime_ns = :mtime_ns, ctime_ns = :ctime_ns, inode
 -- name: reset_file
 UPDATE files SET open_asked = CASE WHEN cloud_id IS NULL THEN open_asked ELSE 0 END,
     cloud_id = NULL, multipart_id = NULL, chunk_size = NULL, sent = 0, close_asked = 0, closed = 0,
-    attempts = 0, retry_at = 0, error = '', refused = '', version = 0, hash = '', reread = 0
-WHERE id = :id;
+    attempts = 0, retry_at = 0, error = '', refused = '', version = 0, hash = '', reread = 0,
+    sent_at = 0 WHERE id = :id;
 
 -- name: renew_version
 UPDATE files SET version = version + 1, sent = 0, attempts = 0, retry_at = 0, error = '',
@@ -607,7 +607,7 @@ UPDATE files SET cloud_id = :cloud_id, multipart_id = :multipart_id, chunk_size 
 
 -- name: note_file_sent
 UPDATE files SET sent = sent + :size, close_asked = max(close_asked, :last), attempts = 0,
-    error = '', reread = 0 WHERE id = :id;
+    error = '', reread = 0, sent_at = :now WHERE id = :id;
 
 -- name: note_reread
 UPDATE files SET reread = :number WHERE id = :id;

@@ -436,7 +436,7 @@ def file_of(row: Row) -> SourceFile:
         for key in (
             "id", "upload_id", "drop_id", "package_path", "name", "cloud_id", "multipart_id",
             "chunk_size", "sent", "attempts", "retry_at", "error", "reader", "version",
-            "max_chunks", "hash", "reread",
+            "max_chunks", "hash", "reread", "sent_at",
         )
     }  # fmt: skip
     return SourceFile(

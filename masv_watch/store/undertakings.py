@@ -250,7 +250,7 @@ class UndertakingVerbs:
             known = tx.one("chunk", **place) is not None
             _add_chunk(tx, file.id, version, chunk)
             size = 0 if known else chunk.size
-            tx.run("note_file_sent", id=file.id, size=size, last=int(last))
+            tx.run("note_file_sent", id=file.id, size=size, last=int(last), now=tx.now)
             tx.run("count_files", id=file.upload_id, size=0, sent=size, files=0, open=0)
 
         self._fenced(file.upload_id, fence, note)

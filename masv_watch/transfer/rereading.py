@@ -6,7 +6,9 @@ came. Never sends a byte. Used by `transfer.sending`, on the crew's workers.
 Law 1. Where an identity is not whole, bytes take the place of what it lacks: a file is closed only
        after each of its chunks was read again, once the last of them had gone, with the hash under
        which it was acknowledged (P2). No hash proves nothing.
-Law 2. How far it came is stored with every chunk: a window, a restart or a failed close has none of
+Law 2. Between the last acknowledgement and the first byte read again lies a quiet time: a writer
+       that sets size and time before the bytes looks done all the while he writes.
+Law 3. How far it came is stored with every chunk: a window, a restart or a failed close has none of
        it read once more.
 """
 
@@ -34,11 +36,41 @@ class Rereading:
     """The second reads over one store."""
 
     def __init__(
-        self, store: Store, *, reach: Callable[[Claim, SourceFile], files.Reach | None]
+        self,
+        store: Store,
+        *,
+        reach: Callable[[Claim, SourceFile], files.Reach | None],
+        quiet_s: Callable[[bytes, str | None], float],
     ) -> None:
-        """Work with these; `reach` gives within what a file is read."""
+        """Work with these; `reach` gives within what a file is read.
+
+        `quiet_s` gives the quiet time of an absolute path in a hot folder, or in none.
+        """
         self._store = store
         self._reach = reach
+        self._quiet_s = quiet_s
+
+    def rests(self, claim: Claim, file: SourceFile) -> bool:
+        """Let a file wait that was sent too lately to be read again; say whether it waits.
+
+        Raises:
+            FenceLost: its source settled anew meanwhile.
+        """
+        if file.identity.is_whole:
+            return False
+        upload, row = claim.upload, self._row_of(file)
+        path = upload.root.rstrip(b"/") + b"/" + file.path
+        left_s = row.sent_at - self._store.ago(self._quiet_s(path, upload.hot_folder))
+        if left_s <= 0:
+            return False
+        self._store.note_file_retry(
+            row,
+            upload.fence,
+            attempts=row.attempts,
+            retry_at=self._store.now() + left_s,
+            error="sent, and read once more after a quiet time, before it is closed",
+        )
+        return True
 
     def demand_sent(self, claim: Claim, file: SourceFile) -> None:
         """Assure by its bytes that a file is as it was sent, where nothing else can tell it.
@@ -51,12 +83,16 @@ class Rereading:
         """
         if file.identity.is_whole:
             return
+        read = self._row_of(file).reread
+        for chunk in self._store.chunks(file.id)[read:]:
+            self._demand_same(claim, file, chunk)
+            self._store.note_reread(file, claim.upload.fence, chunk.number)
+
+    def _row_of(self, file: SourceFile) -> SourceFile:
         row = self._store.file(file.id)
         if row is None or row.version != file.version:
             raise FenceLost(f"file {file.id} began anew meanwhile")
-        for chunk in self._store.chunks(file.id)[row.reread :]:
-            self._demand_same(claim, file, chunk)
-            self._store.note_reread(file, claim.upload.fence, chunk.number)
+        return row
 
     def _demand_same(self, claim: Claim, file: SourceFile, chunk: Chunk) -> None:
         def on_bytes(_size: int) -> None:

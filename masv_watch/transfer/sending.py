@@ -63,6 +63,7 @@ class Sending:
         *,
         transfer: Callable[[], Transfer],
         rights: Callable[[bytes, int | None], files.Reach],
+        quiet_s: Callable[[bytes, str | None], float],
         throttle: Throttle,
         on_sent: Callable[[int], None],
         meter: Meter,
@@ -70,7 +71,8 @@ class Sending:
     ) -> None:
         """Work with these; `transfer` gives the settings as they are now.
 
-        `rights` gives within what a caller's file is opened, by its path and its reader.
+        `rights` gives within what a caller's file is opened, by its path and its reader; `quiet_s`
+        how long a source must be quiet, by its absolute path and its hot folder.
 
         `on_sent` is told the bytes of each block of a chunk of its own piece, `meter` of every one.
         """
@@ -82,7 +84,7 @@ class Sending:
         self._on_sent = on_sent
         self._meter = meter
         self._keeping = Keeping(store, cloud, transfer=transfer, metrics=metrics)
-        self._rereading = Rereading(store, reach=self._reach)
+        self._rereading = Rereading(store, reach=self._reach, quiet_s=quiet_s)
         self._limits = KnownLimits(cloud)
 
     def worth_handing_out(self) -> int:
@@ -371,8 +373,10 @@ class Sending:
             return in_hand.urls.pop(number)
 
     def close(self, claim: Claim, in_hand: FileInHand) -> None:
-        """Finalize a file whose chunks are all acknowledged."""
+        """Finalize a file whose chunks are all acknowledged, or let it rest until it may be."""
         file, upload = in_hand.file, claim.upload
+        if self._rereading.rests(claim, file):
+            return
         self._look_at(claim, file)
         self._rereading.demand_sent(claim, file)
         if in_hand.may_be_closed and self._is_closed(claim, file):

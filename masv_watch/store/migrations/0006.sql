@@ -166,3 +166,5 @@ CREATE TABLE shortages (
 ) WITHOUT ROWID;
 -- How many chunks of a file were read again since the last was acknowledged (`transfer.rereading`).
 ALTER TABLE files ADD COLUMN reread INTEGER NOT NULL DEFAULT 0;
+-- when one was acknowledged last
+ALTER TABLE files ADD COLUMN sent_at REAL NOT NULL DEFAULT 0;

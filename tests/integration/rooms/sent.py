@@ -52,7 +52,7 @@ from tests.waiting import eventually
 
 CHUNK = 5 * 1024 * 1024
 FOLDER = "out"
-#: seconds of quiet that a caller's changed file needs
+#: seconds of quiet that a caller's changed file needs, and one that is read twice
 QUIET_S = 8.0
 #: how far the daemon's owner reaches
 _OWNERS = files.Reach(roots=None, uid=None, gids=frozenset(), denied=frozenset())
@@ -169,6 +169,8 @@ class Room:
         self.unkept: files.Fields = frozenset()
         #: which changed files of callers were looked at again, and by whose rights
         self.looks: list[tuple[bytes, int | None]] = []
+        #: of which files the quiet time was asked, and in which hot folder
+        self.quiets: set[tuple[bytes, str | None]] = set()
         #: what such a look raises, where a test says so
         self.refusal: SourceError | None = None
         self.clock = FakeClock()
@@ -218,6 +220,7 @@ class Room:
                     cloud,
                     transfer=lambda: transfer,
                     rights=lambda _path, _reader: _OWNERS,
+                    quiet_s=self.quiet_s,
                     throttle=self.throttle,
                     on_sent=lambda _size: None,
                     meter=self.meter,
@@ -257,6 +260,11 @@ class Room:
         if self.refusal is not None:
             raise self.refusal
         return identify(path)
+
+    def quiet_s(self, path: bytes, hot_folder: str | None) -> float:
+        """Give how long a file must be quiet between its two readings."""
+        self.quiets.add((path, hot_folder))
+        return QUIET_S
 
     def call(self, *paths: Path, **said: Any) -> str:
         """Make an upload of files that a caller names; give its id."""

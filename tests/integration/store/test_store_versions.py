@@ -11,6 +11,7 @@ import pytest
 from masv_watch.errors import FenceLost
 from masv_watch.model import Chunk, DropEvent, SourceFile, Upload, UploadState
 from masv_watch.store.contract import Store
+from tests.doubles import FakeClock
 from tests.integration.store import making
 from tests.integration.store.benches import Bench, SqliteBench
 
@@ -217,6 +218,23 @@ def test_chunks_that_were_read_again_are_known_after_a_restart(bench: Bench, sto
     assert bench.rows() == before
 
     assert reread(bench.open(), upload) == 2
+
+
+def test_file_tells_when_a_chunk_of_it_was_acknowledged_last(
+    store: Store, clock: FakeClock
+) -> None:
+    """The store's own time, so that no start and no jump of the clock moves it."""
+    upload, file = begun(store, 35, 3)
+    first = store.now()
+    clock.advance(5.0)
+    assert store.files(upload.id)[0].sent_at == first
+    store.note_etag(file, upload.fence, chunk(4, 5), last=True)
+    clock.advance(5.0)
+    store.note_reread(file, upload.fence, 1)
+
+    assert store.files(upload.id)[0].sent_at == first + 5.0
+    store.note_file_lost(file, upload.fence)
+    assert store.files(upload.id)[0].sent_at == 0.0
 
 
 ANEW: dict[str, Callable[[Store, Upload, SourceFile], object]] = {
