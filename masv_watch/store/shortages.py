@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import TypedDict, Unpack
 
 from masv_watch.errors import CloudUnpaid
 from masv_watch.retry import UNWAITED_S, Shortage, shortage
-from masv_watch.store.sql import Engine, Row, Transaction, rows_as, terms_of
+from masv_watch.store.sql import Engine, Row, Transaction, must, rows_as, terms_of
 
 _CODE = CloudUnpaid.code
+
+
+class Wait(TypedDict):
+    """How an upload waits once nobody has it in hand."""
+
+    retry_at: float
+    error: str
+    code: int | None
 
 
 class ShortageVerbs:
@@ -73,6 +82,19 @@ class ShortageVerbs:
             return over
 
         return self.engine.write(forget)
+
+
+def unpaid_wait(tx: Transaction, upload_id: str, **wait: Unpack[Wait]) -> Wait:
+    """Give how an upload waits that was refused: until its payer may be asked, or not at all.
+
+    Raises:
+        NotFound: no such upload.
+    """
+    upload = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+    found = tx.one("shortage", payer=terms_of(upload).payer)
+    if found is None:
+        return {"retry_at": 0.0, "error": "", "code": None}
+    return {**wait, "retry_at": min(wait["retry_at"], found["ask_at"])}
 
 
 def _waiting(tx: Transaction) -> Iterator[tuple[str, Shortage]]:

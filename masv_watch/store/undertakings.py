@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from masv_watch.errors import FenceLost
+from masv_watch.errors import CloudUnpaid, FenceLost
 from masv_watch.files.hashes import hash_of_file
 from masv_watch.model import (
     ANY_SIZE,
@@ -33,6 +33,7 @@ from masv_watch.store.ledger import SENDS_ON, finish_drops, is_beyond_change, re
 from masv_watch.store.outages import rest_for_good
 from masv_watch.store.retiring import retire
 from masv_watch.store.seal import Seal
+from masv_watch.store.shortages import Wait, unpaid_wait
 from masv_watch.store.sql import (
     Engine,
     Row,
@@ -152,16 +153,13 @@ class UndertakingVerbs:
     ) -> None:
         """End a claim."""
 
+        wanted: Wait = {"retry_at": retry_at, "error": error, "code": code}
+
         def let_go(tx: Transaction) -> None:
-            tx.run(
-                "let_go",
-                id=upload_id,
-                fence=fence,
-                retry_at=retry_at,
-                attempts=attempts,
-                error=error,
-                code=code,
-            )
+            # what it waits for may have ended while the rest of it was out
+            is_unpaid = code == CloudUnpaid.code
+            wait = unpaid_wait(tx, upload_id, **wanted) if is_unpaid else wanted
+            tx.run("let_go", id=upload_id, fence=fence, attempts=attempts, **wait)
             _add_toll(tx, upload_id, toll)
 
         self._fenced(upload_id, fence, let_go)

@@ -12,7 +12,7 @@ from masv_watch.errors import CloudUnpaid
 from masv_watch.model import Partial, Terms, Turns, UploadType
 from masv_watch.retry import AUTH_S, UNWAITED_S
 from masv_watch.uploads import WaitReason
-from tests.integration.rooms.sent import CHUNK, FOLDER, Door, Room
+from tests.integration.rooms.sent import CHUNK, FOLDER, Door, Hold, Room
 
 CREATES = "POST /v1/teams/[^/]+/packages$"
 ADDS = "POST /v1/packages/[^/]+/files$"
@@ -150,6 +150,31 @@ def test_start_of_one_upload_tries_at_once_and_lets_all_others_go_on(room: Room)
     assert len(in_vain) == 2
     assert asked.now() == before + 3
     assert {package["finalize_calls"] for package in packages} == {1}
+
+
+def test_refusal_that_is_weighed_after_the_end_of_the_shortage_keeps_nobody(room: Room):
+    """One worker read that there is no quota just before another was given a package."""
+    refuse(room)
+    stand_still = Hold(lambda: None)
+    store = room.store
+
+    def shortage(payer: str) -> Any:
+        found = store.shortage(payer)
+        if found is not None:
+            stand_still()
+        return found
+
+    room.build(store=Door(store, shortage=shortage))
+    one = room.drop("one", 100)
+    waits(room, one)
+    late = room.drop("late", 100)
+    room.until(stand_still.reached.is_set)
+    room.sandbox.heal()
+    room.store.start_upload(one)
+    room.until_complete(one)
+    stand_still.go_on.set()
+
+    assert room.until_complete(late)["finalize_calls"] == 1
 
 
 def test_reload_asks_at_once(room: Room):

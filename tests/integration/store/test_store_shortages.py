@@ -64,3 +64,25 @@ def test_shortage_is_forgotten_though_others_of_that_payer_stand_in_the_queue(
     assert not early
     assert store.forget_shortages() == [TEAM.payer]
     assert not store.shortages()
+
+
+def test_upload_that_is_let_go_after_its_shortage_ended_is_tried_at_once(store: Store) -> None:
+    """It was in hand when all who waited were let go on; nobody else would end its wait."""
+    upload = making.claim(store, make(store, "late"))
+    found = store.note_shortage(upload.terms.payer, step=CREATE, why="no quota")
+    store.end_shortage(upload.terms.payer)
+    let_wait(store, upload.id, upload.fence, found.ask_at)
+    row = making.must(store.upload(upload.id))
+
+    assert (row.retry_at, row.error, row.error_code) == (0.0, "", None)
+
+
+def test_upload_that_is_let_go_into_a_younger_shortage_waits_no_longer_than_that(
+    store: Store,
+) -> None:
+    """The pause that it was given was of one that ended meanwhile."""
+    upload = making.claim(store, make(store, "late"))
+    found = store.note_shortage(upload.terms.payer, step=CREATE, why="no quota")
+    let_wait(store, upload.id, upload.fence, found.ask_at + AUTH_S[-1])
+
+    assert making.must(store.upload(upload.id)).retry_at == found.ask_at
