@@ -74,6 +74,9 @@ class LeavingVerbs:
                 _leave(tx, row)
                 if row["state"] == UploadState.IDLE:
                     move_upload(tx, row, UploadEvent.FILES_ADDED)
+            elif is_other:
+                # whoever has it in hand would have a package made by the earlier terms
+                tx.run("end_claim", id=upload_id)
             # a link that served the first may not serve these
             tx.run("forget_relink", id=upload_id)
             tx.run("forget_relinks_of", id=upload_id, now=tx.now)

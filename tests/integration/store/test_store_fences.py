@@ -83,6 +83,20 @@ def test_zombie_of_an_upload_loses_its_fence(
     assert bench.rows() == before
 
 
+def test_rebind_of_an_upload_in_hand_keeps_its_claimer_from_asking_by_the_earlier_terms(
+    store: Store,
+) -> None:
+    """What he has in hand still names the first recipients, who are to get nothing any more."""
+    upload_id, _ = making.create(store)
+    upload = making.claim(store, upload_id)
+    store.rebind_upload(upload_id, replace(upload.terms, recipients=("other@example.com",)))
+
+    with pytest.raises(FenceLost):
+        store.note_package_asked(upload.id, upload.fence)
+    (next_one,) = store.claim_uploads(1, LEASE_S)
+    assert next_one.terms.recipients == ("other@example.com",)
+
+
 @pytest.mark.parametrize("verb", list(ON_UPLOADS))
 def test_restart_makes_every_earlier_claimer_a_zombie(
     bench: Bench, store: Store, verb: str
