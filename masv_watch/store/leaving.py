@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from masv_watch.errors import IllegalTransition
+from masv_watch.errors import CloudUnpaid, IllegalTransition
 from masv_watch.model import (
     DropEvent,
     DropState,
@@ -77,6 +77,9 @@ class LeavingVerbs:
             elif is_other:
                 # whoever has it in hand would have a package made by the earlier terms
                 tx.run("end_claim", id=upload_id)
+            if terms_of(row).payer != terms.payer:
+                # whoever pays now may have what the first lacked
+                tx.run("hurry_refused", id=upload_id, code=CloudUnpaid.code)
             # a link that served the first may not serve these
             tx.run("forget_relink", id=upload_id)
             tx.run("forget_relinks_of", id=upload_id, now=tx.now)

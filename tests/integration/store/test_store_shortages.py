@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from masv_watch.errors import CloudUnpaid
 from masv_watch.model import Draft, Terms, UploadType
 from masv_watch.retry import AUTH_S, UNWAITED_S
 from masv_watch.store.contract import Store
 from tests.doubles import FakeClock
 from tests.integration.store import making
-from tests.integration.store.making import file_draft
+from tests.integration.store.making import LEASE_S, file_draft
 
 TEAM = Terms(type=UploadType.TEAM, idle_s=None)
+PORTAL = Terms(type=UploadType.PORTAL, portal="dailies", idle_s=None)
 CREATE, ADD = "open_package", "ship_file"
 
 
@@ -86,3 +91,29 @@ def test_upload_that_is_let_go_into_a_younger_shortage_waits_no_longer_than_that
     let_wait(store, upload.id, upload.fence, found.ask_at + AUTH_S[-1])
 
     assert making.must(store.upload(upload.id)).retry_at == found.ask_at
+
+
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_rebound_upload_waits_for_nothing_that_its_earlier_payer_lacks(
+    store: Store, is_asked: bool
+) -> None:
+    """Asked for a package or kept from asking: it goes on at once for whoever pays now."""
+    upload = making.claim(store, make(store, "rebound"))
+    found = store.note_shortage(upload.terms.payer, step=CREATE, why="no quota")
+    if is_asked:
+        store.note_package_asked(upload.id, upload.fence)
+    let_wait(store, upload.id, upload.fence, found.ask_at)
+    store.rebind_upload(upload.id, PORTAL)
+    row = making.must(store.upload(upload.id))
+
+    assert (row.retry_at, row.error, row.error_code) == (0.0, "", None)
+    assert [each.id for each in store.claim_uploads(1, LEASE_S)] == [upload.id]
+
+
+def test_upload_that_is_rebound_within_one_team_waits_on(store: Store) -> None:
+    """The same quota lacks for other recipients of that team, too."""
+    upload_id = make(store, "rebound")
+    ask_at = refuse(store, upload_id)
+    store.rebind_upload(upload_id, replace(TEAM, recipients=("b@example.com",)))
+
+    assert store.unpaid()[upload_id].ask_at == ask_at
