@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable, Iterator
 
 from masv_watch import files, lifecycle
 from masv_watch.departure import Departure
+from masv_watch.errors import UNSTORED
 from masv_watch.login import Login
 from masv_watch.loops import Loop
 from masv_watch.model import HoldReason, Need, Selection, UploadState
-from masv_watch.roster import CRASHES, Roster
+from masv_watch.roster import Roster
 from masv_watch.store.contract import Store
 from masv_watch.store.peeking import file_of
 from masv_watch.uploads import archives_away, needs_of, undeleted
+from masv_watch.watch import needs
 
 #: what a letter cannot say of itself, and what ends by itself
 _UNTOLD = frozenset({"notice", "slow"})
@@ -65,7 +67,8 @@ class Concerns:
         found = []
         trouble = self._store.trouble()
         if trouble:
-            found.append(Need(key="state", text=f"the state in {self._state}: {trouble}"))
+            text = f"the state in {self._state}: {trouble}"
+            found.append(Need(key="state", text=text, cure=UNSTORED))
         elif files.place_of(file_of(self._state)) != self._file:
             # the open file has no other name: whatever is written now is gone with the process
             text = f"the state in {self._state} was moved, removed or replaced while it is in use"
@@ -77,7 +80,8 @@ class Concerns:
             found.append(Need(key="disk", text=text, cure=cure))
         found += self._housekeeping()
         found += self._roster.needs()
-        found += _crashing(self._loops())
+        crashing = (needs.of_loop(each, f"loop {each.name}") for each in self._loops())
+        found += filter(None, crashing)
         found += self._departure.expectations.needs()
         found += undeleted(self._store)
         found += archives_away(self._store)
@@ -85,11 +89,13 @@ class Concerns:
             text = f"the last reload was refused, the earlier goes on: {self.refused}"
             found.append(Need(key="reload", text=text, cure="masv-watch check"))
         if self.behind:
-            found.append(Need(key="behind", text=f"{self.behind}; it is tried again and again"))
+            text = f"{self.behind}; it is tried again and again"
+            cure = f"{UNSTORED}, or by masv-watch reload at once"
+            found.append(Need(key="behind", text=text, cure=cure))
         slow_s = self._departure.sender.slow_until - self._store.now()
         if slow_s > 0:
             text = f"the cloud asked us to send nothing for another {slow_s:.0f} s"
-            found.append(Need(key="slow", text=text))
+            found.append(Need(key="slow", text=text, cure="wait: all goes on by itself then"))
         found += (*self._unreached(), *self._unpaid())
         pause_s = self._login.pause_s()
         if pause_s is not None:
@@ -99,7 +105,10 @@ class Concerns:
         unsent = self._store.unsent_notice()
         if unsent:
             text = f"the letter about what needs a person has not left: {unsent}"
-            found.append(Need(key="notice", text=text))
+            cure = (
+                "masv-watch check tries the mail server; a corrected `mail` counts after a reload"
+            )
+            found.append(Need(key="notice", text=text, cure=cure))
         return tuple(found)
 
     def _unreached(self) -> Iterator[Need]:
@@ -144,10 +153,3 @@ def _ground(state: str) -> Iterator[Need]:
         text = f"the state in {state} lies on a network file system"
         why = "whose locks are not to be relied on"
         yield Need(key="ground", text=f"{text}, {why}", cure="set state: to a local folder")
-
-
-def _crashing(loops: Iterable[Loop]) -> Iterator[Need]:
-    for loop in loops:
-        if loop.crashes_in_row >= CRASHES:
-            text = f"loop {loop.name} crashed {loop.crashes_in_row} times in a row; see the log"
-            yield Need(key=f"loop {loop.name}", text=text)

@@ -21,6 +21,12 @@ OUR_FAULT: Mapping[str, object] = {
     "cure": "masv-watch doctor packs the traceback: report it",
 }
 
+#: what helps where the state cannot be written
+UNSTORED = (
+    "make room on the disk of the state and let the daemon's user write there (masv-watch check"
+    " tries the folder); all follows by itself"
+)
+
 
 class Remedy(Enum):
     """What helps against an error: the only thing that a retry decision reads."""

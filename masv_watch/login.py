@@ -379,13 +379,13 @@ def _noun(proof: Secret | None) -> str:
 
 def _cure(proof: Secret | None) -> str:
     if proof is None:
-        return "set masv.api_key and reload (SIGHUP), or sign in (POST /api/v1/login)"
+        return "set masv.api_key, then masv-watch reload; or sign in (POST /api/v1/login)"
     if isinstance(proof, wire.UserToken):
-        return "sign in again (POST /api/v1/login), or set masv.api_key and reload (SIGHUP)"
+        return "sign in again (POST /api/v1/login); or set masv.api_key, then masv-watch reload"
     if proof.origin.startswith("credential "):
         # systemd hands credentials over at the start alone: a reload reads the same one again
         return f"correct the {proof.origin} of masv.api_key, then systemctl restart masv-watch"
-    return "correct masv.api_key and reload the configuration (SIGHUP)"
+    return "correct masv.api_key, then masv-watch reload"
 
 
 def _shown(text: str) -> str:

@@ -37,7 +37,7 @@ from masv_watch.model import (
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.uploads import FolderLook, FolderSight, Uploads
-from masv_watch.watch import orphans
+from masv_watch.watch import needs, orphans
 from masv_watch.watch.addresses import recipients_of
 from masv_watch.watch.canary import PERIOD_S, Canary
 from masv_watch.watch.closing import used_marker
@@ -68,10 +68,6 @@ LOOK_S = 30.0
 class _Watched:
     intake: Intake
     loop: Loop
-
-
-#: of one loop in a row, after which a person is told
-CRASHES = 3
 
 
 class Roster:
@@ -348,31 +344,26 @@ class Roster:
         """Say which hot folders a person should look at, one sentence each."""
         now, found = self._clock.monotonic(), []
         for each in self._all():
-            name = each.intake.rule.name
-            if each.intake.hangs(now):
-                why = "its folder does not answer; look at the mount"
-            elif each.intake.gate.why and not _is_empty_reader(each.intake):
-                why = each.intake.gate.why
-            else:
-                why = each.intake.gate.question
-            if why:
-                found.append(Need(key=f"root {name}", text=f"hot folder {name}: {why}"))
-            found += each.intake.troubles.needs()
-            crashes = each.loop.crashes_in_row
-            if crashes >= CRASHES:
-                text = f"hot folder {name}: its loop crashed {crashes} times in a row; see the log"
-                found.append(Need(key=f"loop {each.loop.name}", text=text))
+            intake = each.intake
+            hangs, why = intake.hangs(now), intake.gate.question
+            if intake.gate.why and not _is_empty_reader(intake):
+                why = intake.gate.why
+            if hangs or why:
+                found.append(needs.of_root(intake.rule, why, hangs=hangs))
+            found += intake.troubles.needs()
+            crashing = needs.of_loop(each.loop, f"hot folder {intake.rule.name}: its loop")
+            if crashing is not None:
+                found.append(crashing)
         return found + self.untended.needs()
 
     def blindness(self) -> list[Need]:
         """Say where events should work and do not, one sentence each; the sweep goes on there."""
         found = []
         for each in self._all():
-            name = each.intake.rule.name
-            mode = self._hints.mode(name)
+            rule = each.intake.rule
+            mode = self._hints.mode(rule.name)
             if mode.sight is Sight.DEGRADED:
-                text = f"hot folder {name}: events are not relied on: {mode.why}"
-                found.append(Need(key=f"events {name}", text=text))
+                found.append(needs.of_events(rule, mode.why))
         return found
 
     def sights(self) -> list[FolderSight]:

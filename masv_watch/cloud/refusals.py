@@ -84,11 +84,11 @@ _UNPAID = "look at the plan, the quota and the payment at MASV"
 _NO_SESSION = {
     Door.KEY: (
         "the cloud refused the API key",
-        "correct masv.api_key and reload the configuration (SIGHUP)",
+        "correct masv.api_key, then masv-watch reload",
     ),
     Door.USER: (
         "the cloud refused the user token",
-        "sign in again, or set masv.api_key and reload (SIGHUP)",
+        "sign in again; or set masv.api_key, then masv-watch reload",
     ),
     Door.SIGN_IN: (
         "the cloud says that email or password is wrong",

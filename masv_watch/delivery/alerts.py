@@ -17,7 +17,7 @@ from email.utils import format_datetime
 
 from masv_watch.delivery import mail, notices
 from masv_watch.delivery.alarms import Telling, decide
-from masv_watch.errors import MailError, MailRefused, StoreError
+from masv_watch.errors import UNSTORED, MailError, MailRefused, StoreError
 from masv_watch.loops import Clock
 from masv_watch.metrics import Metrics
 from masv_watch.model import Alarm, Alerts, Mail, Need, Notice
@@ -139,7 +139,7 @@ class Teller:
         self._is_lame_told = True
         wall = self._clock.wall()
         since = wall - (now - self._lame_since)
-        own = Need(key="state", text=f"the state cannot be written: {error}")
+        own = Need(key="state", text=f"the state cannot be written: {error}", cure=UNSTORED)
         new = [Alarm(need=need, since=since) for need in (own, *needs)]
         telling = Telling(new=tuple(new))
         for number, address in enumerate(alerts.to):

@@ -71,7 +71,15 @@ def undeleted(store: Store) -> Iterator[Need]:
             yield Need(
                 key=f"deleted {upload.id}",
                 text=f"upload {upload.id} was deleted and waits for the cloud: {upload.error}",
+                cure=_deleting_cure(upload),
             )
+
+
+def _deleting_cure(upload: UploadLine) -> str:
+    helps = "masv-watch check says what stands between us and MASV"
+    if upload.package_id:
+        helps = f"or delete package {upload.package_id} at MASV; {helps}"
+    return f"it is tried again by itself; {helps}"
 
 
 def archives_away(store: Store) -> Iterator[Need]:

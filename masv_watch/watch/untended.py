@@ -41,6 +41,7 @@ from masv_watch.watch import orphans
 from masv_watch.watch.absence import ALARM_S
 from masv_watch.watch.homes import why_not_home
 from masv_watch.watch.ledgers import volume_name
+from masv_watch.watch.needs import UNANSWERED
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +132,8 @@ class Untended:
                 f"hot folder {place.hot_folder}: {shown(place.path)}, which nobody watches any"
                 " more, does not answer; look at the mount"
             )
-            found.append(Need(key=place.key, text=text))
+            cure = f"{UNANSWERED}; masv-watch uploads shows what waits for it"
+            found.append(Need(key=place.key, text=text, cure=cure))
         for place, away in tuple(self._away.items()):
             if now - away.since >= ALARM_S:
                 text = f"hot folder {place.hot_folder}: {_sentence(place.path, away)}"

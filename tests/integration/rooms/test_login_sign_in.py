@@ -209,10 +209,14 @@ def test_late_refusal_of_an_older_token_does_not_end_the_new_session(desk):
 @pytest.mark.parametrize(
     ("key", "signed_in", "cure"),
     [
-        (KEY, False, "correct masv.api_key"),
+        (KEY, False, "correct masv.api_key, then masv-watch reload"),
         (Secret("sandbox-key", "credential api_key"), False, "systemctl restart masv-watch"),
-        (None, True, "sign in again"),
-        (None, False, "set masv.api_key"),
+        (
+            None,
+            True,
+            "sign in again (POST /api/v1/login); or set masv.api_key, then masv-watch reload",
+        ),
+        (None, False, "set masv.api_key, then masv-watch reload"),
     ],
 )
 def test_alarm_names_the_cure_that_fits(key, signed_in, cure, desk, caplog):

@@ -28,6 +28,7 @@ from masv_watch.model import (
 )
 from masv_watch.uploads import undeleted
 from tests.integration.rooms.sent import CHUNK, Door, Hold, Room, Watched
+from tests.pasting import commands
 
 LOST = CloudUnreachable("the answer was lost")
 WAITS = Terms(type=UploadType.TEAM, idle_s=None)
@@ -347,6 +348,20 @@ def test_delete_that_the_cloud_refuses_for_good_is_told_with_its_cure_and_ends(
     assert told.package == room.upload(upload_id).package_id
     (need,) = undeleted(room.store)
     assert f"package {told.package} of upload {upload_id}: it was to be deleted" in need.text
+
+
+def test_delete_that_the_cloud_does_not_answer_is_told_with_what_ends_it(room: Room):
+    """Its package by its name, for it can be deleted by hand."""
+    silent = _raise(CloudUnreachable("the cloud did not answer"))
+    room.build(cloud=Door(room.cloud, delete_package=silent))
+    upload_id = room.call(room.source("silent", 10))
+    room.until_state(upload_id, "idle")
+    room.desk.delete(upload_id)
+    room.until(lambda: next(undeleted(room.store), None) is not None)
+
+    (need,) = undeleted(room.store)
+    assert f"or delete package {room.upload(upload_id).package_id} at MASV" in need.cure
+    assert commands(need.cure) == [["check"]]
 
 
 def test_delete_with_an_expired_token_asks_for_a_fresh_one(room: Room):
