@@ -41,15 +41,18 @@ def init(options: argparse.Namespace) -> int:
     """Write a first configuration; what no flag says is asked at a terminal."""
     target = os.path.abspath(options.config or "masv-watch.yml")
     beside = os.path.dirname(target)
+    book = os.path.join(beside, "secrets.yml")
     key = None if options.key_file is None else _key(options.key_file)
-    wishes = _wishes(options, has_key=key is not None)
     try:
+        # nobody answers four questions to be told that
+        for path in (target, *([] if key is None else [book])):
+            Drafts.demand_free(path)
+        wishes = _wishes(options, has_key=key is not None)
         with Drafts() as drafts:
             drafts.make_folder(beside)
             drafts.write(target, text_of(wishes))
             if key is not None:
-                book = f"masv_api_key: {json.dumps(key)}\n"
-                drafts.write(os.path.join(beside, "secrets.yml"), book)
+                drafts.write(book, f"masv_api_key: {json.dumps(key)}\n")
             load(target, environ=os.environ, with_secrets=key is not None)
             _describe(beside, drafts)
     except Wrong as wrong:
@@ -77,7 +80,8 @@ def _describe(beside: str, drafts: Drafts) -> None:
 
 
 def _wishes(options: argparse.Namespace, *, has_key: bool) -> Wishes:
-    path = options.path or _asked("Which folder is to be watched?", "--path")
+    # of an answer no shell makes the folder that `~` stands for
+    path = options.path or os.path.expanduser(_asked("Which folder is to be watched?", "--path"))
     path = os.path.abspath(path)
     name = options.name or _ODD.sub("-", os.path.basename(path)).strip("-.") or "out"
     if options.portal:

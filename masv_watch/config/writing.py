@@ -61,6 +61,16 @@ class Drafts:
                 ) from error
             self._folders.append(folder)
 
+    @staticmethod
+    def demand_free(path: str) -> None:
+        """Make sure that a file can be new.
+
+        Raises:
+            Wrong: it is there already.
+        """
+        if os.path.lexists(path):
+            raise _taken(path)
+
     def write(self, path: str, text: str) -> None:
         """Write a new file that this user alone may read.
 
@@ -81,9 +91,12 @@ class Drafts:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
         except FileExistsError:
-            shown = printable(path)
-            raise Wrong(f"{shown} is there already and stays - name another file") from None
+            raise _taken(path) from None
         except OSError as error:
             cures = {errno.ENOENT: " - make its folder", errno.EACCES: " - name another file"}
             cure = cures.get(error.errno or 0, "")
             raise Wrong(f"{printable(path)} cannot be written: {error.strerror}{cure}") from error
+
+
+def _taken(path: str) -> Wrong:
+    return Wrong(f"{printable(path)} is there already and stays - name another file")
