@@ -15,23 +15,14 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
-from watchdog.events import (
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-)
+from watchdog.events import FileSystemEvent
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, EventEmitter, ObservedWatch
 
@@ -39,14 +30,14 @@ from masv_watch.files import Mount, filesystem_kind, resolved, watch_limit
 from masv_watch.names import shown
 from masv_watch.watch.budget import beyond, watches_line
 from masv_watch.watch.observing import (
-    NATIVE_LOG,
+    WANTED,
     Handler,
-    OverflowEar,
+    Overflows,
     begin,
     emitter_of,
+    narrow,
     runs,
     set_apart,
-    spare,
     tops_of,
     watched_folders,
     why_deaf,
@@ -55,21 +46,6 @@ from masv_watch.watch.spared import NOTHING_MORE, Spared
 
 log = logging.getLogger(__name__)
 
-#: what Linux is asked to tell of. A write is told of once its file is closed: of every write, a
-#: recorder would ring all day, and every file of a burst five times; what is written and not closed
-#: is seen by the samples of what settles and by the sweep of the hour (`watch.cycles`)
-_WANTED: list[type[FileSystemEvent]] | None = [
-    FileCreatedEvent,
-    FileClosedEvent,
-    FileMovedEvent,
-    FileDeletedEvent,
-    DirCreatedEvent,
-    DirMovedEvent,
-    DirDeletedEvent,
-]
-if sys.platform != "linux":
-    # other systems tell of no close
-    _WANTED = None
 #: sweeps in a row that found folders unwatched: one may have come faster than its watch
 _LACKING = 2
 #: names that are remembered as announced until the next sweep
@@ -166,8 +142,7 @@ class Hints:
         #: rings that raised, and kernel queues that overflowed; for metrics
         self.failures = 0
         self.overflows = 0
-        self._ear = OverflowEar(self._overflowed)
-        logging.getLogger(NATIVE_LOG).addHandler(self._ear)
+        self._overflows = Overflows()
         # each text is unique, so that every one would be remembered for ever; as an error it would
         # end the shared reader thread and with it all sight
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.observers\.")
@@ -201,7 +176,7 @@ class Hints:
             if was and was.path == path:
                 armed.folders, armed.too_deep, armed.doubt = was.folders, was.too_deep, was.doubt
             armed.spared = spared
-            spare(armed.emitter, spared)
+            narrow(armed.emitter, spared, partial(self._overflowed, hot_folder))
             self._armed[hot_folder] = armed
         self._begin(armed)
         return self._mode_of(armed)
@@ -429,7 +404,6 @@ class Hints:
         with self._lock:
             self._armed.clear()
             observer, self._observer = self._observer, None
-        logging.getLogger(NATIVE_LOG).removeHandler(self._ear)
         if observer is not None and observer.is_alive():
             observer.stop()
             observer.join(timeout_s)
@@ -442,7 +416,7 @@ class Hints:
             observer = self._running()
             # the observer does not follow a link, and the root may be one
             watch = observer.schedule(
-                handler, os.fsdecode(resolved(path)), recursive=True, event_filter=_WANTED
+                handler, os.fsdecode(resolved(path)), recursive=True, event_filter=WANTED
             )
         except (OSError, RuntimeError) as error:
             at_limit = isinstance(error, OSError) and error.errno == errno.ENOSPC
@@ -488,13 +462,19 @@ class Hints:
     def _failed(self) -> None:
         self.failures += 1
 
-    def _overflowed(self) -> None:
-        self.overflows += 1
-        self._lost.update(self._armed)
-        for hot_folder in tuple(self._armed):
+    def _overflowed(self, hot_folder: str, is_over: bool) -> None:
+        """Have everybody sweep at once, and each root again once all of it is watched again."""
+        names: tuple[str, ...] = (hot_folder,)
+        if not is_over:
+            names = tuple(self._armed)
+            if not self._overflows.is_new(hot_folder, names):
+                return
+            self.overflows += 1
+        self._lost.update(names)
+        for name in names:
             try:
-                self._ring(hot_folder)
+                self._ring(name)
             except Exception:
                 # the reader thread, which calls this, must outlive whatever rings
                 self._failed()
-                log.exception("a ring failed", extra=Handler.told(hot_folder))
+                log.exception("a ring failed", extra=Handler.told(name))

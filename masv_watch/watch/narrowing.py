@@ -1,14 +1,14 @@
 """Keep the observer's library from watching folders that hold nothing of ours to find.
 
 Owns what is taken out of its watches: the folders that are spared, and a folder that was moved out
-of the root, which the library goes on watching for as long as it exists anywhere. Never tells of a
-change. Used by observing, for inotify alone.
+of the root, which the library goes on watching for as long as it exists anywhere; and the library's
+word that the kernel dropped events. Never tells of a change. Used by observing, for inotify alone.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from watchdog.observers.api import EventEmitter
@@ -23,11 +23,17 @@ from masv_watch.watch.spared import NOTHING_MORE, Spared
 _MOST_LEAVING = 1000
 
 
+def _nobody_told(_is_over: bool) -> None:
+    return None
+
+
 @dataclass
 class Group(InotifyWatchGroup):
     """The watches of one root."""
 
     spared: Spared = NOTHING_MORE
+    #: told by the reader's thread that the kernel dropped events, as `Narrow.lost` is
+    lost: Callable[[bool], None] = _nobody_told
 
     def __post_init__(self) -> None:
         """Begin without a folder that leaves."""
@@ -53,6 +59,13 @@ class Group(InotifyWatchGroup):
                 if path is not None and self._is_spared(path):
                     # it was watched under its name before
                     self._remove_callbacks(list(self._below(path)))
+
+    def on_queue_overflow(self) -> None:
+        """Watch every folder anew after the kernel dropped events, and tell of it."""
+        self.lost(False)
+        super().on_queue_overflow()
+        # what came to a folder while it was not watched was announced by nobody, either
+        self.lost(True)
 
     def left(self, path: bytes) -> None:
         """Watch a folder no more that is known to be nowhere below the root."""
@@ -102,6 +115,8 @@ class Narrow(InotifyEmitter):
     """The library's emitter with a group of ours."""
 
     spared: Spared = NOTHING_MORE
+    #: what is told of a loss: with False at once, with True when all is watched again
+    lost: Callable[[bool], None] = staticmethod(_nobody_told)
 
     def on_thread_start(self) -> None:
         """Watch the root."""
@@ -112,6 +127,7 @@ class Narrow(InotifyEmitter):
             event_mask=self.get_event_mask_from_filter(),
             follow_symlink=self.watch.follow_symlink,
             spared=self.spared,
+            lost=self.lost,
         )
 
     def build_and_queue_event(

@@ -12,9 +12,19 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers.api import BaseObserver, EventEmitter, ObservedWatch
 
 from masv_watch.errors import OUR_FAULT
@@ -29,8 +39,21 @@ else:
 
 log = logging.getLogger(__name__)
 
-#: where the library tells of what the kernel dropped
-NATIVE_LOG = "watchdog.observers.inotify_c"
+#: what Linux is asked to tell of. A write is told of once its file is closed: of every write, a
+#: recorder would ring all day, and every file of a burst five times; what is written and not closed
+#: is seen by the samples of what settles and by the sweep of the hour (`watch.cycles`)
+WANTED: list[type[FileSystemEvent]] | None = [
+    FileCreatedEvent,
+    FileClosedEvent,
+    FileMovedEvent,
+    FileDeletedEvent,
+    DirCreatedEvent,
+    DirMovedEvent,
+    DirDeletedEvent,
+]
+if sys.platform != "linux":
+    # other systems tell of no close
+    WANTED = None
 #: events that no read causes: our own sweeps must not ring for themselves
 _CHANGES = frozenset({"created", "modified", "moved", "deleted", "closed", "attrib"})
 
@@ -73,17 +96,20 @@ class Handler(FileSystemEventHandler):
         return {"hot_folder": hot_folder, **OUR_FAULT, "cure": cure}
 
 
-class OverflowEar(logging.Handler):
-    """Hears of lost events in the only place where the observer tells of them: its log."""
+class Overflows:
+    """The times at which the kernel's queue overflowed, of which each root is told by itself."""
 
-    def __init__(self, tell: Callable[[], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._tell = tell
+    def __init__(self) -> None:
+        self._told: set[str] = set()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Tell of an overflow."""
-        if "overflow" in str(record.msg):
-            self._tell()
+    def is_new(self, hot_folder: str, armed: Collection[str]) -> bool:
+        """Say whether a root is told of an overflow that none of those which are armed met yet."""
+        self._told.intersection_update(armed)
+        is_new = not self._told or hot_folder in self._told
+        if is_new:
+            self._told.clear()
+        self._told.add(hot_folder)
+        return is_new
 
 
 def why_deaf(path: bytes, error: OSError | RuntimeError) -> str:
@@ -137,10 +163,13 @@ def begin(emitter: EventEmitter | None) -> None:
         begins()
 
 
-def spare(emitter: EventEmitter | None, spared: Spared) -> None:
-    """Have an emitter watch no folder that is spared; before it begins, and where it knows how."""
+def narrow(emitter: EventEmitter | None, spared: Spared, lost: Callable[[bool], None]) -> None:
+    """Have an emitter watch no folder that is spared, and tell what it lost; before it begins.
+
+    Where it knows how: `narrowing.Narrow` says what `lost` is called with.
+    """
     if emitter is not None:
-        vars(emitter)["spared"] = spared
+        vars(emitter).update(spared=spared, lost=lost)
 
 
 def runs(observer: BaseObserver) -> bool:

@@ -170,7 +170,7 @@ def test_canary_that_cannot_be_made_says_nothing_about_notifications(tmp_path: P
 @pytest.mark.fault(1)
 def test_overflows_are_counted_for_the_metrics(nest: Nest) -> None:
     """What the kernel lost is a number that an operator can see (pain 12)."""
-    nest.hints._overflowed()
+    nest.hints._overflowed("out", False)
     nest.canary.tick()
     nest.canary.tick()
 

@@ -13,6 +13,7 @@ from masv_watch.model import To
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.intake import PERIOD_S, REPROBE_S
 from masv_watch.watch.sameness import RootState
+from tests.flooding import flooded
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, Room
 from tests.mounted import Mounts
 from tests.waiting import eventually
@@ -71,6 +72,31 @@ def test_a_drop_that_no_event_announced_makes_events_unhealthy_until_one_does(ro
     assert silent[1].sight is Sight.DEGRADED
     assert "unheard.mov was found by the sweep" in silent[1].why
     assert found(room, "heard.mov") == "event"
+    assert room.hints.mode("hot").sight is Sight.EVENTS
+
+
+@pytest.mark.fault(1)
+def test_drops_whose_events_the_kernel_lost_are_all_found_by_the_sweep_that_follows(
+    room: Room,
+) -> None:
+    """The flood is in another hot folder: of this one not a word is left, and nobody is blamed."""
+    flooding = room.top / "flooding"
+    flooding.mkdir()
+    room.hints.stop()
+    room.hints = Hints(lambda name: room.intake.hurry() if name == "hot" else None)
+    room.begin()
+    room.hints.arm("flooding", os.fsencode(flooding))
+    room.pass_time(LOOK_S)
+    with flooded(room.hints, flooding):
+        for number in range(20):
+            (room.hot / f"CARD{number}" / "deep").mkdir(parents=True)
+            (room.hot / f"CARD{number}" / "deep" / "a.mov").write_bytes(b"abc")
+    eventually(lambda: room.intake._dirty)
+    room.pass_time(QUIET_S + 4 * LOOK_S)
+
+    names = [f"CARD{number}" for number in range(20)]
+    assert sorted(upload.name for upload in room.taken()) == sorted(names)
+    assert {found(room, name) for name in names} == {"sweep"}
     assert room.hints.mode("hot").sight is Sight.EVENTS
 
 
