@@ -7,7 +7,7 @@ socket, and decides nothing. Everybody above imports it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -328,6 +328,16 @@ class Identity:
     def is_whole(self) -> bool:
         """Say whether its file system keeps all of it; if not, only the bytes tell a rewrite."""
         return self.inode != UNKEPT_INODE and self.ctime_ns != UNKEPT_CTIME_NS
+
+    def kept_by(self, other: Identity) -> Identity:
+        """Give it without what the file system did not keep of another."""
+        if other.is_whole:
+            return self
+        return replace(
+            self,
+            inode=UNKEPT_INODE if other.inode == UNKEPT_INODE else self.inode,
+            ctime_ns=UNKEPT_CTIME_NS if other.ctime_ns == UNKEPT_CTIME_NS else self.ctime_ns,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

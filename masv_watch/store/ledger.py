@@ -402,20 +402,24 @@ def _settle_again(tx: Transaction, draft: DropDraft) -> None:
 def take_in_file(tx: Transaction, drop: Row, known: Row | None, new: FileDraft) -> bool:
     """Let a settled file be of a drop's upload as it is now; say whether there is more to send.
 
-    `known` is the row that the upload has of it. Equal identity keeps what was acknowledged.
+    `known` is the row that the upload has of it. Equal identity keeps what was acknowledged, as far
+    as both are known: what is found not to be kept, or kept again, is no change.
     """
     if known is None:
         add_file(tx, drop["upload_id"], drop["id"], new)
         return True
+    was = identity_of(known)
+    # what was read while not all of it was kept is read twice, whatever is kept by now
+    now = new.identity.kept_by(was)
     # what changed and shows the same is known by its bytes alone, where not all of it is kept
-    is_in_doubt = bool(known["stale"]) and not new.identity.is_whole
-    if is_in_doubt or not _is_version(known, new):
+    is_in_doubt = bool(known["stale"]) and not now.is_whole
+    if is_in_doubt or not _is_version(was, now):
         _renew(tx, known, new)
         return True
-    if identity_of(known) == new.identity and not (known["stale"] or known["error"]):
+    if was == now and not (known["stale"] or known["error"]):
         return False
     # the number of its device may be that of an earlier boot
-    tx.run("renew_file", id=known["id"], **identity_values(new.identity))
+    tx.run("renew_file", id=known["id"], **identity_values(now))
     tx.run("unstale_file", id=known["id"])
     return bool(known["stale"])
 
@@ -425,11 +429,9 @@ def _content(identity: Identity) -> tuple[int, int, int]:
     return identity.inode, identity.size, identity.mtime_ns
 
 
-def _is_version(row: Row, new: FileDraft) -> bool:
-    known = identity_of(row)
-    return new.identity == (
-        known if known.device >= 0 else replace(known, device=new.identity.device)
-    )
+def _is_version(was: Identity, now: Identity) -> bool:
+    known = was if was.device >= 0 else replace(was, device=now.device)
+    return now == known.kept_by(now)
 
 
 def _renew(tx: Transaction, old: Row, new: FileDraft) -> None:

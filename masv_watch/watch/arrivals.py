@@ -8,7 +8,9 @@ Law 1. A file settles by its own identity and by the same rule as a whole; what 
        does not matter.
 Law 2. Of a file one number is kept, and of all files that changed last at the same sample one
        entry together: a card of 100,000 files is judged in a few looks, not in 100,000.
-Law 3. What settled is told at every sample until it is handed on: what a store refused, or a paused
+Law 3. What the file system is found not to keep, or to keep again, is no change of any file; nor is
+       another number of its device, by which it settles anew and nothing of it is given up.
+Law 4. What settled is told at every sample until it is handed on: what a store refused, or a paused
        hot folder did not take, is not lost.
 """
 
@@ -17,7 +19,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from masv_watch.model import Decision, Finding, Identity, Settle
+from masv_watch.model import (
+    UNKEPT_CTIME_NS,
+    UNKEPT_INODE,
+    Decision,
+    Finding,
+    Identity,
+    Settle,
+)
 from masv_watch.watch.settle import Entry, Seen, State, judge
 
 Placed = tuple[bytes, Identity]
@@ -25,6 +34,15 @@ Placed = tuple[bytes, Identity]
 #: files that changed last at one sample look alike from then on: their identities are compared one
 #: by one, and an empty file inside a folder waits no longer than others
 _ALIKE = Seen(kind="folder", signature="", fence="", files=1, size=0)
+
+# a mark is four numbers of so many bits, from the highest: size and modification time, device,
+# inode, change time; 0 for one of the last two that the file system does not keep
+_BITS = 30
+_PART = (1 << _BITS) - 1
+_INODE, _CTIME = _PART << _BITS, _PART
+_DEVICE = _PART << 2 * _BITS
+#: a prime that fits, so that times which are cut to a round number do not meet
+_PRIME = 1_073_741_789
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +72,9 @@ class Arrivals:
 
     def __init__(self) -> None:
         """Begin without a file."""
-        #: a hash of each file's identity; what is missed by a collision is found by the sender's
-        #: and the whole drop's comparison of identities
+        #: what each file's identity comes to, of one that was handed on without what was not kept
+        #: since; what is missed by a collision is found by the sender's and the whole drop's
+        #: comparison of identities
         self._marks: dict[bytes, int] = {}
         #: files that were not handed on
         self._young: dict[bytes, _Cohort] = {}
@@ -91,12 +110,17 @@ class Arrivals:
         marks, young, new = self._marks, self._young, _Cohort()
         changed = []
         for path, identity in files:
-            mark = hash(identity)
+            mark = _mark_of(identity)
             known = marks.get(path)
             if known == mark:
                 continue
-            if known is not None and path not in young:
-                changed.append(path)
+            if known is not None:
+                is_young, differing = path in young, _difference(known, mark)
+                if not differing:
+                    marks[path] = mark if is_young else _kept_by_both(known, mark)
+                    continue
+                if differing & ~_DEVICE and not is_young:
+                    changed.append(path)
             marks[path] = mark
             young[path] = new
         return changed
@@ -122,3 +146,27 @@ class Arrivals:
     def _settled(self, files: Sequence[Placed]) -> tuple[Placed, ...]:
         ready = {path for path, cohort in self._young.items() if cohort.has_settled}
         return tuple(placed for placed in files if placed[0] in ready) if ready else ()
+
+
+def _mark_of(identity: Identity) -> int:
+    inode, ctime_ns = identity.inode, identity.ctime_ns
+    mark = hash((identity.size, identity.mtime_ns)) & _PART
+    mark = mark << _BITS | identity.device % _PRIME
+    mark = mark << _BITS | (0 if inode == UNKEPT_INODE else 1 + inode % _PRIME)
+    return mark << _BITS | (0 if ctime_ns == UNKEPT_CTIME_NS else 1 + ctime_ns % _PRIME)
+
+
+def _difference(known: int, mark: int) -> int:
+    """Give the bits in which two marks differ, of what both keep."""
+    differing = known ^ mark
+    for part in (_INODE, _CTIME):
+        if not (known & part and mark & part):
+            differing &= ~part
+    return differing
+
+
+def _kept_by_both(known: int, mark: int) -> int:
+    for part in (_INODE, _CTIME):
+        if not mark & part:
+            known &= ~part
+    return known

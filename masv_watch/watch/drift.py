@@ -40,6 +40,10 @@ class Drift:
         #: which fields changed at each of the last steps
         self._steps: deque[Fields] = deque(maxlen=STEADY_STEPS)
 
+    def is_of(self, device: int) -> bool:
+        """Say whether what is left out was learned on the file system of this number."""
+        return self._last is not None and self._last[0].device == device
+
     def note(self, marker: Identity, now: float) -> Fields:
         """Take in one look at the marker, and give what is left out from now on."""
         last = self._last

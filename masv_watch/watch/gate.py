@@ -158,7 +158,12 @@ class Gate:
 
     def _look_for_drift(self, root: files.Root, now: float) -> None:
         """Have the root show nothing that its file system makes up anew at every look."""
-        if not self.is_marked or self.volume is None or not self.volume.is_network:
+        if self.volume is None or not self.volume.is_network:
+            return
+        if not self.is_marked:
+            # it teaches nothing while its marker is gone, and is what it was all the same
+            if self._drift.is_of(root.identity[0]):
+                root.leave_out(self.unkept)
             return
         before, seen = self.unkept, root.observe(files.MARKER_NAME)
         if seen is not None and seen.identity is not None:

@@ -12,6 +12,8 @@ import pytest
 
 from masv_watch import files
 from masv_watch.model import Settle
+from masv_watch.watch.gate import MISSED_S
+from tests.integration.rooms.test_early import arriving, only, send
 from tests.integration.rooms.watched import QUIET_S, Room
 
 #: long enough for the share to be known and a drop to settle then
@@ -115,6 +117,74 @@ def test_rewrite_on_such_a_share_restarts_the_quiet_time(make_room):
 
     assert room.intake.gate.unkept == {"ctime_ns"}
     assert room.state("film.mov") == ("settling", None)
+
+
+def test_drop_that_arrives_on_such_a_share_is_not_sent_again_while_its_marker_is_missing(
+    make_room,
+):
+    """What the share was found not to keep is known of it, whoever deletes the marker."""
+    room, writer = arriving(make_room)
+    on_a_share(room)
+    moments = iter(range(10**6))
+
+    def shake() -> None:
+        for path in (room.hot / ".masv-watch", *writer.card.iterdir()):
+            if path.exists():
+                change_time_drifts(path)
+        with (writer.card / "growing.mov").open("ab") as file:
+            file.write(b"more" * (next(moments) % 2))
+
+    pass_time(room, LONG_S, shake)
+    send(room, only(room))
+    (room.hot / ".masv-watch").unlink()
+    pass_time(room, MISSED_S - 2 * STEP_S, shake)
+    (without_marker,) = room.store.files(only(room).id)
+    pass_time(room, LONG_S, shake)
+    (with_marker,) = room.store.files(only(room).id)
+
+    assert room.intake.gate.unkept == {"ctime_ns"}
+    assert (without_marker.closed, without_marker.stale) == (True, False)
+    assert (with_marker.closed, with_marker.stale) == (True, False)
+
+
+def test_share_is_shown_without_what_it_does_not_keep_while_its_marker_is_missing(make_room):
+    """What settles there meanwhile would begin anew at every look."""
+    room = on_a_share(make_room())
+    (room.hot / "film.mov").write_bytes(b"abc")
+    pass_time(room, LONG_S, shaken(room, change_time_drifts))
+    (room.hot / ".masv-watch").unlink()
+    root = room.intake.gate.open(room.clock.monotonic(), expects=lambda: False)
+
+    assert root is not None
+    with root:
+        assert not root.observe(b"film.mov").identity.is_whole
+
+
+def test_drop_that_arrives_is_not_sent_again_once_the_share_keeps_everything(make_room):
+    """Twenty looks that show no drift are no change of any file."""
+    room, writer = arriving(make_room)
+    on_a_share(room)
+    growing = writer.card / "growing.mov"
+    is_odd = iter([False, True] * 10**5)
+
+    def write() -> None:
+        with growing.open("ab") as file:
+            file.write(b"more" * next(is_odd))
+
+    def drift() -> None:
+        write()
+        change_time_drifts(room.hot / ".masv-watch")
+
+    pass_time(room, LONG_S, drift)
+    writer.write("late.mov")
+    pass_time(room, LONG_S, drift)
+    send(room, only(room))
+    kept = [file.identity.is_whole for file in room.store.files(only(room).id)]
+    pass_time(room, 2 * LONG_S, write)
+
+    assert kept == [True, False]
+    assert room.intake.gate.unkept == frozenset()
+    assert {file.closed for file in room.store.files(only(room).id)} == {True}
 
 
 def test_status_says_what_does_not_count_as_a_change(make_room):

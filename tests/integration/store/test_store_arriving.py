@@ -10,6 +10,8 @@ import pytest
 from masv_watch import lifecycle
 from masv_watch.errors import FenceLost, IllegalTransition, NotFound, SourceVanished
 from masv_watch.model import (
+    UNKEPT_CTIME_NS,
+    UNKEPT_INODE,
     Arrived,
     Drop,
     DropEvent,
@@ -117,6 +119,52 @@ def test_sample_that_says_nothing_new_writes_no_event(bench: Bench, store: Store
     store.note_arrived(Arrived(drop_id=drop.id, settled=(A, B)))
 
     assert bench.rows() == before
+
+
+def without(draft: FileDraft, **unkept: int) -> FileDraft:
+    """Give a file as it is where the file system does not keep all of its identity."""
+    return replace(draft, identity=replace(draft.identity, **unkept))
+
+
+@pytest.mark.parametrize("is_whole", [True, False], ids=["whole drop", "sample"])
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (without(A, ctime_ns=UNKEPT_CTIME_NS), A),
+        (A, without(A, ctime_ns=UNKEPT_CTIME_NS)),
+        (without(A, inode=UNKEPT_INODE), without(A, ctime_ns=UNKEPT_CTIME_NS)),
+    ],
+    ids=["kept again", "kept no more", "other kept"],
+)
+def test_file_of_which_less_or_more_is_kept_by_now_is_not_sent_again(
+    store: Store, was: FileDraft, now: FileDraft, is_whole: bool
+) -> None:
+    """It is the same as far as both looks can tell; what was read in doubt stays read twice."""
+    upload_id, drop = begin(store, was)
+    making.send_files(store, making.claim(store, upload_id))
+    if is_whole:
+        whole(store, drop, (now,))
+    else:
+        store.note_arrived(Arrived(drop_id=drop.id, settled=(now,)))
+    (found,) = store.files(upload_id)
+
+    assert found.closed
+    assert found.identity == was.identity.kept_by(now.identity)
+    assert not found.identity.is_whole
+
+
+def test_file_that_changed_where_not_all_of_it_was_kept_is_sent_anew_though_all_is_by_now(
+    store: Store,
+) -> None:
+    """What it lacked then may be what changed."""
+    upload_id, drop = begin(store, without(A, ctime_ns=UNKEPT_CTIME_NS))
+    making.send_files(store, making.claim(store, upload_id))
+    store.note_arrived(Arrived(drop_id=drop.id, changed=(A.path,)))
+    store.note_arrived(Arrived(drop_id=drop.id, settled=(A,)))
+    (found,) = store.files(upload_id)
+
+    assert (found.closed, found.stale) == (False, False)
+    assert found.identity == A.identity
 
 
 def test_whole_drop_takes_in_the_rest_and_is_finalized(store: Store) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masv_watch.model import Identity, Settle
+from masv_watch.model import UNKEPT_CTIME_NS, UNKEPT_INODE, Identity, Settle
 from masv_watch.watch.arrivals import Arrivals, Look, Placed
 from masv_watch.watch.settle import Entry, Seen, State, judge
 
 QUIET_S = 9.0
+WANTS = Settle()
 SPACING_S = QUIET_S / 3
 ID = Identity(size=5, mtime_ns=7, ctime_ns=8, inode=9, device=10)
 NAMES = (b"CARD/a", b"CARD/b", b"CARD/deep/c", b"CARD/\xff\n")
@@ -166,6 +168,71 @@ def test_look_names_what_changed_and_what_went_of_what_was_handed_on(story: list
         assert told.changed == ((b"CARD/a",) if is_known and after not in (0, before) else ())
         assert told.gone == ((b"CARD/a",) if is_known and not after else ())
         is_known = is_known and after == before
+
+
+UNKEPT = {"inode": UNKEPT_INODE, "ctime_ns": UNKEPT_CTIME_NS}
+
+
+def handed_on(arrivals: Arrivals, identity: Identity) -> None:
+    """Let a file settle and be known to the ledger."""
+    for number in range(4):
+        told = arrivals.look([(b"CARD/a", identity)], number * SPACING_S, WANTS, quiet_s=QUIET_S)
+    arrivals.hand_on(paths(told))
+
+
+def after(arrivals: Arrivals, *looks: Identity) -> list[tuple[bytes, ...]]:
+    """Look at the file as it is one time after the other, and give what changed each time."""
+    return [
+        arrivals.look(
+            [(b"CARD/a", identity)], (number + 4) * SPACING_S, WANTS, quiet_s=QUIET_S
+        ).changed
+        for number, identity in enumerate(looks)
+    ]
+
+
+@pytest.mark.parametrize("field", UNKEPT)
+def test_field_that_is_left_out_or_counts_again_is_no_change(field: str) -> None:
+    """The file system was found out, and nothing of the file moved."""
+    arrivals, lesser = Arrivals(), replace(ID, **{field: UNKEPT[field]})
+    handed_on(arrivals, ID)
+    other = replace(ID, **{field: 77})
+
+    assert after(arrivals, lesser, ID, lesser, other, replace(other, **{field: 78})) == [()] * 5
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (ID, replace(ID, ctime_ns=UNKEPT_CTIME_NS, size=6)),
+        (ID, replace(ID, ctime_ns=UNKEPT_CTIME_NS, mtime_ns=9)),
+        (ID, replace(ID, ctime_ns=UNKEPT_CTIME_NS, inode=11)),
+        (replace(ID, inode=UNKEPT_INODE), replace(ID, ctime_ns=9)),
+        (ID, replace(ID, ctime_ns=9)),
+        (ID, replace(ID, device=11, size=6)),
+    ],
+)
+def test_what_both_looks_tell_is_a_change_whatever_one_of_them_leaves_out(
+    first: Identity, second: Identity
+) -> None:
+    """Size and time always count, and so does the field that is kept."""
+    arrivals = Arrivals()
+    handed_on(arrivals, first)
+
+    assert after(arrivals, second) == [(b"CARD/a",)]
+
+
+def test_file_whose_device_has_another_number_settles_anew_unchanged() -> None:
+    """A share that is mounted anew shows one; what was sent from it is not given up for that."""
+    arrivals, now = Arrivals(), 10 * SPACING_S
+    handed_on(arrivals, ID)
+    again = replace(ID, device=11)
+    looks = [
+        arrivals.look([(b"CARD/a", again)], now + number * SPACING_S, WANTS, quiet_s=QUIET_S)
+        for number in range(4)
+    ]
+
+    assert [each.changed for each in looks] == [()] * 4
+    assert [paths(each) for each in looks] == [[], [], [], [b"CARD/a"]]
 
 
 def test_look_carries_its_finding() -> None:

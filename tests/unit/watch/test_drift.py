@@ -46,6 +46,15 @@ def test_what_changes_at_every_look_at_the_marker_is_left_out(shown, left_out):
     assert after(shown(n) for n in range(LOOKS)).fields == left_out
 
 
+def test_lesson_is_of_the_file_system_that_gave_it_alone():
+    """Another one may keep what this one does not."""
+    drift = after({"ctime_ns": n} for n in range(LOOKS))
+
+    assert drift.is_of(MARKER["device"])
+    assert not drift.is_of(MARKER["device"] + 1)
+    assert not Drift().is_of(MARKER["device"])
+
+
 def test_look_too_soon_after_another_counts_nothing():
     """A client answers out of its memory for a while, and a burst of looks is one."""
     assert not after(({"ctime_ns": n} for n in range(50)), spacing_s=LEAST_S / 51).fields
