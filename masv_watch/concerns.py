@@ -83,6 +83,7 @@ class Concerns:
         crashing = (needs.of_loop(each, f"loop {each.name}") for each in self._loops())
         found += filter(None, crashing)
         found += self._departure.expectations.needs()
+        found += self._departure.settling.needs()
         found += undeleted(self._store)
         found += archives_away(self._store)
         if self.refused:

@@ -250,7 +250,7 @@ class Daemon:
             cloud,
             self._login,
             settings=lambda: self._settings,
-            look=self._paths.look_again,
+            look=lambda *asked: self._roster.as_kept(self._paths.look_again(*asked)),
             rights=self._paths.rights,
             # built later, as its intakes need the front desk
             source_changed=lambda name: self._roster.note_source_changed(name),  # noqa: PLW0108 - not there yet

@@ -69,10 +69,11 @@ class Departure:
         self._tuner = Tuner(lambda: settings().transfer.connections, clock=clock)
         lanes = {Lane.SMALL: lambda: SMALL_WORKERS, Lane.LARGE: self._connections}
         self._crew: Crew[Key] = Crew(lanes, bell=self.bell, clock=clock, metrics=metrics)
+        self.settling = Settling(store, look=look, quiet_s=_callers_quiet_s, clock=clock)
         effects = Effects(
             packages=Packages(store, cloud, login, self._access_code),
             sending=self._sending(cloud, throttle, rights, metrics=metrics),
-            settling=Settling(store, look=look, quiet_s=_callers_quiet_s, clock=clock),
+            settling=self.settling,
             crew=self._crew,
             tuner=self._tuner,
             meter=self.meter,

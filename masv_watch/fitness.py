@@ -16,13 +16,13 @@ from masv_watch.config.units import show_duration
 from masv_watch.delivery.letters import size_text
 from masv_watch.figures import counted
 from masv_watch.files import Reach, is_kernels_own
+from masv_watch.lifecycle import MOUNT_CURE
 from masv_watch.loops import Bell, Clock
 from masv_watch.model import Fitness, Probe, ProbeState, Rule, Settle, Treatment
 from masv_watch.selftest import Heard, Sounding, sound
 from masv_watch.watch.budget import watches_line
 from masv_watch.watch.drift import named
 from masv_watch.watch.gaps import Quiet, quiet_time
-from masv_watch.watch.gate import MOUNT_CURE
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.intake import PERIOD_S
 

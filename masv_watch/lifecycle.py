@@ -197,6 +197,9 @@ CURES: Mapping[HoldReason, str] = {
 REINSERT = "put the same volume back in, and it goes on by itself; another one goes beside it"
 """The cure of `root_unavailable` in a removable hot folder, where any volume is welcome."""
 
+MOUNT_CURE = "mount it so that both stay, for SMB with serverino"
+"""What makes a share keep the inode and change time of an untouched file."""
+
 SENDS_ON = frozenset(
     {
         HoldReason.UNREADABLE,

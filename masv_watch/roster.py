@@ -25,6 +25,7 @@ from masv_watch.model import (
     DropEvent,
     DropState,
     Explanation,
+    Identity,
     LateDrops,
     Limits,
     Need,
@@ -36,21 +37,20 @@ from masv_watch.model import (
 )
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
-from masv_watch.uploads import FolderLook, FolderSight, Uploads
+from masv_watch.uploads import FolderSight, Uploads
 from masv_watch.watch import needs, orphans
 from masv_watch.watch.addresses import recipients_of
 from masv_watch.watch.canary import PERIOD_S, Canary
 from masv_watch.watch.closing import used_marker
 from masv_watch.watch.companions import goes_along, goes_into_trash
 from masv_watch.watch.drafts import terms_of
-from masv_watch.watch.hints import Hints, Mode, Sight
+from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.homes import demand_home
-from masv_watch.watch.intake import PERIOD_S as SWEEP_S
 from masv_watch.watch.intake import Intake
-from masv_watch.watch.ledgers import volume_shown
 from masv_watch.watch.markers import marks_of
 from masv_watch.watch.rules import Matcher
 from masv_watch.watch.sidecars import rebound
+from masv_watch.watch.sights import disabled_sight, sight_of
 from masv_watch.watch.turnstile import Turnstile
 from masv_watch.watch.untended import Untended
 from masv_watch.watch.unwatched import disabled, not_watched
@@ -307,6 +307,15 @@ class Roster:
                 self.untended.hurry(drop)
         self.hurry(name)
 
+    def as_kept(self, identity: Identity) -> Identity:
+        """Give an identity without what its file system does not keep, as a hot folder shows.
+
+        What was learned there counts for any file of that file system, in the hot folder or not.
+        """
+        for each in self._all():
+            identity = each.intake.gate.as_kept(identity)
+        return identity
+
     def is_there(self, hot_folder: str, path: bytes) -> bool | None:
         """Say whether something stands at a drop's path; None where its root cannot tell."""
         watched = self._watched.get(hot_folder)
@@ -369,31 +378,17 @@ class Roster:
     def sights(self) -> list[FolderSight]:
         """Say how each hot folder is, in the order of the configuration."""
         now, store_now = self._clock.monotonic(), self._store.now()
-        sights = []
-        for each in self._all():
-            intake = each.intake
-            mode = self._hints.mode(intake.rule.name)
-            hangs = intake.hangs(now)
-
-            def at(then: float | None) -> float | None:
-                return None if then is None else store_now - (now - then)
-
-            sights.append(
-                FolderSight(
-                    rule=intake.rule,
-                    reason="its folder does not answer" if hangs else intake.gate.why,
-                    last_sweep=at(intake.last_sweep),
-                    notifications="on" if mode.sight is Sight.EVENTS else mode.why,
-                    last_event=at(self._hints.last_event(intake.rule.name)),
-                    mode=_mode_shown(mode),
-                    known_by=_known_by(intake),
-                    away_since=at(intake.asking_since if hangs else intake.absence.since),
-                    question=intake.gate.question,
-                    look=_look_of(intake, at),
-                    quiet=intake.entries.assessor.shown,
-                )
+        sights = [
+            sight_of(
+                each.intake,
+                self._hints.mode(each.intake.rule.name),
+                last_event=self._hints.last_event(each.intake.rule.name),
+                now=now,
+                store_now=store_now,
             )
-        sights += [_disabled(rule) for rule in self._rules if not rule.is_enabled]
+            for each in self._all()
+        ]
+        sights += [disabled_sight(rule) for rule in self._rules if not rule.is_enabled]
         places = {rule.name: number for number, rule in enumerate(self._rules)}
         return sorted(sights, key=lambda sight: places.get(sight.rule.name, len(places)))
 
@@ -447,42 +442,6 @@ def _watching(rule: Rule) -> Rule:
         bandwidth=Timetable(),
         schedule=Schedule(late_drops=LateDrops.URGENT) if rule.schedule.heeds_marks else Schedule(),
         limits=Limits(),
-    )
-
-
-def _disabled(rule: Rule) -> FolderSight:
-    why = "it is disabled: set `enabled: true` for it, then masv-watch reload"
-    return FolderSight(rule=rule, reason=why, last_sweep=None, notifications="off")
-
-
-def _mode_shown(mode: Mode) -> str:
-    """Say in words how changes are found, and why not by events where they are not."""
-    sweep = f"a sweep every {SWEEP_S[mode.sight]:g} s"
-    return f"events, and {sweep}" if mode.sight is Sight.EVENTS else f"{sweep}: {mode.why}"
-
-
-def _known_by(intake: Intake) -> str:
-    """Say what tells the root of a hot folder from any other."""
-    volume = intake.gate.volume
-    if volume is None:
-        return ""
-    return "its marker" if intake.gate.is_marked else volume_shown(volume)
-
-
-def _look_of(intake: Intake, at: Callable[[float | None], float | None]) -> FolderLook | None:
-    """Say which look an intake took last, and why."""
-    cycle, looked_at = intake.cycle, at(intake.looked_at)
-    if cycle is None or looked_at is None:
-        return None
-    # a look at the folders alone that finds one changed becomes a look at everything
-    is_full = intake.full_at == intake.looked_at
-    failed = [finding.detail for finding in cycle.findings if not finding.passed]
-    why = "; ".join(failed) or ("a folder changed" if is_full else "nothing points to a change")
-    return FolderLook(
-        at=looked_at,
-        is_full=is_full,
-        why=why,
-        full_at=None if intake.full_at < 0 else at(intake.full_at),
     )
 
 

@@ -59,6 +59,7 @@ from masv_watch.files.observations import Fields as Fields
 from masv_watch.files.observations import Observation as Observation
 from masv_watch.files.observations import is_same as is_same
 from masv_watch.files.observations import observed as observed
+from masv_watch.files.observations import without as without
 from masv_watch.files.programs import programs_writing as programs_writing
 from masv_watch.files.programs import written_below as written_below
 from masv_watch.files.reach import LONGEST_PATH as LONGEST_PATH

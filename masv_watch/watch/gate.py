@@ -16,7 +16,8 @@ from itertools import islice
 
 from masv_watch import files
 from masv_watch.errors import SourceForbidden, SourceUnreadable
-from masv_watch.model import Initial, RootRow, Rule
+from masv_watch.lifecycle import MOUNT_CURE
+from masv_watch.model import Identity, Initial, RootRow, Rule
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.watch.drift import Drift, named
@@ -35,8 +36,6 @@ log = logging.getLogger(__name__)
 _NAMES = 1000
 #: seconds that a marker has to be missing before it is written again
 MISSED_S = 15.0
-#: what makes a share keep what tells a change
-MOUNT_CURE = "mount it so that both stay, for SMB with serverino"
 #: what stands in a root that nobody put there
 _NOBODYS = {files.MARKER_NAME, b".masv-trash", b"lost+found"}
 #: rules that ask nobody even about a root with the marker of another
@@ -155,6 +154,14 @@ class Gate:
     def unkept(self) -> files.Fields:
         """Give what of an identity the root's file system does not keep; any thread may ask."""
         return self._drift.fields
+
+    def as_kept(self, identity: Identity) -> Identity:
+        """Give an identity without what the root's file system does not keep; any thread may ask.
+
+        That of a file on another one stays as it is.
+        """
+        is_ours = self._drift.is_of(identity.device)
+        return files.without(identity, self.unkept) if is_ours else identity
 
     def _look_for_drift(self, root: files.Root, now: float) -> None:
         """Have the root show nothing that its file system makes up anew at every look."""

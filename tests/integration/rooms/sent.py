@@ -211,6 +211,12 @@ class Room:
             active_uploads=self.slots,
             verify=self.verify,
         )
+        self.settling = Settling(
+            store,
+            look=self.look_again,
+            quiet_s=lambda _path: QUIET_S,
+            clock=self.clock,
+        )
         self.sender = Sender(
             store,
             Effects(
@@ -226,12 +232,7 @@ class Room:
                     meter=self.meter,
                     metrics=metrics,
                 ),
-                settling=Settling(
-                    store,
-                    look=self.look_again,
-                    quiet_s=lambda _path: QUIET_S,
-                    clock=self.clock,
-                ),
+                settling=self.settling,
                 crew=self.crew,
                 tuner=Tuner(lambda: self.workers, clock=self.clock),
                 meter=self.meter,
@@ -259,7 +260,7 @@ class Room:
         self.looks.append((path, reader))
         if self.refusal is not None:
             raise self.refusal
-        return identify(path)
+        return files.without(identify(path), self.unkept)
 
     def quiet_s(self, path: bytes, hot_folder: str | None) -> float:
         """Give how long a file must be quiet between its two readings."""

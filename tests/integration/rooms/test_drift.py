@@ -14,6 +14,7 @@ from masv_watch import files
 from masv_watch.model import Settle
 from masv_watch.watch.gate import MISSED_S
 from tests.integration.rooms.test_early import arriving, only, send
+from tests.integration.rooms.test_orphans import roster_of
 from tests.integration.rooms.watched import QUIET_S, Room
 
 #: long enough for the share to be known and a drop to settle then
@@ -185,6 +186,23 @@ def test_drop_that_arrives_is_not_sent_again_once_the_share_keeps_everything(mak
     assert kept == [True, False]
     assert room.intake.gate.unkept == frozenset()
     assert {file.closed for file in room.store.files(only(room).id)} == {True}
+
+
+def test_what_one_hot_folder_learned_counts_for_every_file_of_its_share(make_room):
+    """What a caller names there has no marker of its own beside it."""
+    room = on_a_share(make_room())
+    (room.hot / "film.mov").write_bytes(b"abc")
+    pass_time(room, LONG_S, shaken(room, change_time_drifts))
+    roster = roster_of(room, room.rule)
+    roster._watched["hot"].intake = room.intake
+    outside = room.top / "film.mov"
+    outside.write_bytes(b"abc")
+    with files.Root.open(os.fsencode(room.top)) as root:
+        seen = root.identify(b"film.mov")
+
+    assert roster.as_kept(seen) == files.without(seen, frozenset({"ctime_ns"}))
+    elsewhere = replace(seen, device=seen.device + 1)
+    assert roster.as_kept(elsewhere) == elsewhere
 
 
 def test_status_says_what_does_not_count_as_a_change(make_room):

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from masv_watch.errors import IllegalTransition, SourceForbidden, SourceUnreadable
+from masv_watch.lifecycle import MOUNT_CURE
 from masv_watch.model import Caller, Found, Terms, UploadType
+from masv_watch.transfer.settling import ALARM_S, DRIFTS
 from masv_watch.uploads import Uploads, WaitReason, Wish
 from tests.integration.rooms.sent import CHUNK, QUIET_S, Door, Hold, Room
 
@@ -81,6 +83,65 @@ def test_every_further_change_begins_the_quiet_time_anew(room: Room):
 
     assert stale
     assert _row(room, upload_id).identity.size == 105
+
+
+def _drifts(path: Path) -> None:
+    """Give a file another change time, and nothing else."""
+    path.chmod(path.stat().st_mode & 0o777)
+
+
+def _look(room: Room, path: Path, after_s: float) -> None:
+    """Let it drift and be looked at once more."""
+    _drifts(path)
+    room.clock.advance(after_s)
+    looks = len(room.looks)
+    room.until(lambda: len(room.looks) > looks)
+    room.until(lambda: not room.crew.busy)
+
+
+def test_file_on_a_share_that_is_known_to_drift_is_sent(room: Room):
+    """A hot folder of that share learned what is made up there at every look."""
+    upload_id, path = _changed(room)
+    room.unkept = frozenset({"ctime_ns"})
+    for _ in range(6):
+        _drifts(path)
+        _pass(room, QUIET_S / 4)
+    upload = room.until_state(upload_id, "idle")
+
+    assert upload.sent == path.stat().st_size
+    assert not _row(room, upload_id).identity.is_whole
+
+
+def test_file_that_stands_still_but_for_its_drift_is_told_of_after_an_hour(room: Room):
+    """No quiet time ends for it, and nothing else would say so."""
+    upload_id, path = _changed(room)
+    for _ in range(DRIFTS + 1):
+        _look(room, path, ALARM_S / DRIFTS / 2)
+    early = list(room.settling.needs())
+    _look(room, path, ALARM_S)
+    (need,) = room.settling.needs()
+    room.until_state(upload_id, "idle")
+
+    assert early == []
+    assert "another inode or change time at every look" in need.text
+    assert MOUNT_CURE in need.cure
+    assert upload_id in need.cure
+    assert list(room.settling.needs()) == []
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_file_that_is_written_or_given_up_is_no_drift(room: Room, ends: bool):
+    """Nobody is sent to a mount for a copy that goes on, nor for what was deleted."""
+    upload_id, path = _changed(room)
+    for number in range(DRIFTS + 2):
+        if not ends:
+            path.write_bytes(b"x" * number)
+        _look(room, path, ALARM_S / DRIFTS)
+    if ends:
+        assert list(room.settling.needs())
+        room.desk.delete(upload_id)
+
+    assert list(room.settling.needs()) == []
 
 
 def test_finalize_never_goes_out_while_a_file_settles(room: Room):
