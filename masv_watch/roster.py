@@ -293,9 +293,11 @@ class Roster:
         return None
 
     def hurry(self, hot_folder: str) -> None:
-        """Ask a hot folder to sweep soon; an unknown one is fine."""
+        """Ask whoever looks after a hot folder's drops to look soon; an unknown one is fine."""
         watched = self._watched.get(hot_folder)
-        if watched is not None:
+        if watched is None:
+            self.untended.loop.bell.ring()
+        else:
             watched.intake.hurry()
 
     def note_source_changed(self, hot_folder: str | None) -> None:

@@ -170,6 +170,18 @@ def test_root_that_does_not_answer_is_told_of(make_room: Any) -> None:
     assert [need.text.endswith("does not answer; look at the mount") for need in untended.needs()]
 
 
+def test_root_that_nobody_watches_is_looked_at_at_once_when_somebody_hurries_it(make_room: Any):
+    """A person resumes an upload from there: it does not settle for an hour first."""
+    room = make_room()
+    taken(room)
+    roster = roster_of(room)
+    roster.untended.loop.bell.wait(0)
+
+    roster.hurry("hot")
+
+    assert roster.untended.loop.bell.wait(0)
+
+
 class Answering(Untended):
     """One whose root answers while somebody asks what needs him."""
 
