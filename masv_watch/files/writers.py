@@ -57,8 +57,8 @@ def find_writers(
 ) -> Writers:
     """Ask the kernel which of these files are open for writing, until `most` of them are.
 
-    So is one that others have in use and let nobody open. A file that is not there or cannot be
-    opened for another reason is passed over: other tests see that.
+    One that others have in use, so that nobody may open it, counts as such. What is not there or
+    cannot be opened for another reason is passed over: other tests see that.
     """
     if not hasattr(fcntl, "F_SETLEASE"):
         return Writers(unknown="this system knows no leases")
