@@ -30,6 +30,7 @@ from masv_watch.model import (
 from masv_watch.watch.gaps import CAP_S
 from masv_watch.watch.hints import Sight
 from masv_watch.watch.intake import PERIOD_S
+from tests.integration.rooms.foretold import look_as_foretold
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, SPACING_S, Room
 from tests.integration.store.making import LEASE_S, open_package
 from tests.searching import examples
@@ -137,6 +138,20 @@ class EarlyMachine(RuleBasedStateMachine):
         """A notification rings."""
         self.room.intake.hurry()
         self.room.pass_time(0.6)
+
+    @rule(name=st.sampled_from(NAMES), size=st.integers(0, 9), seconds=st.integers(9, 30))
+    def arrive(self, name: str, size: int, seconds: int) -> None:
+        """Somebody drops a file, and asks what becomes of it until it went or should have gone."""
+        self.write(name, size)
+        self.explained_looks(seconds)
+
+    @rule(seconds=st.integers(1, 12))
+    def explained_looks(self, seconds: int) -> None:
+        """What is explained as going is whole at that very look, and nothing else is."""
+        for _ in range(seconds):
+            if not self.room.intake.gate.why:
+                look_as_foretold(self.room, "CARD")
+            self.room.clock.advance(1)
 
     @rule()
     def stand_still(self) -> None:

@@ -17,12 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from masv_watch import files
-from masv_watch.errors import NotFound
-from masv_watch.explain import Asked, explain
 from masv_watch.model import (
-    Caller,
     Depth,
-    Drop,
     DropMode,
     DropState,
     Initial,
@@ -32,12 +28,11 @@ from masv_watch.model import (
 )
 from masv_watch.watch.hints import Sight
 from masv_watch.watch.intake import PERIOD_S, REPROBE_S
-from masv_watch.watch.scan import one
+from tests.integration.rooms.foretold import foretold, look_as_foretold
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, SPACING_S, Room
 from tests.rights import bound_by_modes
 from tests.searching import examples
 
-OWNER = Caller(uid=0, is_owner=True)
 FOLDERS = ("d", "d/c", "e", "e/c")
 FILES = ("a", "d/a", "d/c/a", "d/c/b", "e/a", "e/c/a")
 #: nothing of it may be had; it can be listed, and nothing in it looked at; the other way round
@@ -347,38 +342,12 @@ class DeepMachine(RuleBasedStateMachine):
 
     def explained_look(self, name: str) -> None:
         """Ask why a path is sent or not, let the intake look at it, and compare."""
-        before, path = self.room.drop(name), os.fsencode(name)
-        if before is None and any(name.startswith(f"{folder}/") for folder in self.shut):
+        is_shut = any(name.startswith(f"{folder}/") for folder in self.shut)
+        if self.room.drop(name) is None and is_shut:
             # nobody knows that it is there
             return
-        said = self.explained(name)
-        with files.Root.open(os.fsencode(self.room.hot)) as root:
-            tree = one(root, path, self.room.intake.matcher)
-            if tree is None:
-                # nothing is there, or a folder on the way to drops
-                assert said in (None, Prospect.MISSING, Prospect.LEFT_OUT), (name, said)
-                return
-            self.room.intake._look_at(root, tree)
-        after = self.room.drop(name)
-        assert (is_going(after) and not is_going(before)) == (said is Prospect.GOES), (
-            name,
-            said,
-            before,
-            after,
-        )
-
-    def explained(self, name: str) -> Prospect | None:
-        """Ask why a path is sent or not; None when nothing knows it."""
-        path = os.fsencode(name)
-        whole = os.fsencode(self.room.hot) + b"/" + path
-        asked = Asked(path=whole, relative=path, caller=OWNER)
-        room = self.room
-        try:
-            return explain(
-                asked, room.intake, store=room.store, uploads=room.uploads, clock=room.clock
-            ).prospect
-        except NotFound:
-            return None
+        # a folder on the way to drops is none
+        look_as_foretold(self.room, name, passed=(Prospect.LEFT_OUT,))
 
     @rule()
     def whole(self) -> None:
@@ -394,7 +363,7 @@ class DeepMachine(RuleBasedStateMachine):
         self.room.pass_time(WHOLE_S)
         self.nothing_unsettled_goes_and_nothing_goes_twice()
         for name in self.there():
-            said, drop = self.explained(name), self.room.drop(name)
+            said, drop = foretold(self.room, name), self.room.drop(name)
             assert said is not Prospect.GOES
             if self.is_marked and not (self.room.hot / f"{name}.done").exists():
                 continue
@@ -433,11 +402,6 @@ class DeepMachine(RuleBasedStateMachine):
         for name in there - self.was_away:
             drop = self.room.drop(name)
             assert drop is None or drop.state is not DropState.CANCELLED, drop
-
-
-def is_going(drop: Drop | None) -> bool:
-    """Say whether all of a drop is taken."""
-    return drop is not None and drop.whole and drop.state is DropState.TAKEN
 
 
 class LongDeepMachine(DeepMachine):

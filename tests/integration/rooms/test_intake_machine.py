@@ -16,12 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from masv_watch import files
-from masv_watch.errors import NotFound
-from masv_watch.explain import Asked, explain
 from masv_watch.model import (
-    Caller,
     DropMode,
-    DropState,
     HoldReason,
     Initial,
     Prospect,
@@ -30,11 +26,10 @@ from masv_watch.model import (
 )
 from masv_watch.watch.hints import Sight
 from masv_watch.watch.intake import PERIOD_S, REPROBE_S
-from masv_watch.watch.scan import one
+from tests.integration.rooms.foretold import foretold, look_as_foretold
 from tests.integration.rooms.watched import LOOK_S, QUIET_S, SPACING_S, Room
 from tests.searching import examples
 
-OWNER = Caller(uid=0, is_owner=True)
 NAMES = ("a.mov", "b.mov", "CARD")
 INSIDE = ("x", "deep/y", "draft.tmp")
 #: seconds after which what stands still was found and has settled
@@ -210,37 +205,9 @@ class IntakeMachine(RuleBasedStateMachine):
         for _ in range(seconds):
             if not self.room.intake.gate.why:
                 for name in NAMES:
-                    self.explained_look(name)
+                    look_as_foretold(self.room, name)
                 self.nothing_unsettled_goes_and_nothing_goes_twice()
             self.room.clock.advance(1)
-
-    def explained_look(self, name: str) -> None:
-        """Ask why a name is sent or not, let the intake look at it, and compare."""
-        said = self.explained(name)
-        before = self.room.drop(name)
-        with files.Root.open(os.fsencode(self.room.hot)) as root:
-            tree = one(root, os.fsencode(name), self.room.intake.matcher)
-            if tree is None:
-                assert said in (None, Prospect.MISSING)
-                return
-            self.room.intake.entries.look_at(root, tree)
-        after = self.room.drop(name)
-        went = after is not None and after.whole and after.state is DropState.TAKEN
-        was = before is not None and before.whole and before.state is DropState.TAKEN
-        assert (went and not was) == (said is Prospect.GOES), (said, before, after)
-
-    def explained(self, name: str) -> Prospect | None:
-        """Ask why a name is sent or not; None when nothing knows it."""
-        path = os.fsencode(name)
-        whole = os.fsencode(self.room.hot) + b"/" + path
-        asked = Asked(path=whole, relative=path, caller=OWNER)
-        room = self.room
-        try:
-            return explain(
-                asked, room.intake, store=room.store, uploads=room.uploads, clock=room.clock
-            ).prospect
-        except NotFound:
-            return None
 
     @rule()
     def whole(self) -> None:
@@ -255,7 +222,7 @@ class IntakeMachine(RuleBasedStateMachine):
         self.room.pass_time(WHOLE_S)
         self.nothing_unsettled_goes_and_nothing_goes_twice()
         for name in NAMES:
-            said = self.explained(name)
+            said = foretold(self.room, name)
             assert said is not Prospect.GOES
             drop = self.room.drop(name)
             if not self.is_sendable(name):
