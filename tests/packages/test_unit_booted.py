@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -21,6 +22,18 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 #: what `systemd-analyze security` may say at the most
 EXPOSED_AT_MOST = 1.5
 _MORE = "  - {name: more, path: /srv/more, settle: {quiet: 1s}, to: {recipients: []}}\n"
+#: two users of the system who are neither root nor the daemon's own
+TRUSTED, STRANGER = 12345, 12346
+#: makes one call and prints its status
+_CALLING = """
+import sys, urllib.error, urllib.request
+url, body = sys.argv[1], sys.argv[2].encode() or None
+call = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+try:
+    print(urllib.request.urlopen(call, timeout=30).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
 #: a minute of silence is long for a test; everything else is the unit's own
 _HASTE = "[Service]\nWatchdogSec=5s\nTimeoutAbortSec=3s\n"
 
@@ -42,6 +55,24 @@ class Service:
     def times(self, name: str) -> int:
         """Say how often it was delivered."""
         return sum(each["name"] == name for each in self.sandbox.packages())
+
+    def reload(self, text: str) -> None:
+        """Have the daemon take another configuration over, and wait until it did."""
+        self.booted.ground.configure(text)
+        taken = "the configuration was taken over"
+        before = self.booted.journal().count(taken)
+        self.booted.did("reload", UNIT)
+        eventually(lambda: self.booted.journal().count(taken) > before, within=60, every=0.2)
+
+    def status_for(self, uid: int, path: str, body: object = None) -> int:
+        """Make one call as another user of the system; give the status of its answer."""
+        said = "" if body is None else json.dumps(body)
+        done = self.booted.run(
+            "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups",
+            "python3", "-c", _CALLING, f"{self.api}{path}", said,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout)
 
     def until_active(self, before: str) -> str:
         """Wait until another process than before is ready, and give its number."""
@@ -122,6 +153,38 @@ def test_broken_reload_leaves_the_unit_active_with_its_old_settings(service):
 
     # the daemon may not have said yet that it is through with it
     eventually(lambda: booted.shown("ActiveState") == "active")
+
+
+def test_user_is_told_from_others_by_his_uid_within_the_unit_s_own_limits(service):
+    """A stranger is refused, and a trusted user served for what he may read, and for that alone.
+
+    Were users hidden from the unit, as by PrivateUsers=, both would be strangers.
+    """
+    ground = service.booted.ground
+    good = ground.path("/etc/masv-watch/masv-watch.yml").read_text()
+    given = f', allowed_roots: [/srv/theirs], trusted_users: ["{TRUSTED}"]}}'
+    theirs = ground.hot_folder("/srv/theirs")
+    for name, mode in (("open.mov", 0o644), ("private.mov", 0o600)):
+        drop(theirs, name, ground.uid())
+        (theirs / name).chmod(mode)
+
+    def asks(uid: int, name: str) -> int:
+        body = {"subdomain": "acme", "paths": [f"/srv/theirs/{name}"], "recipients": []}
+        return service.status_for(uid, "/api/v1/uploads", body)
+
+    service.reload(good.replace(f'"{service.api}"}}', f'"{service.api}"{given}'))
+    try:
+        listed = [service.status_for(uid, "/api/v1/uploads") for uid in (STRANGER, TRUSTED, 0)]
+        alive = service.status_for(STRANGER, "/healthz")
+        sent = [asks(uid, "open.mov") for uid in (STRANGER, TRUSTED)]
+        private = [asks(uid, "private.mov") for uid in (TRUSTED, 0)]
+    finally:
+        service.reload(good)
+
+    assert listed == [401, 200, 200]
+    assert alive == 200
+    assert sent == [401, 201]
+    assert private == [404, 201]
 
 
 def test_hung_daemon_is_killed_by_the_watchdog_and_goes_on(service):
