@@ -64,20 +64,7 @@ class Concerns:
 
     def all(self) -> tuple[Need, ...]:
         """List everything that a person should look at, one sentence each."""
-        found = []
-        trouble = self._store.trouble()
-        if trouble:
-            text = f"the state in {self._state}: {trouble}"
-            found.append(Need(key="state", text=text, cure=UNSTORED))
-        elif files.place_of(file_of(self._state)) != self._file:
-            # the open file has no other name: whatever is written now is gone with the process
-            text = f"the state in {self._state} was moved, removed or replaced while it is in use"
-            found.append(Need(key="replaced", text=text, cure=_RESCUE))
-        low = self._store.disk_trouble()
-        if low:
-            text = f"the disk of the state in {self._state} has {low}: nothing new begins"
-            cure = lifecycle.CURES[HoldReason.STATE_DISK_LOW]
-            found.append(Need(key="disk", text=text, cure=cure))
+        found = list(self._of_state())
         found += self._housekeeping()
         found += self._roster.needs()
         crashing = (needs.of_loop(each, f"loop {each.name}") for each in self._loops())
@@ -111,6 +98,22 @@ class Concerns:
             )
             found.append(Need(key="notice", text=text, cure=cure))
         return tuple(found)
+
+    def _of_state(self) -> Iterator[Need]:
+        """Say what is wrong with the state and its disk."""
+        trouble = self._store.trouble()
+        if trouble:
+            text = f"the state in {self._state}: {trouble}"
+            yield Need(key="state", text=text, cure=UNSTORED)
+        elif files.place_of(file_of(self._state)) != self._file:
+            # the open file has no other name: whatever is written now is gone with the process
+            text = f"the state in {self._state} was moved, removed or replaced while it is in use"
+            yield Need(key="replaced", text=text, cure=_RESCUE)
+        low = self._store.disk_trouble()
+        if low:
+            text = f"the disk of the state in {self._state} has {low}: nothing new begins"
+            cure = lifecycle.CURES[HoldReason.STATE_DISK_LOW]
+            yield Need(key="disk", text=text, cure=cure)
 
     def _unreached(self) -> Iterator[Need]:
         """Say that nothing gets through, while there is something that should."""
