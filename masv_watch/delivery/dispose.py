@@ -4,6 +4,8 @@ Owns the name of a move's target and the comparison with what was delivered. Nev
 cloud confirmed: its task exists only on a complete upload. Called by the outbox.
 
 Law 1. A source that is not byte for byte what was delivered stays where it is (behaviour 5).
+       Where its file system does not keep what tells a rewrite, its bytes are compared before it is
+       removed; what is moved is lost to nobody.
 Law 2. The target of a move is the same at every try, so that a crash is recognised, not repeated.
 """
 
@@ -11,15 +13,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from masv_watch import files
 from masv_watch.delivery.letters import size_text
-from masv_watch.errors import SourceChanged, SourceVanished
-from masv_watch.model import After, Drop, Identity
+from masv_watch.errors import SourceChanged, SourceUnreadable, SourceVanished
+from masv_watch.model import After, Drop, Identity, SourceFile
 from masv_watch.names import shown
 
 _PLACEHOLDER = re.compile(rb"\{([a-z_]+)\}")
@@ -40,6 +42,8 @@ class Source:
     finalized: datetime
     #: says which files that were left out, by path and bytes, may go along
     ignored: Callable[[bytes, int], bool]
+    #: which of the files in its package may be each of them
+    sent: Mapping[bytes, Sequence[SourceFile]] = field(default_factory=dict)
     #: paths beside it at which markers of it may stand
     marks: tuple[bytes, ...] = ()
 
@@ -53,7 +57,13 @@ def carry_out(root: files.Root, source: Source) -> str:
         SourceUnreadable, CannotMove: not now; it stays.
     """
     if source.after.delivered == "delete":
-        moved = files.remove(root, source.drop.path, source.expected, ignored=source.ignored)
+        moved = files.remove(
+            root,
+            source.drop.path,
+            source.expected,
+            ignored=source.ignored,
+            compare=lambda: _demand_content(source),
+        )
         stay = _take_along(root, source, None)
         kept = "".join(f"; {shown(path)} was not sent and stays" for path in stay)
         return f"removed; until the trash is emptied it is at {shown(moved.target)}{kept}"
@@ -63,6 +73,38 @@ def carry_out(root: files.Root, source: Source) -> str:
     )
     _take_along(root, source, moved.target)
     return f"moved to {shown(moved.target)}"
+
+
+def _demand_content(source: Source) -> None:
+    """Assure by its bytes that a source is what was delivered, where nothing else can tell (P5)."""
+    for path, identity in source.expected.items():
+        if identity.is_whole:
+            continue
+        # a hash is made by the chunks that were sent
+        known: dict[int, set[str]] = {}
+        for sent in source.sent.get(path, ()):
+            if sent.hash and sent.chunk_size and sent.identity.size == identity.size:
+                known.setdefault(sent.chunk_size, set()).add(sent.hash)
+        if not known:
+            raise SourceChanged(
+                f"{shown(path)} cannot be compared with what was delivered, which has no hash",
+                path=path,
+            )
+        if not any(_hash(source, path, size) in hashes for size, hashes in known.items()):
+            raise SourceChanged(
+                f"{shown(path)} has other bytes than were delivered, with the same size and time",
+                path=path,
+            )
+
+
+def _hash(source: Source, path: bytes, chunk_size: int) -> str:
+    try:
+        return files.hash_content(source.root, path, source.expected[path], chunk_size=chunk_size)
+    except SourceVanished as error:
+        # its root may be away: what is really gone is told by the next try
+        raise SourceUnreadable(
+            f"{shown(path)} cannot be compared now with what was delivered", path=path
+        ) from error
 
 
 def _take_along(root: files.Root, source: Source, target: bytes | None) -> list[bytes]:

@@ -47,6 +47,7 @@ from masv_watch.model import (
     Link,
     Secret,
     Settings,
+    SourceFile,
     Task,
     TaskEvent,
     TaskKind,
@@ -231,6 +232,7 @@ class Outbox:
             expected = {row.path: row.identity for row in rows if row.drop_id == drop.id}
             root, after = upload.root, upload.terms.after
         kind = "file" if set(expected) == {drop.path} else "folder"
+        is_known = all(identity.is_whole for identity in expected.values())
         return dispose.Source(
             root=root,
             after=after,
@@ -238,8 +240,26 @@ class Outbox:
             expected=expected,
             finalized=self._clock.local(upload.finalized_at or upload.created_at),
             ignored=self._outside.ignored(drop.hot_folder, after.delivered),
+            sent={} if is_known else self._sent(drop, upload, is_duplicate=bool(facts)),
             marks=self._outside.marks(drop.hot_folder, drop.path, kind),
         )
+
+    def _sent(
+        self, drop: Drop, upload: Upload, *, is_duplicate: bool
+    ) -> dict[bytes, list[SourceFile]]:
+        """Give by each path of a drop what of the package may be the same.
+
+        Of a duplicate that is whatever lies in any drop of it as the file lies in its own.
+        """
+        tops = {each.id: each.path for each in self._store.drops_of(upload.id)}
+        found: dict[bytes, list[SourceFile]] = {}
+        for row in self._store.files(upload.id):
+            if row.drop_id == drop.id:
+                found.setdefault(row.path, []).append(row)
+            elif is_duplicate and row.drop_id in tops:
+                below = row.path[len(tops[row.drop_id]) :]
+                found.setdefault(drop.path + below, []).append(row)
+        return found
 
     def _failed(self, task: Task, error: MasvWatchError) -> None:
         """Let a task wait or end, and say why."""

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from masv_watch.errors import CannotMove, SourceChanged, SourceError, SourceVanished
+from masv_watch.files.numbering import fitted, numbered
 from masv_watch.files.observations import Observation, as_far_as, unkept_of, without
 from masv_watch.files.roots import Root
 from masv_watch.files.trees import (
@@ -45,7 +46,6 @@ _Fields = tuple[str, ...]
 
 TRASH = b".masv-trash"
 _COPYING = b".masv-part"
-_NAME_MAX = 255
 #: the device is left out: it changes across reboots, while change time and inode stay (section 3)
 _DELIVERED: _Fields = ("size", "mtime_ns", "ctime_ns", "inode")
 #: a name change sets the change time
@@ -103,7 +103,7 @@ def move(
         earlier = _find(there, name, path, expected)
         if earlier is not None and _finish(root, there, (path, earlier), seen):
             # a crash between the two halves of the last name change leaves the copy's first name
-            delete_tree(there, _fitted(name, _COPYING))
+            delete_tree(there, fitted(name, _COPYING))
             return Moved(target=_absolute(there, earlier), how="recognised")
         if not seen:
             raise SourceVanished(f"{shown(path)} is neither there nor at its target", path=path)
@@ -136,13 +136,21 @@ def find_moved(root: Root, path: bytes, target: bytes, *, expected: Expected) ->
         return None
 
 
-def remove(root: Root, path: bytes, expected: Expected, *, ignored: Ignored | None = None) -> Moved:
+def remove(
+    root: Root,
+    path: bytes,
+    expected: Expected,
+    *,
+    ignored: Ignored | None = None,
+    compare: Callable[[], None] = lambda: None,
+) -> Moved:
     """Put a delivered file or folder into the root's trash, from where it can be taken back.
 
-    What is no regular file keeps the whole where it is: it was not delivered. Idempotent: a source
+    What is no regular file keeps the whole where it is: it was not delivered. `compare` is called
+    once all that a look can tell agrees, and raises where the bytes do not. Idempotent: a source
     that lies in the trash already is recognised. `empty_trash` removes it.
 
-    Raises: as `move`.
+    Raises: as `move`, and what `compare` does.
     """
     name = path.rpartition(b"/")[2]
     with _trouble(path, "removed"):
@@ -151,6 +159,7 @@ def remove(root: Root, path: bytes, expected: Expected, *, ignored: Ignored | No
             return Moved(target=_find_trashed(root, path, expected), how="recognised")
         _demand(seen, expected, ignored, fields=_DELIVERED)
         _demand_nothing_else(seen)
+        compare()
         bin_ = TRASH + b"/" + uuid.uuid4().hex.encode()
         _make_folders(root, bin_, mode=0o700)
         os.rename(
@@ -337,7 +346,7 @@ def _agree(seen: Identity, wanted: Identity, fields: _Fields) -> bool:
 
 def _find(there: Root, name: bytes, path: bytes, expected: Expected) -> bytes | None:
     with _aiming(there.path):
-        for candidate in _numbered(name):
+        for candidate in numbered(name):
             top = there.observe(candidate)
             if top is None:
                 return None
@@ -408,7 +417,7 @@ def _rename(root: Root, path: bytes, there: Root, name: bytes) -> bytes | None:
     """Move by one name change to the first free name; None when that crosses file systems."""
     above, _, own = path.rpartition(b"/")
     is_file = _is_file(root, path)
-    for candidate in _numbered(name):
+    for candidate in numbered(name):
         if there.observe(candidate) is not None:
             continue
         try:
@@ -464,7 +473,7 @@ def _is_file(root: Root, path: bytes) -> bool:
 def _copy(
     root: Root, source: tuple[bytes, Mapping[bytes, Observation]], there: Root, name: bytes
 ) -> bytes:
-    draft = _fitted(name, _COPYING)
+    draft = fitted(name, _COPYING)
     with _aiming(there.path):
         delete_tree(there, draft)
     try:
@@ -478,22 +487,6 @@ def _copy(
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
     sync(there, b"")
     return done
-
-
-def _numbered(name: bytes) -> Iterator[bytes]:
-    yield name
-    stem, dot, ending = name.rpartition(b".")
-    if not stem:
-        stem, dot, ending = name, b"", b""
-    for number in range(2, 10_000):
-        yield _fitted(stem, b" (%d)" % number + dot + ending)
-
-
-def _fitted(stem: bytes, ending: bytes) -> bytes:
-    room = _NAME_MAX - len(ending)
-    if len(stem) <= room:
-        return stem + ending
-    return stem[:room].decode("utf-8", "ignore").encode() + ending
 
 
 def _absolute(root: Root, relative: bytes) -> bytes:
