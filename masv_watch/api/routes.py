@@ -220,6 +220,7 @@ def _of_steering(desk: Desk) -> list[Route]:
         "resume": (uploads.resume, "Go on after a pause or an error."),
         "finalize": (uploads.finalize, "Deliver an idle upload."),
         "start": (uploads.start, "Let an upload that waits go at once, past its slot."),
+        "retry": (uploads.retry, "Try at once what waits for its next try, within its windows."),
     }
     return [
         *(Route(method="POST", path=f"{one}/{name}", answer=steer(verb), takes=asked.Nothing,

@@ -21,6 +21,7 @@ from masv_watch.cli.outcomes import OK, Ended, Refused, WrongUsage
 from masv_watch.cli.seen import Drop, HotFolder, Upload
 from masv_watch.figures import counted
 
+_AT_ONCE = "is tried again at once"
 #: drops of one page of an export
 _PAGE = 1000
 #: holds that a person's word ends, or that let a drop go as it is
@@ -96,9 +97,10 @@ def retry(options: argparse.Namespace) -> int:
         upload, tree = desk.caller.send("POST", resume, answers.upload)
     does = "goes on"
     if _waits_for(upload, "retrying", "quota"):
-        start = place("uploads", upload_id, "start")
-        upload, tree = desk.caller.send("POST", start, answers.upload)
-        does = "is tried again at once"
+        again = place("uploads", upload_id, "retry")
+        upload, tree = desk.caller.send("POST", again, answers.upload)
+        ahead = 0 if upload.waiting is None else upload.waiting.ahead
+        does = f"is tried again once it is its turn: {ahead} go first" if ahead else _AT_ONCE
     if upload.waiting is not None and _waits_for(upload, "held"):
         raise Ended(
             f"upload {upload.id} does not go on, for what is in it is held: {upload.waiting.cure}"

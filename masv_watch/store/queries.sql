@@ -330,6 +330,9 @@ ORDER BY priority DESC LIMIT :limit;
 -- name: set_started
 UPDATE uploads SET started = 1, retry_at = 0 WHERE id = :id;
 
+-- name: hasten_upload
+UPDATE uploads SET retry_at = 0 WHERE id = :id;
+
 -- name: set_takes_package
 UPDATE uploads SET takes_package = :takes_package, retry_at = 0, attempts = 0 WHERE id = :id;
 
@@ -1658,6 +1661,10 @@ WHERE state IN ('transferring', 'finalizing') AND error_code = :code;
 
 -- name: hurry_refused
 UPDATE uploads SET retry_at = 0, error = '', error_code = NULL WHERE id = :id AND error_code = :code;
+
+-- name: hasten_shortage
+-- what a person tries in vain makes the pauses no longer
+UPDATE shortages SET ask_at = :now, refusals = refusals - 1 WHERE payer = :payer AND ask_at > :now;
 
 -- name: waits_for_payment
 -- what has no package yet is not asked for before its payer's time, unless a person started it

@@ -63,6 +63,19 @@ class ShortageVerbs:
 
         self.engine.write(end)
 
+    def retry_upload(self, upload_id: str) -> None:
+        """Let an upload be tried in its turn."""
+
+        def hasten(tx: Transaction) -> None:
+            row = must(tx.one("upload", id=upload_id), f"upload {upload_id}")
+            tx.run("hasten_upload", id=upload_id)
+            tx.run("clear_file_retries", upload_id=upload_id)
+            if tx.run("hurry_refused", id=upload_id, code=_CODE):
+                tx.run("hasten_shortage", payer=terms_of(row).payer, now=tx.now)
+            tx.rings = True
+
+        self.engine.write(hasten)
+
     def unpaid(self) -> Mapping[str, Shortage]:
         """Give the ids of uploads that wait, and until when."""
         return self.engine.read(lambda tx: dict(_waiting(tx)))

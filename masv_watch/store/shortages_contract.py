@@ -32,6 +32,14 @@ class Shortages(Protocol):
         """Forget a shortage, and let what waited for its end be tried at once."""
         ...
 
+    def retry_upload(self, upload_id: str) -> None:
+        """Let an upload wait for no retry and for no quota; its slot and its windows it waits for.
+
+        Where its payer lacks quota the cloud is asked once more; in vain, the next pause is as long
+        as the one that was cut short.
+        """
+        ...
+
     def unpaid(self) -> Mapping[str, Shortage]:
         """Give the ids of uploads that wait for the end of a shortage.
 

@@ -10,7 +10,6 @@ Law 2. A verb is one transaction; when it raises, nothing was changed.
 """
 
 from masv_watch.uploads.desk import Uploads as Uploads
-from masv_watch.uploads.desk import may_be_delivered as may_be_delivered
 from masv_watch.uploads.desk import reader_of as reader_of
 from masv_watch.uploads.folders import Batches as Batches
 from masv_watch.uploads.folders import FolderLook as FolderLook
@@ -30,6 +29,7 @@ from masv_watch.uploads.onward import Times as Times
 from masv_watch.uploads.onward import onward_of as onward_of
 from masv_watch.uploads.onward import window as window
 from masv_watch.uploads.records import Records as Records
+from masv_watch.uploads.refusals import may_be_delivered as may_be_delivered
 from masv_watch.uploads.unlinking import end_links as end_links
 from masv_watch.uploads.views import DropView as DropView
 from masv_watch.uploads.views import SendingView as SendingView

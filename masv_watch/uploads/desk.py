@@ -31,7 +31,6 @@ from masv_watch.model import (
     Turns,
     Upload,
     UploadEvent,
-    UploadLine,
     UploadState,
     UploadType,
 )
@@ -39,6 +38,7 @@ from masv_watch.retry import Shortage
 from masv_watch.store.contract import Store
 from masv_watch.uploads.places import root_of
 from masv_watch.uploads.receipts import Receipts
+from masv_watch.uploads.refusals import may_be_delivered, missing
 from masv_watch.uploads.views import (
     SendingView,
     UploadDetails,
@@ -53,7 +53,6 @@ from masv_watch.uploads.views import (
 )
 from masv_watch.uploads.wishes import Sources, Wish, draft_of, repeat_of
 
-_SHOWN_ID = 64
 #: characters of a team's name in a hint
 _SHOWN_TEAM = 64
 #: teams that a hint lists
@@ -359,7 +358,7 @@ class Uploads:
         try:
             self._store.delete_upload(upload_id, takes_package=takes_package)
         except IllegalTransition as error:
-            raise _missing(upload_id) from error
+            raise missing(upload_id) from error
 
     def cancel(self, upload_id: str) -> None:
         """Have an upload deleted of which no finalize may have reached the cloud.
@@ -410,12 +409,25 @@ class Uploads:
         Raises:
             NotFound, IllegalTransition: nothing is changed.
         """
-        upload = self.find(upload_id)
-        waiting = None if upload.state is UploadState.TRANSFERRING else self.view(upload_id).waiting
-        waits = waiting is not None and waiting.reason in _STARTABLE
-        if upload.state is not UploadState.TRANSFERRING and not waits:
-            raise self._refusal(upload, "start")
+        self._demand_wait(upload_id, "start", _STARTABLE)
         self._store.start_upload(upload_id)
+
+    def retry(self, upload_id: str) -> None:
+        """Let an upload that waits for its next try, or for quota, be tried in its turn.
+
+        Raises:
+            NotFound, IllegalTransition: nothing is changed.
+        """
+        self._demand_wait(upload_id, "retry", frozenset({WaitReason.QUOTA}))
+        self._store.retry_upload(upload_id)
+
+    def _demand_wait(self, upload_id: str, call: str, reasons: frozenset[WaitReason]) -> None:
+        """Refuse a call on what is not sent, unless it waits for one of these reasons."""
+        upload = self.find(upload_id)
+        if upload.state is not UploadState.TRANSFERRING:
+            waiting = self.view(upload_id).waiting
+            if waiting is None or waiting.reason not in reasons:
+                raise self._refusal(upload, call)
 
     def pause_all(self) -> Sequence[str]:
         """Pause every upload that is transferring; give their ids."""
@@ -433,7 +445,7 @@ class Uploads:
         """
         upload = self._store.upload(upload_id)
         if upload is None or lifecycle.SHOWN_AS[upload.state] is None:
-            raise _missing(upload_id)
+            raise missing(upload_id)
         return upload
 
     def _steer(
@@ -465,16 +477,6 @@ def _asked_at(unpaid: Mapping[str, Shortage], upload_id: str) -> float | None:
     return None if found is None else found.ask_at
 
 
-def may_be_delivered(upload: Upload | UploadLine) -> IllegalTransition:
-    """Give why an upload is not cancelled as one that nobody got, with what helps."""
-    return IllegalTransition(
-        "this upload is delivered, or may be already",
-        hint=f"masv-watch delete {upload.id} --package takes a delivered package back",
-        state=lifecycle.SHOWN_AS[upload.state],
-        allowed=[],
-    )
-
-
 def _is_meant(team: Team, wanted: str) -> bool:
     return wanted == team.id or wanted.casefold() == team.subdomain.casefold()
 
@@ -484,9 +486,3 @@ def reader_of(caller: Caller) -> int | None:
     if caller.is_owner:
         return None
     return TOKEN_HOLDER if caller.uid is None else caller.uid
-
-
-def _missing(upload_id: str) -> NotFound:
-    # an absurd id is shown only by its beginning
-    shown = upload_id if len(upload_id) <= _SHOWN_ID else f"{upload_id[:_SHOWN_ID]}..."
-    return NotFound(f"there is no upload {shown!r}", hint="masv-watch uploads lists them")

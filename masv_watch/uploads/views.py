@@ -342,7 +342,7 @@ def calls_for(upload: Upload) -> list[str]:
     if takes_none and "files" in calls:
         calls.remove("files")
     if upload.state is UploadState.TRANSFERRING:
-        calls.append("start")
+        calls += ["start", "retry"]
     if upload.state is UploadState.COMPLETE and upload.terms.type is UploadType.TEAM:
         calls.append("link")
     return calls

@@ -36,9 +36,9 @@ _STARTABLE = {
     WaitReason.QUEUED: "Send now",
     WaitReason.WINDOW_CLOSED: "Send now",
     WaitReason.DIGEST: "Send the letter now",
-    WaitReason.RETRYING: "Retry now",
-    WaitReason.QUOTA: "Retry now",
 }
+#: what waits only for its next try, and keeps its windows
+_RETRIABLE = frozenset({WaitReason.RETRYING, WaitReason.QUOTA})
 #: what takes another package yet, as long as no finalize was asked for
 _OPEN = frozenset(
     {UploadState.TRANSFERRING, UploadState.PAUSED, UploadState.IDLE, UploadState.ERROR}
@@ -117,6 +117,8 @@ def of_upload(view: UploadView, to: Sequence[str] = (), *, drops: int = 0) -> tu
     found: list[tuple[str, str]] = []
     if reason in _STARTABLE and not is_up:
         found.append((_STARTABLE[reason], "start"))
+    if reason in _RETRIABLE and upload.state is UploadState.TRANSFERRING:
+        found.append(("Retry now", "retry"))
     if UploadEvent.PAUSE in legal:
         found.append(("Pause", "pause"))
     if UploadEvent.RESUME in legal and upload.error_code != PackageGone.code:
@@ -134,6 +136,9 @@ def of_upload(view: UploadView, to: Sequence[str] = (), *, drops: int = 0) -> tu
     if is_back or (is_up and reason in _STARTABLE):
         asks = questions.finalize(name, told(to))
         verbs.append(Button(label="Send now", target=f"uploads/{upload.id}/start", asks=asks))
+    if is_up and reason in _RETRIABLE:
+        asks = questions.finalize(name, told(to))
+        verbs.append(Button(label="Retry now", target=f"uploads/{upload.id}/retry", asks=asks))
     if is_cancellable(view):
         asks = questions.cancel_upload(name, told(to), drops=drops)
         verbs.append(Button(label="Cancel", target=f"uploads/{upload.id}/cancel", asks=asks))

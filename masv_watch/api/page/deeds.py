@@ -62,6 +62,7 @@ def _of_uploads(desk: Desk) -> dict[str, Callable[..., Answer]]:
         "resume": (uploads.resume, "goes on"),
         "finalize": (uploads.finalize, "is being delivered"),
         "start": (uploads.start, "goes at once"),
+        "retry": (uploads.retry, "is tried again"),
         "cancel": (cancel, "is cancelled"),
     }
 

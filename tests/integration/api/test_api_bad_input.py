@@ -86,7 +86,10 @@ def writing(caller):
         ("POST", PORTALS),
         ("POST", "/api/v1/login"),
         ("PATCH", one),
-        *(("POST", f"{one}/{verb}") for verb in ("files", "link", "start", "pause", "resume")),
+        *(
+            ("POST", f"{one}/{verb}")
+            for verb in ("files", "link", "start", "retry", "pause", "resume")
+        ),
         *(("POST", f"{folder}/{verb}") for verb in ("scan", "pause", "release", "seed")),
         ("POST", "/api/v1/drops/1/release"),
         ("POST", "/api/v1/drops/1/hold"),
@@ -332,7 +335,10 @@ def test_piece_of_a_url_in_any_spelling_names_nothing(caller, piece):
     calls = [
         ("GET", one),
         ("DELETE", one),
-        *(("POST", f"{one}/{verb}") for verb in ("pause", "resume", "finalize", "start", "link")),
+        *(
+            ("POST", f"{one}/{verb}")
+            for verb in ("pause", "resume", "finalize", "start", "retry", "link")
+        ),
         *(("POST", f"{folder}/{verb}") for verb in ("scan", "pause", "release", "finalize")),
         ("POST", f"/api/v1/drops/{piece}/release"),
         ("POST", f"/api/v1/drops/{piece}/hold"),

@@ -53,7 +53,7 @@ TWINS = {
     "resend": ("POST drops/<drop_id>/resend",),
     "cancel": ("POST drops/<drop_id>/cancel",),
     "rebind": ("POST drops/<drop_id>/rebind",),
-    "retry": ("POST uploads/<upload_id>/resume", "POST uploads/<upload_id>/start"),
+    "retry": ("POST uploads/<upload_id>/resume", "POST uploads/<upload_id>/retry"),
     "send": ("GET explain", "POST drops/<drop_id>/release", "POST drops/<drop_id>/resend",
              "POST uploads/<upload_id>/resume", "POST hot_folders/<hot_folder>/resume",
              "POST hot_folders/<hot_folder>/adopt"),

@@ -89,11 +89,14 @@ def test_retry_ends_the_wait_for_the_next_try(tell, wire):
     failed = tell("retry", ONE)[1]
     wire.uploads[ONE].update(state="transferring", waiting={**waiting, "reason": "quota"})
     unpaid = tell("retry", ONE)[1]
+    wire.after["retry"] = {"waiting": {**waiting, "reason": "queued", "ahead": 7}}
+    queued = tell("retry", ONE)[1]
 
     posted = [call.path.rpartition("/")[2] for call in wire.calls if call.method == "POST"]
     assert waits == unpaid == f"upload {ONE} is tried again at once\n"
     assert failed == f"upload {ONE} goes on\n"
-    assert posted == ["resume", "start", "resume", "start"]
+    assert queued == f"upload {ONE} is tried again once it is its turn: 7 go first\n"
+    assert posted == ["resume", "retry", "resume", "retry", "retry"]
 
 
 def test_retry_of_an_upload_that_is_held_says_that_it_does_not_go_on(tell, wire):

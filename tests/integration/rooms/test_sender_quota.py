@@ -9,7 +9,7 @@ import pytest
 
 from masv_watch import once
 from masv_watch.errors import CloudUnpaid
-from masv_watch.model import Partial, Terms, Turns, UploadType
+from masv_watch.model import NO_TURNS, Partial, Terms, Turns, UploadType
 from masv_watch.retry import AUTH_S, UNWAITED_S
 from masv_watch.uploads import WaitReason
 from tests.integration.rooms.sent import CHUNK, FOLDER, Door, Hold, Room
@@ -150,6 +150,49 @@ def test_start_of_one_upload_tries_at_once_and_lets_all_others_go_on(room: Room)
     assert len(in_vain) == 2
     assert asked.now() == before + 3
     assert {package["finalize_calls"] for package in packages} == {1}
+
+
+def test_retry_of_one_upload_tries_at_once_and_lets_all_others_go_on(room: Room):
+    """As a start does, but in vain it asks no more rarely afterwards."""
+    asked = Asked(room)
+    refuse(room)
+    room.build()
+    one, other = room.drop("one", 100), room.drop("other", 100)
+    (before, _) = waits(room, one, other)
+    room.clock.advance(AUTH_S[0] / 2)
+    room.desk.retry(one)
+    room.until(lambda: asked.now() == 2)
+    (in_vain, _) = waits(room, one, other)
+    room.sandbox.heal()
+    room.desk.retry(other)
+    packages = [room.until_complete(one), room.until_complete(other)]
+
+    assert in_vain.until == before.until + AUTH_S[0] / 2
+    assert {package["finalize_calls"] for package in packages} == {1}
+
+
+def test_retry_of_an_upload_without_quota_keeps_its_window_of_delivery_and_its_recall(room: Room):
+    """The runbook's cure at night mails nobody before the morning, and it can be taken back."""
+    refuse(room)
+    room.build()
+    upload_id = room.drop("nightly", 100, recall_s=600.0)
+    waits(room, upload_id)
+    room.sandbox.heal()
+    room.turns = Turns(undelivered={FOLDER: room.store.now() + 1e6})
+    room.desk.retry(upload_id)
+    room.until_state(upload_id, "idle")
+    still = room.desk.view(upload_id).waiting
+    room.clock.advance(601.0)
+    for _ in range(20):
+        room.turn()
+    kept = room.upload(upload_id).state
+    room.turns = NO_TURNS
+    package = room.until_complete(upload_id)
+
+    assert still is not None
+    assert still.reason is WaitReason.RECALL
+    assert kept == "idle"
+    assert package["finalize_calls"] == 1
 
 
 def test_refusal_that_is_weighed_after_the_end_of_the_shortage_keeps_nobody(room: Room):

@@ -117,3 +117,33 @@ def test_upload_that_is_rebound_within_one_team_waits_on(store: Store) -> None:
     store.rebind_upload(upload_id, replace(TEAM, recipients=("b@example.com",)))
 
     assert store.unpaid()[upload_id].ask_at == ask_at
+
+
+def test_retried_upload_waits_for_no_quota_and_is_still_not_started(store: Store) -> None:
+    """Its slot and its windows it waits for; all others of that payer wait on."""
+    retried, other = make(store, "retried"), make(store, "other")
+    claims = {each.id: each for each in store.claim_uploads(2, LEASE_S)}
+    ask_at = store.note_shortage(TEAM.payer, step=CREATE, why="no quota").ask_at
+    for each in claims.values():
+        let_wait(store, each.id, each.fence, ask_at)
+    store.retry_upload(retried)
+    row = making.must(store.upload(retried))
+
+    assert (row.retry_at, row.error, row.error_code, row.is_started) == (0.0, "", None, False)
+    assert {key: each.ask_at for key, each in store.unpaid().items()} == {other: ask_at}
+    assert [each.id for each in store.claim_uploads(2, LEASE_S)] == [retried]
+
+
+def test_pause_after_a_retry_in_vain_is_as_long_as_the_one_that_it_cut_short(
+    store: Store, clock: FakeClock
+) -> None:
+    """Who tries ten times while he waits for the payment to arrive does not make it an hour."""
+    upload_id = make(store, "eager")
+    pauses = []
+    for _ in range(3):
+        ask_at = refuse(store, upload_id)
+        pauses.append(ask_at - store.now())
+        clock.advance(1)
+        store.retry_upload(upload_id)
+
+    assert pauses == [AUTH_S[0]] * 3

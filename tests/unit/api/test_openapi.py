@@ -111,7 +111,7 @@ def test_calls_on_one_upload_can_be_404_and_steering_409(tree):
         for method in operations:
             if "{" in path:
                 assert 404 in statuses(tree, method, path), path
-    for verb in ("pause", "resume", "finalize", "start", "link", "files"):
+    for verb in ("pause", "resume", "finalize", "start", "retry", "link", "files"):
         assert 409 in statuses(tree, "post", f"{BASE}/uploads/{{upload_id}}/{verb}")
 
 

@@ -43,6 +43,11 @@ def view(state: UploadState, reason: WaitReason | None, *, is_asked: bool = Fals
         # it may be delivered already
         (UploadState.FINALIZING, WaitReason.FINALIZING, []),
         (UploadState.FINALIZING, None, []),
+        (UploadState.TRANSFERRING, WaitReason.QUOTA, ["Retry now", "Pause", "Cancel"]),
+        (UploadState.TRANSFERRING, WaitReason.RETRYING, ["Retry now", "Pause", "Cancel"]),
+        (UploadState.FINALIZING, WaitReason.QUOTA, ["Retry now"]),
+        # a failed one is retried by its resume
+        (UploadState.ERROR, WaitReason.RETRYING, ["Retry", "Cancel"]),
         (UploadState.COMPLETE, WaitReason.WINDOW_CLOSED, ["Send now", "Make a link"]),
     ],
 )
@@ -58,7 +63,9 @@ def test_upload_can_be_taken_back_as_long_as_nobody_got_it(
     assert buttons.is_cancellable(waits) is ("Cancel" in labels)
     is_up = state in (UploadState.IDLE, UploadState.FINALIZING)
     for each in found:
-        delivers = each.label == "Send now" and (is_up or reason is WaitReason.RECALL)
+        delivers = each.label in ("Send now", "Retry now") and (
+            is_up or reason is WaitReason.RECALL
+        )
         is_asked = each.asks is not None and TO[0] in each.asks.text
         assert is_asked is (each.label in ("Cancel", "Finalize") or delivers), each
 
