@@ -121,7 +121,7 @@ def wait_for_all(station: Station) -> None:
     small = station.top / "small.mov"
     small.write_bytes(b"take" * 1000)
     (station.top / "night" / "DAY_01.mov").write_bytes(b"night")
-    station.sandbox.fault("status", "PUT /storage/", status=503, times=None)
+    station.sandbox.fault("status", "POST /v1/packages/[^/]+/files$", status=503, times=None)
     station.create(small, package_name="in an outage")
     paused = station.create(small, package_name="paused by hand")
     station.call("POST", f"/uploads/{paused}/pause", {})
@@ -153,7 +153,7 @@ def test_waits_and_a_daemon_that_is_gone_are_kept_as_pictures(tab, looker, tmp_p
             tab.open(f"{station.daemon.api}/")
             assert tab.run("document.documentElement.scrollWidth") <= width
             # why it waits and why it was tried again are one and the same
-            assert tab.text().count("while sending a chunk, the cloud asked to slow down") == 1
+            assert tab.text().count("the cloud asked to slow down (503)") == 1
             keep(tab, looker, f"waits-{width}-{theme}")
         station.daemon.stop()
         line = "document.querySelector('#line').innerText"
