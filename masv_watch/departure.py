@@ -57,12 +57,9 @@ class Departure:
         self._settings, self._store, self.bell = settings, store, Bell()
         self.meter = Meter(monotonic=clock.monotonic)
         self.openings = Openings(
-            settings=settings,
-            clock=clock,
-            store_now=store.now,
-            opened=source_changed,
+            settings=settings, clock=clock, store_now=store.now, opened=source_changed,
             disk_trouble=store.disk_trouble,
-        )
+        )  # fmt: skip
         self.expectations = Expectations(store, settings=settings, clock=clock, metrics=metrics)
         throttle = Throttle(clock=clock, metrics=metrics)
         self.limits = LimitKeeper(store, throttle, settings=settings, clock=clock, metrics=metrics)
