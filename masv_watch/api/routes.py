@@ -215,17 +215,10 @@ def _of_steering(desk: Desk) -> list[Route]:
         return {"upload_id": upload_id}
 
     one = f"{BASE}/uploads/<upload_id>"
-    verbs = {
-        "pause": (uploads.pause, "Stop sending until a person resumes."),
-        "resume": (uploads.resume, "Go on after a pause or an error."),
-        "finalize": (uploads.finalize, "Deliver an idle upload."),
-        "start": (uploads.start, "Let an upload that waits go at once, past its slot."),
-        "retry": (uploads.retry, "Try at once what waits for its next try, within its windows."),
-    }
     return [
         *(Route(method="POST", path=f"{one}/{name}", answer=steer(verb), takes=asked.Nothing,
                 gives=shapes.UploadBody, summary=summary, refuses=(404, 409, 422))
-          for name, (verb, summary) in verbs.items()),
+          for name, (verb, summary) in _steering(uploads).items()),
         Route(method="PATCH", path=one, answer=prioritize, takes=asked.Prioritized,
               gives=shapes.UploadBody, refuses=(404, 422),
               summary="Set whose turn it is: higher goes first."),
@@ -233,6 +226,16 @@ def _of_steering(desk: Desk) -> list[Route]:
               gives=shapes.CreatedBody, refuses=(404, 422),
               summary="Delete an upload in any state; what was delivered stays delivered."),
     ]  # fmt: skip
+
+
+def _steering(uploads: Uploads) -> dict[str, tuple[Callable[[str], None], str]]:
+    return {
+        "pause": (uploads.pause, "Stop sending until a person resumes."),
+        "resume": (uploads.resume, "Go on after a pause or an error."),
+        "finalize": (uploads.finalize, "Deliver an idle upload."),
+        "start": (uploads.start, "Let an upload that waits go at once, past its slot."),
+        "retry": (uploads.retry, "Try at once what waits for its next try, within its windows."),
+    }
 
 
 def _of_links(desk: Desk) -> list[Route]:
