@@ -69,8 +69,7 @@ class Concerns:
         found += self._roster.needs()
         crashing = (needs.of_loop(each, f"loop {each.name}") for each in self._loops())
         found += filter(None, crashing)
-        found += self._departure.expectations.needs()
-        found += self._departure.settling.needs()
+        found += self._departure.needs()
         found += undeleted(self._store)
         found += archives_away(self._store)
         if self.refused:

@@ -7,14 +7,14 @@ started and stopped by `daemon`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from masv_watch import files
 from masv_watch.cloud.client import CloudClient
 from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock
 from masv_watch.metrics import Metrics
-from masv_watch.model import Identity, Rule, Secret, Settings, Settle, Transfer
+from masv_watch.model import Identity, Need, Rule, Secret, Settings, Settle, Transfer
 from masv_watch.store.contract import Store
 from masv_watch.transfer.bandwidth import LimitKeeper
 from masv_watch.transfer.claims import Key
@@ -64,13 +64,12 @@ class Departure:
         throttle = Throttle(clock=clock, metrics=metrics)
         self.limits = LimitKeeper(store, throttle, settings=settings, clock=clock, metrics=metrics)
         self._tuner = Tuner(lambda: settings().transfer.connections, clock=clock)
-        lanes = {Lane.SMALL: lambda: SMALL_WORKERS, Lane.LARGE: self._connections}
-        self._crew: Crew[Key] = Crew(lanes, bell=self.bell, clock=clock, metrics=metrics)
-        self.settling = Settling(store, look=look, quiet_s=_callers_quiet_s, clock=clock)
+        self._crew: Crew[Key] = Crew(self._lanes(), bell=self.bell, clock=clock, metrics=metrics)
+        self._settling = Settling(store, look=look, quiet_s=_callers_quiet_s, clock=clock)
         effects = Effects(
             packages=Packages(store, cloud, login, self._access_code),
             sending=self._sending(cloud, throttle, rights, metrics=metrics),
-            settling=self.settling,
+            settling=self._settling,
             crew=self._crew,
             tuner=self._tuner,
             meter=self.meter,
@@ -121,8 +120,16 @@ class Departure:
         """End the workers, waiting at most so long; the sender's loop has ended before."""
         self._crew.stop(timeout_s)
 
+    def needs(self) -> Iterator[Need]:
+        """Say what a person should look at of what is to come, and of what never settles."""
+        yield from self.expectations.needs()
+        yield from self._settling.needs()
+
     def _transfer(self) -> Transfer:
         return self._settings().transfer
+
+    def _lanes(self) -> dict[Lane, Callable[[], int]]:
+        return {Lane.SMALL: lambda: SMALL_WORKERS, Lane.LARGE: self._connections}
 
     def _connections(self) -> int:
         return self._tuner.connections() + self.sender.extra

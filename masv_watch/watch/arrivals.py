@@ -38,9 +38,9 @@ _ALIKE = Seen(kind="folder", signature="", fence="", files=1, size=0)
 # a mark is four numbers of so many bits, from the highest: size and modification time, device,
 # inode, change time; 0 for one of the last two that the file system does not keep
 _BITS = 30
-_PART = (1 << _BITS) - 1
-_INODE, _CTIME = _PART << _BITS, _PART
-_DEVICE = _PART << 2 * _BITS
+_FIELD = (1 << _BITS) - 1
+_INODE, _CTIME = _FIELD << _BITS, _FIELD
+_DEVICE = _FIELD << 2 * _BITS
 #: a prime that fits, so that times which are cut to a round number do not meet
 _PRIME = 1_073_741_789
 
@@ -150,7 +150,7 @@ class Arrivals:
 
 def _mark_of(identity: Identity) -> int:
     inode, ctime_ns = identity.inode, identity.ctime_ns
-    mark = hash((identity.size, identity.mtime_ns)) & _PART
+    mark = hash((identity.size, identity.mtime_ns)) & _FIELD
     mark = mark << _BITS | identity.device % _PRIME
     mark = mark << _BITS | (0 if inode == UNKEPT_INODE else 1 + inode % _PRIME)
     return mark << _BITS | (0 if ctime_ns == UNKEPT_CTIME_NS else 1 + ctime_ns % _PRIME)
@@ -159,14 +159,14 @@ def _mark_of(identity: Identity) -> int:
 def _difference(known: int, mark: int) -> int:
     """Give the bits in which two marks differ, of what both keep."""
     differing = known ^ mark
-    for part in (_INODE, _CTIME):
-        if not (known & part and mark & part):
-            differing &= ~part
+    for field in (_INODE, _CTIME):
+        if not (known & field and mark & field):
+            differing &= ~field
     return differing
 
 
 def _kept_by_both(known: int, mark: int) -> int:
-    for part in (_INODE, _CTIME):
-        if not mark & part:
-            known &= ~part
+    for field in (_INODE, _CTIME):
+        if not mark & field:
+            known &= ~field
     return known

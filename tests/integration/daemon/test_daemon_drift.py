@@ -36,7 +36,7 @@ def test_callers_changed_file_is_looked_at_without_what_its_share_does_not_keep(
     for number in range(STEPS + 1):
         marker = replace(seen, ctime_ns=number)
         watched.intake.gate._drift.note(marker, number * LEAST_S)
-    looked_at = daemon._departure.settling._look(path, None)
+    looked_at = daemon._departure._settling._look(path, None)
     daemon.store.close()
 
     assert looked_at == files.without(seen, frozenset({"ctime_ns"}))
