@@ -1662,6 +1662,9 @@ WHERE state IN ('transferring', 'finalizing') AND error_code = :code;
 -- name: hurry_refused
 UPDATE uploads SET retry_at = 0, error = '', error_code = NULL WHERE id = :id AND error_code = :code;
 
+-- name: set_ask_at
+UPDATE shortages SET ask_at = :ask_at WHERE payer = :payer;
+
 -- name: hasten_shortage
 -- what a person tries in vain makes the pauses no longer
 UPDATE shortages SET ask_at = :now, refusals = refusals - 1 WHERE payer = :payer AND ask_at > :now;

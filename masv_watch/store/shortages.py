@@ -56,12 +56,18 @@ class ShortageVerbs:
 
         def end(tx: Transaction) -> None:
             tx.run("end_shortage", payer=payer)
-            for row in tx.all("refused_for", code=_CODE):
-                if terms_of(row).payer == payer:
-                    tx.run("hurry_refused", id=row["id"], code=_CODE)
-            tx.rings = True
+            _hurry_all(tx, payer)
 
         self.engine.write(end)
+
+    def ask_again(self, payer: str) -> None:
+        """Let the cloud be asked at once for all who wait."""
+
+        def ask(tx: Transaction) -> None:
+            tx.run("set_ask_at", payer=payer, ask_at=tx.now)
+            _hurry_all(tx, payer)
+
+        self.engine.write(ask)
 
     def retry_upload(self, upload_id: str) -> None:
         """Let an upload be tried in its turn."""
@@ -108,6 +114,13 @@ def unpaid_wait(tx: Transaction, upload_id: str, **wait: Unpack[Wait]) -> Wait:
     if found is None:
         return {"retry_at": 0.0, "error": "", "code": None}
     return {**wait, "retry_at": min(wait["retry_at"], found["ask_at"])}
+
+
+def _hurry_all(tx: Transaction, payer: str) -> None:
+    for row in tx.all("refused_for", code=_CODE):
+        if terms_of(row).payer == payer:
+            tx.run("hurry_refused", id=row["id"], code=_CODE)
+    tx.rings = True
 
 
 def _waiting(tx: Transaction) -> Iterator[tuple[str, Shortage]]:

@@ -32,6 +32,13 @@ class Shortages(Protocol):
         """Forget a shortage, and let what waited for its end be tried at once."""
         ...
 
+    def ask_again(self, payer: str) -> None:
+        """Let the cloud be asked at once for all that waits for the end of a shortage.
+
+        The shortage goes on: what is refused then counts as one more refusal of it.
+        """
+        ...
+
     def retry_upload(self, upload_id: str) -> None:
         """Let an upload wait for no retry and for no quota; its slot and its windows it waits for.
 

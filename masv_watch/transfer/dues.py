@@ -6,6 +6,9 @@ cloud and never retries anything itself. Used by `transfer.failures`, on the sen
 Law 1. A shortage ends only when the cloud makes a package for whoever was refused one: that other
        steps pass proves nothing, for they need none of the quota. One of another step ends when
        nobody waits for it any more.
+Law 2. Where it was another step, the first that passes once the cloud may be asked lets all who
+       wait be tried at once, once for each pause: what passes for one may still be too large for
+       another, and each that is refused makes the pause longer.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ from masv_watch.transfer.claims import Step
 
 log = logging.getLogger(__name__)
 
+#: what the cloud takes or refuses for the size of a file
+_OF_FILES = {Step.SHIP_FILE, Step.OPEN_FILE, Step.CLOSE_FILE}
+
 
 class Dues:
     """The shortages of one store."""
@@ -33,6 +39,8 @@ class Dues:
         self._known = {each.payer: each for each in store.shortages()}
         #: store clock, seconds
         self._look_at = 0.0
+        #: who has all that waits tried since the newest refusal
+        self._tried: set[str] = set()
         self._show()
 
     def refused(self, upload: Upload, step: Step, error: CloudUnpaid) -> Shortage:
@@ -51,17 +59,29 @@ class Dues:
                 },
             )
         self._known[payer] = found
+        self._tried.discard(payer)
         self._show()
         return found
 
     def passed(self, upload: Upload, step: Step) -> None:
         """Take it that the cloud did a step: where that proves a quota, all who wait go on."""
-        if step is not Step.OPEN_PACKAGE or not self._known or upload.relinks is not None:
+        found = self._known.get(upload.terms.payer) if self._known else None
+        if found is None:
             return
-        found = self._known.get(upload.terms.payer)
-        if found is not None and found.step == step:
+        if found.step != Step.OPEN_PACKAGE:
+            self._try_all(found, step)
+        elif step is Step.OPEN_PACKAGE and upload.relinks is None:
             self._store.end_shortage(found.payer)
             self._end(found.payer)
+
+    def _try_all(self, found: Shortage, step: Step) -> None:
+        is_like = step == found.step or {step, found.step} <= _OF_FILES
+        if found.payer in self._tried or not (is_like or step is Step.FINALIZE):
+            return
+        now = self._store.shortage(found.payer)
+        if now is not None and self._store.now() >= now.ask_at:
+            self._tried.add(found.payer)
+            self._store.ask_again(found.payer)
 
     def tick(self) -> None:
         """Forget from time to time what nobody waits for any more."""
@@ -74,6 +94,7 @@ class Dues:
 
     def _end(self, payer: str) -> None:
         self._known.pop(payer, None)
+        self._tried.discard(payer)
         self._show()
         log.info("nothing waits for quota or a payment any more", extra={"of": payer})
 

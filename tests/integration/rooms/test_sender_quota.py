@@ -171,6 +171,52 @@ def test_retry_of_one_upload_tries_at_once_and_lets_all_others_go_on(room: Room)
     assert {package["finalize_calls"] for package in packages} == {1}
 
 
+@pytest.mark.parametrize("route", [ADDS, FINALIZE])
+def test_retry_of_one_upload_lets_all_others_go_on_though_no_package_was_refused(
+    room: Room, route: str
+):
+    """The cloud took what it had refused: whoever waits for it, or for a package, waits no hour."""
+    refuse(room, route)
+    room.build()
+    one, like = room.drop("one", 100), room.drop("like", 100)
+    for _ in AUTH_S:
+        (waiting, _) = waits(room, one, like)
+        room.clock.advance(waiting.until - room.store.now() + 0.01)
+        room.until(lambda known=waiting.until: room.upload(one).retry_at > known)
+    gated = room.drop("gated", 100)
+    waits(room, one, like, gated)
+    room.sandbox.heal()
+    room.desk.retry(one)
+
+    assert {room.until_complete(each)["state"] for each in (one, like, gated)} == {"finalized"}
+
+
+def test_upload_that_the_cloud_still_refuses_is_tried_once_for_each_pause_while_others_pass(
+    room: Room,
+):
+    """What is too large for the rest of a quota is not asked for with each file that is not."""
+    real, tried = room.cloud.add_file, []
+
+    def add_file(*given: Any, **named: Any) -> Any:
+        if named["path"] == "large":
+            tried.append(room.store.now())
+            raise CloudUnpaid("too large for the quota")
+        return real(*given, **named)
+
+    room.build(cloud=Door(room.cloud, add_file=add_file))
+    large = room.drop("large", 2000)
+    (waiting,) = waits(room, large)
+    small = [room.drop(f"small{number}", 100) for number in range(3)]
+    waits(room, *small)
+    room.clock.advance(AUTH_S[0] + 0.1)
+    for each in small:
+        room.until_complete(each)
+    (longer,) = waits(room, large)
+
+    assert len(tried) <= 3
+    assert longer.until - waiting.until >= AUTH_S[0]
+
+
 def test_retry_of_an_upload_without_quota_keeps_its_window_of_delivery_and_its_recall(room: Room):
     """The runbook's cure at night mails nobody before the morning, and it can be taken back."""
     refuse(room)

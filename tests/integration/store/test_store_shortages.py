@@ -147,3 +147,23 @@ def test_pause_after_a_retry_in_vain_is_as_long_as_the_one_that_it_cut_short(
         store.retry_upload(upload_id)
 
     assert pauses == [AUTH_S[0]] * 3
+
+
+def test_payer_that_is_asked_again_has_all_who_wait_tried_and_the_next_refusal_counts(
+    store: Store, clock: FakeClock
+) -> None:
+    """The cloud took one thing: whether it takes the rest, only asking tells."""
+    refused = make(store, "refused")
+    refuse(store, refused, ADD)
+    other = make(store, "other", PORTAL)
+    elsewhere = refuse(store, other, ADD)
+    clock.advance(1)
+    store.ask_again(TEAM.payer)
+    row = making.must(store.upload(refused))
+    waiting = set(store.unpaid())
+    found = store.note_shortage(TEAM.payer, step=ADD, why="no quota")
+
+    assert (row.retry_at, row.error_code) == (0.0, None)
+    assert waiting == {other}
+    assert making.must(store.upload(other)).retry_at == elsewhere
+    assert (found.refusals, found.ask_at) == (2, store.now() + AUTH_S[1])
