@@ -50,7 +50,7 @@ HELP: Mapping[str, str] = {
     "notifications": "1 while notifications work for a hot folder, 0 while they should and do not;"
     " absent where none can come, as on a network file system.",
     "observers_renewed": "Times at which notifications had stopped and were begun anew.",
-    "quota_refused": "1 while MASV wants more quota or a payment before it takes anything new.",
+    "quota_refused": "1 while something waits for more quota or a payment at MASV.",
     "recalls": "Recall windows that ended, by how: over, sent_now, taken_back or changed.",
     "resent_bytes": "Bytes handed over in chunks that failed, so that they are sent again.",
     "retries": "Steps of sending that failed and are tried again, by step and error code.",

@@ -41,7 +41,9 @@ class Dues:
         self._look_at = 0.0
         #: who has all that waits tried since the newest refusal
         self._tried: set[str] = set()
-        self._show()
+        #: whether somebody waited at the newest look
+        self._waited = bool(self._known)
+        self._show(self._waited)
 
     def refused(self, upload: Upload, step: Step, error: CloudUnpaid) -> Shortage:
         """Note a refusal; give the shortage, with when the cloud is asked again."""
@@ -60,7 +62,10 @@ class Dues:
             )
         self._known[payer] = found
         self._tried.discard(payer)
-        self._show()
+        # what was refused just now is still in hand
+        self._look_at = self._store.now() + UNWAITED_S
+        self._waited = True
+        self._show(True)
         return found
 
     def passed(self, upload: Upload, step: Step) -> None:
@@ -84,19 +89,25 @@ class Dues:
             self._store.ask_again(found.payer)
 
     def tick(self) -> None:
-        """Forget from time to time what nobody waits for any more."""
+        """Forget from time to time what nobody waits for, and show whether anybody waits."""
         now = self._store.now()
         if not self._known or 0.0 <= self._look_at - now <= UNWAITED_S:
             return
         self._look_at = now + UNWAITED_S
         for payer in self._store.forget_shortages():
             self._end(payer)
+        waits = bool(self._store.unpaid())
+        # whoever the cloud is asked for right now does not wait, but at the next look he may again
+        self._show(waits or self._waited)
+        self._waited = waits
 
     def _end(self, payer: str) -> None:
         self._known.pop(payer, None)
         self._tried.discard(payer)
-        self._show()
+        if not self._known:
+            self._waited = False
+            self._show(False)
         log.info("nothing waits for quota or a payment any more", extra={"of": payer})
 
-    def _show(self) -> None:
-        self._metrics.gauge("quota_refused", int(bool(self._known)))
+    def _show(self, waits: bool) -> None:
+        self._metrics.gauge("quota_refused", int(waits))

@@ -384,6 +384,34 @@ def test_deletion_waits_for_no_quota(room: Room):
     assert room.metrics.value("quota_refused") == 0
 
 
+@pytest.mark.parametrize("how", ["deleted", "rebound"])
+def test_metric_tells_of_no_quota_once_the_last_that_waited_for_it_is_gone(room: Room, how: str):
+    """As status does: whether it suffices, nobody wants to know any more, nor an hour long."""
+    refuse(room)
+    room.build()
+    upload_id = room.drop("last", 100)
+    for _ in AUTH_S:
+        (waiting,) = waits(room, upload_id)
+        room.clock.advance(waiting.until - room.store.now() + 0.01)
+        room.until(lambda known=waiting.until: room.upload(upload_id).retry_at > known)
+    room.clock.advance(UNWAITED_S + 1)
+    room.turn()
+    before = room.metrics.value("quota_refused")
+    if how == "deleted":
+        room.desk.delete(upload_id)
+        room.until(lambda: room.upload(upload_id).state == "gone")
+    else:
+        room.store.rebind_upload(upload_id, PORTAL)
+        room.until_complete(upload_id)
+    for _ in range(2):
+        room.clock.advance(UNWAITED_S + 1)
+        room.turn()
+
+    assert before == 1
+    assert room.store.shortages()
+    assert room.metrics.value("quota_refused") == 0
+
+
 def test_lost_answer_of_a_create_under_a_shortage_makes_no_second_delivery(room: Room):
     """The intent is stored before each try, and what was left behind is never delivered."""
     real = room.cloud.create_team_package
