@@ -28,6 +28,8 @@ _PAGE = 1000
 _RELEASED = frozenset({"initial_ask", "limit_exceeded", "redrop_ask", "operator", "incomplete"})
 #: the test of a path in a root that is not the one that it was
 _STANDS = "there"
+#: waits of an upload that only another try ends
+_RETRIED = frozenset({"retrying", "quota"})
 _ENDED = frozenset({"done", "cancelled", "superseded", "duplicate", "ignored"})
 
 
@@ -324,13 +326,9 @@ def for_upload(upload: Upload) -> Act:
         return Act(path=place("uploads", upload.id, "resume"), does="goes on")
     if _is_shut(upload):
         return _past_the_window(upload)
-    reason = "" if upload.waiting is None else upload.waiting.reason
-    if upload.state == "complete" and reason == "held":
-        start = place("uploads", upload.id, "start")
-        return Act(path=start, does="is delivered; its letter leaves now, whatever left before")
-    if reason == "digest":
-        start = place("uploads", upload.id, "start")
-        return Act(path=start, does="is delivered; its letter leaves now, and waits for no others")
+    waits = _for_what_waits(upload)
+    if waits is not None:
+        return waits
     if upload.is_finalizing:
         raise Ended(f"upload {upload.id} is being delivered already")
     if upload.state == "idle":
@@ -338,6 +336,20 @@ def for_upload(upload: Upload) -> Act:
     if upload.state == "complete":
         raise Ended(f"upload {upload.id} is delivered - masv-watch link {upload.id} shares it")
     return Act(path=place("uploads", upload.id, "start"), does="goes at once, before its turn")
+
+
+def _for_what_waits(upload: Upload) -> Act | None:
+    """Give the call that ends a wait which is no turn and no window; None where there is none."""
+    reason = "" if upload.waiting is None else upload.waiting.reason
+    start = place("uploads", upload.id, "start")
+    if upload.state == "complete" and reason == "held":
+        return Act(path=start, does="is delivered; its letter leaves now, whatever left before")
+    if reason == "digest":
+        return Act(path=start, does="is delivered; its letter leaves now, and waits for no others")
+    if reason in _RETRIED:
+        retry = place("uploads", upload.id, "retry")
+        return Act(path=retry, does=f"{_AT_ONCE}, and keeps its windows")
+    return None
 
 
 def _past_the_window(upload: Upload) -> Act:

@@ -35,7 +35,7 @@ _VERBS = {
     "resume": ({"paused", "error", "transferring"}, "transferring"),
     "finalize": ({"idle", "complete"}, "complete"),
     "start": ({"transferring", "paused"}, "transferring"),
-    "retry": ({"transferring"}, "transferring"),
+    "retry": ({"transferring", "idle"}, "transferring"),
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 from masv_watch.cli.records import _RELEASED
 from masv_watch.lifecycle import CURES, RELEASABLE, SHOWN_AS
 from masv_watch.model import DropState, HoldReason, UploadState
+from masv_watch.uploads import WaitReason
 
 OK, FAILED, USAGE = range(3)
 
@@ -167,6 +168,27 @@ def test_send_of_an_upload_says_to_whom_and_does_what_its_state_needs(tell, wire
     if wanted is not None:
         for told in (before, said):
             assert f"take.mov (1 file) to portal dailies: {words}" in told
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ("transferring", WaitReason.RETRYING),
+        ("transferring", WaitReason.QUOTA),
+        ("idle", WaitReason.QUOTA),
+    ],
+)
+def test_send_of_what_waits_for_its_next_try_has_it_tried_and_leaves_its_windows(
+    tell, wire, state, reason
+):
+    """What was refused on its way or at its finalize breaks neither a window nor a recall by it."""
+    waiting = {"reason": str(reason), "until": None, "ahead": 0, "cure": "wait"}
+    wire.add(ID, state=state, waiting=waiting)
+    wire.details[ID] = {"to": ["portal dailies"]}
+    status, _, said = tell("send", ID, "--yes")
+
+    assert (status, posted(wire)) == (OK, [f"{ONE}/retry"])
+    assert "is tried again at once, and keeps its windows" in said
 
 
 OPENS = "2026-01-02T19:00:00.000Z"
