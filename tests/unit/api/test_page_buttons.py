@@ -46,8 +46,8 @@ def view(state: UploadState, reason: WaitReason | None, *, is_asked: bool = Fals
         (UploadState.TRANSFERRING, WaitReason.QUOTA, ["Retry now", "Pause", "Cancel"]),
         (UploadState.TRANSFERRING, WaitReason.RETRYING, ["Retry now", "Pause", "Cancel"]),
         (UploadState.FINALIZING, WaitReason.QUOTA, ["Retry now"]),
-        # a failed one is retried by its resume
-        (UploadState.ERROR, WaitReason.RETRYING, ["Retry", "Cancel"]),
+        # a failed one goes on by its resume
+        (UploadState.ERROR, WaitReason.RETRYING, ["Resume", "Cancel"]),
         (UploadState.COMPLETE, WaitReason.WINDOW_CLOSED, ["Send now", "Make a link"]),
     ],
 )
