@@ -22,8 +22,8 @@ from contextlib import contextmanager
 #: pages in memory of each connection, in KiB as SQLite takes it; what it asks again and again are a
 #: few upper pages of each index, and the system's own cache has the rest
 CACHE = -256
-#: prepared statements that each keeps, of 8 KiB in the middle: what comes again within a moment. To
-#: prepare one takes less than 0.1 ms, and all of them would take a MiB of each connection
+#: prepared statements that each keeps, of some 6 KiB: what comes again within a moment. To prepare
+#: one takes some 0.1 ms, and all of them would take a MiB of each connection
 STATEMENTS = 24
 #: seconds after which one that nobody used is closed
 REST_S = 30.0
