@@ -197,7 +197,7 @@ def _judge_drops(story: Story) -> None:
 
 @pytest.mark.parametrize(
     ("kills", "seed"),
-    [(12, SEED), *(pytest.param(60, SEED + n, marks=pytest.mark.long) for n in range(1, 4))],
+    [(6, SEED), *(pytest.param(60, SEED + n, marks=pytest.mark.long) for n in range(1, 4))],
 )
 def test_daemon_killed_around_deletions_and_finalizes_keeps_every_promise(
     story: Story, kills: int, seed: int

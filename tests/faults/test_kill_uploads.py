@@ -127,7 +127,7 @@ def besieged(tmp_path: Path) -> Iterator[Besieged]:
 @pytest.mark.fault(34)
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    ("kills", "seed"), [(10, SEED), pytest.param(200, SEED + 1, marks=pytest.mark.long)]
+    ("kills", "seed"), [(6, SEED), pytest.param(200, SEED + 1, marks=pytest.mark.long)]
 )
 def test_daemon_killed_at_every_step_of_uploads_sends_no_acknowledged_chunk_again(
     besieged: Besieged, kills: int, seed: int

@@ -408,7 +408,7 @@ class LongDeepMachine(DeepMachine):
     """The same, for as long as `make test-faults` takes."""
 
 
-for machine, number in ((DeepMachine, examples(30)), (LongDeepMachine, 1500)):
+for machine, number in ((DeepMachine, examples(20)), (LongDeepMachine, 1500)):
     machine.TestCase.settings = settings(
         max_examples=number,
         stateful_step_count=40,

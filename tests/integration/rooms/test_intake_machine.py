@@ -299,7 +299,7 @@ class LongIntakeMachine(IntakeMachine):
     """The same, for as long as `make test-faults` takes."""
 
 
-for machine, number in ((IntakeMachine, examples(40)), (LongIntakeMachine, 1500)):
+for machine, number in ((IntakeMachine, examples(25)), (LongIntakeMachine, 1500)):
     machine.TestCase.settings = settings(
         max_examples=number,
         stateful_step_count=40,
