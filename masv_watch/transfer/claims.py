@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from masv_watch.cloud.wire import Blueprint
+from masv_watch.errors import CloudUnreachable
 from masv_watch.model import Chunk, SourceFile, Turns, Upload, UploadState
 from masv_watch.transfer.chunks import Span, missing
 from masv_watch.transfer.crew import Lane
@@ -165,6 +166,15 @@ class Claim:
         """Hold a file no more; its row says what is still to be done."""
         self.files.pop(in_hand.file.id, None)
         self.large.pop(in_hand.file.id, None)
+
+    def demand_wanted(self) -> None:
+        """Have a worker go on only while its upload is wanted.
+
+        Raises:
+            CloudUnreachable: it is not, for now.
+        """
+        if self.abort.is_set():
+            raise CloudUnreachable("sending was stopped")
 
     @property
     def goes_on(self) -> bool:

@@ -26,6 +26,7 @@ from masv_watch.store.contract import Store
 from masv_watch.transfer.chunks import Span
 from masv_watch.transfer.claims import Claim, FileInHand
 from masv_watch.transfer.packages import held_package
+from masv_watch.transfer.readback import piece_of
 
 #: statuses by which the cloud or the storage may say that parts, or a whole file, are not as named
 _NOT_AS_NAMED = {400, 404, 409, 410, 412, 422}
@@ -40,12 +41,17 @@ class Keeping:
         cloud: CloudClient,
         *,
         transfer: Callable[[], Transfer],
+        reach: Callable[[Claim, SourceFile], files.Reach | None],
         metrics: Metrics,
     ) -> None:
-        """Work with these; `transfer` gives the settings as they are now."""
+        """Work with these; `transfer` gives the settings as they are now.
+
+        `reach` gives within what a file is read.
+        """
         self._store = store
         self._cloud = cloud
         self._transfer = transfer
+        self._reach = reach
         self._metrics = metrics
 
     def keep(self, claim: Claim, in_hand: FileInHand, span: Span) -> bool:
@@ -74,21 +80,8 @@ class Keeping:
         verify = self._transfer().verify
         if verify is Verify.SIZE or kept.size != span.size:
             return False
-
-        def on_bytes(_size: int) -> None:
-            if claim.abort.is_set():
-                raise CloudUnreachable("sending was stopped")
-
-        body = files.Slice(
-            claim.upload.root,
-            file.path,
-            file.identity,
-            offset=span.offset,
-            size=span.size,
-            verify=verify,
-            follow=claim.upload.terms.follow,
-            on_bytes=on_bytes,
-        )
+        reach = self._reach(claim, file)
+        body = piece_of(claim, file, offset=span.offset, size=span.size, reach=reach, verify=verify)
         with body:
             while body.read():
                 pass

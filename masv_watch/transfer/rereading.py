@@ -18,11 +18,12 @@ from collections.abc import Callable
 from functools import partial
 
 from masv_watch import files
-from masv_watch.errors import CloudUnreachable, FenceLost, SourceChanged
+from masv_watch.errors import FenceLost, SourceChanged
 from masv_watch.model import Chunk, SourceFile, Transfer, Verify
 from masv_watch.names import shown
 from masv_watch.store.contract import Store
 from masv_watch.transfer.claims import Claim
+from masv_watch.transfer.readback import piece_of
 
 
 def hashing_of(file: SourceFile, transfer: Transfer) -> Verify:
@@ -95,21 +96,9 @@ class Rereading:
         return row
 
     def _demand_same(self, claim: Claim, file: SourceFile, chunk: Chunk) -> None:
-        def on_bytes(_size: int) -> None:
-            if claim.abort.is_set():
-                raise CloudUnreachable("sending was stopped")
-
-        body = files.Slice(
-            claim.upload.root,
-            file.path,
-            file.identity,
-            offset=(chunk.number - 1) * (file.chunk_size or 0),
-            size=chunk.size,
-            follow=claim.upload.terms.follow,
-            reach=self._reach(claim, file),
-            on_bytes=on_bytes,
-        )
-        with body:
+        offset = (chunk.number - 1) * (file.chunk_size or 0)
+        reach = self._reach(claim, file)
+        with piece_of(claim, file, offset=offset, size=chunk.size, reach=reach) as body:
             body.forget_cached()
             for _ in iter(partial(body.read), b""):
                 pass

@@ -83,7 +83,7 @@ class Sending:
         self._throttle = throttle
         self._on_sent = on_sent
         self._meter = meter
-        self._keeping = Keeping(store, cloud, transfer=transfer, metrics=metrics)
+        self._keeping = Keeping(store, cloud, transfer=transfer, reach=self._reach, metrics=metrics)
         self._rereading = Rereading(store, reach=self._reach, quiet_s=quiet_s)
         self._limits = KnownLimits(cloud)
 
@@ -229,7 +229,9 @@ class Sending:
             # its upload yields: what nobody began is for its next turn
             return
         try:
-            if not self._keeping.keep(claim, in_hand, span):
+            with _refused_now():
+                is_kept = self._keeping.keep(claim, in_hand, span)
+            if not is_kept:
                 self._send_bytes(claim, in_hand, span)
         except CloudRefused as error:
             self._keeping.judge(claim, in_hand, error)
@@ -307,11 +309,11 @@ class Sending:
 
         def most(wanted: int) -> int:
             granted = toll.ask(wanted) if is_paced else wanted
-            _demand_wanted(claim)
+            claim.demand_wanted()
             return granted
 
         def on_bytes(size: int) -> None:
-            _demand_wanted(claim)
+            claim.demand_wanted()
             toll.note(size)
             sent.note(size)
             if is_piece:
@@ -417,11 +419,6 @@ def _refused_now() -> Iterator[None]:
             hint="give him the right to it, then resume the upload; or delete the upload",
             path=path,
         ) from error
-
-
-def _demand_wanted(claim: Claim) -> None:
-    if claim.abort.is_set():
-        raise CloudUnreachable("sending was stopped")
 
 
 class _Closing(TypedDict):

@@ -171,6 +171,8 @@ class Room:
         self.looks: list[tuple[bytes, int | None]] = []
         #: of which files the quiet time was asked, and in which hot folder
         self.quiets: set[tuple[bytes, str | None]] = set()
+        #: within what the files of callers are read
+        self.reach = _OWNERS
         #: what such a look raises, where a test says so
         self.refusal: SourceError | None = None
         self.clock = FakeClock()
@@ -225,7 +227,7 @@ class Room:
                     store,
                     cloud,
                     transfer=lambda: transfer,
-                    rights=lambda _path, _reader: _OWNERS,
+                    rights=lambda _path, _reader: self.reach,
                     quiet_s=self.quiet_s,
                     throttle=self.throttle,
                     on_sent=lambda _size: None,

@@ -218,6 +218,22 @@ def test_file_that_was_only_touched_sends_nothing_again(room: Room):
     assert room.metrics.value("chunks_kept") == 4
 
 
+def test_file_that_its_caller_may_not_read_any_more_is_not_even_compared(room: Room):
+    """What the storage has of it would be compared by the daemon's own rights else (P8)."""
+
+    def close(case: Case) -> None:
+        case.path.touch()
+        case.path.chmod(0o600)
+
+    case = stopped_before_close(room, "caller", noise(SIZE), close)
+    room.reach = replace(room.reach, uid=12345)
+    room.until_state(case.upload_id, "error")
+
+    assert "is not any more to be read by whoever named it" in room.upload(case.upload_id).error
+    assert room.metrics.value("chunks_kept") == 0
+    assert case.puts() == ONCE
+
+
 def test_change_that_is_undone_before_anything_goes_sends_nothing_again(room: Room):
     """The first version's chunks are compared with the third, whose bytes they are."""
     content = noise(SIZE)
