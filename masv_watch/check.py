@@ -36,7 +36,7 @@ from masv_watch.watch.gaps import quiet_time
 from masv_watch.watch.hints import Sight
 from masv_watch.watch.intake import PERIOD_S
 from masv_watch.watch.rules import starts_early
-from masv_watch.watch.sameness import is_expected
+from masv_watch.watch.sameness import heeds_mounts, is_expected
 from masv_watch.watch.spared import spared_of
 
 #: folders that are counted for the need of notifications, and seconds after which that ends: a
@@ -184,7 +184,7 @@ def _bare(loaded: Loaded) -> dict[bytes, files.Intended]:
     known, found = known_roots(loaded.settings.state), {}
     for rule in loaded.settings.hot_folders:
         is_known = known.get(rule.name) == rule.path or _carries_marker(rule)
-        if is_known or rule.removable or rule.expect.filesystems:
+        if is_known or not heeds_mounts(rule):
             continue
         lacks = files.bare_point(rule.path)
         if lacks is not None:

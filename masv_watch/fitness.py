@@ -25,14 +25,13 @@ from masv_watch.watch.drift import named
 from masv_watch.watch.gaps import Quiet, quiet_time
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.intake import PERIOD_S
+from masv_watch.watch.writing import NEVER, SEEN
 
 #: seconds that a notification may take, and between two looks at a wish to end meanwhile
 _HEARING_S, _STEP_S = 2.0, 0.1
 #: seconds between two clocks that nobody needs to know of
 _SAME_TIME_S = 5.0
 _LEARNED = "until the folder's own pauses are known; masv-watch status NAME shows what holds by now"
-_SEEN = "only programs that the daemon can see count"
-_NEVER = "not asked: the rule says open_check: never"
 _GRAINS = {1: "1 ns", 100: "100 ns", 1000: "1 us", 10**6: "1 ms", 10**7: "10 ms"}
 
 
@@ -232,17 +231,17 @@ def _lease(found: Sounding, settle: Settle) -> Iterator[Probe]:
     if found.lease is None:
         return
     if not found.lease.sees_writers:
-        use = f"{_SEEN}; where there is none the quiet time alone decides"
-        use = use if settle.asks_for_writers else _NEVER
+        use = f"{SEEN}; where there is none the quiet time alone decides"
+        use = use if settle.asks_for_writers else NEVER
         yield _probe("lease", "note", f"writers are not seen: {found.lease.why_not}", use)
         return
     whose = "of every user" if found.lease.of_every_user else "that belong to this user"
     result = f"writers on this machine are seen, in files {whose}"
     use = "the kernel is asked for them before a drop goes"
     if not settle.asks_for_writers:
-        use = _NEVER
+        use = NEVER
     elif found.mount.is_network:
-        use = f"{_SEEN}: those on other machines are not seen"
+        use = f"{SEEN}: those on other machines are not seen"
     yield _probe("lease", "ok", result, use)
 
 

@@ -26,6 +26,7 @@ from masv_watch.watch.sameness import (
     RootState,
     RootVerdict,
     Whose,
+    heeds_mounts,
     is_expected,
     judge_root,
 )
@@ -285,7 +286,7 @@ class Gate:
 
     def _lack(self) -> str:
         """Say what is not mounted below a root of which nothing is known, nor said by its rule."""
-        if self._known is not None or self._rule.removable or self._rule.expect.filesystems:
+        if self._known is not None or not heeds_mounts(self._rule):
             return ""
         point = self._bare_point(self._rule.path)
         return "" if point is None else point.lack

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from masv_watch.errors import SourceUnreadable
-from masv_watch.model import Decision, Finding, RootRow
+from masv_watch.model import Decision, Finding, RootRow, Rule
 
 
 class RootState(StrEnum):
@@ -90,6 +90,14 @@ def is_expected(wanted: Iterable[str], kind: str, *, is_network: bool) -> bool:
         return False
     words = {kind, kind.removeprefix("fuse."), "network" if is_network else "local"}
     return any(words & _FAMILIES.get(each, {each}) for each in wanted)
+
+
+def heeds_mounts(rule: Rule) -> bool:
+    """Say whether what the machine is told to mount decides of a root of which nothing is known.
+
+    A rule that says itself what it must lie on, or that welcomes any volume, knows better.
+    """
+    return not (rule.removable or rule.expect.filesystems)
 
 
 def judge_root(

@@ -28,7 +28,9 @@ ANSWER_S = 3.0
 _REST = 20.0
 #: what the kernel says of a network file system
 _NETWORK = "on a network file system the kernel knows no writer"
-_NEVER = "not asked: the rule says open_check: never"
+NEVER = "not asked: the rule says open_check: never"
+#: who counts where the kernel cannot tell
+SEEN = "only programs that the daemon can see count"
 
 
 class Writing:
@@ -46,9 +48,9 @@ class Writing:
     def told(self, rule: Rule, *, is_local: bool) -> str:
         """Say why not every writer would be seen; "" where it would, as far as is known."""
         if not rule.settle.asks_for_writers:
-            return _NEVER
+            return NEVER
         why = self._unknown if is_local else _NETWORK
-        return f"cannot tell: {why}; only programs that the daemon can see count" if why else ""
+        return f"cannot tell: {why}; {SEEN}" if why else ""
 
     def objection(self, rule: Rule, root: files.Root, tree: Tree, *, is_local: bool) -> Objection:
         """Say whether somebody writes a drop that would go now."""
@@ -56,7 +58,7 @@ class Writing:
             # pain 6: whatever the rule says, it cannot be sent, and that is no fault of anybody's
             return self._written_now(str(tree.busy[0]))
         if not rule.settle.asks_for_writers:
-            return Objection(findings=(_finding(True, _NEVER),))
+            return Objection(findings=(_finding(True, NEVER),))
         paths = [path for path, _ in tree.files]
         found = self._ask(root, tree.files, paths, most=1, is_local=is_local)
         if found.busy:
