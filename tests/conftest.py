@@ -11,6 +11,7 @@ import pytest
 
 from masv_watch.store import sqlite
 from tests import searching
+from tests.mounted import Mounts
 from tests.waiting import eventually as _eventually
 
 # before any test is made: each takes what it does not name from the profile
@@ -38,6 +39,14 @@ def project() -> Path:
 def eventually() -> Callable[..., Any]:
     """Give the function that waits for a condition: `eventually(condition, within=5)`."""
     return _eventually
+
+
+@pytest.fixture
+def mounts() -> Iterator[Mounts]:
+    """Give mounts that end with the test."""
+    made = Mounts()
+    yield made
+    made.end()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -31,20 +31,27 @@ sys.stdin.read()
 
 
 @contextmanager
-def leased(path: Path) -> Iterator[None]:
-    """Let another process hold a write lease, as a file server does for a client."""
-    lessee = subprocess.Popen(
-        [sys.executable, "-c", _LESSEE, str(path)],
+def holding(program: str, *words: str | Path) -> Iterator[int]:
+    """Let a process hold what it says that it holds, until the end; give its number."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, words)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert lessee.stdout is not None
-    assert lessee.stdout.readline() == "holds\n"
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "holds\n"
     try:
-        yield
+        yield holder.pid
     finally:
-        lessee.communicate("")
+        holder.communicate("")
+
+
+@contextmanager
+def leased(path: Path) -> Iterator[None]:
+    """Let another process hold a write lease, as a file server does for a client."""
+    with holding(_LESSEE, path):
+        yield
 
 
 class InUse:

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+#: the UUID of what only takes a number
+SPARE = "77777777-2222-3333-4444-555555555555"
+
 
 class Mounts:
     """What one test has mounted."""
@@ -29,6 +32,22 @@ class Mounts:
     def image(self, point: Path, image: Path, *options: str) -> None:
         """Mount an image that `make_image` made."""
         self._mount(point, "-o", ",".join(("loop", *options)), str(image))
+
+    def image_anew(self, point: Path, image: Path, *options: str, was: int, spare: Path) -> None:
+        """Mount an image under another device number than it had, which a spare one has by then.
+
+        Somebody else's may have it for a moment only: then it is given away once more.
+        """
+        for number in range(8):
+            self.image(
+                spare.with_name(f"{spare.name}{number}"),
+                make_image(spare.with_name(f"{spare.name}{number}.img"), SPARE, "SPARE"),
+            )
+            self.image(point, image, *options)
+            if point.stat().st_dev != was:
+                return
+            self.leave(point)
+        raise AssertionError(f"the number {was} was free again and again")
 
     def bind(self, point: Path, folder: Path) -> None:
         """Let a folder stand at another place as well."""

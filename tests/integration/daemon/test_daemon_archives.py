@@ -7,16 +7,8 @@ import urllib.request
 import pytest
 
 from tests.integration.daemon.field import Field
-from tests.mounted import Mounts
 from tests.processes import ask
 from tests.waiting import eventually
-
-
-@pytest.fixture
-def mounts():
-    made = Mounts()
-    yield made
-    made.end()
 
 
 @pytest.fixture

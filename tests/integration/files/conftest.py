@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from masv_watch.files import Root
+from masv_watch.watch.hints import Hints
 
 
 @pytest.fixture
@@ -23,6 +24,14 @@ def hot(tmp_path: Path) -> Path:
 def rung() -> list[str]:
     """Give the list of rings."""
     return []
+
+
+@pytest.fixture
+def hints(rung: list[str]) -> Iterator[Hints]:
+    """Give hints that note each ring, stopped at the end."""
+    made = Hints(rung.append)
+    yield made
+    made.stop()
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from masv_watch import files
+from tests.in_use import holding
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 
@@ -24,21 +24,9 @@ sys.stdin.read()
 """
 
 
-@contextmanager
-def holding(how: str, *paths: Path) -> Iterator[int]:
-    """Let another process have files open; give its number."""
-    holder = subprocess.Popen(
-        [sys.executable, "-c", _HOLDER, how, *map(str, paths)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "holds\n"
-    try:
-        yield holder.pid
-    finally:
-        holder.communicate("")
+def opened(how: str, *paths: Path) -> AbstractContextManager[int]:
+    """Let another process have files open; what is given gives its number."""
+    return holding(_HOLDER, how, *paths)
 
 
 @pytest.fixture
@@ -53,9 +41,9 @@ def hot(tmp_path: Path) -> Path:
 def test_written_below_gives_what_lies_there_and_is_open_for_writing(hot: Path) -> None:
     """Readers count for nothing, nor does what only begins with the same name."""
     with (
-        holding("writes", hot / "CARD" / "b.mov", hot.with_suffix(".mov")) as one,
-        holding("writes", hot / "CARD" / "b.mov") as other,
-        holding("reads", hot / "a.mov"),
+        opened("writes", hot / "CARD" / "b.mov", hot.with_suffix(".mov")) as one,
+        opened("writes", hot / "CARD" / "b.mov") as other,
+        opened("reads", hot / "a.mov"),
     ):
         found = files.written_below(os.fsencode(hot))
 
@@ -66,13 +54,13 @@ def test_written_below_gives_what_lies_there_and_is_open_for_writing(hot: Path) 
 def test_written_below_a_link_to_a_root_gives_the_paths_below_it(hot: Path) -> None:
     """The kernel names a file by where it lies."""
     (hot.parent / "link").symlink_to(hot)
-    with holding("writes", hot / "a.mov") as pid:
+    with opened("writes", hot / "a.mov") as pid:
         assert files.written_below(os.fsencode(hot.parent / "link")) == {b"a.mov": (pid,)}
 
 
 def test_written_below_that_is_ended_asks_no_further_process(hot: Path) -> None:
     """A daemon that stops waits for nothing."""
-    with holding("writes", hot / "a.mov"):
+    with opened("writes", hot / "a.mov"):
         assert files.written_below(os.fsencode(hot), stop=lambda: True) == {}
 
 
@@ -80,8 +68,8 @@ def test_programs_writing_names_as_many_as_it_is_asked_for(hot: Path) -> None:
     """Each once, however much of a drop it writes."""
     paths = [b"a.mov", b"CARD/b.mov"]
     with (
-        holding("writes", hot / "a.mov", hot / "CARD" / "b.mov") as pid,
-        holding("writes", hot / "a.mov"),
+        opened("writes", hot / "a.mov", hot / "CARD" / "b.mov") as pid,
+        opened("writes", hot / "a.mov"),
     ):
         both = files.programs_writing(os.fsencode(hot), paths, most=5)
         one = files.programs_writing(os.fsencode(hot), paths[1:], most=5)
@@ -99,7 +87,7 @@ def test_written_below_leaves_out_what_another_user_may_not_see(hot: Path) -> No
         "import os,sys\nfrom masv_watch import files\nos.setresuid(1234, 1234, 1234)\n"
         "print(files.written_below(os.fsencode(sys.argv[1])))"
     )
-    with holding("writes", hot / "a.mov"):
+    with opened("writes", hot / "a.mov"):
         done = subprocess.run(
             [sys.executable, "-c", code, str(hot)],
             capture_output=True,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,6 @@ from masv_watch.files.mounts import network_below, parse_mounts
 from tests.mounted import Mounts, make_image
 
 MARKER = RootMarker(state="0b0e8d9c", hot_folder="out")
-
-
-@pytest.fixture
-def mounts() -> Iterator[Mounts]:
-    """Give mounts that end with the test."""
-    made = Mounts()
-    yield made
-    made.end()
 
 
 def test_marker_that_is_written_is_read_again_and_may_be_read_by_all(hot: Path, root: Root) -> None:

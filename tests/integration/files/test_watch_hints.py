@@ -8,7 +8,7 @@ import shutil
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,6 @@ from masv_watch.watch.hints import Hints, Sight
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 
 Eventually = Callable[..., Any]
-
-
-@pytest.fixture
-def hints(rung: list[str]) -> Iterator[Hints]:
-    """Give hints that note each ring, stopped at the end."""
-    made = Hints(rung.append)
-    yield made
-    made.stop()
 
 
 def identity(folder: Path) -> tuple[int, int]:

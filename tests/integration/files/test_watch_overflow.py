@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,6 @@ pytestmark = [
 ]
 
 Eventually = Callable[..., Any]
-
-
-@pytest.fixture
-def hints(rung: list[str]) -> Iterator[Hints]:
-    """Give hints that note each ring, stopped at the end."""
-    made = Hints(rung.append)
-    yield made
-    made.stop()
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from masv_watch import files
 from tests.integration.rooms.delivered import World
 from tests.integration.rooms.sent import Room
 from tests.integration.rooms.signing import Desk
@@ -29,6 +31,15 @@ def sandbox(shared_sandbox: Sandbox) -> Iterator[Sandbox]:
     """Give the module's sandbox without the faults of an earlier test."""
     yield shared_sandbox
     shared_sandbox.heal()
+
+
+@pytest.fixture
+def _asked_of_the_kernel() -> Iterator[None]:
+    """Let the kernel be asked for writers, as the daemon does."""
+    before = signal.getsignal(signal.SIGIO)
+    files.prepare()
+    yield
+    signal.signal(signal.SIGIO, before)
 
 
 @pytest.fixture

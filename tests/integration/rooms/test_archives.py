@@ -9,16 +9,8 @@ import pytest
 from masv_watch.model import After, TaskEvent, TaskKind, TaskState
 from masv_watch.uploads import archives_away
 from tests.integration.rooms.delivered import FOLDER
-from tests.mounted import Mounts
 
 CURE = f"masv-watch adopt {FOLDER} --archive"
-
-
-@pytest.fixture
-def mounts():
-    made = Mounts()
-    yield made
-    made.end()
 
 
 @pytest.fixture

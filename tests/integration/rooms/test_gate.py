@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,20 +18,12 @@ from masv_watch.watch.hints import Sight
 from masv_watch.watch.intake import PERIOD_S, REPROBE_S
 from tests.integration.rooms.watched import LOOK_S, QUIET_S
 from tests.integration.store.making import claim
-from tests.mounted import Mounts, make_image
+from tests.mounted import make_image
 
 ONE = "11111111-2222-3333-4444-555555555555"
 TWO = "99999999-2222-3333-4444-555555555555"
 #: seconds after which a change is seen by the sweep and has settled
 SETTLED_S = 4 * QUIET_S
-
-
-@pytest.fixture
-def mounts() -> Iterator[Mounts]:
-    """Give mounts that end with the test."""
-    made = Mounts()
-    yield made
-    made.end()
 
 
 def marker(hot: Path) -> dict[str, str]:
@@ -109,22 +100,21 @@ def test_gate_of_two_hundred_delivered_drops_sends_and_reads_nothing_again(
     room.begin()
     room.pass_time(SETTLED_S)
     assert room.intake.gate.why
-    # another loop device has another number
-    spare = tmp_path / "spare"
-    mounts.image(spare, make_image(tmp_path / "other", TWO, "OTHER"))
-    mounts.image(room.hot, image, "strictatime")
+    mounts.image_anew(room.hot, image, "strictatime", was=device, spare=tmp_path / "spare")
     room.pass_time(REPROBE_S + SETTLED_S)
     assert room.intake.gate.why == ""
     assert room.hot.stat().st_dev != device
     assert last_reads(room.hot) == read_at
     mounts.leave(room.hot)
     # a restore to another disk: same names, sizes and times, new inodes and a new UUID
+    restored = tmp_path / "restored"
+    mounts.image(restored, make_image(tmp_path / "other", TWO, "OTHER"))
     mounts.image(room.hot, image)
     for each in room.hot.iterdir():
         if each.is_file():
-            shutil.copy2(each, spare / each.name)
+            shutil.copy2(each, restored / each.name)
     mounts.leave(room.hot)
-    mounts.leave(spare)
+    mounts.leave(restored)
     mounts.image(room.hot, tmp_path / "other", "strictatime")
     read_at = last_reads(room.hot)
     room.pass_time(REPROBE_S + SETTLED_S)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,6 @@ from tests.integration.rooms.watched import LOOK_S, QUIET_S
 from tests.mounted import Mounts
 
 SETTLED_S = 4 * QUIET_S + LOOK_S
-
-
-@pytest.fixture
-def mounts() -> Iterator[Mounts]:
-    """Give mounts that end with the test."""
-    made = Mounts()
-    yield made
-    made.end()
 
 
 @pytest.fixture

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
 from masv_watch import files
 from masv_watch.model import After, RootRow, TaskKind, TaskState
 from tests.integration.rooms.delivered import FOLDER
-from tests.mounted import Mounts
 
 MOVE = After(delivered="move", move_to="{root}/_sent/{name}")
 DELETE = After(delivered="delete")
-
-
-@pytest.fixture
-def mounts() -> Iterator[Mounts]:
-    """Give mounts that end with the test."""
-    made = Mounts()
-    yield made
-    made.end()
 
 
 @pytest.fixture

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from masv_watch import files
 from masv_watch.explain import Asked, explain
 from masv_watch.model import Caller, Dedupe, DropMode, Prospect, Settle, Sidecar
 from masv_watch.watch.hints import Sight
@@ -24,15 +22,6 @@ from .test_intake_redrops import SETTLED_S, delivered
 
 #: long enough for a drop to settle, and to be looked at again
 LONG_S = PERIOD_S[Sight.BLIND] + 2 * QUIET_S + WRITER_S
-
-
-@pytest.fixture
-def _asked_of_the_kernel() -> Iterator[None]:
-    """Let the kernel be asked for writers, as the daemon does."""
-    before = signal.getsignal(signal.SIGIO)
-    files.prepare()
-    yield
-    signal.signal(signal.SIGIO, before)
 
 
 @pytest.fixture

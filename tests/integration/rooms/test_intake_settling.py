@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -24,15 +23,6 @@ from tests.integration.rooms.watched import LOOK_S, QUIET_S
 from .test_intake_redrops import SETTLED_S, delivered
 
 FOUND_S = PERIOD_S[Sight.DEGRADED]
-
-
-@pytest.fixture
-def _asked_of_the_kernel() -> Iterator[None]:
-    """Let the kernel be asked for writers, as the daemon does."""
-    before = signal.getsignal(signal.SIGIO)
-    files.prepare()
-    yield
-    signal.signal(signal.SIGIO, before)
 
 
 def test_drop_with_a_done_marker_waits_for_it_and_goes_two_seconds_after(make_room):

@@ -11,7 +11,7 @@ from masv_watch.explain import Asked, explain
 from masv_watch.files import Root
 from masv_watch.model import Caller, Depth, DropMode, Initial, Prospect, To
 from tests.integration.rooms.watched import QUIET_S
-from tests.mounted import Mounts, Silent
+from tests.mounted import Silent
 from tests.rights import bound_by_modes
 
 LONG = QUIET_S * 5
@@ -262,14 +262,6 @@ def test_restored_state_asks_about_what_it_had_not_met_whatever_initial_said(mak
     look(room)
 
     assert room.state("day1/a.mov") == ASKED
-
-
-@pytest.fixture
-def mounts():
-    """Give a way to mount; all of it goes when the test ends."""
-    made = Mounts()
-    yield made
-    made.end()
 
 
 @pytest.mark.parametrize("is_kept", [True, False])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -11,19 +10,10 @@ from masv_watch import files
 from masv_watch.model import Initial
 from masv_watch.watch.intake import REPROBE_S
 from tests.integration.rooms.watched import QUIET_S
-from tests.mounted import Mounts, make_image
+from tests.mounted import make_image
 
 ONE = "11111111-2222-3333-4444-555555555555"
-TWO = "99999999-2222-3333-4444-555555555555"
 SETTLED_S = 5 * QUIET_S
-
-
-@pytest.fixture
-def mounts() -> Iterator[Mounts]:
-    """Give mounts that end with the test."""
-    made = Mounts()
-    yield made
-    made.end()
 
 
 @pytest.mark.parametrize("is_marked", [True, False])
@@ -51,13 +41,12 @@ def test_remounted_root_sends_what_came_while_it_was_away(
     room.intake.hurry()
     room.pass_time(2 * REPROBE_S)
     assert room.intake.gate.why
-    # another disk takes the number meanwhile, and the writer has this one mounted elsewhere
-    mounts.image(tmp_path / "spare", make_image(tmp_path / "other", TWO, "OTHER"))
+    # the writer has it mounted elsewhere
     mounts.image(tmp_path / "writer", image)
     for number in range(count):
         (tmp_path / "writer" / f"{number}.mov").write_bytes(b"came meanwhile")
     mounts.leave(tmp_path / "writer")
-    mounts.image(room.hot, image)
+    mounts.image_anew(room.hot, image, was=before, spare=tmp_path / "spare")
     room.pass_time(REPROBE_S + SETTLED_S)
 
     assert room.hot.stat().st_dev != before

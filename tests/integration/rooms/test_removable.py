@@ -6,7 +6,6 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,14 +36,6 @@ ONE = "11111111-2222-3333-4444-555555555555"
 TWO = "99999999-2222-3333-4444-555555555555"
 OWNER = Caller(uid=0, is_owner=True)
 SETTLED_S = REPROBE_S + 4 * QUIET_S
-
-
-@pytest.fixture
-def mounts() -> Iterator[Mounts]:
-    """Give mounts that end with the test."""
-    made = Mounts()
-    yield made
-    made.end()
 
 
 @pytest.fixture

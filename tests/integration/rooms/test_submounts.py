@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from masv_watch.model import Depth, DropMode, Initial, UploadState
 from tests.integration.rooms.watched import QUIET_S
 from tests.integration.store.making import claim, open_package
-from tests.mounted import Mounts
 
 LONG = 5 * QUIET_S
-
-
-@pytest.fixture
-def mounts() -> Iterator[Mounts]:
-    """Give mounts that end with the test."""
-    made = Mounts()
-    yield made
-    made.end()
 
 
 def test_held_content_of_a_file_system_below_is_asked_about_when_it_is_mounted_again(
