@@ -31,16 +31,16 @@ from masv_watch.concerns import Concerns
 from masv_watch.config import apart
 from masv_watch.config.handover import Loaded
 from masv_watch.delivery.alerts import LOOK_S, Teller
-from masv_watch.delivery.hooks import LOOK_S as HOOKS_S
+from masv_watch.delivery.hooks import REST_S as HOOKS_S
 from masv_watch.delivery.hooks import Herald
 from masv_watch.delivery.outbox import LETTERS, SOURCES, Outbox, Outside
-from masv_watch.delivery.outbox import LOOK_S as OUTBOX_S
-from masv_watch.departure import Departure
+from masv_watch.delivery.outbox import REST_S as OUTBOX_S
+from masv_watch.departure import REST_S, Departure
 from masv_watch.errors import CannotListen, ConfigError, StoreError
 from masv_watch.housekeeping import Housekeeping
 from masv_watch.inquiries import Inquirer
 from masv_watch.login import Login
-from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock, end_all
+from masv_watch.loops import Bell, Clock, Heart, Loop, SystemClock, end_all, wake_all
 from masv_watch.metrics import Metrics
 from masv_watch.model import Reloaded
 from masv_watch.reception import OwnThings, Reception
@@ -75,10 +75,10 @@ class Daemon:
             CannotListen: the API's address is taken.
         """
         thrift.share_heaps()
-        self._heaps = thrift.Heaps()
         self._path = path
         self._environ = environ
         self._clock = clock or SystemClock()
+        self._heaps = thrift.Heaps(monotonic=self._clock.monotonic)
         self._metrics = Metrics()
         self._metrics.gauge("build_info", 1, version=__version__)
         self._loaded = loaded
@@ -118,7 +118,7 @@ class Daemon:
         self._herald = self._build_herald()
         self._concerns = self._build_concerns()
         self._loops = [
-            self._loop("sender", self._departure.tick, self._departure.bell),
+            self._loop("sender", self._departure.tick, self._departure.bell, at_most_s=REST_S),
             *self._build_outboxes(cloud),
             self._build_teller(),
             self._loop("hooks", self._herald.tick, Bell(), vital=False, at_most_s=HOOKS_S),
@@ -454,6 +454,7 @@ class Daemon:
             self._roster.swap(self._settings.hot_folders)
             self._departure.adopt()
             self.store.hurry()
+            wake_all(self._loops)
         except StoreError as error:
             if not self._concerns.behind:
                 log.warning("hot folders wait for the state", extra={"reason": str(error)})

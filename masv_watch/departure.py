@@ -32,6 +32,9 @@ from masv_watch.transfer.tuner import Tuner
 from masv_watch.watch.gaps import quiet_time
 from masv_watch.watch.settle import quiet_for
 
+#: seconds between two looks while no upload is on its way; what moves one rings
+REST_S = 30.0
+
 
 class Departure:
     """The sending room of one daemon."""
@@ -114,7 +117,14 @@ class Departure:
         self.limits.tick()
         self.openings.tick()
         self.expectations.tick()
-        return self.sender.tick()
+        pause_s = self.sender.tick()
+        return self._rest_s(pause_s) if self.sender.is_at_rest else pause_s
+
+    def _rest_s(self, pause_s: float) -> float:
+        if self._store.is_astir():
+            return pause_s
+        # whoever waits for a window to open is told in its second
+        return max(min(self.openings.opens_in_s(), REST_S), pause_s)
 
     def end(self, timeout_s: float) -> None:
         """End the workers, waiting at most so long; the sender's loop has ended before."""

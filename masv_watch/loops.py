@@ -233,6 +233,12 @@ class Loop:
         self._wakes_at += pause_s
 
 
+def wake_all(loops: Iterable[Loop]) -> None:
+    """Have loops tick at once, however long they meant to rest."""
+    for loop in loops:
+        loop.bell.ring()
+
+
 def end_all(loops: Sequence[Loop], *, clock: Clock, within_s: float) -> None:
     """End loops, waiting at most so many seconds for all of them together."""
     for loop in loops:

@@ -22,6 +22,8 @@ _ARENA_MAX = -8
 CHANGED = 1 << 20
 #: bytes that may be free and kept: what comes next takes them again
 SPARE = 2 << 20
+#: seconds between two looks at what is free: each walks over the heaps
+LOOK_S = 60.0
 
 
 class _Held(ctypes.Structure):
@@ -53,8 +55,10 @@ class Heaps:
     itself a daemon stays as large as its largest minute, and grows as pieces fit ever less.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, monotonic: Callable[[], float]) -> None:
         """Begin with nothing given back; where the library is another one, nothing ever is."""
+        self._monotonic = monotonic
+        self._look_at = monotonic()
         library = ctypes.CDLL(None)
         self._trim: Callable[[int], int] | None = getattr(library, "malloc_trim", None)
         self._look = getattr(library, "mallinfo2", None)
@@ -63,9 +67,14 @@ class Heaps:
         self._held_then = 0
 
     def tend(self) -> bool:
-        """Give free memory back where there is some that was freed lately; say whether it was."""
-        if self._look is None or self._trim is None:
+        """Give free memory back where there is some that was freed lately; say whether it was.
+
+        Looks once in LOOK_S, however often it is called.
+        """
+        now = self._monotonic()
+        if self._look is None or self._trim is None or now < self._look_at:
             return False
+        self._look_at = now + LOOK_S
         seen = self._look()
         # pages that were given back still count as free: what is held tells whether more came
         if seen.fordblks < SPARE or abs(seen.uordblks - self._held_then) < CHANGED:

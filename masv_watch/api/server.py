@@ -27,6 +27,10 @@ from masv_watch.model import Listen, Scheme
 THREADS = 8
 #: seconds that calls in progress get to end when the daemon stops
 FAREWELL_S = 2.0
+#: seconds between two looks at the connections there are, and while there are none: a call and all
+#: that our threads want of the listener wake it
+LOOK_S = 1.0
+IDLE_S = 60.0
 
 
 class Listeners:
@@ -99,7 +103,12 @@ class Listeners:
                 self._terminator.accept(hall.socket.dup(), _Welcome(hall))
 
     def _run(self) -> None:
-        wasyncore.loop(timeout=1.0, use_poll=True, map=self._sockets)
+        while self._sockets:
+            wasyncore.loop(timeout=self._rest_s(), use_poll=True, map=self._sockets, count=1)
+
+    def _rest_s(self) -> float:
+        is_watched = any(hall.active_channels or hall.is_deaf for hall in self._halls)
+        return LOOK_S if is_watched else IDLE_S
 
     @property
     def listens(self) -> tuple[Listen, ...]:

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: seconds between two looks at what moved
 LOOK_S = 5.0
+#: seconds between two looks while nobody is to be told anything; a reload rings
+REST_S = 60.0
 #: seconds after which what was never taken is given up, as with letters
 LIFE_S = 72 * 3600.0
 #: seconds between two tries of what only a person can mend
@@ -63,7 +65,7 @@ class Herald:
         """Note what is to be told, and tell one thing; give the seconds to the next look."""
         wanted = dict(self._hooks())
         if not wanted and self._is_at_rest:
-            return LOOK_S
+            return REST_S
         if wanted != self._known:
             self._store.inherit_bulletins(wanted)
             self._known = wanted

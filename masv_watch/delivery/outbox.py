@@ -62,6 +62,8 @@ log = logging.getLogger(__name__)
 
 #: seconds between two looks while nothing is due; whatever becomes due meanwhile rings or says when
 LOOK_S = 10.0
+#: seconds between two looks while nothing is owed at all
+REST_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ class Outbox:
     def _rest_s(self) -> float:
         """Give the seconds until something can be due; what is owed anew rings."""
         at = self._store.next_task_at(self._kinds)
-        return LOOK_S if at is None else min(max(at - self._store.now(), 1.0), LOOK_S)
+        return REST_S if at is None else min(max(at - self._store.now(), 1.0), LOOK_S)
 
     def _attempt(self, task: Task) -> None:
         try:

@@ -166,6 +166,10 @@ class LeavingVerbs:
         rows = self.engine.read(lambda tx: tx.all("left_packages", now=tx.now))
         return [_left_of(row, self.seal) for row in rows]
 
+    def has_left_packages(self) -> bool:
+        """Say whether a package is left, due or not."""
+        return self.engine.read(lambda tx: tx.number("has_left_packages")) > 0
+
     def retry_left(self, package_id: str, *, retry_at: float, attempts: int) -> None:
         """Let a package that is left wait."""
         values = {"package_id": package_id, "retry_at": retry_at, "attempts": attempts}

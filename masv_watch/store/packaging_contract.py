@@ -117,6 +117,10 @@ class Packaging(Protocol):
         """List the packages that are left, still in the cloud and due to be cancelled."""
         ...
 
+    def has_left_packages(self) -> bool:
+        """Say whether a package is left that is still in the cloud, due or not."""
+        ...
+
     def retry_left(self, package_id: str, *, retry_at: float, attempts: int) -> None:
         """Try to cancel a package that is left only at `retry_at` again."""
         ...

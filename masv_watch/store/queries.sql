@@ -327,6 +327,10 @@ AND CASE state WHEN 'finalizing'
     ELSE instr(:closed, ' ' || coalesce(hot_folder, '?') || ' ') = 0 END
 ORDER BY priority DESC LIMIT :limit;
 
+-- name: uploads_astir
+SELECT EXISTS (SELECT 1 FROM uploads WHERE state IN ('transferring', 'idle', 'finalizing', 'deleting'))
+    OR EXISTS (SELECT 1 FROM uploads WHERE state = 'error' AND revives = 1) AS number;
+
 -- name: set_started
 UPDATE uploads SET started = 1, retry_at = 0 WHERE id = :id;
 
@@ -1173,6 +1177,9 @@ WHERE tasks.state = 'refused' OR (tasks.state = 'due' AND tasks.attempts >= 3)
 ORDER BY tasks.id DESC LIMIT :most;
 -- name: left_packages
 SELECT * FROM left_packages WHERE retry_at <= :now ORDER BY package_id;
+
+-- name: has_left_packages
+SELECT EXISTS (SELECT 1 FROM left_packages) AS number;
 
 -- name: leave_package
 INSERT INTO left_packages (package_id, upload_id, token, type, team)

@@ -209,6 +209,10 @@ class SteeringVerbs:
         rows = self.engine.read(lambda tx: tx.all("in_line", now=tx.now, limit=limit, **shut))
         return [int(row["priority"]) for row in rows]
 
+    def is_astir(self) -> bool:
+        """Say whether time alone can move an upload."""
+        return self.engine.read(lambda tx: tx.number("uploads_astir")) > 0
+
     def start_upload(self, upload_id: str) -> None:
         """Let an upload go at once."""
 

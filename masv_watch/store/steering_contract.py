@@ -126,6 +126,10 @@ class Steering(Protocol):
         """List the priorities of uploads that wait for a slot and are due, the highest first."""
         ...
 
+    def is_astir(self) -> bool:
+        """Say whether time alone can move an upload; whatever else moves one rings."""
+        ...
+
     def start_upload(self, upload_id: str) -> None:
         """Let an upload go at once: it waits for no slot and for no retry."""
         ...

@@ -21,6 +21,9 @@ from masv_watch.store.contract import Store
 
 log = logging.getLogger(__name__)
 
+#: seconds between two looks while a package is left
+LOOK_S = 10.0
+
 
 class Leaving:
     """The packages that are left, over one store and one cloud."""
@@ -39,7 +42,8 @@ class Leaving:
 
         def both() -> float:
             self.tick()
-            return tick()
+            rest_s = tick()
+            return min(rest_s, LOOK_S) if self._store.has_left_packages() else rest_s
 
         return both
 

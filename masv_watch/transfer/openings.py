@@ -4,13 +4,14 @@ Owns which hot folders' windows are closed now, until when, and the place of wha
 or begins an upload: the sender does. Built by `departure`; the sender's loop ticks, views ask.
 
 Law 1. A window is asked by the wall clock each time: a jump of it, a reload and a night in which it
-       is set count within a second (pain 43).
+       is set count within a second while anything is on its way (pain 43).
 Law 2. A closed window stops what carries bytes; what is finalizing or is deleted goes on. The
        window of `deliver` alone keeps a finalize that was not asked for yet, and our letters.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -63,6 +64,12 @@ class Openings:
             self._told = (turns, wanted, monotonic)
         trouble = self._disk_trouble()
         return replace(turns, disk_trouble=trouble) if trouble else turns
+
+    def opens_in_s(self) -> float:
+        """Give the seconds until the first closed window opens; infinity where none does."""
+        turns, _, _ = self._told
+        ats = [at for at in (*turns.closed.values(), *turns.undelivered.values()) if at is not None]
+        return min(ats, default=math.inf) - self._store_now()
 
     def _look(self, rules: Iterable[Rule]) -> Turns:
         ruled = {

@@ -2,7 +2,7 @@
 
 Owns which uploads are in hand and what goes out next. Never sends bytes itself: pieces go to the
 crew, outcomes come back, `transfer.failures` judges the bad ones, rows say the rest. Built by
-`daemon`; wakes at least every second and whenever something moved.
+`departure`; wakes whenever something moved, and every second while time can move something.
 
 Law 1. Only this thread decides; workers do one piece each and answer.
 Law 2. What waits has a row with a time; nothing is forgotten by a restart.
@@ -157,6 +157,11 @@ class Sender:
         # of a claim that has nothing out, no outcome will ring the bell
         still = [claim.rest_until for claim in self._grip.claims.values() if claim.out == 0]
         return min(max(min(still) - self._store.now(), _BRIEFLY_S), 1.0) if still else 1.0
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Say whether nothing is in hand."""
+        return not self._grip.claims
 
     def stop(self) -> None:
         """Hand out nothing more; pieces that are out may end."""

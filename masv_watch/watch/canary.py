@@ -27,7 +27,7 @@ PERIOD_S = 60.0
 #: touches in a row that went unheard before the observer is made anew
 MISSES = 3
 #: seconds between two looks at what a thread may have left behind
-_LOOK_S = 5.0
+_LOOK_S = 15.0
 
 
 class Canary:

@@ -8,11 +8,14 @@ import sys
 
 import pytest
 
-from masv_watch.thrift import CHANGED, SPARE
+from masv_watch.thrift import CHANGED, LOOK_S, SPARE, Heaps
+from tests.doubles import FakeClock
 
 #: a rush of small pieces of which some stay, so that no heap ends where it began
 PROGRAM = f"""
-from masv_watch.thrift import Heaps
+from itertools import count
+
+from masv_watch.thrift import LOOK_S, Heaps
 
 def resident():
     with open("/proc/self/status") as status:
@@ -22,7 +25,7 @@ def rush():
     pieces = [bytes(3000) for _ in range(20_000)]
     return pieces[::100]
 
-heaps = Heaps()
+heaps = Heaps(monotonic=count(step=LOOK_S).__next__)
 heaps.tend()
 small = heaps.tend()
 stays = rush()
@@ -49,3 +52,17 @@ def test_heaps_give_back_what_a_rush_took_and_rest_where_nothing_changed(project
     assert (first, is_less, after_more) == ("True", "True", "True")
     assert (small, again, quiet) == ("False", "False", "False")
     assert SPARE > CHANGED
+
+
+def test_heaps_are_looked_at_once_a_minute_however_often_they_are_tended(monkeypatch):
+    """Each look walks over all that is free, and the daemon's main thread turns six times."""
+    clock, looks = FakeClock(), []
+    heaps = Heaps(monotonic=clock.monotonic)
+    look = heaps._look
+    monkeypatch.setattr(heaps, "_look", lambda: looks.append(clock.monotonic()) or look())
+
+    for _ in range(13):
+        heaps.tend()
+        clock.advance(10.0)
+
+    assert [at - looks[0] for at in looks] == [0.0, LOOK_S, 2 * LOOK_S]

@@ -20,7 +20,7 @@ from masv_watch.errors import (
 from masv_watch.login import Login
 from masv_watch.metrics import Metrics
 from masv_watch.model import After, Masv, Secret, Terms, Turns, UploadEvent, UploadType
-from masv_watch.transfer.leaving import Leaving
+from masv_watch.transfer.leaving import LOOK_S, Leaving
 from masv_watch.uploads import Records, undeleted
 from tests.integration.rooms.sent import CHUNK, FOLDER, Door, Hold, Nth, Room, raising
 
@@ -245,6 +245,18 @@ def test_package_that_was_left_is_tried_again_until_it_is_gone(room: Room):
     room.clock.advance(1000.0)
     assert room.store.left_packages() == []
     assert known(room, old)["state"] == "archived"
+
+
+def test_package_that_was_left_is_looked_at_often_until_it_is_gone(room: Room):
+    """The loop that cancels it rests for longer where nothing is owed."""
+    upload_id, _ = sending(room)
+    rebind(room, upload_id)
+    delete = Nth(room.cloud.delete_package, 1, raising(CloudUnreachable("no route")))
+    both = leaving(room, cloud=Door(room.cloud, delete_package=delete)).before(lambda: 60.0)
+
+    assert both() == LOOK_S
+    room.clock.advance(3600)
+    assert both() == 60.0
 
 
 def test_package_that_was_left_waits_for_a_key_that_is_believed(room: Room):

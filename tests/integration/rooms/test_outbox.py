@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from masv_watch.delivery import letters
-from masv_watch.delivery.outbox import LEASE_S, LOOK_S
+from masv_watch.delivery.outbox import LEASE_S, REST_S
 from masv_watch.model import (
     NO_TURNS,
     After,
@@ -539,7 +539,7 @@ def test_letter_refused_in_words_that_quote_the_link_keeps_its_secret(world, san
 
 def test_outbox_without_a_task_rests_until_one_can_be_due(world):
     """It wakes for what is owed, and not each second to ask whether anything is."""
-    assert world.letters.tick() == LOOK_S
+    assert world.letters.tick() == REST_S
     away = world.settings.mail.smtp.__class__(host="127.0.0.1", port=free_port(), tls="none")
     world.settings = _with_smtp(world.settings, away)
     upload = world.deliver({"a": b"x"}, name=name(), mail_to=(ONE,))
@@ -548,7 +548,7 @@ def test_outbox_without_a_task_rests_until_one_can_be_due(world):
     waiting = world.task(upload, LETTER, ONE)
     world.clock.advance(waiting.retry_at - world.store.now() - 3)
     assert world.letters.tick() == pytest.approx(3)
-    assert world.sources.tick() == LOOK_S
+    assert world.sources.tick() == REST_S
 
 
 def test_link_of_a_package_with_a_password_asks_for_it_and_the_letter_says_so(world):
