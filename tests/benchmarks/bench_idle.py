@@ -26,8 +26,8 @@ from tests.benchmarks.trees import FILE_BYTES, seed  # noqa: E402
 
 DAEMON = "masv-watch"
 PEER = "the bare libraries"
-#: the goal of 60 ms over the 29 ms that these libraries took on the machine on which it was set: what
-#: a wake-up costs differs by more than ten times from one virtual machine to another
+#: the goal of 60 ms over the 29 ms that these libraries took on the machine on which it was set:
+#: what a wake-up costs differs by more than ten times from one virtual machine to another
 RATIO = 60 / 29
 
 
