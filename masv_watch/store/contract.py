@@ -94,6 +94,14 @@ class Ledger(Protocol):
         """Do what `see_drop` does for each path, all of them or none."""
         ...
 
+    def see_firsts(self, hot_folder: str, paths: Sequence[bytes]) -> bool:
+        """Make a drop, `settling`, of each path that has none; say whether each had none.
+
+        Made at once where all are UTF-8, and then far faster than `see_drops`; where one is not,
+        nothing is made.
+        """
+        ...
+
     def advance_drop(
         self,
         drop_id: int,

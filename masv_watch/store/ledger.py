@@ -93,15 +93,6 @@ class LedgerVerbs:
             lambda tx: tx.number("delivered_before", hot_folder=hot_folder, path=path)
         )
 
-    def latest_drops(self, hot_folder: str, paths: Sequence[bytes]) -> list[Drop]:
-        """Give the newest generation of each path that has one."""
-
-        def find(tx: Transaction) -> list[Row]:
-            found = (tx.one("latest_drop", hot_folder=hot_folder, path=path) for path in paths)
-            return [row for row in found if row is not None]
-
-        return rows_as(self.engine.read(find), drop_of)
-
     def see_drop(self, hot_folder: str, path: bytes) -> Drop:
         """Give the living drop of a path, made in a new generation if there is none."""
         return self.see_drops(hot_folder, (path,))[0]

@@ -31,6 +31,12 @@ SELECT * FROM drops WHERE id = :id;
 SELECT * FROM drops WHERE hot_folder = :hot_folder AND path = :path
 ORDER BY generation DESC LIMIT 1;
 
+-- name: latest_drops
+SELECT drops.* FROM json_each(:paths) AS wanted CROSS JOIN drops
+WHERE drops.hot_folder = :hot_folder AND drops.path = CAST(wanted.value AS BLOB)
+AND NOT EXISTS (SELECT 1 FROM drops AS later WHERE later.hot_folder = :hot_folder
+    AND later.path = drops.path AND later.generation > drops.generation);
+
 -- name: drops
 SELECT * FROM drops WHERE (:hot_folder IS NULL OR hot_folder = :hot_folder)
 AND (:living = 0 OR state IN ('settling', 'held', 'queued', 'taken')) ORDER BY id;
@@ -88,7 +94,7 @@ SELECT id, path FROM drops WHERE hot_folder = :hot_folder AND found_by IS NULL
 AND state IN ('settling', 'held', 'queued', 'taken');
 
 -- name: note_found
-UPDATE drops SET found_by = :found_by WHERE id = :id;
+UPDATE drops SET found_by = :found_by WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: drops_in_root
 SELECT * FROM drops WHERE state IN ('settling', 'held', 'queued', 'taken')
@@ -112,6 +118,12 @@ INSERT INTO drops (hot_folder, path, generation, state, seen_at)
 SELECT :hot_folder, :path, 1, 'settling', :now
 WHERE NOT EXISTS (SELECT 1 FROM drops WHERE hot_folder = :hot_folder AND path = :path)
 RETURNING *;
+
+-- name: see_firsts
+INSERT INTO drops (hot_folder, path, generation, state, seen_at)
+SELECT DISTINCT :hot_folder, CAST(value AS BLOB), 1, 'settling', :now FROM json_each(:paths)
+WHERE NOT EXISTS (
+    SELECT 1 FROM drops WHERE hot_folder = :hot_folder AND path = CAST(value AS BLOB));
 
 -- name: advance_drop
 UPDATE drops SET state = :after, hold = :hold, note = :note, asked = :asked,

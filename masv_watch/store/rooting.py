@@ -7,13 +7,12 @@ of the store; the contract stands in `store.rooting_contract`.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from masv_watch.model import (
     BatchMark,
     DropEvent,
     DropState,
-    FoundBy,
     HoldReason,
     RootRow,
     UploadState,
@@ -188,17 +187,6 @@ class RootingVerbs:
         """List the living drops of which it was not noted what found them."""
         rows = self.engine.read(lambda tx: tx.all("unfound_drops", hot_folder=hot_folder))
         return [(int(row["id"]), bytes(row["path"])) for row in rows]
-
-    def note_found(self, found: Mapping[int, FoundBy]) -> None:
-        """Note what found a drop."""
-        if not found:
-            return
-
-        def note(tx: Transaction) -> None:
-            for drop_id, found_by in found.items():
-                tx.run("note_found", id=drop_id, found_by=found_by)
-
-        self.engine.write(note)
 
     def open_root(
         self,

@@ -33,6 +33,7 @@ from masv_watch.store.bulletins import BulletinVerbs
 from masv_watch.store.copying import FILE, demand_finished
 from masv_watch.store.creation import CreationVerbs
 from masv_watch.store.duplicates import DuplicateVerbs
+from masv_watch.store.foreseeing import ForeseeingVerbs
 from masv_watch.store.history import HistoryVerbs
 from masv_watch.store.joining import JoiningVerbs
 from masv_watch.store.leaps import Leap, ago, with_leap
@@ -332,6 +333,7 @@ class SqliteStore(
     RetiringVerbs,
     WatchingVerbs,
     RootingVerbs,
+    ForeseeingVerbs,
     MeetingVerbs,
     AlarmingVerbs,
     BulletinVerbs,

@@ -10,6 +10,8 @@ Law 2. An event may come a moment after the sweep; only one that never comes spe
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Sequence
 
 from masv_watch.metrics import Metrics
 from masv_watch.model import FoundBy, Rule
@@ -21,6 +23,9 @@ log = logging.getLogger(__name__)
 
 #: seconds within which an event may follow the sweep that was faster
 GRACE_S = 5.0
+#: seconds after which an event that is missed counts as lost though others still come: whoever
+#: reads a long queue of them may be far behind the sweep
+LATEST_S = 60.0
 #: seconds for which an announced name is remembered
 _REMEMBERED_S = 900.0
 
@@ -39,6 +44,8 @@ class Discovery:
         self._announced: dict[bytes, float] = {}
         #: drops that only the sweep found while events should have, by their row
         self._suspects: dict[int, tuple[bytes, float]] = {}
+        #: monotonic, seconds: when the last names were announced
+        self._heard_at = -math.inf
 
     def decide(self, ledger: Store, now: float, *, is_heard: bool) -> None:
         """Note what found each new drop; `is_heard` says that events should have announced it."""
@@ -47,6 +54,8 @@ class Discovery:
             if now - at > _REMEMBERED_S:
                 del self._announced[name]
         self._announced.update(dict.fromkeys(names, now))
+        if names:
+            self._heard_at = now
         found: dict[int, FoundBy] = {}
         for drop_id, path in ledger.unfound(self._rule.name):
             by = FoundBy.EVENT if self._is_announced(path) else FoundBy.SWEEP
@@ -68,16 +77,23 @@ class Discovery:
 
     def _judge_suspects(self, ledger: Store, now: float) -> None:
         announced: dict[int, FoundBy] = {}
+        missed: list[bytes] = []
         for drop_id, (path, since) in list(self._suspects.items()):
             if self._is_announced(path):
                 del self._suspects[drop_id]
                 announced[drop_id] = FoundBy.EVENT
-            elif now - since >= GRACE_S:
+            elif now - max(since, self._heard_at) >= GRACE_S or now - since >= LATEST_S:
                 del self._suspects[drop_id]
-                log.warning(
-                    "the sweep found a drop that no event announced",
-                    extra={"hot_folder": self._rule.name, "drop": shown(path)},
-                )
-                why = f"{shown(path)} was found by the sweep and announced by no event"
-                self._hints.doubt(self._rule.name, why)
+                missed.append(path)
         ledger.note_found(announced)
+        if missed:
+            self._blame(missed)
+
+    def _blame(self, missed: Sequence[bytes]) -> None:
+        first, name = shown(missed[0]), self._rule.name
+        said = {"hot_folder": name, "drop": first, "drops": len(missed)}
+        log.warning("the sweep found a drop that no event announced", extra=said)
+        others = f" and {len(missed) - 1} others" if len(missed) > 1 else ""
+        verb = "were" if others else "was"
+        why = f"{first}{others} {verb} found by the sweep and announced by no event"
+        self._hints.doubt(name, why)

@@ -135,7 +135,7 @@ class Entries:
     def due(self, now: float) -> list[bytes]:
         """List the entries of which a sample is due, for a look at them."""
         self.assessor.begin_samples(now)
-        return [top for top, known in self._memory.growing.items() if known.retry_at <= now]
+        return self._memory.due(now)
 
     def lose_root(self) -> None:
         """Settle everything anew when the root is back; nothing of it is missing until then."""
@@ -152,9 +152,12 @@ class Entries:
     def begin(self, matcher: Matcher, *, odd: Collection[bytes] = ()) -> Roll:
         """Take in what the ledger says, and give whom a sweep should meet, the `odd` with them."""
         memory, store, name = self._memory, self._store, self.rule.name
-        self.assessor.begin_look(self._clock.monotonic())
+        now = self._clock.monotonic()
+        self.assessor.begin_look(now)
         memory.awaited.clear()
-        memory.marks.begin()
+        # where a marker beside a drop is heeded, each is asked whether it has one
+        is_each_asked = self.rule.schedule.heeds_marks
+        memory.marks.begin(() if is_each_asked else memory.resting(now, but=odd))
         ahead = self.assessor.judged_ahead()
         recognition = Recognition(
             self.rule,
@@ -260,6 +263,9 @@ class Entries:
         if self.rule.drop is DropMode.BATCH:
             self._tops.add(tree.top)
         if self._memory.is_told(tree, self._clock.monotonic()):
+            return True
+        if tree.kind == "file" and tree.top in self.foresight.fresh:
+            self._memory.write_down(tree)
             return True
         seen = self._seen(tree, self.remembered(tree.top))
         self._memory.concluded.pop(tree.top, None)

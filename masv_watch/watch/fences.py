@@ -22,6 +22,7 @@ from masv_watch.model import Identity
 Numbers = tuple[int, int, int, int, int]
 
 _BITS = (1 << 64) - 1
+_DIGITS = 16
 _OF_STAT = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_dev")
 
 
@@ -57,6 +58,11 @@ def file_marks(names: Iterable[str], stats: Iterable[Any]) -> array[int]:
     return array("q", map(hash, zip(names, map(_OF_STAT, stats), strict=True)))
 
 
+def is_bare(fence: str) -> bool:
+    """Say whether a fence is that of an entry alone, without what stands beside it."""
+    return len(fence) == _DIGITS
+
+
 def mark_of(fence: str) -> int:
     """Give the fence of a loose file as a number with a sign, as the interpreter hashes."""
     number = int(fence, 16)
@@ -70,4 +76,4 @@ def folded(total: int, path: bytes, numbers: Numbers, inside: int) -> int:
 
 def told(total: int) -> str:
     """Write a sum as a fence."""
-    return f"{total:016x}"
+    return f"{total:0{_DIGITS}x}"

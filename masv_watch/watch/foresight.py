@@ -25,6 +25,9 @@ Looked = TypeVar("Looked", bound=Tree | Same | Unlisted | None)
 #: loose files that are looked at before a consequence is drawn; a folder is always alone, because
 #: its list may be long
 AT_ONCE = 512
+#: new drops of one sweep after which it only writes down what else is new: to judge them takes
+#: longer than to find them, and more may be coming
+FLOOD = 1000
 
 
 class Foresight:
@@ -37,15 +40,22 @@ class Foresight:
         self._rows: dict[bytes, Drop] = {}
         #: rows that were made since somebody set this to 0
         self.made = 0
+        #: what was written down by the last look ahead, and is judged at leisure
+        self.fresh: frozenset[bytes] = frozenset()
 
     def look_ahead(self, tops: Sequence[bytes]) -> None:
         """Fetch the newest row of each name, made where there is none."""
         self._rows = {drop.path: drop for drop in self._store.latest_drops(self._hot_folder, tops)}
         new = [top for top in tops if top not in self._rows]
-        if new:
+        self.fresh = frozenset()
+        if not new:
+            return
+        if self.made >= FLOOD and self._store.see_firsts(self._hot_folder, new):
+            self.fresh = frozenset(new)
+        else:
             made = self._store.see_drops(self._hot_folder, new)
             self._rows.update((drop.path, drop) for drop in made)
-            self.made += len(made)
+        self.made += len(new)
 
     def take(self, top: bytes) -> Drop | None:
         """Give a row that was fetched, once; None where the ledger has to be asked."""

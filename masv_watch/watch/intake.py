@@ -34,7 +34,7 @@ from masv_watch.watch.closing import Closing
 from masv_watch.watch.cycles import Cycle, Standing, choose
 from masv_watch.watch.discovery import Discovery
 from masv_watch.watch.entries import Entries
-from masv_watch.watch.foresight import in_groups
+from masv_watch.watch.foresight import FLOOD, in_groups
 from masv_watch.watch.gate import Gate
 from masv_watch.watch.gauges import Gauges
 from masv_watch.watch.ground import Ground, Known
@@ -59,9 +59,8 @@ REPROBE_S = 15.0
 #: seconds; hints never make sweeps come faster, nor a sweep take more than a fifth of the time
 LEAST_PAUSE_S = 0.5
 _BREATH = 4.0
-#: new drops of one sweep after which the next may follow as soon as this one took: in a burst of
-#: tens of thousands of files it is writing them down that takes the time, and more are near
-FLOOD = 1000
+#: seconds of samples after which what was announced meanwhile is looked for
+SLICE_S = 0.5
 #: seconds between two questions whether a row that somebody else moves has moved
 ANSWER_S = 1.0
 #: seconds after which a root that does not answer counts as unreachable
@@ -230,7 +229,8 @@ class Intake:
         ended = self._clock.monotonic()
         self._sweep_at = ended + (PERIOD_S[mode.sight] if is_whole else REPROBE_S)
         made, self.entries.foresight.made = self.entries.foresight.made, 0
-        breath = _BREATH if made < FLOOD else 1.0
+        # in a flood more is near, and what was found before costs the next sweep next to nothing
+        breath = _BREATH if made < FLOOD else 0.0
         self._not_before = ended + max(LEAST_PAUSE_S, breath * (ended - began))
         self.gauges.tell(mode.sight, sweep_s=ended - began)
 
@@ -402,6 +402,7 @@ class Intake:
                 self._lose_root(now)
 
     def _look_at_some(self, root: files.Root, tops: list[bytes]) -> None:
+        began = self._clock.monotonic()
         looks = ((top, one(root, top, self._matcher, stop=self._stop)) for top in tops)
         for group in in_groups(looks):
             self.entries.foresee(tree for _, tree in group)
@@ -409,6 +410,9 @@ class Intake:
                 is_drop = tree is not None and self._look_at(root, tree)
                 if not is_drop and not self._stop():
                     self.entries.lose(top)
+            if self._dirty and self._clock.monotonic() - began > SLICE_S:
+                # the rest is due still
+                break
         self._closing.close()
         self._decide()
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -41,6 +41,8 @@ class Marks:
         self._lists: dict[bytes, Listed] = {}
         #: asked about a folder of which nothing is known
         self.recognised: Recognised = lambda _folder, _names, _stats: ()
+        #: by folder, of files that settle and are not due: alike as long as one sweep lasts
+        self._resting: dict[bytes, set[int]] = {}
 
     def __len__(self) -> int:
         """Count the files."""
@@ -62,17 +64,28 @@ class Marks:
         if folder in self._known or folder in self._lists:
             self._doubted.setdefault(folder, set()).add(os.fsdecode(name))
 
-    def begin(self) -> None:
-        """Begin a sweep; what one before listed until it broke off is known."""
+    def begin(self, resting: Iterable[tuple[bytes, str]] = ()) -> None:
+        """Begin a sweep; what one before listed until it broke off is known.
+
+        `resting` are files with their fences that nothing is to be done about before this sweep is
+        over, unless they changed.
+        """
         for folder, listed in self._lists.items():
             self._known[folder] = listed.result()
-        self._lists = {}
+        self._lists, self._resting = {}, {}
+        for top, fence in resting:
+            self._resting.setdefault(subfolder_of(top), set()).add(mark_of(fence))
 
     def list_folder(self, folder: bytes) -> Listed:
         """Begin the list of a folder, "" for the root."""
         known = self._known.get(folder, array("q"))
         recognised = None if known else partial(self.recognised, folder)
-        listed = Listed(known, self._doubted.pop(folder, set()), recognised)
+        listed = Listed(
+            known,
+            self._doubted.pop(folder, set()),
+            recognised,
+            resting=self._resting.get(folder, frozenset()),
+        )
         self._lists[folder] = listed
         return listed
 
@@ -85,7 +98,7 @@ class Marks:
         }
         kept.update((folder, listed.result()) for folder, listed in self._lists.items())
         self._known = {folder: marks for folder, marks in kept.items() if marks}
-        self._lists = {}
+        self._lists, self._resting = {}, {}
         for folder in self._doubted.keys() - self._known.keys():
             del self._doubted[folder]
 
@@ -98,9 +111,15 @@ class Listed:
         known: array[int],
         doubted: set[str],
         recognised: Callable[[Sequence[str], Sequence[Any]], Collection[int]] | None = None,
+        *,
+        resting: Collection[int] = (),
     ) -> None:
-        """Begin a list; whatever is `recognised` becomes known unless it is doubted."""
+        """Begin a list; whatever is `recognised` becomes known unless it is doubted.
+
+        What is `resting` counts as known in this list and not in the next.
+        """
         self._known, self._doubted, self._recognised = known, doubted, recognised
+        self._resting = resting
         #: where in what is known the next file stands if nothing changed
         self._at = 0
         self._in_order: array[int] | None = None
@@ -127,9 +146,11 @@ class Listed:
         if self._recognised is not None and not self._doubted:
             places = self._recognised(names, stats)
             self.marks.extend(found[place] for place in places)
-            return [at for at in range(len(found)) if at not in places]
-        pairs = zip(names, found, strict=True)
-        return [at for at, (name, mark) in enumerate(pairs) if not self._knows(name, mark)]
+            unknown = [at for at in range(len(found)) if at not in places]
+        else:
+            pairs = enumerate(zip(names, found, strict=True))
+            unknown = [at for at, (name, mark) in pairs if not self._knows(name, mark)]
+        return [at for at in unknown if found[at] not in self._resting]
 
     def knows(self, entry: Observation) -> bool:
         """Take in one entry and say whether it is a file that is known."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from masv_watch import files
 from masv_watch.model import Drop
 from masv_watch.watch.addresses import subfolder_of
 from masv_watch.watch.arrivals import Arrivals
+from masv_watch.watch.fences import is_bare
 from masv_watch.watch.marks import Marks
 from masv_watch.watch.scan import Tree
 from masv_watch.watch.settle import Entry, Seen, State, Verdict, is_same_signature
@@ -23,6 +26,7 @@ from masv_watch.watch.settle import Entry, Seen, State, Verdict, is_same_signatu
 class Remembered:
     """What is kept of an entry between two samples."""
 
+    #: 0 of what was only written down
     drop_id: int
     #: None before the first sample
     entry: Entry | None = None
@@ -45,6 +49,8 @@ class Remembered:
     place: tuple[int, int] | None = None
     #: whether the last look found it quiet
     is_quiet: bool = False
+    #: of a file that was written down before any sample, that of its only look
+    fence: str = ""
 
     @property
     def sight(self) -> str:
@@ -88,6 +94,30 @@ class Memory:
         if known is None or known.held or known.entry is None or tree.kind != "file":
             return False
         return now < known.retry_at and known.entry.fence == tree.fence
+
+    def resting(self, now: float, *, but: Collection[bytes]) -> Iterator[tuple[bytes, str]]:
+        """Give the files that a sweep can pass over as long as they have this fence, without these.
+
+        As `is_told` would say of each at a monotonic second; and what was written down is sampled
+        first of all.
+        """
+        for top, known in self.growing.items():
+            if known.entry is None:
+                fence = known.fence
+            else:
+                is_due = known.held or known.place is None or known.retry_at <= now
+                fence = "" if is_due else known.entry.fence
+            if is_bare(fence) and top not in but:
+                yield top, fence
+
+    def write_down(self, tree: Tree) -> None:
+        """Have a new file sampled as soon as nothing new is to be found."""
+        self.growing[tree.top] = Remembered(0, fence=tree.fence)
+
+    def due(self, now: float) -> list[bytes]:
+        """List what is due at a monotonic second, what has waited longest first."""
+        waiting = [(known.retry_at, top) for top, known in self.growing.items()]
+        return [top for at, top in sorted(waiting, key=itemgetter(0)) if at <= now]
 
     def sight(self, drop: Drop) -> str:
         """Tell what was seen last of a drop that settles, as `Remembered.sight`; any thread."""

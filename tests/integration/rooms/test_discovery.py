@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from masv_watch.model import To
+from masv_watch.watch.discovery import GRACE_S, LATEST_S
 from masv_watch.watch.hints import Hints, Sight
 from masv_watch.watch.intake import PERIOD_S, REPROBE_S
 from masv_watch.watch.sameness import RootState
@@ -73,6 +74,49 @@ def test_a_drop_that_no_event_announced_makes_events_unhealthy_until_one_does(ro
     assert "unheard.mov was found by the sweep" in silent[1].why
     assert found(room, "heard.mov") == "event"
     assert room.hints.mode("hot").sight is Sight.EVENTS
+
+
+def test_drops_that_no_event_announced_are_told_of_together(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sixty thousand lines of them would hide every other."""
+    room.pass_time(LOOK_S)
+    room.hints._hear = lambda _name, _event: None
+    room.hints.disarm("hot")
+    room.intake.hurry()
+    room.pass_time(2 * LOOK_S)
+    for number in range(3):
+        (room.hot / f"unheard{number}.mov").write_bytes(b"abc")
+    room.pass_time(PERIOD_S[Sight.EVENTS] + QUIET_S + LOOK_S)
+
+    told = [one for one in caplog.records if "no event announced" in one.getMessage()]
+    assert [one.drops for one in told] == [3]  # type: ignore[attr-defined]
+    why = room.hints.mode("hot").why
+    assert "and 2 others were found by the sweep and announced by no event" in why
+
+
+def test_drop_whose_event_is_behind_in_a_long_queue_is_no_proof_that_it_was_lost(
+    room: Room,
+) -> None:
+    """While others are announced its own may come; after a minute it will not."""
+    room.pass_time(LOOK_S)
+    hear = room.hints._hear
+    room.hints._hear = lambda name, event: (
+        None if b"behind" in os.fsencode(event.src_path) else hear(name, event)
+    )
+    room.hints.disarm("hot")
+    room.intake.hurry()
+    room.pass_time(2 * LOOK_S)
+    (room.hot / "behind.mov").write_bytes(b"abc")
+    sights = []
+    for number in range(round(LATEST_S / (GRACE_S - LOOK_S)) + 4):
+        (room.hot / f"heard{number}.mov").write_bytes(b"abc")
+        eventually(lambda: room.intake._dirty)
+        room.pass_time(GRACE_S - LOOK_S)
+        sights.append(room.hints.mode("hot").sight)
+
+    first = sights.index(Sight.DEGRADED) * (GRACE_S - LOOK_S)
+    assert LATEST_S - GRACE_S <= first <= LATEST_S + 2 * GRACE_S
 
 
 @pytest.mark.fault(1)

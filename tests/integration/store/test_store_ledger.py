@@ -84,6 +84,56 @@ def test_see_drops_gives_what_seeing_each_alone_would(bench: Bench, store: Store
     assert (again, bench.rows()) == (found, before)
 
 
+#: names that SQL, JSON or a terminal could take for something else
+ODD = [b"a'b", b'a"b', b"a\\nb", b"a\nb", b"\x01\x1f\x7f", "\u00e9".encode(), "e\u0301".encode(),
+       "\U0001f3ac/clip".encode(), b"null", b"1", b"[]", b"%s:paths"]  # fmt: skip
+
+
+def test_see_firsts_makes_what_seeing_each_would_whatever_the_names_hold(store: Store) -> None:
+    """One statement takes the paths apart again, byte for byte."""
+    assert store.see_firsts(FOLDER, ODD)
+
+    made = store.drops(FOLDER)
+    assert [drop.path for drop in made] == ODD
+    assert made == store.latest_drops(FOLDER, ODD) == store.see_drops(FOLDER, ODD)
+    assert {(drop.generation, drop.state) for drop in made} == {(1, DropState.SETTLING)}
+    assert store.latest_drops("other", ODD) == []
+
+
+def test_see_firsts_says_that_one_of_them_was_known_and_touches_no_row_of_it(store: Store) -> None:
+    """Whoever asked sees each of them then: what ended gets another generation there."""
+    ended = making.bring_drop(store, DropState.CANCELLED)
+    known = store.see_drop(FOLDER, b"known")
+
+    assert not store.see_firsts(FOLDER, [b"known", ended.path, b"new"])
+    assert store.drops(FOLDER)[:2] == [ended, known]
+    assert [drop.path for drop in store.drops(FOLDER)[2:]] == [b"new"]
+
+
+@pytest.mark.parametrize("paths", [[b"new", b"new"], [b"new", b"\xff"]], ids=["twice", "no text"])
+def test_see_firsts_leaves_to_others_what_it_cannot_write_down(
+    store: Store, paths: list[bytes]
+) -> None:
+    """A name that a file system listed twice, and one that is no UTF-8."""
+    assert not store.see_firsts(FOLDER, paths)
+    store.see_drops(FOLDER, paths)
+
+    assert {drop.path for drop in store.drops(FOLDER)} == set(paths)
+    assert [drop.path for drop in store.latest_drops(FOLDER, paths)] in (paths, paths[:1])
+
+
+def test_latest_drops_are_the_newest_generations_of_names_that_are_text_and_of_others(
+    store: Store,
+) -> None:
+    """Those that are no text are asked one by one."""
+    old = making.bring_drop(store, DropState.CANCELLED)
+    new = store.see_drop(FOLDER, old.path)
+    odd = store.see_drop(FOLDER, b"\xff")
+
+    assert store.latest_drops(FOLDER, [old.path, b"unknown"]) == [new]
+    assert store.latest_drops(FOLDER, [old.path, b"\xff"]) == [new, odd]
+
+
 def test_living_paths_are_those_of_the_drops_that_live(store: Store) -> None:
     """A sweep learns what is missing without a row of each: names that are no text included."""
     gone = store.see_drop(FOLDER, b"gone")

@@ -241,3 +241,17 @@ def test_what_is_recognised_becomes_known_unless_it_is_doubted() -> None:
     marks.recognised = recognised
     marks.doubt(path_of("b"))
     assert begun(marks, *files, is_whole=True) == [0, 1]
+
+
+def test_resting_file_is_passed_over_by_one_sweep_as_long_as_it_is_the_same() -> None:
+    """It is not known by that: what settles must be looked at again."""
+    marks = Marks()
+    marks.begin([(path_of("a"), fence_of("a", 0)), (path_of("b"), fence_of("b", 0))])
+    listed = marks.list_folder(FOLDER)
+    assert listed.unknown(["a", "b", "c"], [stat(0), stat(1), stat(0)]) == [1, 2]
+    listed.is_whole = True
+    marks.end(set())
+
+    marks.begin()
+    assert len(marks) == 0
+    assert marks.list_folder(FOLDER).unknown(["a"], [stat(0)]) == [0]
