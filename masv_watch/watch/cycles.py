@@ -1,6 +1,7 @@
-"""Which look a hot folder gets when its period is over: at everything, or at its folders only.
+"""Which look a hot folder gets when its period is over, and how soon after one the next may come.
 
-Owns that choice and its reasons. Never looks itself. Called by intake.
+Owns the choice between everything and the folders only, its reasons, and the rest between two
+sweeps. Never looks itself. Called by intake.
 
 A file that is written in place changes no folder, so that a look at the folders alone finds what
 came, went or was renamed, and nothing else. It stands in for a sweep only while notifications work,
@@ -18,6 +19,12 @@ from masv_watch.model import Decision, Finding
 #: long as nobody would notice in what notifications miss, such as a page written by way of a
 #: mapping that was never closed; a sweep of a million files an hour is a thousandth of a core
 FULL_S = 3600.0
+#: seconds that pass between two sweeps, however many notifications come
+LEAST_PAUSE_S = 0.5
+#: how often the time of a sweep goes by before the next, so that none takes more than a fifth of it
+_BREATH = 4.0
+#: known names that cost a sweep together what a new one does
+_WEIGHT = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +65,16 @@ def choose(standing: Standing) -> Cycle:
         ),
     )
     return Cycle(is_full=not all(finding.passed for finding in findings), findings=findings)
+
+
+def rest_s(took_s: float, *, names: int, new: int) -> float:
+    """Give the seconds to rest after a sweep of so many seconds that met so many names.
+
+    What it took for new ones asks for no rest: in a burst more are near, and the next sweep passes
+    over these.
+    """
+    known = max(names - new, 1)
+    return max(LEAST_PAUSE_S, _BREATH * took_s * known / (known + _WEIGHT * new))
 
 
 def _finding(test: str, passed: bool, otherwise: str, detail: str) -> Finding:

@@ -31,10 +31,10 @@ from masv_watch.watch.absence import Absence
 from masv_watch.watch.absentees import Absentees
 from masv_watch.watch.adoption import adopt, came_since
 from masv_watch.watch.closing import Closing
-from masv_watch.watch.cycles import Cycle, Standing, choose
+from masv_watch.watch.cycles import LEAST_PAUSE_S, Cycle, Standing, choose, rest_s
 from masv_watch.watch.discovery import Discovery
 from masv_watch.watch.entries import Entries
-from masv_watch.watch.foresight import FLOOD, in_groups
+from masv_watch.watch.foresight import in_groups
 from masv_watch.watch.gate import Gate
 from masv_watch.watch.gauges import Gauges
 from masv_watch.watch.ground import Ground, Known
@@ -56,9 +56,6 @@ log = logging.getLogger(__name__)
 PERIOD_S = {Sight.EVENTS: 300.0, Sight.DEGRADED: 15.0, Sight.OFF: 15.0, Sight.BLIND: 30.0}
 #: seconds between two looks at a root that is not there
 REPROBE_S = 15.0
-#: seconds; hints never make sweeps come faster, nor a sweep take more than a fifth of the time
-LEAST_PAUSE_S = 0.5
-_BREATH = 4.0
 #: seconds of samples after which what was announced meanwhile is looked for
 SLICE_S = 0.5
 #: seconds between two questions whether a row that somebody else moves has moved
@@ -72,6 +69,8 @@ class Intake:
 
     #: whether the last sweep left notifications behind that are believed
     _was_heard = False
+    #: names that the last whole sweep met
+    _names = 0
 
     def __init__(
         self,
@@ -229,9 +228,7 @@ class Intake:
         ended = self._clock.monotonic()
         self._sweep_at = ended + (PERIOD_S[mode.sight] if is_whole else REPROBE_S)
         made, self.entries.foresight.made = self.entries.foresight.made, 0
-        # in a flood more is near, and what was found before costs the next sweep next to nothing
-        breath = _BREATH if made < FLOOD else 0.0
-        self._not_before = ended + max(LEAST_PAUSE_S, breath * (ended - began))
+        self._not_before = ended + rest_s(ended - began, names=self._names, new=made)
         self.gauges.tell(mode.sight, sweep_s=ended - began)
 
     def _turn(self, *, is_awaited: bool) -> AbstractContextManager[float]:
@@ -310,6 +307,7 @@ class Intake:
             hidden.update(top for top, tree in group if not is_seen(tree))
         if self._stop():
             return
+        self._names = roll.names
         self._mark(root, found=roll.has_drop, is_empty=not (roll.has_drop or roll.has_name))
         # what lies in a folder that could not be listed is not missing
         roll.spare(hidden)

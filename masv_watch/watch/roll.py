@@ -35,9 +35,12 @@ class Roll:
         self._odd_folders = {subfolder_of(path) for path in self.unjudged}
         #: whether a drop was met, and whether anything but the marker of the root
         self.has_drop = self.has_name = False
+        #: names that were met in any form
+        self.names = 0
 
     def meet(self, top: bytes, *, is_drop: bool) -> None:
         """Take in an entry that was looked at."""
+        self.names += 1
         self.untold.discard(top)
         self.unjudged.discard(top)
         self.has_name = self.has_name or top != MARKER_NAME
@@ -48,6 +51,7 @@ class Roll:
     def meet_alike(self, alike: Alike) -> list[bytes]:
         """Take in files that are known; give those that have to be judged all the same."""
         self.has_drop = self.has_name = True
+        self.names += len(alike.names)
         if alike.folder in self._folders:
             tops = alike.tops
             self.missing.difference_update(tops)

@@ -12,9 +12,9 @@ import pytest
 
 from masv_watch.model import DropMode, Initial
 from masv_watch.watch import ground
-from masv_watch.watch.cycles import FULL_S
+from masv_watch.watch.cycles import FULL_S, LEAST_PAUSE_S
 from masv_watch.watch.hints import Hints, Mode, Sight
-from masv_watch.watch.intake import LEAST_PAUSE_S, PERIOD_S
+from masv_watch.watch.intake import PERIOD_S
 from masv_watch.watch.turnstile import Turnstile
 from tests.doubles import FakeClock
 from tests.integration.rooms.watched import QUIET_S, Room

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from masv_watch.model import DropState
-from masv_watch.watch import foresight, intake
+from masv_watch.watch import cycles, foresight, intake
 from tests.integration.rooms.watched import QUIET_S, SPACING_S, Room
 
 
@@ -104,27 +104,42 @@ def test_file_that_changed_before_it_is_due_is_judged_at_once(room: Room) -> Non
     assert [each.name for each in room.taken()] == ["clip1", "clip0"]
 
 
-def test_next_sweep_of_a_burst_comes_at_once(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More files are near; a sweep that found nothing new waits longer for its turn."""
-    monkeypatch.setattr(intake, "FLOOD", 3)
-    ticking = room.store.living_paths
+def rests(room: Room, seconds: float) -> float:
+    """Have a sweep take so long; give for how many times that the next one waits."""
+    look = room.store.living_paths
 
     def slow(*words: Any, **more: Any) -> Any:
-        room.clock.advance(2)
-        return ticking(*words, **more)
+        room.clock.advance(seconds)
+        return look(*words, **more)
 
-    monkeypatch.setattr(room.store, "living_paths", slow, raising=False)
-    pauses = []
-    for count in (3, 0):
-        fall(room, count, f"w{count}")
-        began = room.clock.monotonic()
-        room.intake.hurry()
-        room.intake.tick()
-        took = room.clock.monotonic() - began
-        pauses.append((room.intake._not_before - room.clock.monotonic()) / took)
-        room.clock.advance(100)
+    room.store.living_paths = slow  # type: ignore[method-assign]
+    room.intake.hurry()
+    room.intake.tick()
+    del room.store.living_paths
+    rest = (room.intake._not_before - room.clock.monotonic()) / seconds
+    room.clock.advance(100)
+    return rest
 
-    assert pauses == [intake.LEAST_PAUSE_S / 2, 4.0]
+
+def test_next_sweep_of_a_burst_comes_at_once_and_other_sweeps_take_a_fifth_of_the_time(
+    room: Room,
+) -> None:
+    """More files are near, however few there were: it was finding them that took long."""
+    fall(room, 3)
+    first = rests(room, 2.0)
+    quiet = rests(room, 2.0)
+
+    assert first == cycles.LEAST_PAUSE_S / 2.0
+    assert quiet == 4.0
+
+
+def test_few_new_files_beside_many_known_ones_make_no_sweep_come_sooner(room: Room) -> None:
+    """A million files cost seconds of each sweep; one that is copied is announced many times."""
+    fall(room, 200)
+    rests(room, 2.0)
+    fall(room, 1, "more")
+
+    assert 3.5 < rests(room, 2.0) < 4.0
 
 
 @pytest.fixture
@@ -162,7 +177,7 @@ def test_sweep_in_a_flood_judges_nothing_that_was_written_down(room: Room) -> No
     fall(room, 20)
     look(room)
     at_once = judged(room)
-    room.clock.advance(intake.LEAST_PAUSE_S)
+    room.clock.advance(cycles.LEAST_PAUSE_S)
     fall(room, 1, "more")
     look(room)
 

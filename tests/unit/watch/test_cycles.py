@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masv_watch.watch.cycles import FULL_S, Standing, choose
+from masv_watch.watch.cycles import FULL_S, LEAST_PAUSE_S, Standing, choose, rest_s
 
 QUIET = {
     "is_asked": False,
@@ -56,3 +56,26 @@ def test_no_hour_goes_by_without_a_sweep(
     )
 
     assert choose(standing).is_full or ago_s < FULL_S
+
+
+@given(took_s=st.floats(0, 1000), names=st.integers(0, 10**6), new=st.integers(0, 10**6))
+def test_rest_is_never_short_and_never_longer_than_what_was_known_deserves(
+    took_s: float, names: int, new: int
+) -> None:
+    """Four times of what a sweep took, less whatever of it was new."""
+    rest = rest_s(took_s, names=names, new=new)
+
+    assert LEAST_PAUSE_S <= rest <= max(LEAST_PAUSE_S, 4.0 * took_s)
+    assert rest <= rest_s(took_s, names=names + 1, new=new)
+    assert rest >= rest_s(took_s, names=names + 1, new=new + 1)
+
+
+def test_sweep_that_found_nothing_new_takes_a_fifth_of_the_time() -> None:
+    """However few names there are."""
+    assert rest_s(3.0, names=10**6, new=0) == rest_s(3.0, names=0, new=0) == 12.0
+
+
+def test_sweep_of_a_burst_is_followed_at_once_and_a_few_new_names_change_little() -> None:
+    """It is not the number of what is new that counts, but how much of the sweep it was."""
+    assert rest_s(3.0, names=900, new=900) == LEAST_PAUSE_S
+    assert rest_s(3.0, names=10**6, new=100) > 11.9
