@@ -6,7 +6,8 @@ caller posts: the API does. Built by `departure`; the sender's loop ticks, the A
 Law 1. What a caller posted counts in place of the configuration's limit for all uploads, over
        reloads and restarts, until it is posted anew or handed back. One rule, and no time limit.
 Law 2. A hot folder's own limit is the configuration's; nothing that is posted lifts it.
-Law 3. A change holds at once, a line of a timetable within a second of its minute.
+Law 3. A change holds at once, a line of a timetable within a second of its minute while anything is
+       on its way.
 """
 
 from __future__ import annotations
