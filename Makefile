@@ -18,8 +18,8 @@ WORKERS ?= 4
 # Some machines forbid to keep compiled modules: each process of each test would compile them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup lint docs test test-browser test-faults test-packages dist deb bench soak demo \
-	clean
+.PHONY: help setup lint docs test test-daemon test-browser test-faults test-packages dist deb bench \
+	soak demo clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,13 +67,20 @@ docs: setup ## the documents as pages, in build/docs; each warning fails
 # In the order of their names the files of few and long tests, such as the kills, come first; xdist
 # would begin with those of many and have one worker end long after the others.
 # Status 5 of pytest means that nothing was chosen, which for one of the two halves is no failure.
-test: lint ## lint and all tests but the long ones and those that npm is needed for
+define both_halves
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-		-m 'not serial and not long and not barriers' \
+		-m '$(1) and not serial and not long and not barriers' \
 		--ignore=tests/architecture --ignore=tests/benchmarks --ignore=tests/packages
-	$(BIN)/python -m pytest -q -m 'serial and not long' --ignore=tests/architecture \
+	$(BIN)/python -m pytest -q -m '$(1) and serial and not long' --ignore=tests/architecture \
 		--ignore=tests/benchmarks --ignore=tests/packages || [ $$? -eq 5 ]
+endef
+
+test: lint ## lint, and all tests but those of whole daemons, of which it takes a slice
+	$(call both_halves,not daemon)
 	@echo "test: everything passed"
+
+test-daemon: setup ## whole daemons: what they do, what kills them, their pages and documents
+	$(call both_halves,daemon)
 
 test-browser: setup $(AXE) ## our page and those of other sites in a real browser (needs chromium-headless-shell)
 	$(BIN)/python -m pytest -q tests/browser

@@ -18,6 +18,33 @@ from tests.waiting import eventually as _eventually
 searching.register()
 
 
+#: where every test runs whole daemons, which takes seconds of a processor each
+_OF_DAEMONS = (
+    "tests/browser",
+    "tests/faults",
+    "tests/integration/benchmarks",
+    "tests/integration/daemon",
+    "tests/integration/docs",
+)
+#: files of these that stand for the rest in `make test`: the main job, a kill, a torn file
+_SLICES = {
+    "tests/faults/test_kill.py",
+    "tests/faults/test_torn_files.py",
+    "tests/integration/daemon/test_daemon_delivery.py",
+    "tests/integration/daemon/test_daemon_intake.py",
+    "tests/integration/daemon/test_daemon_sending.py",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what `make test` leaves to `make test-daemon`."""
+    for item in items:
+        path = item.path.relative_to(config.rootpath).as_posix()
+        if path.startswith(_OF_DAEMONS) and path not in _SLICES:
+            item.add_marker("daemon")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Escape lone surrogates in captured output: pytest-xdist cannot carry them and dies."""
