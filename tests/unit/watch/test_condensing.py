@@ -104,6 +104,8 @@ def test_condensed_tree_holds_one_folder_at_a_time():
         tracemalloc.stop()
         return most
 
-    one = peak(1)
+    def least(folders):
+        # what a thread that another test left behind takes meanwhile counts as well
+        return min(peak(folders) for _ in range(3))
 
-    assert peak(100) < 2 * one
+    assert least(100) < 2 * least(1)
