@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from masv_watch import files
 from masv_watch.cloud.client import CloudClient
+from masv_watch.errors import StoreError
 from masv_watch.login import Login
 from masv_watch.loops import Bell, Clock
 from masv_watch.metrics import Metrics
@@ -121,7 +122,11 @@ class Departure:
         return self._rest_s(pause_s) if self.sender.is_at_rest else pause_s
 
     def _rest_s(self, pause_s: float) -> float:
-        if self._store.is_astir():
+        try:
+            if self._store.is_astir():
+                return pause_s
+        except StoreError:
+            # nobody knows; the sender tells of a state that cannot be read
             return pause_s
         # whoever waits for a window to open is told in its second
         return max(min(self.openings.opens_in_s(), REST_S), pause_s)

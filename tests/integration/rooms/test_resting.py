@@ -9,6 +9,7 @@ import pytest
 
 from masv_watch.cloud.client import CloudClient
 from masv_watch.departure import REST_S, Departure
+from masv_watch.errors import StoreError
 from masv_watch.login import Login
 from masv_watch.metrics import Metrics
 from masv_watch.model import (
@@ -129,6 +130,20 @@ def test_room_looks_each_second_while_what_was_given_up_is_tried_once_more(make_
 
     house.store.advance_upload(upload_id, UploadEvent.RESUME)
     house.store.advance_upload(upload_id, UploadEvent.FAIL, code=1, error="refused")
+    assert house.tick() == REST_S
+
+
+def test_room_that_cannot_read_its_state_looks_each_second(make_house, monkeypatch):
+    """It rests for nothing that it does not know, and a disk in trouble crashes no loop."""
+    house = make_house()
+    engine = house.store.engine
+
+    def broken(_job):
+        raise StoreError("the disk does not answer")
+
+    monkeypatch.setattr(engine, "read", broken)
+    assert house.tick() == 1.0
+    monkeypatch.undo()
     assert house.tick() == REST_S
 
 
