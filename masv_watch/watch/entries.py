@@ -155,9 +155,7 @@ class Entries:
         now = self._clock.monotonic()
         self.assessor.begin_look(now)
         memory.awaited.clear()
-        # where a marker beside a drop is heeded, each is asked whether it has one
-        is_each_asked = self.rule.schedule.heeds_marks
-        memory.marks.begin(() if is_each_asked else memory.resting(now, but=odd))
+        memory.marks.begin(memory.resting(now, but=odd))
         ahead = self.assessor.judged_ahead()
         recognition = Recognition(
             self.rule,
