@@ -3,7 +3,7 @@
 Owns how many paths are asked and written at once. Decides nothing. Part of the store.
 
 It stands alone because a statement for each path waits each time for its turn among all threads: in
-a burst of files that is a hundred times what the database needs.
+a burst of files that is most of what it costs.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from masv_watch.api.doors import Bound, bind, handed_over
+from masv_watch.api.server import IDLE_S, LOOK_S
 from masv_watch.errors import CannotListen
 from masv_watch.model import Listen, Scheme
 from tests.integration.api.listening import (
@@ -374,3 +375,15 @@ def test_listener_whose_twin_is_taken_does_not_start(tmp_path):
             House(tmp_path / "house", Listen(port=port))
         with socket.create_server(("127.0.0.1", port)):
             pass
+
+
+def test_listener_without_a_connection_sleeps_and_with_one_looks_at_it_each_second(build):
+    """It polled each second for nobody; a caller wakes it, and a silent one is seen to the end."""
+    house = build()
+    alone = house.listeners._rest_s()
+    with house.connect():
+        eventually(lambda: house.listeners._rest_s() == LOOK_S)
+    eventually(lambda: house.listeners._rest_s() == IDLE_S)
+
+    assert alone == IDLE_S
+    assert house.call()[0] == 200

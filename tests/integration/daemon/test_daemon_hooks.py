@@ -67,3 +67,42 @@ def test_delivery_behind_a_password_is_told_to_a_hook_and_no_secret_is_anywhere(
         assert secret not in daemon.text() + answers
         with sqlite3.connect(tmp_path / "state" / "masv-watch.db") as state:
             assert secret not in "\n".join(state.iterdump())
+
+
+PLAIN = """
+version: 1
+masv: {{api_url: "{api}", team: acme, api_key: sandbox-key}}
+server: {{listen: "http://127.0.0.1:{port}"}}
+state: {top}/state
+hot_folders:
+  - name: out
+    path: {top}/out
+    settle: {{quiet: 1s}}
+    to: {{recipients: []}}
+{notify}
+"""
+
+
+def test_hook_that_a_reload_brings_is_told_of_what_comes_right_after_it(tmp_path):
+    """While there was none nobody looked; what is delivered before the first look is not told."""
+    (tmp_path / "out").mkdir()
+    sandbox, listener, port = Sandbox(tmp_path / "cloud"), Listener(), free_port()
+    config = tmp_path / "masv-watch.yml"
+    place = {"api": sandbox.api, "port": port, "top": tmp_path}
+    config.write_text(PLAIN.format(notify="", **place))
+    config.chmod(0o600)
+    daemon = Daemon(config, port, tmp_path / "daemon.log")
+    try:
+        daemon.start(environ={"WEBHOOK": listener.url().reveal()}).until_ready()
+        (tmp_path / "out" / "before.mov").write_bytes(b"before")
+        eventually(lambda: [one["state"] for one in daemon.uploads()] == ["complete"], within=20)
+        config.write_text(PLAIN.format(notify="    notify: [{webhook: !env WEBHOOK}]", **place))
+        ask(daemon.api, "/api/v1/reload", "POST", {})
+        (tmp_path / "out" / "after.mov").write_bytes(b"after")
+        eventually(lambda: listener.told, within=30)
+    finally:
+        daemon.kill()
+        sandbox.end()
+        listener.close()
+
+    assert [told["name"] for _, told in listener.told] == ["after.mov"]

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from masv_watch.delivery import webhook
-from masv_watch.delivery.hooks import LIFE_S, Herald
+from masv_watch.delivery.hooks import LIFE_S, LOOK_S, REST_S, Herald
 from masv_watch.errors import HookDeferred, HookRefused
 from masv_watch.metrics import Metrics
 from masv_watch.model import (
@@ -458,3 +458,12 @@ def test_what_waits_for_a_hook_is_told_after_its_hot_folder_was_renamed(world, l
 
     assert len(waiting) == 1
     assert [bulletin.hot_folder for bulletin, *_ in left] == ["renamed"]
+
+
+def test_herald_whom_nobody_asked_to_tell_anything_rests_until_a_reload(world, listener):
+    """It reads no journal for nobody, and with a hook looks at what moved every few seconds."""
+    square = Square(world)
+    alone = square.herald.tick()
+    square.tell(hook(listener))
+
+    assert (alone, square.herald.tick()) == (REST_S, LOOK_S)
